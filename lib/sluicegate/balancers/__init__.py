@@ -1,0 +1,1 @@
+"""Drivers for what leads users to a group, one a file."""

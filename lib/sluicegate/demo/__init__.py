@@ -1,0 +1,1 @@
+"""The worked example as a replayable scenario."""

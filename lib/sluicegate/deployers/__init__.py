@@ -1,0 +1,1 @@
+"""Drivers for ways onto a host, one a file."""

@@ -1,0 +1,65 @@
+"""Every exception of sluicegate, each with its exit code.
+
+SluicegateError            1   failed
+|-- UsageError             2   the command or the configuration is wrong; nothing was changed
+|   `-- ConfigError        2   mistakes in YAML files, each with file:line
+|-- GateRefused            3   a gate said no, or not yet
+|-- Conflict               4   somebody else was first, or holds the environment
+|-- RemoteUnavailable      5   a server did not answer; a retry may help
+|-- IntegrityError         6   content differs from its checksum
+`-- PartlyDone             7   some of it is done; the message lists what
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class SluicegateError(Exception):
+    """Something failed. `hint` says what to do next and is printed on a line of its own."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SluicegateError):
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """All mistakes found in one reading, each as `file:line: text`."""
+
+    def __init__(self, mistakes: Sequence[str], *, hint: str = "") -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes), hint=hint)
+
+
+class GateRefused(SluicegateError):
+    """A gate refused or waits. `reasons` holds one line per unmet condition."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = (), hint: str = "") -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join([message, *(f"  {reason}" for reason in self.reasons)]), hint=hint)
+
+
+class Conflict(SluicegateError):
+    exit_code = 4
+
+
+class RemoteUnavailable(SluicegateError):
+    exit_code = 5
+
+
+class IntegrityError(SluicegateError):
+    exit_code = 6
+
+
+class PartlyDone(SluicegateError):
+    exit_code = 7

@@ -1,0 +1,1 @@
+"""Rules that read evidence, one a file."""

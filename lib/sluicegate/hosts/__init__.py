@@ -1,0 +1,1 @@
+"""Drivers for machines that run components, one a file."""

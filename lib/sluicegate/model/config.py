@@ -1,0 +1,129 @@
+"""What sluicegate.yaml says: components, environments, roles, hosts and drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sluicegate.errors import UsageError
+from sluicegate.model.settings import Settings, suggestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSpec:
+    """The name of a driver and the settings it reads."""
+
+    driver: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """Something built and deployed on its own."""
+
+    name: str
+    repository: str
+    group: str = ""
+    versions: str = "semver"
+    git: str = ""
+    branch: str = "main"
+    needs: tuple[str, ...] = ()
+    probe: str = "/version"
+    issues: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """Who may act in a role, and through which jobs."""
+
+    name: str
+    members: tuple[str, ...]
+    jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """What the installation starts: a job of the build server, or a command. `{component}` is filled in."""
+
+    name: str
+    job: str = ""
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Which versions an environment takes by itself: the latest, within a range where one is given."""
+
+    range: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair."""
+
+    name: str
+    origin: str = ""
+    follow: Follow | None = None
+    gates: tuple[DriverSpec, ...] = ()
+    groups: tuple[str, ...] = ()
+    deploy: DriverSpec | None = None
+    after: tuple[After, ...] = ()
+    swaps_with: str = ""
+    balancer: DriverSpec | None = None
+    keep_sessions: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole of sluicegate.yaml, checked."""
+
+    repositories: Mapping[str, DriverSpec]
+    components: Mapping[str, Component]
+    environments: Mapping[str, Environment]
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    hosts: Mapping[str, DriverSpec] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    objective: timedelta = timedelta(minutes=15)
+
+    def component(self, name: str) -> Component:
+        if name not in self.components:
+            raise UsageError(f"no component is called '{name}'.{suggestion(name, list(self.components))}")
+        return self.components[name]
+
+    def environment(self, name: str) -> Environment:
+        if name not in self.environments:
+            raise UsageError(f"no environment is called '{name}'.{suggestion(name, list(self.environments))}")
+        return self.environments[name]
+
+    def role(self, name: str) -> Role:
+        if name not in self.roles:
+            raise UsageError(f"no role is called '{name}'.{suggestion(name, list(self.roles))}")
+        return self.roles[name]
+
+    def swap_partner(self, environment: Environment) -> Environment | None:
+        """The environment whose group is exchanged with this one's: staging for production and the reverse."""
+        if environment.swaps_with:
+            return self.environments[environment.swaps_with]
+        return next((other for other in self.environments.values() if other.swaps_with == environment.name), None)
+
+    def downstream(self, name: str) -> tuple[str, ...]:
+        """The environment and all that versions reach from it, nearest first."""
+        reached = [name]
+        for step in reached:
+            reached += [e.name for e in self.environments.values() if e.origin == step and e.name not in reached]
+        return tuple(reached)
+
+    def in_order(self, names: set[str]) -> tuple[str, ...]:
+        """Components so that each comes after those it needs."""
+        done: list[str] = []
+
+        def visit(name: str) -> None:
+            if name not in done:
+                for needed in self.components[name].needs:
+                    visit(needed)
+                done.append(name)
+
+        for name in sorted(names):
+            visit(name)
+        return tuple(name for name in done if name in names)

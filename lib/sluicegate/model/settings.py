@@ -1,0 +1,100 @@
+"""One driver's part of the configuration: read by the driver, strictly, with the place for its mistakes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sluicegate.errors import ConfigError
+
+type_names = {str: "a text", tuple: "a list", dict: "a mapping"}
+
+Plain = str | tuple["Plain", ...] | dict[str, "Plain"]
+"""What YAML holds once every scalar is text: 1.10 stays `1.10`."""
+
+UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """` Did you mean 'x'?`, or what is known, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(sorted(known))}." if known else ""
+
+
+def duration(text: str) -> timedelta:
+    """`90 s`, `15 min`, `2 h`, `1 d` as a span of time. Raises ValueError."""
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", text)
+    if not found or found[2] not in UNITS:
+        raise ValueError(f"'{text}' is not a span of time; write for example '15 min' (units: {', '.join(UNITS)})")
+    return timedelta(seconds=float(found[1]) * UNITS[found[2]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Keys and values below one place of sluicegate.yaml; `where` is its file:line. Every getter raises ConfigError."""
+
+    where: str
+    values: Mapping[str, Plain] = field(default_factory=dict)
+
+    def fail(self, text: str) -> ConfigError:
+        return ConfigError([f"{self.where}: {text}"])
+
+    def only(self, *known: str) -> None:
+        """Refuse any key that is not known."""
+        for key in self.values:
+            if key not in known:
+                raise self.fail(f"unknown key '{key}'.{suggestion(key, list(known))}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.values.get(key, default)
+        if value is None:
+            raise self.fail(f"the key '{key}' is missing")
+        if not isinstance(value, str):
+            raise self.fail(f"'{key}' must be a text, not {type_names[type(value)]}")
+        return value
+
+    def choice(self, key: str, options: tuple[str, ...], default: str | None = None) -> str:
+        value = self.text(key, default)
+        if value not in options:
+            raise self.fail(f"'{key}' is '{value}', expected one of: {', '.join(options)}")
+        return value
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
+
+    def number(self, key: str, default: int | None = None) -> int:
+        value = self.text(key, None if default is None else str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            raise self.fail(f"'{key}' must be a whole number, not '{value}'")
+        return int(value)
+
+    def span(self, key: str, default: str | None = None) -> timedelta:
+        try:
+            return duration(self.text(key, default))
+        except ValueError as problem:
+            raise self.fail(f"'{key}': {problem}") from problem
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts; a single text counts as a list of one; missing is empty."""
+        value = self.values.get(key, ())
+        items = (value,) if isinstance(value, str) else value
+        if not isinstance(items, tuple) or not all(isinstance(item, str) for item in items):
+            raise self.fail(f"'{key}' must be a list of texts")
+        return tuple(str(item) for item in items)
+
+    def below(self, key: str) -> Settings:
+        """The mapping under `key`, empty when it is missing."""
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.fail(f"'{key}' must be a mapping")
+        return Settings(where=self.where, values=value)
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """A mapping of texts to texts, empty when it is missing."""
+        below = self.below(key)
+        return {name: below.text(name) for name in below.values}

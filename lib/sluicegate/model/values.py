@@ -1,0 +1,182 @@
+"""Versions and what moves with them: artifacts, manifests, pins, sets, evidence, verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+Json = Any
+"""A value that came from, or goes to, a JSON document."""
+
+
+def canonical(value: Json) -> bytes:
+    """One spelling for one JSON value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file of a version. `size` in bytes, `sha256` in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a version consists of and where it came from; published last, so that its presence means: complete."""
+
+    component: str
+    version: str
+    artifacts: tuple[Artifact, ...]
+    commit: str = ""
+    author: str = ""
+    build: str = ""
+
+    def content(self) -> bytes:
+        """The manifest's file, always the same bytes for the same manifest."""
+        return json.dumps(
+            {
+                "component": self.component,
+                "version": self.version,
+                "commit": self.commit,
+                "author": self.author,
+                "build": self.build,
+                "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+            },
+            indent=1,
+            sort_keys=True,
+        ).encode() + b"\n"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A version's files, fetched and verified into a local folder."""
+
+    component: str
+    version: str
+    manifest: str
+    folder: Path
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What a host has of a component."""
+
+    version: str
+    manifest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A process that a host keeps running. `folder` is relative to the host's root."""
+
+    name: str
+    command: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A pin that must not move: who says so, why, and until when (for good when None)."""
+
+    by: str
+    why: str = ""
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """The version of a component that an environment shall have."""
+
+    component: str
+    version: str
+    hold: Hold | None = None
+    downgrade: bool = False
+
+    def held(self, now: datetime) -> bool:
+        return self.hold is not None and (self.hold.until is None or now.date() <= self.hold.until)
+
+
+def set_name(pins: Mapping[str, tuple[str, str]]) -> str:
+    """SHA-256 of the sorted lines `component=version@manifest-sha256`; shown by its first 12 digits."""
+    lines = "".join(f"{name}={version}@{manifest}\n" for name, (version, manifest) in sorted(pins.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who did it: a user, the source (a build's URL, else a client), and whether that is more than a claim."""
+
+    user: str
+    source: str
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line of the ledger: a recorded fact. `facts` holds what is special to its kind `what`."""
+
+    id: str
+    after: str
+    at: datetime
+    what: str
+    by: Actor
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+    def get(self, key: str, default: Json = "") -> Json:
+        return self.facts.get(key, default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that wants to enter an environment, with everything that its gates may read."""
+
+    component: str
+    version: str
+    manifest: str
+    origin: str
+    target: str
+    set_name: str
+    story: tuple[Record, ...]
+    author: str = ""
+
+    def latest(self, *whats: str, **facts: str) -> Record | None:
+        """The newest record of one of these kinds whose facts are as given."""
+        return newest(r for r in self.story if r.what in whats and all(r.get(k) == v for k, v in facts.items()))
+
+
+def newest(records: Iterable[Record]) -> Record | None:
+    """The record with the latest time; the later line where times are equal."""
+    found = None
+    for record in records:
+        if found is None or record.at >= found.at:
+            found = record
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One gate's answer about one candidate."""
+
+    gate: str
+    state: Literal["passed", "waiting", "refused", "error"]
+    reason: str
+    who_can_help: str = ""
+    command: str = ""
+    since: datetime | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.state == "passed"

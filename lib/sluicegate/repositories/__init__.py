@@ -1,0 +1,1 @@
+"""Drivers for places where artifacts live, one a file."""
