@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from sluicegate.model.config import Component
+from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.values import Candidate, Installed, Release, Service, Verdict
 
 
@@ -85,3 +85,21 @@ class Gate(Protocol):
     """A rule that reads evidence and answers with a verdict; pure."""
 
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict: ...
+
+
+class Drivers(Protocol):
+    """Makes what the configuration names; the wiring's side of every port above."""
+
+    def config(self, content: bytes) -> Config:
+        """sluicegate.yaml, checked."""
+
+    def repository(self, config: Config, name: str) -> Repository: ...
+
+    def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
+        """The environment's gates in their order, and those that always hold."""
+
+    def host(self, config: Config, name: str) -> Host: ...
+
+    def deployer(self, config: Config, environment: Environment) -> Deployer: ...
+
+    def balancer(self, config: Config, environment: Environment) -> Balancer: ...

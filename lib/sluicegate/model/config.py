@@ -114,6 +114,15 @@ class Config:
             reached += [e.name for e in self.environments.values() if e.origin == step and e.name not in reached]
         return tuple(reached)
 
+    def veto_scopes(self, name: str) -> tuple[str, ...]:
+        """Where a veto must stand to keep a version out of this environment: '' (everywhere), here, or before it.
+
+        A veto in production counts in the staging that swaps with it: what staging has is production's candidate.
+        """
+        before = [one for one in self.environments if name in self.downstream(one)]
+        swapping = [one.name for one in self.environments.values() if one.swaps_with == name]
+        return ("", *before, *swapping)
+
     def in_order(self, names: set[str]) -> tuple[str, ...]:
         """Components so that each comes after those it needs."""
         done: list[str] = []

@@ -41,18 +41,21 @@ class Manifest:
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
-        return json.dumps(
-            {
-                "component": self.component,
-                "version": self.version,
-                "commit": self.commit,
-                "author": self.author,
-                "build": self.build,
-                "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
-            },
-            indent=1,
-            sort_keys=True,
-        ).encode() + b"\n"
+        return (
+            json.dumps(
+                {
+                    "component": self.component,
+                    "version": self.version,
+                    "commit": self.commit,
+                    "author": self.author,
+                    "build": self.build,
+                    "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+                },
+                indent=1,
+                sort_keys=True,
+            ).encode()
+            + b"\n"
+        )
 
     @property
     def sha256(self) -> str:
@@ -103,7 +106,6 @@ class Pin:
     component: str
     version: str
     hold: Hold | None = None
-    downgrade: bool = False
 
     def held(self, now: datetime) -> bool:
         return self.hold is not None and (self.hold.until is None or now.date() <= self.hold.until)
@@ -164,6 +166,16 @@ def newest(records: Iterable[Record]) -> Record | None:
         if found is None or record.at >= found.at:
             found = record
     return found
+
+
+def vetoed(story: Iterable[Record], scopes: Iterable[str]) -> Record | None:
+    """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
+    story = tuple(story)
+    for scope in scopes:
+        last = newest(r for r in story if r.what in ("veto", "unveto") and r.get("env") == scope)
+        if last and last.what == "veto":
+            return last
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.tools import door
@@ -45,3 +47,10 @@ def point_link(link: Path, target: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     os.replace(temporary, link)
+
+
+@contextmanager
+def scratch(*, beside: Path | None = None) -> Iterator[Path]:
+    """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
+    with tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside) as folder:
+        yield Path(folder)

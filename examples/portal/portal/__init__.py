@@ -1,0 +1,1 @@
+"""portal: the page where people start."""

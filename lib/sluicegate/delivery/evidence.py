@@ -1,0 +1,110 @@
+"""Evidence that people and jobs bring: test runs, approvals and rejections, vetoes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import GateRefused, UsageError
+from sluicegate.tools import xml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun:
+    """The sums of JUnit files; a test that errored counts as failed. `digest` names the files' content."""
+
+    passed: int
+    failed: int
+    skipped: int
+    digest: str
+
+
+def read_junit(paths: Sequence[Path]) -> TestRun:
+    """Add up JUnit XML files. Raises UsageError when one can't be read or there is no test at all."""
+    if not paths:
+        raise UsageError("no JUnit file was named")
+    passed = failed = skipped = 0
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = xml.read_file(path)
+        digest.update(content)
+        for case in xml.parse(content, str(path)).iter("testcase"):
+            kinds = {child.tag for child in case}
+            if kinds & {"failure", "error"}:
+                failed += 1
+            elif "skipped" in kinds:
+                skipped += 1
+            else:
+                passed += 1
+    if passed + failed + skipped == 0:
+        names = ", ".join(map(str, paths))
+        raise UsageError(f"{names}: no test case is in it; an empty run is no evidence")
+    return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest())
+
+
+def record_tests(repo: DeliveryRepo, component: str, version: str, environment: str, suite: str, run: TestRun) -> None:
+    """Record a run of `suite` against the environment, on the set that it has now."""
+
+    def decide(state: State, draft: Draft) -> None:
+        place = state.config.environment(environment)
+        manifest = state.manifest(component, version)
+        standing = state.effective(place)
+        here = standing.installed.get(component) if standing else None
+        if standing is None or here is None or here.manifest != manifest:
+            found = f"it has {here.version}" if here else "it has none"
+            raise UsageError(f"{component}={version} is not deployed in {environment} ({found}), so nothing was tested")
+        if not draft.by.source.startswith("http"):  # outside of a build the files' content tells one run from another
+            draft.by = replace(draft.by, source=f"junit:{run.digest[:16]}")
+        facts = {"passed": run.passed, "failed": run.failed, "skipped": run.skipped}
+        draft.note(
+            component, version, "tests", env=environment, suite=suite, set=standing.set_name, manifest=manifest, **facts
+        )
+
+    outcome = f"{run.passed} passed, {run.failed} failed"
+    repo.change(decide, f"record tests {component}={version} in {environment}: {suite}: {outcome}")
+
+
+def judge(
+    repo: DeliveryRepo, component: str, version: str, environment: str, role: str, *, approve: bool, why: str,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
+    """Approve or reject a version for an environment in a role. Raises GateRefused for who is not in the role."""
+    what = "approval" if approve else "rejection"
+
+    def decide(state: State, draft: Draft) -> None:
+        state.config.environment(environment)
+        members = state.config.role(role).members
+        manifest = state.manifest(component, version)
+        if draft.by.user not in members:
+            raise GateRefused(
+                f"{draft.by.user or 'nobody'} is not in the role '{role}'",
+                reasons=[f"members: {', '.join(members) or 'none'}"],
+            )
+        facts = {"why": why} if why else {}
+        draft.note(component, version, what, env=environment, role=role, manifest=manifest, **facts)
+
+    repo.change(decide, f"{what} of {component}={version} to {environment} as {role}", why=why, dry_run=dry_run)
+
+
+def veto(
+    repo: DeliveryRepo, component: str, version: str, environment: str, *, lift: bool, why: str, dry_run: bool = False
+) -> None:
+    """Say, or take back, that a version must not go further; from `environment` on, or everywhere when it is ''."""
+    what = "unveto" if lift else "veto"
+
+    def decide(state: State, draft: Draft) -> None:
+        if environment:
+            state.config.environment(environment)
+        state.known_story(component, version)
+        draft.note(component, version, what, env=environment, why=why)
+
+    repo.change(
+        decide,
+        f"{what} {component}={version}" + (f" in {environment}" if environment else ""),
+        why=why,
+        dry_run=dry_run,
+    )

@@ -1,0 +1,141 @@
+"""Why is a version not there? Every unmet condition, who can meet it, with which command, and since when it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluicegate.delivery import gating, intents
+from sluicegate.delivery.promote import is_lower, standing_pins
+from sluicegate.delivery.state import State
+from sluicegate.errors import UsageError
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Json, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One version's way into one environment: where it runs, each verdict, and the next command."""
+
+    component: str
+    version: str
+    target: str
+    runs_in: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    next_command: str
+
+    @property
+    def arrived(self) -> bool:
+        return self.target in self.runs_in
+
+    @property
+    def unmet(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if not verdict.passed)
+
+    def json(self) -> Json:
+        """The shape of `explain --json`."""
+        return {
+            "component": self.component,
+            "version": self.version,
+            "target": self.target,
+            "runs_in": list(self.runs_in),
+            "arrived": self.arrived,
+            "next": self.next_command,
+            "verdicts": [
+                {
+                    "gate": v.gate,
+                    "state": v.state,
+                    "reason": v.reason,
+                    "who_can_help": v.who_can_help,
+                    "command": v.command,
+                    "since": v.since.isoformat() if v.since else None,
+                }
+                for v in self.verdicts
+            ],
+        }
+
+
+def explain(state: State, component: str, version: str, target: str) -> Explanation:
+    """`version` '' means the newest, `target` '' the first environment on the way that does not have it."""
+    chosen = version or state.resolve(component)
+    state.known_story(component, chosen)
+    runs_in = tuple(e.name for e in state.config.environments.values() if _runs(state, e, component, chosen))
+    environment = state.config.environment(target) if target else _next(state, runs_in)
+    one = gating.candidate(state, component, chosen, environment)
+    verdicts = (*_standing(state, environment, component, chosen), *gating.verdicts(state, one))
+    return Explanation(
+        component=component,
+        version=chosen,
+        target=environment.name,
+        runs_in=runs_in,
+        verdicts=verdicts,
+        next_command=_next_command(environment, component, chosen, verdicts, runs_in),
+    )
+
+
+def _runs(state: State, environment: Environment, component: str, version: str) -> bool:
+    standing = state.effective(environment) if environment.groups else None
+    return standing is not None and component in standing.installed and standing.installed[component].version == version
+
+
+def _next(state: State, runs_in: tuple[str, ...]) -> Environment:
+    """The environment farthest down the way that lacks the version while the one before has it, else the first."""
+    environments = tuple(state.config.environments.values())
+    if not environments:
+        raise UsageError("there is no environment in sluicegate.yaml")
+    for environment in reversed(environments):
+        if environment.name not in runs_in and environment.origin in runs_in:
+            return environment
+    return next((e for e in environments if e.name not in runs_in), environments[-1])
+
+
+def _standing(state: State, environment: Environment, component: str, version: str) -> tuple[Verdict, ...]:
+    """What stands in the way besides the gates: a hold, a higher version, somebody at work."""
+    found = []
+    pins = standing_pins(state, environment)
+    pin = pins.get(component)
+    if pin and pin.hold and pin.held(state.now) and pin.version != version:
+        found.append(
+            Verdict(
+                gate="hold",
+                state="refused",
+                reason=f"{component} is held at {pin.version}" + (f": {pin.hold.why}" if pin.hold.why else ""),
+                who_can_help=pin.hold.by,
+                command=f"sluicegate unhold {component} --in {environment.name}",
+            )
+        )
+    if pin and is_lower(state, component, version, pins):
+        found.append(
+            Verdict(
+                gate="order",
+                state="refused",
+                reason=f"{environment.name} has the higher version {pin.version}",
+                command=f"sluicegate promote {component}={version} --to {environment.name} --downgrade {component}",
+            )
+        )
+    for intent in state.open_intents(environment):
+        found.append(
+            Verdict(
+                gate="lock",
+                state="waiting",
+                reason=f"{intent.environment} is locked: {intents.described(intent)}",
+                who_can_help=intent.record.by.user,
+                command="sluicegate resume",
+                since=intent.record.at,
+            )
+        )
+    return tuple(found)
+
+
+def _next_command(
+    environment: Environment, component: str, version: str, verdicts: tuple[Verdict, ...], runs_in: tuple[str, ...]
+) -> str:
+    if environment.name in runs_in:
+        return ""
+    for verdict in verdicts:
+        if not verdict.passed:
+            return verdict.command
+    if environment.swaps_with:
+        return f"sluicegate swap {environment.name}"
+    if environment.origin:
+        return f"sluicegate promote {component}={version} --to {environment.name}"
+    return f"sluicegate sync {environment.name}"

@@ -1,0 +1,72 @@
+"""Asks the gates: may this version enter that environment?"""
+
+from __future__ import annotations
+
+from sluicegate.delivery.state import State
+from sluicegate.errors import GateRefused
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Candidate, Verdict
+
+
+def candidate(state: State, component: str, version: str, target: Environment) -> Candidate:
+    """A published version on its way into `target`, with its story."""
+    built = state.built(component, version)
+    origin = state.config.environments.get(target.origin)
+    standing = state.effective(origin) if origin and origin.groups else None
+    return Candidate(
+        component=component,
+        version=version,
+        manifest=str(built.get("manifest")),
+        origin=target.origin,
+        target=target.name,
+        set_name=standing.set_name if standing else "",
+        story=state.story(component, version),
+        author=str(built.get("author")),
+    )
+
+
+def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
+    """Every gate's answer, first whether the version has run in the environment before."""
+    target = state.config.environment(one.target)
+    origin = state.config.environments.get(target.origin)
+    answers = []
+    if origin is not None and origin.groups:
+        deployed = one.latest("deployed", env=origin.name, manifest=one.manifest)
+        reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"
+        answers.append(
+            Verdict(
+                gate=f"deployed in {origin.name}",
+                state="passed" if deployed else "waiting",
+                reason=reason,
+                command="" if deployed else f"sluicegate sync {origin.name}",
+                since=deployed.at if deployed else None,
+            )
+        )
+    answers += [gate(one, state.now) for gate in state.drivers.gates(state.config, target)]
+    return tuple(answers)
+
+
+def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[str, tuple[Verdict, ...]]:
+    """All verdicts by component, or GateRefused with every reason that stands in the way."""
+    answers = {one.component: verdicts(state, one) for one in candidates}
+    unmet = [(one, verdict) for one in candidates for verdict in answers[one.component] if not verdict.passed]
+    if unmet:
+        names = ", ".join(f"{one.component}={one.version}" for one in candidates)
+        raise GateRefused(
+            f"{verb} {names} to {candidates[0].target} is refused",
+            reasons=[f"{one.component}={one.version}: {spoken(verdict)}" for one, verdict in unmet],
+            hint=next((verdict.command for _, verdict in unmet if verdict.command), ""),
+        )
+    return answers
+
+
+def spoken(verdict: Verdict) -> str:
+    """A verdict as one line: gate, state, reason, who can help, since when."""
+    helper = f" (who can help: {verdict.who_can_help})" if verdict.who_can_help and not verdict.passed else ""
+    since = f", since {verdict.since:%Y-%m-%d %H:%M} UTC" if verdict.since and not verdict.passed else ""
+    return f"{verdict.gate}: {verdict.state}: {verdict.reason}{helper}{since}"
+
+
+def as_facts(answers: tuple[Verdict, ...]) -> list[dict[str, str]]:
+    """Verdicts as they go into a record."""
+    return [{"gate": v.gate, "state": v.state, "reason": v.reason} for v in answers]

@@ -1,0 +1,83 @@
+"""Intents: what is written before the outside is changed. An open one locks its environment until it is ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sluicegate.delivery.repo import Draft
+from sluicegate.delivery.state import OpenIntent, State
+from sluicegate.errors import Conflict, GateRefused
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Json, Record
+
+Result = TypeVar("Result")
+
+
+class Locked(Conflict):
+    """The environment has an open intent."""
+
+
+class Occupied(GateRefused):
+    """Logged-in users may still be on the group."""
+
+
+def refuse_locked(state: State, environment: Environment) -> None:
+    """Raise Conflict when something is going on in the environment, or in the one that it swaps with."""
+    for intent in state.open_intents(environment):
+        raise Locked(
+            f"{intent.environment} is locked: {described(intent)}",
+            hint="if that command is dead: sluicegate resume; if it still works, wait for it (sync --wait)",
+        )
+
+
+def described(intent: OpenIntent) -> str:
+    record = intent.record
+    where = f" (process {record.get('pid')} on {record.get('host')})"
+    return f"'{record.get('verb')}' by {record.by.user} since {record.at:%Y-%m-%d %H:%M:%S} UTC{where}"
+
+
+def begin(draft: Draft, environment: str, verb: str, **facts: Json) -> Record:
+    """Write the intent into the change being decided; every intent is a record of its own."""
+    # the nanosecond tells one intent from the next: the same command twice must lock twice
+    return draft.note_environment(
+        environment, "intent", verb=verb, host=socket.gethostname(), pid=os.getpid(), nonce=time.time_ns(), **facts
+    )
+
+
+def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> None:
+    """End an intent that is still open; ending it twice changes nothing."""
+    if any(r.what in ("done", "failed") and r.get("of") == intent.id for r in draft.state.chronicle(environment)):
+        return
+    if failed:
+        draft.note_environment(environment, "failed", of=intent.id, why=failed)
+    else:
+        draft.note_environment(environment, "done", of=intent.id)
+
+
+def alive(intent: OpenIntent) -> bool:
+    """Whether the process that began it still runs on this machine."""
+    if intent.record.get("host") != socket.gethostname() or intent.record.get("pid") == os.getpid():
+        return False
+    try:
+        os.kill(int(intent.record.get("pid", 0)), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def until_free(attempt: Callable[[], Result], seconds: float) -> Result:
+    """Repeat an attempt for some seconds while the environment is locked or has users that stay."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except (Locked, Occupied):
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.5)

@@ -1,0 +1,101 @@
+"""Pins moved by hand: pin, unpin, hold, unhold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from sluicegate.delivery import versions
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Hold, Pin
+
+
+def refuse_held(pin: Pin | None, state: State, environment: str) -> None:
+    """Raise GateRefused when the pin is held."""
+    if pin is not None and pin.hold is not None and pin.held(state.now):
+        until = f" until {pin.hold.until}" if pin.hold.until else ""
+        why = f": {pin.hold.why}" if pin.hold.why else ""
+        raise GateRefused(
+            f"{pin.component} is held at {pin.version} in {environment}{until} by {pin.hold.by or 'someone'}{why}",
+            hint=f"sluicegate unhold {pin.component} --in {environment}",
+        )
+
+
+def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
+    """Production of a swapping pair is not moved directly: its pins change by a swap."""
+    if environment.swaps_with:
+        raise UsageError(
+            f"{verb}: {environment.name} swaps with {environment.swaps_with}, so its pins change by a swap only",
+            hint=f"promote to {environment.swaps_with}, then: sluicegate swap {environment.name}",
+        )
+
+
+def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> None:
+    """Set a pin. Going back where the environment follows latest holds the pin, or the next sync would undo it."""
+
+    def decide(state: State, draft: Draft) -> None:
+        place = state.config.environment(environment)
+        refuse_swapping(state, place, "pin")
+        state.known_story(component, version)
+        now = state.pins(environment).get(component)
+        refuse_held(now, state, environment)
+        scheme = state.config.component(component).versions
+        back = now is not None and versions.lower(scheme, version, now.version)
+        hold = Hold(by=draft.by.user, why=why or "set back by hand") if back and place.follow else None
+        draft.pin(environment, component, Pin(component=component, version=version, hold=hold))
+        draft.note(component, version, "pinned", env=environment, how="pin", downgrade=back, why=why)
+
+    repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
+
+
+def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> None:
+    """Take a component out of an environment's pins; the next deploy removes it from the hosts."""
+
+    def decide(state: State, draft: Draft) -> None:
+        refuse_swapping(state, state.config.environment(environment), "unpin")
+        now = _standing(state, component, environment)
+        refuse_held(now, state, environment)
+        draft.pin(environment, component, None)
+        draft.note(component, now.version, "unpinned", env=environment, why=why)
+
+    repo.change(decide, f"unpin {component} in {environment}", why=why, dry_run=dry_run)
+
+
+def hold(
+    repo: DeliveryRepo, component: str, environment: str, *, until: date | None, why: str, dry_run: bool = False
+) -> None:
+    """Keep a pin where it is, until the end of a day or for good."""
+
+    def decide(state: State, draft: Draft) -> None:
+        now = _standing(state, component, environment)
+        if until is not None and until < state.now.date():
+            raise UsageError(f"--until {until} is in the past")
+        draft.pin(environment, component, replace(now, hold=Hold(by=draft.by.user, why=why, until=until)))
+        draft.note(component, now.version, "held", env=environment, why=why, until=until.isoformat() if until else "")
+
+    repo.change(decide, f"hold {component} in {environment}", why=why, dry_run=dry_run)
+
+
+def unhold(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> None:
+    """Let a held pin move again."""
+
+    def decide(state: State, draft: Draft) -> None:
+        now = _standing(state, component, environment)
+        if now.hold is None:
+            raise UsageError(f"{component} is not held in {environment}")
+        draft.pin(environment, component, replace(now, hold=None))
+        draft.note(component, now.version, "unheld", env=environment, why=why)
+
+    repo.change(decide, f"unhold {component} in {environment}", why=why, dry_run=dry_run)
+
+
+def _standing(state: State, component: str, environment: str) -> Pin:
+    state.config.component(component)
+    state.config.environment(environment)
+    pins = state.pins(environment)
+    if component not in pins:
+        raise UsageError(f"{component} has no pin in {environment}")
+    return pins[component]

@@ -1,0 +1,103 @@
+"""Promote: move versions into the next environment's pins once its gates pass. It commits; it does not deploy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from sluicegate.delivery import gating, versions
+from sluicegate.delivery.pinning import refuse_held, refuse_swapping
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One pin's way: from the version before ('' when there was none) to the version now."""
+
+    component: str
+    before: str
+    after: str
+
+
+def promote(
+    repo: DeliveryRepo,
+    wanted: Mapping[str, str],
+    environment: str,
+    *,
+    downgrade: Collection[str] = (),
+    why: str = "",
+    dry_run: bool = False,
+) -> tuple[Move, ...]:
+    """Pin versions ('' means: what the environment before has) or raise GateRefused with every reason."""
+
+    def decide(state: State, draft: Draft) -> tuple[Move, ...]:
+        target = state.config.environment(environment)
+        refuse_swapping(state, target, "promote")
+        if not target.origin:
+            raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
+        chosen = {name: version or _origin_version(state, name, target) for name, version in wanted.items()}
+        pins = standing_pins(state, target)
+        lowering = set()
+        for name, version in chosen.items():
+            refuse_held(state.pins(environment).get(name), state, environment)
+            if is_lower(state, name, version, pins):
+                lowering.add(name)
+                _refuse_lowering(name, version, pins[name].version, environment, downgrade)
+        candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
+        answers = gating.require(state, candidates, "promoting")
+        moves = []
+        for name, version in chosen.items():
+            before = pins[name].version if name in pins else ""
+            draft.pin(environment, name, Pin(component=name, version=version))
+            draft.note(
+                name, version, "pinned", env=environment, how="promote", before=before, why=why,
+                downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
+            )  # fmt: skip
+            moves.append(Move(component=name, before=before, after=version))
+        return tuple(moves)
+
+    names = " ".join(f"{name}={version}" if version else name for name, version in wanted.items())
+    return repo.change(decide, f"promote {names} to {environment}", why=why, dry_run=dry_run)
+
+
+def _origin_version(state: State, component: str, target: Environment) -> str:
+    """The version that the environment before has by evidence."""
+    state.config.component(component)
+    origin = state.config.environment(target.origin)
+    standing = state.effective(origin)
+    if standing is None or component not in standing.installed:
+        raise UsageError(f"{component} is not deployed in {origin.name}", hint=f"sluicegate sync {origin.name}")
+    return standing.installed[component].version
+
+
+def is_lower(state: State, component: str, version: str, pins: Mapping[str, Pin]) -> bool:
+    """Whether the version is lower than the pin."""
+    if component not in pins:
+        return False
+    return versions.lower(state.config.component(component).versions, version, pins[component].version)
+
+
+def _refuse_lowering(component: str, version: str, now: str, environment: str, asked: Collection[str]) -> None:
+    if component not in asked:
+        raise GateRefused(
+            f"{component}={version} is lower than {now}, which {environment} has",
+            hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
+        )
+
+
+def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
+    """The pins of an environment; for a staging that swaps: production's, overlaid by what was promoted since."""
+    pins = dict(state.pins(environment.name))
+    partner = state.config.swap_partner(environment)
+    if partner is None or environment.swaps_with:
+        return pins
+    swap = state.last_swap(environment)
+    base = dict(swap.get("pins", {})) if swap else {}
+    production = state.pins(partner.name)
+    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version or name not in production}
+    candidate = {name: replace(one, hold=None) for name, one in production.items()} | overlay
+    return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}

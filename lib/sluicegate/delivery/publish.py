@@ -1,0 +1,219 @@
+"""Publish a version's files once, provably; fetch exactly them back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.model import ledger
+from sluicegate.model.config import Component
+from sluicegate.model.values import Artifact, Json, Manifest, Release
+from sluicegate.ports import Repository
+from sluicegate.tools import files as tool_files
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a version comes from: commit, its author and time, the build's source, and its quality figures."""
+
+    commit: str = ""
+    author: str = ""
+    committed: datetime | None = None
+    build: str = ""
+    build_started: datetime | None = None
+    figures: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What `publish` did: the manifest, where it is, and whether it was there already."""
+
+    manifest: Manifest
+    addresses: tuple[str, ...]
+    existed: bool
+
+
+def manifest_name(component: str, version: str) -> str:
+    return f"{component}-{version}-{MANIFEST}"
+
+
+def publish(
+    repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *, dry_run: bool = False
+) -> Published:
+    """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict."""
+    state = repo.state()
+    spec = state.config.component(component)
+    check_version(version)
+    order(spec.versions, version)
+    manifest = Manifest(
+        component=component,
+        version=version,
+        artifacts=_artifacts(component, version, paths),
+        commit=origin.commit,
+        author=origin.author,
+        build=origin.build,
+    )
+    repository = state.drivers.repository(state.config, spec.repository)
+    addresses = tuple(repository.address(spec, version, artifact.name) for artifact in manifest.artifacts)
+    standing = _standing(state, repository, spec, version)
+    if standing is not None:
+        if standing.artifacts != manifest.artifacts:
+            raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
+        manifest = standing
+    recorded = any(record.what == "built" for record in state.story(component, version))
+    if not dry_run and standing is None:
+        _upload(repository, spec, manifest, paths)
+    if not dry_run and not recorded:
+        repo.change(_record(manifest, origin), f"publish {component}={version}")
+        versions = sort(spec.versions, {*state.versions(component), version})
+        repository.announce(spec, versions)
+    return Published(manifest=manifest, addresses=addresses, existed=recorded)
+
+
+def _artifacts(component: str, version: str, paths: Sequence[Path]) -> tuple[Artifact, ...]:
+    if not paths:
+        raise UsageError("no file to publish was named")
+    found: dict[str, Artifact] = {}
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}")
+        name = artifact_name(component, version, path.name)
+        if name in found:
+            raise UsageError(f"two files would be published as {name}")
+        if name == manifest_name(component, version):
+            raise UsageError(f"{path}: the name {name} is taken by the manifest")
+        found[name] = Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
+    return tuple(found[name] for name in sorted(found))
+
+
+def artifact_name(component: str, version: str, name: str) -> str:
+    """The file's name in the repository: it begins with component and version, as Maven's layout wants it."""
+    prefix = f"{component}-{version}"
+    if name.startswith((f"{prefix}.", f"{prefix}-")):
+        return name
+    return f"{prefix}{name.removeprefix(component)}" if name.startswith(f"{component}.") else f"{prefix}-{name}"
+
+
+def _standing(state: State, repository: Repository, spec: Component, version: str) -> Manifest | None:
+    """The manifest that is published already, checked against the ledger."""
+    if manifest_name(spec.name, version) not in repository.names(spec, version):
+        return None
+    manifest = read_manifest(repository, spec, version)
+    for record in state.story(spec.name, version):
+        if record.what == "built" and record.get("manifest") != manifest.sha256:
+            raise IntegrityError(
+                f"{spec.name}={version}: the repository's manifest is {manifest.sha256[:12]},"
+                f" the ledger says {str(record.get('manifest'))[:12]}"
+            )
+    return manifest
+
+
+def _difference(standing: Manifest, manifest: Manifest) -> str:
+    old = {a.name: a.sha256 for a in standing.artifacts}
+    new = {a.name: a.sha256 for a in manifest.artifacts}
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return f"{manifest.component}={manifest.version} is published with other content: {', '.join(names)} differ"
+
+
+def _upload(repository: Repository, spec: Component, manifest: Manifest, paths: Sequence[Path]) -> None:
+    wanted = {artifact.name: artifact for artifact in manifest.artifacts}
+    for path in paths:
+        artifact = wanted[artifact_name(spec.name, manifest.version, path.name)]
+        if tool_files.sha256(path) != artifact.sha256:
+            raise IntegrityError(f"{path} changed while it was being published; nothing is announced")
+        repository.put(spec, manifest.version, artifact.name, path)
+    with tool_files.scratch() as folder:
+        path = folder / manifest_name(spec.name, manifest.version)
+        path.write_bytes(manifest.content())
+        repository.put(spec, manifest.version, path.name, path)
+
+
+def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None]:
+    def decide(state: State, draft: Draft) -> None:
+        for record in state.story(manifest.component, manifest.version):
+            if record.what == "built" and record.get("manifest") != manifest.sha256:
+                raise Conflict(f"{manifest.component}={manifest.version} was published by someone else first")
+            if record.what == "built":
+                return
+        facts: dict[str, Json] = {
+            "manifest": manifest.sha256,
+            "commit": manifest.commit,
+            "author": manifest.author,
+            "build": manifest.build,
+            "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in manifest.artifacts],
+        }
+        if origin.committed:
+            facts["committed"] = ledger.stamp(origin.committed)
+        if origin.build_started:
+            facts["build_started"] = ledger.stamp(origin.build_started)
+        if origin.figures:
+            facts["figures"] = dict(origin.figures)
+        draft.note(manifest.component, manifest.version, "built", **facts)
+
+    return decide
+
+
+def read_manifest(repository: Repository, spec: Component, version: str) -> Manifest:
+    """The published manifest. Raises IntegrityError when it is no manifest of this version."""
+    with tool_files.scratch() as folder:
+        path = folder / MANIFEST
+        repository.fetch(spec, version, manifest_name(spec.name, version), path)
+        content = path.read_bytes()
+    try:
+        value = json.loads(content)
+        manifest = Manifest(
+            component=value["component"],
+            version=value["version"],
+            commit=value["commit"],
+            author=value["author"],
+            build=value["build"],
+            artifacts=tuple(
+                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError) as problem:
+        raise IntegrityError(f"the manifest of {spec.name}={version} cannot be read: {problem}") from problem
+    if (manifest.component, manifest.version) != (spec.name, version) or manifest.content() != content:
+        raise IntegrityError(f"the manifest of {spec.name}={version} is not the one that was published")
+    return manifest
+
+
+def fetch(state: State, component: str, version: str, to: Path) -> Release:
+    """Write a version's files to the folder `to`, each checked against the manifest, and that against the ledger."""
+    spec = state.config.component(component)
+    recorded = state.manifest(component, version)
+    repository = state.drivers.repository(state.config, spec.repository)
+    manifest = read_manifest(repository, spec, version)
+    if manifest.sha256 != recorded:
+        raise IntegrityError(
+            f"{component}={version}: the manifest's SHA-256 is {manifest.sha256[:12]}, the ledger says {recorded[:12]}"
+        )
+    to.mkdir(parents=True, exist_ok=True)
+    for artifact in manifest.artifacts:
+        _fetch_one(repository, spec, version, artifact, to)
+    names = tuple(artifact.name for artifact in manifest.artifacts)
+    return Release(component=component, version=version, manifest=recorded, folder=to, files=names)
+
+
+def _fetch_one(repository: Repository, spec: Component, version: str, artifact: Artifact, to: Path) -> None:
+    """One file, under a temporary name until its checksum is right."""
+    final = to / artifact.name
+    if final.is_file() and tool_files.sha256(final) == artifact.sha256:
+        return
+    with tool_files.scratch(beside=to) as folder:
+        path = folder / artifact.name
+        repository.fetch(spec, version, artifact.name, path)
+        if (found := tool_files.sha256(path)) != artifact.sha256:
+            raise IntegrityError(
+                f"{artifact.name}: the SHA-256 is {found[:12]}, the manifest says {artifact.sha256[:12]}"
+            )
+        path.replace(final)

@@ -1,0 +1,128 @@
+"""The delivery repo: decide on a snapshot, commit both refs in one push, decide again when someone else was first."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sluicegate.delivery.pins import edit_pins, pins_path
+from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
+from sluicegate.errors import Conflict
+from sluicegate.model import ledger
+from sluicegate.model.values import Actor, Json, Pin, Record
+from sluicegate.ports import Drivers
+from sluicegate.tools.git import Beaten, Edit, Signature, Store
+
+TRIES = 12
+SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
+Decision = TypeVar("Decision")
+
+
+class Draft:
+    """The change being decided: edits of `main`, and records for the ledger."""
+
+    def __init__(self, state: State, by: Actor) -> None:
+        self.state = state
+        self.by = by
+        self.files: dict[str, bytes | None] = {}
+        self.records: dict[str, list[Record]] = {}
+
+    def pin(self, environment: str, component: str, pin: Pin | None) -> None:
+        path = pins_path(environment)
+        now = self.files.get(path, self.state.file(path))
+        edited = edit_pins(now, path, {component: pin})
+        if edited != now:
+            self.files[path] = edited
+
+    def servers(self, roles: dict[str, str]) -> None:
+        lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
+        self.files[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
+
+    def note(self, component: str, version: str, what: str, **facts: Json) -> None:
+        """Record a fact about a version; nothing when the same source has already written just this."""
+        self._append(ledger.component_path(component, version), self.state.story(component, version), what, facts)
+
+    def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
+        """Record a fact about an environment."""
+        story = self.state.chronicle(environment)
+        record = self._append(ledger.environment_path(environment), story, what, facts)
+        return record or story[-1]
+
+    def _append(self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json]) -> Record | None:
+        story = (*story, *self.records.get(path, ()))
+        record = ledger.next_record(story, path, what, facts, by=self.by, at=self.state.now)
+        if record is not None:
+            self.records.setdefault(path, []).append(record)
+        return record
+
+    def edits(self) -> tuple[Edit, ...]:
+        appended: dict[str, bytes | None] = {}
+        for path, records in self.records.items():
+            old = self.state.ledger_file(path) or b""
+            appended[path] = old + b"".join(ledger.line(record) for record in records)
+        tips = self.state.tips
+        return (
+            Edit(branch=MAIN, base=tips[MAIN], files=self.files),
+            Edit(branch=LEDGER, base=tips[LEDGER], files=appended),
+        )
+
+
+class DeliveryRepo:
+    """The one place where pins and evidence live, used by every command."""
+
+    def __init__(
+        self, store: Store, drivers: Drivers, *, actor: Actor | None = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        self.store = store
+        self.drivers = drivers
+        self.clock = clock or (lambda: datetime.now(UTC))
+        self._actor = actor
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts: Git's user, which is a claim and so not verified."""
+        if self._actor is None:
+            who = self.store.signature
+            self._actor = Actor(user=who.name, source=f"git:{who.name} <{who.email}>")
+        return self._actor
+
+    def state(self) -> State:
+        """A fresh snapshot."""
+        return State(self.store, self.drivers, self.clock())
+
+    def change(
+        self,
+        decide: Callable[[State, Draft], Decision],
+        message: Callable[[Decision], str] | str,
+        *,
+        why: str = "",
+        dry_run: bool = False,
+    ) -> Decision:
+        """Decide, commit, push; again on the new tips when someone else was first. Raises what `decide` raises."""
+        if dry_run:
+            state = self.state()
+            return decide(state, Draft(state, self.actor))
+        with self.store.lock():
+            for attempt in range(TRIES):
+                state = self.state()
+                draft = Draft(state, self.actor)
+                decision = decide(state, draft)
+                subject = message if isinstance(message, str) else message(decision)
+                text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
+                try:
+                    self.store.push(draft.edits(), text, by=self._signature(), at=state.now)
+                except Beaten:
+                    time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
+                    continue
+                return decision
+        raise Conflict(
+            f"the delivery repo was changed by others in each of {TRIES} tries", hint="run the command again"
+        )
+
+    def _signature(self) -> Signature:
+        """The committer: the actor, with the address that Git knows."""
+        who = self.store.signature
+        return Signature(name=self.actor.user or who.name, email=who.email)

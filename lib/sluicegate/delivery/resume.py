@@ -1,0 +1,71 @@
+"""Resume: take over what a dead command left open, look at the real state, and finish or undo it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluicegate.delivery import deploy, intents, swap
+from sluicegate.delivery.deploy import Say, silent
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.state import OpenIntent, State
+from sluicegate.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What became of one open intent: `finished` or `undone`."""
+
+    environment: str
+    verb: str
+    outcome: str
+
+
+def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> tuple[Resumed, ...]:
+    """End every open intent. Raises Conflict when the command that began one is still alive on this machine."""
+    results = []
+    for intent in open_intents(repo.state()):
+        if intents.alive(intent):
+            raise Conflict(f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it")
+        say(f"{intent.environment}: taking over {intents.described(intent)}")
+        verb = str(intent.record.get("verb"))
+        outcome = "open" if dry_run else _one(repo, intent, verb, say)
+        results.append(Resumed(environment=intent.environment, verb=verb, outcome=outcome))
+    return tuple(results)
+
+
+def open_intents(state: State) -> tuple[OpenIntent, ...]:
+    """Every open intent of every environment, once."""
+    found = {
+        intent.record.id: intent
+        for environment in state.config.environments.values()
+        for intent in state.open_intents(environment)
+    }
+    return tuple(found.values())
+
+
+def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
+    if verb == "deploy":
+        return _deploy(repo, intent, say)
+    return _swap(repo, intent, say)
+
+
+def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
+    """A deploy is finished: its steps are compared with the hosts anew, and what is missing is done."""
+    state = repo.state()
+    environment = state.config.environment(intent.environment)
+    target = {str(name): str(version) for name, version in intent.record.get("target", {}).items()}
+    plan = deploy.make_plan(state, environment, target)
+    deploy.carry_out(repo, plan, intent.record, say)
+    return "finished"
+
+
+def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
+    """A swap that the balancer has made is finished; one that it has not made is undone."""
+    found = swap.from_intent(intent.record, intent.environment)
+    state = repo.state()
+    environment = state.config.environment(intent.environment)
+    if state.drivers.balancer(state.config, environment).live() != found.to:
+        swap.give_up(repo, found, intent.record, "it was interrupted before the balancer had switched")
+        return "undone"
+    swap.carry_out(repo, found, intent.record, say)
+    return "finished"

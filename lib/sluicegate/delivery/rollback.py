@@ -1,0 +1,140 @@
+"""Roll back: put the last known-good versions back, and veto the bad ones for this environment and all after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluicegate.delivery import intents, swap
+from sluicegate.delivery.deploy import Say, deploy, make_plan, silent
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import UsageError
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Hold, Pin, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """The versions that go (and are vetoed) and those that come back, by component; how it is done."""
+
+    environment: str
+    bad: Mapping[str, str]
+    target: Mapping[str, str]
+    how: str
+
+
+def rollback(
+    repo: DeliveryRepo, name: str, component: str = "", *, why: str = "", end_sessions: bool = False,
+    dry_run: bool = False, say: Say = silent,
+) -> Rollback:  # fmt: skip
+    """Take one component, or all that the last change brought, back to what ran before."""
+    state = repo.state()
+    found = plan(state, name, component)
+    if dry_run:
+        return found
+    if found.how == "deploy":
+        _by_deploy(repo, found, why, end_sessions, say)
+    else:
+        _by_swap(repo, found, why, end_sessions, say)
+    return found
+
+
+def plan(state: State, name: str, component: str) -> Rollback:
+    """What would go and what would come back. Raises UsageError when there is nothing to go back to."""
+    environment = state.config.environment(name)
+    if component:
+        state.config.component(component)
+    intents.refuse_locked(state, environment)
+    now = {one: pin.version for one, pin in state.pins(name).items()}
+    for before in _befores(state, environment, now):
+        names = [component] if component else sorted(one for one in now if before.get(one) != now[one])
+        bad = {one: now[one] for one in names if one in now and before.get(one) != now[one]}
+        back = {one: before[one] for one in bad if one in before}
+        if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
+            continue
+        target = {one: version for one, version in now.items() if one not in bad} | back
+        if target:
+            return Rollback(
+                environment=name, bad=bad, target=target, how="swap" if environment.swaps_with else "deploy"
+            )
+    raise UsageError(
+        f"{name} has nothing to roll {component or 'any component'} back to", hint=f"sluicegate history {name}"
+    )
+
+
+def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> list[dict[str, str]]:
+    """Sets that the environment had before what it has now, newest first."""
+    chronicle = list(reversed(state.chronicle(environment.name)))
+    if environment.swaps_with:
+        return [dict(r.get("before", {})) for r in chronicle if r.what == "swap" and r.get("back") is not True]
+    sets = [r for r in chronicle if r.what == "deployed" and _known_good(state, environment, r)]
+    return [{one: str(v["version"]) for one, v in r.get("components", {}).items()} for r in sets]
+
+
+def _known_good(state: State, environment: Environment, deployed: Record) -> bool:
+    """Whether no suite failed on the versions of a set in this environment."""
+    for component, one in deployed.get("components", {}).items():
+        runs = [
+            r
+            for r in state.story(component, str(one["version"]))
+            if r.what == "tests" and r.get("env") == environment.name
+        ]
+        last = {r.get("suite"): r for r in runs}
+        if any(int(r.get("failed", 0)) for r in last.values()):
+            return False
+    return True
+
+
+def _veto(draft: Draft, found: Rollback, why: str) -> None:
+    for component, version in found.bad.items():
+        draft.note(component, version, "veto", env=found.environment, why=why or "rolled back")
+
+
+def _by_deploy(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, say: Say) -> None:
+    """Veto, pin and deploy in place; a pin is held only where the environment follows latest."""
+
+    def decide(state: State, draft: Draft) -> None:
+        environment = state.config.environment(found.environment)
+        intents.refuse_locked(state, environment)
+        _veto(draft, found, why)
+        for component, bad in found.bad.items():
+            version = found.target.get(component)
+            hold = Hold(by=draft.by.user, why=f"{bad} rolled back" + (f": {why}" if why else ""))
+            pin = Pin(component=component, version=version or "", hold=hold if environment.follow else None)
+            draft.pin(found.environment, component, pin if version else None)
+            if version:
+                draft.note(component, version, "pinned", env=found.environment, how="rollback", before=bad, why=why)
+
+    shown = " ".join(f"{name}={version}" for name, version in found.bad.items())
+    repo.change(decide, f"rollback {found.environment}: {shown} is bad", why=why)
+    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why)
+
+
+def _by_swap(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, say: Say) -> None:
+    """Veto; make the idle group what shall come back where it is not so already; swap past the gates."""
+    state = repo.state()
+    production, staging = swap.sides(state, found.environment)
+    last = state.last_swap(production)
+    still_warm = last is not None and swap.warm(state, production, last) and last.get("before") == found.target
+    if not still_warm and make_plan(state, staging, found.target).steps:
+        repo.change(lambda state, draft: _veto(draft, found, why), f"rollback {found.environment}: veto", why=why)
+        deploy(repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why)
+
+    def decide(state: State, draft: Draft) -> tuple[swap.Swap, Record]:
+        production, staging = swap.sides(state, found.environment)
+        way = swap.Swap(
+            environment=production.name,
+            staging=staging.name,
+            live=state.group(production),
+            to=state.group(staging),
+            before=swap.versions_of(state.pins(production.name)),
+            after=found.target,
+            back=True,
+        )
+        swap.refuse_vetoed(state, way)
+        _veto(draft, found, why)
+        return way, swap.begin(draft, way, why or "rollback")
+
+    way, intent = repo.change(decide, f"rollback {found.environment}: begin", why=why)
+    swap.carry_out(repo, way, intent, say)

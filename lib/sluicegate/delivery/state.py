@@ -1,0 +1,194 @@
+"""What the delivery repo says at one moment: configuration, pins, roles of the groups, ledger. Read lazily, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from sluicegate.delivery import versions
+from sluicegate.delivery.pins import pins_path, read_pins
+from sluicegate.errors import ConfigError, UsageError
+from sluicegate.model import ledger
+from sluicegate.model.config import Component, Config, Environment
+from sluicegate.model.values import Installed, Pin, Record, newest, vetoed
+from sluicegate.ports import Drivers
+from sluicegate.tools import yamltext
+from sluicegate.tools.git import Store
+
+MAIN = "main"
+LEDGER = "ledger"
+CONFIG_FILE = "sluicegate.yaml"
+SERVERS_FILE = "servers.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIntent:
+    """A change to the outside that was begun and not yet ended; it locks the environment."""
+
+    environment: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupState:
+    """What a group of hosts has by the last *deployed* evidence, and since when."""
+
+    group: str
+    installed: Mapping[str, Installed]
+    set_name: str
+    at: datetime
+
+
+class State:
+    """A snapshot at the tips of `main` and `ledger`."""
+
+    def __init__(self, store: Store, drivers: Drivers, now: datetime) -> None:
+        self.store = store
+        self.drivers = drivers
+        self.now = now
+        self.tips = store.tips()
+        self._stories: dict[tuple[str, str], tuple[Record, ...]] = {}
+        self._chronicles: dict[str, tuple[Record, ...]] = {}
+        self._pins: dict[str, dict[str, Pin]] = {}
+
+    def file(self, path: str) -> bytes | None:
+        return self.store.read(self.tips[MAIN], path)
+
+    def ledger_file(self, path: str) -> bytes | None:
+        return self.store.read(self.tips[LEDGER], path)
+
+    @cached_property
+    def config(self) -> Config:
+        content = self.file(CONFIG_FILE)
+        if content is None or not self.tips[LEDGER]:
+            lacks = CONFIG_FILE if content is None else f"the branch '{LEDGER}'"
+            raise UsageError(
+                f"{self.store.location} is not a delivery repo: it lacks {lacks}",
+                hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
+            )
+        return self.drivers.config(content)
+
+    @cached_property
+    def servers(self) -> dict[str, str]:
+        """Which group plays which environment now."""
+        document = yamltext.read(self.file(SERVERS_FILE) or b"", SERVERS_FILE)
+        found: dict[str, str] = {}
+        for name, group in document.content.items():
+            environment = self.config.environments.get(name)
+            if environment is None or not isinstance(group, str) or group not in environment.groups:
+                raise ConfigError([f"{document.where(name)}: '{name}: {group}' names no environment with such a group"])
+            found[name] = group
+        if len(set(found.values())) != len(found):
+            raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(found)}"])
+        return found
+
+    def group(self, environment: Environment) -> str:
+        """The group that plays this environment now, '' when the environment has no hosts."""
+        if len(environment.groups) < 2:
+            return environment.groups[0] if environment.groups else ""
+        if environment.name not in self.servers:
+            raise ConfigError([f"{SERVERS_FILE}: it does not say which group plays '{environment.name}'"])
+        return self.servers[environment.name]
+
+    def pins(self, environment: str) -> dict[str, Pin]:
+        if environment not in self._pins:
+            path = pins_path(environment)
+            pins = read_pins(self.file(path), path)
+            for component in pins:
+                if component not in self.config.components:
+                    raise ConfigError([f"{path}: no component is called '{component}'"])
+            self._pins[environment] = pins
+        return self._pins[environment]
+
+    def versions(self, component: str) -> list[str]:
+        """The published versions of a component, oldest first."""
+        files = self.store.names(self.tips[LEDGER], f"components/{component}")
+        scheme = self.config.component(component).versions
+        return versions.sort(scheme, (ledger.version_of(name) for name in files if name.endswith(".jsonl")))
+
+    def resolve(self, component: str, spec: str = "latest") -> str:
+        """The newest version within `spec`. Raises UsageError when there is none."""
+        scheme = self.config.component(component).versions
+        known = self.versions(component)
+        found = versions.matching(scheme, known, spec)
+        if not found:
+            newest_known = ", ".join(known[-3:]) or "none is published yet"
+            raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
+        return found[-1]
+
+    def story(self, component: str, version: str) -> tuple[Record, ...]:
+        """The ledger's records of one version, oldest first."""
+        key = (component, version)
+        if key not in self._stories:
+            self._stories[key] = ledger.read(self.ledger_file(ledger.component_path(component, version)))
+        return self._stories[key]
+
+    def chronicle(self, environment: str) -> tuple[Record, ...]:
+        """The ledger's records of one environment, oldest first."""
+        if environment not in self._chronicles:
+            self._chronicles[environment] = ledger.read(self.ledger_file(ledger.environment_path(environment)))
+        return self._chronicles[environment]
+
+    def known_story(self, component: str, version: str) -> tuple[Record, ...]:
+        """The story of a version that must have been published."""
+        self.config.component(component)
+        story = self.story(component, version)
+        if not any(record.what == "built" for record in story):
+            self.resolve(component, version)
+            raise UsageError(f"{component}={version} is in the ledger but was never published")
+        return story
+
+    def built(self, component: str, version: str) -> Record:
+        """The *built* record of a published version."""
+        found = newest(record for record in self.known_story(component, version) if record.what == "built")
+        assert found is not None
+        return found
+
+    def manifest(self, component: str, version: str) -> str:
+        return str(self.built(component, version).get("manifest"))
+
+    def pair(self, environment: Environment) -> tuple[Environment, ...]:
+        """The environment, and the one that it swaps with."""
+        partner = self.config.swap_partner(environment)
+        return (environment, partner) if partner else (environment,)
+
+    def group_state(self, environment: Environment, group: str) -> GroupState | None:
+        """What a group has by the last *deployed* evidence."""
+        records = (r for e in self.pair(environment) for r in self.chronicle(e.name))
+        found = newest(r for r in records if r.what == "deployed" and r.get("group") == group)
+        if found is None:
+            return None
+        installed = {
+            name: Installed(version=str(one["version"]), manifest=str(one["manifest"]))
+            for name, one in found.get("components", {}).items()
+        }
+        return GroupState(group=group, installed=installed, set_name=str(found.get("set")), at=found.at)
+
+    def effective(self, environment: Environment) -> GroupState | None:
+        """What the environment's hosts have now."""
+        return self.group_state(environment, self.group(environment))
+
+    def open_intents(self, environment: Environment) -> tuple[OpenIntent, ...]:
+        """Changes to the environment, or to the one it swaps with, that have begun and not ended."""
+        found = []
+        for one in self.pair(environment):
+            ended = {str(r.get("of")) for r in self.chronicle(one.name) if r.what in ("done", "failed")}
+            found += [
+                OpenIntent(environment=one.name, record=r)
+                for r in self.chronicle(one.name)
+                if r.what == "intent" and r.id not in ended
+            ]
+        return tuple(found)
+
+    def last_swap(self, environment: Environment) -> Record | None:
+        """The newest swap of the pair that this environment belongs to."""
+        return newest(r for e in self.pair(environment) for r in self.chronicle(e.name) if r.what == "swap")
+
+    def vetoed(self, component: str, version: str, environment: str) -> Record | None:
+        """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""
+        return vetoed(self.story(component, version), self.config.veto_scopes(environment))
+
+    def component(self, name: str) -> Component:
+        return self.config.component(name)

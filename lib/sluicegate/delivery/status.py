@@ -1,0 +1,96 @@
+"""What is where: component x environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluicegate.delivery import intents
+from sluicegate.delivery.promote import standing_pins
+from sluicegate.delivery.state import State
+from sluicegate.model.config import Environment
+from sluicegate.model.values import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One component in one environment: desired and effective version ('' for none), and what is special."""
+
+    pin: str
+    effective: str
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One environment: the group that plays it, the set that it has, and what is going on there."""
+
+    name: str
+    group: str
+    set_name: str
+    locked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The matrix; `cells` by component and environment."""
+
+    columns: tuple[Column, ...]
+    newest: dict[str, str]
+    cells: dict[str, dict[str, Cell]]
+
+    def json(self) -> Json:
+        """The shape of `status --json`."""
+        return {
+            "environments": [
+                {"name": c.name, "group": c.group, "set": c.set_name, "locked": c.locked} for c in self.columns
+            ],
+            "components": [
+                {
+                    "name": name,
+                    "newest": self.newest[name],
+                    "environments": {
+                        environment: {"pin": cell.pin, "effective": cell.effective, "marks": list(cell.marks)}
+                        for environment, cell in row.items()
+                    },
+                }
+                for name, row in self.cells.items()
+            ],
+        }
+
+
+def status(state: State) -> Status:
+    """Read the whole matrix at the tips."""
+    environments = tuple(state.config.environments.values())
+    return Status(
+        columns=tuple(_column(state, environment) for environment in environments),
+        newest={name: (state.versions(name) or [""])[-1] for name in state.config.components},
+        cells={
+            name: {environment.name: _cell(state, environment, name) for environment in environments}
+            for name in state.config.components
+        },
+    )
+
+
+def _column(state: State, environment: Environment) -> Column:
+    standing = state.effective(environment) if environment.groups else None
+    own = [i for i in state.open_intents(environment) if i.environment == environment.name]
+    return Column(
+        name=environment.name,
+        group=state.group(environment),
+        set_name=standing.set_name if standing else "",
+        locked=intents.described(own[0]) if own else "",
+    )
+
+
+def _cell(state: State, environment: Environment, component: str) -> Cell:
+    pin = standing_pins(state, environment).get(component)
+    standing = state.effective(environment) if environment.groups else None
+    here = standing.installed.get(component) if standing else None
+    marks = []
+    if pin and pin.held(state.now):
+        marks.append("held")
+    if here and state.vetoed(component, here.version, environment.name):
+        marks.append("vetoed")
+    if (pin.version if pin else "") != (here.version if here else ""):
+        marks.append("not deployed")
+    return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))

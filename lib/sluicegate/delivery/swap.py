@@ -1,0 +1,265 @@
+"""Swap: exchange the groups of staging and production at the balancer, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluicegate.delivery import gating, intents
+from sluicegate.delivery.deploy import Say, silent
+from sluicegate.delivery.pinning import refuse_held
+from sluicegate.delivery.promote import is_lower, standing_pins
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import GateRefused, SluicegateError, UsageError
+from sluicegate.model.config import Environment
+from sluicegate.model.ledger import stamp
+from sluicegate.model.values import Pin, Record, newest, set_name
+from sluicegate.tools.probe import wait_for_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """An exchange of groups: production goes from `live` to `to`, and from the versions `before` to `after`."""
+
+    environment: str
+    staging: str
+    live: str
+    to: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    back: bool
+
+    @property
+    def changes(self) -> dict[str, tuple[str, str]]:
+        """What differs: component -> version before and after, '' for none."""
+        names = sorted({*self.before, *self.after})
+        pairs = {name: (self.before.get(name, ""), self.after.get(name, "")) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def swap(
+    repo: DeliveryRepo, name: str, *, back: bool = False, why: str = "", dry_run: bool = False, say: Say = silent
+) -> Swap:
+    """Swap production with its staging. Raises GateRefused; when nothing differs, nothing is done."""
+
+    def decide(state: State, draft: Draft) -> tuple[Swap, Record | None]:
+        found = plan_back(state, name) if back else plan_forward(state, name)
+        if not found.changes:
+            return found, None
+        return found, begin(draft, found, why)
+
+    found, intent = repo.change(decide, f"swap {name}: begin", why=why, dry_run=dry_run)
+    if not dry_run and intent is not None:
+        carry_out(repo, found, intent, say)
+    return found
+
+
+def begin(draft: Draft, found: Swap, why: str) -> Record:
+    """Write the intent of a swap."""
+    return intents.begin(
+        draft, found.environment, "swap", staging=found.staging, live=found.live, to=found.to,
+        before=dict(found.before), after=dict(found.after), back=found.back, why=why,
+    )  # fmt: skip
+
+
+def from_intent(intent: Record, environment: str) -> Swap:
+    """The swap that an intent began."""
+    return Swap(
+        environment=environment,
+        staging=str(intent.get("staging")),
+        live=str(intent.get("live")),
+        to=str(intent.get("to")),
+        before=dict(intent.get("before", {})),
+        after=dict(intent.get("after", {})),
+        back=intent.get("back") is True,
+    )
+
+
+def sides(state: State, name: str) -> tuple[Environment, Environment]:
+    """Production and the staging that it swaps with. Raises UsageError, and Conflict when one of them is locked."""
+    environment = state.config.environment(name)
+    if not environment.swaps_with:
+        raise UsageError(f"{name} does not swap with anything", hint="'swaps-with' in sluicegate.yaml says what swaps")
+    intents.refuse_locked(state, environment)
+    return environment, state.config.environment(environment.swaps_with)
+
+
+def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:
+    return {component: pin.version for component, pin in pins.items()}
+
+
+def plan_forward(state: State, name: str) -> Swap:
+    """Production becomes what staging has, once every gate of every component that differs has passed."""
+    production, staging = sides(state, name)
+    candidate = standing_pins(state, staging)
+    found = Swap(
+        environment=name,
+        staging=staging.name,
+        live=state.group(production),
+        to=state.group(staging),
+        before=versions_of(state.pins(name)),
+        after=versions_of(candidate),
+        back=False,
+    )
+    if not found.changes:
+        return found
+    _refuse_undeployed(state, staging, found)
+    for component, (_, after) in found.changes.items():
+        refuse_held(state.pins(name).get(component), state, name)
+        _refuse_lowering(state, staging, component, after)
+    _refuse_lost(found)
+    candidates = tuple(
+        gating.candidate(state, component, after, production) for component, (_, after) in found.changes.items()
+    )
+    gating.require(state, candidates, "swapping")
+    return found
+
+
+def _refuse_undeployed(state: State, staging: Environment, found: Swap) -> None:
+    standing = state.effective(staging)
+    installed = {component: one.version for component, one in standing.installed.items()} if standing else {}
+    if installed != found.after:
+        wanted = ", ".join(f"{c}={v}" for c, v in sorted(found.after.items()) if installed.get(c) != v)
+        raise GateRefused(
+            f"{staging.name} does not have its candidate yet: {wanted or 'something is to be removed'}",
+            hint=f"sluicegate sync {staging.name}",
+        )
+
+
+def _refuse_lowering(state: State, staging: Environment, component: str, version: str) -> None:
+    """A version below production's goes out only where the promotion said so openly."""
+    production = state.config.swap_partner(staging)
+    assert production is not None
+    if not version or not is_lower(state, component, version, state.pins(production.name)):
+        return
+    pinned = newest(r for r in state.story(component, version) if r.what == "pinned" and r.get("env") == staging.name)
+    if pinned is None or pinned.get("downgrade") is not True:
+        now = state.pins(production.name)[component].version
+        raise GateRefused(
+            f"{component}={version} is lower than {now} in {production.name}",
+            hint=f"if that is meant: promote {component}={version} --to {staging.name} --downgrade {component}",
+        )
+
+
+def _refuse_lost(found: Swap) -> None:
+    lost = [component for component, (_, after) in found.changes.items() if not after]
+    if lost:
+        raise GateRefused(f"{found.environment} would lose {', '.join(lost)}")
+
+
+def plan_back(state: State, name: str) -> Swap:
+    """Production becomes what it was before the last swap; possible until something is deployed to that group."""
+    production, staging = sides(state, name)
+    last = state.last_swap(production)
+    if last is None or last.get("back") is True:
+        raise UsageError(f"{name} has no swap to take back", hint=f"sluicegate history {name}")
+    if not warm(state, production, last):
+        raise GateRefused(
+            f"{last.get('idle')} does not have its old versions any more, so there is no way back by a swap",
+            hint=f"sluicegate rollback {name}",
+        )
+    found = Swap(
+        environment=name,
+        staging=staging.name,
+        live=state.group(production),
+        to=state.group(staging),
+        before=versions_of(state.pins(name)),
+        after=dict(last.get("before", {})),
+        back=True,
+    )
+    refuse_vetoed(state, found)
+    if not found.after:
+        raise UsageError(f"before the last swap {name} had nothing to go back to")
+    return found
+
+
+def warm(state: State, production: Environment, last: Record) -> bool:
+    """Whether the group that was swapped out still has what it had: no deploy to it has even begun since."""
+    return not any(
+        record.what == "intent" and record.get("verb") == "deploy" and record.get("group") == last.get("idle")
+        for one in state.pair(production)
+        for record in state.chronicle(one.name)
+        if record.at > last.at
+    )
+
+
+def refuse_vetoed(state: State, found: Swap) -> None:
+    """A way back goes past the gates, but never to a vetoed version."""
+    for component, (_, after) in found.changes.items():
+        veto = state.vetoed(component, after, found.environment) if after else None
+        if veto:
+            raise GateRefused(
+                f"{component}={after} is vetoed by {veto.by.user}: {veto.get('why') or 'no reason given'}",
+                hint=f"sluicegate unveto {component}={after}" + (f" --in {veto.get('env')}" if veto.get("env") else ""),
+            )
+
+
+def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None:
+    """Switch the balancer, look through it, commit. What fails is switched back, and recorded."""
+    state = repo.state()
+    production = state.config.environment(found.environment)
+    balancer = state.drivers.balancer(state.config, production)
+    try:
+        say(f"{found.environment}: new users go to {found.to}")
+        balancer.switch(found.to, keep_sessions=production.keep_sessions is not None)
+        for component, version in found.after.items():
+            if address := balancer.address(component):
+                wait_for_version(f"{address}{state.component(component).probe}", version)
+    except SluicegateError as problem:
+        balancer.switch(found.live, keep_sessions=False)
+        give_up(repo, found, intent, problem.message)
+        raise
+    finish(repo, found, intent)
+
+
+def give_up(repo: DeliveryRepo, found: Swap, intent: Record, reason: str) -> None:
+    """Record that nothing was swapped."""
+    repo.change(
+        lambda state, draft: intents.end(draft, found.environment, intent, failed=reason),
+        f"swap {found.environment}: failed",
+    )
+
+
+def finish(repo: DeliveryRepo, found: Swap, intent: Record) -> None:
+    """One commit: pins of both, roles of the groups, evidence."""
+
+    def decide(state: State, draft: Draft) -> None:
+        if any(r.what == "swap" and r.get("of") == intent.id for r in state.chronicle(found.environment)):
+            return
+        production = state.config.environment(found.environment)
+        for environment in (found.environment, found.staging):
+            pins = state.pins(environment)
+            for component in {*pins, *found.after}:
+                version = found.after.get(component)
+                hold = pins[component].hold if component in pins else None
+                draft.pin(
+                    environment, component, Pin(component=component, version=version, hold=hold) if version else None
+                )
+        draft.servers({**state.servers, found.environment: found.to, found.staging: found.live})
+        _note(state, draft, found, intent, production)
+        intents.end(draft, found.environment, intent)
+
+    shown = " ".join(f"{name} {before or '-'}->{after or '-'}" for name, (before, after) in found.changes.items())
+    repo.change(decide, f"swap {found.environment}: {found.live} -> {found.to}: {shown}")
+
+
+def _note(state: State, draft: Draft, found: Swap, intent: Record, production: Environment) -> None:
+    manifests = {name: state.manifest(name, version) for name, version in found.after.items()}
+    the_set = set_name({name: (version, manifests[name]) for name, version in found.after.items()})
+    keep = production.keep_sessions
+    draft.note_environment(
+        found.environment, "swap", env=found.environment, live=found.to, idle=found.live, before=dict(found.before),
+        pins=dict(found.after), back=found.back, set=the_set, of=intent.id, why=intent.get("why"),
+        sessions_until=stamp(state.now + keep) if keep else "",
+    )  # fmt: skip
+    how = "swap back" if found.back else "swap"
+    for component, (before, after) in found.changes.items():
+        if not after:
+            draft.note(component, before, "unpinned", env=found.environment, how=how)
+            continue
+        draft.note(component, after, "pinned", env=found.environment, how=how, before=before, of=intent.id)
+        draft.note(
+            component, after, "deployed", env=found.environment, group=found.to, set=the_set,
+            manifest=manifests[component], of=intent.id,
+        )  # fmt: skip

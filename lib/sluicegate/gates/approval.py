@@ -1,0 +1,82 @@
+"""The gate `approval`: enough members of a role approved this very version, and none of them rejected it since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sluicegate.model.config import Config, Role
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Candidate, Record, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGate:
+    """`accept` says whether an unverified actor (Git's user outside of a job) counts; `apart_from` bars the author."""
+
+    role: Role
+    minimum: int = 1
+    accept: Literal["verified", "unverified"] = "verified"
+    apart_from_author: bool = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> ApprovalGate:
+        settings.only("role", "minimum", "accept", "not")
+        role = settings.text("role")
+        if role not in config.roles:
+            raise settings.fail(f"no role is called '{role}'; known: {', '.join(config.roles) or 'none'}")
+        accept = settings.choice("accept", ("verified", "unverified"), "verified")
+        return cls(
+            role=config.roles[role],
+            minimum=max(1, settings.number("minimum", 1)),
+            accept="unverified" if accept == "unverified" else "verified",
+            apart_from_author="not" in settings.values and settings.choice("not", ("author",)) == "author",
+        )
+
+    def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
+        name = f"approval {self.role.name}"
+        judged = self._judgements(candidate)
+        rejections = [r for r in judged if r.what == "rejection"]
+        if rejections:
+            who, why = rejections[-1].by.user, rejections[-1].get("why")
+            reason = f"{who} rejected it" + (f": {why}" if why else "")
+            return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
+        valid = [r for r in judged if not self._objection(r, candidate)]
+        if len(valid) >= self.minimum:
+            by = ", ".join(r.by.user for r in valid)
+            return Verdict(gate=name, state="passed", reason=f"approved by {by}", since=valid[-1].at)
+        objections = [
+            f"{r.by.user}'s does not count: {self._objection(r, candidate)}" for r in judged if r not in valid
+        ]
+        wanted = f"{len(valid)} of {self.minimum} approvals" if self.minimum > 1 else "no approval"
+        what = f"{candidate.component}={candidate.version}"
+        command = f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
+        return Verdict(
+            gate=name,
+            state="waiting",
+            reason="; ".join([f"{wanted} in the role '{self.role.name}'", *objections]),
+            who_can_help=", ".join(self.role.members),
+            command=command,
+        )
+
+    def _judgements(self, candidate: Candidate) -> list[Record]:
+        """The last word of each member of the role, oldest first."""
+        last: dict[str, Record] = {}
+        for record in candidate.story:
+            ours = record.what in ("approval", "rejection") and record.get("role") == self.role.name
+            if ours and record.get("env") == candidate.target:
+                last[record.by.user] = record
+        return sorted(last.values(), key=lambda record: record.at)
+
+    def _objection(self, record: Record, candidate: Candidate) -> str:
+        """Why an approval does not count, '' when it does."""
+        if record.by.user not in self.role.members:
+            return "not a member of the role"
+        if record.get("manifest") != candidate.manifest:
+            return "it was for other files (manifest differs)"
+        if self.accept == "verified" and not record.by.verified:
+            return "the actor is not verified"
+        if self.apart_from_author and record.by.user == candidate.author:
+            return "the author may not approve the own change"
+        return ""

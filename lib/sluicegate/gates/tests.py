@@ -1,0 +1,60 @@
+"""The gate `tests`: a suite ran on this version, enough of it, and nothing failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluicegate.model.config import Config
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Candidate, Record, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestsGate:
+    """The newest run of `suite` in the environment before counts; with `together` only one on the same set."""
+
+    suite: str
+    minimum: int = 1
+    together: bool = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> TestsGate:
+        settings.only("suite", "minimum", "together")
+        return cls(
+            suite=settings.text("suite"), minimum=settings.number("minimum", 1), together=settings.flag("together")
+        )
+
+    def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
+        name = f"tests {self.suite}"
+        run = candidate.latest("tests", suite=self.suite, env=candidate.origin)
+        if run is None:
+            return self._waiting(name, f"no run of the suite in {candidate.origin} is recorded", candidate)
+        if run.get("manifest") != candidate.manifest:
+            return self._waiting(name, "the recorded run was on other files (manifest differs)", candidate)
+        if self.together and run.get("set") != candidate.set_name:
+            reason = f"the recorded run was on the set {str(run.get('set'))[:12]}, not {candidate.set_name[:12]}"
+            return self._waiting(name, reason, candidate)
+        passed, failed = int(run.get("passed", 0)), int(run.get("failed", 0))
+        if failed:
+            return Verdict(
+                gate=name, state="refused", reason=f"{failed} of {passed + failed} tests failed",
+                who_can_help="a new version", since=run.at,
+            )  # fmt: skip
+        if passed < max(self.minimum, 1):
+            reason = f"{passed} tests passed, at least {max(self.minimum, 1)} are wanted"
+            return Verdict(gate=name, state="refused", reason=reason, who_can_help="a fuller run", since=run.at)
+        return Verdict(gate=name, state="passed", reason=self._summary(run), since=run.at)
+
+    def _summary(self, run: Record) -> str:
+        skipped = int(run.get("skipped", 0))
+        return f"{run.get('passed')} passed" + (f", {skipped} skipped" if skipped else "")
+
+    def _waiting(self, name: str, reason: str, candidate: Candidate) -> Verdict:
+        command = (
+            f"sluicegate record tests {candidate.component}={candidate.version} --in {candidate.origin}"
+            f" --suite {self.suite} --junit FILE"
+        )
+        return Verdict(
+            gate=name, state="waiting", reason=reason, who_can_help=f"the job that runs {self.suite}", command=command
+        )

@@ -1,0 +1,38 @@
+"""The gate `veto`: nobody has said that this version must not go further. It always holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluicegate.model.config import Config
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Candidate, Verdict, vetoed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VetoGate:
+    """`scopes`: the environments whose veto counts here, '' for everywhere."""
+
+    scopes: tuple[str, ...]
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> VetoGate:
+        settings.only()
+        return cls(scopes=config.veto_scopes(name))
+
+    def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
+        veto = vetoed(candidate.story, self.scopes)
+        if veto is None:
+            return Verdict(gate="veto", state="passed", reason="none")
+        why = f": {veto.get('why')}" if veto.get("why") else ""
+        where = f" from {veto.get('env')} on" if veto.get("env") else ""
+        scope = f" --in {veto.get('env')}" if veto.get("env") else ""
+        return Verdict(
+            gate="veto",
+            state="refused",
+            reason=f"vetoed{where} by {veto.by.user}{why}",
+            who_can_help=veto.by.user,
+            command=f"sluicegate unveto {candidate.component}={candidate.version}{scope}",
+            since=veto.at,
+        )

