@@ -21,25 +21,24 @@ class Entry:
     def summary(self) -> str:
         """The record in a few words."""
         r = self.record
+        where, scope = r.get("env"), f" from {r.get('env')} on" if r.get("env") else ""
         words = {
-            "built": lambda: f"built from {str(r.get('commit'))[:12] or 'an unnamed commit'}",
-            "deployed": lambda: f"deployed in {r.get('env')} on {r.get('group')}" if r.get("env") else "deployed",
-            "tests": lambda: f"{r.get('suite')} in {r.get('env')}: {r.get('passed')} passed, {r.get('failed')} failed",
-            "approval": lambda: f"approved for {r.get('env')} as {r.get('role')}",
-            "rejection": lambda: f"rejected for {r.get('env')} as {r.get('role')}",
-            "veto": lambda: "vetoed" + (f" from {r.get('env')} on" if r.get("env") else ""),
-            "unveto": lambda: "veto lifted" + (f" in {r.get('env')}" if r.get("env") else ""),
-            "pinned": lambda: f"pinned in {r.get('env')} by {r.get('how')}",
-            "unpinned": lambda: f"unpinned in {r.get('env')}",
-            "held": lambda: f"held in {r.get('env')}",
-            "unheld": lambda: f"no longer held in {r.get('env')}",
-            "started": lambda: f"{r.get('suite')} started in {r.get('env')}",
-            "swap": lambda: f"swap{' back' if r.get('back') else ''}: {r.get('idle')} -> {r.get('live')}",
-            "intent": lambda: f"{r.get('verb')} begun",
-            "failed": lambda: "failed",
-            "done": lambda: "done",
+            "built": f"built from {str(r.get('commit'))[:12] or 'an unnamed commit'}",
+            "deployed": f"deployed in {where} on {r.get('group')}" if where else f"deployed on {r.get('group')}",
+            "tests": f"{r.get('suite')} in {where}: {r.get('passed')} passed, {r.get('failed')} failed",
+            "approval": f"approved for {where} as {r.get('role')}",
+            "rejection": f"rejected for {where} as {r.get('role')}",
+            "veto": f"vetoed{scope}",
+            "unveto": f"veto lifted{scope}",
+            "pinned": f"pinned in {where} by {r.get('how')}",
+            "unpinned": f"unpinned in {where}",
+            "held": f"held in {where}",
+            "unheld": f"no longer held in {where}",
+            "started": f"{r.get('suite')} started in {where}",
+            "swap": f"swap{' back' if r.get('back') else ''}: {r.get('idle')} -> {r.get('live')}",
+            "intent": f"{r.get('verb')} begun",
         }
-        text = words[r.what]() if r.what in words else r.what
+        text = words.get(r.what, r.what)
         why = str(r.get("why"))
         return f"{text}: {why}" if why else text
 

@@ -1,0 +1,142 @@
+"""sync, deploy, swap, rollback, resume."""
+
+from __future__ import annotations
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, dry_run, print_json, say, why
+from sluicegate.errors import SluicegateError
+
+end_sessions = click.option("--end-sessions", is_flag=True, help="Do not wait for users who stay on these hosts.")
+PATIENCE = 3600.0
+
+
+@click.command()
+@click.argument("environments", metavar="ENV...", nargs=-1, required=True)
+@click.option(
+    "--wait", is_flag=True, help="Wait for a locked environment, for users who stay, and for what is started."
+)
+@end_sessions
+@why
+@dry_run
+def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str, dry_run: bool) -> None:
+    """Make environments what their pins say: follow latest where told to, ask the gates, deploy, start the tests.
+
+    Example: sluicegate sync integration --wait
+    """
+    from sluicegate.cli.after import start
+    from sluicegate.delivery.sync import sync as sync_environment
+
+    failed = []
+    with delivery() as repo:
+        for name in environments:
+            synced = sync_environment(
+                repo, name, end_sessions=end_sessions, wait=PATIENCE if wait else 0.0, dry_run=dry_run, say=say, why=why
+            )
+            if dry_run:
+                for step in synced.plan.steps:
+                    say(f"would do: {step}")
+            if not synced.plan.steps:
+                say(f"{name}: nothing to do")
+            failed += [one for one in synced.started if not start(one, wait=wait)]
+    if failed:
+        raise SluicegateError("failed: " + ", ".join(f"{one.name} of {one.component}={one.version}" for one in failed))
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@end_sessions
+@why
+@as_json
+@dry_run
+def deploy(environment: str, end_sessions: bool, why: str, as_json: bool, dry_run: bool) -> None:
+    """Make an environment's hosts match its pins.
+
+    Example: sluicegate deploy staging --dry-run
+    """
+    from sluicegate.delivery.deploy import deploy as deploy_environment
+    from sluicegate.delivery.deploy import silent
+
+    with delivery() as repo:
+        plan = deploy_environment(
+            repo, environment, end_sessions=end_sessions, dry_run=dry_run, say=silent if as_json else say, why=why
+        )
+    if as_json:
+        print_json(
+            {
+                "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
+                "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after}
+                          for s in plan.steps],
+            }
+        )  # fmt: skip
+        return
+    if dry_run:
+        for step in plan.steps:
+            say(f"would do: {step}")
+    if not plan.steps:
+        say(f"{environment}: nothing to do")
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.option("--back", is_flag=True, help="Take the last swap back.")
+@why
+@as_json
+@dry_run
+def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -> None:
+    """Exchange the groups of production and its staging at the balancer, once production's gates pass.
+
+    Logged-in users stay on the group that they are on where the balancer says `sessions: keep`.
+
+    Example: sluicegate swap production
+    """
+    from sluicegate.delivery.deploy import silent
+    from sluicegate.delivery.swap import swap as swap_environment
+
+    with delivery() as repo:
+        found = swap_environment(repo, environment, back=back, why=why, dry_run=dry_run, say=silent if as_json else say)
+    if as_json:
+        changes = {name: {"before": before, "after": after} for name, (before, after) in found.changes.items()}
+        print_json({"environment": environment, "live": found.live, "to": found.to, "changes": changes})
+        return
+    if not found.changes:
+        say(f"{environment}: staging has nothing that production does not have; nothing was swapped")
+    for name, (before, after) in found.changes.items():
+        say(f"{'would swap' if dry_run else 'swapped'} {name} {before or '-'} -> {after or '-'}")
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.argument("component", required=False, default="")
+@end_sessions
+@why
+@dry_run
+def rollback(environment: str, component: str, end_sessions: bool, why: str, dry_run: bool) -> None:
+    """Put the last known-good versions back, and veto the bad ones for this environment and all after it.
+
+    Example: sluicegate rollback production auth --why 'OPS-12: logout does not end the session'
+    """
+    from sluicegate.delivery.rollback import rollback as roll_back
+
+    with delivery() as repo:
+        found = roll_back(repo, environment, component, why=why, end_sessions=end_sessions, dry_run=dry_run, say=say)
+    for name, bad in found.bad.items():
+        verb = "would roll back" if dry_run else "rolled back"
+        say(f"{verb} {name} {bad} -> {found.target.get(name, '-')} in {environment}; {name}={bad} is vetoed there")
+
+
+@click.command()
+@dry_run
+def resume(dry_run: bool) -> None:
+    """Finish, or undo, what a command that died left open.
+
+    Example: sluicegate resume
+    """
+    from sluicegate.delivery.resume import resume as resume_all
+
+    with delivery() as repo:
+        results = resume_all(repo, dry_run=dry_run, say=say)
+    for one in results:
+        say(f"{one.environment}: {one.verb} {one.outcome}")
+    if not results:
+        say("nothing is open")

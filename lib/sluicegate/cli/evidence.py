@@ -1,0 +1,114 @@
+"""record, approve, reject, veto, unveto."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sluicegate.cli.output import delivery, done, dry_run, in_environment, say, split_exact, to_environment, why
+
+in_role = click.option("--as", "role", required=True, metavar="ROLE", help="The role to act in.")
+
+
+@click.group()
+def record() -> None:
+    """Record evidence about a version."""
+
+
+@record.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@in_environment
+@click.option("--suite", required=True, metavar="NAME", help="The suite's name, as the gates name it.")
+@click.option(
+    "--junit", "files", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="A JUnit XML file; may be given several times.",
+)  # fmt: skip
+def tests(version: str, environment: str, suite: str, files: tuple[Path, ...]) -> None:
+    """Record a test run from JUnit XML, on the set that the environment has now.
+
+    Example: sluicegate record tests auth=1.4.2 --in integration --suite regression --junit report.xml
+    """
+    from sluicegate.delivery.evidence import read_junit, record_tests
+
+    component, number = split_exact(version)
+    run = read_junit(files)
+    with delivery() as repo:
+        record_tests(repo, component, number, environment, suite, run)
+    say(f"recorded {suite} of {component}={number} in {environment}: {run.passed} passed, {run.failed} failed")
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@to_environment
+@in_role
+@why
+@dry_run
+def approve(version: str, environment: str, role: str, why: str, dry_run: bool) -> None:
+    """Approve a version for an environment. In the role qa this is the quality assurance team's seal.
+
+    Example: sluicegate approve auth=1.4.2 --to staging --as qa
+    """
+    _judge(version, environment, role, why, dry_run, approve=True)
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@to_environment
+@in_role
+@why
+@dry_run
+def reject(version: str, environment: str, role: str, why: str, dry_run: bool) -> None:
+    """Reject a version for an environment; the last word of each member counts.
+
+    Example: sluicegate reject auth=1.4.2 --to staging --as qa --why 'the login page is broken'
+    """
+    _judge(version, environment, role, why, dry_run, approve=False)
+
+
+def _judge(version: str, environment: str, role: str, why: str, dry: bool, *, approve: bool) -> None:
+    from sluicegate.delivery.evidence import judge
+
+    component, number = split_exact(version)
+    with delivery() as repo:
+        judge(repo, component, number, environment, role, approve=approve, why=why, dry_run=dry)
+        who = repo.actor.user
+    verb = ("approve" if approve else "reject") + ("" if dry else "d" if approve else "ed")
+    done(f"{verb} {component}={number} for {environment} as {role}, by {who}", dry=dry)
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@click.option("--in", "environment", default="", metavar="ENV", help="For this environment and all after it only.")
+@why
+@dry_run
+def veto(version: str, environment: str, why: str, dry_run: bool) -> None:
+    """Say that a version must not go further.
+
+    Example: sluicegate veto auth=1.4.2 --why 'logout does not end the session'
+    """
+    _veto(version, environment, why, dry_run, lift=False)
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@click.option("--in", "environment", default="", metavar="ENV", help="The environment that the veto was for.")
+@why
+@dry_run
+def unveto(version: str, environment: str, why: str, dry_run: bool) -> None:
+    """Take a veto back.
+
+    Example: sluicegate unveto auth=1.4.2
+    """
+    _veto(version, environment, why, dry_run, lift=True)
+
+
+def _veto(version: str, environment: str, why: str, dry: bool, *, lift: bool) -> None:
+    from sluicegate.delivery.evidence import veto
+
+    component, number = split_exact(version)
+    with delivery() as repo:
+        veto(repo, component, number, environment, lift=lift, why=why, dry_run=dry)
+    scope = f" from {environment} on" if environment else ""
+    text = f"the veto of {component}={number}{scope} is lifted" if lift else f"{component}={number} is vetoed{scope}"
+    say(f"would do: {text}" if dry else text)

@@ -1,0 +1,147 @@
+"""The command groups and the way of an error to its exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from sluicegate import __version__
+from sluicegate.errors import SluicegateError
+
+COMMANDS = {
+    "Start": {
+        "init": ("setup", "Make a delivery repo."),
+        "check": ("setup", "Check sluicegate.yaml, pins and drivers."),
+        "demo": ("demo", "Play the worked example, from commit to production."),
+    },
+    "Versions": {
+        "publish": ("versions", "Publish the files of a version, once."),
+        "fetch": ("versions", "Get exactly these files back."),
+        "resolve": ("versions", "Print the newest version within a range."),
+        "record": ("evidence", "Record evidence: test runs."),
+    },
+    "The faucet": {
+        "approve": ("evidence", "Approve a version for an environment, in a role."),
+        "reject": ("evidence", "Reject a version for an environment, in a role."),
+        "promote": ("pins", "Move versions into the next environment's pins."),
+        "pin": ("pins", "Set a pin by hand."),
+        "unpin": ("pins", "Take a component out of an environment."),
+        "hold": ("pins", "Keep a pin where it is."),
+        "unhold": ("pins", "Let a held pin move again."),
+        "veto": ("evidence", "Say that a version must not go further."),
+        "unveto": ("evidence", "Take a veto back."),
+    },
+    "Environments": {
+        "sync": ("deploys", "Follow latest, deploy, start the tests."),
+        "deploy": ("deploys", "Make an environment's hosts match its pins."),
+        "swap": ("deploys", "Exchange staging and production."),
+        "rollback": ("deploys", "Put the last known-good versions back."),
+        "resume": ("deploys", "Finish or undo what a dead command left open."),
+    },
+    "Look": {
+        "status": ("views", "What is where."),
+        "explain": ("views", "Why a version is not there, and who can help."),
+        "history": ("views", "What happened, newest first."),
+        "flow": ("views", "The time from commit to integration, stage by stage."),
+    },
+}
+MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Commands imported when they are called: a job step shall start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MODULES:
+            return None
+        module = importlib.import_module(f"sluicegate.cli.{MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in MODULES:
+            from sluicegate.model.settings import suggestion
+
+            ctx.fail(f"no command is called '{args[0]}'.{suggestion(args[0], list(MODULES))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in section.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sluicegate", message="%(prog)s %(version)s")
+@click.option(
+    "-C", "repo", metavar="DELIVERY_REPO", default=lambda: os.environ.get("SLUICEGATE_REPO") or ".",
+    help="Path or URL of the delivery repo; else SLUICEGATE_REPO, else the current folder.",
+)  # fmt: skip
+@click.pass_context
+def commands(ctx: click.Context, repo: str) -> None:
+    """Move versions safely from commit to production, gate by gate.
+
+    Components are named as auth or auth=1.4.2, environments by --to or --in.
+
+    Example: sluicegate explain auth --to production
+    """
+    ctx.obj = repo
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
+    try:
+        commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as problem:
+        problem.show()
+        return 2
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except click.exceptions.Exit as problem:
+        return problem.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _quit(INTERRUPTED)
+    except SluicegateError as problem:
+        return _fail(problem)
+    except BrokenPipeError:
+        return _quit(141)
+    except Exception as problem:
+        return _bug(problem)
+    return 0
+
+
+def _fail(problem: SluicegateError) -> int:
+    click.secho("sluicegate: ", fg="red", nl=False, err=True)
+    click.echo(problem.message, err=True)
+    if problem.hint:
+        click.secho(f"  try: {problem.hint}", fg="yellow", err=True)
+    return problem.exit_code
+
+
+def _bug(problem: Exception) -> int:
+    import traceback
+
+    traceback.print_exception(problem)
+    click.echo(f"sluicegate: this is a bug of sluicegate: {type(problem).__name__}: {problem}", err=True)
+    return 70
+
+
+def _quit(code: int) -> NoReturn:
+    """End without the interpreter complaining about a closed pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os._exit(code)

@@ -1,0 +1,71 @@
+"""Prints tables, or JSON; opens the delivery repo; options that many commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.model.values import Json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+why = click.option("--why", default="", metavar="TEXT", help="The reason, kept in the record.")
+in_environment = click.option("--in", "environment", required=True, metavar="ENV", help="The environment.")
+to_environment = click.option("--to", "environment", required=True, metavar="ENV", help="The environment to enter.")
+
+
+@contextmanager
+def delivery() -> Iterator[DeliveryRepo]:
+    """The delivery repo that -C names."""
+    from sluicegate.delivery.state import LEDGER, MAIN
+    from sluicegate.tools.git import Store
+    from sluicegate.wiring import EntryPointDrivers
+
+    with Store(click.get_current_context().obj, (MAIN, LEDGER)) as store:
+        yield DeliveryRepo(store, EntryPointDrivers())
+
+
+def split(text: str) -> tuple[str, str]:
+    """`auth=1.4.2` as component and version; the version is '' when it is left out."""
+    component, equals, version = text.partition("=")
+    if not component or (equals and not version):
+        raise click.BadParameter(f"'{text}' is not of the form COMPONENT or COMPONENT=VERSION")
+    return component, version
+
+
+def split_exact(text: str) -> tuple[str, str]:
+    """`auth=1.4.2`, where the version may not be left out."""
+    component, version = split(text)
+    if not version:
+        raise click.BadParameter(f"name the version too: {component}=VERSION")
+    return component, version
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    click.echo(text)
+
+
+def done(text: str, *, dry: bool) -> None:
+    """What was done, or would be."""
+    click.echo(f"would {text}" if dry else text)
+
+
+def print_json(value: Json) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their content; the head is bold on a terminal."""
+    widths = [max(len(click.unstyle(row[i])) for row in (head, *rows)) for i in range(len(head))]
+    for number, row in enumerate((head, *rows)):
+        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+        line = "  ".join(cells).rstrip()
+        click.secho(line, bold=number == 0)

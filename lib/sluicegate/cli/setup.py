@@ -1,0 +1,51 @@
+"""init, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, print_json
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--bare", is_flag=True, help="A repository without a work tree, for a Git server.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Start with this sluicegate.yaml instead of the commented sample.",
+)  # fmt: skip
+def init(folder: Path, bare: bool, config: Path | None) -> None:
+    """Make a delivery repo: configuration and pins on `main`, evidence on `ledger`.
+
+    Example: sluicegate init delivery
+    """
+    from sluicegate.delivery.setup import init_repo
+    from sluicegate.wiring import EntryPointDrivers
+
+    init_repo(folder, EntryPointDrivers(), bare=bare, config=config.read_bytes() if config else None)
+    click.echo(f"made the delivery repo {folder}")
+    if not config and not bare:
+        click.echo(f"next: edit {folder}/sluicegate.yaml, commit it, then: sluicegate -C {folder} check")
+
+
+@click.command()
+@as_json
+def check(as_json: bool) -> None:
+    """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
+
+    Example: sluicegate -C delivery check
+    """
+    from sluicegate.delivery.setup import check_repo
+    from sluicegate.wiring import EntryPointDrivers
+
+    with delivery() as repo:
+        state = repo.state()
+        EntryPointDrivers().check(state.config)
+        checked = check_repo(state)
+    if as_json:
+        print_json(checked)
+    else:
+        counts = ", ".join(f"{number} {what}" for what, number in checked.items())
+        click.echo(f"all is well: {counts}")

@@ -1,0 +1,113 @@
+"""publish, fetch, resolve."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split, split_exact
+from sluicegate.errors import UsageError
+
+TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--source", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="The source checkout: commit, author and time are read there. [default: WORKSPACE, or .]",
+)  # fmt: skip
+@click.option(
+    "--build", envvar="BUILD_URL", default="", metavar="URL", help="The build's address. [default: BUILD_URL]"
+)
+@click.option(
+    "--build-started", type=TIME, metavar="TIME", help="When the build began, such as 2026-11-23T09:12:44+0000."
+)
+@click.option("--figure", "figures", multiple=True, metavar="NAME=VALUE", help="A quality figure, such as coverage=87.")
+@as_json
+@dry_run
+def publish(
+    version: str, files: tuple[Path, ...], source: Path | None, build: str, build_started: datetime | None,
+    figures: tuple[str, ...], as_json: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
+
+    Equal content again is fine; other content under the same version is a conflict (exit code 4).
+
+    Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
+    """
+    from sluicegate.delivery.publish import publish as publish_version
+    from sluicegate.delivery.source import read_origin
+
+    component, number = split_exact(version)
+    origin = read_origin(source, build=build, build_started=build_started, figures=_figures(figures))
+    with delivery() as repo:
+        found = publish_version(repo, component, number, files, origin, dry_run=dry_run)
+    if as_json:
+        artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
+        print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
+                    "existed": found.existed, "artifacts": artifacts, "addresses": list(found.addresses)})  # fmt: skip
+        return
+    for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
+        click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
+    if found.existed:
+        click.echo(f"{component}={number} was published before, with equal content")
+    else:
+        done(
+            f"publish{'' if dry_run else 'ed'} {component}={number}, manifest {found.manifest.sha256[:12]}", dry=dry_run
+        )
+
+
+def _figures(texts: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--figure {text}: expected NAME=VALUE")
+        found[name] = value
+    return found
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT[=VERSION]")
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@as_json
+def fetch(version: str, folder: Path, as_json: bool) -> None:
+    """Get a version's files, each checked against the manifest, and the manifest against the ledger.
+
+    Example: sluicegate fetch auth=1.4.2 --to dist
+    """
+    from sluicegate.delivery.publish import fetch as fetch_version
+
+    component, spec = split(version)
+    with delivery() as repo:
+        state = repo.state()
+        release = fetch_version(state, component, state.resolve(component, spec or "latest"), folder)
+    if as_json:
+        print_json({"component": component, "version": release.version, "manifest": release.manifest,
+                    "files": [str(folder / name) for name in release.files]})  # fmt: skip
+        return
+    for name in release.files:
+        click.echo(str(folder / name))
+
+
+@click.command()
+@click.argument("spec", metavar="COMPONENT[=RANGE]")
+@as_json
+def resolve(spec: str, as_json: bool) -> None:
+    """Print the newest version: of all, or within a range such as 1.x or '>=1.2,<2'.
+
+    Example: sluicegate resolve auth='>=1.2,<2'
+    """
+    component, wanted = split(spec)
+    with delivery() as repo:
+        state = repo.state()
+        version = state.resolve(component, wanted or "latest")
+        manifest = state.manifest(component, version)
+    if as_json:
+        print_json({"component": component, "version": version, "manifest": manifest})
+    else:
+        click.echo(version)

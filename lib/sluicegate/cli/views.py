@@ -1,0 +1,140 @@
+"""status, explain, history, flow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, print_json, print_table, split
+
+COLOURS = {"passed": "green", "waiting": "yellow", "refused": "red", "error": "red"}
+
+
+@click.command()
+@as_json
+def status(as_json: bool) -> None:
+    """What is where: component x environment, desired and effective.
+
+    Example: sluicegate status --json
+    """
+    from sluicegate.delivery.status import Cell
+    from sluicegate.delivery.status import status as read_status
+
+    with delivery() as repo:
+        found = read_status(repo.state())
+    if as_json:
+        print_json(found.json())
+        return
+
+    def shown(cell: Cell) -> str:
+        text = cell.effective or "-"
+        if cell.pin != cell.effective:
+            text += f" (pin {cell.pin or '-'})"
+        rest = [mark for mark in cell.marks if mark != "not deployed"]
+        return text + (click.style(f" {', '.join(rest)}", fg="yellow") if rest else "")
+
+    heads = [column.name + (f" ({column.group})" if column.group else "") for column in found.columns]
+    rows = [
+        [name, found.newest[name] or "-", *(shown(cell) for cell in row.values())] for name, row in found.cells.items()
+    ]
+    sets = ["set", "", *(column.set_name[:12] or "-" for column in found.columns)]
+    print_table(["component", "newest", *heads], [*rows, sets])
+    for column in found.columns:
+        if column.locked:
+            click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT[=VERSION]")
+@click.option("--to", "environment", default="", metavar="ENV", help="The environment to enter; else the next one.")
+@as_json
+def explain(version: str, environment: str, as_json: bool) -> None:
+    """Why a version is not there: each unmet condition, who can meet it, with which command, since when.
+
+    Example: sluicegate explain auth --to staging
+    """
+    from sluicegate.delivery.explain import explain as read_explanation
+
+    component, number = split(version)
+    with delivery() as repo:
+        found = read_explanation(repo.state(), component, number, environment)
+    if as_json:
+        print_json(found.json())
+        return
+    where = ", ".join(found.runs_in) or "nowhere"
+    click.echo(f"{found.component}={found.version} runs in: {where}")
+    if found.arrived:
+        click.echo(f"it is in {found.target}")
+    for verdict in found.verdicts:
+        click.secho(f"  {verdict.state:8}", fg=COLOURS[verdict.state], nl=False)
+        click.echo(f" {verdict.gate}: {verdict.reason}")
+        if not verdict.passed:
+            if verdict.since:
+                click.echo(f"           since {verdict.since:%Y-%m-%d %H:%M} UTC")
+            if verdict.who_can_help:
+                click.echo(f"           who can help: {verdict.who_can_help}")
+            if verdict.command:
+                click.echo(f"           with: {verdict.command}")
+    if not found.unmet and not found.arrived:
+        click.echo(f"nothing stands in the way to {found.target}; next: {found.next_command}")
+
+
+@click.command()
+@click.argument("name", metavar="[COMPONENT|ENV]", required=False, default="")
+@click.option("-n", "--number", default=40, show_default=True, help="How many records at the most.")
+@as_json
+def history(name: str, number: int, as_json: bool) -> None:
+    """What happened to a component or in an environment, newest first.
+
+    Example: sluicegate history auth
+    """
+    from sluicegate.delivery.history import history as read_history
+
+    with delivery() as repo:
+        entries = read_history(repo.state(), name)[:number]
+    if as_json:
+        print_json([entry.json() for entry in entries])
+        return
+    if not entries:
+        click.echo("nothing is recorded yet")
+        return
+    rows = [
+        [f"{e.record.at:%Y-%m-%d %H:%M:%S}", e.subject, e.summary(),
+         e.record.by.user + ("" if e.record.by.verified else " (unverified)")]
+        for e in entries
+    ]  # fmt: skip
+    print_table(["time (UTC)", "about", "what", "by"], rows)
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT[=VERSION]")
+@as_json
+def flow(version: str, as_json: bool) -> None:
+    """The time from commit to integration, with each stage's waiting and working time, and the bottleneck.
+
+    Example: sluicegate flow auth=1.4.2
+    """
+    from sluicegate.delivery.flow import flow as read_flow
+
+    component, number = split(version)
+    with delivery() as repo:
+        found = read_flow(repo.state(), component, number)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(["stage", "waited", "worked"], [[s.name, _seconds(s.waited), _seconds(s.worked)] for s in found.stages])
+    kept = "unknown" if found.total is None else "kept" if found.total <= found.objective else "missed"
+    click.echo(
+        f"{found.component}={found.version} from commit to {found.environment}: {_seconds(found.total)}"
+        f" of {_seconds(found.objective)} ({kept})"
+    )
+    if found.bottleneck:
+        click.echo(f"bottleneck: {found.bottleneck.name}, {_seconds(found.bottleneck.total)}")
+
+
+def _seconds(span: timedelta | None) -> str:
+    if span is None:
+        return "unknown"
+    seconds = span.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,87 @@
+"""Make a delivery repo, and check one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sluicegate.delivery.pins import pins_path
+from sluicegate.delivery.repo import SERVERS_HEAD
+from sluicegate.delivery.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
+from sluicegate.errors import ConfigError, UsageError
+from sluicegate.model.config import Config
+from sluicegate.ports import Drivers
+from sluicegate.tools.git import Edit, Store, init_store, update_work_tree
+
+SAMPLE = """\
+# What flows where. Check it with: sluicegate check
+requires: ">=0.1"
+
+repositories:
+  releases: {driver: directory, path: /srv/releases}     # an absolute path, the same on every machine that uses it
+
+components:
+  app: {repository: releases, group: com.example}
+
+roles:
+  qa: {members: []}                                      # who may give the seal
+  release-manager: {members: []}
+
+hosts:
+  int1: {driver: local, folder: /srv/hosts/int1, ports: {app: 8101}}
+groups:
+  int: [int1]
+
+environments:
+  integration:
+    follow: latest
+    hosts: int
+    deploy: {driver: archive}
+
+objective: {commit-to-integration: 15 min}
+"""
+
+
+def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: bytes | None = None) -> None:
+    """Make the repository with both branches. Raises UsageError when the folder has something in it already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not an empty folder")
+    content = config if config is not None else SAMPLE.encode()
+    parsed = drivers.config(content)
+    init_store(folder, bare=bare, branch=MAIN)
+    files: dict[str, bytes | None] = {CONFIG_FILE: content, SERVERS_FILE: _servers(parsed)}
+    for name in parsed.environments:
+        files[pins_path(name)] = (
+            f"# the pins of {name}: `component: version`; a commit here directs the pipeline\n".encode()
+        )
+    attributes: dict[str, bytes | None] = {".gitattributes": b"*.jsonl merge=union\n"}
+    with Store(str(folder), (MAIN, LEDGER)) as store:
+        edits = (Edit(branch=MAIN, base="", files=files), Edit(branch=LEDGER, base="", files=attributes))
+        store.push(edits, "A new delivery repo\n", by=store.signature, at=datetime.now(UTC))
+    if not bare:
+        update_work_tree(folder)
+
+
+def _servers(config: Config) -> bytes:
+    """At the start production plays the first group of a pair, and staging the second."""
+    lines = ""
+    for environment in config.environments.values():
+        if environment.swaps_with:
+            first, second = environment.groups
+            lines += f"{environment.swaps_with}: {second}\n{environment.name}: {first}\n"
+    return (SERVERS_HEAD + lines).encode()
+
+
+def check_repo(state: State) -> dict[str, int]:
+    """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
+    mistakes: list[str] = []
+    pins = 0
+    for environment in state.config.environments.values():
+        try:
+            pins += len(state.pins(environment.name))
+            state.group(environment)
+        except ConfigError as problem:
+            mistakes.extend(m for m in problem.mistakes if m not in mistakes)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return {"components": len(state.config.components), "environments": len(state.config.environments), "pins": pins}

@@ -1,0 +1,34 @@
+"""What a source checkout says of itself: commit, author, time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sluicegate.delivery.publish import Origin
+from sluicegate.errors import UsageError
+from sluicegate.tools import process
+
+
+def read_origin(
+    source: Path | None, *, build: str, build_started: datetime | None, figures: Mapping[str, str]
+) -> Origin:
+    """Read the checkout named, else WORKSPACE, else the current folder, where that is one."""
+    folder = source or Path(os.environ.get("WORKSPACE") or ".")
+    format_ = "--format=%H%n%an%n%cI"
+    done = process.run(["git", "-C", folder, "log", "-1", format_], env={"LC_ALL": "C"}, check=False)
+    if done.status != 0:
+        if source is not None:
+            raise UsageError(f"{source} is not a Git checkout with a commit: {done.error_text}")
+        return Origin(build=build, build_started=build_started, figures=figures)
+    commit, author, committed = done.text.splitlines()[:3]
+    return Origin(
+        commit=commit,
+        author=author,
+        committed=datetime.fromisoformat(committed),
+        build=build,
+        build_started=build_started,
+        figures=figures,
+    )
