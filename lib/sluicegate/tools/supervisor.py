@@ -153,6 +153,7 @@ class Supervisor:
     def _server(self, *, check_pid: bool = True) -> xmlrpc.client.ServerProxy | None:
         """The running supervisord, None when there is none."""
         server = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(self.socket), allow_none=True)
+        door.passing("supervisor getPID")
         try:
             server.supervisor.getPID()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -283,9 +284,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self.path = path
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        if self._connection[1] is None:
-            self._connection = (None, _UnixConnection(self.path))
-        return self._connection[1]
+        connection = self._connection[1] or _UnixConnection(self.path)
+        self._connection = (None, connection)
+        return connection
 
 
 @contextmanager
