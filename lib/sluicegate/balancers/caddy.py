@@ -138,7 +138,8 @@ def caddy_config(
     `routes` gives each component its path prefix, which stays in the path; `probes` the one path of a component that
     `/.sluicegate/COMPONENT` reaches on the live group.
     """
-    asked = f"{{http.vars.live}} {{http.request.cookie.{GROUP_COOKIE}}} {{http.request.cookie.{cookie}}}"
+    # No cookie can hold the ';' between the parts, so none can pass for another part.
+    asked = f"{{http.vars.live}};{{http.request.cookie.{GROUP_COOKIE}}};{{http.request.cookie.{cookie}}}"
     chain: list[Json] = [
         # The file is read once a request: two reads around a rename could find the request nobody's.
         {"handle": [{"handler": "vars", "live": f"{{file.{file}}}"}]},
@@ -150,7 +151,7 @@ def caddy_config(
         others = "|".join(re.escape(other) for other in sorted(upstreams) if other != group)
         if others:
             # Who is logged in, says the application's own cookie; without it the group's cookie counts for nothing.
-            kept = f"^({others}) keep {re.escape(group)} [^ ]"
+            kept = f"^({others}) keep;{re.escape(group)};."
             chain.append(
                 {"match": [{"vars_regexp": {"asked": {"pattern": kept}}}], **_group(group, upstreams, routes, cookie)}
             )
@@ -164,8 +165,14 @@ def caddy_config(
 
 def file_server_config(listen: str, folder: Path) -> dict[str, Json]:
     """Caddy's configuration to serve a directory repository; hidden files, unfinished uploads, are not shown."""
-    handler = {"handler": "file_server", "root": str(folder), "hide": [".*"], "browse": {}}
-    return _config({f"files {listen}": _server(listen, [{"handle": [handler]}])})
+    # Not the handler's `hide`: its patterns meet the folder's own path as well.
+    hidden = {
+        "match": [{"path_regexp": {"pattern": r"/\."}}],
+        "terminal": True,
+        "handle": [_answer(404, "no such file")],
+    }
+    files_route = {"handle": [{"handler": "file_server", "root": str(folder), "browse": {}}]}
+    return _config({f"files {listen}": _server(listen, [hidden, files_route])})
 
 
 def merged(*configs: Mapping[str, Json]) -> dict[str, Json]:
