@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.tools import door
 
 BLOCK = 1 << 20
@@ -54,3 +61,135 @@ def scratch(*, beside: Path | None = None) -> Iterator[Path]:
     """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
     with tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside) as folder:
         yield Path(folder)
+
+
+def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) -> dict[str, str]:
+    """Copy a file into the new file `to`, on disk when this returns; the checksums of what was copied, in hex.
+
+    Raises IntegrityError when the source changes or goes meanwhile. Nothing is left at `to` after any failure.
+    """
+    door.passing(f"copy {source.name}")
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in checksums}
+    try:
+        with _opened(source) as reader, to.open("xb") as writer:
+            before = os.fstat(reader.fileno())
+            while block := reader.read(BLOCK):
+                for digest in digests.values():
+                    digest.update(block)
+                writer.write(block)
+            writer.flush()
+            os.fsync(writer.fileno())
+            _check_unchanged(source, before, os.fstat(reader.fileno()), writer.tell())
+    except FileExistsError:
+        raise
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except FileNotFoundError as problem:
+        raise IntegrityError(f"{source} vanished before it was read", hint="build it again") from problem
+
+
+def _check_unchanged(source: Path, before: os.stat_result, after: os.stat_result, copied: int) -> None:
+    """Compare what was opened with what stands under the name after reading: grown, shrunk, replaced or gone."""
+    try:
+        named = source.stat()
+    except FileNotFoundError:
+        named = None
+    marks = {(s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns) for s in (before, after, named) if s is not None}
+    if named is None or len(marks) != 1 or copied != before.st_size:
+        raise IntegrityError(f"{source} changed while it was read", hint="write it to its end first, then try again")
+
+
+def add(temporary: Path, path: Path) -> bool:
+    """Give the complete file `temporary` its final name `path`; False when the name is taken. Never overwrites."""
+    door.passing(f"add {path.name}")
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def put_folder(source: Path, to: Path) -> None:
+    """Copy a folder so that it appears at `to` at once and whole, in place of what was there.
+
+    An empty folder takes away what was there. Symbolic links are copied as links.
+    """
+    door.passing(f"put folder {to.name}")
+    temporary = to.with_name(f".{to.name}.{os.getpid()}")
+    remove(temporary)
+    if not any(source.iterdir()):
+        if os.path.lexists(to):
+            os.replace(to, temporary)
+            remove(temporary)
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(source, temporary, symlinks=True)
+        if os.path.lexists(to):
+            _exchange(temporary, to)
+        else:
+            os.rename(temporary, to)
+    finally:
+        remove(temporary)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two names in one step, so that neither is missing for a moment (renameat2 of Linux)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    here, exchange = -100, 2
+    if hasattr(libc, "renameat2"):
+        if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+            return
+        if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))
+    # File systems without the exchange: two renames, with nothing under the name for an instant.
+    aside = one.with_name(f"{one.name}.aside")
+    os.rename(other, aside)
+    os.rename(one, other)
+    os.rename(aside, one)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder; nothing happens when there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
+    """Hold an advisory lock on `path`; the system frees it when its holder dies. Raises Conflict after `seconds`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    door.passing(f"lock {path.name}")
+    deadline = time.monotonic() + seconds
+    with path.open("a") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as problem:
+                if time.monotonic() > deadline:
+                    raise Conflict(
+                        f"another command holds {path} for more than {seconds:g} seconds",
+                        hint=f"see who: fuser {path}",
+                    ) from problem
+                time.sleep(0.02)
+        yield

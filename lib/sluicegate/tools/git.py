@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
-from sluicegate.tools import door, process
+from sluicegate.tools import door, files, process
 
 QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -224,18 +224,9 @@ class Store:
     @contextmanager
     def lock(self, seconds: float = 60.0) -> Iterator[None]:
         """Hold back other writers on this machine, so that they do not wear each other out with retries."""
-        from filelock import FileLock, Timeout
-
         name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
-        folder = _cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / f"{name}.lock", timeout=seconds):
-                yield
-        except Timeout as problem:
-            raise Conflict(
-                f"another writer on this machine has held the delivery repo for {seconds:g} seconds"
-            ) from problem
+        with files.locked(_cache_folder() / f"{name}.lock", seconds=seconds):
+            yield
 
 
 BEATEN_SIGNS = (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.tools import door
 
 INSTALL_HINTS = {"git": "install it, for example: apt install git"}
+
+KEPT = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,9 @@ def run(
     stdin: bytes | None = None,
     timeout: float = 300.0,
     check: bool = True,
+    inherit: bool = True,
 ) -> Completed:
-    """Run a program to its end. `env` is added to ours; `timeout` is in seconds.
+    """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
 
     Raises UsageError when the program is missing, RemoteUnavailable when the time is over, SluicegateError when
     `check` is set and it ended with a status other than 0.
@@ -58,7 +63,7 @@ def run(
         done = subprocess.run(
             words,
             cwd=cwd,
-            env={**os.environ, **env} if env is not None else None,
+            env={**(os.environ if inherit else plain_environment()), **(env or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -76,3 +81,68 @@ def run(
         said = completed.error_text or completed.text.strip() or "it printed nothing"
         raise SluicegateError(f"'{' '.join(words[:3])}' ended with status {completed.status}: {said}")
     return completed
+
+
+def plain_environment() -> dict[str, str]:
+    """Our environment without a build's part: what outlives a build must not carry its marks nor its secrets.
+
+    Jenkins kills, at the end of a build, every process that carries BUILD_ID or JENKINS_NODE_COOKIE of the build.
+    """
+    return {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+
+
+def start(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program that outlives us: a session and an environment of its own, its output appended to `log`."""
+    words = tuple(str(word) for word in argv)
+    door.passing(f"start {words[0].rpartition('/')[2]}")
+    with log.open("ab") as stream:
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**plain_environment(), **env},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+        except FileNotFoundError as problem:
+            raise missing(words[0]) from problem
+
+
+def command_line(pid: int) -> str:
+    """How a running process was called, its words joined by blanks; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def end(pid: int, *, seconds: float = 30.0) -> None:
+    """Ask a process to end, wait until it has, and kill it after `seconds`. An ended one is fine."""
+    door.passing(f"end {pid}")
+    for ask in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + seconds
+        try:
+            os.kill(pid, ask)
+        except ProcessLookupError:
+            return
+        while time.monotonic() < deadline:
+            if not _running(pid):
+                return
+            time.sleep(0.02)
+    raise SluicegateError(f"process {pid} ({command_line(pid)}) does not end", hint=f"look at it: ps -fp {pid}")
+
+
+def _running(pid: int) -> bool:
+    """False for a zombie too: of that only the number is left, until its parent asks. Ours is asked here."""
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return command_line(pid) != ""

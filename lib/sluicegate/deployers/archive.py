@@ -1,0 +1,182 @@
+"""Deployer driver `archive`: one archive with a Procfile, unpacked beside its predecessors and started."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sluicegate.errors import IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.config import Component, Config
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Installed, Release, Service
+from sluicegate.ports import Host
+from sluicegate.tools import archives, door, http
+
+MARK = ".sluicegate.json"
+PROBE_SECONDS = 2.0
+PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """What stands in a release's MARK: what it is, and the folders of its predecessors, newest first."""
+
+    installed: Installed
+    folder: str
+    previous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveDeployer:
+    """Releases stand in `apps/COMPONENT/releases/VERSION-MANIFEST`, with two links beside them.
+
+    `chosen` points to what shall run and moves before the restart; `current` points to what has answered and moves
+    after the probe. Where they differ an installation was broken off or failed, and nothing counts as installed.
+    """
+
+    keep: int = 3
+    timeout: timedelta = timedelta(seconds=30)
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> ArchiveDeployer:
+        """Read `keep` (old releases that stay for a way back) and `timeout` (for the first right answer)."""
+        settings.only("keep", "timeout")
+        keep = settings.number("keep", 3)
+        if keep < 1:
+            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
+        return cls(keep=keep, timeout=settings.span("timeout", "30 s"))
+
+    def installed(self, host: Host, component: Component) -> Installed | None:
+        current, chosen = _read(host, component, "current"), _read(host, component, "chosen")
+        if current is None or chosen is None or current.folder != chosen.folder:
+            return None
+        return current.installed
+
+    def install(self, host: Host, component: Component, release: Release) -> None:
+        """Put the release on the host, start it, and probe until it answers with its version.
+
+        Raises UsageError for a release that is not one archive with a Procfile, IntegrityError for a dangerous
+        archive, RemoteUnavailable for a host that is down, SluicegateError when the version does not answer.
+        """
+        wanted = Installed(version=release.version, manifest=release.manifest)
+        if self.installed(host, component) == wanted and _answer(host, component) == release.version:
+            return
+        folder = f"apps/{component.name}/releases/{release.version}-{release.manifest[:8]}"
+        before = _read(host, component, "chosen")
+        past = tuple(f for f in ((before.folder, *before.previous) if before else ()) if f != folder)
+        mark = _Mark(installed=wanted, folder=folder, previous=past[: self.keep])
+        with tempfile.TemporaryDirectory(prefix="sluicegate-") as temporary:
+            unpacked = Path(temporary) / "release"
+            archives.unpack(_archive(release), unpacked)
+            command = _command(unpacked, release)
+            _write(mark, component, unpacked)
+            host.send(unpacked, folder)
+        host.link(f"apps/{component.name}/chosen", folder)
+        host.restart(Service(name=component.name, command=command, folder=folder))
+        self._probe(host, component, release.version)
+        host.link(f"apps/{component.name}/current", folder)
+        _take_away(host, past[self.keep :])
+
+    def remove(self, host: Host, component: Component) -> None:
+        """Stop the component and take its folder off the host."""
+        host.stop(component.name)
+        _take_away(host, (f"apps/{component.name}",))
+
+    def _probe(self, host: Host, component: Component, version: str) -> None:
+        deadline = time.monotonic() + self.timeout.total_seconds()
+        while (answer := _answer(host, component)) != version:
+            if time.monotonic() >= deadline:
+                raise SluicegateError(
+                    f"{host.address(component.name)}{component.probe} {_said(answer)} after "
+                    f"{self.timeout.total_seconds():g} seconds, expected version {version}",
+                    hint="see the component's log on the host; the release before is still there",
+                )
+            time.sleep(PAUSE)
+
+
+def _said(answer: str | None) -> str:
+    return "did not answer" if answer is None else f"answered {answer!r}"
+
+
+def _answer(host: Host, component: Component) -> str | None:
+    """The version that the component says it is, something else that it says, or None when it is silent."""
+    try:
+        answer = http.get(host.address(component.name) + component.probe, timeout=PROBE_SECONDS)
+    except RemoteUnavailable:
+        return None
+    if answer.status != 200:
+        return f"status {answer.status}"
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return answer.text.strip()[:200]
+    if isinstance(document, dict) and isinstance(document.get("version"), str):
+        return str(document["version"])
+    return answer.text.strip()[:200]
+
+
+def _archive(release: Release) -> Path:
+    found = [name for name in release.files if archives.is_archive(name)]
+    if len(found) != 1:
+        listed = ", ".join(found or release.files) or "no file at all"
+        raise UsageError(
+            f"{release.component} {release.version} has {len(found)} archives ({listed}), expected exactly one",
+            hint=f"publish one file that ends in {', '.join(archives.ENDINGS)}",
+        )
+    return release.folder / found[0]
+
+
+def _command(unpacked: Path, release: Release) -> str:
+    """The command of the Procfile's line `web:`."""
+    try:
+        text = (unpacked / "Procfile").read_text()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    found = re.search(r"^web:[ \t]*(\S.*)$", text, re.MULTILINE)
+    if not found:
+        raise UsageError(
+            f"the archive of {release.component} {release.version} has no Procfile with a line 'web: COMMAND'",
+            hint="add one at the archive's top, for example: web: ./serve --port $PORT",
+        )
+    return found[1].strip()
+
+
+def _write(mark: _Mark, component: Component, unpacked: Path) -> None:
+    place = unpacked / MARK
+    if place.is_symlink() or place.exists():
+        raise IntegrityError(f"the archive holds {MARK}, which only we may write", hint="leave that file out of it")
+    content = {
+        "component": component.name,
+        "version": mark.installed.version,
+        "manifest": mark.installed.manifest,
+        "folder": mark.folder,
+        "previous": list(mark.previous),
+    }
+    place.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _read(host: Host, component: Component, link: str) -> _Mark | None:
+    """The mark of the release that a link points to; None when there is none that is readable."""
+    try:
+        value = json.loads(host.read(f"apps/{component.name}/{link}/{MARK}") or b"null")
+        return _Mark(
+            installed=Installed(version=str(value["version"]), manifest=str(value["manifest"])),
+            folder=str(value["folder"]),
+            previous=tuple(str(folder) for folder in value["previous"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _take_away(host: Host, folders: Sequence[str]) -> None:
+    """Sending an empty folder takes away what was there."""
+    door.passing("take away old releases")
+    with tempfile.TemporaryDirectory(prefix="sluicegate-") as empty:
+        for folder in folders:
+            host.send(Path(empty), folder)

@@ -1,0 +1,43 @@
+"""Looks at TCP ports of this machine: is one free, does somebody listen?"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import door
+
+
+def check_free(address: str, port: int) -> None:
+    """Raise UsageError when no program of ours could listen there now."""
+    door.passing(f"bind {address}:{port}")
+    try:
+        with _socket(address) as probe:
+            # As servers do: connections of an earlier one that fade out (TIME_WAIT) are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} on {address} is in use by another program",
+                hint=f"see which: ss -ltnp 'sport = :{port}'; stop it or choose another port",
+            ) from problem
+        raise UsageError(
+            f"no program can listen on {address}:{port}: {problem.strerror or problem}",
+            hint="choose an address of this machine and a port from 1024 on",
+        ) from problem
+
+
+def listens(address: str, port: int) -> bool:
+    """True when somebody accepts connections there."""
+    try:
+        with _socket(address) as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex((address, port)) == 0
+    except OSError:
+        return False
+
+
+def _socket(address: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)

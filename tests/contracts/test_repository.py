@@ -1,0 +1,146 @@
+"""What every repository does."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import Conflict, UsageError
+from sluicegate.ports import Repository
+from sluicegate.repositories.directory import DirectoryRepository
+from tests.fakes import FakeRepository
+from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture(params=["fake", "directory", "directory over http"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
+    root = tmp_path / "the repository"
+    if request.param == "fake":
+        yield FakeRepository()
+    elif request.param == "directory":
+        yield DirectoryRepository.configure("releases", settings(path=str(root)), CONFIG)
+    else:
+        root.mkdir()
+        with web_server(functools.partial(_Quiet, directory=str(root))) as port:  # type: ignore[arg-type]
+            served = settings(path=str(root), url=f"http://127.0.0.1:{port}/", format="maven2")
+            yield DirectoryRepository.configure("releases", served, CONFIG)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "built"
+    path.write_bytes(b"payload\x00\xff" * 1000)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["auth-1.0.tar.gz", "with space.zip", "100%.txt", "a#b?c&d=e+f", "ärger-日本.jar", "manifest.json", "%2e%2e%2f"],
+)
+def test_a_published_file_comes_back_unchanged(repository: Repository, source: Path, tmp_path: Path, name: str) -> None:
+    repository.put(AUTH, "1.0+build.7", name, source)
+    repository.fetch(AUTH, "1.0+build.7", name, tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
+    assert repository.names(AUTH, "1.0+build.7") == (name,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../up", "a/b", "/etc/passwd", "-rf", "a\nb", "a\0b", "a\x1bb", "a\\b", ".hidden", "a\u0301.zip",
+     "\udcff", "n" * 300, "auth.tar.gz.sha256", "maven-metadata.xml"],
+)  # fmt: skip
+def test_a_name_that_would_not_come_back_is_a_usage_error(
+    repository: Repository, source: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError):
+        repository.put(AUTH, "1.0", name, source)
+    with pytest.raises(UsageError):
+        repository.fetch(AUTH, "1.0", name, tmp_path / "fetched")
+    assert repository.names(AUTH, "1.0") == ()
+
+
+def test_a_version_cannot_lead_out_of_the_component(repository: Repository, source: Path) -> None:
+    with pytest.raises(UsageError, match="version"):
+        repository.put(AUTH, "../portal", "a.zip", source)
+
+
+def test_equal_content_again_is_fine(repository: Repository, source: Path) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    repository.put(AUTH, "1.0", "a.zip", source)
+    assert repository.names(AUTH, "1.0") == ("a.zip",)
+
+
+def test_other_content_under_the_name_is_a_conflict_and_changes_nothing(
+    repository: Repository, source: Path, tmp_path: Path
+) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    with pytest.raises(Conflict, match="already published"):
+        repository.put(AUTH, "1.0", "a.zip", other)
+    repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
+
+
+def test_of_two_publishers_at_once_one_wins(repository: Repository, tmp_path: Path) -> None:
+    results: list[str] = []
+
+    def publish(number: int) -> None:
+        mine = tmp_path / f"mine-{number}"
+        mine.write_bytes(str(number).encode() * 100_000)
+        try:
+            repository.put(AUTH, "1.0", "a.zip", mine)
+            results.append(f"won {number}")
+        except Conflict:
+            results.append("conflict")
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [result for result in results if result != "conflict"]
+    repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == winner.split()[1].encode() * 100_000
+    assert results.count("conflict") == 7
+
+
+def test_a_missing_file_is_a_usage_error_and_leaves_nothing(
+    repository: Repository, source: Path, tmp_path: Path
+) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    for version, name in (("1.0", "b.zip"), ("2.0", "a.zip")):
+        with pytest.raises(UsageError, match="no file"):
+            repository.fetch(AUTH, version, name, tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_missing_source_is_a_usage_error(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        repository.put(AUTH, "1.0", "a.zip", tmp_path / "never-built")
+    assert repository.names(AUTH, "1.0") == ()
+
+
+def test_names_are_sorted_and_apart_for_each_version_and_component(repository: Repository, source: Path) -> None:
+    for component, version, name in ((AUTH, "1.0", "b"), (AUTH, "1.0", "a"), (AUTH, "1.1", "c"), (PORTAL, "1.0", "d")):
+        repository.put(component, version, name, source)
+    repository.announce(AUTH, ["1.0", "1.1"])
+    assert repository.names(AUTH, "1.0") == ("a", "b")
+    assert repository.names(AUTH, "1.1") == ("c",)
+    assert repository.names(AUTH, "1.2") == ()
+
+
+def test_an_address_names_the_file(repository: Repository) -> None:
+    address = repository.address(AUTH, "1.0", "a.zip")
+    assert "auth" in address
+    assert address.endswith("1.0/a.zip")

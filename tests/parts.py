@@ -1,0 +1,100 @@
+"""Small things that driver tests are made of: components, free ports, applications to deploy, web servers."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from sluicegate.model.config import Component, Config
+from sluicegate.model.settings import Plain, Settings
+from sluicegate.model.values import Release
+
+AUTH = Component(name="auth", repository="releases", group="com.example")
+PORTAL = Component(name="portal", repository="releases", group="com.example")
+CONFIG = Config(
+    repositories={},
+    components={"auth": AUTH, "portal": PORTAL},
+    environments={},
+    groups={"blue": ("app1",), "green": ("app3",)},
+)
+
+APP = """
+import http.server, json, os
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = open("answer").read().encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+def settings(**values: Plain) -> Settings:
+    return Settings(where="sluicegate.yaml:7", values=values)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def app_files(answer: str, command: str = f"{sys.executable} app.py") -> dict[str, str]:
+    """An application that answers every request with `answer`."""
+    return {"Procfile": f"web: {command}\n", "app.py": APP, "answer": answer}
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def tar(path: Path, files: Mapping[str, str]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content.encode())
+            archive.addfile(info, io.BytesIO(content.encode()))
+    return path
+
+
+def release(folder: Path, version: str, files: Mapping[str, str] | None = None, manifest: str = "") -> Release:
+    """A release of auth whose application answers with its version."""
+    place = folder / f"release-{version}-{manifest}"
+    place.mkdir(exist_ok=True)
+    name = f"auth-{version}.tar.gz"
+    tar(place / name, app_files(json.dumps({"version": version})) if files is None else files)
+    return Release(
+        component="auth", version=version, manifest=manifest or version.encode().hex().ljust(64, "0"), folder=place,
+        files=(name,),
+    )  # fmt: skip
+
+
+@contextmanager
+def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[int]:
+    """A web server in a thread; gives its port."""
+    ThreadingHTTPServer.request_queue_size = 128
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
