@@ -1,0 +1,5 @@
+"""`python -m sluicegate`."""
+
+from sluicegate.cli.start import main
+
+main()
