@@ -10,12 +10,32 @@ from typing import TypeVar
 
 from sluicegate import __version__
 from sluicegate.errors import ConfigError
-from sluicegate.model.config import After, Component, Config, DriverSpec, Environment, Follow, Role
+from sluicegate.model.config import After, Component, Config, DriverSpec, Environment, Follow, Jenkins, Role
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.tools import yamltext
 
 FILE = "sluicegate.yaml"
-SECTIONS = ("requires", "repositories", "components", "roles", "hosts", "groups", "environments", "objective")
+SECTIONS = (
+    "requires",
+    "jenkins",
+    "repositories",
+    "components",
+    "roles",
+    "hosts",
+    "groups",
+    "environments",
+    "objective",
+)
+    "requires",
+    "jenkins",
+    "repositories",
+    "components",
+    "roles",
+    "hosts",
+    "groups",
+    "environments",
+    "objective",
+)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 Item = TypeVar("Item")
 
@@ -46,6 +66,7 @@ class _Reading:
             groups=self.groups(),
             environments=self.each("environments", self.environment),
             objective=self.objective(),
+            jenkins=self.jenkins(),
         )
         if not self.mistakes:
             self.cross_check(config)
@@ -100,6 +121,21 @@ class _Reading:
                 settings.only("commit-to-integration")
                 found = settings.span("commit-to-integration")
         return found
+
+    def jenkins(self) -> Jenkins | None:
+        if "jenkins" not in self.document.content:
+            return None
+        with self.noted():
+            settings = self.settings("jenkins")
+            settings.only("url", "user", "token")
+            url = settings.text("url").rstrip("/")
+            if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+                raise settings.fail(f"'url' is '{url}', expected a form such as https://jenkins.example.com")
+            user = settings.text("user", "")
+            token = settings.below("token")
+            token.only("env")
+            return Jenkins(url=url, user=user, token_variable=token.text("env") if user else "")
+        return None
 
     def environment(self, name: str, settings: Settings) -> Environment:
         settings.only("from", "follow", "gates", "hosts", "deploy", "after", "swaps-with", "balancer")

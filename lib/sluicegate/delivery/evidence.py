@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sluicegate.delivery.actor import check_judgement
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
@@ -78,6 +79,8 @@ def judge(
     def decide(state: State, draft: Draft) -> None:
         state.config.environment(environment)
         members = state.config.role(role).members
+        wanted = {"COMPONENT": component, "VERSION": version, "TO": environment, "ROLE": role}
+        check_judgement(repo.acting(state).build, state.config.role(role), wanted)
         manifest = state.manifest(component, version)
         if draft.by.user not in members:
             raise GateRefused(

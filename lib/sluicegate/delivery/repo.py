@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from sluicegate.delivery.actor import Acting, acting
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
@@ -79,15 +80,18 @@ class DeliveryRepo:
         self.store = store
         self.drivers = drivers
         self.clock = clock or (lambda: datetime.now(UTC))
-        self._actor = actor
+        self._acting = Acting(actor=actor) if actor else None
 
     @property
     def actor(self) -> Actor:
-        """Who acts: Git's user, which is a claim and so not verified."""
-        if self._actor is None:
-            who = self.store.signature
-            self._actor = Actor(user=who.name, source=f"git:{who.name} <{who.email}>")
-        return self._actor
+        """Who acts; asked once."""
+        return self.acting(self.state()).actor
+
+    def acting(self, state: State) -> Acting:
+        """Who acts, by the configuration of this snapshot; asked once."""
+        if self._acting is None:
+            self._acting = acting(state.config, self.store)
+        return self._acting
 
     def state(self) -> State:
         """A fresh snapshot."""
@@ -104,16 +108,16 @@ class DeliveryRepo:
         """Decide, commit, push; again on the new tips when someone else was first. Raises what `decide` raises."""
         if dry_run:
             state = self.state()
-            return decide(state, Draft(state, self.actor))
+            return decide(state, Draft(state, self.acting(state).actor))
         with self.store.lock():
             for attempt in range(TRIES):
                 state = self.state()
-                draft = Draft(state, self.actor)
+                draft = Draft(state, self.acting(state).actor)
                 decision = decide(state, draft)
                 subject = message if isinstance(message, str) else message(decision)
                 text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
                 try:
-                    self.store.push(draft.edits(), text, by=self._signature(), at=state.now)
+                    self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
                 except Beaten:
                     time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
                     continue
@@ -122,7 +126,7 @@ class DeliveryRepo:
             f"the delivery repo was changed by others in each of {TRIES} tries", hint="run the command again"
         )
 
-    def _signature(self) -> Signature:
+    def _signature(self, by: Actor) -> Signature:
         """The committer: the actor, with the address that Git knows."""
         who = self.store.signature
-        return Signature(name=self.actor.user or who.name, email=who.email)
+        return Signature(name=by.user or who.name, email=who.email)

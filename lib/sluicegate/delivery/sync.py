@@ -81,7 +81,7 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
         return tuple(moves)
 
     state = repo.state()
-    preview = decide(state, Draft(state, repo.actor))
+    preview = decide(state, Draft(state, repo.acting(state).actor))
     if dry_run or not preview:
         return preview
     return repo.change(decide, lambda moves: f"{name} follows " + " ".join(f"{m.component}={m.after}" for m in moves))

@@ -19,6 +19,15 @@ class DriverSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jenkins:
+    """The build server whose word counts for who did it, and the environment variable that holds our token."""
+
+    url: str
+    user: str = ""
+    token_variable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """Something built and deployed on its own."""
 
@@ -85,6 +94,7 @@ class Config:
     hosts: Mapping[str, DriverSpec] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     objective: timedelta = timedelta(minutes=15)
+    jenkins: Jenkins | None = None
 
     def component(self, name: str) -> Component:
         if name not in self.components:

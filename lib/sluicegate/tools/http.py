@@ -1,8 +1,9 @@
-"""Talks HTTP with time-outs; a silent or broken server becomes RemoteUnavailable."""
+"""Talks HTTP with time-outs; a silent or broken server becomes RemoteUnavailable. Redirects are not followed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from sluicegate.tools import door
 if TYPE_CHECKING:
     import requests
 
+Login = tuple[str, str]
+"""User and password or token."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -19,23 +23,30 @@ class Answer:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
 
 
-def get(url: str, *, timeout: float = 10.0) -> Answer:
+def get(url: str, *, timeout: float = 10.0, login: Login | None = None) -> Answer:
     """GET `url`. Any status is an answer; no answer within `timeout` seconds raises RemoteUnavailable."""
-    response = _get(url, timeout=timeout)
-    return Answer(status=response.status_code, body=response.content)
+    response = _send("GET", url, timeout=timeout, login=login)
+    return Answer(status=response.status_code, body=response.content, headers=response.headers)
+
+
+def post(url: str, form: Mapping[str, str], *, timeout: float = 10.0, login: Login | None = None) -> Answer:
+    """POST a form. Any status is an answer."""
+    response = _send("POST", url, timeout=timeout, login=login, form=form)
+    return Answer(status=response.status_code, body=response.content, headers=response.headers)
 
 
 def download(url: str, to: Path, *, timeout: float = 30.0) -> int:
     """Stream `url` into the new file `to` and return the status; nothing is written unless it is 200."""
     import requests
 
-    response = _get(url, timeout=timeout, stream=True)
+    response = _send("GET", url, timeout=timeout, stream=True)
     try:
         if response.status_code == 200:
             with to.open("wb") as stream:
@@ -48,11 +59,16 @@ def download(url: str, to: Path, *, timeout: float = 30.0) -> int:
     return response.status_code
 
 
-def _get(url: str, *, timeout: float, stream: bool = False) -> requests.Response:
+def _send(
+    method: str, url: str, *, timeout: float, stream: bool = False, login: Login | None = None,
+    form: Mapping[str, str] | None = None,
+) -> requests.Response:  # fmt: skip
     import requests
 
-    door.passing(f"GET {url}")
+    door.passing(f"{method} {url}")
     try:
-        return requests.get(url, timeout=timeout, stream=stream, allow_redirects=False)
+        return requests.request(
+            method, url, data=form, timeout=timeout, stream=stream, auth=login, allow_redirects=False
+        )
     except requests.RequestException as problem:
         raise RemoteUnavailable(f"{url} did not answer: {problem}") from problem
