@@ -108,7 +108,8 @@ class Supervisor:
         """Write supervisord.conf from the scripts that are there.
 
         Scripts hold command and environment: of the configuration's own rules (`%`, ` ;` begins a comment, commas)
-        nothing can then go wrong. For the same reason all paths are relative to where supervisord is started.
+        nothing can then go wrong. For the same reason all paths are relative to where supervisord is started, and
+        that of its socket is short: the system takes 107 bytes, and a workspace's path may be longer.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         names = sorted(script.stem for script in (self.folder / "services").glob("*.sh"))
@@ -203,7 +204,7 @@ umask = 022
 silent = true
 
 [unix_http_server]
-file = supervisor.sock
+file = /proc/self/cwd/supervisor.sock
 chmod = 0600
 
 [rpcinterface:supervisor]
@@ -241,7 +242,7 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        # The system takes 107 bytes of a socket's path, and a workspace's may be longer: go through the open folder.
+        # As in `_configure`: the path must be short, so go through the open folder.
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.sock.connect(f"/proc/self/fd/{folder}/{self.path.name}")
