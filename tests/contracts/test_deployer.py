@@ -92,10 +92,11 @@ def test_removing_leaves_nothing_and_may_be_repeated(bench: Bench, tmp_path: Pat
 def test_a_host_that_is_down_is_unavailable_for_everything(bench: Bench, tmp_path: Path) -> None:
     wanted = release(tmp_path, "1.0")
     bench.take_down()
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: bench.deployer.installed(bench.host, AUTH),
         lambda: bench.deployer.install(bench.host, AUTH, wanted),
         lambda: bench.deployer.remove(bench.host, AUTH),
-    ):
+    )
+    for call in calls:
         with pytest.raises(RemoteUnavailable):
             call()

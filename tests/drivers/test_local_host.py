@@ -41,7 +41,7 @@ def host(tmp_path: Path) -> Iterator[LocalHost]:
 def service_pid(host: LocalHost, name: str = "auth") -> int:
     server = host._supervisor._server()
     assert server is not None
-    return int(server.supervisor.getProcessInfo(name)["pid"])  # type: ignore[call-overload, index, arg-type]
+    return int(server.supervisor.getProcessInfo(name)["pid"])  # type: ignore[call-overload, index]
 
 
 def environment(pid: int) -> dict[str, str]:

@@ -79,6 +79,11 @@ class Supervisor:
         with self._locked():
             pid = self._pid()
             if pid:
+                # Asked twice: with nothing to stop, supervisord sleeps a second after it has heard the first.
+                with suppress(SluicegateError):
+                    server = self._server()
+                    if server is not None:
+                        _call(server, "shutdown")
                 process.end(pid, seconds=3.0 * STOP_SECONDS)
             self.socket.unlink(missing_ok=True)
 
