@@ -98,3 +98,28 @@ def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def group_server(group: str) -> type[BaseHTTPRequestHandler]:
+    """An application that says its group and the path it was asked for, and logs in on /login."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = json.dumps({"group": group, "path": self.path, "version": f"1.0-{group}"}).encode()
+            self.send_response(200)
+            if self.path == "/login":
+                self.send_header("Set-Cookie", "session=secret; Path=/; HttpOnly")
+            if self.path == "/other":
+                self.send_header("Set-Cookie", "language=sv; Path=/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    return Handler

@@ -146,12 +146,13 @@ def test_an_address_has_no_slash_at_the_end(bench: Bench) -> None:
 def test_a_host_that_is_down_is_unavailable_for_everything(bench: Bench, tmp_path: Path) -> None:
     bench.take_down()
     folder = write(tmp_path / "one", {"a": "1"})
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: bench.host.read("a"),
         lambda: bench.host.send(folder, "apps/auth"),
         lambda: bench.host.link("apps/current", "apps/auth"),
         lambda: bench.host.restart(service("apps/auth")),
         lambda: bench.host.stop("auth"),
-    ):
+    )
+    for call in calls:
         with pytest.raises(RemoteUnavailable, match="is down"):
             call()

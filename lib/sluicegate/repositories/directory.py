@@ -70,11 +70,8 @@ class DirectoryRepository:
 
     def names(self, component: Component, version: str) -> tuple[str, ...]:
         folder = self.path / maven2.version_folder(component, version)
-        try:
-            with self._reached():
-                entries = list(folder.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return ()
+        with self._reached():
+            entries = list(folder.iterdir()) if folder.is_dir() else []
         return tuple(sorted(e.name for e in entries if not e.name.startswith(".") and not maven2.is_sidecar(e.name)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
@@ -149,8 +146,6 @@ class DirectoryRepository:
         """Turn what the file system refuses (rights, no space, a lost mount) into RemoteUnavailable."""
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError):
-            raise
         except OSError as problem:
             place = problem.filename or self.path
             raise RemoteUnavailable(

@@ -5,14 +5,12 @@ Below the folder: `supervisor/` with its configuration and one start script a se
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import importlib.util
 import os
 import re
 import shlex
 import socket
-import stat
 import sys
 import time
 import xmlrpc.client
@@ -23,8 +21,7 @@ from pathlib import Path
 from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.tools import door, files, process, sockets
 
-LONGEST_SOCKET = 90
-"""Bytes: the system ends at 107, and supervisord binds under this name with its process number behind it."""
+SOCKET = "supervisor.sock"
 START_SECONDS = 20.0
 STOP_SECONDS = 10
 SHOWN_LINES = 20
@@ -35,11 +32,9 @@ class Supervisor:
     """The supervisord of one folder. Everything below the folder may be made by it."""
 
     def __init__(self, folder: Path) -> None:
-        if re.search(r'[\x00-\x1f"\\]', str(folder)):
-            raise UsageError(f"the folder {str(folder)!r} holds a quote, a backslash or a control character")
         self.folder = folder / "supervisor"
         self.logs = folder / "log"
-        self.socket = _socket_path(self.folder)
+        self.socket = self.folder / SOCKET
 
     def restart(self, name: str, script: str, address: str, port: int) -> None:
         """Run a shell script as the service `name`, in place of the running one, and wait until it is up.
@@ -84,6 +79,11 @@ class Supervisor:
         with self._locked():
             pid = self._pid()
             if pid:
+                # Asked twice: with nothing to stop, supervisord sleeps a second after it has heard the first.
+                with suppress(SluicegateError):
+                    server = self._server()
+                    if server is not None:
+                        _call(server, "shutdown")
                 process.end(pid, seconds=3.0 * STOP_SECONDS)
             self.socket.unlink(missing_ok=True)
 
@@ -113,17 +113,13 @@ class Supervisor:
         """Write supervisord.conf from the scripts that are there.
 
         Scripts hold command and environment: of the configuration's own rules (`%`, ` ;` begins a comment, commas)
-        nothing can then go wrong. For the same reason paths are written from `%(here)s` on.
+        nothing can then go wrong. For the same reason all paths are relative to where supervisord is started, and
+        that of its socket is short: the system takes 107 bytes, and a workspace's path may be longer.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         names = sorted(script.stem for script in (self.folder / "services").glob("*.sh"))
-        text = HEAD.format(socket=self._socket_setting()) + "".join(
-            PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) for name in names
-        )
+        text = HEAD + "".join(PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) for name in names)
         files.replace(self.folder / "supervisord.conf", text.encode(), mode=0o600)
-
-    def _socket_setting(self) -> str:
-        return f"%(here)s/{self.socket.name}" if self.socket.parent == self.folder else str(self.socket)
 
     def _start(self) -> xmlrpc.client.ServerProxy:
         """Start supervisord; its services start by themselves."""
@@ -131,7 +127,6 @@ class Supervisor:
             raise UsageError(
                 "hosts with 'driver: local' need the package supervisor", hint="pip install 'sluicegate[local]'"
             )
-        _private_folder(self.socket.parent)
         conf = self.folder / "supervisord.conf"
         # -W: supervisord warns about running as root and the like on stderr, which here would only look like errors.
         done = process.run(
@@ -206,16 +201,15 @@ class Supervisor:
 HEAD = """\
 ; written by sluicegate
 [supervisord]
-logfile = %(here)s/../log/supervisord.log
-pidfile = %(here)s/supervisord.pid
-childlogdir = %(here)s/../log
-directory = %(here)s
+logfile = ../log/supervisord.log
+pidfile = supervisord.pid
+childlogdir = ../log
 identifier = sluicegate
 umask = 022
 silent = true
 
 [unix_http_server]
-file = {socket}
+file = /proc/self/cwd/supervisor.sock
 chmod = 0600
 
 [rpcinterface:supervisor]
@@ -224,7 +218,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 PROGRAM = """
 [program:{name}]
-command = /bin/sh "%(here)s/services/{name}.sh"
+command = /bin/sh services/{name}.sh
 autostart = true
 autorestart = true
 startsecs = 1
@@ -233,7 +227,7 @@ stopwaitsecs = {stop_seconds}
 stopasgroup = true
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = %(here)s/../log/{name}.log
+stdout_logfile = ../log/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
@@ -245,26 +239,6 @@ def script(command: str, folder: Path, environment: Mapping[str, str]) -> str:
     return f"cd {shlex.quote(str(folder))} || exit 1\n{exports}exec {command}\n"
 
 
-def _socket_path(folder: Path) -> Path:
-    """`supervisor.sock` in the folder, else where a path is short enough for the system: the same on every call."""
-    near = folder / "supervisor.sock"
-    if len(os.fsencode(near)) <= LONGEST_SOCKET:
-        return near
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    # Not TMPDIR nor XDG_RUNTIME_DIR: a build's may differ from a person's, and both must find the same supervisord.
-    return Path(f"/tmp/sluicegate-{os.getuid()}") / f"{digest}.sock"
-
-
-def _private_folder(folder: Path) -> None:
-    """Make the socket's folder; in a place open to all it must be ours alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise RemoteUnavailable(
-            f"{folder} belongs to another user", hint="remove it, or give the host a shorter folder"
-        )
-
-
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=3.0 * STOP_SECONDS)
@@ -273,7 +247,12 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        # As in `_configure`: the path must be short, so go through the open folder.
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{self.path.name}")
+        finally:
+            os.close(folder)
 
 
 class _UnixTransport(xmlrpc.client.Transport):

@@ -1,0 +1,319 @@
+"""What is special to the archive deployer: archives of unknown makers, old releases, breaking off half way."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sluicegate.deployers.archive import ArchiveDeployer
+from sluicegate.errors import ConfigError, IntegrityError, SluicegateError, UsageError
+from sluicegate.hosts.local import LocalHost
+from sluicegate.model.values import Release
+from sluicegate.tools import archives, door
+from tests.fakes import FakeHost
+from tests.parts import AUTH, CONFIG, app_files, free_port, release, settings, tar
+
+Entry = tuple[str, dict[str, object], bytes]
+
+
+def made_tar(path: Path, *entries: Entry) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, traits, content in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for trait, value in traits.items():
+                setattr(info, trait, value)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def made_zip(path: Path, *entries: tuple[str, int, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, mode, content in entries:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return path
+
+
+def link(name: str, target: str) -> Entry:
+    return name, {"type": tarfile.SYMTYPE, "linkname": target}, b""
+
+
+def hard_link(name: str, target: str) -> Entry:
+    return name, {"type": tarfile.LNKTYPE, "linkname": target}, b""
+
+
+def file(name: str, content: bytes = b"x", **traits: object) -> Entry:
+    return name, traits, content
+
+
+ATTACKS: dict[str, tuple[Entry, ...]] = {
+    "a name with dots": (file("../up"),),
+    "dots in the middle": (file("a/../../up"),),
+    "an absolute name": (file("/etc/cron.d/x"),),
+    "a drive": (file("C:/x"),),
+    "a backslash": (file("..\\up"),),
+    "a newline": (file("a\nb"),),
+    "a link out": (link("out", "../.."),),
+    "an absolute link": (link("out", "/etc"),),
+    "a file through a link": (link("a/out", ".."), file("a/out/x")),
+    "a file in place of a link": (link("out", "inside"), file("out")),
+    "a link in place of a file": (file("out"), link("out", "inside")),
+    "a link through a link": (file("b"), link("d/up", ".."), link("out", "d/up/../..")),
+    "a link behind a link": (file("b"), link("d/up", ".."), link("e", "d/up/..")),
+    "links in a circle": (file("x"), link("a", "b"), link("b", "a")),
+    "a hard link out": (file("x"), hard_link("h", "../../etc/passwd")),
+    "a hard link to a link": (file("x"), link("l", "x"), hard_link("h", "l")),
+    "a hard link to nothing": (file("x"), hard_link("h", "y")),
+    "a device": (file("x"), ("null", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b"")),
+    "a pipe": (file("x"), ("pipe", {"type": tarfile.FIFOTYPE}, b"")),
+    "a file below a file": (file("a"), file("a/b")),
+    "a file twice": (file("a"), file("a", b"y")),
+    "a link out of the stripped folder": (file("top/a"), link("top/l", "../../x")),
+    "a link to the stripped folder's parent": (file("top/a"), link("top/l", "../top/a")),
+    "a hard link past the stripped folder": (file("top/a"), hard_link("top/h", "a")),
+}
+
+
+@pytest.mark.parametrize("entries", ATTACKS.values(), ids=ATTACKS.keys())
+def test_a_dangerous_archive_is_refused_before_the_first_write(tmp_path: Path, entries: tuple[Entry, ...]) -> None:
+    path = made_tar(tmp_path / "a.tar.gz", file("Procfile", b"web: x"), *entries)
+    if "stripped" in repr(entries) or entries[0][0].startswith("top/"):
+        path = made_tar(tmp_path / "a.tar.gz", *entries)
+    with pytest.raises(IntegrityError, match="not unpacked"):
+        archives.unpack(path, tmp_path / "into")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (("../up", 0o100644, b"x"),),
+        (("/etc/x", 0o100644, b"x"),),
+        (("..\\up", 0o100644, b"x"),),
+        (("out", stat.S_IFLNK | 0o777, b"/etc"), ("a", 0o100644, b"x")),
+        (("out", stat.S_IFLNK | 0o777, b"inside"), ("out/x", 0o100644, b"x")),
+        (("null", stat.S_IFCHR | 0o666, b""),),
+        (("long", stat.S_IFLNK | 0o777, b"a" * 10_000),),
+    ],
+)
+def test_a_dangerous_zip_is_refused_before_the_first_write(
+    tmp_path: Path, entries: tuple[tuple[str, int, bytes], ...]
+) -> None:
+    path = made_zip(tmp_path / "a.zip", *entries)
+    with pytest.raises(IntegrityError, match="not unpacked"):
+        archives.unpack(path, tmp_path / "into")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip"]
+
+
+def _zeros_tar(path: Path) -> Path:
+    return made_tar(path, *(file(f"z{number}", b"\0" * 500_000) for number in range(5)))
+
+
+def _hard_link_tar(path: Path) -> Path:
+    return made_tar(path, file("z", b"\0" * 500_000), *(hard_link(f"h{number}", "z") for number in range(5)))
+
+
+def _zeros_zip(path: Path) -> Path:
+    return made_zip(path.with_suffix(".zip"), *((f"z{number}", 0o100644, b"\0" * 500_000) for number in range(5)))
+
+
+@pytest.mark.parametrize("make", [_zeros_tar, _hard_link_tar, _zeros_zip])
+def test_a_bomb_is_refused_by_its_size(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    path = make(tmp_path / "bomb.tar.gz")
+    assert path.stat().st_size < 10_000
+    with pytest.raises(IntegrityError, match="more than 2000000 bytes"):
+        archives.unpack(path, tmp_path / "into", largest=2_000_000)
+    assert not (tmp_path / "into").exists()
+
+
+def test_a_bomb_of_a_petabyte_is_refused_by_its_first_header(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("huge")
+    info.size = 4 << 50
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 10_240)
+    with pytest.raises(IntegrityError, match="unpacks to more than"):
+        archives.unpack(tmp_path / "a.tar", tmp_path / "into")
+
+
+def test_a_header_of_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 30
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + b"\0" * 10_240)
+    with pytest.raises(IntegrityError, match="a header claims"):
+        archives.unpack(tmp_path / "a.tar", tmp_path / "into")
+
+
+def test_too_many_members_are_refused(tmp_path: Path) -> None:
+    path = made_tar(tmp_path / "a.tar.gz", *(file(f"f{number}", b"") for number in range(11)))
+    with pytest.raises(IntegrityError, match="more than 10 members"):
+        archives.unpack(path, tmp_path / "into", most=10)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip", "a.tar.xz"])
+@pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x1f\x8b\x08broken", b"PK\x03\x04broken"])
+def test_a_damaged_archive_is_an_integrity_error(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(IntegrityError):
+        archives.unpack(tmp_path / name, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+def test_an_archive_that_was_cut_off_is_an_integrity_error(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar.gz", {"Procfile": "web: x", "b": "y" * 100_000})
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(IntegrityError):
+        archives.unpack(path, tmp_path / "into")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_good_archive_is_unpacked_without_its_top_folder(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / f"a.tar.{mode[2:]}".rstrip(".")
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, traits, content in (
+            file("./top/Procfile", b"web: x"),
+            file("./top/bin/run", b"#!", mode=0o6755),
+            file("./top/open", b"data", mode=0o666),
+            hard_link("./top/again", "./top/open"),
+            link("./top/bin/data", "../open"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for trait, value in traits.items():
+                setattr(info, trait, value)
+            archive.addfile(info, io.BytesIO(content))
+    archives.unpack(path, tmp_path / "into")
+    into = tmp_path / "into"
+    assert (into / "Procfile").read_text() == "web: x"
+    assert (into / "bin/data").read_text() == (into / "again").read_text() == "data"
+    assert stat.S_IMODE((into / "bin/run").stat().st_mode) == 0o755
+    assert stat.S_IMODE((into / "open").stat().st_mode) == 0o644
+
+
+def test_a_good_zip_keeps_links_and_what_is_executable(tmp_path: Path) -> None:
+    path = made_zip(
+        tmp_path / "a.zip",
+        ("run", 0o104755, b"#!"),
+        ("sub/link", stat.S_IFLNK | 0o777, b"../run"),
+        ("plain", 0, b"text"),
+    )
+    archives.unpack(path, tmp_path / "into")
+    assert (tmp_path / "into/sub/link").read_text() == "#!"
+    assert stat.S_IMODE((tmp_path / "into/run").stat().st_mode) == 0o755
+    assert (tmp_path / "into/plain").read_text() == "text"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[LocalHost]:
+    folder = tmp_path / "host"
+    folder.mkdir()
+    made = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
+    yield made
+    made.shutdown()
+
+
+def releases(host: LocalHost) -> list[str]:
+    return sorted(p.name.split("-")[0] for p in (host.folder / "apps/auth/releases").iterdir())
+
+
+def test_old_releases_are_pruned_and_the_newest_stay(host: LocalHost, tmp_path: Path) -> None:
+    deployer = ArchiveDeployer.configure("archive", settings(keep="1"), CONFIG)
+    for version in ("1.0", "2.0", "3.0", "2.0"):
+        deployer.install(host, AUTH, release(tmp_path, version))
+    assert releases(host) == ["2.0", "3.0"]
+
+
+def test_the_running_release_is_not_restarted_when_it_answers(host: LocalHost, tmp_path: Path) -> None:
+    deployer, wanted = ArchiveDeployer(), release(tmp_path, "1.0")
+    deployer.install(host, AUTH, wanted)
+    passed: list[str] = []
+    door.watcher = passed.append
+    try:
+        deployer.install(host, AUTH, wanted)
+    finally:
+        door.watcher = None
+    assert [name.split()[0] for name in passed] == ["read", "read", "GET"]
+
+
+def test_a_release_that_stopped_answering_is_started_again(host: LocalHost, tmp_path: Path) -> None:
+    deployer, wanted = ArchiveDeployer(), release(tmp_path, "1.0")
+    deployer.install(host, AUTH, wanted)
+    host.stop("auth")
+    deployer.install(host, AUTH, wanted)
+    assert deployer.installed(host, AUTH) is not None
+
+
+def test_a_plain_text_answer_counts_as_a_version(host: LocalHost, tmp_path: Path) -> None:
+    ArchiveDeployer().install(host, AUTH, release(tmp_path, "1.0", app_files("1.0\n")))
+
+
+def test_the_wrong_answer_is_told(host: LocalHost, tmp_path: Path) -> None:
+    deployer = ArchiveDeployer.configure("archive", settings(timeout="0.2 s"), CONFIG)
+    with pytest.raises(SluicegateError, match=r"/version answered '1\.0' .* expected version 2\.0"):
+        deployer.install(host, AUTH, release(tmp_path, "2.0", app_files('{"version": "1.0"}')))
+
+
+class Killed(BaseException):
+    """The program ends here, as by kill -9."""
+
+
+def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_path: Path) -> None:
+    deployer = ArchiveDeployer()
+    for number in range(1, 100):
+        version, calls = f"1.{number}", iter(range(10_000))
+
+        def kill(name: str, at: int = number, calls: Iterator[int] = calls) -> None:
+            if next(calls) == at:
+                raise Killed(name)
+
+        wanted = release(tmp_path, version)
+        door.watcher = kill
+        try:
+            deployer.install(host, AUTH, wanted)
+        except Killed:
+            door.watcher = None
+            found = deployer.installed(host, AUTH)
+            assert found is None or found.version in (version, f"1.{number - 1}")
+        else:
+            break
+        finally:
+            door.watcher = None
+        deployer.install(host, AUTH, wanted)
+        assert deployer.installed(host, AUTH) is not None
+    assert number > 10
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [((), "no file at all"), (("notes.txt",), "0 archives"), (("a.zip", "b.tgz"), "2 archives")]
+)
+def test_not_exactly_one_archive_is_a_usage_error(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=names)
+    with pytest.raises(UsageError, match=said):
+        ArchiveDeployer().install(FakeHost(), AUTH, wanted)
+
+
+@pytest.mark.parametrize("procfile", ["", "worker: x\n", "web:\n", "web:   \nworker: y\n"])
+def test_an_archive_without_a_web_line_is_a_usage_error_and_nothing_is_sent(tmp_path: Path, procfile: str) -> None:
+    host = FakeHost()
+    with pytest.raises(UsageError, match="no Procfile with a line 'web: COMMAND'"):
+        ArchiveDeployer().install(host, AUTH, release(tmp_path, "1.0", {"Procfile": procfile, "x": ""}))
+    assert host.files == {}
+
+
+def test_an_archive_that_brings_our_mark_is_refused(tmp_path: Path) -> None:
+    files = {**app_files("1.0"), ".sluicegate.json": json.dumps({"version": "9.9"})}
+    with pytest.raises(IntegrityError, match="only we may write"):
+        ArchiveDeployer().install(FakeHost(), AUTH, release(tmp_path, "1.0", files))
+
+
+def test_keeping_no_release_is_a_mistake_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        ArchiveDeployer.configure("archive", settings(keep="0"), CONFIG)

@@ -1,0 +1,200 @@
+"""What is special to the directory repository: Maven's files, half-done work, lying servers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from sluicegate.errors import ConfigError, Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.settings import Plain
+from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.tools import door, files
+from tests.parts import AUTH, CONFIG, settings, web_server
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> DirectoryRepository:
+    return DirectoryRepository(path=tmp_path / "repository")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "built"
+    path.write_bytes(b"payload" * 1000)
+    return path
+
+
+def folder(repository: DirectoryRepository) -> Path:
+    return repository.path / "com/example/auth/1.0"
+
+
+def test_files_stand_where_maven_looks_with_their_checksums(repository: DirectoryRepository, source: Path) -> None:
+    repository.put(AUTH, "1.0", "auth-1.0.zip", source)
+    for kind in ("sha1", "sha256", "md5"):
+        written = (folder(repository) / f"auth-1.0.zip.{kind}").read_text()
+        assert written == hashlib.new(kind, source.read_bytes()).hexdigest()
+    assert len(list(folder(repository).iterdir())) == 4
+
+
+def test_the_metadata_names_the_last_version_that_is_no_prerelease(repository: DirectoryRepository) -> None:
+    repository.announce(AUTH, ["1.0", "1.1", "1.2-rc.1"])
+    path = repository.path / "com/example/auth/maven-metadata.xml"
+    tree = ElementTree.fromstring(path.read_bytes())
+    assert tree.findtext("groupId") == "com.example"
+    assert tree.findtext("versioning/latest") == tree.findtext("versioning/release") == "1.1"
+    assert [version.text for version in tree.iterfind("versioning/versions/version")] == ["1.0", "1.1", "1.2-rc.1"]
+    assert path.with_name("maven-metadata.xml.sha256").read_text() == files.sha256(path)
+
+
+def test_with_prereleases_only_there_is_a_latest_but_no_release(repository: DirectoryRepository) -> None:
+    repository.announce(AUTH, ["1.0-rc.1", "1.0-rc.2"])
+    tree = ElementTree.parse(repository.path / "com/example/auth/maven-metadata.xml")
+    assert tree.findtext("versioning/latest") == "1.0-rc.2"
+    assert tree.find("versioning/release") is None
+
+
+def test_a_conflict_names_both_checksums(repository: DirectoryRepository, source: Path, tmp_path: Path) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    with pytest.raises(Conflict) as caught:
+        repository.put(AUTH, "1.0", "a.zip", other)
+    assert files.sha256(source) in str(caught.value)
+    assert files.sha256(other) in str(caught.value)
+
+
+def _grow(path: Path) -> None:
+    with path.open("ab") as stream:
+        stream.write(b"more")
+
+
+def _shrink(path: Path) -> None:
+    os.truncate(path, 10)
+
+
+def _exchange(path: Path) -> None:
+    path.rename(path.with_name("old"))
+    path.write_bytes(b"payload" * 1000)
+
+
+@pytest.mark.parametrize("change", [_grow, _shrink, _exchange, Path.unlink])
+def test_a_file_that_changes_while_it_is_read_is_not_published(
+    repository: DirectoryRepository,
+    source: Path,
+    change: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sync(handle: int, real: Callable[[int], None] = os.fsync) -> None:
+        change(source)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(IntegrityError, match="changed while it was read"):
+        repository.put(AUTH, "1.0", "a.zip", source)
+    assert list(folder(repository).iterdir()) == []
+
+
+class Killed(BaseException):
+    """The program ends here."""
+
+
+def test_broken_off_at_any_call_there_is_no_half_file_and_the_next_put_completes_it(
+    repository: DirectoryRepository, source: Path
+) -> None:
+    for number in range(100):
+        version, calls = f"1.{number}", iter(range(1000))
+
+        def kill(name: str, at: int = number, calls: object = calls) -> None:
+            if next(calls) == at:  # type: ignore[call-overload]
+                raise Killed(name)
+
+        door.watcher = kill
+        try:
+            repository.put(AUTH, version, "a.zip", source)
+        except Killed:
+            assert repository.names(AUTH, version) in ((), ("a.zip",))
+        else:
+            break
+        finally:
+            door.watcher = None
+        final = repository.path / f"com/example/auth/{version}/a.zip"
+        assert not final.exists() or final.read_bytes() == source.read_bytes()
+        repository.put(AUTH, version, "a.zip", source)
+        assert len(list(final.parent.iterdir())) == 4
+    assert number == 5
+
+
+def test_a_file_changed_in_the_repository_is_an_integrity_error(
+    repository: DirectoryRepository, source: Path, tmp_path: Path
+) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    (folder(repository) / "a.zip").write_bytes(b"rotten")
+    with pytest.raises(IntegrityError, match="expected"):
+        repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+
+
+def _answering(status: int, body: bytes, length: int | None = None) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "http://elsewhere.invalid/")
+            self.send_header("Content-Length", str(length or len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (_answering(200, b"<html>Please log in</html>"), IntegrityError),
+        (_answering(200, b"cut off", length=1000), RemoteUnavailable),
+        (_answering(302, b""), SluicegateError),
+        (_answering(401, b""), SluicegateError),
+        (_answering(404, b""), UsageError),
+        (_answering(429, b""), RemoteUnavailable),
+        (_answering(503, b"busy"), RemoteUnavailable),
+    ],
+)
+def test_a_server_that_gives_something_else_leaves_no_file(
+    tmp_path: Path, handler: type[BaseHTTPRequestHandler], error: type[SluicegateError]
+) -> None:
+    with web_server(handler) as port:
+        repository = DirectoryRepository(path=tmp_path / "repository", url=f"http://127.0.0.1:{port}")
+        with pytest.raises(error) as caught:
+            repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    assert type(caught.value) is error
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_repository_that_cannot_be_reached_is_remote(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "repository").write_text("a file where the folder should be")
+    with pytest.raises(RemoteUnavailable, match="Not a directory"):
+        DirectoryRepository(path=tmp_path / "repository").put(AUTH, "1.0", "a.zip", source)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"path": "var/releases"}, "absolute path"),
+        ({"path": "/srv", "url": "ftp://x"}, "http://"),
+        ({"path": "/srv", "format": "raw"}, "expected one of: maven2"),
+        ({"path": "/srv", "ulr": "x"}, "Did you mean 'url'"),
+        ({}, "'path' is missing"),
+    ],
+)
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        DirectoryRepository.configure("releases", settings(**wrong), CONFIG)
+    assert str(caught.value).startswith("sluicegate.yaml:7: ")

@@ -1,0 +1,214 @@
+"""What is special to the local host: its supervisord, its ports, and the build that must not be its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from sluicegate.errors import ConfigError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.hosts.local import LocalHost
+from sluicegate.model.settings import Plain
+from sluicegate.model.values import Service
+from sluicegate.tools import process, supervisor
+from tests.parts import CONFIG, app_files, free_port, settings, write
+
+SERVICE = Service(name="auth", command=f"{sys.executable} app.py", folder="app")
+
+
+def made(folder: Path, *components: str) -> LocalHost:
+    ports: Plain = {component: str(free_port()) for component in components or ("auth",)}
+    environment: Plain = {"GREETING": "50 % ; 'quoted' \"twice\" # $HOME"}
+    write(folder / "app", app_files("hello"))
+    return LocalHost.configure("int1", settings(folder=str(folder), ports=ports, environment=environment), CONFIG)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[LocalHost]:
+    host = made(tmp_path / "a [host] ; 100% #1 \"q\" 'r' \\", "auth", "portal")
+    yield host
+    host.shutdown()
+
+
+def service_pid(host: LocalHost, name: str = "auth") -> int:
+    server = host._supervisor._server()
+    assert server is not None
+    return int(server.supervisor.getProcessInfo(name)["pid"])  # type: ignore[call-overload, index]
+
+
+def environment(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if entry)
+
+
+def test_services_carry_their_environment_and_no_mark_of_the_build(
+    host: LocalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BUILD_ID", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE", "SECRET_TOKEN"):
+        monkeypatch.setenv(name, "of the build")
+    host.restart(SERVICE)
+    pid = service_pid(host)
+    found = environment(pid)
+    assert found["PORT"] == str(host.ports["auth"])
+    assert found["HOST"] == "127.0.0.1"
+    assert found["GREETING"] == "50 % ; 'quoted' \"twice\" # $HOME"
+    assert "of the build" not in found.values()
+    assert os.getsid(pid) != os.getsid(0)
+    assert all(name.startswith(("/dev/null", "pipe:", "socket:")) for name in _files(pid))
+
+
+def _files(pid: int) -> set[str]:
+    return {os.readlink(f"/proc/{pid}/fd/{handle}") for handle in os.listdir(f"/proc/{pid}/fd")}
+
+
+def test_a_service_that_dies_is_started_again(host: LocalHost) -> None:
+    host.restart(SERVICE)
+    while not _running(host):
+        time.sleep(0.02)
+    first = service_pid(host)
+    os.kill(first, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while service_pid(host) in (first, 0) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert service_pid(host) not in (first, 0)
+
+
+def _running(host: LocalHost) -> bool:
+    server = host._supervisor._server()
+    assert server is not None
+    return supervisor._state(server, "auth") == "RUNNING"
+
+
+def test_children_of_a_service_end_with_it(host: LocalHost) -> None:
+    command = f"sh -c 'sleep 1000 & echo $! > child; exec {sys.executable} app.py'"
+    host.restart(Service(name="auth", command=command, folder="app"))
+    child = int((host.folder / "app/child").read_text())
+    assert process.command_line(child).startswith("sleep")
+    host.stop("auth")
+    deadline = time.monotonic() + 5
+    while process.command_line(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.command_line(child) == ""
+
+
+def test_the_last_lines_of_a_failed_start_are_told_and_no_older_ones(host: LocalHost) -> None:
+    for text in ("old trouble", "new trouble"):
+        with pytest.raises(SluicegateError, match="ended at once") as caught:
+            host.restart(Service(name="auth", command=f"sh -c 'echo {text}; exit 3'", folder="app"))
+        assert text in str(caught.value)
+    assert "old" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["no-such-program", "./app.py", "'unbalanced"])
+def test_a_command_that_cannot_run_is_told(host: LocalHost, command: str) -> None:
+    with pytest.raises(SluicegateError, match="ended at once"):
+        host.restart(Service(name="auth", command=command, folder="app"))
+
+
+def test_a_busy_port_is_recognised_before_the_start(host: LocalHost) -> None:
+    said = rf"port {host.ports['auth']} on 127\.0\.0\.1 is in use by another program"
+    with socket.create_server(("127.0.0.1", host.ports["auth"])), pytest.raises(UsageError, match=said):
+        host.restart(SERVICE)
+    assert not (host.folder / "supervisor/services/auth.sh").exists()
+    host.restart(SERVICE)
+
+
+def test_a_component_without_a_port_is_a_usage_error_that_names_the_place(host: LocalHost) -> None:
+    with pytest.raises(UsageError, match="no port for 'web'") as caught:
+        host.restart(Service(name="web", command="x", folder="app"))
+    assert "sluicegate.yaml:7" in caught.value.hint
+
+
+def test_two_services_started_at_once_share_one_supervisord(host: LocalHost) -> None:
+    problems: list[Exception] = []
+
+    def start(name: str) -> None:
+        try:
+            host.restart(Service(name=name, command=SERVICE.command, folder="app"))
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=start, args=(name,)) for name in ("auth", "portal")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert [requests.get(host.address(name), timeout=5).text for name in ("auth", "portal")] == ["hello", "hello"]
+
+
+def test_after_a_shutdown_the_next_start_brings_all_services_back(host: LocalHost) -> None:
+    for name in ("auth", "portal"):
+        host.restart(Service(name=name, command=SERVICE.command, folder="app"))
+    pids = [service_pid(host, name) for name in ("auth", "portal")]
+    host.shutdown()
+    host.shutdown()
+    assert [process.command_line(pid) for pid in pids] == ["", ""]
+    host.restart(SERVICE)
+    assert requests.get(host.address("auth"), timeout=5).text == "hello"
+    assert service_pid(host, "portal") > 0
+
+
+def test_a_folder_too_long_for_a_socket_works_the_same(tmp_path: Path) -> None:
+    host = made(tmp_path / ("deep" * 20) / ("deeper" * 10))
+    try:
+        host.restart(SERVICE)
+        host.restart(SERVICE)
+        assert requests.get(host.address("auth"), timeout=5).text == "hello"
+        assert len(os.fsencode(host._supervisor.socket)) > 150
+    finally:
+        host.shutdown()
+    assert not host._supervisor.socket.exists()
+
+
+def test_a_supervisord_whose_socket_is_gone_is_not_started_twice(host: LocalHost) -> None:
+    host.restart(SERVICE)
+    host._supervisor.socket.unlink()
+    with pytest.raises(RemoteUnavailable, match=r"its socket .* is gone") as caught:
+        host.restart(SERVICE)
+    assert "kill -HUP" in caught.value.hint
+
+
+def test_a_killed_supervisord_is_replaced(host: LocalHost) -> None:
+    host.restart(SERVICE)
+    service = service_pid(host)
+    pid = host._supervisor._pid()
+    os.kill(pid, signal.SIGKILL)
+    while process.command_line(pid):
+        time.sleep(0.01)
+    with pytest.raises(UsageError, match="in use"):
+        host.restart(SERVICE)  # its orphan still has the port
+    os.kill(service, signal.SIGKILL)
+    while process.command_line(service):
+        time.sleep(0.01)
+    host.restart(SERVICE)
+    assert requests.get(host.address("auth"), timeout=5).text == "hello"
+
+
+def test_a_pid_file_left_behind_stops_nobody_else(host: LocalHost) -> None:
+    write(host.folder / "supervisor", {"supervisord.pid": str(os.getpid())})
+    host.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"folder": "var/host"}, "absolute path"),
+        ({"folder": "/srv", "ports": {"auth": "70000"}}, "expected 1 to 65535"),
+        ({"folder": "/srv", "ports": {"auth": "http"}}, "whole number"),
+        ({"folder": "/srv", "environment": {"A-B": "x"}}, "environment variable"),
+        ({"folder": "/srv", "port": "80"}, "Did you mean 'ports'"),
+    ],
+)
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        LocalHost.configure("int1", settings(**wrong), CONFIG)
+    assert str(caught.value).startswith("sluicegate.yaml:7: ")
