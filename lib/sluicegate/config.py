@@ -26,16 +26,6 @@ SECTIONS = (
     "environments",
     "objective",
 )
-    "requires",
-    "jenkins",
-    "repositories",
-    "components",
-    "roles",
-    "hosts",
-    "groups",
-    "environments",
-    "objective",
-)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 Item = TypeVar("Item")
 

@@ -37,7 +37,10 @@ class Host(Protocol):
         """A file's content, None when it is missing. Raises RemoteUnavailable when the host is down."""
 
     def send(self, folder: Path, to: str) -> None:
-        """Copy a local folder to the host; it appears under `to` at once and whole, replacing what was there."""
+        """Copy a local folder to the host; it appears under `to` at once and whole, replacing what was there.
+
+        An empty folder takes away what was there.
+        """
 
     def link(self, path: str, target: str) -> None:
         """Make the link `path` point to `target`, in one step."""

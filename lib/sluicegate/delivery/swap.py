@@ -17,6 +17,8 @@ from sluicegate.model.ledger import stamp
 from sluicegate.model.values import Pin, Record, newest, set_name
 from sluicegate.tools.probe import wait_for_version
 
+PROBE_SECONDS = 30.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
@@ -205,7 +207,7 @@ def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None
         balancer.switch(found.to, keep_sessions=production.keep_sessions is not None)
         for component, version in found.after.items():
             if address := balancer.address(component):
-                wait_for_version(f"{address}{state.component(component).probe}", version)
+                wait_for_version(f"{address}{state.component(component).probe}", version, seconds=PROBE_SECONDS)
     except SluicegateError as problem:
         balancer.switch(found.live, keep_sessions=False)
         give_up(repo, found, intent, problem.message)

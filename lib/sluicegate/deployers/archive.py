@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sluicegate.errors import IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import IntegrityError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Installed, Release, Service
 from sluicegate.ports import Host
-from sluicegate.tools import archives, door, http
+from sluicegate.tools import archives, door
+from sluicegate.tools.probe import spoken_version, wait_for_version
 
 MARK = ".sluicegate.json"
-PROBE_SECONDS = 2.0
-PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ class ArchiveDeployer:
         archive, RemoteUnavailable for a host that is down, SluicegateError when the version does not answer.
         """
         wanted = Installed(version=release.version, manifest=release.manifest)
-        if self.installed(host, component) == wanted and _answer(host, component) == release.version:
+        if self.installed(host, component) == wanted and spoken_version(_probe_url(host, component)) == release.version:
             return
         folder = f"apps/{component.name}/releases/{release.version}-{release.manifest[:8]}"
         before = _read(host, component, "chosen")
@@ -79,7 +77,12 @@ class ArchiveDeployer:
             host.send(unpacked, folder)
         host.link(f"apps/{component.name}/chosen", folder)
         host.restart(Service(name=component.name, command=command, folder=folder))
-        self._probe(host, component, release.version)
+        wait_for_version(
+            _probe_url(host, component),
+            release.version,
+            seconds=self.timeout.total_seconds(),
+            hint="see the component's log on the host; the release before is still there",
+        )
         host.link(f"apps/{component.name}/current", folder)
         _take_away(host, past[self.keep :])
 
@@ -88,37 +91,9 @@ class ArchiveDeployer:
         host.stop(component.name)
         _take_away(host, (f"apps/{component.name}",))
 
-    def _probe(self, host: Host, component: Component, version: str) -> None:
-        deadline = time.monotonic() + self.timeout.total_seconds()
-        while (answer := _answer(host, component)) != version:
-            if time.monotonic() >= deadline:
-                raise SluicegateError(
-                    f"{host.address(component.name)}{component.probe} {_said(answer)} after "
-                    f"{self.timeout.total_seconds():g} seconds, expected version {version}",
-                    hint="see the component's log on the host; the release before is still there",
-                )
-            time.sleep(PAUSE)
 
-
-def _said(answer: str | None) -> str:
-    return "did not answer" if answer is None else f"answered {answer!r}"
-
-
-def _answer(host: Host, component: Component) -> str | None:
-    """The version that the component says it is, something else that it says, or None when it is silent."""
-    try:
-        answer = http.get(host.address(component.name) + component.probe, timeout=PROBE_SECONDS)
-    except RemoteUnavailable:
-        return None
-    if answer.status != 200:
-        return f"status {answer.status}"
-    try:
-        document = json.loads(answer.body)
-    except ValueError:
-        return answer.text.strip()[:200]
-    if isinstance(document, dict) and isinstance(document.get("version"), str):
-        return str(document["version"])
-    return answer.text.strip()[:200]
+def _probe_url(host: Host, component: Component) -> str:
+    return host.address(component.name) + component.probe
 
 
 def _archive(release: Release) -> Path:

@@ -8,32 +8,32 @@ import time
 from sluicegate.errors import RemoteUnavailable, SluicegateError
 from sluicegate.tools import http
 
-PAUSE = 0.1
+PAUSE = 0.05
+PATIENCE = 2.0
 
 
-def wait_for_version(url: str, version: str, *, seconds: float = 30.0) -> None:
-    """Ask until `url` answers `version`: a JSON object's field of that name, or the plain text.
-
-    Raises SluicegateError saying what it answered last, when the time is over.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            answer = http.get(url, timeout=5.0)
-            said = f"status {answer.status}" if answer.status != 200 else f"version '{spoken_version(answer.text)}'"
-            if answer.status == 200 and spoken_version(answer.text) == version:
-                return
-        except RemoteUnavailable as problem:
-            said = problem.message
-        if time.monotonic() >= deadline:
-            raise SluicegateError(f"{url} should answer version {version} within {seconds:g} s, but: {said}")
-        time.sleep(PAUSE)
-
-
-def spoken_version(text: str) -> str:
-    """The version in an answer."""
+def spoken_version(url: str) -> str | None:
+    """The version that a service says it is (a JSON object's field, or the text), something else, None for silence."""
     try:
-        value = json.loads(text)
+        answer = http.get(url, timeout=PATIENCE)
+    except RemoteUnavailable:
+        return None
+    if answer.status != 200:
+        return f"status {answer.status}"
+    try:
+        value = json.loads(answer.body)
     except ValueError:
-        return text.strip()
-    return str(value.get("version", "")) if isinstance(value, dict) else str(value)
+        value = None
+    if isinstance(value, dict) and isinstance(value.get("version"), str):
+        return str(value["version"])
+    return answer.text.strip()[:200]
+
+
+def wait_for_version(url: str, version: str, *, seconds: float, hint: str = "") -> None:
+    """Ask until `url` answers `version`. Raises SluicegateError with the last answer when the time is over."""
+    deadline = time.monotonic() + seconds
+    while (answer := spoken_version(url)) != version:
+        if time.monotonic() >= deadline:
+            said = "did not answer" if answer is None else f"answered {answer!r}"
+            raise SluicegateError(f"{url} {said} after {seconds:g} seconds, expected version {version}", hint=hint)
+        time.sleep(PAUSE)
