@@ -24,10 +24,9 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str
 
     Example: sluicegate sync integration --wait
     """
-    from sluicegate.cli.after import start
     from sluicegate.delivery.sync import sync as sync_environment
 
-    failed = []
+    failed: list[object] = []
     with delivery() as repo:
         for name in environments:
             synced = sync_environment(
@@ -38,9 +37,9 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str
                     say(f"would do: {step}")
             if not synced.plan.steps:
                 say(f"{name}: nothing to do")
-            failed += [one for one in synced.started if not start(one, wait=wait)]
+            failed += synced.failed
     if failed:
-        raise SluicegateError("failed: " + ", ".join(f"{one.name} of {one.component}={one.version}" for one in failed))
+        raise SluicegateError("failed: " + ", ".join(map(str, failed)))
 
 
 @click.command()

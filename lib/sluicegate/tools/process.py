@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,17 @@ def start(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log:
             )
         except FileNotFoundError as problem:
             raise missing(words[0]) from problem
+
+
+def follow(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
+    """Run a program to its end with our own output, and return its exit status. `env` is all of its environment."""
+    words = tuple(str(word) for word in argv)
+    door.passing(f"follow {words[0].rpartition('/')[2]}")
+    sys.stdout.flush()
+    try:
+        return subprocess.run(words, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    except FileNotFoundError as problem:
+        raise missing(words[0]) from problem
 
 
 def command_line(pid: int) -> str:

@@ -1,0 +1,119 @@
+"""What an installation starts: jobs of the build server, or commands; fired and recorded, not waited for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.delivery.deploy import Plan, Say
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import UsageError
+from sluicegate.model.config import Environment
+from sluicegate.tools import jenkins, process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Something that the installation starts for one component. `addresses`: where every component answers."""
+
+    name: str
+    component: str
+    version: str
+    environment: str
+    set_name: str
+    job: str
+    command: tuple[str, ...]
+    addresses: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.component}={self.version}"
+
+
+def what_starts(state: State, plan: Plan) -> tuple[Started, ...]:
+    """For each component that changed, and for those that are a new set together with what changed."""
+    environment = state.config.environment(plan.environment)
+    standing = state.group_state(environment, plan.group)
+    changed = {step.component for step in plan.steps if step.after} | _unproven(state, environment, plan)
+    addresses = _addresses(state, plan)
+    return tuple(
+        Started(
+            name=after.name,
+            component=component,
+            version=plan.target[component],
+            environment=environment.name,
+            set_name=standing.set_name if standing else "",
+            job=after.job.replace("{component}", component),
+            command=tuple(word.replace("{component}", component) for word in after.command),
+            addresses=addresses,
+        )
+        for after in environment.after
+        for component in state.config.in_order(changed)
+    )
+
+
+def _unproven(state: State, environment: Environment, plan: Plan) -> set[str]:
+    """Components that differ from the production that swaps with this environment: its gates want the set together."""
+    found: set[str] = set()
+    for after in state.config.environments.values():
+        if after.swaps_with == environment.name:
+            pins = state.pins(after.name)
+            found |= {name for name, v in plan.target.items() if name not in pins or pins[name].version != v}
+    return found
+
+
+def _addresses(state: State, plan: Plan) -> dict[str, str]:
+    """`AUTH_URL` and the like: each component on the first host of the group."""
+    host = state.drivers.host(state.config, state.config.groups[plan.group][0])
+    return {f"{name.upper().replace('-', '_').replace('.', '_')}_URL": host.address(name) for name in plan.target}
+
+
+def start(repo: DeliveryRepo, one: Started, *, wait: bool, say: Say) -> bool:
+    """Start it and record that. A command is followed to its end with `wait`; False when it failed."""
+    if one.job:
+        what, well = one.job, _start_job(repo.state(), one, say)
+    else:
+        what, well = " ".join(one.command), _start_command(repo, one, wait, say)
+
+    def decide(state: State, draft: Draft) -> None:
+        facts = {"suite": one.name, "set": one.set_name, "run": what}
+        draft.note(one.component, one.version, "started", env=one.environment, **facts)
+
+    repo.change(decide, f"{one.environment}: started {one}")
+    return well
+
+
+def _start_job(state: State, one: Started, say: Say) -> bool:
+    if state.config.jenkins is None:
+        raise UsageError(f"{one}: the job '{one.job}' needs 'jenkins: {{url: ...}}' in sluicegate.yaml")
+    addresses = " ".join(f"{name}={url}" for name, url in one.addresses.items())
+    parameters = {
+        "COMPONENT": one.component,
+        "VERSION": one.version,
+        "ENVIRONMENT": one.environment,
+        "ADDRESSES": addresses,
+    }
+    place = jenkins.start_job(state.config.jenkins, one.job, parameters)
+    say(f"started {one}: the job {one.job} ({place or 'queued'})")
+    return True
+
+
+def _start_command(repo: DeliveryRepo, one: Started, wait: bool, say: Say) -> bool:
+    environment = {
+        **os.environ,
+        **one.addresses,
+        "SLUICEGATE_COMPONENT": one.component,
+        "SLUICEGATE_VERSION": one.version,
+        "SLUICEGATE_ENVIRONMENT": one.environment,
+        "SLUICEGATE_REPO": repo.store.location,
+    }
+    say(f"starting {one}: {' '.join(one.command)}")
+    if wait:
+        return process.follow(one.command, env=environment) == 0
+    handle, log = tempfile.mkstemp(prefix=f"sluicegate-{one.name}-", suffix=".log")
+    os.close(handle)
+    process.start(one.command, cwd=Path.cwd(), env=environment, log=Path(log))
+    say(f"its output goes to {log}")
+    return True
