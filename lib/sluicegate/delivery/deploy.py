@@ -105,7 +105,7 @@ def deploy(
 def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     """Whether there is nothing to do and nothing to write down."""
     standing = state.group_state(environment, plan.group)
-    if plan.steps or standing is None:
+    if plan.steps or standing is None or state.unsure(environment, plan.group):
         return False
     return {name: one.version for name, one in standing.installed.items()} == dict(plan.target)
 

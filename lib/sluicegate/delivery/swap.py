@@ -121,10 +121,11 @@ def plan_forward(state: State, name: str) -> Swap:
 def _refuse_undeployed(state: State, staging: Environment, found: Swap) -> None:
     standing = state.effective(staging)
     installed = {component: one.version for component, one in standing.installed.items()} if standing else {}
-    if installed != found.after:
+    if installed != found.after or state.unsure(staging, state.group(staging)):
         wanted = ", ".join(f"{c}={v}" for c, v in sorted(found.after.items()) if installed.get(c) != v)
+        missing = "the last deploy there failed" if installed == found.after else wanted or "something is to be removed"
         raise GateRefused(
-            f"{staging.name} does not have its candidate yet: {wanted or 'something is to be removed'}",
+            f"{staging.name} does not have its candidate yet: {missing}",
             hint=f"sluicegate sync {staging.name}",
         )
 
