@@ -192,6 +192,11 @@ class State:
         """The newest swap of the pair that this environment belongs to."""
         return newest(r for e in self.pair(environment) for r in self.chronicle(e.name) if r.what == "swap")
 
+    def swapped_in(self, production: Environment) -> dict[str, str]:
+        """What the last swap put into a production that swaps: component -> version, whatever its file says."""
+        swap = self.last_swap(production)
+        return {str(name): str(version) for name, version in swap.get("pins", {}).items()} if swap else {}
+
     def vetoed(self, component: str, version: str, environment: str) -> Record | None:
         """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""
         return vetoed(self.story(component, version), self.config.veto_scopes(environment))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.deploy import Say, silent
-from sluicegate.delivery.pinning import refuse_held
+from sluicegate.delivery.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.promote import is_lower, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -84,6 +84,7 @@ def sides(state: State, name: str) -> tuple[Environment, Environment]:
     if not environment.swaps_with:
         raise UsageError(f"{name} does not swap with anything", hint="'swaps-with' in sluicegate.yaml says what swaps")
     intents.refuse_locked(state, environment)
+    refuse_edited(state, environment)
     return environment, state.config.environment(environment.swaps_with)
 
 
