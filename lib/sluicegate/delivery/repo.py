@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sluicegate.delivery.actor import Acting, acting
@@ -44,17 +44,28 @@ class Draft:
 
     def note(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record a fact about a version; nothing when the same source has already written just this."""
-        self._append(ledger.component_path(component, version), self.state.story(component, version), what, facts)
+        path, story = ledger.component_path(component, version), self.state.story(component, version)
+        self._append(path, story, what, facts, self.state.now)
 
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
-        record = self._append(ledger.environment_path(environment), story, what, facts)
+        # a swap and the deploys to its groups stand in two files, and their order is asked for: see swap.warm
+        pair = self.state.pair(self.state.config.environment(environment))
+        others = [r.at for one in pair for r in self._all(one.name)]
+        at = max([self.state.now, *(last + timedelta(microseconds=1) for last in others)])
+        record = self._append(ledger.environment_path(environment), story, what, facts, at)
         return record or story[-1]
 
-    def _append(self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json]) -> Record | None:
+    def _all(self, environment: str) -> tuple[Record, ...]:
+        drafted = self.records.get(ledger.environment_path(environment), ())
+        return (*self.state.chronicle(environment), *drafted)
+
+    def _append(
+        self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], at: datetime
+    ) -> Record | None:
         story = (*story, *self.records.get(path, ()))
-        record = ledger.next_record(story, path, what, facts, by=self.by, at=self.state.now)
+        record = ledger.next_record(story, path, what, facts, by=self.by, at=at)
         if record is not None:
             self.records.setdefault(path, []).append(record)
         return record
