@@ -25,9 +25,11 @@ class Occupied(GateRefused):
     """Logged-in users may still be on the group."""
 
 
-def refuse_locked(state: State, environment: Environment) -> None:
-    """Raise Conflict when something is going on in the environment, or in the one that it swaps with."""
+def refuse_locked(state: State, environment: Environment, verb: str = "") -> None:
+    """Raise Conflict when something (or just a `verb`) goes on in the environment, or in the one that it swaps with."""
     for intent in state.open_intents(environment):
+        if verb not in ("", intent.record.get("verb")):
+            continue
         raise Locked(
             f"{intent.environment} is locked: {described(intent)}",
             hint="if that command is dead: sluicegate resume; if it still works, wait for it (sync --wait)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from sluicegate.delivery import versions
+from sluicegate.delivery import intents, versions
 from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -26,7 +26,11 @@ def refuse_held(pin: Pin | None, state: State, environment: str) -> None:
 
 
 def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
-    """Production of a swapping pair is not moved directly: its pins change by a swap."""
+    """Production of a swapping pair is not moved directly: its pins change by a swap.
+
+    While one is open staging's pins do not move either: its last commit makes them equal to production's.
+    """
+    intents.refuse_locked(state, environment, "swap")
     if environment.swaps_with:
         raise UsageError(
             f"{verb}: {environment.name} swaps with {environment.swaps_with}, so its pins change by a swap only",
