@@ -11,7 +11,7 @@ from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Pin
+from sluicegate.model.values import Pin, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +44,22 @@ def promote(
         lowering = set()
         for name, version in chosen.items():
             refuse_held(state.pins(environment).get(name), state, environment)
-            if is_lower(state, name, version, pins):
+            if highest := _higher(state, name, version, target, pins):
                 lowering.add(name)
-                _refuse_lowering(name, version, pins[name].version, environment, downgrade)
+                _refuse_lowering(name, version, highest, environment, downgrade)
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
         answers = gating.require(state, candidates, "promoting")
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""
+            moves.append(Move(component=name, before=before, after=version))
+            if _stands(state, name, version, environment, name in lowering):
+                continue
             draft.pin(environment, name, Pin(component=name, version=version))
             draft.note(
                 name, version, "pinned", env=environment, how="promote", before=before, why=why,
                 downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
             )  # fmt: skip
-            moves.append(Move(component=name, before=before, after=version))
         return tuple(moves)
 
     names = " ".join(f"{name}={version}" if version else name for name, version in wanted.items())
@@ -79,6 +81,25 @@ def is_lower(state: State, component: str, version: str, pins: Mapping[str, Pin]
     if component not in pins:
         return False
     return versions.lower(state.config.component(component).versions, version, pins[component].version)
+
+
+def _higher(state: State, component: str, version: str, target: Environment, pins: Mapping[str, Pin]) -> str:
+    """The version above this one that the environment, or the production that swaps with it, has; '' when none is."""
+    if is_lower(state, component, version, pins):
+        return pins[component].version
+    partner = state.config.swap_partner(target)
+    live = state.swapped_in(partner).get(component, "") if partner else ""
+    scheme = state.config.component(component).versions
+    return live if live and versions.lower(scheme, version, live) else ""
+
+
+def _stands(state: State, component: str, version: str, environment: str, lowering: bool) -> bool:
+    """Whether just this is pinned and recorded already: a step that runs again."""
+    pin = state.pins(environment).get(component)
+    pinned = (r for r in state.story(component, version) if r.what == "pinned" and r.get("env") == environment)
+    last = newest(pinned)
+    same = pin is not None and pin.version == version
+    return same and last is not None and (last.get("downgrade") is True or not lowering)
 
 
 def _refuse_lowering(component: str, version: str, now: str, environment: str, asked: Collection[str]) -> None:
