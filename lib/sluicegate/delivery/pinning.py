@@ -38,6 +38,12 @@ def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
         )
 
 
+def is_recorded(state: State, pin: Pin, environment: str) -> bool:
+    """Whether the ledger knows this pin. One that was edited by hand is known from the next deploy on."""
+    story = state.story(pin.component, pin.version)
+    return any(record.what == "pinned" and record.get("env") == environment for record in story)
+
+
 def refuse_edited(state: State, production: Environment) -> None:
     """The pins of a production that swaps are what the last swap made them; raise UsageError when they were edited."""
     wanted = state.swapped_in(production)
@@ -58,6 +64,8 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
         refuse_swapping(state, place, "pin")
         state.known_story(component, version)
         now = state.pins(environment).get(component)
+        if now is not None and now.version == version and is_recorded(state, now, environment):
+            return
         refuse_held(now, state, environment)
         scheme = state.config.component(component).versions
         back = now is not None and versions.lower(scheme, version, now.version)

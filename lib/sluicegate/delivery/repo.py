@@ -18,6 +18,7 @@ from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, Signature, Store
 
 TRIES = 12
+PIN_MOVES = ("pinned", "unpinned", "held", "unheld")
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
 Decision = TypeVar("Decision")
 
@@ -30,6 +31,7 @@ class Draft:
         self.by = by
         self.files: dict[str, bytes | None] = {}
         self.records: dict[str, list[Record]] = {}
+        self.moved: set[tuple[str, str]] = set()
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         path = pins_path(environment)
@@ -37,15 +39,20 @@ class Draft:
         edited = edit_pins(now, path, {component: pin})
         if edited != now:
             self.files[path] = edited
+            self.moved.add((environment, component))
 
     def servers(self, roles: dict[str, str]) -> None:
         lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
         self.files[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
 
     def note(self, component: str, version: str, what: str, **facts: Json) -> None:
-        """Record a fact about a version; nothing when the same source has already written just this."""
+        """Record a fact about a version; nothing when the same source has already written just this.
+
+        A pin that moved with this change is always news: it may have been elsewhere meanwhile, and come back.
+        """
         path, story = ledger.component_path(component, version), self.state.story(component, version)
-        self._append(path, story, what, facts, self.state.now)
+        news = what in PIN_MOVES and (str(facts.get("env")), component) in self.moved
+        self._append(path, story, what, facts, self.state.now, news=news)
 
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
@@ -62,10 +69,17 @@ class Draft:
         return (*self.state.chronicle(environment), *drafted)
 
     def _append(
-        self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], at: datetime
+        self,
+        path: str,
+        story: tuple[Record, ...],
+        what: str,
+        facts: dict[str, Json],
+        at: datetime,
+        *,
+        news: bool = False,
     ) -> Record | None:
         story = (*story, *self.records.get(path, ()))
-        record = ledger.next_record(story, path, what, facts, by=self.by, at=at)
+        record = ledger.next_record(story, path, what, facts, by=self.by, at=at, news=news)
         if record is not None:
             self.records.setdefault(path, []).append(record)
         return record

@@ -75,14 +75,23 @@ def _record(text: bytes) -> Record | None:
 
 
 def next_record(
-    story: Iterable[Record], path: str, what: str, facts: Mapping[str, Json], *, by: Actor, at: datetime
+    story: Iterable[Record],
+    path: str,
+    what: str,
+    facts: Mapping[str, Json],
+    *,
+    by: Actor,
+    at: datetime,
+    news: bool = False,
 ) -> Record | None:
-    """The record to append, or None when the same source has already written just this: a retried job step.
+    """The record to append, or None when it is not news and the same source has already written just this.
+
+    The latter is a retried job step.
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
     story = tuple(story)
-    latest = newest(r for r in story if _same_subject(r, what, facts, by))
+    latest = None if news else newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
         return None
     after = story[-1].id if story else ""
