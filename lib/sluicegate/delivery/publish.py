@@ -69,7 +69,13 @@ def publish(
         if standing.artifacts != manifest.artifacts:
             raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
         manifest = standing
-    recorded = any(record.what == "built" for record in state.story(component, version))
+    built = [record for record in state.story(component, version) if record.what == "built"]
+    if any(record.get("manifest") != manifest.sha256 for record in built):
+        raise Conflict(
+            f"{component}={version} was published with another manifest, and its files are gone from the repository",
+            hint="bring the files back, or publish under a new version",
+        )
+    recorded = bool(built)
     if not dry_run and standing is None:
         _upload(repository, spec, manifest, paths)
     if not dry_run and not recorded:
