@@ -90,6 +90,8 @@ def next_record(
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
+    if taken := set(OWN) & set(facts):
+        raise ValueError(f"a fact of '{what}' has a name that every record has of its own: {', '.join(sorted(taken))}")
     story = tuple(story)
     latest = None if news else newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
