@@ -41,18 +41,21 @@ class Manifest:
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
-        return json.dumps(
-            {
-                "component": self.component,
-                "version": self.version,
-                "commit": self.commit,
-                "author": self.author,
-                "build": self.build,
-                "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
-            },
-            indent=1,
-            sort_keys=True,
-        ).encode() + b"\n"
+        return (
+            json.dumps(
+                {
+                    "component": self.component,
+                    "version": self.version,
+                    "commit": self.commit,
+                    "author": self.author,
+                    "build": self.build,
+                    "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+                },
+                indent=1,
+                sort_keys=True,
+            ).encode()
+            + b"\n"
+        )
 
     @property
     def sha256(self) -> str:
