@@ -95,11 +95,10 @@ def _cut(cause: Cause, depth: int) -> Cause:
 
 def write(causes: tuple[Cause, ...]) -> str:
     """The hudson.model.CauseAction element of build.xml."""
-    unique = dict.fromkeys(causes)
-    lines = "".join(
-        f"        <entry>\n{_element(cause, '          ')}          <int>{causes.count(cause)}</int>\n        </entry>\n"
-        for cause in unique
-    )
+    lines = ""
+    for cause in dict.fromkeys(causes):
+        count = tag("int", str(causes.count(cause)), "          ")
+        lines += f"        <entry>\n{_element(cause, '          ')}{count}        </entry>\n"
     return (
         '    <hudson.model.CauseAction>\n      <causeBag class="linked-hash-map">\n'
         f"{lines}      </causeBag>\n    </hudson.model.CauseAction>\n"

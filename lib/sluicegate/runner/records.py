@@ -19,7 +19,7 @@ OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One build. `result` is None while it runs; times are milliseconds since 1970; `extra` is XML of further actions."""
+    """One build. `result` is None while it runs; times are in ms since 1970; `extra` is XML of further actions."""
 
     job: str
     number: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -45,3 +46,27 @@ def point_link(link: Path, target: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     os.replace(temporary, link)
+
+
+def open_beneath(root: Path, relative: str) -> int:
+    """A descriptor of the regular file `relative` below `root`; no part of the way may be a link.
+
+    Every level is opened from the one above without following links, so that a file swapped for a link between
+    check and use is not opened. Raises OSError.
+    """
+    parts = relative.split("/")
+    if not relative or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise FileNotFoundError(relative)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise FileNotFoundError(relative)
+    return found
