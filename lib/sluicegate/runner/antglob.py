@@ -62,16 +62,16 @@ def _patterns(text: str, case: bool) -> list[re.Pattern[str]]:
 def _regex(pattern: str) -> str:
     if pattern.endswith("/"):
         pattern += "**"
-    parts = []
-    for part in pattern.removeprefix("./").split("/"):
-        parts.append(None if part == "**" else "".join({"*": "[^/]*", "?": "[^/]"}.get(c, re.escape(c)) for c in part))
+    parts = pattern.removeprefix("./").split("/")
     text = ""
     for index, part in enumerate(parts):
         last = index == len(parts) - 1
-        if part is None:
+        if part == "**":
             text += ".*" if last else "(?:[^/]+/)*"
-        else:
-            text += part if last else part + ("(?:/.*)?" if parts[index + 1 :] == [None] else "/")
-            if not last and parts[index + 1 :] == [None]:
-                return text
+            continue
+        text += "".join({"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character)) for character in part)
+        if parts[index + 1 :] == ["**"]:
+            # Ant: `a/**` means a itself as well as all below it.
+            return text + "(?:/.*)?"
+        text += "" if last else "/"
     return text
