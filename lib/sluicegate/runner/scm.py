@@ -252,12 +252,13 @@ def _revision(record: Record | None) -> str:
 
 
 def changed(git: Git, last: Record | None, credential: Credential | None) -> str:
-    """What is new in the repository since the last build, as a sentence; empty when nothing is. Raises SluicegateError."""
+    """What is new in the repository since the last build, as a sentence; empty when nothing is."""
     if "$" in git.url or git.url.startswith("-"):
         raise UsageError(f"the repository URL '{git.url}' cannot be polled")
     with _authentication(credential) as env:
         listed = process.run(["git", "ls-remote", "--heads", "--", git.url], env=env, timeout=60)
-    heads = dict(reversed(line.split("\t", 1)) for line in listed.text.splitlines() if "\t" in line)
+    rows = [line.split("\t", 1) for line in listed.text.splitlines() if "\t" in line]
+    heads = {name: commit for commit, name in rows}
     built = _revision(last)
     for spec in git.branches:
         plain = re.sub(rf"^(refs/heads/|{re.escape(git.remote)}/|\*/)", "", spec).replace("**", "*")
