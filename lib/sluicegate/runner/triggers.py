@@ -1,4 +1,4 @@
-"""What starts builds by itself: timers, SCM polling, and the notifyCommit hook. Imitates hudson.triggers.Trigger.Cron."""
+"""What starts builds by itself: timers, SCM polling, the notifyCommit hook. Imitates hudson.triggers.Trigger.Cron."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Triggers:
         found = []
         for name in sorted(self.runner.items.triggered):
             item = self.runner.items.job(name)
-            if item is None or not item.buildable or not item.config.polls and not item.config.heeds_hooks:
+            if item is None or not item.buildable or not item.config.heeds_hooks:
                 continue
             try:
                 git = scm.read(item.config.scm)
