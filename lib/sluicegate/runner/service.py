@@ -41,6 +41,7 @@ class Runner:
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
         self.echo: Callable[[bytes], None] | None = None
+        self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
         self._threads: list[threading.Thread] = []
         self._stopping = False
@@ -136,8 +137,10 @@ class Runner:
             except Exception as problem:  # the executor must live on whatever a build does
                 self._failed_inside(item, problem)
             finally:
-                self.executors[number] = None
+                record, self.executors[number] = self.executors[number], None
                 self.queue.end(item)
+                if record is not None:
+                    self.on_end(record)
 
     def _allowed(self, waiting: QueueItem) -> bool:
         if self._stopping or self.offline:

@@ -186,8 +186,8 @@ def refusal(problem: SluicegateError, headers: Headers, login: Login | None = No
     jump = ""
     if status == 403 and login is None and "text/html" in headers.get("accept", ""):
         jump = '<meta http-equiv="refresh" content="0;url=/login"><p><a href="/login">Log in</a></p>'
-    body = f"<html><head><title>Error {status}</title></head><body><h2>Error {status}</h2><p>{message}</p>{hint}{jump}</body></html>"
-    response = calls.html(body, status)
+    head = f"<html><head><title>Error {status}</title></head>"
+    response = calls.html(f"{head}<body><h2>Error {status}</h2><p>{message}</p>{hint}{jump}</body></html>", status)
     if isinstance(problem, Refusal):
         response.headers.update({name: calls.header(value) for name, value in problem.headers.items()})
     if status == 400:

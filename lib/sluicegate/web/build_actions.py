@@ -18,6 +18,7 @@ from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
 from sluicegate.tools import files
 from sluicegate.web import call as calls
+from sluicegate.web.answers import answer_api
 from sluicegate.web.call import not_found
 from sluicegate.web.site import Site
 
@@ -170,8 +171,6 @@ def _zip(record: Record) -> Response:
 
 # -- tests --
 def _tests(site: Site, item: Item, record: Record, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     report = site.api.test_report(record)
     if report is None:
         raise not_found()

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from sluicegate.errors import UsageError
 from sluicegate.runner import vault
 from sluicegate.web import call as calls
+from sluicegate.web.answers import answer_api
 from sluicegate.web.api import constant, plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
@@ -19,8 +20,6 @@ STORE = ("store", "system", "domain", "_")
 
 def answer(site: Site, rest: tuple[str, ...]) -> Response:
     """List, create, read, replace and delete credentials."""
-    from sluicegate.web.routes import answer_api
-
     site.must_be_admin("com.cloudbees.plugins.credentials.CredentialsProvider.View")
     if rest[:4] != STORE:
         raise not_found()

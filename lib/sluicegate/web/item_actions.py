@@ -15,7 +15,7 @@ def answer(site: Site, item: Item, rest: tuple[str, ...]) -> Response | None:
     """The response of a common action, None when `rest` names none."""
     if rest == ("config.xml",):
         return _config(site, item)
-    action = {("doDelete",): _delete, ("doRename",): _rename, ("confirmRename",): _rename}.get(rest)
+    action = {"doDelete": _delete, "doRename": _rename, "confirmRename": _rename}.get("/".join(rest))
     if action is None:
         return None
     site.must_post()

@@ -16,6 +16,7 @@ from sluicegate.runner.items import NEW_FOLDER, Item
 from sluicegate.runner.jobxml import FOLDER
 from sluicegate.web import call as calls
 from sluicegate.web import credential_actions, user_actions
+from sluicegate.web.answers import answer_api
 from sluicegate.web.api import constant, plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
@@ -123,8 +124,6 @@ def _check_name(site: Site) -> Response:
 
 # -- queue --
 def _queue(site: Site, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     if not rest:
         return site.target(site.pages.queue(site.call))
     if rest[0] == "api":
@@ -152,8 +151,6 @@ def _cancel(site: Site, text: str) -> Response:
 
 # -- computers, plugins, labels, fingerprints --
 def _computer(site: Site, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     if not rest:
         return site.target(site.pages.jobs(site.call, None))
     if rest[0] == "api":
@@ -176,8 +173,6 @@ def _computer(site: Site, rest: tuple[str, ...]) -> Response:
 
 
 def _plugins(site: Site, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     rows = [
         plain(
             "",
@@ -199,8 +194,6 @@ def _plugins(site: Site, rest: tuple[str, ...]) -> Response:
 
 
 def _label(site: Site, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     busy = sum(one is not None for one in site.runner.executors)
     label = plain(
         "hudson.model.labels.LabelAtom",
@@ -216,8 +209,6 @@ def _label(site: Site, rest: tuple[str, ...]) -> Response:
 
 
 def _fingerprint(site: Site, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     found = fingerprints.read(site.runner.home.path, rest[0]) if rest else None
     if found is None:
         raise not_found()

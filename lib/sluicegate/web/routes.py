@@ -7,22 +7,14 @@ from starlette.responses import Response
 from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
-from sluicegate.web import build_actions, root_actions, item_actions, job_actions
-from sluicegate.web import call as calls
+from sluicegate.web import build_actions, item_actions, job_actions, root_actions
+from sluicegate.web.answers import answer_api
 from sluicegate.web.api import Api
-from sluicegate.web.call import Call, Refusal, not_found
+from sluicegate.web.call import Call, not_found
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.pages import Pages
 from sluicegate.web.site import Site
-from sluicegate.web.tree import Thing, picture, select, to_json, to_python, to_xml
 from sluicegate.web.views import Views
-
-ROOTS = {
-    "Hudson": "hudson",
-    "FreeStyleProject": "freeStyleProject",
-    "FreeStyleBuild": "freeStyleBuild",
-    "ListView": "listView",
-}
 
 
 class Routes:
@@ -103,29 +95,3 @@ class Routes:
             return build_actions.answer(site, item, record, rest[1:])
         done = item_actions.answer(site, item, rest)
         return done if done is not None else job_actions.answer(site, item, rest)
-
-
-def answer_api(call: Call, rest: tuple[str, ...], thing: Thing) -> Response:
-    """`api/json`, `api/python` or `api/xml` of an object."""
-    if call.method not in ("GET", "HEAD", "POST"):
-        raise Refusal(405, "Method Not Allowed", headers={"Allow": "GET"})
-    form = rest[1] if len(rest) in (2, 4) else ""
-    value = picture(thing, call.value("tree"), call.value("depth", "0"))
-    if form == "json":
-        return Response(
-            to_json(value).encode("utf-8", "replace"), headers={"content-type": "application/json;charset=utf-8"}
-        )
-    if form == "python":
-        return calls.text(to_python(value))
-    if form != "xml":
-        raise not_found()
-    short = thing.cls.rpartition(".")[2]
-    xml = to_xml(value, ROOTS.get(short, short[:1].lower() + short[1:].replace("$", "-")))
-    if xpath := call.value("xpath"):
-        try:
-            xml = select(xml, xpath, call.value("wrapper"))
-        except LookupError as problem:
-            return calls.text(str(problem.args[0]), 404)
-        if xpath.endswith("/text()"):
-            return calls.text(xml)
-    return Response(xml.encode("utf-8", "replace"), headers={"content-type": "application/xml;charset=utf-8"})

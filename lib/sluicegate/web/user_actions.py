@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from sluicegate.web import call as calls
+from sluicegate.web.answers import answer_api
 from sluicegate.web.api import plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
@@ -14,8 +15,6 @@ TOKENS = "jenkins.security.ApiTokenProperty"
 
 def crumb(site: Site, rest: tuple[str, ...]) -> Response:
     """The crumb for this user and session; without a session the answer opens one."""
-    from sluicegate.web.routes import answer_api
-
     users = site.runner.users
     session = site.call.session
     if users.session_user(session) is None:
@@ -57,8 +56,6 @@ def user(site: Site, rest: tuple[str, ...]) -> Response:
 
 
 def _of_user(site: Site, name: str, rest: tuple[str, ...]) -> Response:
-    from sluicegate.web.routes import answer_api
-
     if rest[:1] == ("api",):
         return answer_api(site.call, rest, site.api.user(name))
     if not rest:
