@@ -14,7 +14,7 @@ from sluicegate.runner.items import Items
 
 BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
 ATTACKS = {
-    "external entity": b'<!DOCTYPE p [<!ENTITY x SYSTEM "file:///etc/hostname">]><project><description>&x;</description></project>',
+    "external entity": b'<!DOCTYPE p [<!ENTITY x SYSTEM "file:///etc/hostname">]><project>&x;</project>',
     "parameter entity": b'<!DOCTYPE p [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]><project/>',
     "billion laughs": f"<!DOCTYPE p [{BILLION}]><project>&a11;</project>".encode(),
     "bare DTD": b"<!DOCTYPE project><project/>",
@@ -38,7 +38,8 @@ def test_hostile_xml_is_refused_at_once(attack: bytes) -> None:
 
 
 def test_xinclude_is_text_like_any_other() -> None:
-    content = b'<project xmlns:xi="http://www.w3.org/2001/XInclude"><description><xi:include href="/etc/passwd"/></description></project>'
+    inside = b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="/etc/passwd"/>'
+    content = b"<project><description>" + inside + b"</description></project>"
     assert jobxml.parse(content).description == ""
 
 
@@ -49,7 +50,7 @@ def test_both_xml_versions_are_read() -> None:
 
 
 def test_disabling_changes_nothing_else() -> None:
-    content = b"<?xml version='1.1' encoding='UTF-8'?>\n<project>\n  <x plugin=\"y@1\"/><disabled>false</disabled>\n</project>\n"
+    content = b"<?xml version='1.1'?>\n<project>\n  <x plugin=\"y@1\"/><disabled>false</disabled>\n</project>\n"
     assert jobxml.with_disabled(content, True) == content.replace(b">false<", b">true<")
     assert jobxml.with_disabled(jobxml.with_disabled(content, True), False) == content
 

@@ -66,7 +66,8 @@ def test_very_short_secrets_are_refused() -> None:
 def test_bound_credentials_reach_the_step_and_not_the_log(runner: Runner) -> None:
     runner.vault.store(Credential(id="token", kind="string", secret=SECRET))
     runner.vault.store(Credential(id="login", kind="user", secret="hunter22", user="anna"))
-    command = 'echo "$TOKEN"; printf %s "$TOKEN" | base64; test "$U" = anna; printf hunt; sleep 0.1; echo er22; test "$P" = hunter22'
+    command = 'echo "$TOKEN"; printf %s "$TOKEN" | base64; test "$U" = anna\n'
+    command += 'printf hunt; sleep 0.1; echo er22; test "$P" = hunter22'
     record = build(runner, "bound", shell(command, more=BIND))
     log = record.log.read_text()
     assert record.result is not None and record.result.name == "SUCCESS", log
