@@ -179,7 +179,7 @@ def test_views_are_kept(server: Server, name: str) -> None:
     config = f"<hudson.model.ListView><name>v</name><jobNames><string>{name}</string></jobNames></hudson.model.ListView>"
     client.create_view(name, config)
     assert client.get_view_config(name) == config
-    assert [job["name"] for job in client.get_view_jobs(name)] == [name]
+    assert [job["name"] for job in client.get_jobs(view_name=name)] == [name]
     client.delete_view(name)
     assert not client.view_exists(name)
 

@@ -17,7 +17,6 @@ def raw(server: Server, request: bytes) -> bytes:
     address = urlsplit(server.url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), 5) as connection:
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
         received = b""
         while block := connection.recv(65536):
             received += block

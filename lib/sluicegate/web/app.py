@@ -105,7 +105,7 @@ class Application:
                 )
         elif call.session and (user := self.users.session_user(call.session)):
             call.login = Login(user=user)
-        if call.login is None and (call.segments or ("",))[0] not in OPEN and not self._has_job_token(call):
+        if call.login is None and not self._is_open(call):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
 
     def _basic(self, encoded: str) -> Login | None:
@@ -115,9 +115,14 @@ class Application:
             return None
         return self.users.login(user, secret)
 
-    def _has_job_token(self, call: Call) -> bool:
-        """The token variant of `build`, for jobs with <authToken>; the route compares the token itself."""
-        return bool(call.query.get("token")) and call.segments[-1:] in (("build",), ("buildWithParameters",))
+    def _is_open(self, call: Call) -> bool:
+        """What needs no login: the login itself, the hook, the empty root that clients ask for the version, and
+        `build` with the token of a job's <authToken>, which the route compares."""
+        if not call.segments:
+            return not call.wants_html and call.method in ("GET", "HEAD")
+        if call.query.get("token") and call.segments[-1] in ("build", "buildWithParameters"):
+            return True
+        return call.segments[0] in OPEN
 
     def _check_crumb(self, call: Call) -> None:
         """Everything but reading needs a crumb, unless an API token proves that no browser was tricked."""
