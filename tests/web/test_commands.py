@@ -140,4 +140,4 @@ def login_page() -> Iterator[str]:
 
 def test_a_login_page_instead_of_a_jenkins_is_named(login_page: str) -> None:
     done = command("trigger", "job", "--url", login_page)
-    assert done.returncode == 5 and "a login page instead of JSON" in done.stderr
+    assert done.returncode == 5 and "answered with a login page" in done.stderr

@@ -24,7 +24,9 @@ def test_a_credential_is_stored_listed_replaced_and_removed_but_never_shown(serv
     assert "t" in [one["id"] for one in session.get(f"{url}api/json").json()["credentials"]]
     shown = session.get(f"{url}credential/t/config.xml").text
     assert "hunter2" not in shown and "<secret-redacted/>" in shown
-    assert session.post(f"{url}credential/t/config.xml", data=CREDENTIAL.format(id="t", secret="third")).status_code == 200
+    assert (
+        session.post(f"{url}credential/t/config.xml", data=CREDENTIAL.format(id="t", secret="third")).status_code == 200
+    )
     assert session.delete(f"{url}credential/t/config.xml").status_code == 200
     assert session.get(f"{url}credential/t/config.xml").status_code == 404
 

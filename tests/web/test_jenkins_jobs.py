@@ -51,7 +51,7 @@ def test_update_test_list_and_delete_work_twice_in_a_row(fresh: Server, tmp_path
     source.write_text(YAML)
     listed = ["jjb-folder", "jjb-folder/inner", "jjb-one", "jjb-raw"]
     for _ in range(2):
-        done = jenkins_jobs(fresh, tmp_path, "test", str(source), "-o", str(tmp_path / "out"))
+        done = jenkins_jobs(fresh, tmp_path, "test", str(source), "--config-xml", "-o", str(tmp_path / "out"))
         assert done.returncode == 0, done.stderr
         for _ in range(2):
             done = jenkins_jobs(fresh, tmp_path, "--ignore-cache", "update", str(source))

@@ -17,7 +17,9 @@ PARAMETERS = (
     "</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties>"
 )
 ARCHIVE = "<hudson.tasks.ArtifactArchiver><artifacts>out/**</artifacts><fingerprint>true</fingerprint></hudson.tasks.ArtifactArchiver>"
-JUNIT = "<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults></hudson.tasks.junit.JUnitResultArchiver>"
+JUNIT = (
+    "<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults></hudson.tasks.junit.JUnitResultArchiver>"
+)
 
 
 def text(content: bytes) -> str:
@@ -176,7 +178,9 @@ def test_folders_hold_jobs(server: Server, name: str) -> None:
 def test_views_are_kept(server: Server, name: str) -> None:
     client = server.client()
     client.create_job(name, text(shell("true")))
-    config = f"<hudson.model.ListView><name>v</name><jobNames><string>{name}</string></jobNames></hudson.model.ListView>"
+    config = (
+        f"<hudson.model.ListView><name>v</name><jobNames><string>{name}</string></jobNames></hudson.model.ListView>"
+    )
     client.create_view(name, config)
     assert client.get_view_config(name) == config
     assert [job["name"] for job in client.get_jobs(view_name=name)] == [name]

@@ -175,7 +175,10 @@ def test_an_attack_by_xml_is_a_400_and_leaves_nothing(server: Server, name: str)
     answer = session.post(f"{server.url}createItem?name={name}", data=attack, headers={"Content-Type": "text/xml"})
     assert answer.status_code == 400 and answer.headers["X-Error"]
     assert session.get(f"{server.url}job/{name}/api/json").status_code == 404
-    impossible = shell("true", more="<triggers><hudson.triggers.TimerTrigger><spec>0 0 31 2 *</spec></hudson.triggers.TimerTrigger></triggers>")
+    impossible = shell(
+        "true",
+        more="<triggers><hudson.triggers.TimerTrigger><spec>0 0 31 2 *</spec></hudson.triggers.TimerTrigger></triggers>",
+    )
     assert session.post(f"{server.url}createItem?name={name}", data=impossible).status_code == 400
 
 

@@ -46,9 +46,18 @@ class Remote:
             raise self._refused(problem) from problem
         except requests.HTTPError as problem:
             raise self._failed(path, problem.response) from problem
+        except requests.exceptions.JSONDecodeError as problem:
+            raise self._no_json() from problem
         except requests.RequestException as problem:
             reason = f"{problem}".partition(":")[2].strip() or f"{problem}"
             raise RemoteUnavailable(f"{self.url} cannot be reached: {reason[:200]}") from problem
+        except ValueError as problem:
+            # python-jenkins reads the crumb as JSON before our own request goes out.
+            raise self._no_json() from problem
+
+    def _no_json(self) -> RemoteUnavailable:
+        hint = "is this the URL of a Jenkins, and does the user log in by token?"
+        return RemoteUnavailable(f"{self.url} answered with a login page or another page instead of JSON", hint=hint)
 
     def _refused(self, problem: Exception) -> SluicegateError:
         text = str(problem)
@@ -74,9 +83,7 @@ class Remote:
         try:
             return answer.json()
         except ValueError as problem:
-            what = "a login page" if "login" in answer.url or b"j_username" in answer.content else "a page"
-            hint = "is this the URL of a Jenkins, and does the user log in by token?"
-            raise RemoteUnavailable(f"{self.url} answered with {what} instead of JSON", hint=hint) from problem
+            raise self._no_json() from problem
 
     def patiently(self, path: str) -> Any:
         """Like `json`, but a server that is away for a moment (a restart) is waited for."""

@@ -16,6 +16,8 @@ from sluicegate.web.pages import Pages
 from sluicegate.web.site import Site
 from sluicegate.web.views import Views
 
+ALL_VIEW = "<hudson.model.AllView>\n  <name>{}</name>\n</hudson.model.AllView>"
+
 
 class Routes:
     """Finds the object that a path names and lets it answer."""
@@ -71,6 +73,9 @@ class Routes:
         if name in ("all", "All"):
             if rest[:1] == ("api",):
                 return answer_api(site.call, rest, site.api.all_view(folder))
+            if rest == ("config.xml",):
+                site.must_read()
+                return Response(ALL_VIEW.format(name), headers={"content-type": "application/xml"})
             return self._container(site, folder, rest)
         view = self.views.get(owner, name)
         if view is None:
