@@ -41,7 +41,8 @@ def job(repository: Path, command: str) -> str:
         "<project><quietPeriod>0</quietPeriod><scm class='hudson.plugins.git.GitSCM'><userRemoteConfigs>"
         f"<hudson.plugins.git.UserRemoteConfig><url>{repository}</url></hudson.plugins.git.UserRemoteConfig>"
         "</userRemoteConfigs><branches><hudson.plugins.git.BranchSpec><name>*/main</name></hudson.plugins.git.BranchSpec>"
-        "</branches></scm><triggers><hudson.triggers.SCMTrigger><spec>H 3 1 1 *</spec></hudson.triggers.SCMTrigger></triggers>"
+        "</branches></scm><triggers><hudson.triggers.SCMTrigger><spec>H 3 1 1 *</spec></hudson.triggers.SCMTrigger>"
+        "</triggers>"
         f"<builders><hudson.tasks.Shell><command>{command}</command></hudson.tasks.Shell></builders></project>"
     )
 

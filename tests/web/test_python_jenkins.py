@@ -8,16 +8,19 @@ import pytest
 from tests.runner.conftest import shell
 from tests.web.conftest import Server, ended, until
 
-PARAMETERS = (
-    "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>"
-    "<hudson.model.StringParameterDefinition><name>TEXT</name><defaultValue>x</defaultValue></hudson.model.StringParameterDefinition>"
-    "<hudson.model.BooleanParameterDefinition><name>DRY</name><defaultValue>true</defaultValue></hudson.model.BooleanParameterDefinition>"
-    '<hudson.model.ChoiceParameterDefinition><name>PLACE</name><choices class="java.util.Arrays$ArrayList">'
-    '<a class="string-array"><string>here</string><string>there</string></a></choices></hudson.model.ChoiceParameterDefinition>'
-    "</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties>"
-)
-ARCHIVE = "<hudson.tasks.ArtifactArchiver><artifacts>out/**</artifacts><fingerprint>true</fingerprint></hudson.tasks.ArtifactArchiver>"
-JUNIT = (
+PARAMETERS = """<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>
+<hudson.model.StringParameterDefinition><name>TEXT</name><defaultValue>x</defaultValue>
+</hudson.model.StringParameterDefinition>
+<hudson.model.BooleanParameterDefinition><name>DRY</name><defaultValue>true</defaultValue>
+</hudson.model.BooleanParameterDefinition>
+<hudson.model.ChoiceParameterDefinition><name>PLACE</name><choices class="java.util.Arrays$ArrayList">
+<a class="string-array"><string>here</string><string>there</string></a></choices>
+</hudson.model.ChoiceParameterDefinition>
+</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties>"""
+ARCHIVE = """<hudson.tasks.ArtifactArchiver><artifacts>out/**</artifacts><fingerprint>true</fingerprint>
+</hudson.tasks.ArtifactArchiver>"""
+JUNIT = """<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults>
+</hudson.tasks.junit.JUnitResultArchiver>"""
     "<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults></hudson.tasks.junit.JUnitResultArchiver>"
 )
 
@@ -28,7 +31,8 @@ def text(content: bytes) -> str:
 
 def test_a_job_is_created_read_changed_renamed_copied_and_deleted(server: Server, name: str) -> None:
     client = server.client()
-    config = "<?xml version='1.0' encoding='utf-8'?>\n<project><x plugin=\"y@1\">  kept </x><description>d</description></project>\n"
+    config = "<?xml version='1.0' encoding='utf-8'?>\n<project><x plugin=\"y@1\">  kept </x>"
+    config += "<description>d</description></project>\n"
     client.create_job(name, config)
     assert client.get_job_config(name) == config
     assert (server.home / "jobs" / name / "config.xml").read_text() == config
@@ -96,7 +100,8 @@ def test_artifacts_and_fingerprints(server: Server, name: str) -> None:
 
 def test_the_test_report(server: Server, name: str) -> None:
     client = server.client()
-    report = '<testsuite name="s"><testcase classname="c" name="ok"/><testcase name="no"><failure message="m">t</failure></testcase></testsuite>'
+    report = '<testsuite name="s"><testcase classname="c" name="ok"/>'
+    report += '<testcase name="no"><failure message="m">t</failure></testcase></testsuite>'
     client.create_job(name, text(shell(f"cat > r.xml <<'END'\n{report}\nEND\n", publishers=JUNIT)))
     client.build_job(name)
     assert ended(client, name)["result"] == "UNSTABLE"

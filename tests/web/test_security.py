@@ -75,7 +75,16 @@ def test_passwords_are_private_files(server: Server) -> None:
     assert (server.home / "secrets").stat().st_mode & 0o077 == 0
 
 
-POST_ONLY = "build buildWithParameters doDelete enable disable doRename doWipeOutWorkspace polling".split()
+POST_ONLY = (
+    "build",
+    "buildWithParameters",
+    "doDelete",
+    "enable",
+    "disable",
+    "doRename",
+    "doWipeOutWorkspace",
+    "polling",
+)
 
 
 @pytest.mark.parametrize("action", POST_ONLY)
@@ -175,10 +184,8 @@ def test_an_attack_by_xml_is_a_400_and_leaves_nothing(server: Server, name: str)
     answer = session.post(f"{server.url}createItem?name={name}", data=attack, headers={"Content-Type": "text/xml"})
     assert answer.status_code == 400 and answer.headers["X-Error"]
     assert session.get(f"{server.url}job/{name}/api/json").status_code == 404
-    impossible = shell(
-        "true",
-        more="<triggers><hudson.triggers.TimerTrigger><spec>0 0 31 2 *</spec></hudson.triggers.TimerTrigger></triggers>",
-    )
+    spec = "<hudson.triggers.TimerTrigger><spec>0 0 31 2 *</spec></hudson.triggers.TimerTrigger>"
+    impossible = shell("true", more=f"<triggers>{spec}</triggers>")
     assert session.post(f"{server.url}createItem?name={name}", data=impossible).status_code == 400
 
 

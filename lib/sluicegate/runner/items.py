@@ -20,6 +20,7 @@ NEW_FOLDER = b"""<?xml version='1.1' encoding='UTF-8'?>
   <healthMetrics/>
 </com.cloudbees.hudson.plugins.folder.Folder>
 """
+UNREADABLE = b"<unreadable.config.xml/>"
 REVERSE = b"jenkins.triggers.ReverseBuildTrigger"
 TRIGGERS = (b"hudson.triggers.TimerTrigger", b"hudson.triggers.SCMTrigger", REVERSE, b"hudson.tasks.BuildTrigger")
 
@@ -50,8 +51,15 @@ class Item:
     def config(self) -> JobConfig:
         config = self._config
         if config is None:
-            config = self._config = jobxml.parse(self.text(), source=f"{self.full_name}/config.xml")
+            config = self._config = self._read()
         return config
+
+    def _read(self) -> JobConfig:
+        try:
+            return jobxml.parse(self.text(), source=f"{self.full_name}/config.xml")
+        except (UsageError, OSError):
+            # Broken by hand on disk: the job is shown, says so when it is built, and can be posted anew.
+            return jobxml.parse(UNREADABLE)
 
     @property
     def is_folder(self) -> bool:
@@ -86,6 +94,7 @@ class Items:
         self.lock = threading.RLock()
         self.by_name: dict[str, Item] = {}
         self.triggered: set[str] = set()
+        self._folded: dict[str, dict[str, Item]] = {}
         self._scan(home / "jobs", "")
 
     def _scan(self, folder: Path, prefix: str) -> None:
@@ -100,10 +109,21 @@ class Items:
             except OSError:
                 continue
             full_name = f"{prefix}{name}"
-            self.by_name[full_name] = Item(full_name, path)
-            self._index(full_name, content)
+            self._enter(Item(full_name, path), content)
             if (path / "jobs").is_dir():
                 self._scan(path / "jobs", f"{full_name}/")
+
+    def _enter(self, item: Item, content: bytes) -> None:
+        self.by_name[item.full_name] = item
+        self._folded.setdefault(names.folder_of(item.full_name), {})[item.name.lower()] = item
+        self._index(item.full_name, content)
+
+    def _leave(self, full_name: str) -> None:
+        """Forget an item and all below it."""
+        for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
+            item = self.by_name.pop(name)
+            self.triggered.discard(name)
+            self._folded.get(names.folder_of(name), {}).pop(item.name.lower(), None)
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
@@ -122,10 +142,8 @@ class Items:
 
     def children(self, folder: str) -> list[Item]:
         """The items directly below a folder (`""`: the top), sorted by name."""
-        depth = folder.count("/") + 1 if folder else 0
-        prefix = f"{folder}/" if folder else ""
         with self.lock:
-            found = [one for name, one in self.by_name.items() if name.startswith(prefix) and name.count("/") == depth]
+            found = list(self._folded.get(folder, {}).values())
         return sorted(found, key=lambda one: one.name)
 
     def jobs(self) -> list[Item]:
@@ -141,8 +159,7 @@ class Items:
             self._must_be_free(folder, name, "A job already exists with the name ‘{}’")
             item = Item(full_name, self._path(full_name))
             item.store(content)
-            self.by_name[full_name] = item
-            self._index(full_name, content)
+            self._enter(item, content)
             return item
 
     def update(self, item: Item, content: bytes) -> None:
@@ -155,9 +172,7 @@ class Items:
     def delete(self, item: Item) -> None:
         """Remove an item with all below it."""
         with self.lock:
-            for name in self._with_below(item.full_name):
-                del self.by_name[name]
-                self.triggered.discard(name)
+            self._leave(item.full_name)
             doomed = item.folder.with_name(f".deleted.{os.getpid()}.{item.name}"[:250])
             shutil.rmtree(doomed, ignore_errors=True)
             os.replace(item.folder, doomed)
@@ -171,12 +186,9 @@ class Items:
             self._must_be_free(folder, new, "The name ‘{}’ is already in use.")
             target = f"{folder}/{new}" if folder else new
             os.replace(item.folder, self._path(target))
-            for name in self._with_below(item.full_name):
-                del self.by_name[name]
-                self.triggered.discard(name)
+            self._leave(item.full_name)
             path = self._path(target)
-            self.by_name[target] = Item(target, path)
-            self._index(target, (path / "config.xml").read_bytes())
+            self._enter(Item(target, path), (path / "config.xml").read_bytes())
             self._scan(path / "jobs", f"{target}/")
             return self.by_name[target]
 
@@ -213,12 +225,9 @@ class Items:
         folder = names.folder_of(item.full_name)
         return [jobxml.Child(name=names.resolve(c.name, folder), threshold=c.threshold) for c in item.config.children]
 
-    def _with_below(self, full_name: str) -> list[str]:
-        return [name for name in self.by_name if name == full_name or name.startswith(f"{full_name}/")]
-
     def _must_be_free(self, folder: str, name: str, message: str) -> None:
         # Jenkins compares names without case, and a home must open there.
-        if any(one.name.lower() == name.lower() for one in self.children(folder)):
+        if name.lower() in self._folded.get(folder, {}):
             raise UsageError(message.format(name))
 
     def _path(self, full_name: str) -> Path:

@@ -41,7 +41,7 @@ def must_declare(content: bytes, given: Mapping[str, Value]) -> None:
 def run(name: str, content: bytes, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
     """Run a job to its end. A KeyboardInterrupt aborts it, processes and all."""
     with tempfile.TemporaryDirectory(prefix="sluicegate-run-") as folder:
-        runner = Runner(Path(folder) / "home", executors=1)
+        runner = Runner(Path(folder) / "home", executors=1, own_secrets=True)
         runner.echo = write
         item = None
         for index, part in enumerate(parts := name.split("/")):

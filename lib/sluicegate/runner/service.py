@@ -22,13 +22,14 @@ from sluicegate.runner.results import Result
 from sluicegate.runner.users import Users
 from sluicegate.runner.vault import Credential, Vault
 
+DELETE_PATIENCE = 15.0
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
 
 
 class Runner:
     """Everything of one home. `url` ends with a slash, or is empty when there is no server."""
 
-    def __init__(self, home: Path, *, executors: int = 2, url: str = "") -> None:
+    def __init__(self, home: Path, *, executors: int = 2, url: str = "", own_secrets: bool = False) -> None:
         self.home = Home(home)
         self.home.hold(url)
         self.url = url
@@ -40,6 +41,7 @@ class Runner:
         self.cookie = self.vault.word("server.cookie")[:16]
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
+        self.own_secrets = own_secrets
         self.echo: Callable[[bytes], None] | None = None
         self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
@@ -70,6 +72,9 @@ class Runner:
 
     def _recover(self) -> None:
         """After a crash: end the processes of the old builds and mark those builds."""
+        for waiting in self.queue.items():
+            if self.items.get(waiting.job) is None:
+                self.queue.cancel(waiting.id)
         if not self.queue.interrupted:
             return
         processes.kill([], {"JENKINS_SERVER_COOKIE": self.cookie}, soft=1.0)
@@ -106,6 +111,24 @@ class Runner:
 
     def _sealed(self, one: Parameter) -> Parameter:
         return replace(one, value=self.vault.seal(one.text)) if one.secret else one
+
+    def delete(self, item: Item) -> None:
+        """Remove a job or folder, after its builds were aborted. Raises UsageError when one does not end."""
+        prefix = f"{item.full_name}/"
+        doomed = [job for job in self.items.jobs() if f"{job.full_name}/".startswith(prefix)]
+        for job in doomed:
+            self.queue.cancel_job(job.full_name)
+            for record in list(job.history.running.values()):
+                self.abort(record, "Aborted because the job is deleted")
+        end = time.monotonic() + DELETE_PATIENCE
+        # A build that still runs would write its record into the folder that is gone.
+        while any(job.history.running for job in doomed):
+            if time.monotonic() > end:
+                raise UsageError(f"{item.full_name} is still building; try again when that build has ended")
+            time.sleep(0.02)
+        self.items.delete(item)
+        for job in doomed:
+            self.queue.cancel_job(job.full_name)
 
     def abort(self, record: Record, by: str) -> bool:
         """Stop a running build; False when it does not run."""
@@ -178,7 +201,9 @@ class Runner:
         record.workspace = str(workspace)
         self.executors[executor] = record
         item.history.begin(record)
-        env = environment.inherited() | {one.name: self._plain(one) for one in record.parameters}
+        env = environment.inherited(secrets=self.own_secrets) | {
+            one.name: self._plain(one) for one in record.parameters
+        }
         env |= environment.standard(
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )

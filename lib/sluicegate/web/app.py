@@ -34,6 +34,7 @@ class Application:
     def __init__(self, routes: Routes, *, hosts: frozenset[str]) -> None:
         self.routes = routes
         self.hosts = hosts
+        self.root = routes.runner.url
         self.users = routes.runner.users
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +65,7 @@ class Application:
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
             body=body,
-            base=f"{request.scope['scheme']}://{host}/",
+            base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":

@@ -31,12 +31,7 @@ def _config(site: Site, item: Item) -> Response:
 
 
 def _delete(site: Site, item: Item) -> Response:
-    for job in site.runner.items.jobs():
-        if job.full_name == item.full_name or job.full_name.startswith(f"{item.full_name}/"):
-            site.runner.queue.cancel_job(job.full_name)
-            for record in list(job.history.running.values()):
-                site.runner.abort(record, f"Aborted because {site.call.user} deleted the job")
-    site.runner.items.delete(item)
+    site.runner.delete(item)
     return calls.found(names.path_of(names.folder_of(item.full_name)))
 
 

@@ -232,10 +232,7 @@ def _script(site: Site, folder: Item | None) -> Response:
         return calls.text(NO_GROOVY, 403)
     site.must_be_admin()
     for item in site.runner.items.children(""):
-        for job in site.runner.items.jobs():
-            if job.full_name == item.full_name or job.full_name.startswith(f"{item.full_name}/"):
-                site.runner.queue.cancel_job(job.full_name)
-        site.runner.items.delete(item)
+        site.runner.delete(item)
     return calls.text(")]}.")
 
 
