@@ -21,8 +21,6 @@ ARCHIVE = """<hudson.tasks.ArtifactArchiver><artifacts>out/**</artifacts><finger
 </hudson.tasks.ArtifactArchiver>"""
 JUNIT = """<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults>
 </hudson.tasks.junit.JUnitResultArchiver>"""
-    "<hudson.tasks.junit.JUnitResultArchiver><testResults>*.xml</testResults></hudson.tasks.junit.JUnitResultArchiver>"
-)
 
 
 def text(content: bytes) -> str:
