@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ def inherited(*, secrets: bool = False) -> dict[str, str]:
     Without `secrets`, as on a server, those that look like secrets stay out too: jobs get these by credentials binding.
     """
     own = {name: value for name, value in os.environ.items() if not OUTER_BUILD.fullmatch(name)}
+    # Steps call `sluicegate`: ours is found last on PATH, so a server started from a venv needs no activation.
+    own["PATH"] = os.pathsep.join(filter(None, [own.get("PATH", os.defpath), str(Path(sys.executable).parent)]))
     return own if secrets else {name: value for name, value in own.items() if not SECRET_NAMES.fullmatch(name)}
 
 

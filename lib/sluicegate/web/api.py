@@ -1,21 +1,21 @@
-"""The objects of the remote API: what a real Jenkins exports of jobs, builds, the queue, computers and users."""
+"""The objects of the remote API: what a real Jenkins exports of jobs, the queue, computers and users."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from urllib.parse import quote
 
-from sluicegate.runner import causes, fingerprints, scm
+from sluicegate.runner import scm
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import FOLDER
-from sluicegate.runner.parameters import Definition, Parameter
+from sluicegate.runner.parameters import Definition
 from sluicegate.runner.queue import QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
-from sluicegate.runner.service import Runner, average_seconds
-from sluicegate.runner.steps import junit
+from sluicegate.runner.service import Runner
+from sluicegate.web.builds import Builds
+from sluicegate.web.things import cause_action, constant, parameter, plain
 from sluicegate.web.tree import Thing
 from sluicegate.web.views import View, Views
 
@@ -23,22 +23,12 @@ NODE = "Built-In Node"
 MANY = 100
 
 
-def constant(value: object) -> Callable[[], object]:
-    return lambda: value
-
-
-def plain(cls: str, **values: object) -> Thing:
-    """An inline thing of constant fields."""
-    return Thing(cls=cls, fields={name: constant(value) for name, value in values.items()}, inline=True)
-
-
-class Api:
+class Api(Builds):
     """Makes things for one request; `base` is the client's spelling of the root URL, with a slash at the end."""
 
     def __init__(self, runner: Runner, views: Views, base: str) -> None:
-        self.runner = runner
+        super().__init__(runner, base)
         self.views = views
-        self.base = base
 
     # -- root, folders, views --
     def _all_view(self, folder: Item | None) -> Thing:
@@ -47,7 +37,7 @@ class Api:
         brief = ("name", "url")
         fields: dict[str, Callable[[], object]] = {
             "description": constant(None),
-            "jobs": lambda: [self.item(one) for one in self.runner.items.children(folder.full_name if folder else "")],
+            "jobs": lambda: map(self.item, self.runner.items.children(folder.full_name if folder else "")),
             "name": constant(name),
             "property": constant([]),
             "url": constant(url),
@@ -87,7 +77,7 @@ class Api:
                 "nodeName": constant(""),
                 "numExecutors": lambda: len(runner.executors),
                 "description": constant(None),
-                "jobs": lambda: [self.item(one) for one in runner.items.children("")],
+                "jobs": lambda: map(self.item, runner.items.children("")),
                 "overallLoad": constant({}),
                 "primaryView": lambda: self._all_view(None),
                 "quietDownReason": constant(None),
@@ -117,15 +107,10 @@ class Api:
             "url": constant(self.base + item.path),
         }
 
-    def full_display_name(self, item: Item) -> str:
-        parts = item.full_name.split("/")
-        chain = [self.runner.items.get("/".join(parts[: n + 1])) for n in range(len(parts))]
-        return " » ".join(one.display_name for one in chain if one is not None)
-
     def _folder(self, item: Item) -> Thing:
         fields = self._names(item) | {
             "healthReport": constant([]),
-            "jobs": lambda: [self.item(one) for one in self.runner.items.children(item.full_name)],
+            "jobs": lambda: map(self.item, self.runner.items.children(item.full_name)),
             "primaryView": lambda: self._all_view(item),
             "views": lambda: self._views(item),
         }
@@ -206,138 +191,6 @@ class Api:
         if one.kind == "Choice":
             fields["choices"] = constant(list(one.choices))
         return Thing(cls=f"hudson.model.{one.kind}ParameterDefinition", fields=fields, inline=True)
-
-    # -- builds --
-    def build(self, item: Item, record: Record) -> Thing:
-        name = record.display_name or f"#{record.number}"
-        estimated = self._estimate(item)
-        fields: dict[str, Callable[[], object]] = {
-            "actions": lambda: self._actions(record),
-            "artifacts": lambda: self._artifacts(record),
-            "building": lambda: record.building,
-            "description": lambda: record.description,
-            "displayName": constant(name),
-            "duration": lambda: 0 if record.building else record.duration,
-            "estimatedDuration": estimated,
-            "executor": lambda: plain("hudson.model.Executor") if record.building else None,
-            "fingerprint": lambda: self._fingerprints(record),
-            "fullDisplayName": lambda: f"{self.full_display_name(item)} {name}",
-            "id": constant(str(record.number)),
-            "inProgress": lambda: record.building,
-            "keepLog": lambda: record.keep,
-            "number": constant(record.number),
-            "queueId": constant(record.queue_id),
-            "result": lambda: None if record.result is None else record.result.name,
-            "timestamp": constant(record.timestamp),
-            "url": constant(f"{self.base}{item.path}{record.number}/"),
-            "builtOn": constant(""),
-            "changeSet": lambda: self._changes(record),
-            "culprits": constant([]),
-            "nextBuild": lambda: self._neighbour(item, record, 1),
-            "previousBuild": lambda: self._neighbour(item, record, -1),
-        }
-        cls = item.config.build_class
-        hidden = ("fingerprint", "nextBuild", "previousBuild")
-        return Thing(cls=cls, fields=fields, brief=("number", "url"), hidden=hidden)
-
-    def _estimate(self, item: Item) -> Callable[[], object]:
-        def compute() -> object:
-            seconds = average_seconds(item)
-            return -1 if seconds is None else int(seconds * 1000)
-
-        return compute
-
-    def _neighbour(self, item: Item, record: Record, step: int) -> object:
-        numbers = item.history.numbers()
-        index = numbers.index(record.number) + step if record.number in numbers else -1
-        other = item.history.get(numbers[index]) if 0 <= index < len(numbers) else None
-        return None if other is None else self.build(item, other)
-
-    def _actions(self, record: Record) -> list[object]:
-        found: list[object] = []
-        if record.parameters:
-            values = [parameter(one) for one in record.parameters]
-            fields = {"parameters": constant(values)}
-            found.append(Thing(cls="hudson.model.ParametersAction", fields=fields, inline=True))
-        found.append(cause_action(record.causes))
-        found += [self._extra(record, text) for text in record.extra]
-        return [*found, {}]
-
-    def _extra(self, record: Record, text: str) -> object:
-        name = re.match(r"<([\w.$-]+)", text)
-        cls = name[1].replace("_-", "$") if name else ""
-        if cls == "hudson.tasks.junit.TestResultAction":
-            numbers = {key: int(n) for key, n in re.findall(r"<(\w+Count)>(\d+)</", text)}
-            return plain(cls, urlName="testReport", **numbers)
-        if cls == "hudson.plugins.git.util.BuildData":
-            revision = {
-                "SHA1": _inside(text, "sha1"),
-                "branch": [{"SHA1": _inside(text, "sha1"), "name": _inside(text, "branch")}],
-            }
-            return plain(cls, lastBuiltRevision=revision, remoteUrls=[_inside(text, "string")], scmName="")
-        return plain(cls) if cls else {}
-
-    def _artifacts(self, record: Record) -> list[Thing]:
-        found = []
-        for path in sorted(record.archive.rglob("*")) if record.archive.is_dir() else []:
-            if path.is_file() and not path.is_symlink():
-                relative = path.relative_to(record.archive).as_posix()
-                found.append(
-                    plain("hudson.model.Run$Artifact", displayPath=path.name, fileName=path.name, relativePath=relative)
-                )
-        return found
-
-    def _fingerprints(self, record: Record) -> list[Thing]:
-        texts = [one for one in record.extra if "FingerprintAction" in one]
-        marks = [mark for one in texts for mark in re.findall(r"<string>([0-9a-f]{32})</string>", one)]
-        found = [fingerprints.read(self.runner.home.path, mark) for mark in marks]
-        return [self.fingerprint(one) for one in found if one is not None]
-
-    def fingerprint(self, one: fingerprints.Fingerprint) -> Thing:
-        usage = []
-        for job, ranges in one.usages:
-            numbers = [int(text) for text in ranges.split(",") if text.isdigit()]
-            spans = [{"end": number + 1, "start": number} for number in numbers]
-            usage.append({"name": job, "ranges": {"ranges": spans}})
-        original = {"name": one.job, "number": one.number}
-        return plain("hudson.model.Fingerprint", fileName=one.file_name, hash=one.md5, original=original, usage=usage)
-
-    def _changes(self, record: Record) -> Thing:
-        items = [
-            plain(
-                "hudson.plugins.git.GitChangeSet",
-                commitId=one.get("commit", ""),
-                id=one.get("commit", ""),
-                msg=one.get("message", ""),
-                comment=one.get("message", "") + "\n",
-                authorEmail=one.get("email", ""),
-                timestamp=int(one.get("time", "0") or 0) * 1000,
-                author={"fullName": one.get("author", ""), "absoluteUrl": ""},
-            )
-            for one in scm.changes(record)
-        ]
-        cls = "hudson.plugins.git.GitChangeSetList" if items else "hudson.scm.EmptyChangeLogSet"
-        return plain(cls, items=items, kind="git" if items else None)
-
-    def test_report(self, record: Record) -> Thing | None:
-        suites = junit.read(record.folder)
-        if suites is None:
-            return None
-        tests = junit.counts(suites)
-        return plain(
-            "hudson.tasks.junit.TestResult",
-            duration=sum(suite.duration for suite in suites),
-            empty=not sum(tests.values()),
-            failCount=tests["failed"],
-            passCount=tests["passed"],
-            skipCount=tests["skipped"],
-            suites=[self._suite(suite) for suite in suites],
-        )
-
-    def _suite(self, suite: junit.Suite) -> Thing:
-        cases = [case(one) for one in suite.cases]
-        cls, stamp = "hudson.tasks.junit.SuiteResult", suite.timestamp or None
-        return plain(cls, cases=cases, duration=suite.duration, name=suite.name, timestamp=stamp)
 
     # -- queue --
     def queue(self) -> Thing:
@@ -445,54 +298,3 @@ class Api:
     def user(self, name: str) -> Thing:
         url = f"{self.base}user/{quote(name, safe='')}"
         return plain("hudson.model.User", absoluteUrl=url, description=None, fullName=name, id=name, property=[])
-
-
-def _inside(text: str, tag: str) -> str:
-    found = re.search(rf"<{tag}>([^<]*)</{tag}>", text)
-    return found[1] if found else ""
-
-
-def parameter(one: Parameter) -> Thing:
-    """A value; a password's is never shown."""
-    shown = {} if one.secret else {"value": one.value}
-    return plain(one.value_class, name=one.name, **shown)
-
-
-def cause_action(found: tuple[causes.Cause, ...]) -> Thing:
-    things = [cause(one) for one in found]
-    return Thing(cls="hudson.model.CauseAction", fields={"causes": constant(things)}, inline=True)
-
-
-def cause(one: causes.Cause) -> Thing:
-    """A cause as the remote API shows it, with who or what is behind it."""
-    more: dict[str, object] = {}
-    if one.kind == "user":
-        more = {"userId": one.user or None, "userName": one.user or "anonymous"}
-    elif one.kind == "upstream":
-        more = {"upstreamBuild": one.build, "upstreamProject": one.project, "upstreamUrl": one.url}
-    elif one.kind == "remote":
-        more = {"addr": one.note, "note": None}
-    return plain(causes.CLASSES[one.kind], shortDescription=one.summary, **more)
-
-
-STATUS = {"passed": "PASSED", "failed": "FAILED", "skipped": "SKIPPED"}
-
-
-def case(one: junit.Case) -> Thing:
-    """A test case; without history each failure is as old as this build."""
-    failed = one.state == "failed"
-    return plain(
-        "hudson.tasks.junit.CaseResult",
-        age=1 if failed else 0,
-        className=one.class_name,
-        duration=one.duration,
-        errorDetails=one.details or None if failed else None,
-        errorStackTrace=one.trace or one.details or None if failed else None,
-        failedSince=0,
-        name=one.name,
-        skipped=one.state == "skipped",
-        skippedMessage=one.details or None if one.state == "skipped" else None,
-        status=STATUS[one.state],
-        stderr=None,
-        stdout=None,
-    )

@@ -10,9 +10,9 @@ from sluicegate.errors import UsageError
 from sluicegate.runner import vault
 from sluicegate.web import call as calls
 from sluicegate.web.answers import answer_api
-from sluicegate.web.api import constant, plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
+from sluicegate.web.things import constant, plain
 from sluicegate.web.tree import Thing
 
 STORE = ("store", "system", "domain", "_")

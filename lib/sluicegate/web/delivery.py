@@ -27,8 +27,9 @@ PATIENCE = 30.0
 
 
 def command(repo: str) -> list[str]:
-    """The command line that prints the matrix."""
-    return [sys.executable, "-m", "sluicegate.cli.start", "-C", repo, "status", "--json"]
+    """The command line that prints the matrix: the `sluicegate` beside our own interpreter, else that on PATH."""
+    beside = Path(sys.executable).with_name("sluicegate")
+    return [str(beside) if beside.exists() else "sluicegate", "-C", repo, "status", "--json"]
 
 
 class Delivery:

@@ -17,9 +17,9 @@ from sluicegate.runner.jobxml import FOLDER
 from sluicegate.web import call as calls
 from sluicegate.web import credential_actions, user_actions
 from sluicegate.web.answers import answer_api
-from sluicegate.web.api import constant, plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
+from sluicegate.web.things import constant, plain
 from sluicegate.web.tree import Thing
 from sluicegate.web.views import View
 

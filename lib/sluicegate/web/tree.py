@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,7 +22,7 @@ RANGE = re.compile(r"\{(\d{0,9})(?:(,)(\d{0,9}))?\}")
 
 @dataclass(slots=True, kw_only=True)
 class Thing:
-    """An object of the API. Fields are computed when asked for.
+    """An object of the API. Fields are computed when asked for; long lists are iterators, made as they are written.
 
     `brief` are shown where depth cuts the object off; `hidden` only when a tree names them; `inline` objects are parts
     of their owner and shown whole at any depth.
@@ -41,9 +42,6 @@ class Selection:
     names: dict[str, Selection] = field(default_factory=dict)
     start: int = 0
     end: int | None = None
-
-    def below(self, name: str) -> Selection | None:
-        return self.names.get(name) or self.names.get("*")
 
 
 def parse(text: str) -> Selection:
@@ -106,7 +104,7 @@ class Picture:
             cut = depth < 0 and not value.inline
             names = value.brief if cut else [name for name in value.fields if name not in value.hidden]
             return ({"_class": value.cls} if value.cls else {}) | self._fields(value, names, depth)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple, Iterator)):
             return [self.deep(one, depth) for one in value]
         return value
 
@@ -120,13 +118,14 @@ class Picture:
         if isinstance(value, Thing):
             self._spend()
             found: dict[str, object] = {"_class": value.cls} if value.cls else {}
+            every = wanted.names.get("*")
             for name, compute in value.fields.items():
-                below = wanted.below(name)
-                if below is not None and (name in wanted.names or name not in value.hidden):
+                below = wanted.names.get(name) or (every if name not in value.hidden else None)
+                if below is not None:
                     found[name] = self.chosen(compute(), below)
             return found
-        if isinstance(value, (list, tuple)):
-            return [self.chosen(one, wanted) for one in value[wanted.start : wanted.end]]
+        if isinstance(value, (list, tuple, Iterator)):
+            return [self.chosen(one, wanted) for one in islice(value, wanted.start, wanted.end)]
         return value
 
 

@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from sluicegate.web import call as calls
 from sluicegate.web.answers import answer_api
-from sluicegate.web.api import plain
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.site import Site
+from sluicegate.web.things import plain
 
 TOKENS = "jenkins.security.ApiTokenProperty"
 
