@@ -199,3 +199,32 @@ def test_version_user_nodes_and_plugins(server: Server) -> None:
     assert "git" in [plugin["shortName"] for plugin in client.get_plugins_info()]
     with pytest.raises(jenkins.JenkinsException, match="no Groovy"):
         client.run_script("println 1")
+
+
+def test_refusals_have_the_words_of_a_real_jenkins(server: Server, name: str) -> None:
+    session = server.session()
+    url = f"{server.url}createItem"
+    assert session.post(url, params={"name": name}, data=shell("true")).status_code == 200
+    said = [
+        session.post(url, params={"name": other, **more}, data=shell("true")).headers["X-Error"]
+        for other, more in ((name, {}), ("a@b", {}), ("..", {}), (f"{name}-copy", {"mode": "copy", "from": "nope"}))
+    ]
+    assert said == [
+        f"A job already exists with the name  {name}",
+        "@  is an unsafe character",
+        "..  is not an allowed name",
+        "No such job: nope",
+    ]
+    assert session.post(f"{server.url}job/{name}/disable", allow_redirects=False).headers["Location"] == f"/job/{name}/"
+    assert session.post(f"{server.url}job/{name}/build").status_code == 409
+
+
+def test_xml_and_python_spellings(server: Server, name: str) -> None:
+    session = server.session()
+    session.post(f"{server.url}createItem", params={"name": name}, data=shell("true"))
+    base = f"{server.url}job/{name}/api/"
+    assert session.get(f"{base}python?tree=name,disabled,lastBuild").text.endswith('"lastBuild":None,"disabled":False}')
+    assert session.get(f"{base}xml?xpath=/freeStyleProject/name/text()").text == name
+    assert session.get(f"{base}xml?xpath=//nope").status_code == 404
+    assert session.get(f"{base}json?tree=builds[number]{{0,1}},name").json()["builds"] == []
+    assert session.head(f"{base}json").status_code == 200

@@ -69,9 +69,7 @@ class Api(Builds):
         return Thing(
             cls="hudson.model.Hudson",
             fields={
-                "assignedLabels": lambda: [
-                    Thing(cls="hudson.model.labels.LabelAtom", fields={"name": lambda: "built-in"})
-                ],
+                "assignedLabels": constant([{"name": "built-in"}]),
                 "mode": constant("NORMAL"),
                 "nodeDescription": constant("the Jenkins controller's built-in node"),
                 "nodeName": constant(""),
@@ -168,7 +166,10 @@ class Api(Builds):
         failed = sum(one.result is Result.FAILURE for one in ended)
         score = 100 - 100 * failed // len(ended)
         text = f"{failed} out of the last {len(ended)} builds failed." if failed else "No recent builds failed."
-        return [plain("hudson.model.HealthReport", description=f"Build stability: {text}", score=score)]
+        band = 80 if score > 80 else 60 if score > 60 else 40 if score > 40 else 20 if score > 20 else 0
+        icon = f"health-{band:02d}{'plus' if band >= 80 else 'to' + str(band + 19)}"
+        more = {"iconClassName": f"icon-{icon}", "iconUrl": f"{icon}.png", "score": score}
+        return [plain("hudson.model.HealthReport", description=f"Build stability: {text}", **more)]
 
     def _properties(self, item: Item) -> list[Thing]:
         if not item.config.parameters:

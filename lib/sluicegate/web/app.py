@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import html as escaping
+import logging
 import secrets
 from urllib.parse import urlsplit
 
@@ -93,6 +94,9 @@ class Application:
             return self.routes.answer(call)
         except SluicegateError as problem:
             return refusal(problem, call.headers, call.login)
+        except Exception:
+            logging.getLogger(__name__).exception("%s /%s failed", call.method, "/".join(call.segments))
+            return calls.text("The server failed; its log says why.\n", 500)
 
     def _authenticate(self, call: Call) -> None:
         """Basic with password or token, else the session cookie. Wrong credentials are 401 wherever they are sent."""

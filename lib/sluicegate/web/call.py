@@ -107,7 +107,7 @@ def pairs(text: str) -> dict[str, str]:
 def header(text: str) -> str:
     """A text as a header can carry it: curly quotes become spaces as newer Jetty makes them, nothing ends the line."""
     plain = re.sub(r"[\x00-\x1f\x7f]+", " ", text.translate({0x2018: " ", 0x2019: " "}))
-    return plain.encode("latin-1", "replace").decode("latin-1")[:1000]
+    return plain.encode("latin-1", "replace").decode("latin-1")[:1000].strip()
 
 
 def empty(status: int = 200) -> Response:
