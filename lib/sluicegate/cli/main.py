@@ -43,6 +43,12 @@ COMMANDS = {
         "rollback": ("cli.deploys", "Put the last known-good versions back."),
         "resume": ("cli.deploys", "Finish or undo what a dead command left open."),
     },
+    "Jobs": {
+        "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),
+        "serve": ("cli.runner", "Run jobs as a server that speaks Jenkins' remote API."),
+        "run": ("cli.runner", "Run a job here and now."),
+        "trigger": ("cli.runner", "Start a job on any Jenkins and follow it."),
+    },
     "Look": {
         "status": ("cli.views", "What is where."),
         "explain": ("cli.views", "Why a version is not there, and who can help."),
