@@ -14,7 +14,7 @@ STEP = "config/buildSteps/org.jenkinsci.plugins.postbuildscript.model.PostBuildS
 
 
 class PostBuildScript:
-    """Runs its steps where the result is among theirs; a failing one makes the build red, or yellow where it says so."""
+    """Runs its steps where the result is among theirs; a failing one makes the build red, or yellow if so set."""
 
     label = "Execute scripts"
 
