@@ -26,7 +26,8 @@ lint: .venv/dev
 # What is installed, by the extra that was asked for; made anew when the package's metadata changes.
 .venv/demo .venv/dev: setup.cfg pyproject.toml .venv/made
 	@echo "installing into .venv (extra $(@F)) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(@F)]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[$(@F)]' >.venv/pip.log 2>&1 || \
+		{ cat .venv/pip.log; exit 1; }
 	@touch $@
 
 # A missing prerequisite is one line, without a trace of the recipe that found it.
