@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from sluicegate.runner import records
@@ -82,17 +83,24 @@ class History:
                 self._numbers.append(record.number)
                 self._numbers.sort()
 
-    def finish(self, record: Record) -> None:
-        """Save an ended build and move the permalinks."""
-        record.save()
+    def finish(self, record: Record, result: Result) -> None:
+        """Save an ended build and move the permalinks; only then does anybody see its result."""
+        replace(record, result=result).save()
         with self._lock:
-            self.running.pop(record.number, None)
-            self._remember(record)
             links = self.links()
             for name in PERMALINKS:
-                if record.result is not None and matches(name, record.result):
+                if matches(name, result):
                     links[name] = max(links.get(name, -1), record.number)
             self._write_links(links)
+            self._remember(record)
+            self.running.pop(record.number, None)
+            record.result = result
+
+    def forget_running(self, record: Record, result: Result) -> None:
+        """The build is over, whatever the disk says."""
+        with self._lock:
+            self.running.pop(record.number, None)
+            record.result = result
 
     def get(self, number: int) -> Record | None:
         """The record of a build, running or ended."""

@@ -91,9 +91,8 @@ class Runner:
                 folder.mkdir(parents=True, exist_ok=True)
             with record.log.open("ab") as stream:
                 stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
-            record.result = Result.ABORTED
             record.duration = max(0, sequence.now_ms() - record.start_time)
-            item.history.finish(record)
+            item.history.finish(record, Result.ABORTED)
         self.queue.forget_interrupted()
 
     # -- triggers --
@@ -243,8 +242,7 @@ class Runner:
             )
         build.say(f"Finished: {build.result.name}")
         record.duration = max(1, sequence.now_ms() - record.start_time)
-        record.result = build.result
-        item.history.finish(record)
+        item.history.finish(record, build.result)
         # Only now: a downstream build may ask for this one's result at once.
         for child in downstream:
             with contextlib.suppress(SluicegateError):
@@ -254,16 +252,17 @@ class Runner:
     def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
         """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log."""
         item = self.items.job(waiting.job)
-        record = item.history.running.pop(waiting.number or 0, None) if item is not None else None
+        record = item.history.running.get(waiting.number or 0) if item is not None else None
         if item is None or record is None:
             return
-        record.result = Result.FAILURE
         with contextlib.suppress(OSError):
             record.folder.mkdir(parents=True, exist_ok=True)
             with record.log.open("ab") as stream:
                 stream.write(f"ERROR: the runner failed: {type(problem).__name__}: {problem}\n".encode())
                 stream.write(b"Finished: FAILURE\n")
-            item.history.finish(record)
+            item.history.finish(record, Result.FAILURE)
+        # Also when the disk took nothing of this: the job must not look busy for ever.
+        item.history.forget_running(record, Result.FAILURE)
 
     # -- what a build may ask for (Services) --
     def credential(self, name: str) -> Credential:
