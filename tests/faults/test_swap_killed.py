@@ -16,7 +16,7 @@ from sluicegate.delivery.state import State
 from sluicegate.delivery.swap import swap
 from sluicegate.delivery.sync import sync
 from sluicegate.tools import door
-from tests.faults.world import Killed, World, build, check_consistent, pinned
+from tests.faults.world import CONFIG, Killed, World, build, check_consistent, edit, pinned
 
 Act = Callable[[World, DeliveryRepo], object]
 Check = Callable[[World, State], None]
@@ -264,3 +264,28 @@ def test_48_a_rollback_in_place_killed_at_any_call_goes_back_once(published: Wor
     killed_everywhere(
         base, tmp_path, lambda world, repo: rollback(repo, "integration", "auth", why="bad"), check, again=again
     )
+
+
+def test_48_a_sync_killed_between_deploy_and_tests_starts_the_tests_later_and_once(
+    first: World, tmp_path: Path
+) -> None:
+    base = first.copy(tmp_path / "base")
+    tested = "[sh, -c, 'cd \"$SLUICEGATE_REPO\" && echo $SLUICEGATE_COMPONENT=$SLUICEGATE_VERSION >> tested']"
+    after = f"after: {{regression: {{command: {tested}}}}}"
+    config = CONFIG.replace("hosts: int, deploy: {driver: fake}", f"hosts: int, deploy: {{driver: fake}}, {after}")
+    assert config != CONFIG
+    with base.repo() as repo:
+        edit(repo, "sluicegate.yaml", config.encode())
+        base.publish(repo, "auth", "2.0.0")
+
+    def check(world: World, state: State) -> None:
+        assert records(state, "2.0.0", "started", "integration") == 1
+        assert (world.folder / "delivery.git" / "tested").read_text().split() in (
+            ["auth=2.0.0"],
+            ["auth=2.0.0", "auth=2.0.0"],  # killed between the start and its record
+        )
+
+    def act(world: World, repo: DeliveryRepo) -> object:
+        return sync(repo, "integration", wait=0.1)
+
+    assert "follow sh" in killed_everywhere(base, tmp_path, act, check)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sluicegate.delivery.sync import sync
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
-from sluicegate.tools.git import Store
+from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
 from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakeRepository
 
@@ -181,3 +182,12 @@ def check_consistent(world: World, state: State) -> None:
         standing = state.effective(environment)
         recorded = {name: one.version for name, one in standing.installed.items()} if standing else {}
         assert recorded == world.on_host(group), environment.name
+
+
+def edit(repo: DeliveryRepo, path: str, content: bytes | None) -> None:
+    """A commit to `main` by hand, as a person or another tool makes it."""
+    by = Signature(name="olle", email="olle@example.com")
+    base = repo.store.tips()[MAIN]
+    repo.store.push(
+        (Edit(branch=MAIN, base=base, files={path: content}),), f"Edit {path}\n", by=by, at=datetime.now(UTC)
+    )
