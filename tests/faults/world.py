@@ -172,7 +172,7 @@ def check_consistent(world: World, state: State) -> None:
     production, staging = (state.config.environment(name) for name in ("production", "staging"))
     live, idle = state.servers["production"], state.servers["staging"]
     assert {live, idle} == {"blue", "green"}
-    assert world.drivers.users.group == live
+    assert world.drivers.users.live() == live
     last = state.last_swap(production)
     assert last is not None
     assert (last.get("live"), last.get("idle")) == (live, idle)
