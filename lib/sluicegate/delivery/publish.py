@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.delivery.versions import check_version, order
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
@@ -72,10 +72,11 @@ def publish(
     recorded = any(record.what == "built" for record in state.story(component, version))
     if not dry_run and standing is None:
         _upload(repository, spec, manifest, paths)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    if not dry_run:
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
+        repository.announce(spec, repo.state().versions(component))
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 

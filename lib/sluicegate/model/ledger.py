@@ -82,6 +82,9 @@ def next_record(
     """
     import hashlib
 
+    assert not set(facts) & set(OWN), (
+        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
+    )
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
