@@ -77,7 +77,7 @@ def client(*, endpoint: str, region: str, login: Login | None = None, profile: s
     } if login else {}  # fmt: skip
     try:
         session = boto3.session.Session(profile_name=profile or None, region_name=region or None, **keys)
-        return session.client(
+        made = session.client(
             "s3",
             endpoint_url=endpoint or None,
             region_name=region or session.region_name or "us-east-1",
@@ -85,6 +85,14 @@ def client(*, endpoint: str, region: str, login: Login | None = None, profile: s
         )
     except BotoCoreError as problem:
         raise UsageError(f"the S3 client cannot be made: {problem}", hint="check 'credentials' and 'region'") from None
+    if endpoint:
+        made.meta.events.register("before-call.s3", _stay)
+    return made
+
+
+def _stay(context: dict[str, Any], **rest: object) -> None:
+    """Say that a request was redirected before: a redirecting endpoint would make boto ask itself for ever whereto."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def head(client: Any, bucket: str, key: str) -> Head | None:
@@ -218,8 +226,6 @@ def _failure(problem: BaseException) -> Failure | None:
     if not isinstance(problem, exceptions.BotoCoreError):
         return None
     name = type(problem).__name__
-    if isinstance(problem.__cause__ or problem.__context__, RecursionError):  # boto asks itself for ever where to go
-        return Failure(kind="other", code="Redirect", text="the server redirects elsewhere, which is not followed")
     kind: Kind = "other"
     if isinstance(problem, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         kind = "credentials"
