@@ -187,7 +187,7 @@ class Example:
         workspace = self.world.root / "builds" / str(self.builds)
         workspace.mkdir()
         script = self.world_script("build.sh")
-        result = self.world.run(script, component, self.world.root / "git" / f"{component}.git", cwd=workspace)
+        result = self.world.run("sh", script, component, self.world.root / "git" / f"{component}.git", cwd=workspace)
         self.show.command("olle", f"build.sh {component}", result)
         self.check(f"the build of {component} is green", result.code == 0)
 
