@@ -23,6 +23,11 @@ COMMANDS = {
         "publish": ("versions", "Publish the files of a version, once."),
         "fetch": ("versions", "Get exactly these files back."),
         "resolve": ("versions", "Print the newest version within a range."),
+        "search": ("search", "Find versions by name, checksum, commit or figure."),
+        "show": ("show", "A version's files, their addresses, its evidence."),
+        "verify": ("verify", "Read every file of a version again and compare."),
+        "copy": ("copy", "Put a version into another repository too."),
+        "prune": ("prune", "Remove old versions that nothing needs."),
         "record": ("evidence", "Record evidence: test runs."),
     },
     "The faucet": {
