@@ -12,10 +12,13 @@ import pytest
 
 from sluicegate.errors import Conflict, UsageError
 from sluicegate.ports import Repository
+from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
 from tests.real.gateway import ceph, moto  # noqa: F401
+from tests.real.needs import needs
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -23,11 +26,17 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["fake", "directory", "directory over http", "moto", "ceph"])
+@pytest.fixture(params=["fake", "directory", "directory over http", "apt", "yum", "moto", "ceph"])
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
     root = tmp_path / "the repository"
     if request.param == "fake":
         yield FakeRepository()
+    elif request.param == "apt":
+        needs("aptly", "dpkg-deb")
+        yield AptRepository.configure("releases", settings(path=str(root), distribution="bookworm"), CONFIG)
+    elif request.param == "yum":
+        needs("createrepo_c", "rpm")
+        yield YumRepository.configure("releases", settings(path=str(root)), CONFIG)
     elif request.param in ("moto", "ceph"):
         yield request.getfixturevalue(request.param).repository()
     elif request.param == "directory":

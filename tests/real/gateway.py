@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from sluicegate.repositories.s3 import S3Repository
 from sluicegate.tools import s3
 from tests.parts import CONFIG, free_port, settings
+from tests.real.needs import needs
 
 SCRIPT = Path(__file__).with_name("ceph")
 
@@ -68,9 +68,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if running := os.environ.get("CEPH_ENDPOINT"):
         yield Server(endpoint=running, folder=folder, **login)
         return
-    lacking = [program for program in ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw") if not shutil.which(program)]
-    if lacking and os.environ.get("CI") != "true":
-        pytest.skip(f"Ceph is not installed: {', '.join(lacking)} (see tests/real/ceph)")
+    needs("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw")
     port, place = free_port(), folder / "ceph"
     done = subprocess.run([SCRIPT, "up", place, str(port)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

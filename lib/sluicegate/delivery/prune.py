@@ -60,6 +60,7 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
     if not todo:
         return
     repository = state.drivers.repository(state.config, spec.repository)
+    repository.announce(spec, state.versions(component))  # before the files go: a list must not name what is missing
     removed, problem = _remove_files(repository, spec, todo)
 
     def decide(state: State, draft: Draft) -> None:
@@ -68,7 +69,6 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
 
     if removed:
         repo.change(decide, f"prune {component}: {len(removed)} versions are removed")
-        repository.announce(spec, state.versions(component))
     if problem is not None:
         if not removed:
             raise problem
