@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -308,6 +309,13 @@ def test_a_login_page_is_no_answer_of_an_s3_server(tmp_path: Path, credentials: 
             repository.names(AUTH, "1.0")
         with pytest.raises(IntegrityError):
             repository.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
+
+
+def test_without_boto3_the_extra_is_named(source: Path, credentials: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(UsageError) as caught:
+        at("http://127.0.0.1:9", credentials).put(AUTH, "1.0", source.name, source)
+    assert caught.value.hint == "pip install 'sluicegate[s3]'"
 
 
 def test_nobody_there_is_remote(source: Path, credentials: str, monkeypatch: pytest.MonkeyPatch) -> None:

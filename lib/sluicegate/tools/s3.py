@@ -56,7 +56,10 @@ class Login:
 
 def client(*, endpoint: str, region: str, login: Login | None = None, profile: str = "") -> Any:
     """A client that may be used by several threads. Without login and profile boto's own order holds."""
-    import boto3
+    try:
+        import boto3
+    except ModuleNotFoundError as problem:
+        raise UsageError("the driver 's3' needs the package boto3", hint="pip install 'sluicegate[s3]'") from problem
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
