@@ -186,7 +186,7 @@ def _repinned(state: State, component: str, pin: Pin, environment: Environment, 
     """Whether another version was pinned after `last`, so that this pin came back by a commit."""
     return any(
         record.what in ("pinned", "unpinned") and record.get("env") == environment.name and record.at > last.at
-        for version in state.versions(component)
+        for version in state.recorded_versions(component)
         if version != pin.version
         for record in state.story(component, version)
     )

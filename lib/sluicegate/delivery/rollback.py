@@ -53,6 +53,8 @@ def plan(state: State, name: str, component: str) -> Rollback:
         back = {one: before[one] for one in bad if one in before}
         if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
             continue
+        if any(version in state.pruned(one) for one, version in before.items()):
+            continue
         target = {one: version for one, version in now.items() if one not in bad} | back
         if target:
             return Rollback(

@@ -22,6 +22,11 @@ def version_of(file_name: str) -> str:
     return unquote(file_name.removesuffix(".jsonl"))
 
 
+def pruned_path(component: str) -> str:
+    """The list of versions whose files were removed: read whenever versions are listed, so it is one file."""
+    return f"pruned/{component}.jsonl"
+
+
 def environment_path(environment: str) -> str:
     return f"environments/{environment}.jsonl"
 
