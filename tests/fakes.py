@@ -45,6 +45,12 @@ class FakeRepository:
     def address(self, component: Component, version: str, name: str) -> str:
         return f"fake:{component.name}/{version}/{name}"
 
+    def remove(self, component: Component, version: str) -> None:
+        self._check_up()
+        maven2.check_name(version, "version")
+        for key in [key for key in self.files if key[:2] == (component.name, version)]:
+            del self.files[key]
+
     def _key(self, component: Component, version: str, name: str) -> tuple[str, str, str]:
         self._check_up()
         maven2.check_file_name(name)

@@ -29,6 +29,9 @@ class Repository(Protocol):
     def address(self, component: Component, version: str, name: str) -> str:
         """Where a person finds the file: a URL or a path."""
 
+    def remove(self, component: Component, version: str) -> None:
+        """Delete every file of a version; nothing happens when there is none."""
+
 
 class Host(Protocol):
     """A machine that runs components. Paths are relative to the host's root folder for us."""

@@ -12,9 +12,13 @@ import pytest
 
 from sluicegate.errors import Conflict, UsageError
 from sluicegate.ports import Repository
+from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
+from tests.real.gateway import ceph, moto  # noqa: F401
+from tests.real.needs import needs
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -22,11 +26,19 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["fake", "directory", "directory over http"])
+@pytest.fixture(params=["fake", "directory", "directory over http", "apt", "yum", "moto", "ceph"])
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
     root = tmp_path / "the repository"
     if request.param == "fake":
         yield FakeRepository()
+    elif request.param == "apt":
+        needs("aptly", "dpkg-deb")
+        yield AptRepository.configure("releases", settings(path=str(root), distribution="bookworm"), CONFIG)
+    elif request.param == "yum":
+        needs("createrepo_c", "rpm")
+        yield YumRepository.configure("releases", settings(path=str(root)), CONFIG)
+    elif request.param in ("moto", "ceph"):
+        yield request.getfixturevalue(request.param).repository()
     elif request.param == "directory":
         yield DirectoryRepository.configure("releases", settings(path=str(root)), CONFIG)
     else:
@@ -144,3 +156,25 @@ def test_an_address_names_the_file(repository: Repository) -> None:
     address = repository.address(AUTH, "1.0", "a.zip")
     assert "auth" in address
     assert address.endswith("1.0/a.zip")
+
+
+def test_a_removed_version_is_gone_and_the_others_stay(repository: Repository, source: Path, tmp_path: Path) -> None:
+    for component, version in ((AUTH, "1.0"), (AUTH, "1.0.1"), (AUTH, "1.1"), (PORTAL, "1.0")):
+        repository.put(component, version, "a.zip", source)
+    repository.announce(AUTH, ["1.0", "1.0.1", "1.1"])
+    repository.remove(AUTH, "1.0")
+    repository.remove(AUTH, "1.0")
+    repository.announce(AUTH, ["1.0.1", "1.1"])
+    assert repository.names(AUTH, "1.0") == ()
+    with pytest.raises(UsageError, match="no file"):
+        repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    for component, version in ((AUTH, "1.0.1"), (AUTH, "1.1"), (PORTAL, "1.0")):
+        assert repository.names(component, version) == ("a.zip",)
+
+
+def test_removing_cannot_lead_out_of_the_component(repository: Repository, source: Path) -> None:
+    repository.put(PORTAL, "1.0", "a.zip", source)
+    for version in ("..", "../portal/1.0", "", "."):
+        with pytest.raises(UsageError):
+            repository.remove(AUTH, version)
+    assert repository.names(PORTAL, "1.0") == ("a.zip",)

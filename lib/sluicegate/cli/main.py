@@ -23,6 +23,11 @@ COMMANDS = {
         "publish": ("cli.versions", "Publish the files of a version, once."),
         "fetch": ("cli.versions", "Get exactly these files back."),
         "resolve": ("cli.versions", "Print the newest version within a range."),
+        "search": ("cli.search", "Find versions by name, checksum, commit or figure."),
+        "show": ("cli.show", "A version's files, their addresses, its evidence."),
+        "verify": ("cli.verify", "Read every file of a version again and compare."),
+        "copy": ("cli.copy", "Put a version into another repository too."),
+        "prune": ("cli.prune", "Remove old versions that nothing needs."),
         "record": ("cli.evidence", "Record evidence: test runs."),
     },
     "The faucet": {

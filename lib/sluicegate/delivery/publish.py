@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sluicegate.delivery.provenance import Extras, attach
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.delivery.versions import check_version, order
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
@@ -47,13 +48,15 @@ def manifest_name(component: str, version: str) -> str:
 
 
 def publish(
-    repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *, dry_run: bool = False
-) -> Published:
+    repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *,
+    extras: Extras | None = None, dry_run: bool = False,
+) -> Published:  # fmt: skip
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict."""
     state = repo.state()
     spec = state.config.component(component)
     check_version(version)
     order(spec.versions, version)
+    state.refuse_pruned(component, version)
     manifest = Manifest(
         component=component,
         version=version,
@@ -71,11 +74,13 @@ def publish(
         manifest = standing
     recorded = any(record.what == "built" for record in state.story(component, version))
     if not dry_run and standing is None:
+        manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
         _upload(repository, spec, manifest, paths)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    if not dry_run:
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
+        repository.announce(spec, repo.state().versions(component))
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 
@@ -178,6 +183,9 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
             build=value["build"],
             artifacts=tuple(
                 Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
+            ),
+            attachments=tuple(
+                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
             ),
         )
     except (ValueError, KeyError, TypeError) as problem:

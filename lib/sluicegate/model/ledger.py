@@ -22,6 +22,11 @@ def version_of(file_name: str) -> str:
     return unquote(file_name.removesuffix(".jsonl"))
 
 
+def pruned_path(component: str) -> str:
+    """The list of versions whose files were removed: read whenever versions are listed, so it is one file."""
+    return f"pruned/{component}.jsonl"
+
+
 def environment_path(environment: str) -> str:
     return f"environments/{environment}.jsonl"
 
@@ -82,6 +87,9 @@ def next_record(
     """
     import hashlib
 
+    assert not set(facts) & set(OWN), (
+        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
+    )
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):

@@ -29,7 +29,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a version consists of and where it came from; published last, so that its presence means: complete."""
+    """What a version consists of and where it came from; published last, so that its presence means: complete.
+
+    `attachments` stand beside the files: provenance, SBOM. They are checked like files, and not installed.
+    """
 
     component: str
     version: str
@@ -37,9 +40,11 @@ class Manifest:
     commit: str = ""
     author: str = ""
     build: str = ""
+    attachments: tuple[Artifact, ...] = ()
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
+        attached = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.attachments]
         return (
             json.dumps(
                 {
@@ -49,6 +54,7 @@ class Manifest:
                     "author": self.author,
                     "build": self.build,
                     "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+                    **({"attachments": attached} if attached else {}),
                 },
                 indent=1,
                 sort_keys=True,

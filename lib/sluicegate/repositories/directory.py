@@ -31,6 +31,11 @@ class DirectoryRepository:
         """Read `path`, `url` and `format`."""
         settings.only("path", "url", "format")
         settings.choice("format", ("maven2",), "maven2")
+        return cls.read(name, settings)
+
+    @classmethod
+    def read(cls, name: str, settings: Settings) -> DirectoryRepository:
+        """The part that other drivers with a folder share."""
         path = Path(settings.text("path"))
         if not path.is_absolute():
             raise settings.fail(
@@ -90,6 +95,17 @@ class DirectoryRepository:
             return str(self._place(component, version, name))
         maven2.check_name(name)
         return f"{self.url}/{quote(str(maven2.version_folder(component, version) / name))}"
+
+    def remove(self, component: Component, version: str) -> None:
+        """Take the version's folder out of sight in one step, then delete it."""
+        folder = self.path / maven2.version_folder(component, version)
+        with self._reached():
+            for left in folder.parent.glob(".removed-*"):  # a removal that broke off
+                files.remove(left)
+            if folder.is_dir():
+                aside = folder.with_name(f".removed-{secrets.token_hex(8)}")
+                folder.rename(aside)
+                files.remove(aside)
 
     def _place(self, component: Component, version: str, name: str) -> Path:
         maven2.check_file_name(name)
