@@ -78,14 +78,14 @@ def _runs(state: State, environment: Environment, component: str, version: str) 
 
 
 def _next(state: State, runs_in: tuple[str, ...]) -> Environment:
-    """The environment farthest down the way that lacks the version while the one before has it, else the first."""
+    """The environment after the farthest that runs the version; that one itself at the end of the way."""
     environments = tuple(state.config.environments.values())
     if not environments:
         raise UsageError("there is no environment in sluicegate.yaml")
-    for environment in reversed(environments):
-        if environment.name not in runs_in and environment.origin in runs_in:
-            return environment
-    return next((e for e in environments if e.name not in runs_in), environments[-1])
+    if not runs_in:
+        return environments[0]
+    farthest = max(runs_in, key=lambda name: sum(name in state.config.downstream(e.name) for e in environments))
+    return next((e for e in environments if e.origin == farthest), state.config.environment(farthest))
 
 
 def _standing(state: State, environment: Environment, component: str, version: str) -> tuple[Verdict, ...]:
@@ -109,7 +109,7 @@ def _standing(state: State, environment: Environment, component: str, version: s
                 gate="order",
                 state="refused",
                 reason=f"{environment.name} has the higher version {pin.version}",
-                command=f"sluicegate promote {component}={version} --to {environment.name} --downgrade {component}",
+                command=_lowering(environment, component, version),
             )
         )
     for intent in state.open_intents(environment):
@@ -124,6 +124,15 @@ def _standing(state: State, environment: Environment, component: str, version: s
             )
         )
     return tuple(found)
+
+
+def _lowering(environment: Environment, component: str, version: str) -> str:
+    """How a version is lowered openly."""
+    if environment.swaps_with:
+        return f"sluicegate rollback {environment.name} {component}"
+    if environment.origin:
+        return f"sluicegate promote {component}={version} --to {environment.name} --downgrade {component}"
+    return f"sluicegate pin {component}={version} --in {environment.name}"
 
 
 def _next_command(

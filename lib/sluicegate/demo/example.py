@@ -159,7 +159,9 @@ class Example:
         lines = self.world.run("git", "--git-dir", self.world.repo, "show", place)
         self.show.command("rita", f"git show {place}", lines)
         kinds = [json.loads(line)["what"] for line in lines.output.splitlines()]
-        self.check(f"the ledger's story of auth={version}: {' '.join(kinds)}", {"built", "tests", "approval"} <= {*kinds})
+        self.check(
+            f"the ledger's story of auth={version}: {' '.join(kinds)}", {"built", "tests", "approval"} <= {*kinds}
+        )
         self.cli("rita", "flow", f"auth={version}")
         measured = json.loads(self.world.run("sluicegate", "flow", f"auth={version}", "--json").output)
         self.check("commit to integration within 15 minutes", 0 < measured["total"] <= 15 * 60)
@@ -185,7 +187,7 @@ class Example:
         workspace = self.world.root / "builds" / str(self.builds)
         workspace.mkdir()
         script = self.world_script("build.sh")
-        result = self.world.run(script, component, self.world.root / "git" / f"{component}.git", cwd=workspace)
+        result = self.world.run("sh", script, component, self.world.root / "git" / f"{component}.git", cwd=workspace)
         self.show.command("olle", f"build.sh {component}", result)
         self.check(f"the build of {component} is green", result.code == 0)
 

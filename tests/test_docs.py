@@ -1,0 +1,76 @@
+"""The docs tell of every command, every key and every driver."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+
+from sluicegate.cli.main import MODULES, commands
+
+ROOT = Path(__file__).parent.parent
+COMMANDS_PAGE = ROOT / "docs" / "reference" / "commands.md"
+CONFIGURATION_PAGE = ROOT / "docs" / "reference" / "configuration.md"
+FAMILIES = ("repositories", "hosts", "deployers", "balancers", "gates")
+
+
+def helps(command: click.Command, path: str) -> list[tuple[str, str]]:
+    """Each command below with what its --help prints."""
+    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+    found = [(path, command.get_help(context))]
+    if isinstance(command, click.Group) and path != "sluicegate":
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            found += helps(below, f"{path} {name}")
+    return found
+
+
+def commands_page() -> str:
+    parts = ["# Commands\nWhat `--help` prints, written by `pytest tests/test_docs.py --update-golden`.\n"]
+    for path, text in helps(commands, "sluicegate"):
+        parts.append(f"## {path}\n```\n{text}\n```\n")
+    for name in MODULES:
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        parts += [f"## {path}\n```\n{text}\n```\n" for path, text in helps(command, f"sluicegate {name}")]
+    return "\n".join(parts)
+
+
+def test_the_commands_page_is_what_help_prints(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        COMMANDS_PAGE.write_text(commands_page())
+    assert COMMANDS_PAGE.read_text() == commands_page(), "pytest tests/test_docs.py --update-golden, then read the diff"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_every_command_has_an_example_in_its_help(name: str) -> None:
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    texts = [text for _, text in helps(command, f"sluicegate {name}")]
+    assert any("Example: sluicegate" in text for text in texts)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_driver_with_its_settings_is_in_the_docs(family: str) -> None:
+    page = CONFIGURATION_PAGE.read_text()
+    for point in entry_points(group=f"sluicegate.{family}"):
+        rows = [line for line in page.splitlines() if line.startswith(f"| {family} | `{point.name}` |")]
+        assert len(rows) == 1, f"{family}: {point.name}"
+        source = (ROOT / "lib" / (point.value.split(":")[0].replace(".", "/") + ".py")).read_text()
+        for keys in re.findall(r"settings\.only\(([^)]*)\)", source):
+            for key in re.findall(r'"([^"]+)"', keys):
+                assert re.search(rf"`{re.escape(key)}\b", rows[0]), f"{family} {point.name}: {key}"
+
+
+def test_every_key_of_the_configuration_is_in_the_docs() -> None:
+    page = CONFIGURATION_PAGE.read_text()
+    source = (ROOT / "lib" / "sluicegate" / "config.py").read_text()
+    known = re.search(r"SECTIONS = \((.*?)\)", source, re.DOTALL)
+    assert known is not None
+    for keys in (known[1], *re.findall(r"\.only\(([^)]*)\)", source)):
+        for key in re.findall(r'"([^"]+)"', keys):
+            assert re.search(rf"`{re.escape(key)}\b", page) or f"{key}:" in page, key
