@@ -8,7 +8,6 @@ listing lag by two seconds, a file's own path does not.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import threading
@@ -25,7 +24,7 @@ from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.tools import files
 from sluicegate.tools.credentials import Credentials
-from sluicegate.tools.transfer import Reply, Sent, Server, checksums
+from sluicegate.tools.transfer import SMALL, Reply, Sent, Server, checksums
 
 KINDS = ("sha1", "sha256")
 ONCE = {"If-None-Match": "*"}
@@ -69,8 +68,11 @@ class NexusRepository:
         return Artifact(name=name, size=sent.size, sha256=sent.checksums["sha256"])
 
     def _put_once(self, path: str, source: Path, *, again: bool) -> Sent:
-        """One try. After one that failed, the file may have been stored and only the answer lost."""
-        if again and (standing := self._stored(path)) is not None:
+        """One try. After one that failed, the file may have been stored and only the answer lost.
+
+        A large file asks first: a proxy that takes the whole body before it asks the Nexus would have it sent in vain.
+        """
+        if (again or source.stat().st_size > SMALL) and (standing := self._stored(path)) is not None:
             return self._same(path, standing, checksums(source, KINDS))
         reply, sent = self.server.send("PUT", path, source, kinds=KINDS, headers=ONCE)
         if reply.status == 412 or (reply.status == 400 and "cannot be updated" in reply.head.reason):
@@ -108,7 +110,7 @@ class NexusRepository:
 
     def _stored(self, path: str) -> str | None:
         """The SHA-1 of what stands at a path, None where nothing does; without an ETag the content is read back."""
-        reply = self.server.ask_once("HEAD", path)
+        reply = self.server.head(path)
         if reply.status == 404:
             return None
         if reply.status != 200:
@@ -165,6 +167,8 @@ class NexusRepository:
         reply = self.server.ask("GET", f"/service/rest/repository/browse/{self.repository}/{below}")
         if reply.status not in (200, 404):
             raise self._refused(reply, folder)
+        import html
+
         links = re.findall(r'<a href="([^"]+)"', reply.body.decode("utf-8", "replace")) if reply.status == 200 else []
         found = {unquote(html.unescape(link).rpartition("/")[2]) for link in links} - {""}
         known = {unquote(path.removeprefix(folder)) for path in tuple(self.recent) if path.startswith(folder)}

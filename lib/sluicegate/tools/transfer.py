@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import os
 import random
 import select
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from sluicegate.errors import Denied, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.tools import door, meter
 from sluicegate.tools.credentials import Login, Secret
 from sluicegate.tools.wire import Head, Wire
+
+if TYPE_CHECKING:
+    import ssl
 
 TRIES = 5
 LONGEST_PAUSE = 60.0
@@ -32,6 +33,11 @@ LARGEST_ANSWER = 64 << 20
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 Result = TypeVar("Result")
+
+
+def pause(seconds: float) -> None:
+    """Wait between two tries; tests replace it."""
+    time.sleep(seconds)
 
 
 class Busy(RemoteUnavailable):
@@ -76,18 +82,15 @@ class Sent:
 class Server:
     """A web server below `url`, for any number of threads; each call leases a kept connection."""
 
-    def __init__(
-        self, url: str, login: Callable[[], Login | None] = lambda: None, *, timeout: float = 60.0,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    def __init__(self, url: str, login: Callable[[], Login | None] = lambda: None, *, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
         self._parts = urlsplit(self.url)
         self._login = login
         self._timeout = timeout
-        self._pause = pause
         self._free: list[Wire] = []
         self._lock = threading.Lock()
         self._authorization: str | None = None
+        self._open = True  # until the server wants to know who reads
         self._context: ssl.SSLContext | None = None
 
     def patiently(self, action: Callable[[int], Result]) -> Result:
@@ -101,21 +104,36 @@ class Server:
                         f"{problem.message} (tried {number + 1} times)", hint=problem.hint
                     ) from problem
                 wait = random.uniform(0.5, 1.0) * 2**number if problem.after is None else problem.after
-                self._pause(wait)
+                pause(wait)
         raise AssertionError("unreachable")
 
     def ask(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Reply:  # fmt: skip
-        """One small request, repeated while the server is busy. GET and HEAD follow redirects within the server."""
+        """One small request, repeated while the server is busy."""
         return self.patiently(lambda _: self.ask_once(method, path, headers=headers, body=body))
 
+    def head(self, path: str) -> Reply:
+        """HEAD, without credentials as long as the server is content: a Nexus spends most of it on the password."""
+        if self._open:
+            try:
+                reply = self.ask_once("HEAD", path, login=False)
+            except Denied:
+                self._open = False
+            else:
+                if reply.status != 404:
+                    return reply
+        return self.ask_once("HEAD", path)
+
     def ask_once(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"",
+        login: bool = True,
     ) -> Reply:  # fmt: skip
+        """One small request. GET and HEAD follow redirects within the server."""
         for _ in range(4):
             with self._exchange(method, path) as wire:
-                wire.start(method, self._target(path), self._headers(headers, len(body), method), body)
+                sent = self._headers(headers, len(body), method, login=login)
+                wire.start(method, self._target(path), sent, body)
                 head = wire.answer()
                 reply = Reply(head=head, body=_read(wire.body(method, head)))
             if not (300 <= head.status < 400 and method in ("GET", "HEAD")):
@@ -242,12 +260,14 @@ class Server:
             self._check(Reply(head=head), "GET", path)
         return goal.path.removeprefix(prefix) + (f"?{goal.query}" if goal.query else "")
 
-    def _headers(self, more: Mapping[str, str] | None, length: int, method: str) -> dict[str, str]:
+    def _headers(
+        self, more: Mapping[str, str] | None, length: int, method: str, *, login: bool = True
+    ) -> dict[str, str]:
         if self._authorization is None:
-            login = self._login()
-            self._authorization = login.basic() if login else ""
+            who = self._login()
+            self._authorization = who.basic() if who else ""
         headers = {"Host": self._parts.netloc.rpartition("@")[2], "User-Agent": "sluicegate", "Accept": "*/*"}
-        if self._authorization:
+        if self._authorization and login:
             headers["Authorization"] = self._authorization
         if length or method in ("PUT", "POST"):
             headers["Content-Length"] = str(length)
@@ -266,8 +286,6 @@ class Server:
         wire = self._lease()
         try:
             yield wire
-        except ssl.SSLError as problem:
-            raise self._unreachable(problem) from problem
         except OSError as problem:
             if isinstance(problem, FileNotFoundError | PermissionError | IsADirectoryError) or problem.errno == 28:
                 raise
@@ -307,9 +325,9 @@ class Server:
             raise self._unreachable(problem) from problem
 
     def _unreachable(self, problem: OSError) -> RemoteUnavailable:
-        if isinstance(problem, ssl.SSLCertVerificationError):
+        if type(problem).__name__ == "SSLCertVerificationError":
             return RemoteUnavailable(
-                f"{self.url} shows a certificate that is not trusted: {problem.verify_message}",
+                f"{self.url} shows a certificate that is not trusted: {getattr(problem, 'verify_message', '')}",
                 hint="for a private authority set SSL_CERT_FILE to its certificate",
             )
         return Busy(f"{self.url} cannot be reached: {_reason(problem)}")
@@ -361,6 +379,8 @@ def _tunnel(connected: socket.socket, proxy: _Proxy, host: str, port: int) -> No
 
 def _trust() -> ssl.SSLContext:
     """The system's authorities or SSL_CERT_FILE's, and those of the variables that requests and curl know."""
+    import ssl
+
     context = ssl.create_default_context()
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if place := os.environ.get(variable):
@@ -423,6 +443,8 @@ def _seconds(text: str | None) -> float | None:
         return None
     if text.isdecimal():
         return float(text)
+    import email.utils
+
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except ValueError:
