@@ -18,6 +18,7 @@ from urllib.parse import quote
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, s3
 
@@ -77,7 +78,7 @@ class S3Repository:
         profile = "" if self.file else self.profile
         return s3.client(endpoint=self.endpoint, region=self.region, login=login, profile=profile)
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; what the server keeps is compared with what was read."""
         key = self._key(component, version, name)
         read = _read(source)
@@ -89,6 +90,7 @@ class S3Repository:
         if standing is None:
             raise IntegrityError(f"{self._shown(key)} was stored, and is not there", hint="try again")
         self._compare(key, standing, read)
+        return Artifact(name=name, size=read.size, sha256=read.sha256)
 
     def _send(self, key: str, read: Source) -> None:
         """Upload, only where nothing stands; being beaten is no error here: the caller compares."""
