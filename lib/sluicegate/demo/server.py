@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -20,12 +21,14 @@ CREDENTIAL = "sluicegate-token"
 SECRET = """<org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>
   <scope>GLOBAL</scope><id>{id}</id><description>API token of ci</description><secret>{secret}</secret>
 </org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>"""
-HOOK = """#!{python}
+HOOK = """#!/bin/sh
 # Tell the build server that something was pushed, so that it polls at once.
+exec {python} -c '
 import sys, urllib.parse, urllib.request
 if any(line.split()[2] == "refs/heads/main" for line in sys.stdin):
-    url = "{server}/git/notifyCommit?url=" + urllib.parse.quote("{repository}")
+    url = sys.argv[1] + "/git/notifyCommit?url=" + urllib.parse.quote(sys.argv[2])
     urllib.request.urlopen(url, timeout=20).read()
+' {server} {repository}
 """
 PATIENCE = 90.0
 
@@ -89,7 +92,8 @@ class BuildServer:
         """Let pushes to a bare repository be noticed at once."""
         path = repository / "hooks" / "post-receive"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(HOOK.format(python=sys.executable, server=self.url, repository=repository))
+        words = {"python": sys.executable, "server": self.url, "repository": str(repository)}
+        path.write_text(HOOK.format(**{name: shlex.quote(word) for name, word in words.items()}))
         path.chmod(0o755)
 
     def press(self, person: str, job: str, **parameters: str) -> Pressed:
