@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from sluicegate import __version__
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import SluicegateError, UsageError
 
 COMMANDS = {
     "Start": {
@@ -102,6 +102,7 @@ def commands(ctx: click.Context, repo: str) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
     try:
+        _refuse_bytes(arguments)
         commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as problem:
         problem.show()
@@ -120,6 +121,13 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as problem:
         return _bug(problem)
     return 0
+
+
+def _refuse_bytes(arguments: Sequence[str]) -> None:
+    """Python carries bytes that are no text as surrogates; no file of ours could hold them."""
+    for word in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise UsageError(f"the argument {word!a} is not UTF-8")
 
 
 def _fail(problem: SluicegateError) -> int:
