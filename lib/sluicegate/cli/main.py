@@ -52,6 +52,7 @@ COMMANDS = {
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 
 class Commands(click.Group):
@@ -101,6 +102,7 @@ def commands(ctx: click.Context, repo: str) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
+    stdout = sys.stdout
     try:
         _refuse_bytes(arguments)
         commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False)
@@ -117,7 +119,11 @@ def run(arguments: Sequence[str]) -> int:
     except SluicegateError as problem:
         return _fail(problem)
     except BrokenPipeError:
-        return _quit(141)
+        return _quit(BROKEN_PIPE)
+    except SystemExit as problem:
+        if problem.code == 1 and sys.stdout is not stdout:  # click wraps a closed pipe, and makes a failure of it
+            return _quit(BROKEN_PIPE)
+        raise
     except Exception as problem:
         return _bug(problem)
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -49,8 +51,11 @@ def split_exact(text: str) -> tuple[str, str]:
 
 
 def say(text: str) -> None:
-    """A line of progress."""
-    click.echo(text)
+    """A line of progress. A reader who left must not end a deployment half-way: from then on nobody is told."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def done(text: str, *, dry: bool) -> None:
