@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ class Nexus:
         self.made.append(name)
         return name
 
-    def repository(self, name: str, format_: str, url: str = "", **more: Plain) -> NexusRepository:
+    def repository(self, name: str, format_: str, url: str = "", **more: Plain) -> Any:
         values: dict[str, Plain] = {"url": url or self.url, "repository": name, "format": format_}
         return NexusRepository.configure(
             "releases", settings(**values, credentials={"netrc": self.netrc}, **more), CONFIG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -67,19 +68,26 @@ def prerelease(version: str) -> bool:
 
 
 def sort(scheme: str, versions: Iterable[str]) -> list[str]:
-    """Oldest first; what the scheme can't order comes before everything."""
-    versions = list(versions)
-    plain = [found for version in versions if (found := PLAIN.fullmatch(version))]
-    if len(plain) == len(versions):
-        return [found[0] for found in sorted(plain, key=_numbers)]
+    """Oldest first; what the scheme can't order comes before everything.
+
+    Three numbers mean the same in every scheme and are ordered as such: univers needs 0.8 s for 10,000 of them. The
+    others take their places among these by univers.
+    """
+    plain: list[tuple[tuple[int, ...], str]] = []
     known: list[tuple[Version, str]] = []
     strange: list[str] = []
     for version in versions:
+        if numbers := PLAIN.fullmatch(version):
+            plain.append((_numbers(numbers), version))
+            continue
         try:
             known.append((order(scheme, version), version))
         except UsageError:
             strange.append(version)
-    return sorted(strange) + [version for _, version in sorted(known, key=lambda pair: pair[0])]
+    found = [version for _, version in sorted(plain)]
+    for key, version in sorted(known, key=lambda pair: pair[0]):
+        found.insert(bisect_right(found, key, key=lambda text: order(scheme, text)), version)
+    return sorted(strange) + found
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:

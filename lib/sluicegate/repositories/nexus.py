@@ -1,4 +1,4 @@
-"""Repository driver `nexus`: Nexus Repository 3, formats maven2 and raw, by the path of each file.
+"""Repository driver `nexus`: Nexus Repository 3, formats maven2 and raw by each file's path, others by upload.
 
 What a Nexus 3.71 answers, and why this is written so (all measured): a PUT's answer holds no checksum, so a HEAD whose
 ETag is the stored SHA-1 follows each upload; `If-None-Match: *` refuses a name that is taken also where the repository
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
@@ -25,6 +26,9 @@ from sluicegate.repositories import maven2
 from sluicegate.tools import files
 from sluicegate.tools.credentials import Credentials
 from sluicegate.tools.transfer import SMALL, Reply, Sent, Server, checksums
+
+if TYPE_CHECKING:
+    from sluicegate.repositories.nexus_packages import NexusPackages
 
 KINDS = ("sha1", "sha256")
 ONCE = {"If-None-Match": "*"}
@@ -42,18 +46,29 @@ class NexusRepository:
     turns: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(TURNS)))
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> NexusRepository:
-        """Read `url`, `repository`, `format` and `credentials`."""
-        settings.only("url", "repository", "format", "credentials")
+    def configure(cls, name: str, settings: Settings, config: Config) -> NexusRepository | NexusPackages:
+        """Read `url`, `repository`, `format`, `credentials`; for other formats also `beside`, `packages`, `fields`."""
+        settings.only("url", "repository", "format", "credentials", "beside", "packages", "fields")
         url = settings.text("url").rstrip("/")
         if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise settings.fail("'url' is not of the form https://nexus.example.com, without a user")
-        repository = settings.text("repository", name)
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", repository):
-            raise settings.fail(f"'repository' is '{repository}', expected the name of a repository in the Nexus")
-        format_ = settings.choice("format", ("maven2", "raw"), "maven2")
         credentials = Credentials.configure(name, settings)
-        return cls(server=Server(url, lambda: credentials.login(url)), repository=repository, format=format_)
+        server = Server(url, lambda: credentials.login(url))
+        repository, format_ = _repository(settings, "repository", name), settings.text("format", "maven2")
+        if format_ in ("maven2", "raw"):
+            for key in ("beside", "packages", "fields"):
+                if key in settings.values:
+                    raise settings.fail(f"'{key}' belongs to formats other than maven2 and raw")
+            return cls(server=server, repository=repository, format=format_)
+        from sluicegate.repositories.nexus_packages import PACKAGES, NexusPackages
+
+        packages = settings.texts("packages") or PACKAGES.get(format_, ())
+        if not packages:
+            raise settings.fail(f"of the format '{format_}' it is not known which files are packages: add 'packages'")
+        return NexusPackages(
+            server=server, repository=repository, format=format_, packages=packages, fields=settings.mapping("fields"),
+            beside=cls(server=server, repository=_repository(settings, "beside")),
+        )  # fmt: skip
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; the server's checksum is compared with that of what was sent."""
@@ -94,7 +109,7 @@ class NexusRepository:
     def _same(self, path: str, standing: str, mine: Sent) -> Sent:
         """What stands there already must be what is to be stored."""
         if standing != mine.checksums["sha1"]:
-            raise _conflict(self._shown(path), standing, mine.checksums["sha1"])
+            raise conflict(self._shown(path), standing, mine.checksums["sha1"])
         return mine
 
     def _explain(self, path: str, standing: str, sent: Sent) -> None:
@@ -102,7 +117,7 @@ class NexusRepository:
         with files.scratch() as folder:
             reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
         if found.checksums["sha1"] == standing and found.size >= sent.size and not reply.looks_like_a_page:
-            raise _conflict(self._shown(path), standing, sent.checksums["sha1"])
+            raise conflict(self._shown(path), standing, sent.checksums["sha1"])
         raise IntegrityError(
             f"{self._shown(path)}: the server reports SHA-1 {standing}, sent was {sent.checksums['sha1']}",
             hint="the upload was damaged, or what answers is no Nexus; nothing is announced",
@@ -115,7 +130,7 @@ class NexusRepository:
             return None
         if reply.status != 200:
             raise self._refused(reply, path)
-        if reported := _etag(reply):
+        if reported := etag(reply):
             return reported
         with files.scratch() as folder:
             reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
@@ -133,7 +148,7 @@ class NexusRepository:
             )
         if reply.status != 200:
             raise self._refused(reply, path)
-        reported = _etag(reply)
+        reported = etag(reply)
         if reported is None and reply.looks_like_a_page:
             to.unlink()
             raise _no_nexus(self._shown(path))
@@ -238,15 +253,22 @@ class NexusRepository:
         return SluicegateError(said, hint="see the server's log")
 
 
-def _etag(reply: Reply) -> str | None:
+def _repository(settings: Settings, key: str, default: str | None = None) -> str:
+    name = settings.text(key, default)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", name):
+        raise settings.fail(f"'{key}' is '{name}', expected the name of a repository in the Nexus")
+    return name
+
+
+def etag(reply: Reply) -> str | None:
     """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""
     found = re.search(r"\b[0-9a-f]{40}\b", reply.head.headers.get("etag", ""))
     return found[0] if found else None
 
 
-def _conflict(where: str, standing: str, mine: str) -> Conflict:
+def conflict(where: str, standing: str, mine: str, *, kind: str = "SHA-1") -> Conflict:
     return Conflict(
-        f"{where} is already published with other content: it has SHA-1 {standing}, the new file has {mine}",
+        f"{where} is already published with other content: it has {kind} {standing}, the new file has {mine}",
         hint="a version is immutable; publish the change under a new version",
     )
 
