@@ -7,9 +7,13 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split, split_exact
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split, split_exact
 from sluicegate.errors import UsageError
 
+connections = click.option(
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
+    help="How many files go at once.",
+)  # fmt: skip
 TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 
 
@@ -32,11 +36,12 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
     help="A CycloneDX file (JSON, 1.4 to 1.7) that a tool made of the version.",
 )  # fmt: skip
 @click.option("--sign", "key", default="", metavar="KEYID", help="Sign the manifest with this key of gpg.")
+@connections
 @as_json
 @dry_run
 def publish(
     version: str, files: tuple[Path, ...], source: Path | None, build: str, build_started: datetime | None,
-    figures: tuple[str, ...], sbom: Path | None, key: str, as_json: bool, dry_run: bool,
+    figures: tuple[str, ...], sbom: Path | None, key: str, connections: int, as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
@@ -52,9 +57,12 @@ def publish(
     origin = read_origin(source, build=build, build_started=build_started, figures=_figures(figures))
     if sbom is not None:
         read_sbom(sbom)
-    with delivery() as repo:
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    with delivery() as repo, progress(version, size):
         extras = Extras(sbom=sbom, key=key, parameters=repo.parameters())
-        found = publish_version(repo, component, number, files, origin, extras=extras, dry_run=dry_run)
+        found = publish_version(
+            repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
+        )
     if as_json:
         artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
@@ -87,8 +95,11 @@ def _figures(texts: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--signer", "signers", multiple=True, metavar="FINGERPRINT", help="Who may have signed; else any key gpg knows."
 )
+@connections
 @as_json
-def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], as_json: bool) -> None:
+def fetch(
+    version: str, folder: Path, verify: bool, signers: tuple[str, ...], connections: int, as_json: bool
+) -> None:  # fmt: skip
     """Get a version's files, each checked against the manifest, and the manifest against the ledger.
 
     What stands beside the files, such as the provenance, is checked too.
@@ -99,11 +110,11 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], as
     from sluicegate.delivery.trust import check_version
 
     component, spec = split(version)
-    with delivery() as repo:
+    with delivery() as repo, progress(version):
         state = repo.state()
         number = state.resolve(component, spec or "latest")
         check_version(state, component, number, signed=verify or bool(signers), signers=signers)
-        release = fetch_version(state, component, number, folder)
+        release = fetch_version(state, component, number, folder, connections=connections)
     if as_json:
         print_json({"component": component, "version": release.version, "manifest": release.manifest,
                     "files": [str(folder / name) for name in release.files]})  # fmt: skip

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from sluicegate.delivery import signing
 from sluicegate.delivery.provenance import check_statement, provenance_name
-from sluicegate.delivery.publish import manifest_name, read_manifest
+from sluicegate.delivery.publish import read_manifest
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import IntegrityError, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Artifact, Json, Manifest
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery.history import Entry
-from sluicegate.delivery.publish import manifest_name, read_manifest
+from sluicegate.delivery.publish import read_manifest
 from sluicegate.delivery.state import State
 from sluicegate.errors import UsageError
-from sluicegate.model.values import Artifact, Json, Manifest, Record, newest
+from sluicegate.model.values import Artifact, Json, Manifest, Record, manifest_name, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,11 @@ class Artifact:
     sha256: str
 
 
+def manifest_name(component: str, version: str) -> str:
+    """The file in the repository that says what a version consists of."""
+    return f"{component}-{version}-manifest.json"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a version consists of and where it came from; published last, so that its presence means: complete.

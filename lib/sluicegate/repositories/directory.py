@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, http
 
@@ -47,7 +48,7 @@ class DirectoryRepository:
             raise settings.fail(f"'url' is '{url}', expected http://... or https://...")
         return cls(path=path, url=url)
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once: complete under a hidden name first, then linked to its own, which never overwrites."""
         place = self._place(component, version, name)
         if not source.is_file():
@@ -57,6 +58,7 @@ class DirectoryRepository:
             if not files.add(temporary, place):
                 _check_equal(place, found["sha256"])
             self._write_checksums(place, found)
+            return Artifact(name=name, size=place.stat().st_size, sha256=found["sha256"])
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to`, over HTTP where `url` is given, and compare it with its .sha256."""

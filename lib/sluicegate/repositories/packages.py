@@ -13,6 +13,7 @@ from pathlib import Path
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.tools import files, process
@@ -48,11 +49,11 @@ class PackageRepository(ABC):
     def path(self) -> Path:
         return self.files.path
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; a package is looked into first."""
         if name.endswith(self.ending) and source.is_file():
             self.check(source)
-        self.files.put(component, version, name, source)
+        return self.files.put(component, version, name, source)
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         self.files.fetch(component, version, name, to)

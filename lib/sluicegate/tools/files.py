@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sluicegate.errors import Conflict, IntegrityError
-from sluicegate.tools import door
+from sluicegate.tools import door, meter
 
 BLOCK = 1 << 20
 
@@ -78,6 +78,7 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
                 for digest in digests.values():
                     digest.update(block)
                 writer.write(block)
+                meter.moved(len(block))
             writer.flush()
             os.fsync(writer.fileno())
             _check_unchanged(source, before, os.fstat(reader.fileno()), writer.tell())
