@@ -14,7 +14,8 @@ demo: .venv/demo
 	@$(BIN)/sluicegate demo
 
 test: lint
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto -m "not real"
+	@$(BIN)/python -m pytest -q -m real
 
 lint: .venv/dev
 	@$(BIN)/ruff check -q .

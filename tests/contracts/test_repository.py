@@ -34,10 +34,8 @@ class _Quiet(SimpleHTTPRequestHandler):
         "fake",
         "directory",
         "directory over http",
-        "apt",
-        "yum",
         "moto",
-        "ceph",
+        *(pytest.param(kind, marks=pytest.mark.real) for kind in ("apt", "yum", "ceph")),
         *(pytest.param(f"nexus {kind}", marks=pytest.mark.real) for kind in ("raw", "maven2", "raw ALLOW")),
     ]
 )

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import ConfigError, Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import (
+    ConfigError,
+    Conflict,
+    Denied,
+    IntegrityError,
+    RemoteUnavailable,
+    SluicegateError,
+    UsageError,
+)
 from sluicegate.model.settings import Plain
 from sluicegate.repositories import s3 as driver
 from sluicegate.repositories.s3 import S3Repository
@@ -88,7 +96,7 @@ def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -
     ):
         with pytest.raises(SluicegateError) as caught:
             ask()
-        assert type(caught.value) is SluicegateError
+        assert type(caught.value) is Denied
         assert "credentials" in caught.value.hint
         assert "not-the-s3cr3t" not in str(caught.value) + repr(wrong)
     assert right.names(AUTH, "1.0") == ()
@@ -275,8 +283,8 @@ def _answering(status: int, body: bytes, length: int | None = None) -> type[Base
     ("handler", "error"),
     [
         (_answering(200, b"cut off", length=1000), RemoteUnavailable),
-        (_answering(401, b""), SluicegateError),
-        (_answering(403, b"<Error><Code>AccessDenied</Code></Error>"), SluicegateError),
+        (_answering(401, b""), Denied),
+        (_answering(403, b"<Error><Code>AccessDenied</Code></Error>"), Denied),
         (_answering(404, b"<Error><Code>NoSuchKey</Code></Error>"), UsageError),
         (_answering(429, b""), RemoteUnavailable),
         (_answering(503, b"busy"), RemoteUnavailable),

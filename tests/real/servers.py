@@ -62,10 +62,8 @@ class Nexus:
         )  # fmt: skip
 
 
-def _variables() -> tuple[str, ...]:
-    """URL and netrc of a Nexus; starts one where none runs. Skips where that cannot be, but never in CI."""
-    if all(os.environ.get(name) for name in VARIABLES):
-        return tuple(os.environ[name] for name in VARIABLES)
+def _started() -> tuple[str, ...]:
+    """URL and netrc of a Nexus that is started now. Skips where that cannot be, but never in CI."""
     missing = [tool for tool in ("java", "mvn", "unzip", "curl", "gpg") if not shutil.which(tool)]
     if missing and os.environ.get("CI") != "true":
         pytest.skip(f"a real Nexus needs {', '.join(missing)}; see tests/real/up")
@@ -76,8 +74,13 @@ def _variables() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def running_nexus() -> tuple[str, ...]:
-    return _variables()
+def running_nexus() -> Iterator[tuple[str, ...]]:
+    """URL and netrc: of the one that the environment names, else of one that is stopped at the end."""
+    if all(os.environ.get(name) for name in VARIABLES):
+        yield tuple(os.environ[name] for name in VARIABLES)
+        return
+    yield _started()
+    subprocess.run([UP.with_name("down"), "nexus"], check=True, timeout=120)
 
 
 @pytest.fixture

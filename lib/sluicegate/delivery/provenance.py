@@ -18,7 +18,7 @@ from sluicegate.delivery import signing
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
-from sluicegate.model.values import Artifact, Json, Manifest
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 
@@ -47,6 +47,12 @@ def provenance_name(component: str, version: str) -> str:
 
 def sbom_name(component: str, version: str) -> str:
     return f"{component}-{version}-sbom.cdx.json"
+
+
+def taken_names(component: str, version: str) -> frozenset[str]:
+    """Names that no file of a version may have."""
+    beside = (provenance_name(component, version), sbom_name(component, version))
+    return frozenset((*beside, signing.signature_name(component, version), manifest_name(component, version)))
 
 
 def statement(

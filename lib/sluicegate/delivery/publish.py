@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sluicegate.delivery.parallel import CONNECTIONS, each
-from sluicegate.delivery.provenance import Extras, attach
+from sluicegate.delivery.provenance import Extras, attach, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import check_version, order
@@ -97,8 +97,8 @@ def _named(component: str, version: str, paths: Sequence[Path]) -> dict[str, Pat
         name = artifact_name(component, version, path.name)
         if name in found:
             raise UsageError(f"two files would be published as {name}")
-        if name == manifest_name(component, version):
-            raise UsageError(f"{path}: the name {name} is taken by the manifest")
+        if name in taken_names(component, version):
+            raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
         found[name] = path
     return found
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, Denied, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
-from sluicegate.tools import files, s3
+from sluicegate.tools import files, meter, s3
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 WHOLE = 256 << 20
@@ -86,6 +86,7 @@ class S3Repository:
             standing = self._head(key)
             if standing is None:
                 self._send(key, read)
+                meter.moved(read.size)
                 standing = self._head(key)
         if standing is None:
             raise IntegrityError(f"{self._shown(key)} was stored, and is not there", hint="try again")
@@ -141,6 +142,7 @@ class S3Repository:
                     for block in blocks:
                         digest.update(block)
                         stream.write(block)
+                        meter.moved(len(block))
             except BaseException:
                 to.unlink(missing_ok=True)
                 raise
@@ -205,9 +207,7 @@ class S3Repository:
                     f"there is no file {name} at {self._shown(key)}", hint="check component, version and file name"
                 )
             case "refused":
-                return SluicegateError(
-                    said, hint="check the credentials and what they may do; the clock, too, must be right"
-                )
+                return Denied(said, hint="check the credentials and what they may do; the clock, too, must be right")
             case "credentials":
                 return UsageError(
                     said, hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or 'credentials' in sluicegate.yaml"
