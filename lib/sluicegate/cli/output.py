@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -53,8 +54,11 @@ def split_exact(text: str) -> tuple[str, str]:
 
 
 def say(text: str) -> None:
-    """A line of progress."""
-    click.echo(text)
+    """A line of progress. A reader who left must not end a deployment half-way: from then on nobody is told."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def done(text: str, *, dry: bool) -> None:

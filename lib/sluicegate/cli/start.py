@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import NoReturn
+
+TERMINATED = 143
+
+
+def terminate(*_: object) -> NoReturn:
+    """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
+    sys.exit(TERMINATED)
 
 
 def main() -> None:
@@ -14,4 +23,5 @@ def main() -> None:
         return
     from sluicegate.cli.main import run
 
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(run(sys.argv[1:]))

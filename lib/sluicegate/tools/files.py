@@ -182,7 +182,7 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     door.passing(f"lock {path.name}")
     deadline = time.monotonic() + seconds
-    with path.open("a") as stream:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as stream:
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

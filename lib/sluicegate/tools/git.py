@@ -265,8 +265,18 @@ def _file_command(path: str, content: bytes | None) -> bytes:
 
 
 def _cache_folder() -> Path:
+    """Our folder for locks and mirrors; without a home it is at a place that anybody could have taken before us."""
     base = os.environ.get("XDG_CACHE_HOME") or (f"{os.environ['HOME']}/.cache" if os.environ.get("HOME") else "")
-    return Path(base or f"/tmp/sluicegate-cache-{os.getuid()}") / "sluicegate"
+    folder = Path(base) / "sluicegate" if base else Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(
+            f"the cache folder {folder} cannot be made: {problem.strerror}", hint="name another one: XDG_CACHE_HOME"
+        ) from problem
+    if not base and folder.lstat().st_uid != os.getuid():
+        raise UsageError(f"the cache folder {folder} is somebody else's", hint="name another one: XDG_CACHE_HOME")
+    return folder
 
 
 def _shown(remote: str) -> str:
