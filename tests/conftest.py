@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 IN_CI = os.environ.get("CI") == "true"
-FOREIGN = ("BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO", "GIT_DIR", "GIT_WORK_TREE")
+FOREIGN = ("BUILD_ID", "BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO")
+FOREIGN_FAMILIES = ("GIT_", "XDG_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,10 +20,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped in CI, where nothing may be skipped: {call.excinfo and call.excinfo.value}"
+    if not hasattr(report, "wasxfail"):
+        _refuse_skip(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """A whole module can be skipped too, while it is collected."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if IN_CI and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where nothing may be skipped: {reason}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,9 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "[user]\n\tname = olle\n\temail = olle@example.com\n[init]\n\tdefaultBranch = main\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        for name in FOREIGN:
-            patch.delenv(name, raising=False)
-        for name in [name for name in os.environ if name.startswith(("XDG_", "GIT_AUTHOR_", "GIT_COMMITTER_"))]:
+        for name in [n for n in os.environ if n in FOREIGN or n.startswith(FOREIGN_FAMILIES)]:
             patch.delenv(name)
         patch.setenv("HOME", str(folder))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -97,9 +97,7 @@ def _figures(texts: tuple[str, ...]) -> dict[str, str]:
 )
 @connections
 @as_json
-def fetch(
-    version: str, folder: Path, verify: bool, signers: tuple[str, ...], connections: int, as_json: bool
-) -> None:  # fmt: skip
+def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], connections: int, as_json: bool) -> None:
     """Get a version's files, each checked against the manifest, and the manifest against the ledger.
 
     What stands beside the files, such as the provenance, is checked too.

@@ -12,7 +12,7 @@ from sluicegate.delivery.parallel import CONNECTIONS, each
 from sluicegate.delivery.provenance import Extras, attach, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.delivery.versions import check_version, order
 from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
@@ -78,10 +78,11 @@ def publish(
     if fresh:
         manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
         _put_manifest(repository, spec, manifest)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    if not dry_run:
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
+        repository.announce(spec, repo.state().versions(component))
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 

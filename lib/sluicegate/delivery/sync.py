@@ -8,7 +8,7 @@ from sluicegate.delivery import intents, versions
 from sluicegate.delivery.deploy import Plan, Say, deploy, silent
 from sluicegate.delivery.promote import Move, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.starting import Started, start, what_starts
+from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
 from sluicegate.delivery.state import State
 from sluicegate.delivery.swap import versions_of, warm
 from sluicegate.model.config import Environment
@@ -45,8 +45,9 @@ def sync(
         lambda: deploy(repo, name, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait
     )
     failed: tuple[Started, ...] = ()
-    if plan.steps and not dry_run:
-        to_start = what_starts(repo.state(), plan)
+    if not dry_run:
+        state = repo.state()
+        to_start = what_starts(state, plan) if plan.steps else left_to_start(state, name)
         failed = tuple(one for one in to_start if not start(repo, one, wait=wait > 0, say=say))
     return Synced(moves=moves, plan=plan, failed=failed)
 

@@ -274,16 +274,18 @@ class Example:
             raise DemoFailed(f"this does not hold: {text}")
         self.show.checked(text)
 
-    def matrix(self) -> dict[str, Any]:
-        """`status --json`: component -> environment -> cell."""
-        found = json.loads(self.world.run("sluicegate", "status", "--json").output)
-        return {one["name"]: {**one["environments"], "newest": one["newest"]} for one in found["components"]}
-
     def newest(self, component: str) -> str:
-        return str(self.matrix()[component]["newest"])
+        """The newest published version, '' when there is none."""
+        state = self.world.state()
+        with state.store:
+            return (state.versions(component) or [""])[-1]
 
     def effective(self, component: str, environment: str) -> str:
-        return str(self.matrix()[component][environment]["effective"])
+        """The version that an environment's hosts have, '' for none."""
+        state = self.world.state()
+        with state.store:
+            standing = state.effective(state.config.environment(environment))
+            return standing.installed[component].version if standing and component in standing.installed else ""
 
     def logged_in(self, user: str) -> Browser:
         browser = Browser(self.world.users_url)

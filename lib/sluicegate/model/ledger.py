@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -86,6 +85,11 @@ def next_record(
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
+    import hashlib
+
+    assert not set(facts) & set(OWN), (
+        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
+    )
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):

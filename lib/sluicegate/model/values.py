@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -70,6 +69,8 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
+        import hashlib
+
         return hashlib.sha256(self.content()).hexdigest()
 
 
@@ -124,6 +125,8 @@ class Pin:
 
 def set_name(pins: Mapping[str, tuple[str, str]]) -> str:
     """SHA-256 of the sorted lines `component=version@manifest-sha256`; shown by its first 12 digits."""
+    import hashlib
+
     lines = "".join(f"{name}={version}@{manifest}\n" for name, (version, manifest) in sorted(pins.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
