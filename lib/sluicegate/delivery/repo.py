@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -119,6 +118,8 @@ class DeliveryRepo:
                 try:
                     self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
                 except Beaten:
+                    import random
+
                     time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
                     continue
                 return decision

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -171,7 +170,7 @@ class Store:
         edits = tuple(edit for edit in everything if edit.files)
         if not edits:
             return {}
-        prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
+        prefix = f"refs/sluicegate/{os.urandom(8).hex()}"
         try:
             shas = self._commit(edits, message, prefix, by=by, at=at)
             self._send(edits, shas, tuple(edit for edit in everything if not edit.files))
