@@ -190,7 +190,7 @@ CHECKS: tuple[Callable[[Outside], None], ...] = (
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_worked_example_goes_from_commit_to_production_and_back(tmp_path: Path) -> None:
     world = World(root=tmp_path / "demo")
     outside = Outside(world)
