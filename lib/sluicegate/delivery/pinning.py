@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from sluicegate.delivery import versions
+from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
@@ -30,6 +31,18 @@ def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
         raise UsageError(
             f"{verb}: {environment.name} swaps with {environment.swaps_with}, so its pins change by a swap only",
             hint=f"promote to {environment.swaps_with}, then: sluicegate swap {environment.name}",
+        )
+
+
+def refuse_edited(state: State, production: Environment) -> None:
+    """The pins of a production that swaps are what the last swap made them; raise UsageError when they were edited."""
+    wanted = state.swapped_in(production)
+    now = {name: one.version for name, one in state.pins(production.name).items()}
+    if edited := [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]:
+        names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
+        raise UsageError(
+            f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}",
+            hint=f"set {pins_path(production.name)} back; promote to {production.swaps_with} and swap instead",
         )
 
 

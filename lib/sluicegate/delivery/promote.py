@@ -101,9 +101,7 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
     partner = state.config.swap_partner(environment)
     if partner is None or environment.swaps_with:
         return pins
-    swap = state.last_swap(environment)
-    base = dict(swap.get("pins", {})) if swap else {}
-    production = state.pins(partner.name)
-    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version or name not in production}
-    candidate = {name: replace(one, hold=None) for name, one in production.items()} | overlay
+    base = state.swapped_in(partner)
+    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version}
+    candidate = {name: Pin(component=name, version=version) for name, version in base.items()} | overlay
     return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}
