@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.delivery.versions import check_version, order
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Json, Manifest, Release
+from sluicegate.model.values import Artifact, Json, Manifest, Release, newest
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
 
@@ -65,18 +65,27 @@ def publish(
     repository = state.drivers.repository(state.config, spec.repository)
     addresses = tuple(repository.address(spec, version, artifact.name) for artifact in manifest.artifacts)
     standing = _standing(state, repository, spec, version)
-    if standing is not None:
-        if standing.artifacts != manifest.artifacts:
-            raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
-        manifest = standing
+    known = standing or _recorded(state, component, version)
+    if known is not None:
+        if known.artifacts != manifest.artifacts:
+            raise Conflict(_difference(known, manifest), hint="publish the change under a new version")
+        manifest = known
     recorded = any(record.what == "built" for record in state.story(component, version))
-    if not dry_run and standing is None:
-        _upload(repository, spec, manifest, paths)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    if not dry_run:
+        if standing is None:
+            _upload(repository, spec, manifest, paths)
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        _announce(repo, repository, spec)
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
+
+
+def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
+    """Announce what the ledger has; again when another version was published meanwhile, or its list would win."""
+    announced: list[str] = []
+    while (known := repo.state().versions(spec.name)) != announced:
+        repository.announce(spec, known)
+        announced = known
 
 
 def _artifacts(component: str, version: str, paths: Sequence[Path]) -> tuple[Artifact, ...]:
@@ -114,6 +123,25 @@ def _standing(state: State, repository: Repository, spec: Component, version: st
                 f"{spec.name}={version}: the repository's manifest is {manifest.sha256[:12]},"
                 f" the ledger says {str(record.get('manifest'))[:12]}"
             )
+    return manifest
+
+
+def _recorded(state: State, component: str, version: str) -> Manifest | None:
+    """The manifest by the ledger alone: a version stays what it was even when the repository has lost it."""
+    built = newest(record for record in state.story(component, version) if record.what == "built")
+    if built is None:
+        return None
+    artifacts = (Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in built.get("artifacts", ()))
+    manifest = Manifest(
+        component=component,
+        version=version,
+        artifacts=tuple(artifacts),
+        commit=str(built.get("commit")),
+        author=str(built.get("author")),
+        build=str(built.get("build")),
+    )
+    if manifest.sha256 != built.get("manifest"):
+        raise IntegrityError(f"{component}={version}: the repository has lost it, and the ledger cannot restore it")
     return manifest
 
 
