@@ -86,7 +86,7 @@ def next_record(
     """
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
-    if latest and not again and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
+    if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):
         return None
     after = story[-1].id if story else ""
     if story:  # clocks of several machines differ; the order of the chain counts
