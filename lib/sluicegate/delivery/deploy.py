@@ -127,7 +127,7 @@ def _refuse_ungated(state: State, environment: Environment) -> None:
     installed = standing.installed if standing else {}
     pins = standing_pins(state, environment)
     partner = state.config.swap_partner(environment)
-    proven = state.pins(partner.name) if partner else {}
+    proven = state.pins(partner.name) if partner and not environment.swaps_with else {}
     changed = []
     for component, pin in pins.items():
         manifest = state.manifest(component, pin.version)
