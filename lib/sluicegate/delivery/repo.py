@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sluicegate.delivery.pins import edit_pins, pins_path
@@ -56,8 +56,17 @@ class Draft:
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
-        record = self._append(ledger.environment_path(environment), story, what, facts)
+        # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
+        told = [
+            r.at for one in self.state.pair(self.state.config.environment(environment)) for r in self._told(one.name)
+        ]
+        at = max(self.state.now, max(told) + timedelta(microseconds=1)) if told else self.state.now
+        record = self._append(ledger.environment_path(environment), story, what, facts, at=at)
         return record or story[-1]
+
+    def _told(self, environment: str) -> tuple[Record, ...]:
+        written = self.records.get(ledger.environment_path(environment), ())
+        return (*self.state.chronicle(environment), *written)
 
     def _append(
         self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], *, again: bool = False,
