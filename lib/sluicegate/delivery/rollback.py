@@ -91,7 +91,7 @@ def _known_good(state: State, environment: Environment, deployed: Record) -> boo
             if r.what == "tests" and r.get("env") == environment.name
         ]
         last = {r.get("suite"): r for r in runs}
-        if any(int(r.get("failed", 0)) for r in last.values()):
+        if any(r.get("failed", 0) != 0 for r in last.values()):
             return False
     return True
 

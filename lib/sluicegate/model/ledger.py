@@ -33,7 +33,8 @@ def stamp(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)  # a writer that left the zone out means UTC
 
 
 def line(record: Record) -> bytes:
