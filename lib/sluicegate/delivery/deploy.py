@@ -88,7 +88,11 @@ def deploy(
     environment = state.config.environment(name)
     _refuse(state, environment, target, end_sessions)
     plan = make_plan(state, environment, target if target is not None else _pinned(state, environment))
-    if dry_run or (together is None and _as_recorded(state, environment, plan)):
+    if dry_run:
+        return plan
+    if together is None and _as_recorded(state, environment, plan):
+        if target is None:
+            _note_standing(repo, state, environment)
         return plan
 
     def decide(state: State, draft: Draft) -> Record:
@@ -104,6 +108,16 @@ def deploy(
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)
     return carry_out(repo, plan, intent, say)
+
+
+def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -> None:
+    """Write down pins that came by a commit where the hosts have their versions already."""
+    trial = Draft(state, repo.actor)
+    note_pins(state, trial, environment)
+    if trial.files or trial.records:
+        repo.change(
+            lambda state, draft: note_pins(state, draft, environment), f"{environment.name}: pins that came by a commit"
+        )
 
 
 def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
@@ -134,7 +148,7 @@ def _refuse_ungated(state: State, environment: Environment) -> None:
     installed = standing.installed if standing else {}
     pins = standing_pins(state, environment)
     partner = state.config.swap_partner(environment)
-    proven = state.swapped_in(partner) if partner else {}
+    proven = state.swapped_in(partner) if partner and not environment.swaps_with else {}
     changed = []
     for component, pin in pins.items():
         manifest = state.manifest(component, pin.version)

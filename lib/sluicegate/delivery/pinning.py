@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from sluicegate.delivery import versions
+from sluicegate.delivery import intents, versions
 from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -52,6 +52,7 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
     def decide(state: State, draft: Draft) -> None:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
+        intents.refuse_swap_at_work(state, place)
         state.known_story(component, version)
         now = state.pins(environment).get(component)
         refuse_held(now, state, environment)
@@ -68,7 +69,9 @@ def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry
     """Take a component out of an environment's pins; the next deploy removes it from the hosts."""
 
     def decide(state: State, draft: Draft) -> None:
-        refuse_swapping(state, state.config.environment(environment), "unpin")
+        place = state.config.environment(environment)
+        refuse_swapping(state, place, "unpin")
+        intents.refuse_swap_at_work(state, place)
         now = _standing(state, component, environment)
         refuse_held(now, state, environment)
         draft.pin(environment, component, None)

@@ -177,8 +177,8 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
-            self.resolve(component, version)
-            raise UsageError(f"{component}={version} is in the ledger but was never published")
+            known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
+            raise UsageError(f"{component} has no version '{version}' (newest: {known})")
         return story
 
     def built(self, component: str, version: str) -> Record:
