@@ -21,7 +21,7 @@ from sluicegate.delivery.resume import Resumed, resume
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN, State
 from sluicegate.model.config import Config, Environment
-from sluicegate.model.values import Actor, Record
+from sluicegate.model.values import Actor, Artifact, Record
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 from sluicegate.tools import door
 from sluicegate.tools.git import Edit, Store
@@ -57,7 +57,7 @@ environments:
     follow: latest
     hosts: int
     deploy: {driver: fake}
-    after: {regression: "{component}-regression"}
+    after: {regression: {command: ["true", "{component}"]}}
   training:                       # in place, without a parallel side
     from: integration
     gates: [{tests: {suite: regression}}]
@@ -68,7 +68,7 @@ environments:
     gates: [{tests: {suite: regression, minimum: 2}}, {approval: {role: qa}}]
     hosts: {one-of: [blue, green]}
     deploy: {driver: fake}
-    after: {acceptance: "{component}-acceptance"}
+    after: {acceptance: {command: ["true", "{component}"]}}
   production:
     from: staging
     gates:
@@ -117,9 +117,9 @@ class OutsideDeployer(FakeDeployer):
 class OutsideRepository(FakeRepository):
     """A repository whose changes pass the door."""
 
-    def put(self, component: Any, version: str, name: str, source: Path) -> None:
+    def put(self, component: Any, version: str, name: str, source: Path) -> Artifact:
         door.passing(f"put {name}")
-        super().put(component, version, name, source)
+        return super().put(component, version, name, source)
 
     def announce(self, component: Any, versions: Any) -> None:
         door.passing(f"announce {component.name}")

@@ -11,19 +11,20 @@ from sluicegate.errors import GateRefused, RemoteUnavailable
 from tests.shop import CONFIG, Shop
 
 
-def test_sync_pins_and_deploys_the_newest_and_names_what_is_to_be_started(shop: Shop) -> None:
+def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop: Shop) -> None:
     shop.publish("auth", "1.0.0")
     shop.publish("auth", "1.1.0")
     done = shop.sync()
     assert shop.pins("integration") == {"auth": "1.1.0"} == shop.running("int1")
-    assert [(one.job, one.version) for one in done.started] == [("auth-regression", "1.1.0")]
-    assert done.started[0].variables["AUTH_URL"] == "http://int1.invalid/auth"
+    assert done.failed == ()
+    (started,) = [r for r in shop.state().story("auth", "1.1.0") if r.what == "started"]
+    assert (started.get("suite"), started.get("run"), started.get("env")) == ("regression", "true auth", "integration")
 
 
 def test_a_second_sync_has_nothing_to_do_and_writes_nothing(live: Shop) -> None:
     with live.unchanged():
         done = live.sync()
-    assert (done.moves, done.plan.steps, done.started) == ((), (), ())
+    assert (done.moves, done.plan.steps, done.failed) == ((), (), ())
 
 
 def test_a_held_pin_is_not_followed_until_its_day_is_over(live: Shop) -> None:

@@ -21,7 +21,7 @@ from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.rollback import rollback
 from sluicegate.delivery.state import MAIN
 from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.sync import keeps_warm, sync
 from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Pin
 from sluicegate.tools.git import Edit
@@ -226,7 +226,8 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(place=places, environment=environments, end=st.booleans())
     def sync(self, place: str, environment: str, end: bool) -> None:
-        if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)):
+        keeps = keeps_warm(self.world.state, environment)
+        if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)) and not keeps:
             self.by_hand = {one for one in self.by_hand if one[0] != environment}
             pins = self.world.pins(environment)
             group = self.world.state.group(self.world.state.config.environment(environment))

@@ -35,20 +35,13 @@ def test_34_other_content_under_a_version_is_a_conflict_and_changes_nothing(shop
         shop.publish("auth", "1.0.0", "other")
 
 
-def test_34_other_content_is_a_conflict_even_when_the_repository_has_lost_the_version(shop: Shop) -> None:
+@pytest.mark.parametrize("content", ["other", ""])
+def test_the_number_of_a_version_that_the_repository_has_lost_is_not_given_again(shop: Shop, content: str) -> None:
     shop.publish("auth", "1.0.0")
     shop.drivers.releases.files.clear()
-    with shop.unchanged(), pytest.raises(Conflict, match="other content"):
-        shop.publish("auth", "1.0.0", "other")
-
-
-def test_a_version_that_the_repository_has_lost_is_published_again_as_it_was(shop: Shop) -> None:
-    first = shop.publish("auth", "1.0.0", author="ada")
-    before = dict(shop.drivers.releases.files)
-    shop.drivers.releases.files.clear()
-    again = shop.publish("auth", "1.0.0", author="someone else", build=2)
-    assert again.manifest == first.manifest
-    assert shop.drivers.releases.files == before
+    with shop.unchanged(), pytest.raises(IntegrityError, match="the repository has lost it"):
+        shop.publish("auth", "1.0.0", *filter(None, [content]))
+    assert not shop.drivers.releases.files
 
 
 def test_a_repository_whose_manifest_was_changed_is_an_integrity_error(shop: Shop) -> None:
