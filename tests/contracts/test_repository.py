@@ -14,9 +14,13 @@ import pytest
 from sluicegate.errors import Conflict, UsageError
 from sluicegate.model.values import Artifact
 from sluicegate.ports import Repository
+from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
+from tests.real.gateway import ceph, moto  # noqa: F401
+from tests.real.needs import needs
 from tests.real.servers import nexus, running_nexus  # noqa: F401
 
 
@@ -30,6 +34,10 @@ class _Quiet(SimpleHTTPRequestHandler):
         "fake",
         "directory",
         "directory over http",
+        "apt",
+        "yum",
+        "moto",
+        "ceph",
         *(pytest.param(f"nexus {kind}", marks=pytest.mark.real) for kind in ("raw", "maven2", "raw ALLOW")),
     ]
 )
@@ -37,6 +45,14 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repos
     root = tmp_path / "the repository"
     if request.param == "fake":
         yield FakeRepository()
+    elif request.param == "apt":
+        needs("aptly", "dpkg-deb")
+        yield AptRepository.configure("releases", settings(path=str(root), distribution="bookworm"), CONFIG)
+    elif request.param == "yum":
+        needs("createrepo_c", "rpm")
+        yield YumRepository.configure("releases", settings(path=str(root)), CONFIG)
+    elif request.param in ("moto", "ceph"):
+        yield request.getfixturevalue(request.param).repository()
     elif request.param.startswith("nexus"):
         nexus = request.getfixturevalue("nexus")
         kind, _, policy = request.param.removeprefix("nexus ").partition(" ")

@@ -15,39 +15,50 @@ from sluicegate.errors import SluicegateError
 
 COMMANDS = {
     "Start": {
-        "init": ("setup", "Make a delivery repo."),
-        "check": ("setup", "Check sluicegate.yaml, pins and drivers."),
-        "demo": ("demo", "Play the worked example, from commit to production."),
+        "init": ("cli.setup", "Make a delivery repo."),
+        "check": ("cli.setup", "Check sluicegate.yaml, pins and drivers."),
+        "demo": ("demo.command", "Play the worked example, from commit to production."),
     },
     "Versions": {
-        "publish": ("versions", "Publish the files of a version, once."),
-        "fetch": ("versions", "Get exactly these files back."),
-        "resolve": ("versions", "Print the newest version within a range."),
-        "record": ("evidence", "Record evidence: test runs."),
+        "publish": ("cli.versions", "Publish the files of a version, once."),
+        "fetch": ("cli.versions", "Get exactly these files back."),
+        "resolve": ("cli.versions", "Print the newest version within a range."),
+        "search": ("cli.search", "Find versions by name, checksum, commit or figure."),
+        "show": ("cli.show", "A version's files, their addresses, its evidence."),
+        "verify": ("cli.verify", "Read every file of a version again and compare."),
+        "copy": ("cli.copy", "Put a version into another repository too."),
+        "prune": ("cli.prune", "Remove old versions that nothing needs."),
+        "record": ("cli.evidence", "Record evidence: test runs."),
     },
     "The faucet": {
-        "approve": ("evidence", "Approve a version for an environment, in a role."),
-        "reject": ("evidence", "Reject a version for an environment, in a role."),
-        "promote": ("pins", "Move versions into the next environment's pins."),
-        "pin": ("pins", "Set a pin by hand."),
-        "unpin": ("pins", "Take a component out of an environment."),
-        "hold": ("pins", "Keep a pin where it is."),
-        "unhold": ("pins", "Let a held pin move again."),
-        "veto": ("evidence", "Say that a version must not go further."),
-        "unveto": ("evidence", "Take a veto back."),
+        "approve": ("cli.evidence", "Approve a version for an environment, in a role."),
+        "reject": ("cli.evidence", "Reject a version for an environment, in a role."),
+        "promote": ("cli.pins", "Move versions into the next environment's pins."),
+        "pin": ("cli.pins", "Set a pin by hand."),
+        "unpin": ("cli.pins", "Take a component out of an environment."),
+        "hold": ("cli.pins", "Keep a pin where it is."),
+        "unhold": ("cli.pins", "Let a held pin move again."),
+        "veto": ("cli.evidence", "Say that a version must not go further."),
+        "unveto": ("cli.evidence", "Take a veto back."),
     },
     "Environments": {
-        "sync": ("deploys", "Follow latest, deploy, start the tests."),
-        "deploy": ("deploys", "Make an environment's hosts match its pins."),
-        "swap": ("deploys", "Exchange staging and production."),
-        "rollback": ("deploys", "Put the last known-good versions back."),
-        "resume": ("deploys", "Finish or undo what a dead command left open."),
+        "sync": ("cli.deploys", "Follow latest, deploy, start the tests."),
+        "deploy": ("cli.deploys", "Make an environment's hosts match its pins."),
+        "swap": ("cli.deploys", "Exchange staging and production."),
+        "rollback": ("cli.deploys", "Put the last known-good versions back."),
+        "resume": ("cli.deploys", "Finish or undo what a dead command left open."),
+    },
+    "Jobs": {
+        "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),
+        "serve": ("cli.runner", "Run jobs as a server that speaks Jenkins' remote API."),
+        "run": ("cli.runner", "Run a job here and now."),
+        "trigger": ("cli.runner", "Start a job on any Jenkins and follow it."),
     },
     "Look": {
-        "status": ("views", "What is where."),
-        "explain": ("views", "Why a version is not there, and who can help."),
-        "history": ("views", "What happened, newest first."),
-        "flow": ("views", "The time from commit to integration, stage by stage."),
+        "status": ("cli.views", "What is where."),
+        "explain": ("cli.views", "Why a version is not there, and who can help."),
+        "history": ("cli.views", "What happened, newest first."),
+        "flow": ("cli.views", "The time from commit to integration, stage by stage."),
     },
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
@@ -63,7 +74,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in MODULES:
             return None
-        module = importlib.import_module(f"sluicegate.cli.{MODULES[cmd_name]}")
+        module = importlib.import_module(f"sluicegate.{MODULES[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.model.values import Json
+if TYPE_CHECKING:
+    from sluicegate.delivery.repo import DeliveryRepo
+    from sluicegate.model.values import Json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,6 +27,7 @@ to_environment = click.option("--to", "environment", required=True, metavar="ENV
 @contextmanager
 def delivery() -> Iterator[DeliveryRepo]:
     """The delivery repo that -C names."""
+    from sluicegate.delivery.repo import DeliveryRepo
     from sluicegate.delivery.state import LEDGER, MAIN
     from sluicegate.tools.git import Store
     from sluicegate.wiring import EntryPointDrivers
@@ -100,6 +101,8 @@ def _show_progress(label: str, moved: int, total: int, seconds: float, *, termin
 
 
 def print_json(value: Json) -> None:
+    import json
+
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 

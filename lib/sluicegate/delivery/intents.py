@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -44,7 +43,7 @@ def begin(draft: Draft, environment: str, verb: str, **facts: Json) -> Record:
     """Write the intent into the change being decided; every intent is a record of its own."""
     # the nanosecond tells one intent from the next: the same command twice must lock twice
     return draft.note_environment(
-        environment, "intent", verb=verb, host=socket.gethostname(), pid=os.getpid(), nonce=time.time_ns(), **facts
+        environment, "intent", verb=verb, host=os.uname().nodename, pid=os.getpid(), nonce=time.time_ns(), **facts
     )
 
 
@@ -60,7 +59,7 @@ def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> 
 
 def alive(intent: OpenIntent) -> bool:
     """Whether the process that began it still runs on this machine."""
-    if intent.record.get("host") != socket.gethostname() or intent.record.get("pid") == os.getpid():
+    if intent.record.get("host") != os.uname().nodename or intent.record.get("pid") == os.getpid():
         return False
     try:
         os.kill(int(intent.record.get("pid", 0)), 0)

@@ -52,16 +52,22 @@ def promote(
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""
-            draft.pin(environment, name, Pin(component=name, version=version))
-            draft.note(
-                name, version, "pinned", env=environment, how="promote", before=before, why=why,
-                downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
-            )  # fmt: skip
+            if before != version or not _recorded(state, name, version, environment):
+                draft.pin(environment, name, Pin(component=name, version=version))
+                draft.note(
+                    name, version, "pinned", env=environment, how="promote", before=before, why=why,
+                    downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
+                )  # fmt: skip
             moves.append(Move(component=name, before=before, after=version))
         return tuple(moves)
 
     names = " ".join(f"{name}={version}" if version else name for name, version in wanted.items())
     return repo.change(decide, f"promote {names} to {environment}", why=why, dry_run=dry_run)
+
+
+def _recorded(state: State, component: str, version: str, environment: str) -> bool:
+    """Whether the ledger says already that the version was pinned here: a retried job step writes nothing twice."""
+    return any(r.what == "pinned" and r.get("env") == environment for r in state.story(component, version))
 
 
 def _origin_version(state: State, component: str, target: Environment) -> str:

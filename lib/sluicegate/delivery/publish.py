@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from sluicegate.delivery.parallel import CONNECTIONS, each
+from sluicegate.delivery.provenance import Extras, attach
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
+from sluicegate.delivery.versions import check_version, order
 from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
@@ -45,7 +46,7 @@ class Published:
 
 def publish(
     repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *,
-    connections: int = CONNECTIONS, dry_run: bool = False,
+    extras: Extras | None = None, connections: int = CONNECTIONS, dry_run: bool = False,
 ) -> Published:  # fmt: skip
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
 
@@ -55,6 +56,7 @@ def publish(
     spec = state.config.component(component)
     check_version(version)
     order(spec.versions, version)
+    state.refuse_pruned(component, version)
     named = _named(component, version, paths)
     repository = state.drivers.repository(state.config, spec.repository)
     standing = _standing(state, repository, spec, version)
@@ -74,11 +76,13 @@ def publish(
         manifest = standing
     recorded = any(record.what == "built" for record in state.story(component, version))
     if fresh:
+        manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
         _put_manifest(repository, spec, manifest)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    if not dry_run:
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
+        repository.announce(spec, repo.state().versions(component))
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 
@@ -210,6 +214,9 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
             build=value["build"],
             artifacts=tuple(
                 Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
+            ),
+            attachments=tuple(
+                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
             ),
         )
     except (ValueError, KeyError, TypeError) as problem:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -45,6 +44,12 @@ class Draft:
     def note(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record a fact about a version; nothing when the same source has already written just this."""
         self._append(ledger.component_path(component, version), self.state.story(component, version), what, facts)
+
+    def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
+        """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
+        self.note(component, version, what, **facts)
+        story = self.state.prunings(component)
+        self._append(ledger.pruned_path(component), story, what, {"version": version, **facts})
 
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
@@ -93,6 +98,11 @@ class DeliveryRepo:
             self._acting = acting(state.config, self.store)
         return self._acting
 
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the build that we run in, as its Jenkins tells them; none outside of a build."""
+        build = self.acting(self.state()).build
+        return build.parameters if build else {}
+
     def state(self) -> State:
         """A fresh snapshot."""
         return State(self.store, self.drivers, self.clock())
@@ -119,6 +129,8 @@ class DeliveryRepo:
                 try:
                     self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
                 except Beaten:
+                    import random
+
                     time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
                     continue
                 return decision

@@ -53,6 +53,8 @@ def plan(state: State, name: str, component: str) -> Rollback:
         back = {one: before[one] for one in bad if one in before}
         if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
             continue
+        if any(version in state.pruned(one) for one, version in before.items()):
+            continue
         target = {one: version for one, version in now.items() if one not in bad} | back
         if target:
             return Rollback(
@@ -96,7 +98,6 @@ def _by_deploy(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool
 
     def decide(state: State, draft: Draft) -> None:
         environment = state.config.environment(found.environment)
-        intents.refuse_locked(state, environment)
         _veto(draft, found, why)
         for component, bad in found.bad.items():
             version = found.target.get(component)
@@ -106,9 +107,7 @@ def _by_deploy(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool
             if version:
                 draft.note(component, version, "pinned", env=found.environment, how="rollback", before=bad, why=why)
 
-    shown = " ".join(f"{name}={version}" for name, version in found.bad.items())
-    repo.change(decide, f"rollback {found.environment}: {shown} is bad", why=why)
-    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why)
+    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why, together=decide)
 
 
 def _by_swap(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, say: Say) -> None:
@@ -118,8 +117,10 @@ def _by_swap(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, 
     last = state.last_swap(production)
     still_warm = last is not None and swap.warm(state, production, last) and last.get("before") == found.target
     if not still_warm and make_plan(state, staging, found.target).steps:
-        repo.change(lambda state, draft: _veto(draft, found, why), f"rollback {found.environment}: veto", why=why)
-        deploy(repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why)
+        deploy(
+            repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why,
+            together=lambda state, draft: _veto(draft, found, why),
+        )  # fmt: skip
 
     def decide(state: State, draft: Draft) -> tuple[swap.Swap, Record]:
         production, staging = swap.sides(state, found.environment)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,11 @@ def component_path(component: str, version: str) -> str:
 
 def version_of(file_name: str) -> str:
     return unquote(file_name.removesuffix(".jsonl"))
+
+
+def pruned_path(component: str) -> str:
+    """The list of versions whose files were removed: read whenever versions are listed, so it is one file."""
+    return f"pruned/{component}.jsonl"
 
 
 def environment_path(environment: str) -> str:
@@ -81,6 +85,11 @@ def next_record(
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
+    import hashlib
+
+    assert not set(facts) & set(OWN), (
+        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
+    )
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):

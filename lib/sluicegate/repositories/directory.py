@@ -32,6 +32,11 @@ class DirectoryRepository:
         """Read `path`, `url` and `format`."""
         settings.only("path", "url", "format")
         settings.choice("format", ("maven2",), "maven2")
+        return cls.read(name, settings)
+
+    @classmethod
+    def read(cls, name: str, settings: Settings) -> DirectoryRepository:
+        """The part that other drivers with a folder share."""
         path = Path(settings.text("path"))
         if not path.is_absolute():
             raise settings.fail(

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -194,3 +195,27 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
                     ) from problem
                 time.sleep(0.02)
         yield
+
+
+def open_beneath(root: Path, relative: str) -> int:
+    """A descriptor of the regular file `relative` below `root`; no part of the way may be a link.
+
+    Every level is opened from the one above without following links, so that a file swapped for a link between
+    check and use is not opened. Raises OSError.
+    """
+    parts = relative.split("/")
+    if not relative or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise FileNotFoundError(relative)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise FileNotFoundError(relative)
+    return found

@@ -6,10 +6,8 @@ in between is seen as `Beaten` and never overwritten.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import secrets
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
-from sluicegate.tools import door, files, process
+from sluicegate.tools import door, process
 
 QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -171,6 +169,8 @@ class Store:
         edits = tuple(edit for edit in everything if edit.files)
         if not edits:
             return {}
+        import secrets
+
         prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
         try:
             shas = self._commit(edits, message, prefix, by=by, at=at)
@@ -224,6 +224,10 @@ class Store:
     @contextmanager
     def lock(self, seconds: float = 60.0) -> Iterator[None]:
         """Hold back other writers on this machine, so that they do not wear each other out with retries."""
+        import hashlib
+
+        from sluicegate.tools import files
+
         name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
         with files.locked(_cache_folder() / f"{name}.lock", seconds=seconds):
             yield
@@ -284,6 +288,8 @@ def _resolve(location: str, cache: Path) -> tuple[str, Path]:
     folder = Path(location).resolve()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
+    if plain := _without_remotes(folder):
+        return str(plain), plain
     done = process.run(["git", "-C", folder, "rev-parse", "--absolute-git-dir"], env={"LC_ALL": "C"}, check=False)
     if done.status != 0:
         raise UsageError(
@@ -299,8 +305,27 @@ def _resolve(location: str, cache: Path) -> tuple[str, Path]:
     return _resolve(str((folder / origin).resolve()), cache)
 
 
+def _without_remotes(folder: Path) -> Path | None:
+    """The Git folder of a repository of ours whose settings name no remote, found without starting Git.
+
+    None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
+    """
+    if "GIT_DIR" in os.environ:
+        return None
+    found = folder / ".git" if (folder / ".git").exists() else folder
+    try:
+        settings = (found / "config").read_bytes()
+        ours = {one.stat().st_uid for one in (folder, found)} == {os.geteuid()}
+    except OSError:
+        return None
+    whole = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
+    return found if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
+
+
 def _mirror(url: str, cache: Path) -> Path:
     """The private bare repository in the cache that mirrors a URL."""
+    import hashlib
+
     folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
     if not (folder / "HEAD").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

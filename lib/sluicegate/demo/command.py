@@ -1,4 +1,4 @@
-"""demo."""
+"""The command `demo`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ class Screen:
             click.secho(f"      {line}", dim=True)
         if result.code != 0:
             click.secho(f"      (exit code {result.code})", fg="yellow")
+
+    def button(self, person: str, words: str, result: str, said: str) -> None:
+        click.echo(click.style(f"  {person} presses ", fg="blue") + words)
+        for line in [] if self.quiet and result == "SUCCESS" else said.splitlines():
+            click.secho(f"      {line}", dim=True)
+        if result != "SUCCESS":
+            click.secho(f"      ({result})", fg="yellow")
+
+    def timeline(self, rows: list[tuple[str, str, str]]) -> None:
+        for began, build, ended in rows:
+            click.echo(f"      {began}  {build:24} {ended}")
 
     def checked(self, text: str) -> None:
         self.checks += 1
