@@ -17,7 +17,7 @@ def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop:
     done = shop.sync()
     assert shop.pins("integration") == {"auth": "1.1.0"} == shop.running("int1")
     assert done.failed == ()
-    (started,) = [r for r in shop.state().story("auth", "1.1.0") if r.what == "started"]
+    (started,) = [r for r in shop.state.story("auth", "1.1.0") if r.what == "started"]
     assert (started.get("suite"), started.get("run"), started.get("env")) == ("regression", "true auth", "integration")
 
 
