@@ -89,5 +89,8 @@ def demo(keep: bool, quiet: bool) -> None:
     click.secho(f"\nThe demo passed: {screen.checks} checks in {seconds:.0f} s", fg="green", bold=True)
     if keep:
         click.echo(f"users arrive at {world.users_url}; everything is in {root}")
+        passwords = world.server.folder / "home" / "secrets" / "passwords"
+        click.echo(f"build server: {world.server.url}, with the matrix at {world.server.url}/delivery/")
+        click.echo(f"              log in as admin, anna, rita or olle; the passwords are in {passwords}")
         click.echo(f"look around:  sluicegate -C {world.repo} status")
         click.echo(f"end it all:   {world.stop_command()}")
