@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sluicegate.tools import door
 from tests.shop import Shop
@@ -14,6 +15,12 @@ from tests.shop import Shop
 IN_CI = os.environ.get("CI") == "true"
 FOREIGN = ("BUILD_ID", "BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO")
 FOREIGN_FAMILIES = ("GIT_", "XDG_")
+
+
+# In CI the same examples each time: a submission is judged by what it changes. At a desk Hypothesis goes on searching.
+settings.register_profile("ci", derandomize=True, database=None)
+if IN_CI:
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
