@@ -7,6 +7,7 @@ done
 set -f
 for address in $ADDRESSES; do
     case $address in
+        BUILD_* | JOB_* | JENKINS_* | HUDSON_* | RUN_* | GIT_*) echo "not an address of a component: $address" >&2; exit 2 ;;
         *[!A-Z0-9_]*_URL=* | [!A-Z]*) echo "not an address: $address" >&2; exit 2 ;;
         *_URL=http://* | *_URL=https://*) export "$address" ;;
         *) echo "not an address: $address" >&2; exit 2 ;;
