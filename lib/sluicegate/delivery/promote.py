@@ -72,11 +72,6 @@ def promote(
     return repo.change(decide, f"promote {names} to {environment}", why=why, dry_run=dry_run)
 
 
-def _recorded(state: State, component: str, version: str, environment: str) -> bool:
-    """Whether the ledger says already that the version was pinned here: a retried job step writes nothing twice."""
-    return any(r.what == "pinned" and r.get("env") == environment for r in state.story(component, version))
-
-
 def _origin_version(state: State, component: str, target: Environment) -> str:
     """The version that the environment before has by evidence."""
     state.config.component(component)
