@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import yaml
 from sluicegate.demo.example import Example
 from sluicegate.demo.traffic import Browser
 from sluicegate.demo.world import Result, World
+from tests.demo import pages
 
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
 Records = list[dict[str, Any]]
 
 
@@ -191,12 +195,17 @@ CHECKS: tuple[Callable[[Outside], None], ...] = (
 
 
 @pytest.mark.timeout(600)
-def test_the_worked_example_goes_from_commit_to_production_and_back(tmp_path: Path) -> None:
-    world = World(root=tmp_path / "demo")
+def test_the_worked_example_goes_from_commit_to_production_and_back(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    root = Path(tempfile.mkdtemp(prefix="sluicegate-demo-"))  # as the command makes it: the pictures show its name
+    world = World(root=root)
     outside = Outside(world)
     try:
         for step, check in zip(Example(world, Silent()).steps, CHECKS, strict=True):
             step()
             check(outside)
+        pages.look(world, PICTURES if request.config.getoption("--update-golden") else tmp_path)
     finally:
         world.close()
+        shutil.rmtree(root)

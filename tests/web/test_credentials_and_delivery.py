@@ -1,11 +1,9 @@
-"""Credentials over the API, and the delivery matrix from a command."""
+"""Credentials over the API, and the delivery page without a delivery repository."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from sluicegate.web.delivery import Delivery
 from tests.web.conftest import Server, serving
 
 STORE = "credentials/store/system/domain/_/"
@@ -29,15 +27,6 @@ def test_a_credential_is_stored_listed_replaced_and_removed_but_never_shown(serv
     )
     assert session.delete(f"{url}credential/t/config.xml").status_code == 200
     assert session.get(f"{url}credential/t/config.xml").status_code == 404
-
-
-def test_the_matrix_shows_what_the_command_prints(tmp_path: Path) -> None:
-    script = (
-        "import json; print(json.dumps({'environments': ['staging'], 'components': "
-        "[{'component': 'auth', 'environments': {'staging': {'pin': '1.4.2'}}}]}))"
-    )
-    found = Delivery([sys.executable, "-c", script]).status()
-    assert isinstance(found, dict) and found["components"][0]["component"] == "auth"
 
 
 def test_a_delivery_repository_that_cannot_be_read_is_told_on_the_page(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def serve(
     for name in (ADMIN, *users):
         runner.users.create(name)
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
-    matrix = delivery.Delivery(delivery.command(repo)) if repo else None
+    matrix = delivery.Delivery(repo) if repo else None
 
     def started() -> None:
         click.echo(f"Listening on {root}")

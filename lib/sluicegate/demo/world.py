@@ -193,7 +193,7 @@ class World:
             raise SluicegateError(f"{' '.join(map(str, words))}: {done.output.strip()}")
 
     def stop_command(self) -> str:
-        """What a person types to end what `--keep` left running."""
+        """What a person types to end what `--serve` left running."""
         return f"pkill -f {self.root}; rm -r {self.root}"
 
     def close(self) -> None:

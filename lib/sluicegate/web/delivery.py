@@ -1,8 +1,6 @@
 """The component x environment matrix at /delivery/: what `sluicegate -C REPO status --json` says, as a page.
 
-The server knows nothing of delivery: it runs a command and shows its JSON. The command may print
-`{"environments": [NAME...], "components": [{"component": NAME, "environments": {NAME: {...} or TEXT}}]}`;
-any other JSON is shown as it is.
+The server knows nothing of delivery: it runs the command and shows its JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.responses import Response
@@ -35,8 +32,8 @@ def command(repo: str) -> list[str]:
 class Delivery:
     """Runs the command at most once in a few seconds, whoever looks."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self.argv = list(argv)
+    def __init__(self, repo: str) -> None:
+        self.argv = command(repo)
         self._lock = threading.Lock()
         self._kept: tuple[float, object] = (-FRESH, None)
 
@@ -62,6 +59,4 @@ class Delivery:
             status, error = self.status(), ""
         except SluicegateError as problem:
             status, error = None, problem.message
-        matrix = status if isinstance(status, dict) and isinstance(status.get("components"), list) else None
-        text = json.dumps(status, indent=2, ensure_ascii=False)
-        return calls.html(pages.show("delivery.html", call, matrix=matrix, text=text, error=error))
+        return calls.html(pages.show("delivery.html", call, matrix=status, error=error))

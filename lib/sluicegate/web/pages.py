@@ -16,6 +16,7 @@ from sluicegate.web.views import View
 
 Page = Callable[[], str]
 BUILDS_SHOWN = 50
+STATES = {"blue": "success", "yellow": "unstable", "red": "failure", "notbuilt": "not built"}
 
 
 class Pages:
@@ -28,6 +29,7 @@ class Pages:
         self.environment = Environment(loader=loader, autoescape=select_autoescape(["html"]), trim_blocks=True)
         self.environment.filters["when"] = when
         self.environment.filters["span"] = span
+        self.environment.filters["state"] = state
 
     def show(self, template: str, call: Call, **values: object) -> str:
         """A rendered template with what every page needs: the user, and a crumb for its forms."""
@@ -110,3 +112,9 @@ def span(milliseconds: int) -> str:
     """A duration for people."""
     seconds = milliseconds / 1000
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def state(color: str) -> str:
+    """The word for the colour of Jenkins' ball: `blue_anime` is "success, building"."""
+    name, _, moving = color.partition("_")
+    return STATES.get(name, name) + (", building" if moving else "")
