@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
+from sluicegate.cli.main import commands
 from sluicegate.jjb.render import render
 from tests.jjb.library import FIXTURES, TEMPLATES, command
 
@@ -150,6 +152,24 @@ def test_a_button_calls_sluicegate_with_its_parameters(
 ) -> None:
     ran = step.run(script(name), values)
     assert (ran.code, ran.calls) == (0, [words]), ran.output
+
+
+@pytest.mark.parametrize("words", [words for _, _, words in BUTTONS], ids=" ".join)
+def test_the_command_line_takes_what_a_button_gives(words: list[str]) -> None:
+    name, *rest = words
+    known = commands.get_command(click.Context(commands), name)
+    assert known is not None
+    known.make_context(name, rest)
+
+
+@pytest.mark.parametrize("path", sorted((FIXTURES / "modules").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_command_line_takes_what_a_module_gives(path: Path, step: Step) -> None:
+    variables = dict.fromkeys(("VERSION", "ENVIRONMENT", "COVERAGE", "COMPONENT", "TO", "BUILD_USER"), "-x")
+    (content,) = render([path]).values()
+    ((name, *rest),) = step.run(command(content), variables).calls
+    known = commands.get_command(click.Context(commands), name)
+    assert known is not None
+    known.make_context(name, rest)
 
 
 FULLEST = {name: (values, words) for name, values, words in BUTTONS}
