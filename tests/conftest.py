@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.tools import door
+from tests.shop import Shop
+
 IN_CI = os.environ.get("CI") == "true"
 FOREIGN = ("BUILD_ID", "BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO")
 FOREIGN_FAMILIES = ("GIT_", "XDG_")
@@ -53,3 +56,57 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(folder))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def open_door() -> Iterator[None]:
+    """Nothing that watches the outside calls outlives its test."""
+    yield
+    door.watcher = None
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = Shop.opened(tmp_path_factory.mktemp("opened"))
+    yield shop
+    shop.close()
+
+
+@pytest.fixture(scope="session")
+def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = opened.copied(tmp_path_factory.mktemp("launched"))
+    shop.to_production(auth="1.0.0", portal="1.0.0")
+    yield shop
+    shop.close()
+
+
+@pytest.fixture(scope="session")
+def renewed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = launched.copied(tmp_path_factory.mktemp("renewed"))
+    shop.to_production(auth="2.0.0")
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """A delivery repo in which nothing has happened yet."""
+    copy = opened.copied(tmp_path)
+    yield copy
+    copy.close()
+
+
+@pytest.fixture
+def live(launched: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """auth and portal 1.0.0 are in integration, staging and production (green); blue is empty."""
+    copy = launched.copied(tmp_path)
+    yield copy
+    copy.close()
+
+
+@pytest.fixture
+def again(renewed: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """After a second swap: auth 2.0.0 in production (blue); green still has auth 1.0.0. Users may stay there."""
+    copy = renewed.copied(tmp_path)
+    yield copy
+    copy.close()

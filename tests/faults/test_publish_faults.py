@@ -286,13 +286,13 @@ def test_a_file_that_changes_while_it_is_sent_is_never_announced(world: World, c
 
 def test_the_same_version_again_is_a_conflict_or_nothing_to_do(world: World) -> None:
     assert not world.publish().existed
-    puts = world.proxy.count("PUT")
+    puts = world.proxy.count("PUT", "/1.0/")
     assert world.publish().existed
-    assert world.proxy.count("PUT") == puts
+    assert world.proxy.count("PUT", "/1.0/") == puts
     world.files[0].write_bytes(b"other")
     with pytest.raises(Conflict, match=r"auth-1\.0-file0\.bin"):
         world.publish()
-    assert world.proxy.count("PUT") == puts
+    assert world.proxy.count("PUT", "/1.0/") == puts
 
 
 def test_of_two_publishers_with_other_content_one_wins(world: World, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_48_a_publication_killed_at_any_call_is_completed(first: World, tmp_path
         assert world.drivers.store.announced["auth"] == ("1.0.0", "2.0.0")
         assert records(state, "2.0.0", "built") == 1
         names = {name for of, version, name in world.drivers.store.files if version == "2.0.0"}
-        assert names == {"auth-2.0.0.tar.gz", "auth-2.0.0-manifest.json"}
+        assert names == {"auth-2.0.0.tar.gz", "auth-2.0.0-manifest.json", "auth-2.0.0-provenance.json"}
 
     names = killed_everywhere(first, tmp_path, lambda world, repo: world.publish(repo, "auth", "2.0.0"), check)
     assert {"FakeRepository put", "FakeRepository announce"} <= set(names)

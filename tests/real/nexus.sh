@@ -90,7 +90,7 @@ up() {
         > "$state/data/etc/nexus.properties"
     say "starting at $url"
     KARAF_DATA=$state/data JAVA_MIN_MEM=512m JAVA_MAX_MEM=1g setsid "$home/bin/nexus" server \
-        > "$state/log" 2>&1 < /dev/null &
+        > "$state/log" 2>&1 < /dev/null 9>&- &
     echo $! > "$state/pid"
     for _ in $(seq 240); do
         [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/service/rest/v1/status")" = 200 ] && break
@@ -115,6 +115,9 @@ up() {
     say "ready"
 }
 
+mkdir -p "$cache/real"
+exec 9> "$cache/real/nexus.lock"
+flock 9 # one at a time: test runs start together
 case ${1:-} in
     up) up; echo "$state/env" ;;
     down) down ;;

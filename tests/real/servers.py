@@ -21,6 +21,8 @@ from sluicegate.tools.transfer import Server
 from tests.parts import CONFIG, settings
 
 UP = Path(__file__).with_name("up")
+CALLER = dict(os.environ)
+"""The environment before tests get a home of their own: servers live in the caller's cache, one for all runs."""
 VARIABLES = ("SLUICEGATE_NEXUS_URL", "SLUICEGATE_NEXUS_NETRC")
 
 
@@ -67,7 +69,7 @@ def _started() -> tuple[str, ...]:
     missing = [tool for tool in ("java", "mvn", "unzip", "curl", "gpg") if not shutil.which(tool)]
     if missing and os.environ.get("CI") != "true":
         pytest.skip(f"a real Nexus needs {', '.join(missing)}; see tests/real/up")
-    started = subprocess.run([UP, "nexus"], stdout=subprocess.PIPE, check=True, text=True, timeout=900)
+    started = subprocess.run([UP, "nexus"], stdout=subprocess.PIPE, check=True, text=True, timeout=900, env=CALLER)
     lines = Path(started.stdout.split()[-1]).read_text().splitlines()
     found = dict(line.removeprefix("export ").split("=", 1) for line in lines)
     return tuple(found[name] for name in VARIABLES)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import NoReturn
 
 TERMINATED = 143
 
 
-def terminate(*_: object) -> NoReturn:
+def terminate(*_: object) -> None:
     """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
     sys.exit(TERMINATED)
 
@@ -21,6 +19,8 @@ def main() -> None:
 
         print(f"sluicegate {__version__}")
         return
+    import signal
+
     from sluicegate.cli.main import run
 
     signal.signal(signal.SIGTERM, terminate)

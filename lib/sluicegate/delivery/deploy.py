@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.delivery import gating, intents
-from sluicegate.delivery.pins import pins_path
+from sluicegate.delivery.pinning import refuse_edited
 from sluicegate.delivery.promote import standing_pins
 from sluicegate.delivery.publish import fetch
 from sluicegate.delivery.repo import DeliveryRepo, Draft
@@ -88,7 +88,11 @@ def deploy(
     environment = state.config.environment(name)
     _refuse(state, environment, target, end_sessions)
     plan = make_plan(state, environment, target if target is not None else _pinned(state, environment))
-    if dry_run or (together is None and _as_recorded(state, environment, plan)):
+    if dry_run:
+        return plan
+    if together is None and _as_recorded(state, environment, plan):
+        if target is None:
+            _note_standing(repo, state, environment)
         return plan
 
     def decide(state: State, draft: Draft) -> Record:
@@ -106,10 +110,20 @@ def deploy(
     return carry_out(repo, plan, intent, say)
 
 
+def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -> None:
+    """Write down pins that came by a commit where the hosts have their versions already."""
+    trial = Draft(state, repo.actor)
+    note_pins(state, trial, environment)
+    if trial.files or trial.records:
+        repo.change(
+            lambda state, draft: note_pins(state, draft, environment), f"{environment.name}: pins that came by a commit"
+        )
+
+
 def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     """Whether there is nothing to do and nothing to write down."""
     standing = state.group_state(environment, plan.group)
-    if plan.steps or standing is None:
+    if plan.steps or standing is None or state.unsure(environment, plan.group):
         return False
     return {name: one.version for name, one in standing.installed.items()} == dict(plan.target)
 
@@ -127,24 +141,20 @@ def _refuse(state: State, environment: Environment, target: Mapping[str, str] | 
 
 def _refuse_ungated(state: State, environment: Environment) -> None:
     """What the pins would change must pass the environment's gates, however the pins came to be."""
+    if environment.swaps_with:
+        refuse_edited(state, environment)
+        return
     standing = state.effective(environment)
     installed = standing.installed if standing else {}
     pins = standing_pins(state, environment)
     partner = state.config.swap_partner(environment)
-    proven = state.pins(partner.name) if partner else {}
+    proven = state.swapped_in(partner) if partner and not environment.swaps_with else {}
     changed = []
     for component, pin in pins.items():
         manifest = state.manifest(component, pin.version)
         here = installed.get(component)
-        in_production = component in proven and proven[component].version == pin.version
-        if (here is None or here.manifest != manifest) and not in_production:
+        if (here is None or here.manifest != manifest) and proven.get(component) != pin.version:
             changed.append(gating.candidate(state, component, pin.version, environment))
-    if changed and environment.swaps_with:
-        names = ", ".join(f"{one.component}={one.version}" for one in changed)
-        raise UsageError(
-            f"{environment.name} swaps with {environment.swaps_with}; its pins were edited to {names}",
-            hint=f"set {pins_path(environment.name)} back; promote to {environment.swaps_with} and swap instead",
-        )
     if changed:
         gating.require(state, tuple(changed), "deploying")
 

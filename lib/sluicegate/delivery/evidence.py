@@ -62,6 +62,11 @@ def record_tests(repo: DeliveryRepo, component: str, version: str, environment: 
         if standing is None or here is None or here.manifest != manifest:
             found = f"it has {here.version}" if here else "it has none"
             raise UsageError(f"{component}={version} is not deployed in {environment} ({found}), so nothing was tested")
+        if state.unsure(place, standing.group):
+            raise UsageError(
+                f"the last deploy to {environment} failed, so nobody knows what was tested there",
+                hint=f"sluicegate sync {environment}, then test again",
+            )
         if not draft.by.source.startswith("http"):  # outside of a build the files' content tells one run from another
             draft.by = replace(draft.by, source=f"junit:{run.digest[:16]}")
         facts = {"passed": run.passed, "failed": run.failed, "skipped": run.skipped}

@@ -33,6 +33,12 @@ def refuse_locked(state: State, environment: Environment) -> None:
         )
 
 
+def refuse_swap_at_work(state: State, environment: Environment) -> None:
+    """Raise Conflict while a swap is going on: at its end both environments get the pins that it began with."""
+    if any(intent.record.get("verb") == "swap" for intent in state.open_intents(environment)):
+        refuse_locked(state, environment)
+
+
 def described(intent: OpenIntent) -> str:
     record = intent.record
     where = f" (process {record.get('pid')} on {record.get('host')})"

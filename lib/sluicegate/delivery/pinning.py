@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from sluicegate.delivery import versions
+from sluicegate.delivery import intents, versions
+from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
@@ -33,12 +34,25 @@ def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
         )
 
 
+def refuse_edited(state: State, production: Environment) -> None:
+    """The pins of a production that swaps are what the last swap made them; raise UsageError when they were edited."""
+    wanted = state.swapped_in(production)
+    now = {name: one.version for name, one in state.pins(production.name).items()}
+    if edited := [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]:
+        names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
+        raise UsageError(
+            f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}",
+            hint=f"set {pins_path(production.name)} back; promote to {production.swaps_with} and swap instead",
+        )
+
+
 def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> None:
     """Set a pin. Going back where the environment follows latest holds the pin, or the next sync would undo it."""
 
     def decide(state: State, draft: Draft) -> None:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
+        intents.refuse_swap_at_work(state, place)
         state.known_story(component, version)
         now = state.pins(environment).get(component)
         refuse_held(now, state, environment)
@@ -55,7 +69,9 @@ def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry
     """Take a component out of an environment's pins; the next deploy removes it from the hosts."""
 
     def decide(state: State, draft: Draft) -> None:
-        refuse_swapping(state, state.config.environment(environment), "unpin")
+        place = state.config.environment(environment)
+        refuse_swapping(state, place, "unpin")
+        intents.refuse_swap_at_work(state, place)
         now = _standing(state, component, environment)
         refuse_held(now, state, environment)
         draft.pin(environment, component, None)

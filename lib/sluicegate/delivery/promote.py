@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sluicegate.delivery import gating, versions
+from sluicegate.delivery import gating, intents, versions
 from sluicegate.delivery.pinning import refuse_held, refuse_swapping
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Pin
+from sluicegate.model.values import Pin, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +40,32 @@ def promote(
         if not target.origin:
             raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
         chosen = {name: version or _origin_version(state, name, target) for name, version in wanted.items()}
+        intents.refuse_swap_at_work(state, target)
         pins = standing_pins(state, target)
+        partner = state.config.swap_partner(target)
+        standing = {environment: pins} | ({partner.name: state.pins(partner.name)} if partner else {})
         lowering = set()
         for name, version in chosen.items():
             refuse_held(state.pins(environment).get(name), state, environment)
-            if is_lower(state, name, version, pins):
-                lowering.add(name)
-                _refuse_lowering(name, version, pins[name].version, environment, downgrade)
+            for place, higher in standing.items():
+                if is_lower(state, name, version, higher):
+                    lowering.add(name)
+                    _refuse_lowering(name, version, higher[name].version, place, environment, downgrade)
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
         answers = gating.require(state, candidates, "promoting")
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""
-            if before != version or not _recorded(state, name, version, environment):
-                draft.pin(environment, name, Pin(component=name, version=version))
-                draft.note(
-                    name, version, "pinned", env=environment, how="promote", before=before, why=why,
-                    downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
-                )  # fmt: skip
             moves.append(Move(component=name, before=before, after=version))
+            draft.pin(environment, name, Pin(component=name, version=version))
+            if (environment, name) not in draft.moved and _on_record(
+                state, name, version, environment, name in lowering
+            ):
+                continue
+            draft.note(
+                name, version, "pinned", env=environment, how="promote", before=before, why=why,
+                downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
+            )  # fmt: skip
         return tuple(moves)
 
     names = " ".join(f"{name}={version}" if version else name for name, version in wanted.items())
@@ -87,10 +94,19 @@ def is_lower(state: State, component: str, version: str, pins: Mapping[str, Pin]
     return versions.lower(state.config.component(component).versions, version, pins[component].version)
 
 
-def _refuse_lowering(component: str, version: str, now: str, environment: str, asked: Collection[str]) -> None:
+def _on_record(state: State, component: str, version: str, environment: str, lowering: bool) -> bool:
+    """Whether this pin was promoted already, and said so: a retried job step."""
+    story = state.story(component, version)
+    last = newest(r for r in story if r.what == "pinned" and r.get("env") == environment)
+    return last is not None and last.get("how") == "promote" and last.get("downgrade") is lowering
+
+
+def _refuse_lowering(
+    component: str, version: str, now: str, place: str, environment: str, asked: Collection[str]
+) -> None:
     if component not in asked:
         raise GateRefused(
-            f"{component}={version} is lower than {now}, which {environment} has",
+            f"{component}={version} is lower than {now}, which {place} has",
             hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
         )
 
@@ -101,9 +117,7 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
     partner = state.config.swap_partner(environment)
     if partner is None or environment.swaps_with:
         return pins
-    swap = state.last_swap(environment)
-    base = dict(swap.get("pins", {})) if swap else {}
-    production = state.pins(partner.name)
-    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version or name not in production}
-    candidate = {name: replace(one, hold=None) for name, one in production.items()} | overlay
+    base = state.swapped_in(partner)
+    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version}
+    candidate = {name: Pin(component=name, version=version) for name, version in base.items()} | overlay
     return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}

@@ -60,6 +60,8 @@ def publish(
     named = _named(component, version, paths)
     repository = state.drivers.repository(state.config, spec.repository)
     standing = _standing(state, repository, spec, version)
+    if standing is None:
+        _refuse_lost(state, component, version)
     fresh = standing is None and not dry_run
     manifest = Manifest(
         component=component,
@@ -82,8 +84,16 @@ def publish(
         if not recorded:
             repo.change(_record(manifest, origin), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
-        repository.announce(spec, repo.state().versions(component))
+        _announce(repo, repository, spec)
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
+
+
+def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
+    """Announce what the ledger has; again when another version was published meanwhile, or its list would win."""
+    announced: list[str] = []
+    while (known := repo.state().versions(spec.name)) != announced:
+        repository.announce(spec, known)
+        announced = known
 
 
 def _named(component: str, version: str, paths: Sequence[Path]) -> dict[str, Path]:
@@ -130,6 +140,15 @@ def _standing(state: State, repository: Repository, spec: Component, version: st
                 f" the ledger says {str(record.get('manifest'))[:12]}"
             )
     return manifest
+
+
+def _refuse_lost(state: State, component: str, version: str) -> None:
+    """A version stays what it was even when the repository has lost it: its number is never given to other content."""
+    if any(record.what == "built" for record in state.story(component, version)):
+        raise IntegrityError(
+            f"{component}={version} was published, and the repository has lost it",
+            hint="restore the repository from its backup, or publish under a new version",
+        )
 
 
 def _difference(standing: Manifest, manifest: Manifest) -> str:

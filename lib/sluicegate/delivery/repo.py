@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sluicegate.delivery.actor import Acting, acting
@@ -17,6 +17,7 @@ from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, Signature, Store
 
 TRIES = 12
+PIN_RECORDS = ("pinned", "unpinned", "held", "unheld")
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
 Decision = TypeVar("Decision")
 
@@ -29,6 +30,7 @@ class Draft:
         self.by = by
         self.files: dict[str, bytes | None] = {}
         self.records: dict[str, list[Record]] = {}
+        self.moved: set[tuple[str, str]] = set()
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         path = pins_path(environment)
@@ -36,14 +38,20 @@ class Draft:
         edited = edit_pins(now, path, {component: pin})
         if edited != now:
             self.files[path] = edited
+            self.moved.add((environment, component))
 
     def servers(self, roles: dict[str, str]) -> None:
         lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
         self.files[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
 
     def note(self, component: str, version: str, what: str, **facts: Json) -> None:
-        """Record a fact about a version; nothing when the same source has already written just this."""
-        self._append(ledger.component_path(component, version), self.state.story(component, version), what, facts)
+        """Record a fact about a version; nothing when the same source has already written just this.
+
+        A pin that moves is a new fact each time, though the same source may have moved it just so before.
+        """
+        moves = what in PIN_RECORDS and (facts.get("env"), component) in self.moved
+        path = ledger.component_path(component, version)
+        self._append(path, self.state.story(component, version), what, facts, again=moves)
 
     def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
@@ -54,12 +62,24 @@ class Draft:
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
-        record = self._append(ledger.environment_path(environment), story, what, facts)
+        # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
+        told = [
+            r.at for one in self.state.pair(self.state.config.environment(environment)) for r in self._told(one.name)
+        ]
+        at = max(self.state.now, max(told) + timedelta(microseconds=1)) if told else self.state.now
+        record = self._append(ledger.environment_path(environment), story, what, facts, at=at)
         return record or story[-1]
 
-    def _append(self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json]) -> Record | None:
+    def _told(self, environment: str) -> tuple[Record, ...]:
+        written = self.records.get(ledger.environment_path(environment), ())
+        return (*self.state.chronicle(environment), *written)
+
+    def _append(
+        self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], *, again: bool = False,
+        at: datetime | None = None,
+    ) -> Record | None:  # fmt: skip
         story = (*story, *self.records.get(path, ()))
-        record = ledger.next_record(story, path, what, facts, by=self.by, at=self.state.now)
+        record = ledger.next_record(story, path, what, facts, by=self.by, at=at or self.state.now, again=again)
         if record is not None:
             self.records.setdefault(path, []).append(record)
         return record

@@ -177,8 +177,8 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
-            self.resolve(component, version)
-            raise UsageError(f"{component}={version} is in the ledger but was never published")
+            known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
+            raise UsageError(f"{component} has no version '{version}' (newest: {known})")
         return story
 
     def built(self, component: str, version: str) -> Record:
@@ -207,6 +207,12 @@ class State:
         }
         return GroupState(group=group, installed=installed, set_name=str(found.get("set")), at=found.at)
 
+    def unsure(self, environment: Environment, group: str) -> bool:
+        """Whether the last deploy to a group failed, so that its *deployed* evidence may be true no more."""
+        records = [r for e in self.pair(environment) for r in self.chronicle(e.name) if r.get("group") == group]
+        last = newest(r for r in records if r.what == "intent" and r.get("verb") == "deploy")
+        return last is not None and not any(r.what == "deployed" and r.get("of") == last.id for r in records)
+
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""
         return self.group_state(environment, self.group(environment))
@@ -226,6 +232,11 @@ class State:
     def last_swap(self, environment: Environment) -> Record | None:
         """The newest swap of the pair that this environment belongs to."""
         return newest(r for e in self.pair(environment) for r in self.chronicle(e.name) if r.what == "swap")
+
+    def swapped_in(self, production: Environment) -> dict[str, str]:
+        """What the last swap put into a production that swaps: component -> version, whatever its file says."""
+        swap = self.last_swap(production)
+        return {str(name): str(version) for name, version in swap.get("pins", {}).items()} if swap else {}
 
     def vetoed(self, component: str, version: str, environment: str) -> Record | None:
         """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.deploy import Say, silent
-from sluicegate.delivery.pinning import refuse_held
+from sluicegate.delivery.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.promote import is_lower, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -84,6 +84,7 @@ def sides(state: State, name: str) -> tuple[Environment, Environment]:
     if not environment.swaps_with:
         raise UsageError(f"{name} does not swap with anything", hint="'swaps-with' in sluicegate.yaml says what swaps")
     intents.refuse_locked(state, environment)
+    refuse_edited(state, environment)
     return environment, state.config.environment(environment.swaps_with)
 
 
@@ -121,10 +122,11 @@ def plan_forward(state: State, name: str) -> Swap:
 def _refuse_undeployed(state: State, staging: Environment, found: Swap) -> None:
     standing = state.effective(staging)
     installed = {component: one.version for component, one in standing.installed.items()} if standing else {}
-    if installed != found.after:
+    if installed != found.after or state.unsure(staging, state.group(staging)):
         wanted = ", ".join(f"{c}={v}" for c, v in sorted(found.after.items()) if installed.get(c) != v)
+        missing = "the last deploy there failed" if installed == found.after else wanted or "something is to be removed"
         raise GateRefused(
-            f"{staging.name} does not have its candidate yet: {wanted or 'something is to be removed'}",
+            f"{staging.name} does not have its candidate yet: {missing}",
             hint=f"sluicegate sync {staging.name}",
         )
 

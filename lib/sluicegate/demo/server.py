@@ -30,7 +30,7 @@ if any(line.split()[2] == "refs/heads/main" for line in sys.stdin):
     urllib.request.urlopen(url, timeout=20).read()
 ' {server} {repository}
 """
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,8 @@ def stamp(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)  # a writer that left the zone out means UTC
 
 
 def line(record: Record) -> bytes:
@@ -79,9 +80,12 @@ def _record(text: bytes) -> Record | None:
 
 
 def next_record(
-    story: Iterable[Record], path: str, what: str, facts: Mapping[str, Json], *, by: Actor, at: datetime
-) -> Record | None:
+    story: Iterable[Record], path: str, what: str, facts: Mapping[str, Json], *, by: Actor, at: datetime,
+    again: bool = False,
+) -> Record | None:  # fmt: skip
     """The record to append, or None when the same source has already written just this: a retried job step.
+
+    `again` says that it is no retry.
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
@@ -92,7 +96,7 @@ def next_record(
     )
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
-    if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
+    if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):
         return None
     after = story[-1].id if story else ""
     if story:  # clocks of several machines differ; the order of the chain counts

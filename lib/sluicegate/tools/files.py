@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import hashlib
@@ -33,6 +32,7 @@ def sha256(path: Path) -> str:
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Put `content` at `path` by rename; the file is on disk before it has its name."""
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -60,6 +60,7 @@ def point_link(link: Path, target: str) -> None:
 @contextmanager
 def scratch(*, beside: Path | None = None) -> Iterator[Path]:
     """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
+
     with tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside) as folder:
         yield Path(folder)
 
@@ -133,6 +134,7 @@ def put_folder(source: Path, to: Path) -> None:
 
     An empty folder takes away what was there. Symbolic links are copied as links.
     """
+
     door.passing(f"put folder {to.name}")
     temporary = to.with_name(f".{to.name}.{os.getpid()}")
     remove(temporary)
@@ -154,6 +156,8 @@ def put_folder(source: Path, to: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> None:
     """Swap two names in one step, so that neither is missing for a moment (renameat2 of Linux)."""
+    import ctypes  # slow to import, as are shutil and tempfile; most commands write no file
+
     libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2
     if hasattr(libc, "renameat2"):
@@ -171,6 +175,8 @@ def _exchange(one: Path, other: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():
+        import shutil
+
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -1,0 +1,426 @@
+"""Whatever people, jobs and accidents do, in any order: what production runs is proven, and nothing said is lost."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sluicegate.delivery import pinning
+from sluicegate.delivery.evidence import veto
+from sluicegate.delivery.pins import edit_pins, pins_path
+from sluicegate.delivery.promote import promote
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.rollback import rollback
+from sluicegate.delivery.state import MAIN
+from sluicegate.delivery.swap import swap
+from sluicegate.delivery.sync import keeps_warm, sync
+from sluicegate.errors import SluicegateError
+from sluicegate.model.values import Pin
+from sluicegate.tools.git import Edit
+from tests.delivery.world import World, git
+
+VERSIONS = ("1.0.0", "1.1.0", "1.10.0", "2.0.0")
+GROUPS = {"int": ("int1",), "blue": ("app1", "app2"), "green": ("app3", "app4")}
+ENVIRONMENTS = ("integration", "staging", "production")
+SKEW = {"direct": timedelta(0), "clone": timedelta(minutes=-5), "mirror": timedelta(minutes=5)}
+
+components = st.sampled_from(("auth", "portal"))
+versions = st.sampled_from(VERSIONS)
+environments = st.sampled_from(ENVIRONMENTS)
+places = st.sampled_from(tuple(SKEW))
+judgements = st.sampled_from(
+    (("staging", "qa", "anna"), ("staging", "qa", "olle"), ("production", "release-manager", "rita"),
+     ("production", "release-manager", "olle"))
+)  # fmt: skip
+
+
+class Evidence:
+    """What has been said of versions, kept in a plain way beside the ledger, to judge what the gates let through."""
+
+    def __init__(self) -> None:
+        self.tests: dict[tuple[str, str, str], tuple[int, int, dict[str, str]]] = {}
+        self.words: dict[tuple[str, str, str], dict[str, bool]] = {}
+        self.vetoes: set[tuple[str, str, str]] = set()
+        self.authors: dict[tuple[str, str], str] = {}
+
+    def vetoed(self, component: str, version: str) -> bool:
+        return any((component, version, scope) in self.vetoes for scope in ("", *ENVIRONMENTS))
+
+    def approved(self, component: str, version: str, role: str, without: str = "") -> bool:
+        said = self.words.get((component, version, role), {})
+        return all(said.values()) and any(who != without for who in said)
+
+    def may_stage(self, component: str, version: str) -> bool:
+        passed, failed, _ = self.tests.get((component, version, "regression"), (0, 0, {}))
+        well = passed >= 10 and not failed and self.approved(component, version, "qa")
+        return well and not self.vetoed(component, version)
+
+    def may_go_out(self, component: str, version: str, together: dict[str, str]) -> bool:
+        passed, failed, on = self.tests.get((component, version, "acceptance"), (0, 0, {}))
+        author = self.authors.get((component, version), "")
+        well = passed > 0 and not failed and on == together
+        return (
+            well
+            and self.approved(component, version, "release-manager", without=author)
+            and not self.vetoed(component, version)
+        )
+
+
+class Delivery(RuleBasedStateMachine):
+    """Every rule is a command by somebody from one of three clones, whose clocks differ by minutes."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sluicegate-machine-"))
+        self.world = World(self.folder)
+        clone = self.folder / "clone"
+        git("clone", "--quiet", "--branch", "main", str(self.world.bare), str(clone), at=self.folder)
+        self.stores = {
+            "direct": self.world.store,
+            "clone": self.world.open(str(clone)),
+            "mirror": self.world.open(f"file://{self.world.bare}"),
+        }
+        self.evidence = Evidence()
+        self.seen: set[str] = set()
+        self.ran: set[tuple[str, str]] = set()
+        self.lowering: set[tuple[str, str]] = set()
+        self.by_hand: set[tuple[str, str, str]] = set()
+        self.on_staging: dict[str, set[tuple[str, str]]] = {"blue": set(), "green": set()}
+        self.live: set[tuple[str, str]] = set()
+        self.live_group = "blue"
+        self.past_the_gates = ""
+        self.interloper: Callable[[], None] | None = None
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def repo(self, place: str, user: str = "olle") -> DeliveryRepo:
+        def clock() -> datetime:
+            return self.world.tick() + SKEW[place]
+
+        return self.world.as_(user, store=self.stores[place], clock=clock)
+
+    def try_(self, command: Callable[[], object]) -> bool:
+        """Whether the command was acknowledged. A refusal is an answer; any other error is a bug."""
+        before = self.world.tips()
+        undo = self._arm()
+        try:
+            command()
+        except SluicegateError:
+            self.refused_at = before
+            return False
+        finally:
+            undo()
+        return True
+
+    def _arm(self) -> Callable[[], None]:
+        """Let somebody else be first, once, between a decision and its push."""
+        act, self.interloper = self.interloper, None
+        if act is None:
+            return lambda: None
+        stores = [self.stores["direct"], self.stores["clone"]]
+        originals = [store.push for store in stores]
+        waiting = [act]
+
+        def push(*words: Any, of: Any, **named: Any) -> Any:
+            if waiting:
+                waiting.pop()()
+            return of(*words, **named)
+
+        for store, original in zip(stores, originals, strict=True):
+            store.push = lambda *w, of=original, **n: push(*w, of=of, **n)  # type: ignore[method-assign]
+
+        def undo() -> None:
+            for store in stores:
+                del store.push
+
+        return undo
+
+    # rules: what people and jobs do
+
+    @rule(place=places, component=components, version=versions, author=st.sampled_from(("nils", "olle")))
+    def publish(self, place: str, component: str, version: str, author: str) -> None:
+        if self.try_(lambda: self.world.publish(f"{component}={version}", author=author, repo=self.repo(place))):
+            self.evidence.authors.setdefault((component, version), author)
+            assert self.world.story(f"{component}={version}", "built")
+
+    @rule(place=places, component=components, version=versions, environment=environments)
+    def pin(self, place: str, component: str, version: str, environment: str) -> None:
+        repo = self.repo(place)
+        if self.try_(lambda: pinning.pin(repo, component, version, environment, why="")):
+            assert self.world.pins(environment)[component] == version
+            if environment == "staging":
+                self.lowering.add((component, version))
+
+    @rule(component=components, version=versions, environment=environments)
+    def edit_a_pin_by_hand(self, component: str, version: str, environment: str) -> None:
+        store, path = self.world.store, pins_path(environment)
+        tip = store.tips()[MAIN]
+        before = store.read(tip, path)
+        content = edit_pins(before, path, {component: Pin(component=component, version=version)})
+        if content != before:
+            edit = Edit(branch=MAIN, base=tip, files={path: content})
+            store.push([edit], "by hand\n", by=store.signature, at=self.world.tick())
+            self.by_hand.add((environment, component, version))
+
+    @precondition(lambda self: self.production_was_edited())
+    @rule()
+    def set_production_back_by_hand(self) -> None:
+        swaps = self.world.chronicle("production", "swap")
+        pins = dict(swaps[-1].get("pins")) if swaps else {}
+        store, path = self.world.store, pins_path("production")
+        tip = store.tips()[MAIN]
+        changes = {n: Pin(component=n, version=pins[n]) if n in pins else None for n in ("auth", "portal")}
+        files = {path: edit_pins(store.read(tip, path), path, changes)}
+        store.push([Edit(branch=MAIN, base=tip, files=files)], "set back\n", by=store.signature, at=self.world.tick())
+
+    def production_was_edited(self) -> bool:
+        swaps = self.world.chronicle("production", "swap")
+        return self.world.pins("production") != (dict(swaps[-1].get("pins")) if swaps else {})
+
+    @rule(place=places, wanted=st.dictionaries(components, st.sampled_from(("", *VERSIONS)), min_size=1),
+          lower=st.sets(components))  # fmt: skip
+    def promote(self, place: str, wanted: dict[str, str], lower: set[str]) -> None:
+        moves: list[Any] = []
+        repo, before = self.repo(place), self.world.pins("staging")
+        if self.try_(lambda: moves.extend(promote(repo, wanted, "staging", downgrade=lower))):
+            for move in moves:
+                assert self.world.pins("staging")[move.component] == move.after
+                if move.component in lower:
+                    self.lowering.add((move.component, move.after))
+        else:
+            assert self.world.pins("staging") == before, "a refused promotion has moved a pin"
+
+    @rule(component=components, version=versions, judgement=judgements, approve=st.booleans())
+    def judge(self, component: str, version: str, judgement: tuple[str, str, str], approve: bool) -> None:
+        to, role, user = judgement
+        act = self.world.approve if approve else self.world.reject
+        what, one = "approval" if approve else "rejection", f"{component}={version}"
+        if self.try_(lambda: act(one, to, role, user)):
+            self.evidence.words.setdefault((component, version, role), {})[user] = approve
+            said = [r for r in self.world.story(one) if r.what in ("approval", "rejection") and r.by.user == user]
+            assert [r.what for r in said if r.get("role") == role][-1] == what
+
+    @rule(component=components, environment=st.sampled_from(("integration", "staging")), passed=st.integers(8, 30),
+          failed=st.sampled_from((0, 0, 0, 1)))  # fmt: skip
+    def record_tests(self, component: str, environment: str, passed: int, failed: int) -> None:
+        group = self.world.state.group(self.world.state.config.environment(environment))
+        on = self.world.on(GROUPS[group][0])
+        suite = {"integration": "regression", "staging": "acceptance"}[environment]
+        if component not in on:
+            return
+        one = f"{component}={on[component]}"
+        if self.try_(lambda: self.world.tests(one, environment, suite, passed=passed, failed=failed)):
+            self.evidence.tests[component, on[component], suite] = (passed, failed, on)
+            assert self.world.story(one, "tests")[-1].get("passed") == passed
+
+    @rule(place=places, environment=environments, end=st.booleans())
+    def sync(self, place: str, environment: str, end: bool) -> None:
+        keeps = keeps_warm(self.world.state, environment)
+        if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)) and not keeps:
+            self.by_hand = {one for one in self.by_hand if one[0] != environment}
+            pins = self.world.pins(environment)
+            group = self.world.state.group(self.world.state.config.environment(environment))
+            for host in GROUPS[group]:
+                assert self.world.on(host) == pins, f"{host} has not what the pins of {environment} say"
+
+    @rule(component=components, version=versions)
+    def bring_to_staging(self, component: str, version: str) -> None:
+        """The usual way, as far as it goes."""
+        self.publish("direct", component, version, "nils")
+        self.sync("clone", "integration", False)
+        self.record_tests(component, "integration", 20, 0)
+        version = self.world.pins("integration").get(component, version)
+        self.judge(component, version, ("staging", "qa", "anna"), True)
+        self.promote("mirror", {component: ""}, set())
+        self.sync("direct", "staging", True)
+        for one, that in self.world.pins("staging").items():
+            self.record_tests(one, "staging", 20, 0)
+            self.judge(one, that, ("production", "release-manager", "rita"), True)
+
+    @rule(component=components, version=versions)
+    def bring_to_production(self, component: str, version: str) -> None:
+        self.bring_to_staging(component, version)
+        self.swap("mirror")
+
+    @rule(place=places)
+    def swap(self, place: str) -> None:
+        self.past_the_gates = ""
+        self.try_(lambda: swap(self.repo(place, "rita"), "production"))
+        self.check_what_is_live()
+
+    @rule(place=places)
+    def swap_back(self, place: str) -> None:
+        self.past_the_gates = "back"
+        self.try_(lambda: swap(self.repo(place, "rita"), "production", back=True))
+        self.check_what_is_live()
+
+    @rule(place=places, environment=environments, component=st.sampled_from(("", "auth", "portal")))
+    def rollback(self, place: str, environment: str, component: str) -> None:
+        self.past_the_gates = "rollback"
+        bad: dict[str, str] = {}
+        before = {environment: len(self.vetoes_in(environment))}
+
+        def act() -> None:
+            bad.update(rollback(self.repo(place, "rita"), environment, component, end_sessions=True).bad)
+
+        self.try_(act)
+        if len(self.vetoes_in(environment)) > before[environment] or bad:
+            self.evidence.vetoes |= self.vetoes_in(environment)
+        self.check_what_is_live()
+
+    def vetoes_in(self, environment: str) -> set[tuple[str, str, str]]:
+        state = self.world.state
+        found = set()
+        for component in ("auth", "portal"):
+            for version in state.versions(component):
+                said = [r for r in state.story(component, version) if r.what in ("veto", "unveto")]
+                last = [r for r in said if r.get("env") == environment]
+                if last and last[-1].what == "veto":
+                    found.add((component, version, environment))
+        return found
+
+    @rule(place=places, component=components, environment=environments)
+    def hold(self, place: str, component: str, environment: str) -> None:
+        if self.try_(lambda: pinning.hold(self.repo(place), component, environment, until=None, why="the fair")):
+            version = self.world.pins(environment)[component]
+            holds = [r for r in self.world.story(f"{component}={version}") if r.get("env") == environment]
+            assert [r.what for r in holds if r.what in ("held", "unheld")][-1] == "held"
+
+    @rule(place=places, component=components, environment=environments)
+    def unhold(self, place: str, component: str, environment: str) -> None:
+        if self.try_(lambda: pinning.unhold(self.repo(place), component, environment, why="")):
+            version = self.world.pins(environment)[component]
+            holds = [r for r in self.world.story(f"{component}={version}") if r.get("env") == environment]
+            assert [r.what for r in holds if r.what in ("held", "unheld")][-1] == "unheld"
+
+    @rule(place=places, component=components, version=versions, environment=st.sampled_from(("", *ENVIRONMENTS)),
+          lift=st.booleans())  # fmt: skip
+    def veto(self, place: str, component: str, version: str, environment: str, lift: bool) -> None:
+        repo = self.repo(place)
+        if self.try_(lambda: veto(repo, component, version, environment, lift=lift, why="OPS-12")):
+            said = [r for r in self.world.story(f"{component}={version}") if r.what in ("veto", "unveto")]
+            assert [r.what for r in said if r.get("env") == environment][-1] == ("unveto" if lift else "veto")
+            key = (component, version, environment)
+            self.evidence.vetoes = self.evidence.vetoes - {key} if lift else self.evidence.vetoes | {key}
+
+    # rules: what happens
+
+    @rule(component=components, version=versions, vetoing=st.booleans())
+    def somebody_is_first(self, component: str, version: str, vetoing: bool) -> None:
+        """The next push finds that a version was vetoed, or published, meanwhile."""
+
+        def act() -> None:
+            repo = self.repo("mirror", "adam")
+            try:
+                if vetoing:
+                    veto(repo, component, version, "", lift=False, why="meanwhile")
+                    self.evidence.vetoes.add((component, version, ""))
+                else:
+                    self.world.publish(f"{component}={version}", repo=repo)
+                    self.evidence.authors.setdefault((component, version), "nils")
+            except SluicegateError:
+                pass
+
+        self.interloper = act
+
+    @rule(host=st.sampled_from(("int1", "app2", "app3", "app4")), component=components)
+    def a_service_breaks(self, host: str, component: str) -> None:
+        self.world.drivers.fake_host(host).broken ^= {component}
+
+    @rule(host=st.sampled_from(("int1", "app1", "app4")))
+    def a_host_goes_down_or_comes_back(self, host: str) -> None:
+        found = self.world.drivers.fake_host(host)
+        found.down = not found.down
+
+    @rule(minutes=st.sampled_from((1, 40)))
+    def time_passes(self, minutes: int) -> None:
+        self.world.later(minutes=minutes)
+
+    # what always holds
+
+    def check_what_is_live(self) -> None:
+        """Called when production may have changed. What newly came in must be proven, or have run there before."""
+        group = self.world.drivers.the_balancer.group
+        together = self.world.on(GROUPS[group][0])
+        now = set(together.items())
+        if group != self.live_group:
+            for component, version in now - self.live:
+                assert not self.evidence.vetoed(component, version), f"{component}={version} is vetoed and went out"
+                if self.past_the_gates:
+                    assert (component, version) in self.ran, f"{component}={version} never ran in production"
+                else:
+                    well = self.evidence.may_go_out(component, version, together)
+                    assert well, f"{component}={version} went out without its evidence"
+            if not self.past_the_gates:
+                self.check_lowering(dict(self.live), together)
+        else:
+            assert now == self.live, "the live group was changed in place"
+        self.live, self.live_group = now, group
+        self.ran |= now
+
+    def check_lowering(self, before: dict[str, str], after: dict[str, str]) -> None:
+        for component in before:
+            assert component in after, f"production lost {component}"
+            if VERSIONS.index(after[component]) < VERSIONS.index(before[component]):
+                assert (component, after[component]) in self.lowering, f"{component} was lowered unasked"
+
+    @invariant()
+    def every_host_of_production_has_the_same(self) -> None:
+        self.check_what_is_live()
+        hosts = GROUPS[self.world.drivers.the_balancer.group]
+        assert len({tuple(sorted(self.world.on(host).items())) for host in hosts}) == 1
+
+    @invariant()
+    def what_is_new_on_staging_has_passed_its_gates_or_was_in_production(self) -> None:
+        for group in ("blue", "green"):
+            now = {one for host in GROUPS[group] for one in self.world.on(host).items()}
+            for component, version in now - self.on_staging[group]:
+                known = (component, version) in self.ran or self.past_the_gates == "rollback"
+                assert known or self.evidence.may_stage(component, version), f"{component}={version} came to {group}"
+            self.on_staging[group] = now
+
+    @invariant()
+    def nothing_recorded_is_lost(self) -> None:
+        state = self.world.state
+        stories = [state.story(c, v) for c in ("auth", "portal") for v in state.versions(c)]
+        chronicles = [state.chronicle(environment) for environment in ENVIRONMENTS]
+        now = {record.id for records in (*stories, *chronicles) for record in records}
+        assert self.seen <= now, "records have gone from the ledger"
+        self.seen = now
+
+    @invariant()
+    def the_ledger_explains_every_pin(self) -> None:
+        for environment in ENVIRONMENTS:
+            for component, version in self.world.pins(environment).items():
+                if (environment, component, version) in self.by_hand:
+                    continue
+                pinned = self.world.story(f"{component}={version}", "pinned")
+                assert any(r.get("env") == environment for r in pinned), f"{component}={version} in {environment}: why?"
+
+    @invariant()
+    def servers_and_balancer_agree(self) -> None:
+        state = self.world.state
+        if not state.open_intents(state.config.environment("production")):
+            assert state.servers["production"] == self.world.drivers.the_balancer.group
+        assert len(set(state.servers.values())) == 2
+
+
+TestDelivery = Delivery.TestCase
+TestDelivery.settings = settings(
+    max_examples=12,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)

@@ -1,0 +1,146 @@
+"""Publishing, fetching and resolving versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery.publish import Origin, fetch, publish
+from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
+from tests.shop import Shop
+
+MANIFEST = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
+FILE = ("auth", "1.0.0", "auth-1.0.0.tar.gz")
+
+
+def test_a_published_version_has_files_a_manifest_and_the_evidence_built(shop: Shop) -> None:
+    found = shop.publish("auth", "1.0.0", "the files", author="ada")
+    assert shop.drivers.releases.files[FILE] == b"the files"
+    (built,) = shop.story("auth", "1.0.0")
+    assert built.what == "built" and built.get("manifest") == found.manifest.sha256
+    assert built.get("author") == "ada" and built.by.user == "ci"
+    assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
+
+
+def test_34_publishing_equal_content_again_changes_nothing(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    with shop.unchanged():
+        assert shop.publish("auth", "1.0.0", build=2).existed
+
+
+def test_34_other_content_under_a_version_is_a_conflict_and_changes_nothing(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    with shop.unchanged(), pytest.raises(Conflict, match=r"auth-1\.0\.0\.tar\.gz differ"):
+        shop.publish("auth", "1.0.0", "other")
+
+
+@pytest.mark.parametrize("content", ["other", ""])
+def test_the_number_of_a_version_that_the_repository_has_lost_is_not_given_again(shop: Shop, content: str) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.drivers.releases.files.clear()
+    with shop.unchanged(), pytest.raises(IntegrityError, match="the repository has lost it"):
+        shop.publish("auth", "1.0.0", *filter(None, [content]))
+    assert not shop.drivers.releases.files
+
+
+def test_a_repository_whose_manifest_was_changed_is_an_integrity_error(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0", author="ada")
+    changed = shop.drivers.releases.files[MANIFEST].replace(b"ada", b"eve")
+    shop.drivers.releases.files[MANIFEST] = changed
+    with shop.unchanged(), pytest.raises(IntegrityError, match="the ledger says"):
+        shop.publish("auth", "1.0.0")
+
+
+def test_a_changed_manifest_is_not_fetched(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", author="ada")
+    shop.drivers.releases.files[MANIFEST] = shop.drivers.releases.files[MANIFEST].replace(b"ada", b"eve")
+    with pytest.raises(IntegrityError, match="the ledger says"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+
+
+def test_a_changed_file_is_not_fetched_and_nothing_half_is_left(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.drivers.releases.files[FILE] = b"changed"
+    with pytest.raises(IntegrityError, match="the manifest says"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_was_published_comes_back(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", "the files")
+    release = fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    assert [(tmp_path / "out" / name).read_text() for name in release.files] == ["the files"]
+
+
+def test_a_repository_that_is_down_leaves_nothing_announced(shop: Shop) -> None:
+    shop.drivers.releases.down = True
+    with pytest.raises(RemoteUnavailable):
+        shop.publish("auth", "1.0.0")
+    assert shop.state.versions("auth") == []
+
+
+def test_the_list_of_versions_is_announced_again_when_that_had_failed(shop: Shop) -> None:
+    class Died(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    announce = shop.drivers.releases.announce
+    shop.drivers.releases.announce = die  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        shop.publish("auth", "1.0.0")
+    shop.drivers.releases.announce = announce  # type: ignore[method-assign]
+    shop.publish("auth", "1.0.0", build=2)
+    assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
+
+
+@pytest.mark.parametrize("version", ["latest", "", "1..2", "-1.0", "../x", "1 0", "x" * 500, "1.0\n", "release"])
+def test_38_what_is_no_version_is_not_published(shop: Shop, version: str) -> None:
+    with shop.unchanged(), pytest.raises(UsageError):
+        shop.publish("auth", version)
+
+
+def test_an_unknown_component_is_named_with_a_suggestion(shop: Shop) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'auth'"):
+        shop.publish("aut", "1.0.0")
+
+
+def test_a_dry_run_stores_nothing(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "auth.tar.gz"
+    path.write_text("x")
+    with shop.unchanged():
+        found = publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(), dry_run=True)
+    assert not found.existed
+
+
+def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "auth.zip").write_text(folder)
+    paths = [tmp_path / "a" / "auth.zip", tmp_path / "b" / "auth.zip"]
+    with pytest.raises(UsageError, match="two files"):
+        publish(shop.by("ci"), "auth", "1.0.0", paths, Origin())
+
+
+def test_resolve_gives_the_newest_and_passes_prereleases_over(shop: Shop) -> None:
+    for version in ("1.9.0", "1.10.0", "2.0.0-rc1"):
+        shop.publish("auth", version)
+    state = shop.state
+    assert state.resolve("auth") == "1.10.0"
+    assert state.resolve("auth", "1.x") == "1.10.0"
+    assert state.resolve("auth", ">=1,<1.10") == "1.9.0"
+    assert state.resolve("auth", "2.0.0-rc1") == "2.0.0-rc1"
+
+
+@pytest.mark.parametrize("spec", ["3.x", ">=9", "7.7.7", "1.0-gone"])
+def test_resolve_of_what_is_not_there_names_the_newest(shop: Shop, spec: str) -> None:
+    shop.publish("auth", "1.9.0")
+    with pytest.raises(UsageError, match=r"newest: 1\.9\.0"):
+        shop.state.resolve("auth", spec)
+
+
+def test_a_range_is_no_version_where_one_version_is_wanted(live: Shop) -> None:
+    with pytest.raises(UsageError, match=r"no version '1\.x'"):
+        live.veto("auth", "1.x")
