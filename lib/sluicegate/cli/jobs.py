@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from sluicegate.errors import UsageError
+
 
 @click.group()
 def jobs() -> None:
@@ -39,6 +41,8 @@ def render(source: Path, folder: Path | None) -> None:
     for name, content in sorted(rendering.jobs(source).items()):
         if folder is not None:
             target = folder / f"{name}.xml"
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(f"the job name '{name}' leads out of {folder}")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         click.echo(name)
