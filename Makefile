@@ -2,39 +2,45 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make lint    lint, types, layers"
-	@echo "make clean   remove .venv"
+	@echo "make clean   remove .venv, .tox and the caches"
+	@echo "PYTHON=python3.12 make test    with that interpreter (3.11 or newer); .venv is made anew"
 
 demo: .venv/demo
 	@$(BIN)/sluicegate demo
 
 test: lint
-	@$(BIN)/pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto -m "not real"
+	@$(BIN)/python -m pytest -q -m real
 
 lint: .venv/dev
-	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && echo "ruff: well"
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check . || { $(BIN)/ruff format --check .; exit 1; }
+	@echo "ruff: well"
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 # What is installed, by the extra that was asked for; made anew when the package's metadata changes.
-.venv/demo .venv/dev: setup.cfg pyproject.toml | .venv/made
+.venv/demo .venv/dev: setup.cfg pyproject.toml .venv/made
 	@echo "installing into .venv (extra $(@F)) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$(@F)]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[$(@F)]' >.venv/pip.log 2>&1 || \
+		{ cat .venv/pip.log; exit 1; }
 	@touch $@
 
-.venv/made:
-	@command -v git >/dev/null || { echo "git is missing: apt install git" >&2; exit 2; }
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt install python3 python3-venv" >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is older than 3.11: install a newer one and say make PYTHON=python3.11" >&2; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-		{ echo "$(PYTHON) has no venv: apt install python3-venv" >&2; exit 2; }
-	@$(PYTHON) -m venv .venv
-	@touch $@
+# A missing prerequisite is one line, without a trace of the recipe that found it.
+lacks = $(if $(shell $(1) >/dev/null 2>&1 || echo lacks),$(error $(2)))
+old = import sys; sys.exit(sys.version_info < (3, 11))
+.venv/made: $(if $(filter $(PYTHON),$(shell cat .venv/made 2>/dev/null)),,FORCE)
+	$(call lacks,command -v git,git is missing: apt install git)
+	$(call lacks,command -v $(PYTHON),$(PYTHON) is missing: apt install python3 python3-venv)
+	$(call lacks,$(PYTHON) -c '$(old)',$(PYTHON) is older than 3.11: install a newer one and name it: PYTHON=python3.12 make)
+	$(call lacks,$(PYTHON) -c 'import ensurepip; import venv',$(PYTHON) cannot make a .venv: apt install $(notdir $(PYTHON))-venv)
+	@$(PYTHON) -m venv --clear .venv
+	@echo $(PYTHON) > $@
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .tox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

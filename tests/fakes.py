@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Installed, Release, Service
+from sluicegate.model.values import Artifact, Installed, Release, Service
 from sluicegate.ports import Host
 from sluicegate.repositories import maven2
 
@@ -20,13 +21,14 @@ class FakeRepository:
         self.announced: dict[str, tuple[str, ...]] = {}
         self.down = False
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         key = self._key(component, version, name)
         if not source.is_file():
             raise UsageError(f"there is no file {source}")
         content = source.read_bytes()
         if self.files.setdefault(key, content) != content:
             raise Conflict(f"{name} is already published with other content")
+        return Artifact(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         key = self._key(component, version, name)
@@ -44,6 +46,12 @@ class FakeRepository:
 
     def address(self, component: Component, version: str, name: str) -> str:
         return f"fake:{component.name}/{version}/{name}"
+
+    def remove(self, component: Component, version: str) -> None:
+        self._check_up()
+        maven2.check_name(version, "version")
+        for key in [key for key in self.files if key[:2] == (component.name, version)]:
+            del self.files[key]
 
     def _key(self, component: Component, version: str, name: str) -> tuple[str, str, str]:
         self._check_up()

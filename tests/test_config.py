@@ -100,6 +100,13 @@ def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
     assert said in "\n".join(mistakes(changed(old, new)))
 
 
+def test_a_job_to_start_needs_the_build_server_s_address() -> None:
+    text = changed("    gates: [{approval", '    after: {acceptance: "{component}-acceptance"}\n    gates: [{approval')
+    assert read_config(text.encode()).environments["staging"].after[0].job == "{component}-acceptance"
+    without = "\n".join(line for line in text.splitlines() if not line.startswith("jenkins:"))
+    assert "the job '{component}-acceptance' needs 'jenkins: {url: ...}'" in mistakes(without)[0]
+
+
 def test_all_mistakes_are_named_at_once() -> None:
     text = changed("group: com.example", "grup: x").replace("members: [anna]", "member: [anna]")
     assert len(mistakes(text)) == 2

@@ -197,6 +197,9 @@ class _Reading:
 
     def cross_check_environment(self, config: Config, environment: Environment) -> None:
         place = f"environments/{environment.name}"
+        for after in environment.after:
+            if after.job and config.jenkins is None:
+                self.mistake(f"{place}/after/{after.name}", f"the job '{after.job}' needs 'jenkins: {{url: ...}}'")
         if environment.origin:
             self.known(f"{place}/from", environment.origin, config.environments, "environment")
         for group in environment.groups:

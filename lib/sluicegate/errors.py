@@ -1,6 +1,7 @@
 """Every exception of sluicegate, each with its exit code.
 
 SluicegateError            1   failed
+|-- Denied                 1   a server refuses our credentials, or wants some; trying again would not help
 |-- UsageError             2   the command or the configuration is wrong; nothing was changed
 |   `-- ConfigError        2   mistakes in YAML files, each with file:line
 |-- GateRefused            3   a gate said no, or not yet
@@ -25,6 +26,10 @@ class SluicegateError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Denied(SluicegateError):
+    """A server answered 401 or 403."""
 
 
 class UsageError(SluicegateError):

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Protocol
 
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.values import Candidate, Installed, Release, Service, Verdict
+from sluicegate.model.values import Artifact, Candidate, Installed, Release, Service, Verdict
 
 
 class Repository(Protocol):
     """Where artifacts live. A file is named by component, version and file name; the driver knows the layout."""
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
-        """Store a file once. Equal content again is fine; other content under the name raises Conflict."""
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
+        """Store a file once, hashing on the way: size and SHA-256 of what went out.
+
+        Equal content again is fine; other content under the name raises Conflict. Called from several threads at once.
+        """
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to the new path `to`. Raises UsageError when there is no such file."""
@@ -28,6 +31,9 @@ class Repository(Protocol):
 
     def address(self, component: Component, version: str, name: str) -> str:
         """Where a person finds the file: a URL or a path."""
+
+    def remove(self, component: Component, version: str) -> None:
+        """Delete every file of a version; nothing happens when there is none."""
 
 
 class Host(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any, cast
 
 from sluicegate.config import read_config
@@ -72,6 +71,8 @@ class EntryPointDrivers:
 
 def _load(family: str, spec: DriverSpec) -> Any:
     """A driver's class. Raises ConfigError for a name that no installed package offers."""
+    from importlib.metadata import entry_points
+
     offered = entry_points(group=f"sluicegate.{family}")
     if spec.driver not in offered.names:
         known = sorted(offered.names)

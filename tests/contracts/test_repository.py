@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler
@@ -11,10 +12,16 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import Conflict, UsageError
+from sluicegate.model.values import Artifact
 from sluicegate.ports import Repository
+from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
+from tests.real.gateway import ceph, moto  # noqa: F401
+from tests.real.needs import needs
+from tests.real.servers import nexus, running_nexus  # noqa: F401
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -22,11 +29,32 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["fake", "directory", "directory over http"])
+@pytest.fixture(
+    params=[
+        "fake",
+        "directory",
+        "directory over http",
+        "moto",
+        *(pytest.param(kind, marks=pytest.mark.real) for kind in ("apt", "yum", "ceph")),
+        *(pytest.param(f"nexus {kind}", marks=pytest.mark.real) for kind in ("raw", "maven2", "raw ALLOW")),
+    ]
+)
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
     root = tmp_path / "the repository"
     if request.param == "fake":
         yield FakeRepository()
+    elif request.param == "apt":
+        needs("aptly", "dpkg-deb")
+        yield AptRepository.configure("releases", settings(path=str(root), distribution="bookworm"), CONFIG)
+    elif request.param == "yum":
+        needs("createrepo_c", "rpm")
+        yield YumRepository.configure("releases", settings(path=str(root)), CONFIG)
+    elif request.param in ("moto", "ceph"):
+        yield request.getfixturevalue(request.param).repository()
+    elif request.param.startswith("nexus"):
+        nexus = request.getfixturevalue("nexus")
+        kind, _, policy = request.param.removeprefix("nexus ").partition(" ")
+        yield nexus.repository(nexus.create(kind, policy or "ALLOW_ONCE"), kind)
     elif request.param == "directory":
         yield DirectoryRepository.configure("releases", settings(path=str(root)), CONFIG)
     else:
@@ -144,3 +172,32 @@ def test_an_address_names_the_file(repository: Repository) -> None:
     address = repository.address(AUTH, "1.0", "a.zip")
     assert "auth" in address
     assert address.endswith("1.0/a.zip")
+
+
+def test_put_says_what_went_out(repository: Repository, source: Path) -> None:
+    content = source.read_bytes()
+    sent = Artifact(name="a.zip", size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    assert repository.put(AUTH, "1.0", "a.zip", source) == sent
+    assert repository.put(AUTH, "1.0", "a.zip", source) == sent
+
+
+def test_a_removed_version_is_gone_and_the_others_stay(repository: Repository, source: Path, tmp_path: Path) -> None:
+    for component, version in ((AUTH, "1.0"), (AUTH, "1.0.1"), (AUTH, "1.1"), (PORTAL, "1.0")):
+        repository.put(component, version, "a.zip", source)
+    repository.announce(AUTH, ["1.0", "1.0.1", "1.1"])
+    repository.remove(AUTH, "1.0")
+    repository.remove(AUTH, "1.0")
+    repository.announce(AUTH, ["1.0.1", "1.1"])
+    assert repository.names(AUTH, "1.0") == ()
+    with pytest.raises(UsageError, match="no file"):
+        repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    for component, version in ((AUTH, "1.0.1"), (AUTH, "1.1"), (PORTAL, "1.0")):
+        assert repository.names(component, version) == ("a.zip",)
+
+
+def test_removing_cannot_lead_out_of_the_component(repository: Repository, source: Path) -> None:
+    repository.put(PORTAL, "1.0", "a.zip", source)
+    for version in ("..", "../portal/1.0", "", "."):
+        with pytest.raises(UsageError):
+            repository.remove(AUTH, version)
+    assert repository.names(PORTAL, "1.0") == ("a.zip",)

@@ -181,8 +181,8 @@ def test_a_sync_that_waits_goes_on_when_the_environment_is_free(world: World) ->
 
 def test_a_sync_that_has_waited_long_enough_gives_up(world: World) -> None:
     promoted(world, "auth=1.0.0")
-    world.begin("staging", "deploy", "rita", group="green", target={"auth": "1.0.0"})
-    with raising(Locked, "staging is locked"):
+    world.begin("production", "swap", "rita", staging="staging")
+    with raising(Locked, "production is locked"):
         sync(world.as_(), "staging", wait=0.1)
 
 

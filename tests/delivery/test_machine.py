@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,7 +23,7 @@ from sluicegate.delivery.resume import resume
 from sluicegate.delivery.rollback import rollback
 from sluicegate.delivery.state import MAIN
 from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.sync import keeps_warm, sync
 from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Pin
 from sluicegate.tools.git import Edit
@@ -226,7 +227,8 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(place=places, environment=environments, end=st.booleans())
     def sync(self, place: str, environment: str, end: bool) -> None:
-        if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)):
+        keeps = keeps_warm(self.world.state, environment)
+        if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)) and not keeps:
             self.by_hand = {one for one in self.by_hand if one[0] != environment}
             pins = self.world.pins(environment)
             group = self.world.state.group(self.world.state.config.environment(environment))
@@ -432,8 +434,9 @@ class Delivery(RuleBasedStateMachine):
 
 
 TestDelivery = Delivery.TestCase
+TestDelivery.pytestmark = [pytest.mark.timeout(900)]  # each step starts several Git processes
 TestDelivery.settings = settings(
-    max_examples=12,
+    max_examples=6,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -1,267 +1,316 @@
-"""Promote: versions move into the next environment's pins once its gates pass, and every reason is told."""
+"""Promotion: the gates, and what promotion refuses besides."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.evidence import veto
-from sluicegate.delivery.promote import Move, promote
+from sluicegate.delivery import evidence, pinning
+from sluicegate.delivery.promote import promote
 from sluicegate.errors import GateRefused, UsageError
-from sluicegate.model.values import Actor
-from tests.delivery.world import World, raising
-
-TWO_QA = "- approval: {role: qa}"
+from tests.shop import CONFIG, Shop
 
 
-def test_what_passed_its_gates_is_pinned_and_the_ledger_says_why(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    moves = promote(world.as_("rita"), {"auth": "1.0.0"}, "staging", why="the sprint is over")
-    assert moves == (Move(component="auth", before="", after="1.0.0"),)
-    assert world.pins("staging") == {"auth": "1.0.0"}
-    (record,) = [r for r in world.story("auth=1.0.0", "pinned") if r.get("env") == "staging"]
-    assert (record.by.user, record.get("how"), record.get("why")) == ("rita", "promote", "the sprint is over")
-    assert [(v["gate"], v["state"]) for v in record.get("verdicts")] == [
-        ("deployed in integration", "passed"), ("tests regression", "passed"), ("approval qa", "passed"),
-        ("veto", "passed"),
-    ]  # fmt: skip
+@pytest.fixture
+def ready(live: Shop) -> Shop:
+    """auth 2.0.0 runs in integration, tested and sealed."""
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0")
+    return live
 
 
-def test_promoting_commits_and_deploys_nothing(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    assert world.on("app3") == {}
+def refused(shop: Shop, match: str, **options: object) -> GateRefused:
+    with shop.unchanged(), pytest.raises(GateRefused, match=match) as caught:
+        shop.promote(**{"auth": "2.0.0", **options})  # type: ignore[arg-type]
+    return caught.value
 
 
-def test_without_a_version_the_one_that_the_environment_before_runs_is_promoted(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    world.publish("auth=1.1.0")
-    assert promote(world.as_(), {"auth": ""}, "staging")[0].after == "1.0.0"
-    with raising(UsageError, "portal is not deployed in integration") as wrong:
-        promote(world.as_(), {"portal": ""}, "staging")
-    assert wrong.value.hint == "sluicegate sync integration"
+def test_a_promotion_pins_records_its_verdicts_and_deploys_nothing(ready: Shop) -> None:
+    before = ready.outside()
+    assert [(m.before, m.after) for m in ready.promote(auth="2.0.0")] == [("1.0.0", "2.0.0")]
+    assert ready.pins("staging") == {"auth": "2.0.0", "portal": "1.0.0"}
+    record = ready.story("auth", "2.0.0", "pinned")[-1]
+    assert (record.get("env"), record.get("how"), record.by.user) == ("staging", "promote", "anna")
+    gates = {v["gate"]: v["state"] for v in record.get("verdicts")}
+    assert gates == dict.fromkeys(("deployed in integration", "tests regression", "approval qa", "veto"), "passed")
+    assert ready.outside() == before
 
 
-def test_every_unmet_gate_is_told_at_once(world: World) -> None:
-    world.publish("auth=1.0.0")
-    veto(world.as_("anna"), "auth", "1.0.0", "", lift=False, why="a hole")
-    before = world.tips()
-    with raising(GateRefused, "promoting auth=1.0.0 to staging is refused") as refused:
-        promote(world.as_(), {"auth": "1.0.0"}, "staging")
-    assert [reason.split(": ")[1] for reason in refused.value.reasons] == [
-        "deployed in integration", "tests regression", "approval qa", "veto",
-    ]  # fmt: skip
-    assert "who can help: anna, adam" in refused.value.reasons[2]
-    assert "vetoed by anna: a hole" in refused.value.reasons[3]
-    assert world.tips() == before
+def test_without_a_version_what_the_environment_before_has_is_promoted(ready: Shop) -> None:
+    ready.publish("auth", "3.0.0")
+    assert ready.promote(auth="")[0].after == "2.0.0"
 
 
-def test_no_environment_is_skipped(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.approve("auth=1.0.0", "staging", "qa")
-    with raising(GateRefused, "deployed in integration: waiting: it has not run in integration"):
-        promote(world.as_(), {"auth": "1.0.0"}, "staging")
+def test_what_the_environment_before_does_not_have_is_not_promoted_without_a_version(shop: Shop) -> None:
+    with shop.unchanged(), pytest.raises(UsageError, match="portal is not deployed in integration") as caught:
+        shop.promote(portal="")
+    assert caught.value.hint == "sluicegate sync integration"
 
 
-def test_too_few_tests_are_refused(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.approve("auth=1.0.0", "staging", "qa")
-    world.tests("auth=1.0.0", "integration", "regression", passed=9)
-    with raising(GateRefused, "tests regression: refused: 9 tests passed, at least 10 are wanted"):
-        promote(world.as_(), {"auth": ""}, "staging")
+@pytest.mark.parametrize("who", ["anna", "rita"])
+def test_a_promotion_that_runs_again_writes_nothing(ready: Shop, who: str) -> None:
+    ready.promote(auth="2.0.0")
+    with ready.unchanged():
+        ready.promote(auth="2.0.0", user=who)
 
 
-def test_another_suites_run_does_not_count(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.approve("auth=1.0.0", "staging", "qa")
-    world.tests("auth=1.0.0", "integration", "smoke")
-    with raising(GateRefused, "no run of the suite in integration is recorded"):
-        promote(world.as_(), {"auth": ""}, "staging")
+def test_a_promotion_to_a_lower_version_that_runs_again_writes_nothing(ready: Shop) -> None:
+    ready.promote(auth="2.0.0")
+    ready.promote(auth="1.0.0", downgrade=("auth",))
+    with ready.unchanged():
+        ready.promote(auth="1.0.0", downgrade=("auth",))
 
 
-def test_a_verification_that_fails_when_repeated_revokes_the_first(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    world.tests("auth=1.0.0", "integration", "regression", passed=40, failed=1)
-    with raising(GateRefused, "tests regression: refused: 1 of 41 tests failed"):
-        promote(world.as_(), {"auth": ""}, "staging")
-    world.tests("auth=1.0.0", "integration", "regression", passed=41)
-    promote(world.as_(), {"auth": ""}, "staging")
+def test_46_a_version_that_was_never_in_the_environment_before_is_refused(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.approve("auth", "2.0.0")
+    refused(live, "it has not run in integration")
 
 
-def test_a_rejection_after_the_approval_counts_until_the_same_person_approves_again(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    world.reject("auth=1.0.0", "staging", "qa", why="the login page")
-    with raising(GateRefused, "approval qa: refused: anna rejected it: the login page"):
-        promote(world.as_(), {"auth": ""}, "staging")
-    world.approve("auth=1.0.0", "staging", "qa", "adam")
-    with raising(GateRefused, "anna rejected it"):
-        promote(world.as_(), {"auth": ""}, "staging")
-    world.approve("auth=1.0.0", "staging", "qa")
-    promote(world.as_(), {"auth": ""}, "staging")
+def test_46_skipping_an_environment_is_refused(ready: Shop) -> None:
+    with ready.unchanged(), pytest.raises(UsageError, match="swaps with staging") as caught:
+        ready.promote("production", auth="2.0.0")
+    assert "sluicegate swap production" in caught.value.hint
 
 
-def test_who_is_not_in_the_role_cannot_approve(world: World) -> None:
-    world.publish("auth=1.0.0")
-    before = world.tips()
-    with raising(GateRefused, "olle is not in the role 'qa'"):
-        world.approve("auth=1.0.0", "staging", "qa", "olle")
-    with raising(UsageError, "no role is called 'qs'. Known: qa, release-manager."):
-        world.approve("auth=1.0.0", "staging", "qs", "anna")
-    assert world.tips() == before
+def test_nothing_is_promoted_to_where_nothing_flows(ready: Shop) -> None:
+    with ready.unchanged(), pytest.raises(UsageError, match="nothing flows into integration"):
+        ready.promote("integration", auth="2.0.0")
 
 
-def test_an_approval_in_another_role_or_for_another_environment_does_not_count(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.tests("auth=1.0.0", "integration", "regression")
-    world.approve("auth=1.0.0", "staging", "release-manager")
-    world.approve("auth=1.0.0", "production", "qa")
-    with raising(GateRefused, "approval qa: waiting: no approval in the role 'qa'"):
-        promote(world.as_(), {"auth": ""}, "staging")
+def test_every_reason_is_told_at_once(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.publish("portal", "2.0.0")
+    live.veto("portal", "2.0.0")
+    caught = refused(live, "is refused", portal="2.0.0")
+    told = "\n".join(caught.reasons)
+    for expected in (
+        "auth=2.0.0: deployed in integration: waiting",
+        "auth=2.0.0: tests regression: waiting",
+        "auth=2.0.0: approval qa: waiting: no approval in the role 'qa' (who can help: anna, olle)",
+        "portal=2.0.0: veto: refused: vetoed by rita: bad",
+    ):
+        assert expected in told
 
 
-def test_an_approval_by_somebody_who_left_the_role_does_not_count_any_more(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    config = (world.state.file("sluicegate.yaml") or b"").decode()
-    world.edit("sluicegate.yaml", config.replace("[anna, adam]", "[adam]"))
-    with raising(GateRefused, "anna's does not count: not a member of the role"):
-        promote(world.as_(), {"auth": ""}, "staging")
+def test_of_several_components_all_are_promoted_or_none(ready: Shop) -> None:
+    ready.publish("portal", "2.0.0")
+    refused(ready, "portal=2.0.0", portal="2.0.0")
+    assert ready.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
+    ready.sync()
+    ready.tested("portal", "2.0.0")
+    ready.approve("portal", "2.0.0")
+    ready.promote(auth="2.0.0", portal="2.0.0")
+    assert ready.pins("staging") == {"auth": "2.0.0", "portal": "2.0.0"}
 
 
-def test_an_unverified_actors_approval_does_not_count(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.tests("auth=1.0.0", "integration", "regression")
-    world.approve("auth=1.0.0", "staging", "qa", verified=False)
-    with raising(GateRefused, "anna's does not count: the actor is not verified"):
-        promote(world.as_(), {"auth": ""}, "staging")
-    config = (world.state.file("sluicegate.yaml") or b"").decode()
-    world.edit("sluicegate.yaml", config.replace("{role: qa}", "{role: qa, accept: unverified}"))
-    promote(world.as_(), {"auth": ""}, "staging")
+def test_failed_and_too_few_tests_are_refused(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.sync()
+    live.approve("auth", "2.0.0")
+    live.tested("auth", "2.0.0", failed=1)
+    refused(live, "1 of 6 tests failed")
+    live.tested("auth", "2.0.0", passed=1)
+    refused(live, "1 tests passed, at least 2 are wanted")
 
 
-def test_an_approval_for_another_manifest_does_not_count(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.tests("auth=1.0.0", "integration", "regression")
-    by = Actor(user="anna", source="http://ci.invalid/job/approve/1/", verified=True)
-
-    def forge(state: object, draft: object) -> None:
-        draft.by = by  # type: ignore[attr-defined]
-        draft.note("auth", "1.0.0", "approval", env="staging", role="qa", manifest="0" * 64)  # type: ignore[attr-defined]
-
-    world.as_("anna").change(forge, "an approval of other files")
-    with raising(GateRefused, "anna's does not count: it was for other files (manifest differs)"):
-        promote(world.as_(), {"auth": ""}, "staging")
+def test_a_verification_that_fails_later_revokes_the_earlier_one(ready: Shop) -> None:
+    ready.tested("auth", "2.0.0", failed=2)
+    refused(ready, "2 of 7 tests failed")
+    ready.tested("auth", "2.0.0")
+    ready.promote(auth="2.0.0")
 
 
-def test_two_approvals_are_two_people(world: World) -> None:
-    config = (world.state.file("sluicegate.yaml") or b"").decode()
-    world.edit("sluicegate.yaml", config.replace("{role: qa}", "{role: qa, minimum: 2}"))
-    world.to_integration("auth=1.0.0")
-    world.approve("auth=1.0.0", "staging", "qa")
-    with raising(GateRefused, "1 of 2 approvals in the role 'qa'"):
-        promote(world.as_(), {"auth": ""}, "staging")
-    world.approve("auth=1.0.0", "staging", "qa", "adam")
-    promote(world.as_(), {"auth": ""}, "staging")
+def test_another_suite_and_another_environment_do_not_count(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.sync()
+    live.approve("auth", "2.0.0")
+    live.tested("auth", "2.0.0", suite="smoke")
+    refused(live, "no run of the suite in integration")
 
 
-def test_the_author_may_not_approve_the_own_change(in_place: World) -> None:
-    world = in_place
-    world.to_integration("auth=1.0.0", author="rita")
-    promote(world.as_(), {"auth": ""}, "staging")
-    world.sync("staging")
-    world.ready("auth=1.0.0")
-    with raising(GateRefused, "rita's does not count: the author may not approve the own change"):
-        promote(world.as_("rita"), {"auth": ""}, "production")
-    world.approve("auth=1.0.0", "production", "release-manager", "olle")
-    promote(world.as_("rita"), {"auth": ""}, "production")
+def test_tests_of_a_version_that_is_not_deployed_are_not_recorded(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    with live.unchanged(), pytest.raises(UsageError, match=r"not deployed in integration \(it has 1\.0\.0\)"):
+        live.tested("auth", "2.0.0")
 
 
-def test_several_components_move_together_or_not_at_all(world: World) -> None:
-    world.to_integration("auth=1.0.0", "portal=1.0.0")
-    world.reject("portal=1.0.0", "staging", "qa")
-    before = world.tips()
-    with raising(GateRefused, "promoting auth=1.0.0, portal=1.0.0 to staging is refused") as refused:
-        promote(world.as_(), {"auth": "", "portal": ""}, "staging")
-    assert [reason.split(":")[0] for reason in refused.value.reasons] == ["portal=1.0.0"]
-    assert world.tips() == before
-    world.approve("portal=1.0.0", "staging", "qa")
-    promote(world.as_(), {"auth": "", "portal": ""}, "staging")
-    assert world.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
+def test_46_who_is_not_in_the_role_cannot_approve(ready: Shop) -> None:
+    with ready.unchanged(), pytest.raises(GateRefused, match="rita is not in the role 'qa'"):
+        ready.approve("auth", "2.0.0", user="rita")
+    with ready.unchanged(), pytest.raises(UsageError, match="no role is called"):
+        ready.approve("auth", "2.0.0", role="qq")
 
 
-def test_a_lower_version_is_promoted_only_when_it_is_said_openly(world: World) -> None:
-    world.to_integration("auth=1.9.0")
-    world.to_integration("auth=1.10.0")
-    promote(world.as_(), {"auth": "1.10.0"}, "staging")
-    with raising(GateRefused, "auth=1.9.0 is lower than 1.10.0, which staging has") as refused:
-        promote(world.as_(), {"auth": "1.9.0"}, "staging")
-    assert "--downgrade auth" in refused.value.hint
-    with raising(GateRefused, "lower"):
-        promote(world.as_(), {"auth": "1.9.0"}, "staging", downgrade=["portal"])
-    promote(world.as_(), {"auth": "1.9.0"}, "staging", downgrade=["auth"])
-    assert world.story("auth=1.9.0", "pinned")[-1].get("downgrade") is True
+def test_46_an_approval_in_another_role_or_for_another_environment_does_not_count(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0", user="olle", role="release-manager")
+    live.approve("auth", "2.0.0", "training", user="anna", role="qa")
+    refused(live, "no approval in the role 'qa'")
 
 
-def test_a_version_below_productions_is_lowering_even_when_staging_has_no_pin(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    world.edit("environments/staging.yaml", "# nothing\n")
-    with raising(GateRefused, "auth=1.0.0 is lower than 1.1.0"):
-        promote(world.as_(), {"auth": "1.0.0"}, "staging")
+def test_46_an_approval_of_somebody_who_left_the_role_does_not_count(ready: Shop) -> None:
+    ready.edited("sluicegate.yaml", CONFIG.replace(b"members: [anna, olle]", b"members: [olle]"))
+    refused(ready, "anna's does not count: not a member of the role")
 
 
-def test_a_held_pin_is_not_promoted_over_until_its_last_day_is_over(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    day = world.now.date()
-    pinning.hold(world.as_("rita"), "auth", "staging", until=day, why="the fair")
-    world.to_integration("auth=1.1.0")
-    with raising(GateRefused, f"auth is held at 1.0.0 in staging until {day} by rita: the fair") as refused:
-        promote(world.as_(), {"auth": ""}, "staging")
-    assert refused.value.hint == "sluicegate unhold auth --in staging"
-    world.later(days=1)
-    promote(world.as_(), {"auth": ""}, "staging")
-    assert world.state.pins("staging")["auth"].hold is None
+def test_46_a_rejection_after_the_approval_counts_until_it_is_taken_back(ready: Shop) -> None:
+    ready.reject("auth", "2.0.0", why="the page is broken")
+    refused(ready, "anna rejected it: the page is broken")
+    ready.approve("auth", "2.0.0", user="olle")
+    refused(ready, "anna rejected it")
+    ready.approve("auth", "2.0.0", build=2)
+    ready.promote(auth="2.0.0")
 
 
-def test_nothing_is_promoted_to_where_nothing_flows(world: World) -> None:
-    world.publish("auth=1.0.0")
-    with raising(UsageError, "nothing flows into integration"):
-        promote(world.as_(), {"auth": "1.0.0"}, "integration")
+def test_approve_reject_approve_is_three_records_and_a_retry_none(ready: Shop) -> None:
+    ready.reject("auth", "2.0.0")
+    ready.approve("auth", "2.0.0")
+    kinds = ["approval", "rejection", "approval"]
+    assert [r.what for r in ready.story("auth", "2.0.0", "approval", "rejection")] == kinds
+    with ready.unchanged():
+        ready.approve("auth", "2.0.0")
 
 
-@pytest.mark.parametrize(
-    ("wanted", "words"),
-    [({"atuh": "1.0.0"}, "Did you mean 'auth'?"), ({"auth": "9.9.9"}, "auth has no version '9.9.9' (newest: 1.0.0)")],
-)
-def test_a_wrong_name_is_told_with_what_there_is(world: World, wanted: dict[str, str], words: str) -> None:
-    world.publish("auth=1.0.0")
-    with raising(UsageError, words):
-        promote(world.as_(), wanted, "staging")
+def test_46_an_unverified_actor_does_not_count_where_verified_ones_are_wanted(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0", verified=False)
+    refused(live, "anna's does not count: the actor is not verified")
+    live.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, accept: unverified}"))
+    live.promote(auth="2.0.0")
 
 
-def test_a_dry_promotion_asks_the_gates_and_changes_nothing(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    before = world.tips()
-    assert promote(world.as_(), {"auth": ""}, "staging", dry_run=True)[0].after == "1.0.0"
-    assert world.tips() == before
+def test_two_approvals_are_two_people(ready: Shop) -> None:
+    ready.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, minimum: 2}"))
+    ready.approve("auth", "2.0.0", build=2)
+    refused(ready, "1 of 2 approvals in the role 'qa'")
+    ready.approve("auth", "2.0.0", user="olle")
+    ready.promote(auth="2.0.0")
 
 
-def test_production_in_place_is_promoted_to_like_any_other(in_place: World) -> None:
-    world = in_place
-    world.to_staging("auth=1.0.0")
-    promote(world.as_("rita"), {"auth": ""}, "production")
-    world.sync("production")
-    assert world.on("app3") == world.on("app4") == {"auth": "1.0.0"}
+def test_46_an_approval_for_another_manifest_does_not_count(ready: Shop) -> None:
+    """The version's story is joined with one of other files, as by a merge of two ledgers."""
+    record = ready.story("auth", "2.0.0", "approval")[-1]
+
+    def decide(state, draft):  # type: ignore[no-untyped-def]
+        draft.note("auth", "2.0.0", "approval", **{**record.facts, "manifest": "0" * 64})
+
+    ready.by("anna", build=7).change(decide, "forged")
+    refused(ready, "it was for other files")
 
 
-def test_comments_and_order_of_the_pins_survive_a_promotion(world: World) -> None:
-    world.edit("environments/staging.yaml", "# ours\nportal: 0.9.0  # wait for OPS-3\n\n# the door\nauth: '0.9.0'\n")
-    world.to_integration("auth=1.0.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    text = (world.state.file("environments/staging.yaml") or b"").decode()
-    assert text == "# ours\nportal: 0.9.0  # wait for OPS-3\n\n# the door\nauth: 1.0.0\n"
+def test_46_tests_of_another_manifest_do_not_count(ready: Shop) -> None:
+    record = ready.story("auth", "2.0.0", "tests")[-1]
+
+    def decide(state, draft):  # type: ignore[no-untyped-def]
+        draft.note("auth", "2.0.0", "tests", **{**record.facts, "manifest": "0" * 64})
+
+    ready.by("tester", build=7).change(decide, "forged")
+    refused(ready, "the recorded run was on other files")
+
+
+def test_46_a_replayed_approval_of_another_version_does_not_count(ready: Shop) -> None:
+    ready.publish("auth", "2.1.0")
+    ready.sync()
+    ready.tested("auth", "2.1.0")
+    refused(ready, "no approval in the role 'qa'", auth="2.1.0")
+
+
+def test_the_author_does_not_release_the_own_change(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    live.tested("auth", "2.0.0", "staging")
+    live.approve("auth", "2.0.0", "production", user="olle")
+    with live.unchanged(), pytest.raises(GateRefused, match="the author may not approve the own change"):
+        live.swap()
+    live.approve("auth", "2.0.0", "production", user="rita")
+    live.swap()
+
+
+def test_lowering_is_refused_unless_it_is_said(ready: Shop) -> None:
+    ready.promote(auth="2.0.0")
+    caught = refused(ready, r"auth=1\.0\.0 is lower than 2\.0\.0", auth="1.0.0")
+    assert "--downgrade auth" in caught.hint
+    refused(ready, "is lower", auth="1.0.0", downgrade=("portal",))
+    ready.promote(auth="1.0.0", downgrade=("auth",))
+    assert ready.story("auth", "1.0.0", "pinned")[-1].get("downgrade") is True
+
+
+@pytest.mark.parametrize("by_hand", ["", "auth: 0.9.0"])
+def test_a_version_below_productions_is_lowering_whatever_the_files_say(ready: Shop, by_hand: str) -> None:
+    ready.to_staging(auth="3.0.0")
+    ready.accepted(auth="3.0.0")
+    ready.swap()
+    ready.edited("environments/staging.yaml", by_hand)
+    refused(ready, r"auth=2\.0\.0 is lower than 3\.0\.0, which (staging|production) has")
+    ready.promote(auth="2.0.0", downgrade=("auth",))
+    assert ready.story("auth", "2.0.0", "pinned")[-1].get("downgrade") is True
+
+
+def test_a_held_pin_is_not_promoted_over_until_its_last_day_is_over(ready: Shop) -> None:
+    pinning.hold(ready.by("rita"), "auth", "staging", until=ready.now.date(), why="the fair")
+    caught = refused(ready, r"auth is held at 1\.0\.0 in staging until 2026-11-23 by rita: the fair")
+    assert caught.hint == "sluicegate unhold auth --in staging"
+    ready.pass_time(timedelta(days=1))
+    ready.promote(auth="2.0.0")
+    assert ready.state.pins("staging")["auth"].hold is None
+
+
+def test_comments_and_order_of_the_pins_survive_a_promotion(ready: Shop) -> None:
+    text = "# ours\nportal: 1.0.0  # wait for OPS-3\n\n# the door\nauth: {}\n"
+    ready.edited("environments/staging.yaml", text.format("'1.0.0'"))
+    ready.promote(auth="2.0.0")
+    assert ready.state.file("environments/staging.yaml") == text.format("2.0.0").encode()
+
+
+def test_a_vetoed_version_is_not_promoted(ready: Shop) -> None:
+    ready.veto("auth", "2.0.0", "staging")
+    refused(ready, "vetoed from staging on by rita: bad")
+    ready.veto("auth", "2.0.0", "staging", lift=True)
+    ready.veto("auth", "2.0.0", "production")
+    refused(ready, "vetoed from production on")
+
+
+def test_a_dry_run_is_refused_alike_and_changes_nothing(ready: Shop) -> None:
+    with ready.unchanged():
+        (move,) = promote(ready.by("anna"), {"auth": "2.0.0"}, "staging", dry_run=True)
+        assert move.after == "2.0.0"
+    assert ready.pins("staging")["auth"] == "1.0.0"
+
+
+@pytest.mark.parametrize(("wanted", "said"), [({"aut": "1"}, "no component"), ({"auth": "9"}, "no version '9'")])
+def test_unknown_names_are_told(live: Shop, wanted: dict[str, str], said: str) -> None:
+    with live.unchanged(), pytest.raises(UsageError, match=said):
+        live.promote(**wanted)
+
+
+def test_in_place_where_there_is_no_parallel_side(live: Shop) -> None:
+    live.promote("training", auth="1.0.0", portal="1.0.0")
+    live.sync("training")
+    live.to_integration(auth="2.0.0")
+    live.promote("training", auth="2.0.0")
+    live.sync("training")
+    assert live.running("room1") == live.running("room2") == {"auth": "2.0.0", "portal": "1.0.0"}
+
+
+def test_an_empty_run_is_no_evidence(live: Shop, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "r.xml"
+    path.write_text("<testsuites><testsuite name='a'/></testsuites>")
+    with pytest.raises(UsageError, match="no evidence"):
+        evidence.read_junit([path])
+
+
+def test_junit_files_are_added_up_and_an_error_is_a_failure(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    body = "<testsuite timestamp='1'><testcase name='{0}'>{1}</testcase></testsuite>"
+    contents = [
+        body.format("a", ""),
+        body.format("b", "<error/>"),
+        body.format("c", "<skipped/>"),
+        body.format("a", ""),
+    ]
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(tmp_path / f"{number}.xml")
+        paths[-1].write_text(content)
+    run = evidence.read_junit(paths)
+    assert (run.passed, run.failed, run.skipped) == (2, 1, 1)

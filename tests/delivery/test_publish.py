@@ -1,141 +1,168 @@
-"""Publish: once, provably; what is fetched is what was published."""
+"""Publishing, fetching and resolving versions."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.publish import Origin, fetch, manifest_name, publish
+from sluicegate.delivery.publish import Origin, fetch, publish
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
-from tests.delivery.world import START, World, raising
+from sluicegate.model.values import Actor
+from tests.shop import Shop
 
-ORIGIN = Origin(commit="c" * 40, author="nils", committed=START, build="http://ci.invalid/job/auth-build/1/")
-
-
-def test_a_version_is_published_with_its_origin(world: World) -> None:
-    file = world.file("auth", "1.0.0")
-    done = publish(world.as_("ci"), "auth", "1.0.0", [file], ORIGIN)
-    assert done.addresses == ("fake:auth/1.0.0/auth-1.0.0.tar.gz",)
-    assert not done.existed
-    (built,) = world.story("auth=1.0.0", "built")
-    assert (built.get("commit"), built.get("author")) == ("c" * 40, "nils")
-    assert built.get("manifest") == done.manifest.sha256
-    assert built.get("committed") == "2026-11-23T08:00:00.000000Z"
-    assert world.drivers.repositories["releases"].announced == {"auth": ("1.0.0",)}
+MANIFEST = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
+FILE = ("auth", "1.0.0", "auth-1.0.0.tar.gz")
 
 
-def test_equal_content_again_is_fine_and_writes_nothing(world: World) -> None:
-    world.publish("auth=1.0.0")
-    before = world.tips()
-    assert publish(world.as_("other"), "auth", "1.0.0", [world.file("auth", "1.0.0")], ORIGIN).existed
-    assert world.tips() == before
+def test_a_published_version_has_files_a_manifest_and_the_evidence_built(shop: Shop) -> None:
+    found = shop.publish("auth", "1.0.0", "the files", author="ada")
+    assert shop.drivers.releases.files[FILE] == b"the files"
+    (built,) = shop.story("auth", "1.0.0")
+    assert built.what == "built" and built.get("manifest") == found.manifest.sha256
+    assert built.get("author") == "ada" and built.by.user == "ci"
+    assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
 
 
-def test_other_content_under_a_published_version_is_a_conflict(world: World) -> None:
-    world.publish("auth=1.0.0")
-    before = dict(world.drivers.repositories["releases"].files)
-    with raising(Conflict, "auth=1.0.0 is published with other content: auth-1.0.0.tar.gz differ") as found:
-        publish(world.as_(), "auth", "1.0.0", [world.file("auth", "1.0.0", "changed")], ORIGIN)
-    assert found.value.hint == "publish the change under a new version"
-    assert world.drivers.repositories["releases"].files == before
+def test_34_publishing_equal_content_again_changes_nothing(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    with shop.unchanged():
+        assert shop.publish("auth", "1.0.0", build=2).existed
 
 
-def test_versions_are_announced_in_their_order(world: World) -> None:
-    world.publish("auth=1.10.0", "auth=1.9.0", "auth=1.2.0")
-    assert world.drivers.repositories["releases"].announced["auth"] == ("1.2.0", "1.9.0", "1.10.0")
+def test_34_other_content_under_a_version_is_a_conflict_and_changes_nothing(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    with shop.unchanged(), pytest.raises(Conflict, match=r"auth-1\.0\.0\.tar\.gz differ"):
+        shop.publish("auth", "1.0.0", "other")
 
 
-def test_what_died_between_upload_and_record_is_finished_by_the_next_try(world: World) -> None:
-    repository, names = world.drivers.repositories, ("auth-1.0.0.tar.gz", manifest_name("auth", "1.0.0"))
-    world.publish("auth=1.0.0")
-    uploaded = {key: content for key, content in repository["releases"].files.items() if key[2] in names}
-    other = World(world.folder / "other")
-    other.drivers.repository(other.state.config, "releases")
-    other.drivers.repositories["releases"].files.update(uploaded)
-    done = publish(other.as_(), "auth", "1.0.0", [other.file("auth", "1.0.0")], Origin(author="somebody"))
-    assert not done.existed and done.manifest.author == "nils"
-    assert len(other.story("auth=1.0.0", "built")) == 1
-    other.close()
+@pytest.mark.parametrize("content", ["other", ""])
+def test_the_number_of_a_version_that_the_repository_has_lost_is_not_given_again(shop: Shop, content: str) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.drivers.releases.files.clear()
+    with shop.unchanged(), pytest.raises(IntegrityError, match="the repository has lost it"):
+        shop.publish("auth", "1.0.0", *filter(None, [content]))
+    assert not shop.drivers.releases.files
 
 
-def test_a_repository_that_is_down_leaves_the_ledger_untouched(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.drivers.repositories["releases"].down = True
-    before = world.tips()
-    with raising(RemoteUnavailable, "the repository is down"):
-        world.publish("auth=1.1.0")
-    assert world.tips() == before
+def test_a_repository_whose_manifest_was_changed_is_an_integrity_error(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0", author="ada")
+    changed = shop.drivers.releases.files[MANIFEST].replace(b"ada", b"eve")
+    shop.drivers.releases.files[MANIFEST] = changed
+    with shop.unchanged(), pytest.raises(IntegrityError, match="the ledger says"):
+        shop.publish("auth", "1.0.0")
+
+
+def test_a_changed_manifest_is_not_fetched(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", author="ada")
+    shop.drivers.releases.files[MANIFEST] = shop.drivers.releases.files[MANIFEST].replace(b"ada", b"eve")
+    with pytest.raises(IntegrityError, match="the ledger says"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    shop.drivers.releases.files[MANIFEST] = b"{"
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+
+
+def test_a_changed_file_is_not_fetched_and_nothing_half_is_left(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.drivers.releases.files[FILE] = b"changed"
+    with pytest.raises(IntegrityError, match="the manifest says"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_was_published_comes_back(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", "the files")
+    release = fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    assert [(tmp_path / "out" / name).read_text() for name in release.files] == ["the files"]
+
+
+def test_a_repository_that_is_down_leaves_nothing_announced(shop: Shop) -> None:
+    shop.drivers.releases.down = True
+    with pytest.raises(RemoteUnavailable):
+        shop.publish("auth", "1.0.0")
+    assert shop.state.versions("auth") == []
+
+
+def test_versions_are_announced_in_their_order(shop: Shop) -> None:
+    for version in ("1.10.0", "1.9.0", "1.2.0"):
+        shop.publish("auth", version)
+    assert shop.drivers.releases.announced["auth"] == ("1.2.0", "1.9.0", "1.10.0")
+
+
+def test_a_clone_sees_what_another_has_published(shop: Shop, tmp_path: Path) -> None:
+    clone = shop.opened_by(Actor(user="ci", source="ci", verified=True), f"file://{shop.bare}", tmp_path / "cache")
+    shop.publish("auth", "1.0.0")
+    assert clone.state().versions("auth") == ["1.0.0"]
+    shop.publish("auth", "1.1.0")
+    assert clone.state().versions("auth") == ["1.0.0", "1.1.0"]
+    clone.store.close()
+
+
+def test_the_list_of_versions_is_announced_again_when_that_had_failed(shop: Shop) -> None:
+    class Died(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    announce = shop.drivers.releases.announce
+    shop.drivers.releases.announce = die  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        shop.publish("auth", "1.0.0")
+    shop.drivers.releases.announce = announce  # type: ignore[method-assign]
+    shop.publish("auth", "1.0.0", build=2)
+    assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
+
+
+@pytest.mark.parametrize("version", ["latest", "", "1..2", "-1.0", "../x", "1 0", "x" * 500, "1.0\n", "release"])
+def test_38_what_is_no_version_is_not_published(shop: Shop, version: str) -> None:
+    with shop.unchanged(), pytest.raises(UsageError):
+        shop.publish("auth", version)
+
+
+def test_an_unknown_component_is_named_with_a_suggestion(shop: Shop) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'auth'"):
+        shop.publish("aut", "1.0.0")
+
+
+def test_a_dry_run_stores_nothing(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "auth.tar.gz"
+    path.write_text("x")
+    with shop.unchanged():
+        found = publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(), dry_run=True)
+    assert not found.existed
+
+
+def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "auth.zip").write_text(folder)
+    paths = [tmp_path / "a" / "auth.zip", tmp_path / "b" / "auth.zip"]
+    with pytest.raises(UsageError, match="two files"):
+        publish(shop.by("ci"), "auth", "1.0.0", paths, Origin())
 
 
 @pytest.mark.parametrize(
-    ("version", "words"),
-    [("latest", "is a word for a version that moves"), ("../1", "is not a version"), ("", "is not a version"),
-     ("one", "is not a version that semver can order")],
+    ("spec", "found"),
+    [("latest", "2.1.0"), ("1.x", "1.10.0"), ("1.9.*", "1.9.1"), (">=1.2,<1.10", "1.9.1"), ("1.2.0", "1.2.0"),
+     ("2.2.0-rc1", "2.2.0-rc1"), ("!=2.1.0", "1.10.0"), ("<=1.9.0", "1.9.0")],
 )  # fmt: skip
-def test_what_is_no_version_is_refused_before_anything_is_uploaded(world: World, version: str, words: str) -> None:
-    with raising(UsageError, words):
-        publish(world.as_(), "auth", version, [world.file("auth", "1")], ORIGIN)
-    assert not world.drivers.repositories
+def test_a_range_is_resolved_to_the_newest_release_within(shop: Shop, spec: str, found: str) -> None:
+    for version in ("1.2.0", "1.10.0", "1.9.0", "1.9.1", "2.1.0", "2.2.0-rc1"):
+        shop.publish("auth", version)
+    assert shop.state.resolve("auth", spec) == found
 
 
-def test_publishing_nothing_or_two_files_of_one_name_is_a_mistake(world: World) -> None:
-    with raising(UsageError, "no file to publish was named"):
-        publish(world.as_(), "auth", "1.0.0", [], ORIGIN)
-    one, other = world.folder / "a" / "x.jar", world.folder / "b" / "x.jar"
-    for path in (one, other):
-        path.parent.mkdir()
-        path.write_text("x")
-    with raising(UsageError, "two files would be published as auth-1.0.0-x.jar"):
-        publish(world.as_(), "auth", "1.0.0", [one, other], ORIGIN)
+@pytest.mark.parametrize("spec", ["3.x", ">=9", "7.7.7", "1.0-gone"])
+def test_resolve_of_what_is_not_there_names_the_newest(shop: Shop, spec: str) -> None:
+    shop.publish("auth", "1.9.0")
+    with pytest.raises(UsageError, match=r"newest: 1\.9\.0"):
+        shop.state.resolve("auth", spec)
+    with pytest.raises(UsageError, match="none is published yet"):
+        shop.state.resolve("portal")
 
 
-def test_fetched_files_are_checked_against_the_manifest(world: World) -> None:
-    world.publish("auth=1.0.0")
-    to = world.folder / "fetched"
-    release = fetch(world.state, "auth", "1.0.0", to)
-    assert (to / release.files[0]).read_text() == "auth 1.0.0"
-    files = world.drivers.repositories["releases"].files
-    files["auth", "1.0.0", "auth-1.0.0.tar.gz"] = b"changed behind our back"
-    (to / release.files[0]).unlink()
-    with raising(IntegrityError, "auth-1.0.0.tar.gz: the SHA-256 is"):
-        fetch(world.state, "auth", "1.0.0", to)
-    assert list(to.iterdir()) == []
-
-
-def test_a_manifest_that_was_changed_is_not_believed(world: World) -> None:
-    world.publish("auth=1.0.0")
-    files = world.drivers.repositories["releases"].files
-    key = ("auth", "1.0.0", manifest_name("auth", "1.0.0"))
-    files[key] = files[key].replace(b'"nils"', b'"olga"')
-    with raising(IntegrityError, "the ledger says"):
-        fetch(world.state, "auth", "1.0.0", world.folder / "fetched")
-    with raising(IntegrityError, "the repository's manifest is"):
-        world.publish("auth=1.0.0")
-    files[key] = b"{"
-    with raising(IntegrityError, "cannot be read"):
-        fetch(world.state, "auth", "1.0.0", world.folder / "fetched")
-
-
-def test_a_version_whose_files_were_lost_is_not_replaced_by_another_build(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.drivers.repositories["releases"].files.clear()
-    with raising(Conflict, "auth=1.0.0 was published with another manifest"):
-        publish(world.as_(), "auth", "1.0.0", [world.file("auth", "1.0.0", "changed")], ORIGIN)
-    assert world.drivers.repositories["releases"].files == {}
-
-
-def test_a_dry_publish_uploads_and_records_nothing(world: World) -> None:
-    before = world.tips()
-    publish(world.as_(), "auth", "1.0.0", [world.file("auth", "1.0.0")], ORIGIN, dry_run=True)
-    assert world.tips() == before
-    assert world.drivers.repositories["releases"].files == {}
-
-
-def test_a_new_clone_sees_what_another_has_published(world: World) -> None:
-    mirror = world.open(f"file://{world.bare}")
-    world.publish("auth=1.0.0", repo=world.as_(store=mirror))
-    assert world.state.versions("auth") == ["1.0.0"]
-    world.later(seconds=timedelta(minutes=1).total_seconds())
-    world.publish("auth=1.1.0")
-    assert world.as_(store=mirror).state().versions("auth") == ["1.0.0", "1.1.0"]
+def test_a_range_is_no_version_where_one_version_is_wanted(live: Shop) -> None:
+    with pytest.raises(UsageError, match=r"no version '1\.x'"):
+        live.veto("auth", "1.x")

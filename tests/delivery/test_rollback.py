@@ -26,7 +26,7 @@ def test_a_warm_rollback_only_switches_the_balancer(world: World) -> None:
 def test_a_rollback_that_is_not_warm_deploys_the_old_version_first(world: World) -> None:
     world.to_production("auth=1.0.0")
     world.to_production("auth=1.1.0")
-    world.sync("staging")
+    deploy(world.as_(), "staging")
     assert world.on("app3") == {"auth": "1.1.0"}
     rollback(world.as_("rita"), "production")
     assert world.live() == {"auth": "1.0.0"}

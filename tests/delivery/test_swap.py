@@ -138,7 +138,7 @@ def test_a_swap_lowers_nothing_unless_the_promotion_said_so(world: World) -> Non
 def test_production_does_not_lose_a_component_by_a_swap(world: World) -> None:
     world.to_production("auth=1.0.0", "portal=1.0.0")
     world.edit("environments/staging.yaml", "auth: 1.0.0\n")
-    world.sync("staging", end_sessions=True)
+    deploy(world.as_(), "staging", end_sessions=True)
     assert world.on("app1") == {"auth": "1.0.0", "portal": "1.0.0"}
 
 
@@ -316,7 +316,7 @@ def test_a_swap_is_not_taken_back_twice(world: World) -> None:
 def test_there_is_no_way_back_once_something_is_deployed_to_the_idle_group(world: World) -> None:
     world.to_production("auth=1.0.0")
     world.to_production("auth=1.1.0")
-    world.sync("staging")
+    deploy(world.as_(), "staging")
     with raising(GateRefused, "green does not have its old versions any more") as refused:
         swap.swap(world.as_("rita"), "production", back=True)
     assert refused.value.hint == "sluicegate rollback production"

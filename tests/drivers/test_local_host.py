@@ -18,7 +18,7 @@ from sluicegate.errors import ConfigError, RemoteUnavailable, SluicegateError, U
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Service
-from sluicegate.tools import process, supervisor
+from sluicegate.tools import process, sockets, supervisor
 from tests.parts import CONFIG, app_files, free_port, settings, write
 
 SERVICE = Service(name="auth", command=f"{sys.executable} app.py", folder="app")
@@ -177,6 +177,14 @@ def test_a_supervisord_whose_socket_is_gone_is_not_started_twice(host: LocalHost
     assert "kill -HUP" in caught.value.hint
 
 
+def is_free(port: int) -> bool:
+    try:
+        sockets.check_free("127.0.0.1", port)
+    except UsageError:
+        return False
+    return True
+
+
 def test_a_killed_supervisord_is_replaced(host: LocalHost) -> None:
     host.restart(SERVICE)
     service = service_pid(host)
@@ -186,8 +194,9 @@ def test_a_killed_supervisord_is_replaced(host: LocalHost) -> None:
         time.sleep(0.01)
     with pytest.raises(UsageError, match="in use"):
         host.restart(SERVICE)  # its orphan still has the port
+    port = int(host.address("auth").rpartition(":")[2])
     os.kill(service, signal.SIGKILL)
-    while process.command_line(service):
+    while not is_free(port):  # a killed process loses its memory, and so its command line, before its sockets
         time.sleep(0.01)
     host.restart(SERVICE)
     assert requests.get(host.address("auth"), timeout=5).text == "hello"

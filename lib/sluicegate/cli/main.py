@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from sluicegate import __version__
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import SluicegateError, UsageError
 
 COMMANDS = {
     "Start": {
@@ -23,6 +23,11 @@ COMMANDS = {
         "publish": ("cli.versions", "Publish the files of a version, once."),
         "fetch": ("cli.versions", "Get exactly these files back."),
         "resolve": ("cli.versions", "Print the newest version within a range."),
+        "search": ("cli.search", "Find versions by name, checksum, commit or figure."),
+        "show": ("cli.show", "A version's files, their addresses, its evidence."),
+        "verify": ("cli.verify", "Read every file of a version again and compare."),
+        "copy": ("cli.copy", "Put a version into another repository too."),
+        "prune": ("cli.prune", "Remove old versions that nothing needs."),
         "record": ("cli.evidence", "Record evidence: test runs."),
     },
     "The faucet": {
@@ -43,6 +48,12 @@ COMMANDS = {
         "rollback": ("cli.deploys", "Put the last known-good versions back."),
         "resume": ("cli.deploys", "Finish or undo what a dead command left open."),
     },
+    "Jobs": {
+        "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),
+        "serve": ("cli.runner", "Run jobs as a server that speaks Jenkins' remote API."),
+        "run": ("cli.runner", "Run a job here and now."),
+        "trigger": ("cli.runner", "Start a job on any Jenkins and follow it."),
+    },
     "Look": {
         "status": ("cli.views", "What is where."),
         "explain": ("cli.views", "Why a version is not there, and who can help."),
@@ -52,6 +63,7 @@ COMMANDS = {
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 
 class Commands(click.Group):
@@ -101,7 +113,9 @@ def commands(ctx: click.Context, repo: str) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
+    stdout = sys.stdout
     try:
+        _refuse_bytes(arguments)
         commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as problem:
         problem.show()
@@ -116,10 +130,21 @@ def run(arguments: Sequence[str]) -> int:
     except SluicegateError as problem:
         return _fail(problem)
     except BrokenPipeError:
-        return _quit(141)
+        return _quit(BROKEN_PIPE)
+    except SystemExit as problem:
+        if problem.code == 1 and sys.stdout is not stdout:  # click wraps a closed pipe, and makes a failure of it
+            return _quit(BROKEN_PIPE)
+        raise
     except Exception as problem:
         return _bug(problem)
     return 0
+
+
+def _refuse_bytes(arguments: Sequence[str]) -> None:
+    """Python carries bytes that are no text as surrogates; no file of ours could hold them."""
+    for word in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise UsageError(f"the argument {word!a} is not UTF-8")
 
 
 def _fail(problem: SluicegateError) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.model.values import Json
+if TYPE_CHECKING:
+    from sluicegate.delivery.repo import DeliveryRepo
+    from sluicegate.model.values import Json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +28,7 @@ to_environment = click.option("--to", "environment", required=True, metavar="ENV
 @contextmanager
 def delivery() -> Iterator[DeliveryRepo]:
     """The delivery repo that -C names."""
+    from sluicegate.delivery.repo import DeliveryRepo
     from sluicegate.delivery.state import LEDGER, MAIN
     from sluicegate.tools.git import Store
     from sluicegate.wiring import EntryPointDrivers
@@ -49,8 +54,11 @@ def split_exact(text: str) -> tuple[str, str]:
 
 
 def say(text: str) -> None:
-    """A line of progress."""
-    click.echo(text)
+    """A line of progress. A reader who left must not end a deployment half-way: from then on nobody is told."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def done(text: str, *, dry: bool) -> None:
@@ -58,7 +66,47 @@ def done(text: str, *, dry: bool) -> None:
     click.echo(f"would {text}" if dry else text)
 
 
+@contextmanager
+def progress(label: str, total: int = 0) -> Iterator[None]:
+    """Show the bytes moved: a bar on a terminal, in a job a line every ten seconds; on stderr."""
+    from sluicegate.tools import meter
+
+    terminal = sys.stderr.isatty()
+    lock, began = threading.Lock(), time.monotonic()
+    moved, shown = 0, began
+
+    def add(count: int) -> None:
+        nonlocal moved, shown
+        with lock:
+            moved += count
+            now = time.monotonic()
+            if now - shown >= (0.1 if terminal else 10):
+                shown = now
+                _show_progress(label, moved, total, now - began, terminal=terminal)
+
+    meter.watcher = add
+    try:
+        yield
+    finally:
+        meter.watcher = None
+        if terminal and moved:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def _show_progress(label: str, moved: int, total: int, seconds: float, *, terminal: bool) -> None:
+    speed = f"{moved / 1e6 / max(seconds, 0.1):.0f} MB/s"
+    if not total:
+        text = f"{label}  {moved / 1e6:.1f} MB  {speed}"
+    else:
+        part = min(1.0, moved / total)  # what is sent again after a broken connection counts twice
+        bar = f"[{'#' * int(part * 30):<30}] " if terminal else ""
+        text = f"{label}  {bar}{part:.0%} of {total / 1e6:.1f} MB  {speed}"
+    click.echo(f"\r{text}\033[K" if terminal else text, nl=not terminal, err=True)
+
+
 def print_json(value: Json) -> None:
+    import json
+
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 

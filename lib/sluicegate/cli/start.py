@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import sys
 
+TERMINATED = 143
+
+
+def terminate(*_: object) -> None:
+    """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
+    sys.exit(TERMINATED)
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -12,6 +19,9 @@ def main() -> None:
 
         print(f"sluicegate {__version__}")
         return
+    import signal
+
     from sluicegate.cli.main import run
 
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(run(sys.argv[1:]))

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split, split_exact
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split, split_exact
 from sluicegate.errors import UsageError
 
+connections = click.option(
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
+    help="How many files go at once.",
+)  # fmt: skip
 TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 
 
@@ -27,11 +31,17 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
     "--build-started", type=TIME, metavar="TIME", help="When the build began, such as 2026-11-23T09:12:44+0000."
 )
 @click.option("--figure", "figures", multiple=True, metavar="NAME=VALUE", help="A quality figure, such as coverage=87.")
+@click.option(
+    "--sbom", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="A CycloneDX file (JSON, 1.4 to 1.7) that a tool made of the version.",
+)  # fmt: skip
+@click.option("--sign", "key", default="", metavar="KEYID", help="Sign the manifest with this key of gpg.")
+@connections
 @as_json
 @dry_run
 def publish(
     version: str, files: tuple[Path, ...], source: Path | None, build: str, build_started: datetime | None,
-    figures: tuple[str, ...], as_json: bool, dry_run: bool,
+    figures: tuple[str, ...], sbom: Path | None, key: str, connections: int, as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
@@ -39,13 +49,20 @@ def publish(
 
     Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
     """
+    from sluicegate.delivery.provenance import Extras, read_sbom
     from sluicegate.delivery.publish import publish as publish_version
     from sluicegate.delivery.source import read_origin
 
     component, number = split_exact(version)
     origin = read_origin(source, build=build, build_started=build_started, figures=_figures(figures))
-    with delivery() as repo:
-        found = publish_version(repo, component, number, files, origin, dry_run=dry_run)
+    if sbom is not None:
+        read_sbom(sbom)
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    with delivery() as repo, progress(version, size):
+        extras = Extras(sbom=sbom, key=key, parameters=repo.parameters())
+        found = publish_version(
+            repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
+        )
     if as_json:
         artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
@@ -74,18 +91,28 @@ def _figures(texts: tuple[str, ...]) -> dict[str, str]:
 @click.command()
 @click.argument("version", metavar="COMPONENT[=VERSION]")
 @click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--verify", is_flag=True, help="Refuse a version without a good signature.")
+@click.option(
+    "--signer", "signers", multiple=True, metavar="FINGERPRINT", help="Who may have signed; else any key gpg knows."
+)
+@connections
 @as_json
-def fetch(version: str, folder: Path, as_json: bool) -> None:
+def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], connections: int, as_json: bool) -> None:
     """Get a version's files, each checked against the manifest, and the manifest against the ledger.
+
+    What stands beside the files, such as the provenance, is checked too.
 
     Example: sluicegate fetch auth=1.4.2 --to dist
     """
     from sluicegate.delivery.publish import fetch as fetch_version
+    from sluicegate.delivery.trust import check_version
 
     component, spec = split(version)
-    with delivery() as repo:
+    with delivery() as repo, progress(version):
         state = repo.state()
-        release = fetch_version(state, component, state.resolve(component, spec or "latest"), folder)
+        number = state.resolve(component, spec or "latest")
+        check_version(state, component, number, signed=verify or bool(signers), signers=signers)
+        release = fetch_version(state, component, number, folder, connections=connections)
     if as_json:
         print_json({"component": component, "version": release.version, "manifest": release.manifest,
                     "files": [str(folder / name) for name in release.files]})  # fmt: skip
@@ -99,6 +126,8 @@ def fetch(version: str, folder: Path, as_json: bool) -> None:
 @as_json
 def resolve(spec: str, as_json: bool) -> None:
     """Print the newest version: of all, or within a range such as 1.x or '>=1.2,<2'.
+
+    commit:HASH takes the one built from a commit, tested:ENV and deployed:ENV the newest with that evidence.
 
     Example: sluicegate resolve auth='>=1.2,<2'
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sluicegate.errors import GateRefused
 from sluicegate.model.config import Config, Jenkins, Role
 from sluicegate.model.values import Actor
-from sluicegate.tools import jenkins
 from sluicegate.tools.git import Store
+
+if TYPE_CHECKING:
+    from sluicegate.tools import jenkins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ def acting(config: Config, store: Store) -> Acting:
 
 def _from_build(server: Jenkins, url: str) -> Acting:
     """One person behind the build is verified; none (a timer, a push) or several are not a person's act."""
+    from sluicegate.tools import jenkins
+
     build = jenkins.read_build(server, url)
     if len(build.users) == 1:
         (user,) = build.users

@@ -79,14 +79,20 @@ def deploy(
     dry_run: bool = False,
     say: Say = silent,
     why: str = "",
+    together: Callable[[State, Draft], None] | None = None,
 ) -> Plan:
     """Deploy the pins (or, for a rollback, `target`) to the environment's hosts. Raises before anything is changed
-    when a gate refuses, a host is down or the environment is locked; PartlyDone when some hosts have changed."""
+    when a gate refuses, a host is down or the environment is locked; PartlyDone when some hosts have changed.
+    `together` is written in the one commit with the intent, so that no crash comes between them."""
     state = repo.state()
     environment = state.config.environment(name)
     _refuse(state, environment, target, end_sessions)
     plan = make_plan(state, environment, target if target is not None else _pinned(state, environment))
-    if dry_run or _as_recorded(state, environment, plan):
+    if dry_run:
+        return plan
+    if together is None and _as_recorded(state, environment, plan):
+        if target is None:
+            _note_standing(repo, state, environment)
         return plan
 
     def decide(state: State, draft: Draft) -> Record:
@@ -96,10 +102,22 @@ def deploy(
             if _pinned(state, environment) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
+        if together is not None:
+            together(state, draft)
         return intents.begin(draft, name, "deploy", group=plan.group, target=dict(plan.target), why=why)
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)
     return carry_out(repo, plan, intent, say)
+
+
+def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -> None:
+    """Write down pins that came by a commit where the hosts have their versions already."""
+    trial = Draft(state, repo.actor)
+    note_pins(state, trial, environment)
+    if trial.files or trial.records:
+        repo.change(
+            lambda state, draft: note_pins(state, draft, environment), f"{environment.name}: pins that came by a commit"
+        )
 
 
 def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
@@ -130,7 +148,7 @@ def _refuse_ungated(state: State, environment: Environment) -> None:
     installed = standing.installed if standing else {}
     pins = standing_pins(state, environment)
     partner = state.config.swap_partner(environment)
-    proven = state.swapped_in(partner) if partner else {}
+    proven = state.swapped_in(partner) if partner and not environment.swaps_with else {}
     changed = []
     for component, pin in pins.items():
         manifest = state.manifest(component, pin.version)
@@ -178,7 +196,7 @@ def _repinned(state: State, component: str, pin: Pin, environment: Environment, 
     """Whether another version was pinned after `last`, so that this pin came back by a commit."""
     return any(
         record.what in ("pinned", "unpinned") and record.get("env") == environment.name and record.at > last.at
-        for version in state.versions(component)
+        for version in state.recorded_versions(component)
         if version != pin.version
         for record in state.story(component, version)
     )

@@ -34,6 +34,9 @@ class Entry:
             "unpinned": f"unpinned in {where}",
             "held": f"held in {where}",
             "unheld": f"no longer held in {where}",
+            "copied": f"copied to {r.get('to')}",
+            "pruned": "pruned",
+            "removed": "files removed",
             "started": f"{r.get('suite')} started in {where}",
             "swap": f"swap{' back' if r.get('back') else ''}: {r.get('idle')} -> {r.get('live')}",
             "intent": f"{r.get('verb')} begun",
@@ -59,7 +62,7 @@ def history(state: State, name: str = "") -> tuple[Entry, ...]:
         if name in ("", component):
             entries += [
                 Entry(subject=f"{component}={version}", record=record)
-                for version in state.versions(component)
+                for version in state.recorded_versions(component)
                 for record in state.story(component, version)
             ]
     for environment in state.config.environments:

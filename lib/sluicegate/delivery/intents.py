@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,8 +10,9 @@ from typing import TypeVar
 from sluicegate.delivery.repo import Draft
 from sluicegate.delivery.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused
-from sluicegate.model.config import Environment
+from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Json, Record
+from sluicegate.tools import process
 
 Result = TypeVar("Result")
 
@@ -25,15 +25,19 @@ class Occupied(GateRefused):
     """Logged-in users may still be on the group."""
 
 
-def refuse_locked(state: State, environment: Environment, verb: str = "") -> None:
-    """Raise Conflict when something (or just a `verb`) goes on in the environment, or in the one that it swaps with."""
+def refuse_locked(state: State, environment: Environment) -> None:
+    """Raise Conflict when something is going on in the environment, or in the one that it swaps with."""
     for intent in state.open_intents(environment):
-        if verb not in ("", intent.record.get("verb")):
-            continue
         raise Locked(
             f"{intent.environment} is locked: {described(intent)}",
             hint="if that command is dead: sluicegate resume; if it still works, wait for it (sync --wait)",
         )
+
+
+def refuse_swap_at_work(state: State, environment: Environment) -> None:
+    """Raise Conflict while a swap is going on: at its end both environments get the pins that it began with."""
+    if any(intent.record.get("verb") == "swap" for intent in state.open_intents(environment)):
+        refuse_locked(state, environment)
 
 
 def described(intent: OpenIntent) -> str:
@@ -46,7 +50,7 @@ def begin(draft: Draft, environment: str, verb: str, **facts: Json) -> Record:
     """Write the intent into the change being decided; every intent is a record of its own."""
     # the nanosecond tells one intent from the next: the same command twice must lock twice
     return draft.note_environment(
-        environment, "intent", verb=verb, host=socket.gethostname(), pid=os.getpid(), nonce=time.time_ns(), **facts
+        environment, "intent", verb=verb, host=os.uname().nodename, pid=os.getpid(), nonce=time.time_ns(), **facts
     )
 
 
@@ -60,17 +64,19 @@ def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> 
         draft.note_environment(environment, "done", of=intent.id)
 
 
-def alive(intent: OpenIntent) -> bool:
-    """Whether the process that began it still runs on this machine."""
-    if intent.record.get("host") != socket.gethostname() or intent.record.get("pid") == os.getpid():
-        return False
-    try:
-        os.kill(int(intent.record.get("pid", 0)), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+def at_work(config: Config, intent: OpenIntent) -> bool | None:
+    """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
+    here = intent.record.get("host") == os.uname().nodename
+    pid = int(intent.record.get("pid", 0))
+    if here and pid != os.getpid() and process.command_line(pid):
         return True
-    return True
+    url = intent.record.by.source
+    server = config.jenkins
+    if server is None or not url.startswith(f"{server.url}/job/") or url == os.environ.get("BUILD_URL"):
+        return False if here else None
+    from sluicegate.tools import jenkins
+
+    return jenkins.read_build(server, url).building  # an agent in a container sees its own processes only
 
 
 def until_free(attempt: Callable[[], Result], seconds: float) -> Result:

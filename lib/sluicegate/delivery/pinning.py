@@ -30,12 +30,12 @@ def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
 
     While one is open staging's pins do not move either: its last commit makes them equal to production's.
     """
-    intents.refuse_locked(state, environment, "swap")
     if environment.swaps_with:
         raise UsageError(
             f"{verb}: {environment.name} swaps with {environment.swaps_with}, so its pins change by a swap only",
             hint=f"promote to {environment.swaps_with}, then: sluicegate swap {environment.name}",
         )
+    intents.refuse_swap_at_work(state, environment)
 
 
 def is_recorded(state: State, pin: Pin, environment: str) -> bool:
@@ -80,7 +80,8 @@ def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry
     """Take a component out of an environment's pins; the next deploy removes it from the hosts."""
 
     def decide(state: State, draft: Draft) -> None:
-        refuse_swapping(state, state.config.environment(environment), "unpin")
+        place = state.config.environment(environment)
+        refuse_swapping(state, place, "unpin")
         now = _standing(state, component, environment)
         refuse_held(now, state, environment)
         draft.pin(environment, component, None)

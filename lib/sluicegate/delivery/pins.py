@@ -6,7 +6,7 @@ import json
 import re
 from datetime import date
 
-from sluicegate.errors import ConfigError
+from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Hold, Pin
 from sluicegate.tools import yamltext
@@ -67,9 +67,24 @@ def _hold(settings: Settings) -> Hold | None:
 def edit_pins(content: bytes | None, file: str, changes: dict[str, Pin | None]) -> bytes:
     """The file with these pins set (None removes one); every other byte stays."""
     text = (content or b"").decode("utf-8-sig")
+    before = read_pins(content, file)
     for component, pin in changes.items():
         text = _edit_one(text, file, component, pin)
+    _check_edited(before, text, file, changes)
     return text.encode()
+
+
+def _check_edited(before: dict[str, Pin], text: str, file: str, changes: dict[str, Pin | None]) -> None:
+    """YAML has more shapes than an edit of lines knows: what reads back otherwise is never written."""
+    wanted = {name: pin for name, pin in {**before, **changes}.items() if pin is not None}
+    try:
+        versions = {name: pin.version for name, pin in read_pins(text.encode(), file).items()}
+    except ConfigError:
+        versions = {}
+    if versions != {name: pin.version for name, pin in wanted.items()}:
+        raise UsageError(
+            f"{file} is written in a shape that cannot be edited safely", hint="write one 'component: version' a line"
+        )
 
 
 def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:

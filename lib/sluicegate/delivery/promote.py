@@ -41,21 +41,26 @@ def promote(
             raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
         chosen = {name: version or _origin_version(state, name, target) for name, version in wanted.items()}
         pins = standing_pins(state, target)
+        partner = state.config.swap_partner(target)
+        standing = {environment: pins} | ({partner.name: _swapped_pins(state, partner)} if partner else {})
         lowering = set()
         for name, version in chosen.items():
             refuse_held(state.pins(environment).get(name), state, environment)
-            if highest := _higher(state, name, version, target, pins):
-                lowering.add(name)
-                _refuse_lowering(name, version, highest, environment, downgrade)
+            for place, higher in standing.items():
+                if is_lower(state, name, version, higher):
+                    lowering.add(name)
+                    _refuse_lowering(name, version, higher[name].version, place, environment, downgrade)
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
         answers = gating.require(state, candidates, "promoting")
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""
             moves.append(Move(component=name, before=before, after=version))
-            if _stands(state, name, version, environment, name in lowering):
-                continue
             draft.pin(environment, name, Pin(component=name, version=version))
+            if (environment, name) not in draft.moved and _on_record(
+                state, name, version, environment, name in lowering
+            ):
+                continue
             draft.note(
                 name, version, "pinned", env=environment, how="promote", before=before, why=why,
                 downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
@@ -83,29 +88,19 @@ def is_lower(state: State, component: str, version: str, pins: Mapping[str, Pin]
     return versions.lower(state.config.component(component).versions, version, pins[component].version)
 
 
-def _higher(state: State, component: str, version: str, target: Environment, pins: Mapping[str, Pin]) -> str:
-    """The version above this one that the environment, or the production that swaps with it, has; '' when none is."""
-    if is_lower(state, component, version, pins):
-        return pins[component].version
-    partner = state.config.swap_partner(target)
-    live = state.swapped_in(partner).get(component, "") if partner else ""
-    scheme = state.config.component(component).versions
-    return live if live and versions.lower(scheme, version, live) else ""
+def _on_record(state: State, component: str, version: str, environment: str, lowering: bool) -> bool:
+    """Whether this pin was promoted already, and said so: a retried job step."""
+    story = state.story(component, version)
+    last = newest(r for r in story if r.what == "pinned" and r.get("env") == environment)
+    return last is not None and last.get("how") == "promote" and (last.get("downgrade") is True or not lowering)
 
 
-def _stands(state: State, component: str, version: str, environment: str, lowering: bool) -> bool:
-    """Whether just this is pinned and recorded already: a step that runs again."""
-    pin = state.pins(environment).get(component)
-    pinned = (r for r in state.story(component, version) if r.what == "pinned" and r.get("env") == environment)
-    last = newest(pinned)
-    same = pin is not None and pin.version == version
-    return same and last is not None and (last.get("downgrade") is True or not lowering)
-
-
-def _refuse_lowering(component: str, version: str, now: str, environment: str, asked: Collection[str]) -> None:
+def _refuse_lowering(
+    component: str, version: str, now: str, place: str, environment: str, asked: Collection[str]
+) -> None:
     if component not in asked:
         raise GateRefused(
-            f"{component}={version} is lower than {now}, which {environment} has",
+            f"{component}={version} is lower than {now}, which {place} has",
             hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
         )
 
@@ -116,7 +111,12 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
     partner = state.config.swap_partner(environment)
     if partner is None or environment.swaps_with:
         return pins
-    base = state.swapped_in(partner)
-    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version}
-    candidate = {name: Pin(component=name, version=version) for name, version in base.items()} | overlay
+    base = _swapped_pins(state, partner)
+    overlay = {name: one for name, one in pins.items() if name not in base or base[name].version != one.version}
+    candidate = base | overlay
     return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}
+
+
+def _swapped_pins(state: State, production: Environment) -> dict[str, Pin]:
+    """What the last swap put into production, whatever its file says."""
+    return {name: Pin(component=name, version=version) for name, version in state.swapped_in(production).items()}

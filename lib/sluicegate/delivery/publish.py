@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sluicegate.delivery.parallel import CONNECTIONS, each
+from sluicegate.delivery.provenance import Extras, attach, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order, sort
-from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.delivery.versions import check_version, order
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Json, Manifest, Release
+from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
 
@@ -42,63 +44,80 @@ class Published:
     existed: bool
 
 
-def manifest_name(component: str, version: str) -> str:
-    return f"{component}-{version}-{MANIFEST}"
-
-
 def publish(
-    repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *, dry_run: bool = False
-) -> Published:
-    """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict."""
+    repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *,
+    extras: Extras | None = None, connections: int = CONNECTIONS, dry_run: bool = False,
+) -> Published:  # fmt: skip
+    """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
+
+    Files are hashed while they are sent; only those of a version that is published already are hashed alone.
+    """
     state = repo.state()
     spec = state.config.component(component)
     check_version(version)
     order(spec.versions, version)
+    state.refuse_pruned(component, version)
+    named = _named(component, version, paths)
+    repository = state.drivers.repository(state.config, spec.repository)
+    standing = _standing(state, repository, spec, version)
+    if standing is None:
+        _refuse_lost(state, component, version)
+    fresh = standing is None and not dry_run
     manifest = Manifest(
         component=component,
         version=version,
-        artifacts=_artifacts(component, version, paths),
+        artifacts=_upload(repository, spec, version, named, connections) if fresh else _hashed(named),
         commit=origin.commit,
         author=origin.author,
         build=origin.build,
     )
-    repository = state.drivers.repository(state.config, spec.repository)
     addresses = tuple(repository.address(spec, version, artifact.name) for artifact in manifest.artifacts)
-    standing = _standing(state, repository, spec, version)
     if standing is not None:
         if standing.artifacts != manifest.artifacts:
             raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
         manifest = standing
-    built = [record for record in state.story(component, version) if record.what == "built"]
-    if any(record.get("manifest") != manifest.sha256 for record in built):
-        raise Conflict(
-            f"{component}={version} was published with another manifest, and its files are gone from the repository",
-            hint="bring the files back, or publish under a new version",
-        )
-    recorded = bool(built)
-    if not dry_run and standing is None:
-        _upload(repository, spec, manifest, paths)
-    if not dry_run and not recorded:
-        repo.change(_record(manifest, origin), f"publish {component}={version}")
-        versions = sort(spec.versions, {*state.versions(component), version})
-        repository.announce(spec, versions)
+    recorded = any(record.what == "built" for record in state.story(component, version))
+    if fresh:
+        manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
+        _put_manifest(repository, spec, manifest)
+    if not dry_run:
+        if not recorded:
+            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
+        _announce(repo, repository, spec)
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 
-def _artifacts(component: str, version: str, paths: Sequence[Path]) -> tuple[Artifact, ...]:
+def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
+    """Announce what the ledger has; again when another version was published meanwhile, or its list would win."""
+    announced: list[str] = []
+    while (known := repo.state().versions(spec.name)) != announced:
+        repository.announce(spec, known)
+        announced = known
+
+
+def _named(component: str, version: str, paths: Sequence[Path]) -> dict[str, Path]:
+    """The files by their names in the repository."""
     if not paths:
         raise UsageError("no file to publish was named")
-    found: dict[str, Artifact] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
         name = artifact_name(component, version, path.name)
         if name in found:
             raise UsageError(f"two files would be published as {name}")
-        if name == manifest_name(component, version):
-            raise UsageError(f"{path}: the name {name} is taken by the manifest")
-        found[name] = Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
-    return tuple(found[name] for name in sorted(found))
+        if name in taken_names(component, version):
+            raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
+        found[name] = path
+    return found
+
+
+def _hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
+        for name, path in sorted(named.items())
+    )
 
 
 def artifact_name(component: str, version: str, name: str) -> str:
@@ -123,6 +142,15 @@ def _standing(state: State, repository: Repository, spec: Component, version: st
     return manifest
 
 
+def _refuse_lost(state: State, component: str, version: str) -> None:
+    """A version stays what it was even when the repository has lost it: its number is never given to other content."""
+    if any(record.what == "built" for record in state.story(component, version)):
+        raise IntegrityError(
+            f"{component}={version} was published, and the repository has lost it",
+            hint="restore the repository from its backup, or publish under a new version",
+        )
+
+
 def _difference(standing: Manifest, manifest: Manifest) -> str:
     old = {a.name: a.sha256 for a in standing.artifacts}
     new = {a.name: a.sha256 for a in manifest.artifacts}
@@ -130,13 +158,34 @@ def _difference(standing: Manifest, manifest: Manifest) -> str:
     return f"{manifest.component}={manifest.version} is published with other content: {', '.join(names)} differ"
 
 
-def _upload(repository: Repository, spec: Component, manifest: Manifest, paths: Sequence[Path]) -> None:
-    wanted = {artifact.name: artifact for artifact in manifest.artifacts}
-    for path in paths:
-        artifact = wanted[artifact_name(spec.name, manifest.version, path.name)]
-        if tool_files.sha256(path) != artifact.sha256:
-            raise IntegrityError(f"{path} changed while it was being published; nothing is announced")
-        repository.put(spec, manifest.version, artifact.name, path)
+def _upload(
+    repository: Repository, spec: Component, version: str, named: Mapping[str, Path], connections: int
+) -> tuple[Artifact, ...]:
+    """All files, the largest first; what is there with the same content is skipped by the driver."""
+
+    def put(name: str) -> Artifact:
+        return repository.put(spec, version, name, named[name])
+
+    names = sorted(named, key=lambda name: (-named[name].stat().st_size, name))
+    done, problem = each(names, put, connections=connections)
+    if problem is not None:
+        raise _stopped(problem, done, named) from problem
+    return tuple(done[name] for name in sorted(done))
+
+
+def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[str, Path]) -> Exception:
+    """The failure as it is, but for a refusal half-way: that lists what is done and what is not."""
+    if isinstance(problem, Denied) and done:
+        undone = sorted(set(named) - set(done))
+        lines = [f"{problem.message}; {len(done)} of {len(named)} files are stored, the version is not announced"]
+        lines += [f"  stored: {name}" for name in sorted(done)] + [f"  not stored: {name}" for name in undone]
+        return PartlyDone("\n".join(lines), hint=f"{problem.hint}; then run the same again: it completes the rest")
+    if isinstance(problem, RemoteUnavailable) and done:
+        problem.hint = f"run the same again: {len(done)} of {len(named)} files are stored, it completes the rest"
+    return problem
+
+
+def _put_manifest(repository: Repository, spec: Component, manifest: Manifest) -> None:
     with tool_files.scratch() as folder:
         path = folder / manifest_name(spec.name, manifest.version)
         path.write_bytes(manifest.content())
@@ -185,6 +234,9 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
             artifacts=tuple(
                 Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
             ),
+            attachments=tuple(
+                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
+            ),
         )
     except (ValueError, KeyError, TypeError) as problem:
         raise IntegrityError(f"the manifest of {spec.name}={version} cannot be read: {problem}") from problem
@@ -193,7 +245,7 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
     return manifest
 
 
-def fetch(state: State, component: str, version: str, to: Path) -> Release:
+def fetch(state: State, component: str, version: str, to: Path, *, connections: int = CONNECTIONS) -> Release:
     """Write a version's files to the folder `to`, each checked against the manifest, and that against the ledger."""
     spec = state.config.component(component)
     recorded = state.manifest(component, version)
@@ -204,8 +256,13 @@ def fetch(state: State, component: str, version: str, to: Path) -> Release:
             f"{component}={version}: the manifest's SHA-256 is {manifest.sha256[:12]}, the ledger says {recorded[:12]}"
         )
     to.mkdir(parents=True, exist_ok=True)
-    for artifact in manifest.artifacts:
-        _fetch_one(repository, spec, version, artifact, to)
+    _, problem = each(
+        manifest.artifacts,
+        lambda artifact: _fetch_one(repository, spec, version, artifact, to),
+        connections=connections,
+    )
+    if problem is not None:
+        raise problem
     names = tuple(artifact.name for artifact in manifest.artifacts)
     return Release(component=component, version=version, manifest=recorded, folder=to, files=names)
 

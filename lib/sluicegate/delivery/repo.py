@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, Signature, Store
 
 TRIES = 12
-PIN_MOVES = ("pinned", "unpinned", "held", "unheld")
+PIN_RECORDS = ("pinned", "unpinned", "held", "unheld")
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
 Decision = TypeVar("Decision")
 
@@ -48,38 +47,39 @@ class Draft:
     def note(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record a fact about a version; nothing when the same source has already written just this.
 
-        A pin that moved with this change is always news: it may have been elsewhere meanwhile, and come back.
+        A pin that moves is a new fact each time, though the same source may have moved it just so before.
         """
-        path, story = ledger.component_path(component, version), self.state.story(component, version)
-        news = what in PIN_MOVES and (str(facts.get("env")), component) in self.moved
-        self._append(path, story, what, facts, self.state.now, news=news)
+        moves = what in PIN_RECORDS and (facts.get("env"), component) in self.moved
+        path = ledger.component_path(component, version)
+        self._append(path, self.state.story(component, version), what, facts, again=moves)
+
+    def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
+        """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
+        self.note(component, version, what, **facts)
+        story = self.state.prunings(component)
+        self._append(ledger.pruned_path(component), story, what, {"version": version, **facts})
 
     def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
-        # a swap and the deploys to its groups stand in two files, and their order is asked for: see swap.warm
-        pair = self.state.pair(self.state.config.environment(environment))
-        others = [r.at for one in pair for r in self._all(one.name)]
-        at = max([self.state.now, *(last + timedelta(microseconds=1) for last in others)])
-        record = self._append(ledger.environment_path(environment), story, what, facts, at)
+        # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
+        told = [
+            r.at for one in self.state.pair(self.state.config.environment(environment)) for r in self._told(one.name)
+        ]
+        at = max(self.state.now, max(told) + timedelta(microseconds=1)) if told else self.state.now
+        record = self._append(ledger.environment_path(environment), story, what, facts, at=at)
         return record or story[-1]
 
-    def _all(self, environment: str) -> tuple[Record, ...]:
-        drafted = self.records.get(ledger.environment_path(environment), ())
-        return (*self.state.chronicle(environment), *drafted)
+    def _told(self, environment: str) -> tuple[Record, ...]:
+        written = self.records.get(ledger.environment_path(environment), ())
+        return (*self.state.chronicle(environment), *written)
 
     def _append(
-        self,
-        path: str,
-        story: tuple[Record, ...],
-        what: str,
-        facts: dict[str, Json],
-        at: datetime,
-        *,
-        news: bool = False,
-    ) -> Record | None:
+        self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], *, again: bool = False,
+        at: datetime | None = None,
+    ) -> Record | None:  # fmt: skip
         story = (*story, *self.records.get(path, ()))
-        record = ledger.next_record(story, path, what, facts, by=self.by, at=at, news=news)
+        record = ledger.next_record(story, path, what, facts, by=self.by, at=at or self.state.now, again=again)
         if record is not None:
             self.records.setdefault(path, []).append(record)
         return record
@@ -118,6 +118,11 @@ class DeliveryRepo:
             self._acting = acting(state.config, self.store)
         return self._acting
 
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the build that we run in, as its Jenkins tells them; none outside of a build."""
+        build = self.acting(self.state()).build
+        return build.parameters if build else {}
+
     def state(self) -> State:
         """A fresh snapshot."""
         return State(self.store, self.drivers, self.clock())
@@ -144,6 +149,8 @@ class DeliveryRepo:
                 try:
                     self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
                 except Beaten:
+                    import random
+
                     time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
                     continue
                 return decision

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery import intents, swap
 from sluicegate.delivery.deploy import Say, deploy, make_plan, silent
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.errors import UsageError
+from sluicegate.errors import Conflict, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Hold, Pin, Record
 
@@ -38,10 +38,20 @@ def rollback(
     found = plan(state, name, component)
     if dry_run:
         return found
+
+    def unchanged(state: State) -> None:
+        """Raise Conflict when somebody else has moved what was looked at."""
+        try:
+            again = plan(state, name, component)
+        except UsageError:
+            again = None
+        if again != found:
+            raise Conflict(f"{name} was changed meanwhile", hint="look at it and run the command again")
+
     if found.how == "deploy":
-        _by_deploy(repo, found, why, end_sessions, say)
+        _by_deploy(repo, found, unchanged, why, end_sessions, say)
     else:
-        _by_swap(repo, found, why, end_sessions, say)
+        _by_swap(repo, found, unchanged, why, end_sessions, say)
     return found
 
 
@@ -78,6 +88,8 @@ def plan(state: State, name: str, component: str) -> Rollback:
         back = {one: before[one] for one in bad if one in before}
         if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
             continue
+        if any(version in state.pruned(one) for one, version in before.items()):
+            continue
         target = {one: version for one, version in now.items() if one not in bad} | back
         if target:
             return Rollback(
@@ -106,7 +118,7 @@ def _known_good(state: State, environment: Environment, deployed: Record) -> boo
             if r.what == "tests" and r.get("env") == environment.name
         ]
         last = {r.get("suite"): r for r in runs}
-        if any(int(r.get("failed", 0)) for r in last.values()):
+        if any(r.get("failed", 0) != 0 for r in last.values()):
             return False
     return True
 
@@ -116,12 +128,14 @@ def _veto(draft: Draft, found: Rollback, why: str) -> None:
         draft.note(component, version, "veto", env=found.environment, why=why or "rolled back", of="rollback")
 
 
-def _by_deploy(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, say: Say) -> None:
+def _by_deploy(
+    repo: DeliveryRepo, found: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
+) -> None:
     """Veto, pin and deploy in place; a pin is held only where the environment follows latest."""
 
     def decide(state: State, draft: Draft) -> None:
         environment = state.config.environment(found.environment)
-        intents.refuse_locked(state, environment)
+        unchanged(state)
         _veto(draft, found, why)
         for component, bad in found.bad.items():
             version = found.target.get(component)
@@ -131,22 +145,29 @@ def _by_deploy(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool
             if version:
                 draft.note(component, version, "pinned", env=found.environment, how="rollback", before=bad, why=why)
 
-    shown = " ".join(f"{name}={version}" for name, version in found.bad.items())
-    repo.change(decide, f"rollback {found.environment}: {shown} is bad", why=why)
-    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why)
+    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why, together=decide)
 
 
-def _by_swap(repo: DeliveryRepo, found: Rollback, why: str, end_sessions: bool, say: Say) -> None:
+def _by_swap(
+    repo: DeliveryRepo, found: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
+) -> None:
     """Veto; make the idle group what shall come back where it is not so already; swap past the gates."""
     state = repo.state()
     production, staging = swap.sides(state, found.environment)
     last = state.last_swap(production)
     still_warm = last is not None and swap.warm(state, production, last) and last.get("before") == found.target
     if not still_warm and make_plan(state, staging, found.target).steps:
-        repo.change(lambda state, draft: _veto(draft, found, why), f"rollback {found.environment}: veto", why=why)
-        deploy(repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why)
+
+        def first(state: State, draft: Draft) -> None:
+            unchanged(state)
+            _veto(draft, found, why)
+
+        deploy(
+            repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why, together=first
+        )  # fmt: skip
 
     def decide(state: State, draft: Draft) -> tuple[swap.Swap, Record]:
+        unchanged(state)
         production, staging = swap.sides(state, found.environment)
         way = swap.Swap(
             environment=production.name,

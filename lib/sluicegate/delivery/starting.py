@@ -7,11 +7,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.delivery.deploy import Plan, Say
+from sluicegate.delivery.deploy import Plan, Say, Step
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
+from sluicegate.model.values import newest
 from sluicegate.tools import jenkins, process
 
 
@@ -51,6 +52,34 @@ def what_starts(state: State, plan: Plan) -> tuple[Started, ...]:
         )
         for after in environment.after
         for component in state.config.in_order(changed)
+    )
+
+
+def left_to_start(state: State, name: str) -> tuple[Started, ...]:
+    """What the last deployment should have started on the set that stands there, and did not: its command died."""
+    environment = state.config.environment(name)
+    standing = state.effective(environment)
+    record = newest(
+        r for r in state.chronicle(name) if r.what == "deployed" and r.get("group") == state.group(environment)
+    )
+    if standing is None or record is None or record.at != standing.at:
+        return ()
+    target = {component: one.version for component, one in standing.installed.items()}
+    changed = [
+        component
+        for component, version in target.items()
+        if any(r.what == "deployed" and r.get("of") == record.get("of") for r in state.story(component, version))
+    ]
+    steps = tuple(Step(host="", component=component, before="", after=target[component]) for component in changed)
+    plan = Plan(environment=name, group=standing.group, target=target, steps=steps)
+    return tuple(one for one in what_starts(state, plan) if not _was_started(state, one))
+
+
+def _was_started(state: State, one: Started) -> bool:
+    return any(
+        r.what in ("started", "tests")
+        and (r.get("env"), r.get("suite"), r.get("set")) == (one.environment, one.name, one.set_name)
+        for r in state.story(one.component, one.version)
     )
 
 

@@ -51,6 +51,7 @@ class State:
         self.tips = store.tips()
         self._stories: dict[tuple[str, str], tuple[Record, ...]] = {}
         self._chronicles: dict[str, tuple[Record, ...]] = {}
+        self._prunings: dict[str, tuple[Record, ...]] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
 
     def file(self, path: str) -> bytes | None:
@@ -102,21 +103,60 @@ class State:
             self._pins[environment] = pins
         return self._pins[environment]
 
-    def versions(self, component: str) -> list[str]:
-        """The published versions of a component, oldest first."""
+    def recorded_versions(self, component: str) -> list[str]:
+        """Every version that the ledger knows, pruned ones too, oldest first."""
         files = self.store.names(self.tips[LEDGER], f"components/{component}")
         scheme = self.config.component(component).versions
         return versions.sort(scheme, (ledger.version_of(name) for name in files if name.endswith(".jsonl")))
 
+    def versions(self, component: str) -> list[str]:
+        """The published versions of a component that can be fetched, oldest first."""
+        pruned = self.pruned(component)
+        return [version for version in self.recorded_versions(component) if version not in pruned]
+
+    def prunings(self, component: str) -> tuple[Record, ...]:
+        """The component's records *pruned* and, once the files are gone, *removed*; oldest first."""
+        if component not in self._prunings:
+            self._prunings[component] = ledger.read(self.ledger_file(ledger.pruned_path(component)))
+        return self._prunings[component]
+
+    def pruned(self, component: str) -> dict[str, Record]:
+        """The versions whose files were removed, with their record."""
+        return {str(r.get("version")): r for r in self.prunings(component) if r.what == "pruned"}
+
+    def refuse_pruned(self, component: str, version: str) -> None:
+        """Raise UsageError for a version whose files were removed: it never comes back, as itself or as another."""
+        if record := self.pruned(component).get(version):
+            raise UsageError(
+                f"{component}={version} was pruned by {record.by.user} on {record.at:%Y-%m-%d}",
+                hint=f"take another one: sluicegate resolve {component}",
+            )
+
     def resolve(self, component: str, spec: str = "latest") -> str:
-        """The newest version within `spec`. Raises UsageError when there is none."""
+        """The newest version within `spec`: a range, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
+
+        Raises UsageError when there is none.
+        """
         scheme = self.config.component(component).versions
         known = self.versions(component)
+        kind, colon, value = spec.partition(":")
+        if colon and kind in versions.BY_EVIDENCE:
+            return self._by_evidence(component, kind, value)
         found = versions.matching(scheme, known, spec)
         if not found:
+            self.refuse_pruned(component, spec)
             newest_known = ", ".join(known[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
         return found[-1]
+
+    def _by_evidence(self, component: str, kind: str, value: str) -> str:
+        """The newest version whose story says what `kind` asks for."""
+        if kind != "commit":
+            self.config.environment(value)
+        for version in reversed(self.versions(component)):
+            if versions.tells(self.story(component, version), kind, value):
+                return version
+        raise UsageError(f"{component} has no version '{kind}:{value}'", hint=f"sluicegate history {component}")
 
     def story(self, component: str, version: str) -> tuple[Record, ...]:
         """The ledger's records of one version, oldest first."""
@@ -134,10 +174,11 @@ class State:
     def known_story(self, component: str, version: str) -> tuple[Record, ...]:
         """The story of a version that must have been published."""
         self.config.component(component)
+        self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
-            self.resolve(component, version)
-            raise UsageError(f"{component}={version} is in the ledger but was never published")
+            known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
+            raise UsageError(f"{component} has no version '{version}' (newest: {known})")
         return story
 
     def built(self, component: str, version: str) -> Record:

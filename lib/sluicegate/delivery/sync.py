@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from sluicegate.delivery import intents, versions
 from sluicegate.delivery.deploy import Plan, Say, deploy, silent
-from sluicegate.delivery.promote import Move
+from sluicegate.delivery.promote import Move, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.starting import Started, start, what_starts
+from sluicegate.delivery.resume import take_over_deploy
+from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
 from sluicegate.delivery.state import State
+from sluicegate.delivery.swap import versions_of, warm
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Pin
 
@@ -37,14 +39,30 @@ def sync(
     moves = follow(repo, name, dry_run=dry_run)
     for move in moves:
         say(f"{name}: follows {move.component} {move.before or '-'} -> {move.after}")
+    if not dry_run:
+        take_over_deploy(repo, name, say)
+    if keeps_warm(repo.state(), name):
+        say(f"{name}: keeps what production had before the last swap; 'deploy {name}' would end the way back")
+        return Synced(moves=moves, plan=Plan(environment=name, group="", target={}, steps=()), failed=())
     plan = intents.until_free(
         lambda: deploy(repo, name, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait
     )
     failed: tuple[Started, ...] = ()
-    if plan.steps and not dry_run:
-        to_start = what_starts(repo.state(), plan)
+    if not dry_run:
+        state = repo.state()
+        to_start = what_starts(state, plan) if plan.steps else left_to_start(state, name)
         failed = tuple(one for one in to_start if not start(repo, one, wait=wait > 0, say=say))
     return Synced(moves=moves, plan=plan, failed=failed)
+
+
+def keeps_warm(state: State, name: str) -> bool:
+    """Whether nothing was promoted to this staging since the swap, and its group still has the way back."""
+    environment = state.config.environment(name)
+    partner = state.config.swap_partner(environment)
+    swap = state.last_swap(environment)
+    if partner is None or environment.swaps_with or swap is None or not warm(state, partner, swap):
+        return False
+    return versions_of(standing_pins(state, environment)) == versions_of(state.pins(partner.name))
 
 
 def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Move, ...]:

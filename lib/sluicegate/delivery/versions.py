@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import UsageError
+from sluicegate.model.values import Record
 
 if TYPE_CHECKING:
     from univers.versions import Version
 
 LONGEST = 200
+PLAIN = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+BY_EVIDENCE = ("commit", "tested", "deployed")
 CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
 
 
@@ -47,7 +51,15 @@ def check_version(version: str) -> None:
 
 def lower(scheme: str, one: str, other: str) -> bool:
     """Whether `one` is lower than `other`."""
+    plain = PLAIN.fullmatch(one), PLAIN.fullmatch(other)
+    if plain[0] and plain[1]:
+        return _numbers(plain[0]) < _numbers(plain[1])
     return bool(order(scheme, one) < order(scheme, other))
+
+
+def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
+    """1.10.0 as 1, 10, 0: every scheme orders three plain numbers so, and univers is slow to start."""
+    return tuple(int(number) for number in plain.groups())
 
 
 def prerelease(version: str) -> bool:
@@ -56,15 +68,26 @@ def prerelease(version: str) -> bool:
 
 
 def sort(scheme: str, versions: Iterable[str]) -> list[str]:
-    """Oldest first; what the scheme can't order comes before everything."""
+    """Oldest first; what the scheme can't order comes before everything.
+
+    Three numbers mean the same in every scheme and are ordered as such: univers needs 0.8 s for 10,000 of them. The
+    others take their places among these by univers.
+    """
+    plain: list[tuple[tuple[int, ...], str]] = []
     known: list[tuple[Version, str]] = []
     strange: list[str] = []
     for version in versions:
+        if numbers := PLAIN.fullmatch(version):
+            plain.append((_numbers(numbers), version))
+            continue
         try:
             known.append((order(scheme, version), version))
         except UsageError:
             strange.append(version)
-    return sorted(strange) + [version for _, version in sorted(known, key=lambda pair: pair[0])]
+    found = [version for _, version in sorted(plain)]
+    for key, version in sorted(known, key=lambda pair: pair[0]):
+        found.insert(bisect_right(found, key, key=lambda text: order(scheme, text)), version)
+    return sorted(strange) + found
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
@@ -77,6 +100,21 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
     if spec[0] in "<>=!":
         return [v for v in ordered if not prerelease(v) and _within(scheme, v, spec)]
     return [version for version in ordered if version == spec]
+
+
+def tells(story: Iterable[Record], kind: str, value: str) -> bool:
+    """Whether a version's story says: built from this commit, tested or deployed in this environment.
+
+    `tested` wants at least one suite, and that the last run of every suite there failed nowhere.
+    """
+    if kind == "commit":
+        if not re.fullmatch(r"[0-9a-fA-F]{4,64}", value):
+            raise UsageError(f"'{value}' is no commit; expected at least 4 digits of its hash")
+        return any(r.what == "built" and str(r.get("commit")).startswith(value.lower()) for r in story)
+    if kind == "deployed":
+        return any(r.what == "deployed" and r.get("env") == value for r in story)
+    last = {str(r.get("suite")): r for r in story if r.what == "tests" and r.get("env") == value}
+    return bool(last) and all(r.get("failed", 0) == 0 and r.get("passed", 0) > 0 for r in last.values())
 
 
 def _within(scheme: str, version: str, spec: str) -> bool:

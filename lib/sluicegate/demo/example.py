@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from sluicegate.demo.traffic import Browser, Traffic
 from sluicegate.demo.world import COMPONENTS, Result, World
 from sluicegate.errors import SluicegateError
+
+NOISE = ("+", "Started by", "Running as", "Building", "[", "Finished:")
 
 
 class Show(Protocol):
@@ -19,6 +20,10 @@ class Show(Protocol):
     def step(self, title: str) -> None: ...
 
     def command(self, user: str, words: str, result: Result) -> None: ...
+
+    def button(self, person: str, words: str, result: str, said: str) -> None: ...
+
+    def timeline(self, rows: list[tuple[str, str, str]]) -> None: ...
 
     def checked(self, text: str) -> None: ...
 
@@ -33,14 +38,13 @@ class Example:
     def __init__(self, world: World, show: Show) -> None:
         self.world = world
         self.show = show
-        self.builds = 0
 
     @property
     def steps(self) -> tuple[Callable[[], None], ...]:
         return (
             self.the_organisation_as_it_is,
             self.the_failing_test_comes_first,
-            self.a_build_publishes_the_change,
+            self.the_push_starts_the_build,
             self.integration_follows_latest,
             self.quality_assurance_seals_it,
             self.production_is_swapped_under_traffic,
@@ -49,11 +53,13 @@ class Example:
         )
 
     def the_organisation_as_it_is(self) -> None:
-        self.show.step("1. A small organisation: auth and portal, in production")
+        self.show.step("1. A small organisation: auth and portal, built, tested and in production")
         self.world.build_up()
+        jobs = [job["name"] for job in self.world.server.client("olle").get_jobs()]
+        self.check(f"jenkins-job-builder has put {len(jobs)} jobs on the build server", "auth-build" in jobs)
         for component in COMPONENTS:
-            self.build(component)
-        self.cli("olle", "sync", "integration", "--wait")
+            self.world.server.client("olle").build_job(f"{component}-build")
+            self.wait_for_integration(component, "")
         self.to_staging("auth", "portal")
         self.to_production("auth", "portal")
         self.check("portal greets people in production", "Hello" in self.logged_in("rita").get("/"))
@@ -66,34 +72,46 @@ class Example:
         self.check("the new test is red", red.code == 1 and "2 failed" in red.output)
         self.world.change("auth", "auth-2-new-role")
         self.check("with the code it is green", self.unit_tests().code == 0)
-        self.world.commit("auth", "The role auditor")
 
-    def a_build_publishes_the_change(self) -> None:
-        self.show.step("3. The build: checkout, unit tests, quality figures, publish")
-        self.build("auth")
-        version = self.newest("auth")
+    def the_push_starts_the_build(self) -> None:
+        self.show.step("3. The push: its hook starts the build: unit tests, quality figures, publish")
+        version = self.push("auth", "The role auditor", before=self.newest("auth"))
         manifest = self.world.root / f"repository/com/example/auth/{version}/auth-{version}-manifest.json"
         found = json.loads(manifest.read_text())
         commit = self.world.run("git", "rev-parse", "HEAD", cwd=self.world.root / "src" / "auth").output.strip()
         self.check(f"the manifest of auth={version} names the commit", found["commit"] == commit)
+        self.check("and the build", found["build"].startswith(f"{self.world.server.url}/job/auth-build/"))
         served = Browser(f"http://127.0.0.1:{self.world.ports['files']}").get(
             f"/com/example/auth/{version}/auth-{version}-manifest.json"
         )
         self.check("it is served over HTTP", json.loads(served) == found)
 
     def integration_follows_latest(self) -> None:
-        self.show.step("4. Integration follows latest; the installation starts the regression tests")
-        self.cli("olle", "sync", "integration", "--wait")
-        self.check("integration runs the new version", self.effective("auth", "integration") == self.newest("auth"))
+        self.show.step("4. Integration has followed latest, and the installation has started the regression tests")
+        version = self.newest("auth")
+        self.check(f"integration runs auth {version}", self.effective("auth", "integration") == version)
+        address = f"http://127.0.0.1:{self.world.ports['int_auth']}"
+        self.check("and answers with it", json.loads(Browser(address).get("/version"))["version"] == version)
+        self.cli("olle", "flow", f"auth={version}")
 
     def quality_assurance_seals_it(self) -> None:
         self.show.step("5. The gate to staging: green regression tests, and the quality assurance team's seal")
         version = self.newest("auth")
         said = self.cli("olle", "explain", "auth", "--to", "staging")
         self.check("explain names who can give the seal", "who can help: anna" in said)
-        refused = self.cli("olle", "promote", "auth", "--to", "staging", code=3)
-        self.check("promote refuses and says the same", "no approval in the role 'qa'" in refused)
-        self.cli("olle", "approve", f"auth={version}", "--to", "staging", "--as", "qa", code=3)
+        refused = self.press("anna", "promote", result="UNSTABLE", COMPONENTS="auth", TO="staging")
+        self.check("promote is yellow and says the same", "no approval in the role 'qa'" in refused)
+        forged = self.press(
+            "olle",
+            "approve",
+            result="UNSTABLE",
+            COMPONENT="auth",
+            VERSION=version,
+            TO="staging",
+            ROLE="qa",
+            WHY="as anna",
+        )
+        self.check("olle cannot give it, whatever he types", "olle is not in the role 'qa'" in forged)
         self.to_staging("auth")
         self.check("staging runs it", self.effective("auth", "staging") == version)
         self.check("users have noticed nothing", Browser(self.world.users_url).version() != version)
@@ -110,14 +128,12 @@ class Example:
         )
         self.check(
             f"new users went from auth {old} to {new}",
-            traffic.visitor_versions[0] == old and traffic.visitor_versions[-1] == new,
+            (traffic.visitor_versions[0], traffic.visitor_versions[-1]) == (old, new),
         )
         self.check(f"the logged-in user finished on {old}", set(traffic.user_versions) == {old})
         self.check("olle is an auditor now", "auditor" in str(self.logged_in("olle").whoami()["roles"]))
         self.world.change("portal", "portal-1-motto")
-        self.world.commit("portal", "A motto")
-        self.build("portal")
-        self.cli("olle", "sync", "integration", "--wait")
+        self.push("portal", "A motto", before=self.newest("portal"))
         self.to_staging("portal")
         self.to_production("portal")
         self.check("portal changed alone: auth is not lowered", self.effective("auth", "production") == new)
@@ -126,28 +142,22 @@ class Example:
         self.show.step("7. A bad change stops at integration; another is found out in production and rolled back")
         good = self.effective("auth", "production")
         self.world.change("auth", "auth-3-bad")
-        self.world.commit("auth", "Roles as they are now")
-        self.build("auth")
-        bad = self.newest("auth")
-        self.cli("olle", "sync", "integration", "--wait", code=1)
+        bad = self.push("auth", "Roles as they are now", before=good)
         why = self.cli("olle", "explain", f"auth={bad}", "--to", "staging")
         self.check("explain says that its regression tests failed", "tests failed" in why)
-        self.cli("anna", "promote", f"auth={bad}", "--to", "staging", code=3)
+        self.press("anna", "promote", result="UNSTABLE", COMPONENTS=f"auth={bad}", TO="staging")
         self.world.change("auth", "auth-4-faulty")
-        self.world.commit("auth", "Roles as they are now, found by their DN")
-        self.build("auth")
-        faulty = self.newest("auth")
-        self.cli("olle", "sync", "integration", "--wait")
+        faulty = self.push("auth", "Roles as they are now, found by their DN", before=bad)
         self.to_staging("auth")
         self.to_production("auth")
         roles = json.loads(Browser(self.world.users_url).get("/auth/roles"))["roles"]
         self.check(f"a user finds a fault in production, a role listed twice: {roles}", len(roles) != len(set(roles)))
-        self.cli("rita", "rollback", "production", "auth", "--why", "OPS-12: a role is listed twice")
+        self.press("rita", "rollback-production", COMPONENT="auth", WHY="OPS-12: a role is listed twice")
         roles = json.loads(Browser(self.world.users_url).get("/auth/roles"))["roles"]
         self.check(f"auth {good} is back, the fault is gone", len(roles) == len(set(roles)))
         self.check("production's pin says so", self.effective("auth", "production") == good)
-        self.cli("olle", "sync", "integration", "--wait")
-        refused = self.cli("anna", "promote", f"auth={faulty}", "--to", "staging", code=3)
+        self.press("olle", "integration-sync")
+        refused = self.press("anna", "promote", result="UNSTABLE", COMPONENTS=f"auth={faulty}", TO="staging")
         self.check("the bad version is vetoed and does not come back", "vetoed from production on by rita" in refused)
 
     def everything_is_on_record(self) -> None:
@@ -162,39 +172,88 @@ class Example:
         self.check(
             f"the ledger's story of auth={version}: {' '.join(kinds)}", {"built", "tests", "approval"} <= {*kinds}
         )
+        self.show.timeline(self.builds())
         self.cli("rita", "flow", f"auth={version}")
         measured = json.loads(self.world.run("sluicegate", "flow", f"auth={version}", "--json").output)
         self.check("commit to integration within 15 minutes", 0 < measured["total"] <= 15 * 60)
 
     def to_staging(self, *components: str) -> None:
-        """QA's seal, promotion, deployment, acceptance tests."""
+        """QA's seal and the promotion; its commit starts the deployment, and that the acceptance tests."""
         for component in components:
             version = self.effective(component, "integration")
-            self.cli("anna", "approve", f"{component}={version}", "--to", "staging", "--as", "qa")
-        self.cli("anna", "promote", *components, "--to", "staging")
-        self.cli("anna", "sync", "staging", "--wait")
+            self.press("anna", "approve", COMPONENT=component, VERSION=version, TO="staging", ROLE="qa")
+        self.press("anna", "promote", COMPONENTS=" ".join(components), TO="staging")
+        for component in components:
+            version = self.effective(component, "integration")
+            self.wait_for_suite(component, version, "staging", "acceptance")
 
     def to_production(self, *components: str) -> None:
         """The release manager's approval, and the swap."""
         for component in components:
             version = self.effective(component, "staging")
-            self.cli("rita", "approve", f"{component}={version}", "--to", "production", "--as", "release-manager")
-        self.cli("rita", "swap", "production")
+            self.press("rita", "approve", COMPONENT=component, VERSION=version, TO="production", ROLE="release-manager")
+        self.press("rita", "swap-production", BACK="false")
 
-    def build(self, component: str) -> None:
-        """Run the build script in a fresh workspace."""
-        self.builds += 1
-        workspace = self.world.root / "builds" / str(self.builds)
-        workspace.mkdir()
-        script = self.world_script("build.sh")
-        result = self.world.run("sh", script, component, self.world.root / "git" / f"{component}.git", cwd=workspace)
-        self.show.command("olle", f"build.sh {component}", result)
-        self.check(f"the build of {component} is green", result.code == 0)
+    def push(self, component: str, message: str, *, before: str) -> str:
+        """Push a change; hook, build, sync and regression job follow by themselves. The new version."""
+        self.world.commit(component, message)
+        self.show.command("olle", f"git push  # {component}: {message}", Result(code=0, output=""))
+        return self.wait_for_integration(component, before)
 
-    def world_script(self, name: str) -> Path:
-        from sluicegate.demo.world import EXAMPLES
+    def wait_for_integration(self, component: str, before: str) -> str:
+        """Wait until a version newer than `before` was built, installed and tested in integration."""
+        server = self.world.server
+        server.wait_for(lambda: self.newest(component) not in ("", before), f"a new version of {component}")
+        version = self.newest(component)
+        self.wait_for_suite(component, version, "integration", "regression")
+        return version
 
-        return EXAMPLES.resolve() / name
+    def wait_for_suite(self, component: str, version: str, environment: str, suite: str) -> None:
+        """Wait until a run of the suite on what the environment has now is on record."""
+
+        def recorded() -> bool:
+            state = self.world.state()
+            with state.store:
+                standing = state.effective(state.config.environment(environment))
+                return standing is not None and any(
+                    r.what == "tests" and r.get("suite") == suite and r.get("set") == standing.set_name
+                    for r in state.story(component, version)
+                )
+
+        self.world.server.wait_for(recorded, f"{suite} of {component}={version} in {environment}")
+        run = self.newest_run(component, version, environment, suite)
+        self.show.checked(
+            f"{component}={version} in {environment}: {suite}: {run['passed']} passed, {run['failed']} failed"
+        )
+
+    def newest_run(self, component: str, version: str, environment: str, suite: str) -> dict[str, Any]:
+        state = self.world.state()
+        with state.store:
+            runs = [r for r in state.story(component, version) if r.what == "tests" and r.get("env") == environment]
+        return dict([r for r in runs if r.get("suite") == suite][-1].facts)
+
+    def press(self, person: str, job: str, *, result: str = "SUCCESS", **parameters: str) -> str:
+        """Build with parameters as one of the people; what the build printed."""
+        pressed = self.world.server.press(person, job, **parameters)
+        lines = [line for line in pressed.console.splitlines() if not line.startswith(NOISE)]
+        said = "\n".join(lines)
+        shown = " ".join(
+            f"{name}={value!r}" if " " in value else f"{name}={value}" for name, value in parameters.items()
+        )
+        self.show.button(person, f"{job} {shown}".strip(), pressed.result, said)
+        if pressed.result != result:
+            raise DemoFailed(f"{job} #{pressed.number} ended with {pressed.result}, not {result}")
+        return said
+
+    def builds(self) -> list[tuple[str, str, str]]:
+        """The timeline of all builds: when it began, which, how it ended and how long it took."""
+        rows = []
+        for build in self.world.server.builds():
+            began = time.strftime("%H:%M:%S", time.localtime(int(build["timestamp"]) / 1000))
+            rows.append(
+                (began, f"{build['job']} #{build['number']}", f"{build['result']} {build['duration'] / 1000:.1f} s")
+            )
+        return rows
 
     def unit_tests(self) -> Result:
         words = ("python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "tests/unit")
@@ -215,16 +274,18 @@ class Example:
             raise DemoFailed(f"this does not hold: {text}")
         self.show.checked(text)
 
-    def matrix(self) -> dict[str, Any]:
-        """`status --json`: component -> environment -> cell."""
-        found = json.loads(self.world.run("sluicegate", "status", "--json").output)
-        return {one["name"]: {**one["environments"], "newest": one["newest"]} for one in found["components"]}
-
     def newest(self, component: str) -> str:
-        return str(self.matrix()[component]["newest"])
+        """The newest published version, '' when there is none."""
+        state = self.world.state()
+        with state.store:
+            return (state.versions(component) or [""])[-1]
 
     def effective(self, component: str, environment: str) -> str:
-        return str(self.matrix()[component][environment]["effective"])
+        """The version that an environment's hosts have, '' for none."""
+        state = self.world.state()
+        with state.store:
+            standing = state.effective(state.config.environment(environment))
+            return standing.installed[component].version if standing and component in standing.installed else ""
 
     def logged_in(self, user: str) -> Browser:
         browser = Browser(self.world.users_url)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sluicegate.balancers.caddy import CaddyBalancer, file_server_config, merged
 from sluicegate.delivery.state import LEDGER, MAIN, State
+from sluicegate.demo.server import BuildServer
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import process, sockets
@@ -23,9 +24,20 @@ from sluicegate.wiring import EntryPointDrivers
 
 EXAMPLES = Path(__file__).parent / "examples"
 CONFIG = Path(__file__).parent / "sluicegate.yaml"
+JOBS = Path(__file__).parent / "jobs" / "demo.yaml"
 COMPONENTS = ("auth", "portal")
 FOLDERS = ("home", "git", "src", "repository", "balancer", "builds", "hosts/int1", "hosts/blue1", "hosts/green1")
-PORTS = ("files", "users", "int_auth", "int_portal", "blue_auth", "blue_portal", "green_auth", "green_portal")
+PORTS = (
+    "files",
+    "users",
+    "int_auth",
+    "int_portal",
+    "blue_auth",
+    "blue_portal",
+    "green_auth",
+    "green_portal",
+    "jenkins",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,7 @@ class World:
     root: Path
     ports: dict[str, int] = field(default_factory=dict)
     directory: subprocess.Popen[bytes] | None = None
+    server: BuildServer = field(init=False)
 
     @property
     def repo(self) -> Path:
@@ -107,6 +120,7 @@ class World:
         self._make_delivery_repo()
         (self.root / "balancer" / "live").write_text("blue")
         self._start_caddy()
+        self._start_server()
 
     def _start_directory(self) -> None:
         """The stand-in for the organisation's LDAP directory."""
@@ -162,17 +176,30 @@ class World:
             files = file_server_config(f"127.0.0.1:{self.ports['files']}", self.root / "repository")
             start_caddy(merged(balancer.caddy_config(upstreams), files), self.root / "balancer")
 
+    def _start_server(self) -> None:
+        """The build server with its jobs, and hooks that tell it of pushes."""
+        (self.root / "home" / ".gitconfig").write_text("[user]\n\tname = ci\n\temail = ci@example.com\n")
+        environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
+        self.server = BuildServer(self.root / "jenkins", self.ports["jenkins"], environment)
+        self.server.start(self.repo)
+        jobs = JOBS.read_text().replace("/srv/git", str(self.root / "git"))
+        self.server.update_jobs(jobs, self.binaries / "jenkins-jobs")
+        for name in (*COMPONENTS, "delivery"):
+            self.server.hook(self.root / "git" / f"{name}.git")
+
     def _must(self, *words: str | Path, cwd: Path | None = None) -> None:
         done = self.run(*words, cwd=cwd)
         if done.code != 0:
             raise SluicegateError(f"{' '.join(map(str, words))}: {done.output.strip()}")
 
     def stop_command(self) -> str:
-        """What a person types to end what `--keep` left running."""
+        """What a person types to end what `--serve` left running."""
         return f"pkill -f {self.root}; rm -r {self.root}"
 
     def close(self) -> None:
         """Stop every process; the files stay."""
+        if hasattr(self, "server"):
+            self.server.stop()
         stop_caddy(self.root / "balancer")
         try:
             state = self.state()

@@ -35,7 +35,10 @@ class TestsGate:
         if self.together and run.get("set") != candidate.set_name:
             reason = f"the recorded run was on the set {str(run.get('set'))[:12]}, not {candidate.set_name[:12]}"
             return self._waiting(name, reason, candidate)
-        passed, failed = int(run.get("passed", 0)), int(run.get("failed", 0))
+        counts = [run.get(key, 0) for key in ("passed", "failed", "skipped")]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            return Verdict(gate=name, state="error", reason=f"its counts cannot be read: {counts}", since=run.at)
+        passed, failed = counts[:2]
         if failed:
             return Verdict(
                 gate=name, state="refused", reason=f"{failed} of {passed + failed} tests failed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,11 @@ def version_of(file_name: str) -> str:
     return unquote(file_name.removesuffix(".jsonl"))
 
 
+def pruned_path(component: str) -> str:
+    """The list of versions whose files were removed: read whenever versions are listed, so it is one file."""
+    return f"pruned/{component}.jsonl"
+
+
 def environment_path(environment: str) -> str:
     return f"environments/{environment}.jsonl"
 
@@ -33,7 +37,8 @@ def stamp(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)  # a writer that left the zone out means UTC
 
 
 def line(record: Record) -> bytes:
@@ -75,26 +80,23 @@ def _record(text: bytes) -> Record | None:
 
 
 def next_record(
-    story: Iterable[Record],
-    path: str,
-    what: str,
-    facts: Mapping[str, Json],
-    *,
-    by: Actor,
-    at: datetime,
-    news: bool = False,
-) -> Record | None:
-    """The record to append, or None when it is not news and the same source has already written just this.
+    story: Iterable[Record], path: str, what: str, facts: Mapping[str, Json], *, by: Actor, at: datetime,
+    again: bool = False,
+) -> Record | None:  # fmt: skip
+    """The record to append, or None when the same source has already written just this: a retried job step.
 
-    The latter is a retried job step.
+    `again` says that it is no retry.
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
-    if taken := set(OWN) & set(facts):
-        raise ValueError(f"a fact of '{what}' has a name that every record has of its own: {', '.join(sorted(taken))}")
+    import hashlib
+
+    assert not set(facts) & set(OWN), (
+        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
+    )
     story = tuple(story)
-    latest = None if news else newest(r for r in story if _same_subject(r, what, facts, by))
-    if latest and latest.what == what and latest.by.source == by.source and dict(latest.facts) == dict(facts):
+    latest = newest(r for r in story if _same_subject(r, what, facts, by))
+    if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):
         return None
     after = story[-1].id if story else ""
     if story:  # clocks of several machines differ; the order of the chain counts

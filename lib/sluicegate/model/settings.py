@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
 
 def suggestion(word: str, known: list[str]) -> str:
     """` Did you mean 'x'?`, or what is known, or nothing."""
+    import difflib
+
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f" Did you mean '{close[0]}'?"

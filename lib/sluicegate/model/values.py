@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,9 +27,17 @@ class Artifact:
     sha256: str
 
 
+def manifest_name(component: str, version: str) -> str:
+    """The file in the repository that says what a version consists of."""
+    return f"{component}-{version}-manifest.json"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a version consists of and where it came from; published last, so that its presence means: complete."""
+    """What a version consists of and where it came from; published last, so that its presence means: complete.
+
+    `attachments` stand beside the files: provenance, SBOM. They are checked like files, and not installed.
+    """
 
     component: str
     version: str
@@ -38,9 +45,11 @@ class Manifest:
     commit: str = ""
     author: str = ""
     build: str = ""
+    attachments: tuple[Artifact, ...] = ()
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
+        attached = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.attachments]
         return (
             json.dumps(
                 {
@@ -50,6 +59,7 @@ class Manifest:
                     "author": self.author,
                     "build": self.build,
                     "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+                    **({"attachments": attached} if attached else {}),
                 },
                 indent=1,
                 sort_keys=True,
@@ -59,6 +69,8 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
+        import hashlib
+
         return hashlib.sha256(self.content()).hexdigest()
 
 
@@ -113,6 +125,8 @@ class Pin:
 
 def set_name(pins: Mapping[str, tuple[str, str]]) -> str:
     """SHA-256 of the sorted lines `component=version@manifest-sha256`; shown by its first 12 digits."""
+    import hashlib
+
     lines = "".join(f"{name}={version}@{manifest}\n" for name, (version, manifest) in sorted(pins.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 

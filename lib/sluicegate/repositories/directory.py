@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, http
 
@@ -31,6 +32,11 @@ class DirectoryRepository:
         """Read `path`, `url` and `format`."""
         settings.only("path", "url", "format")
         settings.choice("format", ("maven2",), "maven2")
+        return cls.read(name, settings)
+
+    @classmethod
+    def read(cls, name: str, settings: Settings) -> DirectoryRepository:
+        """The part that other drivers with a folder share."""
         path = Path(settings.text("path"))
         if not path.is_absolute():
             raise settings.fail(
@@ -42,7 +48,7 @@ class DirectoryRepository:
             raise settings.fail(f"'url' is '{url}', expected http://... or https://...")
         return cls(path=path, url=url)
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> None:
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once: complete under a hidden name first, then linked to its own, which never overwrites."""
         place = self._place(component, version, name)
         if not source.is_file():
@@ -52,6 +58,7 @@ class DirectoryRepository:
             if not files.add(temporary, place):
                 _check_equal(place, found["sha256"])
             self._write_checksums(place, found)
+            return Artifact(name=name, size=place.stat().st_size, sha256=found["sha256"])
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to`, over HTTP where `url` is given, and compare it with its .sha256."""
@@ -90,6 +97,17 @@ class DirectoryRepository:
             return str(self._place(component, version, name))
         maven2.check_name(name)
         return f"{self.url}/{quote(str(maven2.version_folder(component, version) / name))}"
+
+    def remove(self, component: Component, version: str) -> None:
+        """Take the version's folder out of sight in one step, then delete it."""
+        folder = self.path / maven2.version_folder(component, version)
+        with self._reached():
+            for left in folder.parent.glob(".removed-*"):  # a removal that broke off
+                files.remove(left)
+            if folder.is_dir():
+                aside = folder.with_name(f".removed-{secrets.token_hex(8)}")
+                folder.rename(aside)
+                files.remove(aside)
 
     def _place(self, component: Component, version: str, name: str) -> Path:
         maven2.check_file_name(name)

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
-from xml.sax.saxutils import escape
 
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Component
@@ -77,6 +76,8 @@ def checksums(content: bytes) -> dict[str, str]:
 
 def metadata(component: Component, versions: Sequence[str], now: datetime) -> bytes:
     """maven-metadata.xml: `latest` and `release` are the last version that is no prerelease."""
+    from xml.sax.saxutils import escape  # brings urllib.request: not in every job step
+
     finished = [version for version in versions if "-" not in version.partition("+")[0]]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<metadata>"]
     lines += [f"  <groupId>{escape(component.group)}</groupId>"] if component.group else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sluicegate.errors import Conflict, IntegrityError
-from sluicegate.tools import door
+from sluicegate.tools import door, meter
 
 BLOCK = 1 << 20
 
@@ -32,6 +32,7 @@ def sha256(path: Path) -> str:
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Put `content` at `path` by rename; the file is on disk before it has its name."""
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -59,6 +60,7 @@ def point_link(link: Path, target: str) -> None:
 @contextmanager
 def scratch(*, beside: Path | None = None) -> Iterator[Path]:
     """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
+
     with tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside) as folder:
         yield Path(folder)
 
@@ -77,6 +79,7 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
                 for digest in digests.values():
                     digest.update(block)
                 writer.write(block)
+                meter.moved(len(block))
             writer.flush()
             os.fsync(writer.fileno())
             _check_unchanged(source, before, os.fstat(reader.fileno()), writer.tell())
@@ -131,6 +134,7 @@ def put_folder(source: Path, to: Path) -> None:
 
     An empty folder takes away what was there. Symbolic links are copied as links.
     """
+
     door.passing(f"put folder {to.name}")
     temporary = to.with_name(f".{to.name}.{os.getpid()}")
     remove(temporary)
@@ -152,6 +156,8 @@ def put_folder(source: Path, to: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> None:
     """Swap two names in one step, so that neither is missing for a moment (renameat2 of Linux)."""
+    import ctypes  # slow to import, as are shutil and tempfile; most commands write no file
+
     libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2
     if hasattr(libc, "renameat2"):
@@ -169,6 +175,8 @@ def _exchange(one: Path, other: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():
+        import shutil
+
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -180,7 +188,7 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     door.passing(f"lock {path.name}")
     deadline = time.monotonic() + seconds
-    with path.open("a") as stream:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as stream:
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,3 +201,27 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
                     ) from problem
                 time.sleep(0.02)
         yield
+
+
+def open_beneath(root: Path, relative: str) -> int:
+    """A descriptor of the regular file `relative` below `root`; no part of the way may be a link.
+
+    Every level is opened from the one above without following links, so that a file swapped for a link between
+    check and use is not opened. Raises OSError.
+    """
+    parts = relative.split("/")
+    if not relative or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise FileNotFoundError(relative)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise FileNotFoundError(relative)
+    return found

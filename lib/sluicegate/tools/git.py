@@ -6,10 +6,8 @@ in between is seen as `Beaten` and never overwritten.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import secrets
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
-from sluicegate.tools import door, files, process
+from sluicegate.tools import door, process
 
 QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -83,6 +81,8 @@ class Store:
         return f"refs/remotes/origin/{branch}" if self.mirrored else f"refs/heads/{branch}"
 
     def _fetch(self) -> None:
+        from sluicegate.tools import files
+
         refspecs = [f"+refs/heads/{branch}:refs/remotes/origin/{branch}" for branch in self.branches]
         with files.locked(self.local.with_suffix(".fetch")):  # Git lets only one change what a repository is shallow of
             done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
@@ -172,6 +172,8 @@ class Store:
         edits = tuple(edit for edit in everything if edit.files)
         if not edits:
             return {}
+        import secrets
+
         prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
         try:
             shas = self._commit(edits, message, prefix, by=by, at=at)
@@ -225,6 +227,10 @@ class Store:
     @contextmanager
     def lock(self, seconds: float = 60.0) -> Iterator[None]:
         """Hold back other writers on this machine, so that they do not wear each other out with retries."""
+        import hashlib
+
+        from sluicegate.tools import files
+
         name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
         with files.locked(_cache_folder() / f"{name}.lock", seconds=seconds):
             yield
@@ -262,8 +268,18 @@ def _file_command(path: str, content: bytes | None) -> bytes:
 
 
 def _cache_folder() -> Path:
+    """Our folder for locks and mirrors; without a home it is at a place that anybody could have taken before us."""
     base = os.environ.get("XDG_CACHE_HOME") or (f"{os.environ['HOME']}/.cache" if os.environ.get("HOME") else "")
-    return Path(base or f"/tmp/sluicegate-cache-{os.getuid()}") / "sluicegate"
+    folder = Path(base) / "sluicegate" if base else Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(
+            f"the cache folder {folder} cannot be made: {problem.strerror}", hint="name another one: XDG_CACHE_HOME"
+        ) from problem
+    if not base and folder.lstat().st_uid != os.getuid():
+        raise UsageError(f"the cache folder {folder} is somebody else's", hint="name another one: XDG_CACHE_HOME")
+    return folder
 
 
 def _shown(remote: str) -> str:
@@ -285,6 +301,8 @@ def _resolve(location: str, cache: Path) -> tuple[str, Path]:
     folder = Path(location).resolve()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
+    if plain := _without_remotes(folder):
+        return str(plain), plain
     done = process.run(["git", "-C", folder, "rev-parse", "--absolute-git-dir"], env={"LC_ALL": "C"}, check=False)
     if done.status != 0:
         raise UsageError(
@@ -300,8 +318,27 @@ def _resolve(location: str, cache: Path) -> tuple[str, Path]:
     return _resolve(str((folder / origin).resolve()), cache)
 
 
+def _without_remotes(folder: Path) -> Path | None:
+    """The Git folder of a repository of ours whose settings name no remote, found without starting Git.
+
+    None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
+    """
+    if "GIT_DIR" in os.environ:
+        return None
+    found = folder / ".git" if (folder / ".git").exists() else folder
+    try:
+        settings = (found / "config").read_bytes()
+        ours = {one.stat().st_uid for one in (folder, found)} == {os.geteuid()}
+    except OSError:
+        return None
+    whole = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
+    return found if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
+
+
 def _mirror(url: str, cache: Path) -> Path:
     """The private bare repository in the cache that mirrors a URL."""
+    import hashlib
+
     folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
     if not (folder / "HEAD").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

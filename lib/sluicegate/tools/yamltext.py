@@ -21,6 +21,7 @@ except ImportError:  # a PyYAML built without libyaml
 
 LARGEST = 5_000_000
 DEEPEST = 50
+NESTING = ("[", "{", "- ", "? ")
 MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
@@ -55,6 +56,8 @@ def read(content: bytes, file: str) -> Document:
         if re.match(r"[ ]*\t", line_text):
             raise ConfigError([f"{file}:{number}: a tab in the indentation; YAML takes spaces only"])
     try:
+        if sum(map(text.count, NESTING)) > DEEPEST:
+            _refuse_deep(text, file)
         node = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
@@ -71,6 +74,19 @@ def read(content: bytes, file: str) -> Document:
     if not isinstance(content_tree, dict):
         raise ConfigError([f"{file}:1: expected a mapping of keys to values"])
     return Document(file=file, content=content_tree, lines=walk.lines, spans=walk.spans)
+
+
+def _refuse_deep(text: str, file: str) -> None:
+    """Raise ConfigError before libyaml's composer, which recurses in C, runs out of its stack."""
+    depth, line = 0, 0
+    for event in yaml.parse(text, Loader=Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        line = event.start_mark.line + 1 if event.start_mark else line
+        if depth > DEEPEST:
+            raise ConfigError([f"{file}:{line}: nested deeper than {DEEPEST} levels"])
 
 
 class _Walk:

@@ -1,0 +1,270 @@
+"""Publishing to a real Nexus against curl and lftools, and resolving the latest of many versions, in one run.
+
+    . "$(tests/real/up nexus)"
+    python bench/publish.py [--rounds 5] [--only large,small,resolve] [--lftools PATH] [--append]
+
+Each line `ratio NAME VALUE goal <=LIMIT` compares medians of rounds that take turns. Every way is a fresh process, so
+that our figures carry the start of Python. --append adds them to docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+HEAD = """\
+# Performance
+What the benchmarks in `bench/` measured; each value is a ratio against a peer or a limit in the same run.
+
+| date | machine | benchmark | value | goal |
+|---|---|---|---|---|
+"""
+LARGE, SMALL, FILES = 200_000_000, 20_000, 500
+results: list[tuple[str, float, float]] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Seconds on the clock and of the processor, and MB at the peak, of one process."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def run(command: Sequence[str], **environment: str) -> Cost:
+    """Run a process to its end. Raises where it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **environment}, cwd=ROOT
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{command[0]} failed with {process.returncode}: {said.decode()[-500:]}")
+    return Cost(wall=time.perf_counter() - began, cpu=used.ru_utime + used.ru_stime, peak=used.ru_maxrss / 1024)
+
+
+def rounds(count: int, ways: dict[str, Callable[[], Cost]]) -> dict[str, list[Cost]]:
+    """Each way in turn, the first round for warming up; the order turns with each round."""
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for number in range(count + 1):
+        names = list(ways)
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            cost = ways[name]()
+            if number:
+                costs[name].append(cost)
+    for name, found in costs.items():
+        middle = {key: statistics.median(getattr(cost, key) for cost in found) for key in ("wall", "cpu", "peak")}
+        print(f"  {name:<10} wall {middle['wall']:.2f} s, cpu {middle['cpu']:.2f} s, peak {middle['peak']:.0f} MB")
+    return costs
+
+
+def median(costs: list[Cost], key: str = "wall") -> float:
+    return statistics.median(getattr(cost, key) for cost in costs)
+
+
+def report(name: str, value: float, goal: float) -> None:
+    results.append((name, value, goal))
+    print(f"ratio {name} {value:.2f} goal <={goal:.2f}{'' if value <= goal else '  MISSED'}", flush=True)
+
+
+class Bench:
+    """The Nexus, and files to send."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = os.environ["SLUICEGATE_NEXUS_URL"]
+        self.netrc = os.environ["SLUICEGATE_NEXUS_NETRC"]
+
+    def upload(self, *files: Path) -> Cost:
+        """Our driver with eight connections, in a process of its own."""
+        return run([sys.executable, __file__, "--upload", *map(str, files)])
+
+    def place(self) -> str:
+        return f"{self.url}/repository/raw/bench/{secrets.token_hex(6)}"
+
+    def curl(self, *files: Path) -> Cost:
+        place = self.place()
+        if len(files) == 1:
+            return run(["curl", "-sSf", "--netrc-file", self.netrc, "-T", str(files[0]), f"{place}/{files[0].name}"])
+        config = self.folder / "curl.conf"
+        config.write_text("".join(f'upload-file = "{file}"\nurl = "{place}/{file.name}"\n' for file in files))
+        return run(["curl", "-sSf", "--netrc-file", self.netrc, "-Z", "--parallel-max", "8", "-K", str(config)])
+
+    def large(self, count: int) -> None:
+        print(f"one file of {LARGE // 10**6} MB, raw")
+        file = self.folder / "large.bin"
+        with file.open("wb") as stream:  # in blocks: a child's peak begins with what its parent holds
+            for _ in range(LARGE // 10**6):
+                stream.write(os.urandom(10**6))
+        costs = rounds(count, {"curl": lambda: self.curl(file), "sluicegate": lambda: self.upload(file)})
+        file.unlink()
+        idle = run([sys.executable, __file__, "--upload"])
+        report("publish-200MB-wall/curl", median(costs["sluicegate"]) / median(costs["curl"]), 1.10)
+        peak = max(cost.peak for cost in costs["sluicegate"])
+        print(f"  idle process {idle.peak:.0f} MB")
+        report("publish-200MB-peak-above-idle-MB/60", (peak - idle.peak) / 60, 1.0)
+
+    def small(self, count: int, lftools: str) -> None:
+        print(f"{FILES} files of {SMALL // 1000} KB, raw")
+        folder = self.folder / "small"
+        folder.mkdir()
+        files = [folder / f"file-{number}.bin" for number in range(FILES)]
+        for file in files:
+            file.write_bytes(os.urandom(SMALL))
+        ways = {"curl": lambda: self.curl(*files), "sluicegate": lambda: self.upload(*files)}
+        if lftools:
+            home = self.folder / "home"
+            home.mkdir()
+            (home / ".netrc").write_text(Path(self.netrc).read_text())
+            (home / ".netrc").chmod(0o600)
+            ways["lftools"] = lambda: run([lftools, "deploy", "nexus", self.place(), str(folder)], HOME=str(home))
+        costs = rounds(count, ways)
+        report("publish-500x20KB-wall/curl-Z8", median(costs["sluicegate"]) / median(costs["curl"]), 1.3)
+        if lftools:
+            report("publish-500x20KB-wall/lftools", median(costs["sluicegate"]) / median(costs["lftools"]), 0.5)
+            cpu = median(costs["sluicegate"], "cpu") / median(costs["lftools"], "cpu")
+            report("publish-500x20KB-cpu/lftools", cpu, 0.2)
+
+    def resolve(self, count: int, versions: int) -> None:
+        """Our resolve reads the ledger and asks the Nexus nothing; the peer pages the search to its end."""
+        print(f"resolve latest among {versions} versions")
+        folder = f"resolve-{secrets.token_hex(4)}"
+        config = self.folder / "many.conf"
+        (self.folder / "x").write_bytes(b"x")
+        lines = [
+            f'upload-file = "{self.folder / "x"}"\nurl = "{self.url}/repository/raw/{folder}/1.{number}.0/x"\n'
+            for number in range(versions)
+        ]
+        config.write_text("".join(lines))
+        run(["curl", "-sSf", "--netrc-file", self.netrc, "-Z", "--parallel-max", "8", "-K", str(config)])
+        time.sleep(10)
+        repos = {number: self._ledger(number) for number in (100, versions)}
+        found = subprocess.run(
+            [sys.executable, "-m", "sluicegate", "-C", str(repos[versions]), "resolve", "auth"],
+            stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
+        )  # fmt: skip
+        assert found.stdout.strip() == f"1.{versions - 1}.0", found.stdout
+        ways: dict[str, Callable[[], Cost]] = {
+            f"ledger-{number}": lambda repo=repo: run(  # type: ignore[misc]
+                [sys.executable, "-m", "sluicegate", "-C", str(repo), "resolve", "auth"]
+            )
+            for number, repo in repos.items()
+        }
+        costs = rounds(count, ways)
+        paging = statistics.median(self._page(folder, versions) for _ in range(2))
+        print(f"  paging the search {paging:.2f} s")
+        ours = median(costs[f"ledger-{versions}"])
+        report(f"resolve-{versions}/paging-the-search", ours / paging, 0.05)
+        report(f"resolve-{versions}/resolve-100", ours / median(costs["ledger-100"]), 1.5)
+
+    def _ledger(self, versions: int) -> Path:
+        """A delivery repo with so many published versions."""
+        from sluicegate.delivery.repo import DeliveryRepo
+        from sluicegate.delivery.setup import init_repo
+        from sluicegate.delivery.state import LEDGER, MAIN
+        from sluicegate.tools.git import Store
+        from sluicegate.wiring import EntryPointDrivers
+
+        folder = self.folder / f"delivery-{versions}"
+        config = (
+            f'repositories:\n  raw: {{driver: nexus, url: "{self.url}", format: raw}}\n'
+            "components:\n  auth: {repository: raw}\nenvironments:\n  int: {follow: latest}\n"
+        )
+        init_repo(folder, EntryPointDrivers(), bare=True, config=config.encode())
+        with Store(str(folder), (MAIN, LEDGER)) as store:
+
+            def note(state: object, draft: object) -> None:
+                for number in range(versions):
+                    draft.note("auth", f"1.{number}.0", "built", manifest="0" * 64)  # type: ignore[attr-defined]
+
+            DeliveryRepo(store, EntryPointDrivers()).change(note, "many versions")
+        return folder
+
+    def _page(self, folder: str, versions: int) -> float:
+        from sluicegate.tools.transfer import Server
+
+        server, began, token, seen = Server(self.url), time.perf_counter(), "", 0
+        while token is not None:
+            more = f"&continuationToken={token}" if token else ""
+            page = json.loads(server.ask("GET", f"/service/rest/v1/search?repository=raw&group=/{folder}/*{more}").body)
+            token = page["continuationToken"]
+            seen += len(page["items"])
+        assert seen == versions, f"the search shows {seen} of {versions}"
+        return time.perf_counter() - began
+
+
+def upload(files: Sequence[str]) -> None:
+    """What `sluicegate publish` does with the files of a version."""
+    from sluicegate.delivery.parallel import each
+    from sluicegate.model.config import Component, Config
+    from sluicegate.model.settings import Settings
+    from sluicegate.repositories.nexus import NexusRepository
+
+    values = {
+        "url": os.environ["SLUICEGATE_NEXUS_URL"],
+        "repository": "raw",
+        "format": "raw",
+        "credentials": {"netrc": os.environ["SLUICEGATE_NEXUS_NETRC"]},
+    }
+    config = Config(repositories={}, components={}, environments={})
+    driver = NexusRepository.configure("raw", Settings(where="bench", values=values), config)
+    component = Component(name=secrets.token_hex(6), repository="raw", group="bench")
+    _, problem = each(files, lambda file: driver.put(component, "1.0", Path(file).name, Path(file)))
+    if problem:
+        raise problem
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--upload"]:
+        upload(sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="large,small,resolve")
+    parser.add_argument("--lftools", default="", help="the lftools command, in a virtual environment of its own")
+    parser.add_argument("--versions", type=int, default=10_000)
+    parser.add_argument("--append", action="store_true")
+    chosen = parser.parse_args()
+    only = chosen.only.split(",")
+    with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as folder:
+        bench = Bench(Path(folder))
+        if "large" in only:
+            bench.large(chosen.rounds)
+        if "small" in only:
+            bench.small(chosen.rounds, chosen.lftools)
+        if "resolve" in only:
+            bench.resolve(chosen.rounds, chosen.versions)
+    if chosen.append:
+        append()
+
+
+def append() -> None:
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    rows = [
+        f"| {datetime.now(UTC):%Y-%m-%d} | {machine} | {name} | {value:.2f} | <= {goal:.2f} |\n"
+        for name, value, goal in results
+    ]
+    text = PAGE.read_text() if PAGE.exists() else HEAD
+    PAGE.write_text(text + "".join(rows))
+
+
+if __name__ == "__main__":
+    main()

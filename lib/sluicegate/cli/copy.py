@@ -1,0 +1,33 @@
+"""copy."""
+
+from __future__ import annotations
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split_exact, why
+
+
+@click.command()
+@click.argument("version", metavar="COMPONENT=VERSION")
+@click.option("--to", "repository", required=True, metavar="REPOSITORY", help="The repository to copy to.")
+@why
+@as_json
+@dry_run
+def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) -> None:
+    """Put a version's files, byte by byte the same, into another repository too; it stays in its own.
+
+    Example: sluicegate copy auth=1.4.2 --to archive
+    """
+    from sluicegate.delivery.copying import copy as copy_version
+
+    component, number = split_exact(version)
+    with delivery() as repo:
+        found = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
+    if as_json:
+        print_json({"component": component, "version": number, "to": repository, "dry_run": dry_run,
+                    "manifest": found.manifest.sha256, "addresses": list(found.addresses)})  # fmt: skip
+        return
+    for address in found.addresses:
+        click.echo(address)
+    verb = "copy" if dry_run else "copied"
+    done(f"{verb} {component}={number} to {repository}, {len(found.addresses)} files", dry=dry_run)

@@ -1,0 +1,40 @@
+"""prune."""
+
+from __future__ import annotations
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, dry_run, print_json, why
+
+
+@click.command()
+@click.argument("component")
+@click.option("--keep", required=True, type=click.IntRange(min=1), metavar="N", help="How many of the newest stay.")
+@click.option(
+    "--window", default=10, show_default=True, type=click.IntRange(min=1), metavar="N",
+    help="What was in one of the last N deployed sets of an environment stays.",
+)  # fmt: skip
+@why
+@as_json
+@dry_run
+def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_run: bool) -> None:
+    """Remove old versions that nothing needs. What is pinned, held, runs, is warm or may be rolled back to stays.
+
+    Try it with --dry-run first: a pruned version never comes back.
+
+    Example: sluicegate prune auth --keep 20 --dry-run
+    """
+    from sluicegate.delivery.prune import prune as prune_versions
+
+    with delivery() as repo:
+        found = prune_versions(repo, component, keep, window=window, why=why, dry_run=dry_run)
+    if as_json:
+        stays = {version: list(reasons) for version, reasons in found.stays.items()}
+        print_json({"component": component, "dry_run": dry_run, "prunes": list(found.goes), "stays": stays})
+        return
+    for version, reasons in found.stays.items():
+        click.echo(f"stays   {component}={version}: {', '.join(reasons)}")
+    for version in found.goes:
+        click.echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
+    if not found.goes:
+        click.echo("nothing to prune")

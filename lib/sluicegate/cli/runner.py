@@ -1,0 +1,118 @@
+"""`serve`, `run` and `trigger`: jobs on our own server, here and now, and on any Jenkins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from sluicegate.errors import UsageError
+
+
+def _values(pairs: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words as a mapping; the value is taken as it is, whatever it looks like."""
+    found = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name:
+            raise UsageError(f"-p {pair}: expected NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def _write(block: bytes) -> None:
+    sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
+
+
+@click.command()
+@click.option("--home", type=click.Path(path_type=Path), envvar="SLUICEGATE_HOME", help="The Jenkins home to keep.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--executors", default=2, show_default=True, type=click.IntRange(0, 256), help="Builds at a time.")
+@click.option("--user", "users", multiple=True, metavar="NAME", help="Create this user; may be repeated.")
+@click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
+@click.option("--delivery", "repo", metavar="REPO", help="Show the status of this delivery repository at /delivery/.")
+def serve(
+    home: Path | None,
+    host: str,
+    port: int,
+    executors: int,
+    users: tuple[str, ...],
+    url: str,
+    hosts: tuple[str, ...],
+    repo: str | None,
+) -> None:
+    """Run jobs as a server that speaks Jenkins' remote API.
+
+    The user admin always exists. Passwords are made at the first start, in HOME/secrets/passwords/NAME.
+
+    Example: sluicegate serve --home jenkins --user anna --delivery delivery.git
+    """
+    from urllib.parse import urlsplit
+
+    from sluicegate.runner.service import Runner
+    from sluicegate.runner.users import ADMIN
+    from sluicegate.web import delivery, server
+
+    listening = server.bind(host, port)
+    root = server.home_url(listening, host, url)
+    runner = Runner(home or server.default_home(), executors=executors, url=root)
+    for name in (ADMIN, *users):
+        runner.users.create(name)
+    names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
+    matrix = delivery.Delivery(repo) if repo else None
+
+    def started() -> None:
+        click.echo(f"Listening on {root}")
+        click.echo(f"Log in as {ADMIN} with the password in {runner.vault.folder / 'passwords' / ADMIN}")
+        sys.stdout.flush()
+
+    server.serve(runner, listening, hosts=names, delivery=matrix, started=started)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("job", required=False)
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print what would be done, and do nothing.")
+def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) -> None:
+    """Run a job here and now: from jenkins-job-builder's YAML, or from a config.xml.
+
+    Ends with 0 for SUCCESS, 1 for FAILURE, 3 for UNSTABLE, 130 for ABORTED.
+
+    Example: sluicegate run jobs auth-build -p WHY=trial
+    """
+    from sluicegate.jjb import render
+    from sluicegate.runner import local
+
+    given = _values(pairs)
+    name, content = render.choose(render.jobs(path), job, path)
+    local.must_declare(content, given)
+    if plan_only:
+        click.echo("\n".join(local.plan(content, given)))
+        return
+    raise SystemExit(local.EXIT[local.run(name, content, given, _write)])
+
+
+@click.command()
+@click.argument("job")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--url", envvar="JENKINS_URL", default="", help="The Jenkins; else JENKINS_URL.")
+@click.option("--user", envvar="JENKINS_USER", default="", help="Who starts it; else JENKINS_USER.")
+def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
+    """Start a job on any Jenkins, follow its console, and end with its result.
+
+    The API token of the user is read from the variable JENKINS_TOKEN.
+
+    Example: sluicegate trigger auth-build --url https://jenkins.example.com --user ci
+    """
+    from sluicegate.runner import local, remote
+
+    given = _values(pairs)
+    server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
+    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), _write)
+    raise SystemExit(local.EXIT[result])

@@ -1,0 +1,201 @@
+"""What stands beside a version's files: where they come from (in-toto, SLSA), what is in them (CycloneDX), who signed.
+
+The statement is written before the manifest, which lists it as an attachment: attachments are checked like files, but
+they are no part of what makes two publications equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.delivery import signing
+from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.model import ledger
+from sluicegate.model.config import Component, Config
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.ports import Repository
+from sluicegate.tools import files
+
+if TYPE_CHECKING:
+    from sluicegate.delivery.publish import Origin
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:sluicegate:build:jenkins:v1"
+WORKSTATION = "urn:sluicegate:builder:workstation"
+LARGEST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What a publisher adds: an SBOM that a tool made, the key to sign with, and the build's parameters."""
+
+    sbom: Path | None = None
+    key: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def provenance_name(component: str, version: str) -> str:
+    return f"{component}-{version}-provenance.json"
+
+
+def sbom_name(component: str, version: str) -> str:
+    return f"{component}-{version}-sbom.cdx.json"
+
+
+def taken_names(component: str, version: str) -> frozenset[str]:
+    """Names that no file of a version may have."""
+    beside = (provenance_name(component, version), sbom_name(component, version))
+    return frozenset((*beside, signing.signature_name(component, version), manifest_name(component, version)))
+
+
+def statement(
+    manifest: Manifest, origin: Origin, spec: Component, *, builder: str, parameters: Mapping[str, str]
+) -> bytes:
+    """An in-toto Statement with SLSA provenance; the same bytes for the same build."""
+    source = _source(spec, manifest.commit)
+    external: dict[str, Json] = {"component": manifest.component, "version": manifest.version}
+    external |= {"source": source} if source else {}
+    external |= {"parameters": dict(parameters)} if parameters else {}
+    metadata = {"invocationId": manifest.build} if manifest.build else {}
+    if origin.build_started:
+        metadata["startedOn"] = ledger.stamp(origin.build_started)
+    value = {
+        "_type": STATEMENT,
+        "subject": [{"name": a.name, "digest": {"sha256": a.sha256}} for a in manifest.artifacts],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": external,
+                "internalParameters": {},
+                "resolvedDependencies": [{**source, "digest": {"gitCommit": manifest.commit}}] if source else [],
+            },
+            "runDetails": {"builder": {"id": builder}, "metadata": metadata},
+        },
+    }
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _source(spec: Component, commit: str) -> dict[str, str]:
+    """The source as a URI with its commit; {} when no commit is known."""
+    if not commit:
+        return {}
+    place = re.sub(r"//[^/@]*@", "//", spec.git)  # no user, no token
+    scp = re.fullmatch(r"[^/@]*@([^/:]+):(.+)", place)
+    place = f"ssh://{scp[1]}/{scp[2]}" if scp else place
+    return {"uri": f"git+{place}@{commit}" if "://" in place else f"git+file:{place or spec.name}@{commit}"}
+
+
+def check_statement(content: bytes, manifest: Manifest) -> None:
+    """Raise IntegrityError unless this is provenance of exactly the manifest's files and commit."""
+    where = f"the provenance of {manifest.component}={manifest.version}"
+    try:
+        value = json.loads(content)
+        kinds = (value["_type"], value["predicateType"])
+        subjects = sorted((s["name"], s["digest"]["sha256"]) for s in value["subject"])
+        definition = value["predicate"]["buildDefinition"]
+        commits = {d["digest"].get("gitCommit") for d in definition["resolvedDependencies"]}
+        about = (definition["externalParameters"]["component"], definition["externalParameters"]["version"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise IntegrityError(f"{where} cannot be read: {type(problem).__name__} {problem}") from problem
+    if kinds != (STATEMENT, PREDICATE):
+        raise IntegrityError(f"{where} is of the kind {kinds}, expected {STATEMENT} with {PREDICATE}")
+    if subjects != sorted((a.name, a.sha256) for a in manifest.artifacts) or about != (
+        manifest.component,
+        manifest.version,
+    ):
+        raise IntegrityError(f"{where} is about other files than the manifest lists")
+    if manifest.commit and manifest.commit not in commits:
+        raise IntegrityError(f"{where} names another commit than {manifest.commit[:12]}")
+
+
+def read_sbom(path: Path) -> bytes:
+    """A CycloneDX document in JSON, versions 1.4 to 1.7; only what tells it from something else is checked."""
+    if not path.is_file():
+        raise UsageError(f"there is no SBOM {path}")
+    if path.stat().st_size > LARGEST:
+        raise UsageError(f"the SBOM {path} is larger than {LARGEST >> 20} MB")
+    content = path.read_bytes()
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"the SBOM {path} is no JSON: {problem}", hint="expected CycloneDX 1.6 in JSON") from problem
+    found = (value.get("bomFormat"), value.get("specVersion")) if isinstance(value, dict) else (None, None)
+    if found[0] != "CycloneDX" or found[1] not in ("1.4", "1.5", "1.6", "1.7"):
+        raise UsageError(
+            f"the SBOM {path} has bomFormat {found[0]!r} and specVersion {found[1]!r},"
+            " expected 'CycloneDX' and '1.4' to '1.7'",
+            hint="for example: cyclonedx-py environment --output-format JSON --spec-version 1.6",
+        )
+    return content
+
+
+def builder_id(config: Config, build: str) -> str:
+    """Who built: the build server, where a build's address is known, else an unnamed workstation."""
+    if config.jenkins is not None and build.startswith(f"{config.jenkins.url}/"):
+        return config.jenkins.url
+    found = re.match(r"https?://[^/@?#\s]+(?=/|$)", build)
+    return found[0] if found else WORKSTATION
+
+
+def attach(
+    repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras
+) -> Manifest:
+    """Store provenance, SBOM and signature; the manifest that lists them. Called before the files are sent.
+
+    What a publication that broke off left behind is taken over when it is about the same files.
+    """
+    version = manifest.version
+    builder = builder_id(config, manifest.build)
+    content = statement(manifest, origin, spec, builder=builder, parameters=extras.parameters)
+    attachments = []
+    with files.scratch() as folder:
+        if extras.sbom is not None:
+            name = sbom_name(spec.name, version)
+            attachments.append(_put(repository, spec, version, folder / name, read_sbom(extras.sbom)))
+        path = folder / provenance_name(spec.name, version)
+        try:
+            stored = _put(repository, spec, version, path, content)
+        except Conflict:
+            content = _standing(repository, spec, version, path)
+            check_statement(content, manifest)
+            stored = _artifact(path.name, content)
+        manifest = replace(manifest, attachments=(*attachments, stored))
+        if extras.key:
+            signing.attach(repository, spec, manifest, extras.key, folder)
+    return manifest
+
+
+def _put(repository: Repository, spec: Component, version: str, path: Path, content: bytes) -> Artifact:
+    path.write_bytes(content)
+    repository.put(spec, version, path.name, path)
+    return _artifact(path.name, content)
+
+
+def _artifact(name: str, content: bytes) -> Artifact:
+    return Artifact(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _standing(repository: Repository, spec: Component, version: str, path: Path) -> bytes:
+    path.unlink()
+    repository.fetch(spec, version, path.name, path)
+    return path.read_bytes()
+
+
+def check_attachments(repository: Repository, spec: Component, manifest: Manifest) -> None:
+    """Fetch what stands beside the files and compare it. A version of before has nothing beside it."""
+    with files.scratch() as folder:
+        for one in manifest.attachments:
+            path = folder / one.name
+            repository.fetch(spec, manifest.version, one.name, path)
+            if files.sha256(path) != one.sha256:
+                raise IntegrityError(f"{one.name} is not what the manifest of {spec.name}={manifest.version} lists")
+            if one.name == provenance_name(spec.name, manifest.version):
+                check_statement(path.read_bytes(), manifest)

@@ -1,0 +1,152 @@
+"""Prune: remove old versions' files by a rule that keeps all that runs, shall run, or may come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sluicegate.delivery import versions
+from sluicegate.delivery.promote import standing_pins
+from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.state import State
+from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.config import Component, Environment
+from sluicegate.model.values import Record
+from sluicegate.ports import Repository
+
+Stays = Callable[[object, str], None]
+"""Notes why a version stays."""
+
+WINDOW = 10
+"""How many of an environment's last deployed sets a rollback shall be able to reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """The rule's answer: what goes, oldest first, and why each of the others stays."""
+
+    component: str
+    goes: tuple[str, ...]
+    stays: Mapping[str, tuple[str, ...]]
+
+
+def prune(
+    repo: DeliveryRepo, component: str, keep: int, *, window: int = WINDOW, why: str = "", dry_run: bool = False
+) -> Retention:
+    """Record the versions as pruned, then delete their files. What broke off before is finished by the next call.
+
+    Once it is recorded nobody resolves, pins or publishes such a version again. Copies elsewhere stay.
+    """
+
+    def decide(state: State, draft: Draft) -> Retention:
+        found = retention(state, component, keep=keep, window=window)
+        for version in found.goes:
+            facts = {"manifest": state.manifest(component, version), "keep": keep}
+            draft.note_pruned(component, version, "pruned", **facts, **({"why": why} if why else {}))
+        return found
+
+    found = repo.change(decide, f"prune {component}: keep {keep}", why=why, dry_run=dry_run)
+    if not dry_run:
+        _remove(repo, component)
+    return found
+
+
+def _remove(repo: DeliveryRepo, component: str) -> None:
+    """Delete the files of every version that is pruned and not yet removed."""
+    state = repo.state()
+    spec = state.component(component)
+    done = {str(r.get("version")) for r in state.prunings(component) if r.what == "removed"}
+    todo = [version for version in state.pruned(component) if version not in done]
+    if not todo:
+        return
+    repository = state.drivers.repository(state.config, spec.repository)
+    repository.announce(spec, state.versions(component))  # before the files go: a list must not name what is missing
+    removed, problem = _remove_files(repository, spec, todo)
+
+    def decide(state: State, draft: Draft) -> None:
+        for version in removed:
+            draft.note_pruned(component, version, "removed")
+
+    if removed:
+        repo.change(decide, f"prune {component}: {len(removed)} versions are removed")
+    if problem is not None:
+        if not removed:
+            raise problem
+        left = ", ".join(version for version in todo if version not in removed)
+        raise PartlyDone(
+            f"{problem.message}\n  removed: {', '.join(removed)}\n  left: {left}", hint="run the command again"
+        ) from problem
+
+
+def _remove_files(repository: Repository, spec: Component, todo: list[str]) -> tuple[list[str], SluicegateError | None]:
+    removed: list[str] = []
+    for version in todo:
+        try:
+            repository.remove(spec, version)
+            if left := repository.names(spec, version):
+                raise RemoteUnavailable(f"{spec.name}={version} still has files: {', '.join(left)}")
+        except SluicegateError as problem:
+            return removed, problem
+        removed.append(version)
+    return removed, None
+
+
+def retention(state: State, component: str, *, keep: int, window: int = WINDOW) -> Retention:
+    """The newest `keep` versions stay (and as many prereleases), and all that an environment has, had or waits for."""
+    if keep < 1 or window < 1:
+        raise UsageError("keep at least 1 version, and a rollback window of at least 1 set")
+    known = state.versions(component)
+    reasons: dict[str, list[str]] = {version: [] for version in known}
+
+    def stays(version: object, reason: str) -> None:
+        listed = reasons.get(str(version))
+        if listed is not None and reason not in listed:
+            listed.append(reason)
+
+    finished = [version for version in known if not versions.prerelease(version)]
+    early = [version for version in known if versions.prerelease(version)]
+    for version in (*finished[-keep:], *early[-keep:]):
+        stays(version, f"one of the newest {keep}")
+    for environment in state.config.environments.values():
+        _pinned(state, component, environment, stays)
+        _standing(state, component, environment, stays)
+        _window(state, component, environment, window, stays)
+    return Retention(
+        component=component,
+        goes=tuple(version for version in known if not reasons[version]),
+        stays={version: tuple(listed) for version, listed in reasons.items() if listed},
+    )
+
+
+def _pinned(state: State, component: str, environment: Environment, stays: Stays) -> None:
+    for pins in (state.pins(environment.name), standing_pins(state, environment)):
+        if pin := pins.get(component):
+            stays(pin.version, f"{'held' if pin.held(state.now) else 'pinned'} in {environment.name}")
+
+
+def _standing(state: State, component: str, environment: Environment, stays: Stays) -> None:
+    """What the hosts have: the group that plays the environment, and the one that was swapped out and is warm."""
+    for group in environment.groups:
+        found = state.group_state(environment, group)
+        if found and component in found.installed:
+            stays(found.installed[component].version, f"runs on {group}")
+    if swap := state.last_swap(environment):
+        stays(swap.get("before", {}).get(component), f"in {swap.get('env')} before the last swap")
+    for intent in state.open_intents(environment):
+        for facts in ("target", "before", "after"):
+            stays(intent.record.get(facts, {}).get(component), f"part of what goes on in {intent.environment}")
+
+
+def _window(state: State, component: str, environment: Environment, window: int, stays: Stays) -> None:
+    """What the environment had within its last sets, deployed or swapped in."""
+    changes = [record for record in state.chronicle(environment.name) if record.what in ("deployed", "swap")]
+    for record in changes[-window:]:
+        for version in _versions(record, component):
+            stays(version, f"in the last {window} sets of {environment.name}")
+
+
+def _versions(record: Record, component: str) -> list[str]:
+    if record.what == "deployed":
+        one = record.get("components", {}).get(component)
+        return [str(one["version"])] if one else []
+    return [str(pins[component]) for pins in (record.get("before", {}), record.get("pins", {})) if component in pins]

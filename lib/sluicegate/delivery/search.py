@@ -1,0 +1,121 @@
+"""Find versions by what the ledger knows of them, and show one with everything that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sluicegate.delivery.history import Entry
+from sluicegate.delivery.publish import read_manifest
+from sluicegate.delivery.state import State
+from sluicegate.errors import UsageError
+from sluicegate.model.values import Artifact, Json, Manifest, Record, manifest_name, newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A version that was found, and by what: `coverage=87`, `sha256 of auth-1.4.2.tar.gz`."""
+
+    component: str
+    version: str
+    commit: str
+    built: str
+    why: tuple[str, ...]
+
+    def json(self) -> Json:
+        """The shape of an entry of `search --json`."""
+        return {
+            "component": self.component,
+            "version": self.version,
+            "commit": self.commit,
+            "built": self.built,
+            "found_in": list(self.why),
+        }
+
+
+def search(state: State, text: str) -> tuple[Hit, ...]:
+    """Versions whose name, version, files, checksums, commit, author or figures hold `text`; newest first.
+
+    Checksums and commits are compared from their beginning, all else anywhere, small and capital letters alike.
+    """
+    wanted = text.strip().lower()
+    if not wanted:
+        raise UsageError("name something to search for: a part of a name, a version, a checksum, a commit, a figure")
+    found: list[tuple[Record, Hit]] = []
+    for component in state.config.components:
+        for version in state.versions(component):
+            built = newest(r for r in state.story(component, version) if r.what == "built")
+            if built is None:
+                continue
+            why = tuple(dict.fromkeys(_matches(component, version, built, wanted)))
+            if why:
+                commit, at = str(built.get("commit")), f"{built.at:%Y-%m-%d %H:%M:%S}"
+                found.append((built, Hit(component=component, version=version, commit=commit, built=at, why=why)))
+    return tuple(hit for _, hit in sorted(found, key=lambda pair: pair[0].at, reverse=True))
+
+
+def _matches(component: str, version: str, built: Record, wanted: str) -> Iterator[str]:
+    if wanted in f"{component}={version}".lower():
+        yield "name"
+    if str(built.get("manifest")).startswith(wanted):
+        yield "manifest"
+    if str(built.get("commit")).startswith(wanted):
+        yield "commit"
+    if wanted in str(built.get("author")).lower():
+        yield "author"
+    for artifact in built.get("artifacts", []):
+        if wanted in str(artifact.get("name", "")).lower():
+            yield str(artifact["name"])
+        if str(artifact.get("sha256", "")).startswith(wanted):
+            yield f"sha256 of {artifact.get('name', '')}"
+    for name, value in built.get("figures", {}).items():
+        if wanted in f"{name}={value}".lower():
+            yield f"{name}={value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A version: its manifest, the address of each file, and its evidence, newest first."""
+
+    manifest: Manifest
+    addresses: Mapping[str, str]
+    figures: Mapping[str, str]
+    evidence: tuple[Entry, ...]
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        return (*self.manifest.artifacts, *self.manifest.attachments)
+
+    def json(self) -> Json:
+        """The shape of `show --json`."""
+        m = self.manifest
+        return {
+            "component": m.component,
+            "version": m.version,
+            "manifest": m.sha256,
+            "commit": m.commit,
+            "author": m.author,
+            "build": m.build,
+            "figures": dict(self.figures),
+            "files": [
+                {"name": a.name, "size": a.size, "sha256": a.sha256, "address": self.addresses[a.name]}
+                for a in self.files
+            ],
+            "evidence": [entry.json() for entry in self.evidence],
+        }
+
+
+def show(state: State, component: str, version: str) -> Shown:
+    """Read a version's manifest from its repository, and its story from the ledger."""
+    spec = state.component(component)
+    built = state.built(component, version)
+    repository = state.drivers.repository(state.config, spec.repository)
+    manifest = read_manifest(repository, spec, version)
+    names = [*(a.name for a in (*manifest.artifacts, *manifest.attachments)), manifest_name(component, version)]
+    story = reversed(state.story(component, version))
+    return Shown(
+        manifest=manifest,
+        addresses={name: repository.address(spec, version, name) for name in names},
+        figures={str(name): str(value) for name, value in built.get("figures", {}).items()},
+        evidence=tuple(Entry(subject=f"{component}={version}", record=record) for record in story),
+    )

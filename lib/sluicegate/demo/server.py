@@ -1,0 +1,151 @@
+"""The build server of the worked example: our runner with the organisation's jobs, driven as people drive Jenkins."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jenkins
+
+from sluicegate.errors import SluicegateError
+from sluicegate.jjb.render import templates
+from sluicegate.tools import process
+
+PEOPLE = ("anna", "rita", "olle", "ci")
+CREDENTIAL = "sluicegate-token"
+SECRET = """<org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>
+  <scope>GLOBAL</scope><id>{id}</id><description>API token of ci</description><secret>{secret}</secret>
+</org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>"""
+HOOK = """#!/bin/sh
+# Tell the build server that something was pushed, so that it polls at once.
+exec {python} -c '
+import sys, urllib.parse, urllib.request
+if any(line.split()[2] == "refs/heads/main" for line in sys.stdin):
+    url = sys.argv[1] + "/git/notifyCommit?url=" + urllib.parse.quote(sys.argv[2])
+    urllib.request.urlopen(url, timeout=20).read()
+' {server} {repository}
+"""
+PATIENCE = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """A button that was pressed: the build's result and console."""
+
+    job: str
+    number: int
+    result: str
+    console: str
+
+
+class BuildServer:
+    """One `sluicegate serve` below `folder`."""
+
+    def __init__(self, folder: Path, port: int, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.environment = environment
+        self.started: subprocess.Popen[bytes] | None = None
+        self._clients: dict[str, jenkins.Jenkins] = {}
+
+    def start(self, repo: Path) -> None:
+        """Start it, with a user for each person and for the technical user `ci`, and `ci`'s token as a credential."""
+        words: list[str | Path] = [sys.executable, "-m", "sluicegate", "serve", "--home", self.folder / "home"]
+        words += ["--port", str(self.port), "--executors", "4", "--delivery", repo]
+        for person in PEOPLE:
+            words += ["--user", person]
+        self.folder.mkdir()
+        self.started = process.start(words, cwd=self.folder, env=self.environment, log=self.folder / "serve.log")
+        self.wait_for(self._answers, "the build server to start")
+        token = self._ask("ci", "POST", "me/descriptorByName/jenkins.security.ApiTokenProperty/generateNewToken")
+        secret = SECRET.format(id=CREDENTIAL, secret=token["data"]["tokenValue"])
+        self._ask("admin", "POST", "credentials/store/system/domain/_/createCredentials", data=secret)
+
+    def password(self, person: str) -> str:
+        return (self.folder / "home" / "secrets" / "passwords" / person).read_text().strip()
+
+    def client(self, person: str) -> jenkins.Jenkins:
+        if person not in self._clients:
+            self._clients[person] = jenkins.Jenkins(self.url, person, self.password(person), timeout=30)
+        return self._clients[person]
+
+    def update_jobs(self, text: str, binary: Path) -> str:
+        """Write the organisation's jobs and let jenkins-job-builder put them on the server; its output."""
+        jobs, settings = self.folder / "jobs.yaml", self.folder / "jenkins_jobs.ini"
+        jobs.write_text(text)
+        login = f"user=admin\npassword={self.password('admin')}\n"
+        settings.write_text(f"[job_builder]\n\n[jenkins]\nurl={self.url}\n{login}")
+        settings.chmod(0o600)
+        words: list[str | Path] = [binary, "--conf", settings, "update", f"{templates()}:{jobs}"]
+        done = process.run(words, cwd=self.folder, env=self.environment, inherit=False, check=False)
+        if done.status != 0:
+            raise SluicegateError(f"jenkins-jobs update failed: {done.error_text}")
+        return done.error_text
+
+    def hook(self, repository: Path) -> None:
+        """Let pushes to a bare repository be noticed at once."""
+        path = repository / "hooks" / "post-receive"
+        path.parent.mkdir(exist_ok=True)
+        words = {"python": sys.executable, "server": self.url, "repository": str(repository)}
+        path.write_text(HOOK.format(**{name: shlex.quote(word) for name, word in words.items()}))
+        path.chmod(0o755)
+
+    def press(self, person: str, job: str, **parameters: str) -> Pressed:
+        """Build with parameters as one of the people, and wait for the result."""
+        client = self.client(person)
+        item = client.build_job(job, parameters)
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            executable = client.get_queue_item(item).get("executable")
+            if executable:
+                found.update(client.get_build_info(job, executable["number"]))
+            return bool(found) and not found["building"]
+
+        self.wait_for(ended, f"the build of {job}")
+        number = int(found["number"])
+        console = client.get_build_console_output(job, number)
+        return Pressed(job=job, number=number, result=str(found["result"]), console=console)
+
+    def builds(self) -> list[dict[str, Any]]:
+        """All builds, oldest first: job, number, result, timestamp and duration in ms."""
+        tree = "jobs[name,builds[number,result,building,timestamp,duration]]"
+        listed = self._ask("admin", "GET", f"api/json?tree={tree}")["jobs"]
+        found = [{**build, "job": job["name"]} for job in listed for build in job["builds"]]
+        return sorted(found, key=lambda build: int(build["timestamp"]))
+
+    def wait_for(self, check: Any, what: str, seconds: float = PATIENCE) -> None:
+        """Wait until `check()` is true. Raises SluicegateError, with the last builds, when it takes too long."""
+        deadline = time.monotonic() + seconds
+        while not check():
+            if self.started is not None and self.started.poll() is not None:
+                raise SluicegateError(f"the build server has ended; see {self.folder / 'serve.log'}")
+            if time.monotonic() > deadline:
+                last = "\n".join(f"  {b['job']} #{b['number']} {b['result']}" for b in self.builds()[-8:])
+                raise SluicegateError(f"waited {seconds:g} s for {what}. The last builds:\n{last}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self.started is not None:
+            process.end(self.started.pid)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client("admin").get_whoami())
+        except (jenkins.JenkinsException, OSError):
+            return False
+
+    def _ask(self, person: str, method: str, path: str, data: str | None = None) -> Any:
+        """One request of the remote API beyond what python-jenkins has."""
+        import requests
+
+        client = self.client(person)
+        request = requests.Request(method, f"{self.url}/{path}", data=data, headers={"Content-Type": "application/xml"})
+        answer = client.jenkins_request(request)
+        return answer.json() if answer.content else {}

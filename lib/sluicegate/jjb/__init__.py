@@ -1,0 +1,1 @@
+"""The job library for jenkins-job-builder: YAML -> XML functions, and rendering with our templates."""

@@ -1,0 +1,93 @@
+"""Repository driver `apt`: Debian packages in a folder that apt installs from; aptly indexes and signs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.model.config import Config
+from sluicegate.model.settings import Settings
+from sluicegate.repositories.packages import PackageRepository, looked_into, read_directory, run
+from sluicegate.tools import files
+
+NAME = "sluicegate"
+STATE = ".aptly"
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+HINT = "install it (Debian: aptly), and look at the folder's rights and space"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AptRepository(PackageRepository):
+    """`dists` and `pool` at the top hold the packages of announced versions; aptly's own state is in .aptly."""
+
+    distribution: str
+    section: str = "main"
+    architectures: tuple[str, ...] = ("amd64",)
+    key: str = ""
+    ending: str = ".deb"
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> AptRepository:
+        """Read `path`, `url`, `distribution`, `section`, `architectures` and `key`."""
+        settings.only("path", "url", "distribution", "section", "architectures", "key")
+        made = cls(
+            files=read_directory(name, settings),
+            distribution=settings.text("distribution"),
+            section=settings.text("section", "main"),
+            architectures=settings.texts("architectures") or ("amd64",),
+            key=settings.text("key", ""),
+        )
+        for word in (made.distribution, made.section, *made.architectures):
+            if not WORD.fullmatch(word):
+                raise settings.fail(f"'{word}' is no name of a distribution, a section or an architecture")
+        if made.key.startswith("-"):
+            raise settings.fail(f"'key' is '{made.key}', expected a fingerprint or an address")
+        return made
+
+    def check(self, package: Path) -> None:
+        self.mark(package)
+
+    def mark(self, package: Path) -> str:
+        """The package as aptly names it: name_version_architecture."""
+        shown = "--showformat=${Package}_${Version}_${Architecture}"
+        return looked_into(["dpkg-deb", "--show", shown, "--", package], package, "Debian").strip()
+
+    def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
+        config = self._config()
+        aptly: list[str | Path] = ["aptly", f"-config={config}"]
+        published = (self.path / "dists" / self.distribution).is_dir()
+        if NAME not in run([*aptly, "repo", "list", "-raw"], HINT).split():
+            run(
+                [*aptly, "repo", "create", f"-distribution={self.distribution}", f"-component={self.section}", NAME],
+                HINT,
+            )
+        if added:
+            run([*aptly, "repo", "add", NAME, *added], HINT)
+        if gone:
+            run([*aptly, "repo", "remove", NAME, *gone], HINT)
+        if published and not added and not gone:
+            return
+        signing = [f"-gpg-key={self.key}"] if self.key else ["-skip-signing"]
+        common = ["-batch", *signing]
+        if published:
+            run([*aptly, "publish", "update", *common, self.distribution, "filesystem:here:."], HINT)
+        else:
+            places = f"-architectures={','.join(self.architectures)}"
+            run([*aptly, "publish", "repo", *common, places, NAME, "filesystem:here:."], HINT)
+
+    def _config(self) -> Path:
+        path = self.path / STATE / "aptly.conf"
+        content = {
+            "rootDir": str(self.path / STATE),
+            "architectures": list(self.architectures),
+            "FileSystemPublishEndpoints": {
+                "here": {"rootDir": str(self.path), "linkMethod": "hardlink", "verifyMethod": "md5"}
+            },
+        }
+        written = json.dumps(content, indent=1).encode()
+        if not path.exists() or path.read_bytes() != written:
+            files.replace(path, written)
+        return path

@@ -1,0 +1,280 @@
+"""Repository driver `nexus`: Nexus Repository 3, formats maven2 and raw by each file's path, others by upload.
+
+What a Nexus 3.71 answers, and why this is written so (all measured): a PUT's answer holds no checksum, so a HEAD whose
+ETag is the stored SHA-1 follows each upload; `If-None-Match: *` refuses a name that is taken also where the repository
+allows a redeploy; ALLOW_ONCE is not atomic; the message of a 400 stands in its reason phrase; the search and the HTML
+listing lag by two seconds, a file's own path does not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
+from sluicegate.model.config import Component, Config
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact, manifest_name
+from sluicegate.repositories import maven2
+from sluicegate.tools import files
+from sluicegate.tools.credentials import Credentials
+from sluicegate.tools.transfer import SMALL, Reply, Sent, Server, checksums
+
+if TYPE_CHECKING:
+    from sluicegate.repositories.nexus_packages import NexusPackages
+
+KINDS = ("sha1", "sha256")
+ONCE = {"If-None-Match": "*"}
+TURNS = 1021
+
+
+@dataclass(frozen=True, kw_only=True)
+class NexusRepository:
+    """A hosted repository of a Nexus. `recent` holds what this process stored or removed: listings lag."""
+
+    server: Server
+    repository: str
+    format: str = "raw"
+    recent: dict[str, bool] = field(default_factory=dict)
+    turns: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(TURNS)))
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> NexusRepository | NexusPackages:
+        """Read `url`, `repository`, `format`, `credentials`; for other formats also `beside`, `packages`, `fields`."""
+        settings.only("url", "repository", "format", "credentials", "beside", "packages", "fields")
+        url = settings.text("url").rstrip("/")
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+            raise settings.fail("'url' is not of the form https://nexus.example.com, without a user")
+        credentials = Credentials.configure(name, settings)
+        server = Server(url, lambda: credentials.login(url))
+        repository, format_ = _repository(settings, "repository", name), settings.text("format", "maven2")
+        if format_ in ("maven2", "raw"):
+            for key in ("beside", "packages", "fields"):
+                if key in settings.values:
+                    raise settings.fail(f"'{key}' belongs to formats other than maven2 and raw")
+            return cls(server=server, repository=repository, format=format_)
+        from sluicegate.repositories.nexus_packages import PACKAGES, NexusPackages
+
+        packages = settings.texts("packages") or PACKAGES.get(format_, ())
+        if not packages:
+            raise settings.fail(f"of the format '{format_}' it is not known which files are packages: add 'packages'")
+        return NexusPackages(
+            server=server, repository=repository, format=format_, packages=packages, fields=settings.mapping("fields"),
+            beside=cls(server=server, repository=_repository(settings, "beside")),
+        )  # fmt: skip
+
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
+        """Store a file once; the server's checksum is compared with that of what was sent."""
+        path = self._path(component, version, name)
+        if not source.is_file():
+            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+        with self.turns[hash(path) % TURNS]:
+            sent = self.server.patiently(lambda number: self._put_once(path, source, again=number > 0))
+            self.recent[path] = True
+        if self.format == "maven2":
+            self._put_text(f"{path}.sha1", sent.checksums["sha1"].encode())
+        return Artifact(name=name, size=sent.size, sha256=sent.checksums["sha256"])
+
+    def _put_once(self, path: str, source: Path, *, again: bool) -> Sent:
+        """One try. After one that failed, the file may have been stored and only the answer lost.
+
+        A large file asks first: a proxy that takes the whole body before it asks the Nexus would have it sent in vain.
+        """
+        if (again or source.stat().st_size > SMALL) and (standing := self._stored(path)) is not None:
+            return self._same(path, standing, checksums(source, KINDS))
+        reply, sent = self.server.send("PUT", path, source, kinds=KINDS, headers=ONCE)
+        if reply.status == 412 or (reply.status == 400 and "cannot be updated" in reply.head.reason):
+            standing = self._stored(path)
+            if standing is None:
+                raise self._refused(reply, path)
+            return self._same(path, standing, sent if sent.whole else checksums(source, KINDS))
+        if reply.status not in (200, 201, 204):
+            raise self._refused(reply, path)
+        if reply.status == 200 and reply.looks_like_a_page:
+            raise _no_nexus(self._shown(path))
+        standing = self._stored(path)
+        if standing is None:
+            raise IntegrityError(f"{self._shown(path)} was accepted, and is not there", hint="publish again")
+        if standing != sent.checksums["sha1"]:
+            self._explain(path, standing, sent)
+        return sent
+
+    def _same(self, path: str, standing: str, mine: Sent) -> Sent:
+        """What stands there already must be what is to be stored."""
+        if standing != mine.checksums["sha1"]:
+            raise conflict(self._shown(path), standing, mine.checksums["sha1"])
+        return mine
+
+    def _explain(self, path: str, standing: str, sent: Sent) -> None:
+        """After an upload the server reports another checksum: somebody else's file, or a damaged or lying server."""
+        with files.scratch() as folder:
+            reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
+        if found.checksums["sha1"] == standing and found.size >= sent.size and not reply.looks_like_a_page:
+            raise conflict(self._shown(path), standing, sent.checksums["sha1"])
+        raise IntegrityError(
+            f"{self._shown(path)}: the server reports SHA-1 {standing}, sent was {sent.checksums['sha1']}",
+            hint="the upload was damaged, or what answers is no Nexus; nothing is announced",
+        )
+
+    def _stored(self, path: str) -> str | None:
+        """The SHA-1 of what stands at a path, None where nothing does; without an ETag the content is read back."""
+        reply = self.server.head(path)
+        if reply.status == 404:
+            return None
+        if reply.status != 200:
+            raise self._refused(reply, path)
+        if reported := etag(reply):
+            return reported
+        with files.scratch() as folder:
+            reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
+        if reply.status == 200 and reply.looks_like_a_page:
+            raise _no_nexus(self._shown(path))
+        return found.checksums["sha1"] if reply.status == 200 else None
+
+    def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
+        """Write the file to `to` and compare it with the checksum that the server reports."""
+        path = self._path(component, version, name)
+        reply, found = self.server.download(path, to, kinds=("sha1",))
+        if reply.status == 404:
+            raise UsageError(
+                f"there is no file {name} at {self._shown(path)}", hint="check component, version and file name"
+            )
+        if reply.status != 200:
+            raise self._refused(reply, path)
+        reported = etag(reply)
+        if reported is None and reply.looks_like_a_page:
+            to.unlink()
+            raise _no_nexus(self._shown(path))
+        if reported is not None and reported != found.checksums["sha1"]:
+            to.unlink()
+            raise IntegrityError(
+                f"{self._shown(path)} has SHA-1 {found.checksums['sha1']}, the server reports {reported}",
+                hint="fetch again; if that does not help, the file is damaged in the repository",
+            )
+
+    def names(self, component: Component, version: str) -> tuple[str, ...]:
+        """From the version's manifest, which never lags, and the listing, each name of that seen on its own path."""
+        folder = self._folder(component, version)
+        sure = set(self._in_manifest(component, version))
+        maybe = {name for name in self._listed(folder) if not maven2.is_sidecar(name)} - sure
+        return tuple(sorted(sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}))
+
+    def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
+        name = manifest_name(component.name, version)
+        reply = self.server.ask("GET", self._folder(component, version) + quote(name))
+        if reply.status != 200:
+            return ()
+        try:
+            return (name, *(str(artifact["name"]) for artifact in json.loads(reply.body)["artifacts"]))
+        except (ValueError, KeyError, TypeError):
+            return (name,)
+
+    def _listed(self, folder: str) -> set[str]:
+        """All files in a folder as the HTML listing has them, and as this process knows better."""
+        below = folder.removeprefix(f"/repository/{self.repository}/")
+        reply = self.server.ask("GET", f"/service/rest/repository/browse/{self.repository}/{below}")
+        if reply.status not in (200, 404):
+            raise self._refused(reply, folder)
+        import html
+
+        links = re.findall(r'<a href="([^"]+)"', reply.body.decode("utf-8", "replace")) if reply.status == 200 else []
+        found = {unquote(html.unescape(link).rpartition("/")[2]) for link in links} - {""}
+        known = {unquote(path.removeprefix(folder)) for path in tuple(self.recent) if path.startswith(folder)}
+        return found | known
+
+    def announce(self, component: Component, versions: Iterable[str]) -> None:
+        """Write maven-metadata.xml and its checksums, where the format has it."""
+        listed = tuple(versions)
+        for version in listed:
+            maven2.check_name(version, "version")
+        if self.format != "maven2":
+            return
+        content = maven2.metadata(component, listed, datetime.now(UTC))
+        path = f"/repository/{self.repository}/{quote(str(maven2.component_folder(component)))}/{maven2.METADATA}"
+        self._put_text(path, content)
+        for kind, checksum in maven2.checksums(content).items():
+            self._put_text(f"{path}.{kind}", checksum.encode())
+
+    def remove(self, component: Component, version: str) -> None:
+        """Delete a version's files, its manifest first, so that nobody takes half a version for a whole one."""
+        folder = self._folder(component, version)
+        names = self._listed(folder) | set(self._in_manifest(component, version))
+        first = manifest_name(component.name, version)
+        for name in sorted(names, key=lambda name: (name != first, name)):
+            path = folder + quote(name)
+            reply = self.server.ask("DELETE", path)
+            if reply.status not in (200, 204, 404):
+                raise self._refused(reply, path)
+            self.recent.pop(path, None)
+
+    def address(self, component: Component, version: str, name: str) -> str:
+        return f"{self.server.url}{self._path(component, version, name)}"
+
+    def _put_text(self, path: str, content: bytes) -> None:
+        """A small file that may be replaced, such as a checksum."""
+        reply = self.server.ask("PUT", path, body=content)
+        if reply.status == 400 and "cannot be updated" in reply.head.reason:
+            if self.server.ask("GET", path).body.strip() != content.strip():
+                raise Conflict(f"{self._shown(path)} is there with other content, and may not be replaced")
+        elif reply.status not in (200, 201, 204):
+            raise self._refused(reply, path)
+
+    def _folder(self, component: Component, version: str) -> str:
+        return f"/repository/{self.repository}/{quote(str(maven2.version_folder(component, version)))}/"
+
+    def _path(self, component: Component, version: str, name: str) -> str:
+        maven2.check_file_name(name)
+        return self._folder(component, version) + quote(name)
+
+    def _shown(self, path: str) -> str:
+        return f"{self.server.url}{unquote(path)}"
+
+    def _refused(self, reply: Reply, path: str) -> SluicegateError:
+        """The server's own words for what it does not take."""
+        said = f"{self._shown(path)}: the server answered {reply.said}"
+        if reply.status == 404:
+            return UsageError(said, hint=f"is there a hosted repository '{self.repository}' at {self.server.url}?")
+        if reply.status == 400 and "version policy" in reply.head.reason:
+            return UsageError(
+                said, hint="a release repository takes no SNAPSHOT and the reverse: name another repository"
+            )
+        if reply.status == 400 and "mavenPath" in reply.head.reason:
+            return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "
+                              "component and version; or set its layout policy to permissive")  # fmt: skip
+        if reply.status in (400, 409, 412):
+            return UsageError(said, hint="see the repository's settings")
+        return SluicegateError(said, hint="see the server's log")
+
+
+def _repository(settings: Settings, key: str, default: str | None = None) -> str:
+    name = settings.text(key, default)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", name):
+        raise settings.fail(f"'{key}' is '{name}', expected the name of a repository in the Nexus")
+    return name
+
+
+def etag(reply: Reply) -> str | None:
+    """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""
+    found = re.search(r"\b[0-9a-f]{40}\b", reply.head.headers.get("etag", ""))
+    return found[0] if found else None
+
+
+def conflict(where: str, standing: str, mine: str, *, kind: str = "SHA-1") -> Conflict:
+    return Conflict(
+        f"{where} is already published with other content: it has {kind} {standing}, the new file has {mine}",
+        hint="a version is immutable; publish the change under a new version",
+    )
+
+
+def _no_nexus(where: str) -> IntegrityError:
+    return IntegrityError(
+        f"{where} is answered by an HTML page, not by the file's checksum",
+        hint="a login page or a proxy stands before the repository: correct 'url'",
+    )

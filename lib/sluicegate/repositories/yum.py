@@ -1,0 +1,34 @@
+"""Repository driver `yum`: RPM packages in a folder that dnf, yum and zypper install from; createrepo_c indexes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.model.config import Config
+from sluicegate.model.settings import Settings
+from sluicegate.repositories.packages import LISTS, PackageRepository, looked_into, read_directory, run
+from sluicegate.tools import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class YumRepository(PackageRepository):
+    """`repodata` at the top lists the packages of announced versions where they stand; nothing is copied."""
+
+    ending: str = ".rpm"
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> YumRepository:
+        """Read `path` and `url`."""
+        settings.only("path", "url")
+        return cls(files=read_directory(name, settings))
+
+    def check(self, package: Path) -> None:
+        looked_into(["rpm", "-qp", "--nosignature", "--nodigest", "--", package], package, "RPM")
+
+    def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
+        listed = self.path / LISTS / "packages"
+        files.replace(listed, "".join(f"{path}\n" for path in sorted(everything)).encode())
+        command: list[str | Path] = ["createrepo_c", "--quiet", "--update", "--pkglist", listed, "--", self.path]
+        run(command, hint="install it (Debian: createrepo-c), and look at the folder's rights and space")

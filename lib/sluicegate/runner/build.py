@@ -1,0 +1,195 @@
+"""One running build: its log, environment, commands, result and interruption. Steps work through it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from sluicegate.errors import SluicegateError
+from sluicegate.runner import environment, launch, processes
+from sluicegate.runner.jobxml import JobConfig
+from sluicegate.runner.launch import Limits
+from sluicegate.runner.masking import Mask
+from sluicegate.runner.parameters import Value
+from sluicegate.runner.records import Record
+from sluicegate.runner.results import Result
+from sluicegate.runner.vault import Credential
+
+SLOW_BUILD = 60.0
+
+
+class StepFailed(SluicegateError):
+    """A step cannot go on; the build fails with this message in its log."""
+
+
+class Interrupted(SluicegateError):
+    """The build was aborted, or a time-out stopped it."""
+
+
+class Services(Protocol):
+    """What a build may ask of the runner around it."""
+
+    def credential(self, name: str) -> Credential:
+        """A stored credential. Raises UsageError when there is none."""
+
+    def unseal(self, sealed: str) -> str:
+        """The text of a sealed value."""
+
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
+        """Start another job; the sentence for the log."""
+
+    def previous(self, build: Build) -> Record | None:
+        """The job's build before this one that ended."""
+
+    def estimate(self, build: Build, count: int) -> float | None:
+        """The average duration of up to `count` good builds in seconds."""
+
+
+class Build:
+    """A build between its start and its end. Only the executor's thread changes it, but for `interrupt`."""
+
+    def __init__(
+        self,
+        *,
+        record: Record,
+        config: JobConfig,
+        workspace: Path,
+        env: dict[str, str],
+        marks: dict[str, str],
+        services: Services,
+        echo: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.record = record
+        self.config = config
+        self.workspace = workspace
+        self.env = env
+        self.marks = marks
+        self.services = services
+        self.result = Result.SUCCESS
+        self.limits = Limits()
+        self.on_limit: Callable[[str], None] = lambda _: None
+        self.after: list[Callable[[], None]] = []
+        self.interrupted_by = ""
+        self._echo = echo
+        self._mask = Mask()
+        self._lock = threading.Lock()
+        self._stop_reading, self._stop_writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._log = os.open(record.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._leaders: list[int] = []
+        self._first_pid = processes.newest_pid()
+        self._started = time.monotonic()
+
+    # -- log --
+    def say(self, line: str) -> None:
+        """Write one line of our own."""
+        self._emit(self._mask.flush())
+        self._emit(self._mask.text(line).encode("utf-8", "replace") + b"\n")
+
+    def write(self, block: bytes) -> None:
+        """Write output of a command; secrets are masked."""
+        self._emit(self._mask.feed(block))
+
+    def _emit(self, block: bytes) -> None:
+        while block:
+            block = block[self._write_some(block) :]
+
+    def _write_some(self, block: bytes) -> int:
+        written = os.write(self._log, block)
+        if self._echo is not None:
+            self._echo(block[:written])
+        return written
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Hide these texts from now on."""
+        self._mask.add(secrets)
+
+    def masked(self, text: str) -> str:
+        return self._mask.text(text)
+
+    # -- result --
+    def worsen(self, result: Result) -> None:
+        self.result = max(self.result, result)
+
+    def expand(self, text: str) -> str:
+        """Replace the build's variables in a configured text."""
+        return environment.expand(text, self.env)
+
+    # -- interruption --
+    def interrupt(self, by: str) -> None:
+        """Abort the build from another thread."""
+        with self._lock:
+            self.interrupted_by = by
+            if self._stop_writing >= 0:
+                with contextlib.suppress(BlockingIOError):
+                    os.write(self._stop_writing, b"x")
+
+    def check(self) -> None:
+        """Raise when the build was aborted: for steps that run no command."""
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self._stop_reading, 1):
+                raise Interrupted(self.interrupted_by)
+
+    # -- commands --
+    def launch(
+        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, quiet: bool = False
+    ) -> int:
+        """Run a command to its end with its output in the log; its exit status.
+
+        Raises Interrupted on an abort or a time-out, StepFailed when the program cannot be started.
+        """
+        self.check()
+        folder = cwd or self.workspace
+        if not quiet:
+            self.say(f"[{folder.name}] $ {' '.join(argv)}")
+        try:
+            ended = launch.run(
+                argv,
+                cwd=folder,
+                env={**self.env, **(env or {})},
+                write=self.write,
+                stop=self._stop_reading,
+                limits=self.limits,
+                kill=self._kill,
+            )
+        except (OSError, ValueError) as problem:
+            raise StepFailed(f"cannot start '{argv[0]}': {problem}") from problem
+        self._emit(self._mask.flush())
+        self._leaders.append(ended.pid)
+        if ended.why:
+            self._stopped(ended.why)
+        if ended.leaked:
+            self.say(
+                "Process leaked file descriptors: a background process still holds the output; going on without it"
+            )
+        return ended.status
+
+    def _kill(self, leader: int) -> None:
+        processes.kill([leader], self.marks)
+
+    def _stopped(self, why: str) -> None:
+        if why == "stopped":
+            self.check()
+        self.on_limit(why)
+        raise Interrupted(f"time-out ({why})")
+
+    def kill_leftovers(self) -> None:
+        """End what the steps left behind, but for processes that took another BUILD_ID (ProcessTree.killAll)."""
+        newest = processes.newest_pid()
+        # Numbers are given in rising order: in a short build nothing older can be ours. A wrap, or a long build: all.
+        quick = newest >= self._first_pid and time.monotonic() - self._started < SLOW_BUILD
+        if self._leaders and processes.carriers(self.marks, self._first_pid if quick else 0):
+            count = processes.kill([], self.marks)
+            self.say(f"Killed {count} process{'es' if count != 1 else ''} that the build left behind")
+
+    def close(self) -> None:
+        """Flush the log and give the descriptors back."""
+        self._emit(self._mask.flush())
+        with self._lock:
+            for descriptor in (self._stop_reading, self._stop_writing, self._log):
+                os.close(descriptor)
+            self._stop_writing = -1

@@ -1,0 +1,90 @@
+"""The variables of a build, as a real Jenkins sets them (recording 046), and their expansion in patterns."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from sluicegate.runner.names import path_of
+from sluicegate.runner.records import Record
+
+SECRET_NAMES = re.compile(r".*(_TOKEN|_PASSWORD|_SECRET|_PASSPHRASE|_SECRET_KEY|_SECRET_ACCESS_KEY)")
+OUTER_BUILD = re.compile(
+    r"(BUILD|JOB)_(ID|NUMBER|NAME|URL|TAG|BASE_NAME|DISPLAY_NAME)|HUDSON_.*|WORKSPACE(_TMP)?|EXECUTOR_NUMBER|NODE_NAME"
+    r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_(COMMIT|BRANCH|URL|LOCAL_BRANCH|PREVIOUS_COMMIT)"
+)
+REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_.]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+NODE_COOKIE = "JENKINS_NODE_COOKIE"
+
+
+def inherited(*, secrets: bool = False) -> dict[str, str]:
+    """Our own variables for a build, without those of a Jenkins build that we may run in.
+
+    Without `secrets`, as on a server, those that look like secrets stay out too: jobs get these by credentials binding.
+    """
+    own = {name: value for name, value in os.environ.items() if not OUTER_BUILD.fullmatch(name)}
+    # Steps call `sluicegate`: ours is found last on PATH, so a server started from a venv needs no activation.
+    own["PATH"] = os.pathsep.join(filter(None, [own.get("PATH", os.defpath), str(Path(sys.executable).parent)]))
+    return own if secrets else {name: value for name, value in own.items() if not SECRET_NAMES.fullmatch(name)}
+
+
+def characteristic(record: Record, cookie: str) -> dict[str, str]:
+    """What every process of the build carries (hudson.model.Run.getCharacteristicEnvVars).
+
+    A process that sets another BUILD_ID leaves the build on purpose, as on Jenkins.
+    """
+    return {
+        "JENKINS_SERVER_COOKIE": cookie,
+        "JOB_NAME": record.job,
+        "BUILD_NUMBER": str(record.number),
+        "BUILD_ID": str(record.number),
+        "BUILD_TAG": tag(record),
+    }
+
+
+def tag(record: Record) -> str:
+    return f"jenkins-{record.job.replace('/', '-')}-{record.number}"
+
+
+def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int, workspace: Path) -> dict[str, str]:
+    """Jenkins' variables of a build. Those with URLs are left out when the server has none."""
+    found = {
+        **characteristic(record, cookie),
+        "BUILD_DISPLAY_NAME": record.display_name or f"#{record.number}",
+        "CI": "true",
+        "EXECUTOR_NUMBER": str(executor),
+        "HUDSON_COOKIE": str(uuid.uuid4()),
+        "HUDSON_HOME": str(home),
+        "HUDSON_SERVER_COOKIE": cookie,
+        "JENKINS_HOME": str(home),
+        "JOB_BASE_NAME": record.job.rpartition("/")[2],
+        NODE_COOKIE: str(uuid.uuid4()),
+        "NODE_LABELS": "built-in",
+        "NODE_NAME": "built-in",
+        "WORKSPACE": str(workspace),
+        "WORKSPACE_TMP": f"{workspace}@tmp",
+    }
+    if url:
+        job = url + path_of(record.job)
+        found |= {"HUDSON_URL": url, "JENKINS_URL": url, "JOB_URL": job, "BUILD_URL": f"{job}{record.number}/"}
+    return found
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace $NAME and ${NAME} (hudson.Util.replaceMacro); unknown names stay as they are."""
+    return REFERENCE.sub(lambda found: variables.get(found[1] or found[2], found[0]), text)
+
+
+def properties(text: str) -> dict[str, str]:
+    """A Java properties text, as far as people write it in jobs: NAME=VALUE lines, # comments, lines joined by \\."""
+    joined = re.sub(r"\\\r?\n[ \t]*", "", text)
+    found = {}
+    for line in joined.splitlines():
+        name, mark, value = line.strip().partition("=")
+        if mark and name.strip() and not name.startswith(("#", "!")):
+            found[name.strip()] = value.strip()
+    return found

@@ -1,0 +1,221 @@
+"""The builds of one job on disk: numbers, permalinks and records. Nothing is scanned before it is asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from sluicegate.runner import records
+from sluicegate.runner.records import Record
+from sluicegate.runner.results import Result
+
+PERMALINKS = (
+    "lastCompletedBuild",
+    "lastFailedBuild",
+    "lastStableBuild",
+    "lastSuccessfulBuild",
+    "lastUnstableBuild",
+    "lastUnsuccessfulBuild",
+)
+CACHED = 64
+
+
+class History:
+    """The folder jobs/NAME with its `builds` and `nextBuildNumber`."""
+
+    def __init__(self, job: str, folder: Path) -> None:
+        self.job = job
+        self.folder = folder
+        self.running: dict[int, Record] = {}
+        self._lock = threading.RLock()
+        self._numbers: list[int] | None = None
+        self._links: dict[str, int] | None = None
+        self._cache: dict[int, Record] = {}
+
+    @property
+    def builds(self) -> Path:
+        return self.folder / "builds"
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next build; never one that is taken."""
+        try:
+            written = int((self.folder / "nextBuildNumber").read_text())
+        except (OSError, ValueError):
+            written = 1
+        numbers = self.numbers()
+        return max(written, numbers[-1] + 1 if numbers else 1)
+
+    def set_next_number(self, number: int) -> None:
+        path = self.folder / "nextBuildNumber"
+        temporary = path.with_name(".nextBuildNumber")
+        temporary.write_text(f"{number}\n")
+        os.replace(temporary, path)
+
+    def take_number(self) -> int:
+        """Reserve the next number. Not synced: the queue's journal carries it too, and gaps do no harm."""
+        with self._lock:
+            number = self.next_number
+            self.set_next_number(number + 1)
+            return number
+
+    def numbers(self) -> list[int]:
+        """All build numbers, oldest first."""
+        with self._lock:
+            if self._numbers is None:
+                try:
+                    self._numbers = sorted(int(name) for name in os.listdir(self.builds) if name.isdigit())
+                except OSError:
+                    self._numbers = []
+            return list(self._numbers)
+
+    def begin(self, record: Record) -> None:
+        """Put a new running build on disk."""
+        with self._lock:
+            self.numbers()
+            record.folder.mkdir(parents=True, exist_ok=True)
+            record.save(durable=False)
+            self.running[record.number] = record
+            if self._numbers is not None and record.number not in self._numbers:
+                self._numbers.append(record.number)
+                self._numbers.sort()
+
+    def finish(self, record: Record, result: Result) -> None:
+        """Save an ended build and move the permalinks; only then does anybody see its result."""
+        replace(record, result=result).save()
+        with self._lock:
+            links = self.links()
+            for name in PERMALINKS:
+                if matches(name, result):
+                    links[name] = max(links.get(name, -1), record.number)
+            self._write_links(links)
+            self._remember(record)
+            self.running.pop(record.number, None)
+            record.result = result
+
+    def forget_running(self, record: Record, result: Result) -> None:
+        """The build is over, whatever the disk says."""
+        with self._lock:
+            self.running.pop(record.number, None)
+            record.result = result
+
+    def get(self, number: int) -> Record | None:
+        """The record of a build, running or ended."""
+        with self._lock:
+            if found := self.running.get(number) or self._cache.get(number):
+                return found
+            record = records.read(self.job, self.builds / str(number)) if number in self.numbers() else None
+            if record is not None:
+                if record.result is None:
+                    # No build of ours is running under this number: its server died.
+                    record.result = Result.ABORTED
+                self._remember(record)
+            return record
+
+    def last(self) -> Record | None:
+        numbers = self.numbers()
+        return self.get(numbers[-1]) if numbers else None
+
+    def newest(self, count: int | None = None) -> list[Record]:
+        """The newest records, newest first."""
+        numbers = self.numbers()[::-1][:count]
+        return [record for number in numbers if (record := self.get(number)) is not None]
+
+    def links(self) -> dict[str, int]:
+        """Permalink -> number, from builds/permalinks (jenkins.model.PeepholePermalink), else by reading the builds."""
+        with self._lock:
+            if self._links is None:
+                self._links = self._read_links()
+            return self._links
+
+    def _read_links(self) -> dict[str, int]:
+        try:
+            lines = (self.builds / "permalinks").read_text().splitlines()
+            read = {name: int(number) for name, number in (line.split() for line in lines)}
+            if set(PERMALINKS) <= set(read):
+                return read
+        except (OSError, ValueError):
+            pass
+        return self._search_links()
+
+    def _search_links(self) -> dict[str, int]:
+        found = dict.fromkeys(PERMALINKS, -1)
+        for number in self.numbers()[::-1]:
+            record = self.get(number)
+            if record is None or record.result is None:
+                continue
+            for name in PERMALINKS:
+                if found[name] < 0 and matches(name, record.result):
+                    found[name] = number
+            if min(found.values()) > 0:
+                break
+        return found
+
+    def resolve(self, name: str) -> Record | None:
+        """A build by number or permalink."""
+        if name.isdigit() and len(name) < 12:
+            return self.get(int(name))
+        if name == "lastBuild":
+            return self.last()
+        number = self.links().get(name, -1)
+        return self.get(number) if number > 0 else None
+
+    def delete(self, number: int) -> None:
+        """Remove an ended build from disk."""
+        with self._lock:
+            shutil.rmtree(self.builds / str(number), ignore_errors=True)
+            self._numbers = None
+            self._cache.pop(number, None)
+            if number in self.links().values():
+                self._links = self._search_links()
+                self._write_links(self._links)
+
+    def color(self) -> str:
+        """The ball colour without `disabled`: that of the last ended build, `_anime` while one runs."""
+        with self._lock:
+            links = self.links()
+            last = links["lastCompletedBuild"]
+            color = "notbuilt"
+            if last > 0:
+                by_link = {"lastStableBuild": "blue", "lastUnstableBuild": "yellow", "lastFailedBuild": "red"}
+                color = next((value for name, value in by_link.items() if links[name] == last), "")
+                if not color:
+                    record = self.get(last)
+                    color = record.result.color if record is not None and record.result is not None else "aborted"
+            return f"{color}_anime" if self.running else color
+
+    def discard(self, keep: int) -> None:
+        """Delete the oldest builds beyond `keep` (hudson.tasks.LogRotator): not kept, running or last good ones."""
+        if keep < 0:
+            return
+        spared = {self.links()["lastSuccessfulBuild"], self.links()["lastStableBuild"], *self.running}
+        for number in self.numbers()[: -keep or None]:
+            record = self.get(number)
+            if number not in spared and (record is None or not record.keep):
+                self.delete(number)
+
+    def _remember(self, record: Record) -> None:
+        self._cache[record.number] = record
+        while len(self._cache) > CACHED:
+            self._cache.pop(next(iter(self._cache)))
+
+    def _write_links(self, links: dict[str, int]) -> None:
+        self.builds.mkdir(parents=True, exist_ok=True)
+        temporary = self.builds / ".permalinks"
+        temporary.write_text("".join(f"{name} {links.get(name, -1)}\n" for name in PERMALINKS))
+        os.replace(temporary, self.builds / "permalinks")
+
+
+def matches(link: str, result: Result) -> bool:
+    """Whether a build with this result can be what the permalink means (hudson.model.PermalinkProjectAction)."""
+    return {
+        "lastCompletedBuild": True,
+        "lastFailedBuild": result is Result.FAILURE,
+        "lastStableBuild": result is Result.SUCCESS,
+        "lastSuccessfulBuild": result <= Result.UNSTABLE,
+        "lastUnstableBuild": result is Result.UNSTABLE,
+        "lastUnsuccessfulBuild": result is not Result.SUCCESS,
+    }[link]

@@ -1,0 +1,69 @@
+"""A Jenkins home on disk: its folders, its lock, its leftovers after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import files
+
+
+class Home:
+    """The folder, held by one runner at a time."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self.path = path.resolve()
+        self._lock = FileLock(self.path / "runner.lock")
+
+    def hold(self, address: str = "") -> None:
+        """Take the home. Raises UsageError that names the holder when another runner has it."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as problem:
+            raise UsageError(
+                f"the home {self.path} is held by another runner{self._holder()}",
+                hint="stop that one first, or give another folder with --home",
+            ) from problem
+        note = {"pid": os.getpid(), "host": socket.gethostname(), "address": address}
+        files.replace(self.path / "runner.json", json.dumps(note).encode())
+
+    def _holder(self) -> str:
+        try:
+            note = json.loads((self.path / "runner.json").read_text())
+        except (OSError, ValueError):
+            return ""
+        where = f" at {note.get('address')}" if note.get("address") else ""
+        return f": process {note.get('pid')} on {note.get('host')}{where}"
+
+    def release(self) -> None:
+        (self.path / "runner.json").unlink(missing_ok=True)
+        self._lock.release()
+
+
+class Workspaces:
+    """Which workspace folders are in use: concurrent builds of a job get `NAME@2` (hudson.slaves.WorkspaceList)."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "workspace"
+        self._used: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def take(self, full_name: str) -> Path:
+        with self._lock:
+            number = 1
+            while (path := self.root / (full_name + (f"@{number}" if number > 1 else ""))) in self._used:
+                number += 1
+            self._used.add(path)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+    def give_back(self, path: Path) -> None:
+        with self._lock:
+            self._used.discard(path)

@@ -1,0 +1,237 @@
+"""Jobs and folders of a home: jobs/NAME/config.xml, kept byte for byte, and the tree that they form."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import jobxml, names
+from sluicegate.runner.history import History
+from sluicegate.runner.jobxml import JobConfig
+from sluicegate.tools import files
+
+NEW_FOLDER = b"""<?xml version='1.1' encoding='UTF-8'?>
+<com.cloudbees.hudson.plugins.folder.Folder>
+  <actions/>
+  <properties/>
+  <healthMetrics/>
+</com.cloudbees.hudson.plugins.folder.Folder>
+"""
+UNREADABLE = b"<unreadable.config.xml/>"
+REVERSE = b"jenkins.triggers.ReverseBuildTrigger"
+TRIGGERS = (b"hudson.triggers.TimerTrigger", b"hudson.triggers.SCMTrigger", REVERSE, b"hudson.tasks.BuildTrigger")
+
+
+class Item:
+    """A job or folder. Its config.xml is parsed when first needed."""
+
+    def __init__(self, full_name: str, folder: Path) -> None:
+        self.full_name = full_name
+        self.folder = folder
+        self.history = History(full_name, folder)
+        self._config: JobConfig | None = None
+
+    @property
+    def name(self) -> str:
+        return self.full_name.rpartition("/")[2]
+
+    @property
+    def display_name(self) -> str:
+        return self.config.display_name or self.name
+
+    @property
+    def path(self) -> str:
+        """The relative URL, `job/team/job/inner/`."""
+        return names.path_of(self.full_name)
+
+    @property
+    def config(self) -> JobConfig:
+        config = self._config
+        if config is None:
+            config = self._config = self._read()
+        return config
+
+    def _read(self) -> JobConfig:
+        try:
+            return jobxml.parse(self.text(), source=f"{self.full_name}/config.xml")
+        except (UsageError, OSError):
+            # Broken by hand on disk: the job is shown, says so when it is built, and can be posted anew.
+            return jobxml.parse(UNREADABLE)
+
+    @property
+    def is_folder(self) -> bool:
+        return self.config.is_folder
+
+    @property
+    def buildable(self) -> bool:
+        return not self.is_folder and not self.config.disabled
+
+    @property
+    def color(self) -> str:
+        return "disabled" if self.config.disabled and not self.history.running else self.history.color()
+
+    def text(self) -> bytes:
+        """config.xml as it was posted."""
+        return (self.folder / "config.xml").read_bytes()
+
+    def store(self, content: bytes) -> None:
+        """Replace config.xml; nothing is written when it is the same already."""
+        config = jobxml.check(content, self.full_name)
+        path = self.folder / "config.xml"
+        if not path.exists() or path.read_bytes() != content:
+            files.replace(path, content)
+        self._config = config
+
+
+class Items:
+    """All jobs and folders, by full name."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.lock = threading.RLock()
+        self.by_name: dict[str, Item] = {}
+        self.triggered: set[str] = set()
+        self._folded: dict[str, dict[str, Item]] = {}
+        self._scan(home / "jobs", "")
+
+    def _scan(self, folder: Path, prefix: str) -> None:
+        try:
+            entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return
+        for name in entries:
+            path = folder / name
+            try:
+                content = (path / "config.xml").read_bytes()
+            except OSError:
+                continue
+            full_name = f"{prefix}{name}"
+            self._enter(Item(full_name, path), content)
+            if (path / "jobs").is_dir():
+                self._scan(path / "jobs", f"{full_name}/")
+
+    def _enter(self, item: Item, content: bytes) -> None:
+        self.by_name[item.full_name] = item
+        self._folded.setdefault(names.folder_of(item.full_name), {})[item.name.lower()] = item
+        self._index(item.full_name, content)
+
+    def _leave(self, full_name: str) -> None:
+        """Forget an item and all below it."""
+        for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
+            item = self.by_name.pop(name)
+            self.triggered.discard(name)
+            self._folded.get(names.folder_of(name), {}).pop(item.name.lower(), None)
+
+    def _index(self, full_name: str, content: bytes) -> None:
+        # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
+        if any(word in content for word in TRIGGERS):
+            self.triggered.add(full_name)
+        else:
+            self.triggered.discard(full_name)
+
+    def get(self, full_name: str) -> Item | None:
+        return self.by_name.get(full_name)
+
+    def job(self, full_name: str) -> Item | None:
+        """The item when it is a job, not a folder."""
+        item = self.by_name.get(full_name)
+        return item if item is not None and not item.is_folder else None
+
+    def children(self, folder: str) -> list[Item]:
+        """The items directly below a folder (`""`: the top), sorted by name."""
+        with self.lock:
+            found = list(self._folded.get(folder, {}).values())
+        return sorted(found, key=lambda one: one.name)
+
+    def jobs(self) -> list[Item]:
+        with self.lock:
+            return [one for one in self.by_name.values() if not one.is_folder]
+
+    def create(self, folder: str, name: str, content: bytes) -> Item:
+        """A new item. Raises UsageError for bad names, bad XML and names that are taken."""
+        names.check(name)
+        full_name = f"{folder}/{name}" if folder else name
+        jobxml.check(content, full_name)
+        with self.lock:
+            self._must_be_free(folder, name, "A job already exists with the name ‘{}’")
+            item = Item(full_name, self._path(full_name))
+            item.store(content)
+            self._enter(item, content)
+            return item
+
+    def update(self, item: Item, content: bytes) -> None:
+        with self.lock:
+            if item.is_folder != jobxml.parse(content).is_folder:
+                raise UsageError(f"{item.full_name} is {'a folder' if item.is_folder else 'a job'} and has to stay one")
+            item.store(content)
+            self._index(item.full_name, content)
+
+    def delete(self, item: Item) -> None:
+        """Remove an item with all below it."""
+        with self.lock:
+            self._leave(item.full_name)
+            doomed = item.folder.with_name(f".deleted.{os.getpid()}.{item.name}"[:250])
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.replace(item.folder, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def rename(self, item: Item, new: str) -> Item:
+        """Give an item another name in the same folder."""
+        names.check(new)
+        with self.lock:
+            folder = names.folder_of(item.full_name)
+            self._must_be_free(folder, new, "The name ‘{}’ is already in use.")
+            target = f"{folder}/{new}" if folder else new
+            os.replace(item.folder, self._path(target))
+            self._leave(item.full_name)
+            path = self._path(target)
+            self._enter(Item(target, path), (path / "config.xml").read_bytes())
+            self._scan(path / "jobs", f"{target}/")
+            return self.by_name[target]
+
+    def reverse_children(self, full_name: str) -> list[jobxml.Child]:
+        """The jobs whose ReverseBuildTrigger names this job."""
+        found = []
+        for name in sorted(self.triggered):
+            item = self.by_name.get(name)
+            for trigger in item.config.reverse if item is not None else ():
+                if full_name in (names.resolve(one, names.folder_of(name)) for one in trigger.upstream):
+                    found.append(jobxml.Child(name=name, threshold=trigger.threshold))
+        return found
+
+    def downstream(self, item: Item) -> list[jobxml.Child]:
+        """All jobs that a build of this job starts: its own BuildTrigger's and others' reverse triggers."""
+        folder = names.folder_of(item.full_name)
+        own = [jobxml.Child(name=names.resolve(c.name, folder), threshold=c.threshold) for c in item.config.children]
+        listed = {child.name for child in own}
+        return own + [child for child in self.reverse_children(item.full_name) if child.name not in listed]
+
+    def upstream(self, item: Item) -> list[str]:
+        """The jobs that start this one."""
+        found = []
+        for name in sorted(self.triggered | {item.full_name}):
+            other = self.by_name.get(name)
+            if other is not None and any(c.name == item.full_name for c in self.downstream_of_own(other)):
+                found.append(name)
+        folder = names.folder_of(item.full_name)
+        for trigger in item.config.reverse:
+            found += [n for one in trigger.upstream if (n := names.resolve(one, folder)) in self.by_name]
+        return sorted(set(found))
+
+    def downstream_of_own(self, item: Item) -> list[jobxml.Child]:
+        folder = names.folder_of(item.full_name)
+        return [jobxml.Child(name=names.resolve(c.name, folder), threshold=c.threshold) for c in item.config.children]
+
+    def _must_be_free(self, folder: str, name: str, message: str) -> None:
+        # Jenkins compares names without case, and a home must open there.
+        if name.lower() in self._folded.get(folder, {}):
+            raise UsageError(message.format(name))
+
+    def _path(self, full_name: str) -> Path:
+        path = self.home
+        for part in full_name.split("/"):
+            path = path / "jobs" / part
+        return path

@@ -1,0 +1,163 @@
+"""config.xml -> JobConfig: what the runner needs to know of a job. The file itself is kept byte for byte."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import cron
+from sluicegate.runner.parameters import Definition, definitions
+from sluicegate.runner.results import Result
+from sluicegate.tools import xml
+
+FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
+CLASSES = {
+    "project": "hudson.model.FreeStyleProject",
+    "flow-definition": "org.jenkinsci.plugins.workflow.job.WorkflowJob",
+    "matrix-project": "hudson.matrix.MatrixProject",
+    "maven2-moduleset": "hudson.maven.MavenModuleSet",
+    FOLDER: FOLDER,
+}
+DEFAULT_QUIET_PERIOD = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reverse:
+    """jenkins.triggers.ReverseBuildTrigger: start when one of these jobs ends no worse than the threshold."""
+
+    upstream: tuple[str, ...]
+    threshold: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A job that hudson.tasks.BuildTrigger starts."""
+
+    name: str
+    threshold: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """A parsed config.xml. Elements are shared: nobody changes them."""
+
+    root: Element = field(repr=False)
+    tag: str
+    description: str | None
+    display_name: str
+    disabled: bool
+    quiet_period: int
+    concurrent: bool
+    parameters: tuple[Definition, ...]
+    unknown_parameters: tuple[str, ...]
+    timers: tuple[str, ...]
+    polls: tuple[str, ...]
+    heeds_hooks: bool
+    reverse: tuple[Reverse, ...]
+    children: tuple[Child, ...]
+    token: str
+    keep_builds: int
+
+    @property
+    def is_folder(self) -> bool:
+        return self.tag == FOLDER
+
+    @property
+    def job_class(self) -> str:
+        return CLASSES.get(self.tag, self.tag)
+
+    @property
+    def build_class(self) -> str:
+        return (
+            "hudson.model.FreeStyleBuild" if self.tag == "project" else "org.jenkinsci.plugins.workflow.job.WorkflowRun"
+        )
+
+    def section(self, name: str) -> tuple[Element, ...]:
+        """The elements below `builders`, `publishers`, `buildWrappers`, `properties` or `triggers`."""
+        return tuple(self.root.iterfind(f"{name}/*"))
+
+    @property
+    def scm(self) -> Element | None:
+        return self.root.find("scm")
+
+
+def parse(content: bytes, source: str = "config.xml") -> JobConfig:
+    """Read a config.xml. Raises UsageError when it is not a job's or folder's."""
+    root = xml.parse(content, source=source)
+    if root.tag not in CLASSES and "." not in root.tag:
+        raise UsageError(f"{source}: <{root.tag}> is not a project type")
+    declared, unknown = definitions(root)
+    scm_trigger = root.find("triggers/hudson.triggers.SCMTrigger")
+    found = root.find("description")
+    return JobConfig(
+        root=root,
+        tag=root.tag,
+        description=None if found is None else (found.text or ""),
+        display_name=xml.text(root, "displayName"),
+        disabled=xml.flag(root, "disabled"),
+        quiet_period=xml.number(root, "quietPeriod", DEFAULT_QUIET_PERIOD),
+        concurrent=xml.flag(root, "concurrentBuild"),
+        parameters=declared,
+        unknown_parameters=unknown,
+        timers=_specs(root, "hudson.triggers.TimerTrigger"),
+        polls=_specs(root, "hudson.triggers.SCMTrigger"),
+        heeds_hooks=scm_trigger is not None and not xml.flag(scm_trigger, "ignorePostCommitHooks"),
+        reverse=tuple(_reverse(one) for one in root.iterfind("triggers/jenkins.triggers.ReverseBuildTrigger")),
+        children=tuple(
+            child for one in root.iterfind("publishers/hudson.tasks.BuildTrigger") for child in _children(one)
+        ),
+        token=xml.text(root, "authToken").strip(),
+        keep_builds=_keep_builds(root),
+    )
+
+
+def check(content: bytes, full_name: str) -> JobConfig:
+    """Parse a posted config.xml and refuse what could never work, such as a schedule that cannot be."""
+    config = parse(content)
+    for spec in (*config.timers, *config.polls):
+        cron.parse(spec, full_name)
+    return config
+
+
+def _specs(root: Element, trigger: str) -> tuple[str, ...]:
+    return tuple(spec for one in root.iterfind(f"triggers/{trigger}") if (spec := xml.text(one, "spec")).strip())
+
+
+def split_names(value: str) -> tuple[str, ...]:
+    """Job names of a comma-separated list."""
+    return tuple(name for part in value.split(",") if (name := part.strip()))
+
+
+def _threshold(element: Element) -> Result:
+    return Result.named(xml.text(element, "threshold/name", "SUCCESS"))
+
+
+def _reverse(element: Element) -> Reverse:
+    return Reverse(upstream=split_names(xml.text(element, "upstreamProjects")), threshold=_threshold(element))
+
+
+def _children(element: Element) -> tuple[Child, ...]:
+    names = split_names(xml.text(element, "childProjects"))
+    return tuple(Child(name=name, threshold=_threshold(element)) for name in names)
+
+
+def _keep_builds(root: Element) -> int:
+    """How many builds the discarder keeps (hudson.tasks.LogRotator); -1 keeps all."""
+    for path in ("properties/jenkins.model.BuildDiscarderProperty/strategy", "logRotator"):
+        if (element := root.find(path)) is not None:
+            return xml.number(element, "numToKeep", -1)
+    return -1
+
+
+DISABLED = re.compile(rb"<disabled>\s*(?:true|false)\s*</disabled>|<disabled\s*/>")
+
+
+def with_disabled(content: bytes, disabled: bool) -> bytes:
+    """The file with its `<disabled>` changed and nothing else touched."""
+    wanted = b"<disabled>true</disabled>" if disabled else b"<disabled>false</disabled>"
+    if DISABLED.search(content):
+        return DISABLED.sub(wanted, content, count=1)
+    end = content.rstrip().rfind(b"</")
+    return content[:end] + b"  " + wanted + b"\n" + content[end:] if end >= 0 else content

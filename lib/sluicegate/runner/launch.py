@@ -1,0 +1,138 @@
+"""Runs one command of a build: its output into the log, its end, its time-outs, and the kill of all it left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.tools import door
+
+LEAK_WAIT = 3.0
+"""Seconds to wait for output after the command's end, while a background child still holds the pipe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to stop a command: at a moment of time.monotonic(), or after so many silent seconds. None: never."""
+
+    deadline: float | None = None
+    silence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended. `why` is empty for its own end, else `stopped`, `deadline` or `silence`."""
+
+    status: int
+    pid: int
+    why: str = ""
+    leaked: bool = False
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    write: Callable[[bytes], None],
+    stop: int,
+    limits: Limits,
+    kill: Callable[[int], object],
+) -> Ended:
+    """Run `argv` in a session of its own. `stop` is a descriptor that becomes readable when the build is aborted.
+
+    `kill` ends the tree of the process number given. Raises OSError when the program cannot be started.
+    """
+    door.passing(f"start {argv[0]}")
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        child = subprocess.Popen(
+            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    handle = os.pidfd_open(child.pid)
+    try:
+        os.set_blocking(reading, False)
+        why = _follow(reading, handle, stop, write, limits)
+        if why:
+            kill(child.pid)
+        leaked = not _drain(reading, write, 0.0 if why else LEAK_WAIT)
+        return Ended(status=child.wait(), pid=child.pid, why=why, leaked=leaked)
+    finally:
+        os.close(handle)
+        os.close(reading)
+
+
+def _follow(reading: int, handle: int, stop: int, write: Callable[[bytes], None], limits: Limits) -> str:
+    """Copy output until the process ends; the reason when it has to be killed."""
+    poller = select.poll()
+    for descriptor in (reading, handle, stop):
+        poller.register(descriptor, select.POLLIN)
+    heard = time.monotonic()
+    while True:
+        ready = {descriptor for descriptor, _ in poller.poll(_wait(limits, heard))}
+        if stop in ready:
+            return "stopped"
+        if reading in ready:
+            heard = time.monotonic()
+            if not _copy(reading, write):
+                poller.unregister(reading)
+        elif handle in ready:
+            return ""
+        if why := _exceeded(limits, heard):
+            return why
+
+
+def _copy(reading: int, write: Callable[[bytes], None]) -> bool:
+    """Move one block; False at the end of the stream."""
+    try:
+        block = os.read(reading, 65536)
+    except BlockingIOError:
+        return True
+    if block:
+        write(block)
+    return bool(block)
+
+
+def _wait(limits: Limits, heard: float) -> int | None:
+    """Milliseconds until the next limit."""
+    moments = []
+    if limits.deadline is not None:
+        moments.append(limits.deadline)
+    if limits.silence is not None:
+        moments.append(heard + limits.silence)
+    if not moments:
+        return None
+    return max(0, int((min(moments) - time.monotonic()) * 1000) + 1)
+
+
+def _exceeded(limits: Limits, heard: float) -> str:
+    now = time.monotonic()
+    if limits.deadline is not None and now >= limits.deadline:
+        return "deadline"
+    if limits.silence is not None and now >= heard + limits.silence:
+        return "silence"
+    return ""
+
+
+def _drain(reading: int, write: Callable[[bytes], None], patience: float) -> bool:
+    """Copy what is still in the pipe; False when somebody holds it open beyond `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        left = max(0.0, end - time.monotonic())
+        with contextlib.suppress(InterruptedError):
+            ready, _, _ = select.select([reading], [], [], left)
+            if not ready:
+                return False
+            if not _copy(reading, write):
+                return True

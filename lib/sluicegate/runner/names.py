@@ -1,0 +1,53 @@
+"""Names of jobs, folders and views. Imitates jenkins.model.Jenkins.checkGoodName."""
+
+from __future__ import annotations
+
+from sluicegate.errors import UsageError
+
+UNSAFE = frozenset("?*/\\%!@#$^&|<>[]:;")
+LONGEST = 200
+
+
+def check(name: str) -> str:
+    """The name, or UsageError with Jenkins' words."""
+    if not name.strip():
+        raise UsageError("No name is specified")
+    if name in (".", ".."):
+        raise UsageError(f"‘{name}’ is not an allowed name")
+    for character in name:
+        if ord(character) < 32 or ord(character) == 127 or 0xD800 <= ord(character) <= 0xDFFF:
+            raise UsageError("No control characters are allowed in names")
+        if character in UNSAFE:
+            raise UsageError(f"‘{character}’ is an unsafe character")
+    if name.endswith("."):
+        raise UsageError("A name cannot end with ‘.’")
+    if name != name.strip():
+        raise UsageError("A name cannot begin or end with a space")
+    if len(name.encode()) > LONGEST:
+        raise UsageError(f"The name has more than {LONGEST} bytes")
+    return name
+
+
+def resolve(name: str, owner: str) -> str:
+    """The full name of a job that a job in the folder `owner` names. Imitates Jenkins.getItem(String, ItemGroup)."""
+    if name.startswith("/"):
+        return name.strip("/")
+    parts = owner.split("/") if owner else []
+    for part in name.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def folder_of(full_name: str) -> str:
+    """The full name of the folder that holds an item, empty at the top."""
+    return full_name.rpartition("/")[0]
+
+
+def path_of(full_name: str) -> str:
+    """The relative URL of an item: `job/team/job/inner/`."""
+    from urllib.parse import quote
+
+    return "".join(f"job/{quote(part, safe='')}/" for part in full_name.split("/") if part)

@@ -1,0 +1,171 @@
+"""Build parameters: their definitions in config.xml, and the values that a build was started with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from xml.etree.ElementTree import Element
+
+from sluicegate.errors import UsageError
+from sluicegate.tools.xml import tag, text
+
+Kind = Literal["String", "Boolean", "Choice", "Text", "Password", "File"]
+Value = str | bool
+KNOWN: dict[str, Kind] = {
+    "hudson.model.StringParameterDefinition": "String",
+    "hudson.model.BooleanParameterDefinition": "Boolean",
+    "hudson.model.ChoiceParameterDefinition": "Choice",
+    "hudson.model.TextParameterDefinition": "Text",
+    "hudson.model.PasswordParameterDefinition": "Password",
+    "hudson.model.FileParameterDefinition": "File",
+}
+LONGEST = 128 * 1024 - 256
+"""Linux takes no environment string beyond 128 KiB (MAX_ARG_STRLEN); the name and `=` count too."""
+DANGEROUS = re.compile(
+    r"LD_.*|DYLD_.*|PATH|IFS|PS4|BASH_ENV|SHELLOPTS|BASHOPTS|BASH_FUNC.*|PYTHONPATH|PYTHONSTARTUP|PERL5OPT|RUBYOPT"
+    r"|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GIT_SSH.*|GIT_CONFIG.*|JENKINS_HOME|HUDSON_HOME|JENKINS_SERVER_COOKIE"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One parameter that a job declares."""
+
+    name: str
+    kind: Kind
+    description: str = ""
+    default: Value = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def value_class(self) -> str:
+        """The class of its values: a choice's value is a plain string."""
+        return f"hudson.model.{'String' if self.kind == 'Choice' else self.kind}ParameterValue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One value of a build. A File's value is the uploaded file's name, a Password's is sealed by the vault."""
+
+    name: str
+    value: Value
+    value_class: str = "hudson.model.StringParameterValue"
+    description: str = ""
+
+    @property
+    def secret(self) -> bool:
+        return self.value_class == "hudson.model.PasswordParameterValue"
+
+    @property
+    def text(self) -> str:
+        """The value as the environment shows it."""
+        return str(self.value).lower() if isinstance(self.value, bool) else self.value
+
+
+def definitions(root: Element) -> tuple[tuple[Definition, ...], tuple[str, ...]]:
+    """The declared parameters, and the tags of those that are not understood."""
+    known: list[Definition] = []
+    unknown: list[str] = []
+    path = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"
+    for element in root.iterfind(path):
+        kind = KNOWN.get(element.tag)
+        if kind is None:
+            unknown.append(element.tag)
+        else:
+            known.append(_definition(element, kind))
+    return tuple(known), tuple(unknown)
+
+
+def _definition(element: Element, kind: Kind) -> Definition:
+    default: Value = text(element, "defaultValue")
+    choices: tuple[str, ...] = ()
+    if kind == "Boolean":
+        default = default == "true"
+    elif kind == "Choice":
+        choices = tuple(one.text or "" for one in element.iterfind("choices//string"))
+        default = choices[0] if choices else ""
+    return Definition(
+        name=text(element, "name"),
+        kind=kind,
+        description=text(element, "description"),
+        default=default,
+        choices=choices,
+    )
+
+
+def chosen(declared: tuple[Definition, ...], given: Mapping[str, Value]) -> tuple[Parameter, ...]:
+    """The values of a build: what was given, else the defaults; undeclared names are dropped.
+
+    Raises UsageError for values that no environment can carry, for choices that do not exist and for dangerous names.
+    """
+    return tuple(_choose(one, given) for one in declared if one.kind != "File" or one.name in given)
+
+
+def _choose(one: Definition, given: Mapping[str, Value]) -> Parameter:
+    value = given.get(one.name, one.default)
+    if DANGEROUS.fullmatch(one.name) or not re.fullmatch(r"[^=\x00]+", one.name):
+        raise UsageError(f"the parameter '{one.name}' may not be set: programs of the build would obey it")
+    if one.kind == "Boolean":
+        value = value if isinstance(value, bool) else value.strip().lower() in ("true", "on", "yes", "1")
+    elif isinstance(value, bool):
+        value = "true" if value else "false"
+    if isinstance(value, str):
+        _must_fit(one, value)
+    return Parameter(name=one.name, value=value, value_class=one.value_class, description=one.description)
+
+
+def _must_fit(one: Definition, value: str) -> None:
+    if one.kind == "Choice" and value not in one.choices:
+        listed = ", ".join(one.choices)
+        raise UsageError(f"Illegal choice for parameter {one.name}: {value} (expected one of: {listed})")
+    if "\0" in value:
+        raise UsageError(f"the value of the parameter '{one.name}' contains a NUL character")
+    size = len(value.encode("utf-8", "surrogateescape"))
+    if size + len(one.name) > LONGEST:
+        raise UsageError(f"the value of the parameter '{one.name}' has {size} bytes; the environment takes {LONGEST}")
+
+
+def write(values: tuple[Parameter, ...]) -> str:
+    """The hudson.model.ParametersAction element of build.xml. Secret values come in already sealed."""
+    if not values:
+        return ""
+    body = "".join(_value(one) for one in values)
+    names = "".join(tag("string", one.name, "        ") for one in values)
+    return (
+        '    <hudson.model.ParametersAction>\n      <safeParameters class="sorted-set"/>\n'
+        f"      <parameters>\n{body}      </parameters>\n"
+        f"      <parameterDefinitionNames>\n{names}      </parameterDefinitionNames>\n"
+        "    </hudson.model.ParametersAction>\n"
+    )
+
+
+def _value(one: Parameter) -> str:
+    indent = "          "
+    body = tag("name", one.name, indent) + tag("description", one.description, indent)
+    if one.value_class.endswith("FileParameterValue"):
+        body += tag("originalFileName", one.text, indent) + tag("location", one.name, indent)
+    else:
+        body += tag("value", one.text, indent)
+    return f"        <{one.value_class}>\n{body}        </{one.value_class}>\n"
+
+
+def read(action: Element) -> tuple[Parameter, ...]:
+    """The values of a ParametersAction element; a secret's value stays sealed."""
+    found = []
+    for element in action.iterfind("parameters/*"):
+        value: Value = text(element, "value")
+        if element.tag.endswith("BooleanParameterValue"):
+            value = value == "true"
+        elif element.tag.endswith("FileParameterValue"):
+            value = text(element, "originalFileName")
+        found.append(
+            Parameter(
+                name=text(element, "name"),
+                value=value,
+                value_class=element.tag,
+                description=text(element, "description"),
+            )
+        )
+    return tuple(found)

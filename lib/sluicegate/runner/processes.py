@@ -1,0 +1,102 @@
+"""Finds and kills the processes of a build, wherever they went. Imitates hudson.util.ProcessTree.
+
+A process belongs to a build when it is in the session or below a process that the build started, or when its
+environment carries the build's characteristic variables: those survive a double fork and setsid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+
+SOFT_KILL = 5.0
+"""Seconds between SIGTERM and SIGKILL (SoftKillWaitSeconds of Jenkins)."""
+
+
+def pids(lowest: int = 0) -> list[int]:
+    """The processes of this machine with a number of at least `lowest`."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) >= lowest]
+
+
+def newest_pid() -> int:
+    """The last process number that the kernel gave away."""
+    try:
+        with open("/proc/loadavg") as stream:
+            return int(stream.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def carriers(marks: Mapping[str, str], lowest: int = 0) -> set[int]:
+    """The processes whose environment has all of `marks`."""
+    wanted = [f"{name}={value}".encode() for name, value in marks.items()]
+    found = set()
+    for pid in pids(lowest):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
+            content = stream.read()
+            if wanted[0] in content and set(wanted) <= set(content.split(b"\0")):
+                found.add(pid)
+    return found
+
+
+def _stat(pid: int) -> tuple[int, int, str] | None:
+    """Parent, session and state of a process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            # The name in parentheses may hold anything, also spaces and parentheses.
+            fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(fields[1]), int(fields[3]), fields[0].decode()
+
+
+def family(roots: Iterable[int]) -> set[int]:
+    """The descendants and session mates of processes that were started as session leaders."""
+    leaders = set(roots)
+    found = set(leaders)
+    table = {pid: stat for pid in pids() if (stat := _stat(pid)) is not None}
+    found |= {pid for pid, (_, session, _) in table.items() if session in leaders}
+    grew = True
+    while grew:
+        below = {pid for pid, (parent, _, _) in table.items() if parent in found} - found
+        grew = bool(below)
+        found |= below
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    stat = _stat(pid)
+    return stat is not None and stat[2] not in "ZX"
+
+
+def kill(leaders: Iterable[int], marks: Mapping[str, str], *, soft: float = SOFT_KILL) -> int:
+    """End the whole tree: SIGTERM, `soft` seconds of grace, then SIGKILL until all are gone. Returns how many."""
+    leaders = set(leaders)
+    known: set[int] = set()
+    deadline = time.monotonic() + soft
+    sent: set[int] = set()
+    while True:
+        victims = _victims(leaders, marks)
+        known |= victims
+        if not victims:
+            return len(known)
+        hard = time.monotonic() >= deadline
+        if time.monotonic() >= deadline + 5:
+            return len(known)
+        for pid in victims if hard else victims - sent:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL if hard else signal.SIGTERM)
+        sent |= victims
+        time.sleep(0.01 if not hard else 0.02)
+
+
+def _victims(leaders: set[int], marks: Mapping[str, str]) -> set[int]:
+    found = family(leaders) if leaders else set()
+    if marks:
+        found |= carriers(marks)
+    own = os.getpid()
+    return {pid for pid in found if pid not in (own, 1) and alive(pid)}

@@ -1,0 +1,123 @@
+"""builds/N/build.xml: one build's record, read leniently and written in Jenkins' own form."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element, tostring
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import causes, parameters
+from sluicegate.runner.causes import Cause
+from sluicegate.runner.parameters import Parameter
+from sluicegate.runner.results import Result
+from sluicegate.tools import files, xml
+
+OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """One build. `result` is None while it runs; times are in ms since 1970; `extra` is XML of further actions."""
+
+    job: str
+    number: int
+    folder: Path
+    queue_id: int = 0
+    timestamp: int = 0
+    start_time: int = 0
+    duration: int = 0
+    result: Result | None = None
+    description: str | None = None
+    display_name: str = ""
+    keep: bool = False
+    causes: tuple[Cause, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    workspace: str = ""
+    extra: list[str] = field(default_factory=list)
+    root_tag: str = "build"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "archive"
+
+    @property
+    def building(self) -> bool:
+        return self.result is None
+
+    def to_xml(self) -> str:
+        """The text of build.xml."""
+        lines = [
+            xml.HEADER,
+            f"<{self.root_tag}>\n  <actions>\n",
+            parameters.write(self.parameters),
+            causes.write(self.causes),
+            *(f"    {one.strip()}\n" for one in self.extra),
+            "  </actions>\n",
+            xml.tag("queueId", str(self.queue_id), "  "),
+            xml.tag("timestamp", str(self.timestamp), "  "),
+            xml.tag("startTime", str(self.start_time), "  "),
+        ]
+        if self.result is not None:
+            lines.append(xml.tag("result", self.result.name, "  "))
+        if self.description is not None:
+            lines.append(xml.tag("description", self.description, "  "))
+        if self.display_name:
+            lines.append(xml.tag("displayName", self.display_name, "  "))
+        lines += [
+            xml.tag("duration", str(self.duration), "  "),
+            "  <charset>UTF-8</charset>\n",
+            xml.tag("keepLog", str(self.keep).lower(), "  "),
+            "  <builtOn></builtOn>\n",
+            xml.tag("workspace", self.workspace, "  "),
+            '  <scm class="hudson.scm.NullChangeLogParser"/>\n',
+            f"</{self.root_tag}>",
+        ]
+        return "".join(lines)
+
+    def save(self, *, durable: bool = True) -> None:
+        """Write build.xml by rename; `durable` waits for the disk, as the end of a build does."""
+        content = self.to_xml().encode()
+        path = self.folder / "build.xml"
+        if durable:
+            files.replace(path, content)
+            return
+        temporary = path.with_name(".build.xml.new")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+
+
+def read(job: str, folder: Path) -> Record | None:
+    """The record in `folder`, None when there is no readable build.xml. Unknown actions are kept as they are."""
+    try:
+        root = xml.parse((folder / "build.xml").read_bytes(), source=f"{folder.name}/build.xml")
+    except (OSError, UsageError):
+        return None
+    record = Record(job=job, number=int(folder.name), folder=folder, root_tag=root.tag)
+    for name in ("queue_id", "timestamp", "start_time", "duration"):
+        head, _, tail = name.partition("_")
+        setattr(record, name, xml.number(root, head + tail.title(), 0))
+    result = xml.text(root, "result")
+    record.result = Result.named(result, Result.FAILURE) if result else None
+    found = root.find("description")
+    record.description = None if found is None else found.text or ""
+    record.display_name = xml.text(root, "displayName")
+    record.keep = xml.flag(root, "keepLog")
+    record.workspace = xml.text(root, "workspace")
+    _read_actions(record, root)
+    return record
+
+
+def _read_actions(record: Record, root: Element) -> None:
+    for action in root.iterfind("actions/*"):
+        if action.tag == OWN_ACTIONS[0]:
+            record.causes += causes.read(action)
+        elif action.tag == OWN_ACTIONS[1]:
+            record.parameters = parameters.read(action)
+        else:
+            record.extra.append(tostring(action, encoding="unicode").strip())

@@ -1,0 +1,25 @@
+"""Build results, best first. Imitates hudson.model.Result."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Result(IntEnum):
+    """A result never gets better during a build: `max` of two is the worse one."""
+
+    SUCCESS = 0
+    UNSTABLE = 1
+    FAILURE = 2
+    NOT_BUILT = 3
+    ABORTED = 4
+
+    @property
+    def color(self) -> str:
+        """The ball colour of the remote API (hudson.model.BallColor)."""
+        return ("blue", "yellow", "red", "notbuilt", "aborted")[self]
+
+    @classmethod
+    def named(cls, name: str, default: Result | None = None) -> Result:
+        """The result of this name (`SUCCESS`); `default`, else SUCCESS, for anything else."""
+        return cls.__members__.get(name.strip().upper(), cls.SUCCESS if default is None else default)

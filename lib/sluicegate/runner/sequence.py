@@ -1,0 +1,107 @@
+"""What happens in a build, in order: plan, wrappers, checkout, steps, publishers, leftovers, the last line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from sluicegate.errors import SluicegateError
+from sluicegate.runner import scm
+from sluicegate.runner.build import Build, Interrupted, StepFailed
+from sluicegate.runner.results import Result
+from sluicegate.runner.steps import registry
+from sluicegate.runner.steps.registry import Plan, Step
+
+
+def perform(build: Build) -> None:
+    """Carry the build out; its result is in `build.result` afterwards. Raises nothing of the build's own."""
+    for cause in build.record.causes:
+        for line in cause.lines():
+            build.say(line)
+    build.say(f"Building in workspace {build.workspace}")
+    try:
+        plan = registry.plan(build.config)
+        source = scm.read(build.config.scm)
+    except SluicegateError as problem:
+        for line in problem.message.splitlines():
+            build.say(f"ERROR: {line}")
+        build.worsen(Result.FAILURE)
+        return
+    _guarded(build, lambda: _main(build, plan, source))
+    for step in plan.publishers:
+        _guarded(build, partial(_publish, build, step))
+    build.kill_leftovers()
+
+
+def _guarded(build: Build, work: Callable[[], None]) -> None:
+    """Run a part; what goes wrong in it ends the part and lowers the result."""
+    try:
+        work()
+    except Interrupted:
+        _interrupted(build)
+    except SluicegateError as problem:
+        if problem.message:
+            build.say(f"ERROR: {problem.message}")
+        build.worsen(Result.FAILURE)
+    except Exception as problem:
+        # A bug in a step, ours or a third party's, ends this build and not the executor.
+        build.say(f"ERROR: {type(problem).__name__}: {problem}")
+        build.worsen(Result.FAILURE)
+
+
+def _interrupted(build: Build) -> None:
+    if build.interrupted_by:
+        build.say("Build was aborted")
+        build.say(build.interrupted_by)
+        build.interrupted_by = ""
+        build.result = Result.ABORTED
+    elif build.result < Result.FAILURE:
+        build.worsen(Result.ABORTED)
+
+
+def _main(build: Build, plan: Plan, source: scm.Git | None) -> None:
+    with ExitStack() as stack:
+        for wrapper in plan.wrappers:
+            if wrapper.before_scm:
+                stack.enter_context(wrapper.around(build))
+        if source is not None:
+            scm.checkout(build, source)
+        for wrapper in plan.wrappers:
+            if not wrapper.before_scm:
+                stack.enter_context(wrapper.around(build))
+        for step in plan.builders:
+            if not _builds(build, step):
+                return
+
+
+def _builds(build: Build, step: Step) -> bool:
+    """Perform a builder; False when the next ones must not run."""
+    build.check()
+    try:
+        step.perform(build)
+    except StepFailed as problem:
+        if problem.message:
+            build.say(f"ERROR: {problem.message}")
+        build.say(f"Build step '{step.label}' marked build as failure")
+        build.worsen(Result.FAILURE)
+        return False
+    return True
+
+
+def _publish(build: Build, step: Step) -> None:
+    before = build.result
+    try:
+        step.perform(build)
+    except StepFailed as problem:
+        build.say(f"ERROR: {problem.message}")
+        build.say(f"Build step '{step.label}' changed build result to FAILURE")
+        build.worsen(Result.FAILURE)
+    else:
+        if build.result is not before:
+            build.say(f"Build step '{step.label}' changed build result to {build.result.name}")
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)

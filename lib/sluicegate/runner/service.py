@@ -1,0 +1,306 @@
+"""The runner: a home with its queue, executors and triggers. The web part and the command line both drive this."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner import causes, environment, names, processes, sequence
+from sluicegate.runner.build import Build
+from sluicegate.runner.causes import Cause
+from sluicegate.runner.home import Home, Workspaces
+from sluicegate.runner.items import Item, Items
+from sluicegate.runner.parameters import Parameter, Value, chosen
+from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.records import Record, read
+from sluicegate.runner.results import Result
+from sluicegate.runner.users import Users
+from sluicegate.runner.vault import Credential, Vault
+
+DELETE_PATIENCE = 15.0
+DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
+
+
+class Runner:
+    """Everything of one home. `url` ends with a slash, or is empty when there is no server."""
+
+    def __init__(self, home: Path, *, executors: int = 2, url: str = "", own_secrets: bool = False) -> None:
+        self.home = Home(home)
+        self.home.hold(url)
+        self.url = url
+        self.vault = Vault(self.home.path / "secrets")
+        self.users = Users(self.home.path, self.vault)
+        self.items = Items(self.home.path)
+        self.queue = Queue(self.home.path)
+        self.workspaces = Workspaces(self.home.path)
+        self.cookie = self.vault.word("server.cookie")[:16]
+        self.executors: list[Record | None] = [None] * executors
+        self.offline = ""
+        self.own_secrets = own_secrets
+        self.echo: Callable[[bytes], None] | None = None
+        self.on_end: Callable[[Record], None] = lambda _: None
+        self._running: dict[tuple[str, int], Build] = {}
+        self._threads: list[threading.Thread] = []
+        self._stopping = False
+        self._recover()
+
+    # -- life --
+    def start(self) -> None:
+        """Start the executors."""
+        for number in range(len(self.executors)):
+            thread = threading.Thread(target=self._execute, args=(number,), name=f"executor {number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Abort what runs, keep what waits, and give the home back."""
+        self._stopping = True
+        for build in list(self._running.values()):
+            build.interrupt("Aborted because the server stops")
+        self.queue.wake()
+        for thread in self._threads:
+            while thread.is_alive():
+                self.queue.wake()
+                thread.join(0.05)
+        self.queue.close()
+        self.home.release()
+
+    def _recover(self) -> None:
+        """After a crash: end the processes of the old builds and mark those builds."""
+        for waiting in self.queue.items():
+            if self.items.get(waiting.job) is None:
+                self.queue.cancel(waiting.id)
+        if not self.queue.interrupted:
+            return
+        processes.kill([], {"JENKINS_SERVER_COOKIE": self.cookie}, soft=1.0)
+        for one in self.queue.interrupted:
+            item = self.items.job(one.item.job)
+            if item is None:
+                continue
+            folder = item.history.builds / str(one.number)
+            record = read(item.full_name, folder)
+            if record is not None and record.result is not None:
+                continue
+            if record is None:
+                record = self._new_record(item, one.item, one.number)
+                folder.mkdir(parents=True, exist_ok=True)
+            with record.log.open("ab") as stream:
+                stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
+            record.duration = max(0, sequence.now_ms() - record.start_time)
+            item.history.finish(record, Result.ABORTED)
+        self.queue.forget_interrupted()
+
+    # -- triggers --
+    def trigger(
+        self,
+        item: Item,
+        causes: tuple[Cause, ...],
+        given: Mapping[str, Value] | None = None,
+        delay: float | None = None,
+    ) -> QueueItem:
+        """Accept a build; it is on disk when this returns. Raises UsageError for values that cannot be."""
+        config = item.config
+        values = tuple(self._sealed(one) for one in chosen(config.parameters, given or {}))
+        return self.queue.add(item.full_name, causes, values, config.quiet_period if delay is None else delay)
+
+    def _sealed(self, one: Parameter) -> Parameter:
+        return replace(one, value=self.vault.seal(one.text)) if one.secret else one
+
+    def delete(self, item: Item) -> None:
+        """Remove a job or folder, after its builds were aborted. Raises UsageError when one does not end."""
+        prefix = f"{item.full_name}/"
+        doomed = [job for job in self.items.jobs() if f"{job.full_name}/".startswith(prefix)]
+        for job in doomed:
+            self.queue.cancel_job(job.full_name)
+            for record in list(job.history.running.values()):
+                self.abort(record, "Aborted because the job is deleted")
+        end = time.monotonic() + DELETE_PATIENCE
+        # A build that still runs would write its record into the folder that is gone.
+        while any(job.history.running for job in doomed):
+            if time.monotonic() > end:
+                raise UsageError(f"{item.full_name} is still building; try again when that build has ended")
+            time.sleep(0.02)
+        self.items.delete(item)
+        for job in doomed:
+            self.queue.cancel_job(job.full_name)
+
+    def abort(self, record: Record, by: str) -> bool:
+        """Stop a running build; False when it does not run."""
+        build = self._running.get((record.job, record.number))
+        if build is None:
+            return False
+        build.interrupt(by)
+        return True
+
+    def why(self, item: QueueItem) -> tuple[str, str]:
+        """The state of a waiting item (Waiting, Blocked or Buildable) and the sentence for people."""
+        left = item.ready_at / 1000 - time.time()
+        if left > 0:
+            return "Waiting", f"In the quiet period. Expires in {left:.2g} sec"
+        job = self.items.job(item.job)
+        if job is not None and job.history.running and not job.config.concurrent:
+            number = max(job.history.running)
+            return "Blocked", f"Build #{number} is already in progress (ETA: N/A)"
+        return "Buildable", "Waiting for next available executor"
+
+    # -- executors --
+    def _execute(self, number: int) -> None:
+        while not self._stopping:
+            item = self.queue.take(self._allowed, self._begin)
+            if item is None:
+                continue
+            try:
+                self._build(number, item)
+            except Exception as problem:  # the executor must live on whatever a build does
+                self._failed_inside(item, problem)
+            finally:
+                record, self.executors[number] = self.executors[number], None
+                self.queue.end(item)
+                if record is not None:
+                    self.on_end(record)
+
+    def _allowed(self, waiting: QueueItem) -> bool:
+        if self._stopping or self.offline:
+            return False
+        item = self.items.job(waiting.job)
+        return item is not None and (item.config.concurrent or not item.history.running)
+
+    def _begin(self, waiting: QueueItem) -> int:
+        """Reserve the number and make the job busy, while the queue is locked."""
+        item = self.items.job(waiting.job)
+        if item is None:
+            raise UsageError(f"the job {waiting.job} is gone")
+        number = item.history.take_number()
+        item.history.running[number] = self._new_record(item, waiting, number)
+        return number
+
+    def _new_record(self, item: Item, waiting: QueueItem, number: int) -> Record:
+        return Record(
+            job=item.full_name,
+            number=number,
+            folder=item.history.builds / str(number),
+            queue_id=waiting.id,
+            timestamp=sequence.now_ms(),
+            start_time=sequence.now_ms(),
+            causes=waiting.causes,
+            parameters=waiting.parameters,
+        )
+
+    def _build(self, executor: int, waiting: QueueItem) -> None:
+        item = self.items.job(waiting.job)
+        if item is None or waiting.number is None:
+            return
+        record = item.history.running[waiting.number]
+        workspace = self.workspaces.take(item.full_name)
+        record.workspace = str(workspace)
+        self.executors[executor] = record
+        item.history.begin(record)
+        env = environment.inherited(secrets=self.own_secrets) | {
+            one.name: self._plain(one) for one in record.parameters
+        }
+        env |= environment.standard(
+            record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
+        )
+        build = Build(
+            record=record,
+            config=item.config,
+            workspace=workspace,
+            env=env,
+            marks=environment.characteristic(record, self.cookie),
+            services=self,
+            echo=self.echo,
+        )
+        build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
+        self._running[record.job, record.number] = build
+        try:
+            sequence.perform(build)
+            self._finish(item, build)
+        finally:
+            self._running.pop((record.job, record.number), None)
+            build.close()
+            self.workspaces.give_back(workspace)
+
+    def _finish(self, item: Item, build: Build) -> None:
+        """Start what comes after, write the last line, and save the result."""
+        record = build.record
+        downstream = [child for child in self.items.downstream(item) if build.result <= child.threshold]
+        for child in downstream:
+            job = self.items.job(child.name)
+            state = "is disabled. Triggering skipped" if job is not None and not job.buildable else ""
+            build.say(f"{child.name} {state}" if state else f"Triggering a new build of {child.name}")
+        follow_ups = build.after
+        for follow_up in follow_ups:
+            follow_up()
+        if build.result is Result.ABORTED:
+            record.extra.append(
+                "<jenkins.model.InterruptedBuildAction><causes/></jenkins.model.InterruptedBuildAction>"
+            )
+        build.say(f"Finished: {build.result.name}")
+        record.duration = max(1, sequence.now_ms() - record.start_time)
+        item.history.finish(record, build.result)
+        # Only now: a downstream build may ask for this one's result at once.
+        for child in downstream:
+            with contextlib.suppress(SluicegateError):
+                self._start(build, child.name, {})
+        item.history.discard(item.config.keep_builds)
+
+    def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
+        """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log."""
+        item = self.items.job(waiting.job)
+        record = item.history.running.get(waiting.number or 0) if item is not None else None
+        if item is None or record is None:
+            return
+        with contextlib.suppress(OSError):
+            record.folder.mkdir(parents=True, exist_ok=True)
+            with record.log.open("ab") as stream:
+                stream.write(f"ERROR: the runner failed: {type(problem).__name__}: {problem}\n".encode())
+                stream.write(b"Finished: FAILURE\n")
+            item.history.finish(record, Result.FAILURE)
+        # Also when the disk took nothing of this: the job must not look busy for ever.
+        item.history.forget_running(record, Result.FAILURE)
+
+    # -- what a build may ask for (Services) --
+    def credential(self, name: str) -> Credential:
+        return self.vault.credential(name)
+
+    def unseal(self, sealed: str) -> str:
+        return self.vault.open(sealed)
+
+    def _plain(self, one: Parameter) -> str:
+        return self.vault.open(one.text) if one.secret else one.text
+
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
+        return self._start(build, name, values)
+
+    def _start(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
+        full_name = names.resolve(name, names.folder_of(build.record.job))
+        item = self.items.job(full_name)
+        if item is None:
+            return f"WARNING: there is no job {name}; nothing was started"
+        if not item.buildable:
+            return f"{full_name} is disabled. Triggering skipped"
+        record = build.record
+        cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
+        self.trigger(item, (cause,), values)
+        return f"Triggering a new build of {full_name}"
+
+    def previous(self, build: Build) -> Record | None:
+        item = self.items.job(build.record.job)
+        found = item.history.newest(20) if item is not None else []
+        return next((one for one in found if one.number < build.record.number and not one.building), None)
+
+    def estimate(self, build: Build, count: int) -> float | None:
+        item = self.items.job(build.record.job)
+        return None if item is None else average_seconds(item, count)
+
+
+def average_seconds(item: Item, count: int = 3) -> float | None:
+    """The average duration of the newest good builds, None when there is none (Job.getEstimatedDuration)."""
+    good = [one for one in item.history.newest(20) if one.result is not None and one.result <= Result.UNSTABLE]
+    times = [one.duration / 1000 for one in good[:count] if one.duration > 0]
+    return sum(times) / len(times) if times else None

@@ -1,0 +1,75 @@
+"""hudson.tasks.ArtifactArchiver: files of the workspace into builds/N/archive, with fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from sluicegate.runner import antglob, fingerprints
+from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.results import Result
+from sluicegate.tools import files, xml
+
+
+class Archive:
+    """Copies what matches; nothing matching fails the build unless that is allowed."""
+
+    label = "Archive the artifacts"
+
+    def __init__(self, element: Element) -> None:
+        self.includes = xml.text(element, "artifacts")
+        self.excludes = xml.text(element, "excludes")
+        self.allow_empty = xml.flag(element, "allowEmptyArchive")
+        self.only_if_good = xml.flag(element, "onlyIfSuccessful")
+        self.fingerprint = xml.flag(element, "fingerprint")
+        self.defaults = xml.flag(element, "defaultExcludes", True)
+        self.case = xml.flag(element, "caseSensitive", True)
+
+    def plan(self) -> str:
+        return f"archive {self.includes}"
+
+    def perform(self, build: Build) -> None:
+        if self.only_if_good and build.result > Result.UNSTABLE:
+            build.say("Skipping archiving because build is not successful")
+            return
+        build.say("Archiving artifacts")
+        includes = build.expand(self.includes)
+        found = antglob.find(
+            build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
+        )
+        for name in found.refused:
+            build.say(f"WARNING: '{name}' is a link and is not archived")
+        if not found.files:
+            self._none(build, includes)
+            return
+        marks = {name: self._copy(build, name) for name in found.files}
+        if self.fingerprint:
+            build.say("Recording fingerprints")
+            fingerprints.record(build.record, {k: v for k, v in marks.items() if v}, time.time())
+
+    def _none(self, build: Build, includes: str) -> None:
+        if self.allow_empty:
+            build.say(f'No artifacts found that match the file pattern "{includes}". Allowed by configuration.')
+            return
+        raise StepFailed(f'No artifacts found that match the file pattern "{includes}". Configuration error?')
+
+    def _copy(self, build: Build, name: str) -> str:
+        """Copy one file and return its MD5 (Jenkins' fingerprint); empty when it vanished or became a link."""
+        build.check()
+        target = build.record.archive / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            source = files.open_beneath(build.workspace, name)
+        except OSError:
+            build.say(f"WARNING: '{name}' is gone or a link and is not archived")
+            return ""
+        with os.fdopen(source, "rb") as reading, Path(target).open("wb") as writing:
+            while block := reading.read(files.BLOCK):
+                digest.update(block)
+                writing.write(block)
+            os.fchmod(writing.fileno(), os.fstat(reading.fileno()).st_mode & 0o755)
+        return digest.hexdigest()

@@ -1,0 +1,53 @@
+"""hudson.tasks.Shell: `sh -xe`, a script's own shebang, exit codes and unstable-return."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.results import Result
+from sluicegate.tools import xml
+
+
+class Shell:
+    """Runs a script. Imitates hudson.tasks.Shell and CommandInterpreter."""
+
+    label = "Execute shell"
+
+    def __init__(self, element: Element) -> None:
+        self.command = xml.text(element, "command").replace("\r\n", "\n")
+        self.unstable = xml.number(element, "unstableReturn", 0)
+
+    def plan(self) -> str:
+        head = next((line for line in self.command.splitlines() if line.strip() and not line.startswith("#!")), "")
+        rest = len(self.command.splitlines()) - 1
+        more = f" (and {rest} more lines)" if rest > 0 else ""
+        return f"{' '.join(self._interpreter())}: {head.strip()}{more}"
+
+    def _interpreter(self) -> list[str]:
+        """The words of the shebang, else Jenkins' default shell."""
+        if self.command.startswith("#!"):
+            first = self.command.splitlines()[0][2:].split()
+            if first:
+                return first
+        return ["/bin/sh", "-xe"]
+
+    def perform(self, build: Build) -> None:
+        handle, name = tempfile.mkstemp(prefix="jenkins", suffix=".sh")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(self.command.encode("utf-8", "surrogateescape"))
+            os.chmod(name, 0o700)
+            status = build.launch([*self._interpreter(), name])
+        finally:
+            Path(name).unlink(missing_ok=True)
+        if status == 0:
+            return
+        if status == self.unstable:
+            build.worsen(Result.UNSTABLE)
+            build.say(f"Build step '{self.label}' changed build result to UNSTABLE")
+            return
+        raise StepFailed("")

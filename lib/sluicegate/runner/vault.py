@@ -1,0 +1,138 @@
+"""Secrets at rest below `<home>/secrets`: one key, sealed texts, and the credentials that jobs may bind."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner.masking import refuse_short
+from sluicegate.tools import files, xml
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+STRING = "org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl"
+USER = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A stored secret: a text, or a user name with a password. It prints without its secret."""
+
+    id: str
+    kind: str
+    secret: str
+    user: str = ""
+    description: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credential(id={self.id!r}, kind={self.kind!r}, user={self.user!r}, secret=****)"
+
+
+class Vault:
+    """Keeps `<home>/secrets/master.key` and `<home>/secrets/credentials` (encrypted JSON), both mode 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(folder, 0o700)
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._fernet: Fernet | None = None
+
+    def word(self, name: str) -> str:
+        """A random word that is made once and kept in a file: server cookie, session key, password."""
+        path = self.folder / name
+        with self._lock:
+            if not path.exists():
+                files.replace(path, f"{secrets.token_hex(16)}\n".encode(), mode=0o600)
+            return path.read_text().strip()
+
+    def seal(self, text: str) -> str:
+        """Encrypt a text, in braces as hudson.util.Secret writes it."""
+        return "{" + self._cipher().encrypt(text.encode("utf-8", "surrogateescape")).decode() + "}"
+
+    def open(self, sealed: str) -> str:
+        """Decrypt what `seal` made. Raises SluicegateError when the key is another one."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._cipher().decrypt(sealed.strip("{}").encode()).decode("utf-8", "surrogateescape")
+        except InvalidToken as problem:
+            raise SluicegateError("a secret was sealed with another key than secrets/master.key") from problem
+
+    def _cipher(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        with self._lock:
+            if self._fernet is None:
+                path = self.folder / "master.key"
+                if not path.exists():
+                    files.replace(path, Fernet.generate_key(), mode=0o600)
+                self._fernet = Fernet(path.read_bytes().strip())
+            return self._fernet
+
+    def credentials(self) -> dict[str, Credential]:
+        """All stored credentials by id."""
+        path = self.folder / "credentials"
+        with self._lock:
+            if not path.exists():
+                return {}
+            rows = json.loads(self.open(path.read_text()))
+        return {row["id"]: Credential(**row) for row in rows}
+
+    def credential(self, name: str) -> Credential:
+        found = self.credentials().get(name)
+        if found is None:
+            raise UsageError(
+                f"there is no credential '{name}'", hint="store it by createCredentials, see the runner's docs"
+            )
+        return found
+
+    def store(self, credential: Credential, *, new: bool = True) -> None:
+        """Add or replace a credential; `new` refuses an id that is taken."""
+        refuse_short(credential.secret, credential.id)
+        with self._lock:
+            known = self.credentials()
+            if new and credential.id in known:
+                raise UsageError(f"there is a credential '{credential.id}' already")
+            self._write({**known, credential.id: credential})
+
+    def forget(self, name: str) -> None:
+        with self._lock:
+            self._write({key: value for key, value in self.credentials().items() if key != name})
+
+    def _write(self, known: dict[str, Credential]) -> None:
+        rows = json.dumps([asdict(one) for one in known.values()])
+        files.replace(self.folder / "credentials", self.seal(rows).encode(), mode=0o600)
+
+
+def from_xml(content: bytes) -> Credential:
+    """A credential as clients post it to createCredentials."""
+    root: Element = xml.parse(content, limit=1 << 20, source="the credential")
+    name = xml.text(root, "id").strip()
+    if not name:
+        raise UsageError("the credential has no <id>")
+    description = xml.text(root, "description")
+    if root.tag == STRING:
+        return Credential(id=name, kind="string", secret=xml.text(root, "secret"), description=description)
+    if root.tag == USER:
+        user, password = xml.text(root, "username"), xml.text(root, "password")
+        return Credential(id=name, kind="user", secret=password, user=user, description=description)
+    raise UsageError(f"<{root.tag}> is not a kind of credential that is kept here", hint=f"use {STRING} or {USER}")
+
+
+def to_xml(credential: Credential) -> str:
+    """The credential for config.xml: without its secret."""
+    root, secret = (STRING, "secret") if credential.kind == "string" else (USER, "password")
+    user = xml.tag("username", credential.user, "  ") if credential.kind == "user" else ""
+    head = xml.tag("id", credential.id, "  ") + xml.tag("description", credential.description, "  ")
+    return (
+        f"<{root}>\n  <scope>GLOBAL</scope>\n{head}{user}  <{secret}>\n    <secret-redacted/>\n  </{secret}>\n</{root}>"
+    )

@@ -1,0 +1,128 @@
+"""One HTTP/1.1 connection: heads and bodies over a socket, with `Expect: 100-continue`.
+
+Own because http.client can neither wait for `100 Continue`, so that a refusal would come after 200 MB were sent for
+nothing, nor read 300 answers a second without taking the processor from the server beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import select
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+LONGEST_LINE = 1 << 16
+MOST_HEADERS = 200
+BLOCK = 1 << 18
+
+
+class BrokenAnswer(OSError):
+    """What came is no HTTP, or ended too early."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Status, reason and headers of an answer; names of headers in small letters."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Wire:
+    """A connection to a server. Not for two threads at once. `idle` is true between two requests."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self._reader = io.BufferedReader(connected.makefile("rb", 0), BLOCK)
+        self.idle = True
+        self.used = False
+
+    def close(self) -> None:
+        self._reader.close()
+        self.socket.close()
+
+    def start(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send the head, and a small body with it."""
+        self.idle = False
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a line break in an HTTP header")
+        self.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+    def write(self, block: bytes | memoryview) -> None:
+        self.socket.sendall(block)
+
+    def early(self, seconds: float) -> Head | None:
+        """After a head with `Expect`: None when the body is wanted or nothing comes, else the final answer."""
+        pending = getattr(self.socket, "pending", None)
+        if not (pending and pending()) and not select.select([self.socket], [], [], seconds)[0]:
+            return None
+        head = self._head()
+        return None if head.status < 200 else head
+
+    def answer(self) -> Head:
+        """The final answer's head."""
+        while (head := self._head()).status < 200:
+            pass
+        return head
+
+    def body(self, method: str, head: Head) -> Iterator[bytes]:
+        """The answer's body in blocks; to be read to its end before the next request."""
+        self.used = True
+        if method == "HEAD" or head.status in (204, 304):
+            pass
+        elif head.headers.get("transfer-encoding", "").lower() == "chunked":
+            yield from self._chunks()
+        elif "content-length" in head.headers:
+            if not head.headers["content-length"].isdecimal():
+                raise BrokenAnswer("the answer's Content-Length is no number")
+            yield from self._exactly(int(head.headers["content-length"]))
+        else:
+            while block := self._reader.read1(BLOCK):
+                yield block
+            return
+        self.idle = head.headers.get("connection", "").lower() != "close"
+
+    def _exactly(self, left: int) -> Iterator[bytes]:
+        while left:
+            block = self._reader.read1(min(left, BLOCK))
+            if not block:
+                raise BrokenAnswer(f"the connection ended {left} bytes too early")
+            left -= len(block)
+            yield block
+
+    def _chunks(self) -> Iterator[bytes]:
+        while True:
+            try:
+                size = int(self._line().partition(b";")[0], 16)
+            except ValueError as problem:
+                raise BrokenAnswer("a chunk of the answer has no size") from problem
+            if size <= 0:
+                break
+            yield from self._exactly(size)
+            self._line()
+        while self._line():
+            pass
+
+    def _line(self) -> bytes:
+        line = self._reader.readline(LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise BrokenAnswer(
+                "the connection ended" if len(line) < LONGEST_LINE else "a line of the answer is too long"
+            )
+        return line.rstrip(b"\r\n")
+
+    def _head(self) -> Head:
+        version, _, rest = self._line().decode("latin-1").partition(" ")
+        status, _, reason = rest.partition(" ")
+        if not version.startswith("HTTP/1.") or len(status) != 3 or not status.isdecimal():
+            raise BrokenAnswer("the answer is no HTTP")
+        headers: dict[str, str] = {}
+        while line := self._line():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+            if len(headers) > MOST_HEADERS:
+                raise BrokenAnswer("the answer has too many headers")
+        return Head(status=int(status), reason=reason.strip(), headers=headers)

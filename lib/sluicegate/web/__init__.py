@@ -1,0 +1,1 @@
+"""The web server: Jenkins' remote API and plain pages over one runner."""

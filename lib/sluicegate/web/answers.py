@@ -1,0 +1,42 @@
+"""`api/json`, `api/python` and `api/xml`: one thing in three spellings."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from sluicegate.web import call as calls
+from sluicegate.web.call import Call, Refusal, not_found
+from sluicegate.web.tree import Thing, picture, select, to_json, to_python, to_xml
+
+ROOTS = {
+    "Hudson": "hudson",
+    "FreeStyleProject": "freeStyleProject",
+    "FreeStyleBuild": "freeStyleBuild",
+    "ListView": "listView",
+}
+
+
+def answer_api(call: Call, rest: tuple[str, ...], thing: Thing) -> Response:
+    """`api/json`, `api/python` or `api/xml` of an object."""
+    if call.method not in ("GET", "HEAD", "POST"):
+        raise Refusal(405, "Method Not Allowed", headers={"Allow": "GET"})
+    form = rest[1] if len(rest) in (2, 4) else ""
+    value = picture(thing, call.value("tree"), call.value("depth", "0"))
+    if form == "json":
+        return Response(
+            to_json(value).encode("utf-8", "replace"), headers={"content-type": "application/json;charset=utf-8"}
+        )
+    if form == "python":
+        return calls.text(to_python(value))
+    if form != "xml":
+        raise not_found()
+    short = thing.cls.rpartition(".")[2]
+    xml = to_xml(value, ROOTS.get(short, short[:1].lower() + short[1:].replace("$", "-")))
+    if xpath := call.value("xpath"):
+        try:
+            xml = select(xml, xpath, call.value("wrapper"))
+        except LookupError as problem:
+            return calls.text(str(problem.args[0]), 404)
+        if xpath.endswith("/text()"):
+            return calls.text(xml)
+    return Response(xml.encode("utf-8", "replace"), headers={"content-type": "application/xml;charset=utf-8"})

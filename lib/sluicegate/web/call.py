@@ -1,0 +1,133 @@
+"""One request, read whole, and the answers that Jenkins' clients expect."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner.users import Login
+
+VERSION = "2.568.2"
+MANY_FIELDS = 2000
+
+
+class Refusal(SluicegateError):
+    """An answer other than 200 that ends the handling of a request."""
+
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def not_found(what: str = "Not Found") -> Refusal:
+    return Refusal(404, what)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request: path segments are decoded once, after splitting."""
+
+    method: str
+    segments: tuple[str, ...]
+    query: dict[str, str]
+    headers: Headers
+    body: bytes
+    base: str
+    uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
+    login: Login | None = None
+    session: str = ""
+    set_session: str = ""
+
+    @property
+    def wants_html(self) -> bool:
+        """Browsers name text/html; clients of the API do not, and want an empty body instead of a page."""
+        return "text/html" in self.headers.get("accept", "")
+
+    @property
+    def user(self) -> str:
+        return self.login.user if self.login else "anonymous"
+
+    def value(self, name: str, default: str = "") -> str:
+        """A value from the query, else from the form."""
+        return self.query.get(name, self.form.get(name, default))
+
+    def need(self, name: str) -> str:
+        value = self.value(name)
+        if not value:
+            raise UsageError(f"Query parameter '{name}' is required")
+        return value
+
+    def json_form(self) -> dict[str, object]:
+        """The `json` field that Jenkins' own forms send; empty when it is missing or broken."""
+        try:
+            found = json.loads(self.value("json") or "{}")
+        except (ValueError, RecursionError):
+            raise UsageError("the field 'json' is no JSON") from None
+        return found if isinstance(found, dict) else {}
+
+
+def split_path(raw: bytes) -> tuple[str, ...]:
+    """The decoded segments of a raw path. Raises Refusal for what could leave a folder."""
+    found = []
+    for part in raw.decode("latin-1").strip("/").split("/"):
+        if part == "":
+            continue
+        try:
+            text = unquote(part, encoding="utf-8", errors="strict")
+        except UnicodeDecodeError as problem:
+            raise Refusal(400, "the path is not UTF-8") from problem
+        if text in (".", "..") or "/" in text or "\\" in text or "\0" in text:
+            raise Refusal(400, "Bad Request")
+        found.append(text)
+    return tuple(found)
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Query or form fields; of equal names the first counts, as in a servlet's getParameter."""
+    found: dict[str, str] = {}
+    try:
+        for name, value in parse_qsl(
+            text, keep_blank_values=True, max_num_fields=MANY_FIELDS, errors="surrogateescape"
+        ):
+            found.setdefault(name, value)
+    except ValueError as problem:
+        raise UsageError(f"too many fields: {problem}") from problem
+    return found
+
+
+def header(text: str) -> str:
+    """A text as a header can carry it: curly quotes become spaces as newer Jetty makes them, nothing ends the line."""
+    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", text.translate({0x2018: " ", 0x2019: " "}))
+    return plain.encode("latin-1", "replace").decode("latin-1")[:1000].strip()
+
+
+def empty(status: int = 200) -> Response:
+    return Response(b"", status_code=status)
+
+
+def text(body: str | bytes, status: int = 200) -> Response:
+    return Response(body, status_code=status, headers={"content-type": "text/plain;charset=utf-8"})
+
+
+def html(body: str, status: int = 200) -> Response:
+    return Response(body, status_code=status, headers={"content-type": "text/html;charset=utf-8"})
+
+
+def data(value: object) -> Response:
+    content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, headers={"content-type": "application/json;charset=utf-8"})
+
+
+def found(location: str) -> Response:
+    """302 to a path on our own origin: clients insist on this status."""
+    target = "/" + location.lstrip("/\\")
+    return Response(b"", status_code=302, headers={"location": header(target)})

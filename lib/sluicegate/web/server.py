@@ -1,0 +1,81 @@
+"""Starts and stops the web server around a runner."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from sluicegate.errors import UsageError
+from sluicegate.runner.service import Runner
+from sluicegate.runner.triggers import Triggers
+from sluicegate.web.app import Application
+from sluicegate.web.delivery import Delivery
+from sluicegate.web.routes import Routes
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, before anything else is done: a taken port must not touch the home. Port 0: any free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only on sockets that do; without it a reply takes 44 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as problem:
+        listening.close()
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {problem.strerror}", hint="choose another --port"
+        ) from problem
+    listening.listen(512)
+    return listening
+
+
+def serve(
+    runner: Runner,
+    listening: socket.socket,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    delivery: Delivery | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM; then stop the builds and keep the queue."""
+    triggers = Triggers(runner)
+    application = Application(Routes(runner, triggers, delivery), hosts=hosts)
+    config = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=1000,
+        h11_max_incomplete_event_size=64 << 10,
+    )
+    server = uvicorn.Server(config)
+    runner.start()
+    triggers.start()
+    started()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        triggers.stop()
+        runner.stop()
+
+
+def home_url(listening: socket.socket, host: str, url: str) -> str:
+    """The root URL for builds: the configured one, else where the server listens."""
+    if url:
+        return url.rstrip("/") + "/"
+    port = listening.getsockname()[1]
+    shown = (
+        "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
+    )
+    return f"http://{shown}:{port}/"
+
+
+def default_home() -> Path:
+    return Path.home() / ".sluicegate" / "runner"

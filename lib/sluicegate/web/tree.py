@@ -1,0 +1,189 @@
+"""Which fields an answer has: Stapler's `tree` and `depth`. Writes JSON, Python and XML."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+from sluicegate.errors import UsageError
+
+LONGEST_TREE = 16_384
+DEEPEST_TREE = 50
+DEEPEST = 10
+BUDGET = 200_000
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*")
+RANGE = re.compile(r"\{(\d{0,9})(?:(,)(\d{0,9}))?\}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Thing:
+    """An object of the API. Fields are computed when asked for; long lists are iterators, made as they are written.
+
+    `brief` are shown where depth cuts the object off; `hidden` only when a tree names them; `inline` objects are parts
+    of their owner and shown whole at any depth.
+    """
+
+    cls: str
+    fields: Mapping[str, Callable[[], object]]
+    brief: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    inline: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Selection:
+    """A parsed `tree`: names with what is wanted below them."""
+
+    names: dict[str, Selection] = field(default_factory=dict)
+    start: int = 0
+    end: int | None = None
+
+
+def parse(text: str) -> Selection:
+    """Read a `tree` parameter. Raises UsageError when it is unbalanced, too long or too deep."""
+    if len(text) > LONGEST_TREE:
+        raise UsageError(f"tree has {len(text)} characters; at most {LONGEST_TREE} are read")
+    selection, position = _names(text, 0, 0)
+    if position != len(text):
+        raise UsageError(f"tree: unexpected '{text[position]}' at character {position + 1}")
+    return selection
+
+
+def _names(text: str, position: int, depth: int) -> tuple[Selection, int]:
+    if depth > DEEPEST_TREE:
+        raise UsageError(f"tree is nested deeper than {DEEPEST_TREE} levels")
+    found = Selection()
+    while position < len(text) and text[position] != "]":
+        name = NAME.match(text, position)
+        if name is None:
+            raise UsageError(f"tree: expected a name at character {position + 1}")
+        position = name.end()
+        below = Selection()
+        if text[position : position + 1] == "[":
+            below, position = _names(text, position + 1, depth + 1)
+            if text[position : position + 1] != "]":
+                raise UsageError("tree: a bracket is not closed")
+            position += 1
+        position = _range(text, position, below)
+        found.names[name[0]] = below
+        if text[position : position + 1] == ",":
+            position += 1
+    return found, position
+
+
+def _range(text: str, position: int, below: Selection) -> int:
+    """`{3}` is one element, `{3,5}` from 3 up to but not 5, either end may be open."""
+    found = RANGE.match(text, position)
+    if found is None:
+        return position
+    below.start = int(found[1] or 0)
+    below.end = (int(found[3]) if found[3] else None) if found[2] else below.start + 1
+    return found.end()
+
+
+class Picture:
+    """Turns things into plain values, within a budget: cyclic graphs and wild trees end in a refusal."""
+
+    def __init__(self) -> None:
+        self.left = BUDGET
+
+    def _spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise UsageError(f"the answer would have more than {BUDGET} objects; ask for less by tree")
+
+    def deep(self, value: object, depth: int) -> object:
+        """A value with `depth` levels of other objects unfolded."""
+        if isinstance(value, Thing):
+            self._spend()
+            cut = depth < 0 and not value.inline
+            names = value.brief if cut else [name for name in value.fields if name not in value.hidden]
+            return ({"_class": value.cls} if value.cls else {}) | self._fields(value, names, depth)
+        if isinstance(value, (list, tuple, Iterator)):
+            return [self.deep(one, depth) for one in value]
+        return value
+
+    def _fields(self, thing: Thing, names: object, depth: int) -> dict[str, object]:
+        assert isinstance(names, (list, tuple))
+        below = depth if thing.inline else depth - 1
+        return {name: self.deep(thing.fields[name](), below) for name in names if name in thing.fields}
+
+    def chosen(self, value: object, wanted: Selection) -> object:
+        """A value with the fields that a tree names."""
+        if isinstance(value, Thing):
+            self._spend()
+            found: dict[str, object] = {"_class": value.cls} if value.cls else {}
+            every = wanted.names.get("*")
+            for name, compute in value.fields.items():
+                below = wanted.names.get(name) or (every if name not in value.hidden else None)
+                if below is not None:
+                    found[name] = self.chosen(compute(), below)
+            return found
+        if isinstance(value, (list, tuple, Iterator)):
+            return [self.chosen(one, wanted) for one in islice(value, wanted.start, wanted.end)]
+        return value
+
+
+def picture(thing: Thing, tree: str, depth: str) -> object:
+    """The plain value of an API answer; a tree goes before a depth."""
+    if tree:
+        return Picture().chosen(thing, parse(tree))
+    return Picture().deep(thing, min(int(depth), DEEPEST) if depth.isdigit() and len(depth) < 6 else 0)
+
+
+def to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def to_python(value: object) -> str:
+    """A Python literal with double quotes: some clients read it as JSON first."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{to_python(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(to_python(one) for one in value) + "]"
+    return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)
+
+
+def to_xml(value: object, root: str) -> str:
+    """Stapler's XML: lists become repeated elements of the singular name, nulls are left out."""
+    if isinstance(value, dict):
+        mark = f" _class={quoteattr(str(value['_class']))}" if "_class" in value else ""
+        body = "".join(_member(name, one) for name, one in value.items() if name != "_class")
+        return f"<{root}{mark}>{body}</{root}>"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    clean = "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
+    return f"<{root}>{escape(clean)}</{root}>"
+
+
+def _member(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        single = f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
+        return "".join(to_xml(one, single) for one in value)
+    return to_xml(value, name)
+
+
+def select(text: str, xpath: str, wrapper: str) -> str:
+    """The part of an XML answer that a simple xpath names. Raises LookupError, or UsageError for several matches."""
+    path = xpath.removesuffix("/text()")
+    if len(path) > 500 or (wrapper and not NAME.fullmatch(wrapper)):
+        raise UsageError("the xpath or wrapper is too long or no name")
+    outer = ElementTree.Element("outer")
+    outer.append(ElementTree.fromstring(text))
+    try:
+        found = outer.findall("." + path if path.startswith("//") else path.lstrip("/") or "*")
+    except (SyntaxError, KeyError, ValueError) as problem:
+        raise UsageError(f"the xpath '{xpath}' is not understood: {problem}") from problem
+    if wrapper:
+        return f"<{wrapper}>{''.join(ElementTree.tostring(one, encoding='unicode') for one in found)}</{wrapper}>"
+    if not found:
+        raise LookupError(f"XPath {xpath} didn't match")
+    if len(found) > 1:
+        raise UsageError(f'XPath "{xpath}" matched {len(found)} nodes; use the "wrapper" query parameter')
+    return (found[0].text or "") if xpath.endswith("/text()") else ElementTree.tostring(found[0], encoding="unicode")

@@ -1,0 +1,108 @@
+"""List views, each kept as it was posted in `<home>/views/` (percent-encoded names)."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import names
+from sluicegate.tools import files, xml
+
+NEW = "<?xml version='1.1' encoding='UTF-8'?>\n<{0}>\n  <name>{1}</name>\n  <jobNames/>\n  <columns/>\n</{0}>\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A view of the items in one folder (`""`: the top)."""
+
+    folder: str
+    name: str
+    cls: str
+    description: str | None
+    jobs: tuple[str, ...]
+    pattern: str
+
+    def shows(self, job: str) -> bool:
+        if job in self.jobs:
+            return True
+        try:
+            return bool(self.pattern) and re.fullmatch(self.pattern, job) is not None
+        except re.error:
+            return False
+
+
+class Views:
+    """All views of a home."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "views"
+        self._lock = threading.RLock()
+
+    def _path(self, folder: str, name: str) -> Path:
+        return self.folder / f"{quote(f'{folder}/{name}' if folder else name, safe=' ')}.xml"
+
+    def get(self, folder: str, name: str) -> View | None:
+        try:
+            return _view(folder, name, self._path(folder, name).read_bytes())
+        except OSError:
+            return None
+
+    def of(self, folder: str) -> list[View]:
+        found = []
+        for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
+            owner, _, name = unquote(path.stem).rpartition("/")
+            if owner == folder and (view := self.get(owner, name)) is not None:
+                found.append(view)
+        return found
+
+    def text(self, view: View) -> bytes:
+        return self._path(view.folder, view.name).read_bytes()
+
+    def create(self, folder: str, name: str, content: bytes) -> None:
+        names.check(name)
+        with self._lock:
+            if name in ("all", "All") or self.get(folder, name) is not None:
+                raise UsageError(f'A view already exists with the name "{name}"')
+            self.store(folder, name, content)
+
+    def store(self, folder: str, name: str, content: bytes) -> None:
+        _view(folder, name, content)
+        files.replace(self._path(folder, name), content)
+
+    def delete(self, view: View) -> None:
+        self._path(view.folder, view.name).unlink(missing_ok=True)
+
+    def empty(self, mode: str, name: str) -> bytes:
+        if not re.fullmatch(r"[\w.$]+", mode):
+            raise UsageError(f"'{mode}' is no kind of view")
+        return NEW.format(mode.replace("$", "_-"), xml.clean(name)).encode()
+
+    def include(self, view: View, job: str, wanted: bool) -> None:
+        """Add a job to a list view, or take it out; the rest of the file stays as it is."""
+        content = self.text(view).decode()
+        line = xml.tag("string", job).strip()
+        if wanted and job not in view.jobs:
+            if "<jobNames/>" in content:
+                content = content.replace("<jobNames/>", f"<jobNames>{line}</jobNames>", 1)
+            else:
+                content = content.replace("</jobNames>", f"{line}</jobNames>", 1)
+        elif not wanted:
+            content = content.replace(line, "", 1)
+        self.store(view.folder, view.name, content.encode())
+
+
+def _view(folder: str, name: str, content: bytes) -> View:
+    root = xml.parse(content, source=f"the view {name}")
+    found = root.find("description")
+    return View(
+        folder=folder,
+        name=name,
+        cls="hudson.model.ListView" if root.tag == "listView" else root.tag.replace("_-", "$"),
+        description=None if found is None else found.text,
+        jobs=tuple(one.text or "" for one in root.iterfind("jobNames/string")),
+        pattern=xml.text(root, "includeRegex"),
+    )

@@ -1,0 +1,2 @@
+no_option "$COMPONENT" "$VERSION" "$TO" "$ROLE"
+press reject "$COMPONENT=$VERSION" --to "$TO" --as "$ROLE"

@@ -1,0 +1,25 @@
+# Run one suite of the version that was installed, against where it was installed, and record how it ended.
+# Tests that fail are recorded and make the build yellow by its JUnit report; the step fails when nothing could run.
+for word in "$COMPONENT" "$VERSION" "$ENVIRONMENT"; do
+    case $word in
+        -*) echo "a value may not begin with '-': $word" >&2; exit 2 ;;
+    esac
+done
+set -f
+for address in $ADDRESSES; do
+    case $address in
+        [!A-Z]* | *[!A-Z0-9_]*_URL=*) echo "not an address: $address" >&2; exit 2 ;;
+        *_URL=http://* | *_URL=https://*) ;;
+        *) echo "not an address: $address" >&2; exit 2 ;;
+    esac
+done
+rm -rf out source
+mkdir out source
+sluicegate fetch "$COMPONENT=$VERSION" --to out > out/fetched
+tar --extract --gzip --file "$(cat out/fetched)" --directory source
+cd source
+# The addresses are for the tests alone: a BUILD_URL or JENKINS_URL among them must not tell sluicegate who we are.
+env -u JENKINS_TOKEN $ADDRESSES python3 -m pytest -q -p no:cacheprovider --junitxml=../out/report.xml "tests/$SUITE" ||
+    echo "the suite is not green"
+cd ..
+sluicegate record tests "$COMPONENT=$VERSION" --in "$ENVIRONMENT" --suite "$SUITE" --junit out/report.xml

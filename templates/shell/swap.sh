@@ -1,0 +1,5 @@
+set -- swap "$ENVIRONMENT"
+if [ "$BACK" = true ]; then
+    set -- "$@" --back
+fi
+press "$@"

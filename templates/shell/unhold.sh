@@ -1,0 +1,2 @@
+no_option "$COMPONENT" "$IN"
+press unhold "$COMPONENT" --in "$IN"

@@ -1,0 +1,588 @@
+"""The command line as people and job steps meet it: words, exit codes, one clear sentence, JSON, dry runs, pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sluicegate import errors
+from sluicegate.cli.main import MODULES, run
+from sluicegate.hosts.local import LocalHost
+from tests.parts import app_files, free_port, tar
+
+CONFIG = """\
+repositories:
+  releases: {{driver: directory, path: {root}/releases}}
+components:
+  auth: {{repository: releases, group: com.example}}
+  portal: {{repository: releases, group: com.example, needs: [auth]}}
+roles:
+  qa: {{members: [olle]}}
+  release-manager: {{members: [rita]}}
+hosts:
+  int1: {{driver: local, folder: {root}/hosts/int1, ports: {{auth: {auth}, portal: {portal}}}}}
+groups:
+  int: [int1]
+environments:
+  integration: {{follow: latest, hosts: int, deploy: {{driver: archive}}}}
+  staging:
+    from: integration
+    gates: [{{tests: {{suite: regression}}}}, {{approval: {{role: qa, accept: unverified}}}}]
+  production: {{from: staging}}
+"""
+JUNIT = '<testsuite><testcase name="a"/><testcase name="b"/></testsuite>'
+
+
+@dataclass
+class Said:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Shop:
+    """A delivery repo with one host."""
+
+    root: Path
+    capture: pytest.CaptureFixture[str] | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def repo(self) -> Path:
+        return self.root / "delivery.git"
+
+    def __call__(self, *words: str | Path, at: str | Path | None = None) -> Said:
+        assert self.capture is not None
+        self.capture.readouterr()
+        code = run(["-C", str(at or self.repo), *map(str, words)])
+        found = self.capture.readouterr()
+        return Said(code=code, out=found.out, err=found.err)
+
+    def archive(self, component: str, version: str) -> Path:
+        path = self.root / f"{component}-{version}.tar.gz"
+        if not path.exists():
+            tar(path, app_files(json.dumps({"version": version})))
+        return path
+
+    def tips(self) -> str:
+        words = ["git", "-C", self.repo, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    def set_file(self, path: str, content: str) -> None:
+        """A commit to `main` by hand."""
+        blob = self.git("hash-object", "-w", "--stdin", stdin=content)
+        env = {**os.environ, "GIT_INDEX_FILE": str(self.root / "index")}
+        self.git("read-tree", "main", env=env)
+        self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+        commit = self.git("commit-tree", "-p", "main", "-m", f"Edit {path}", self.git("write-tree", env=env))
+        self.git("update-ref", "refs/heads/main", commit)
+
+    def git(self, *words: str, stdin: str = "", env: dict[str, str] | None = None) -> str:
+        done = subprocess.run(
+            ["git", "-C", self.repo, *words], input=stdin, env=env, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+
+def shut_down(shop: Shop) -> None:
+    LocalHost(name="int1", folder=shop.root / "hosts/int1", ports=shop.ports).shutdown()
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """auth and portal 1.0.0 and 1.1.0 are published, 1.1.0 runs in integration; tested, not approved."""
+    root = tmp_path_factory.mktemp("shop")
+    shop = Shop(root=root, ports={"auth": free_port(), "portal": free_port()})
+    (root / "hosts" / "int1").mkdir(parents=True)
+    (root / "sluicegate.yaml").write_text(CONFIG.format(root=root, **shop.ports))
+    (root / "junit.xml").write_text(JUNIT)
+    here = ["-C", str(shop.repo)]
+    assert run(["init", str(shop.repo), "--bare", "--config", str(root / "sluicegate.yaml")]) == 0
+    try:
+        for version in ("1.0.0", "1.1.0"):
+            for component in ("auth", "portal"):
+                assert run([*here, "publish", f"{component}={version}", str(shop.archive(component, version))]) == 0
+        assert run([*here, "sync", "integration"]) == 0
+        words = ["--in", "integration", "--suite", "regression", "--junit", str(root / "junit.xml")]
+        assert run([*here, "record", "tests", "auth=1.1.0", *words]) == 0
+        yield shop
+    finally:
+        shut_down(shop)
+
+
+@pytest.fixture
+def shop(deployed: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Shop:
+    """A delivery repo of the test's own; the host and the repository are shared."""
+    deployed.capture = None
+    own = Shop(root=tmp_path / "shop", capture=capsys, ports=deployed.ports)
+    own.root.mkdir()
+    shutil.copytree(deployed.repo, own.repo)
+    shutil.copy(deployed.root / "junit.xml", own.root)
+    return own
+
+
+def refused(said: Said, code: int, *words: str) -> None:
+    """The exit code, one clear sentence on stderr (and a hint), nothing on stdout, no traceback."""
+    assert said.code == code, said
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    for word in words:
+        assert word in said.err, said.err
+    if code != 3:
+        lines = [line for line in said.err.splitlines() if not line.startswith(("Usage:", "Try ", "  try:"))]
+        assert len([line for line in lines if line.strip()]) == 1, said.err
+
+
+# Help and wrong words
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in MODULES), ["record", "tests"]])
+def test_every_command_has_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "--help"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"Usage: {' '.join(['sluicegate', *words])}")
+    assert "Example: sluicegate" in said.out or words == ["record"]
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["stats"], "Did you mean 'status'?"),
+        (["frobnicate"], "no command is called 'frobnicate'"),
+        (["status", "--jsn"], "No such option"),
+        (["status", "extra"], "unexpected extra argument"),
+        (["promote", "auth"], "Missing option '--to'"),
+        (["promote", "--to", "staging"], "Missing argument"),
+        (["pin", "auth", "--in", "integration"], "name the version too"),
+        (["pin", "auth=", "--in", "integration"], "not of the form"),
+        (["pin", "=1", "--in", "integration"], "not of the form"),
+        (["approve", "auth=1.1.0", "--to", "staging"], "Missing option '--as'"),
+        (["hold", "auth", "--in", "integration", "--until", "tomorrow"], "does not match the format"),
+        (["hold", "auth", "--in", "integration", "--until", "2020-01-01"], "is in the past"),
+        (["publish", "auth=1.2.0", "missing.tar.gz"], "there is no file missing.tar.gz"),
+        (["publish", "auth=1.2.0", "--figure", "coverage", "f"], "expected NAME=VALUE"),
+        (["history", "-n", "many"], "not a valid integer"),
+        (["record", "test"], "No such command 'test'"),
+    ],
+)
+def test_wrong_words_are_usage_errors_with_one_sentence(shop: Shop, words: list[str], hint: str) -> None:
+    before = shop.tips()
+    refused(shop(*words), 2, hint)
+    assert shop.tips() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["resolve", "auht"], "Did you mean 'auth'?"),
+        (["resolve", "auth=9.x"], "auth has no version '9.x' (newest: 1.0.0, 1.1.0)"),
+        (["resolve", "auth=>=1,<"], "is not a range"),
+        (["resolve", "auth=>=latest"], "is a word for a version that moves"),
+        (["explain", "auth=7.7.7", "--to", "staging"], "auth has no version '7.7.7'"),
+        (["explain", "auth", "--to", "stagin"], "Did you mean 'staging'?"),
+        (["flow", "auth=7.7.7"], "auth has no version '7.7.7'"),
+        (["history", "nowhere"], "no component or environment is called 'nowhere'"),
+        (["pin", "auth=7.7.7", "--in", "integration"], "auth has no version '7.7.7'"),
+        (["pin", "auth=1.0.0", "--in", "intgration"], "Did you mean 'integration'?"),
+        (["unpin", "auth", "--in", "staging"], "auth has no pin in staging"),
+        (["unpin", "auht", "--in", "staging"], "Did you mean 'auth'?"),
+        (["hold", "auht", "--in", "staging"], "Did you mean 'auth'?"),
+        (["unhold", "auth", "--in", "integration"], "auth is not held in integration"),
+        (["promote", "auth=7.7.7", "--to", "staging"], "auth has no version '7.7.7'"),
+        (["promote", "auth", "--to", "nowhere"], "nowhere"),
+        (["promote", "auth", "--to", "integration"], "nothing flows into integration"),
+        (["approve", "auth=1.1.0", "--to", "staging", "--as", "qq"], "'qq'"),
+        (["veto", "auth=7.7.7"], "auth has no version '7.7.7'"),
+        (["veto", "auth=1.1.0", "--in", "nowhere"], "nowhere"),
+        (["sync", "nowhere"], "nowhere"),
+        (["sync", "staging"], "has no 'hosts' and 'deploy'"),
+        (["deploy", "nowhere"], "nowhere"),
+        (["swap", "integration"], "does not swap with anything"),
+        (["rollback", "nowhere"], "nowhere"),
+        (["rollback", "integration", "auht"], "Did you mean 'auth'?"),
+        (["publish", "auth=latest", "@"], "is a word for a version that moves"),
+        (["publish", "auth=../1", "@"], "is not a version"),
+        (["publish", "auth=one", "@"], "is not a version that semver can order"),
+        (["publish", "auht=1.2.0", "@"], "Did you mean 'auth'?"),
+        (["fetch", "auth=7.7.7", "--to", "@to"], "auth has no version '7.7.7'"),
+        (["record", "tests", "auth=1.0.0", "--in", "integration", "--suite", "s", "--junit", "@"], "@"),
+    ],
+)
+def test_unknown_names_and_versions_are_usage_errors_that_change_nothing(
+    shop: Shop, words: list[str], hint: str
+) -> None:
+    before = shop.tips()
+    archive = str(shop.archive("auth", "1.2.0"))
+    given = [archive if word == "@" else str(shop.root / "to") if word == "@to" else word for word in words]
+    refused(shop(*given), 2, archive if hint == "@" else hint)
+    assert shop.tips() == before
+
+
+def test_a_test_run_of_what_is_not_deployed_is_refused(shop: Shop) -> None:
+    words = ["--in", "integration", "--suite", "regression", "--junit", shop.root / "junit.xml"]
+    refused(shop("record", "tests", "auth=1.0.0", *words), 2, "is not deployed in integration (it has 1.1.0)")
+
+
+# The surroundings
+
+
+def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tmp_path: Path) -> None:
+    plain, empty, other = tmp_path / "plain", tmp_path / "empty.git", tmp_path / "work"
+    plain.mkdir()
+    subprocess.run(["git", "init", "-q", "--bare", empty], check=True)
+    subprocess.run(["git", "init", "-q", other], check=True)
+    (other / "file").touch()
+    subprocess.run(["git", "-C", other, "add", "."], check=True)
+    subprocess.run(["git", "-C", other, "commit", "-q", "-m", "x"], check=True)
+    for place, hint in (
+        (tmp_path / "none", "there is no folder"),
+        (plain, "not a Git repository"),
+        (empty, "is not a delivery repo: it lacks sluicegate.yaml"),
+        (other, "is not a delivery repo"),
+        (shop.archive("auth", "1.0.0"), "there is no folder"),
+        ("", ""),
+    ):
+        for words in (["status"], ["check"], ["hold", "auth", "--in", "integration"]):
+            if place:
+                refused(shop(*words, at=place), 2, hint)
+                assert "  try: " in shop(*words, at=place).err
+
+
+def test_without_git_one_line_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(shop.root))
+    for words in (["status"], ["hold", "auth", "--in", "integration"], ["sync", "integration"]):
+        refused(shop(*words), 2, "the program 'git' was not found on PATH", "apt install git")
+    refused(shop("init", shop.root / "new"), 2, "the program 'git' was not found on PATH")
+    refused(shop("publish", "auth=1.2.0", shop.archive("auth", "1.2.0")), 2, "apt install git")
+
+
+def test_git_that_does_not_know_who_we_are_says_how_to_tell_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(shop.root))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    refused(shop("hold", "auth", "--in", "integration"), 2, "Git does not know who you are", "user.email")
+    assert shop("status").code == 0
+
+
+def test_a_host_that_is_down_is_remote_and_nothing_is_changed(shop: Shop, tmp_path: Path) -> None:
+    config = shop.git("show", "main:sluicegate.yaml")
+    shop.set_file("sluicegate.yaml", re.sub(r"folder: \S+,", f"folder: {tmp_path}/gone,", config))
+    before = shop.tips()
+    for words in (["deploy", "integration"], ["sync", "integration"], ["deploy", "integration", "--dry-run"]):
+        refused(shop(*words), 5, "the host 'int1' is down", "  try: ")
+    assert shop.tips() == before
+
+
+def test_a_busy_port_is_named_and_the_failure_is_on_record(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "host"
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"auth": port, "portal": shop.ports["portal"]}
+        config = shop.git("show", "main:sluicegate.yaml").replace(f"auth: {shop.ports['auth']},", f"auth: {port},")
+        shop.set_file("sluicegate.yaml", re.sub(r"folder: \S+,", f"folder: {folder},", config))
+        try:
+            said = shop("deploy", "integration")
+        finally:
+            LocalHost(name="int1", folder=folder, ports=ports).shutdown()
+    assert said.code == 2, said
+    assert f"port {port} on 127.0.0.1 is in use by another program" in said.err
+    assert "Traceback" not in said.err
+    entries = json.loads(shop("history", "integration", "--json").out)
+    assert [entry["what"] for entry in entries[:2]] == ["failed", "intent"]
+    assert shop("resume").out == "nothing is open\n"
+
+
+# Exit codes
+
+
+def test_a_promotion_is_refused_with_every_reason_and_changes_nothing(shop: Shop) -> None:
+    before = shop.tips()
+    said = shop("promote", "auth", "--to", "staging")
+    refused(said, 3, "promoting auth=1.1.0 to staging is refused", "no approval in the role 'qa'", "who can help: olle")
+    refused(shop("promote", "portal", "--to", "staging"), 3, "tests regression: waiting")
+    refused(shop("approve", "auth=1.1.0", "--to", "staging", "--as", "release-manager"), 3, "members: rita")
+    assert shop.tips() == before
+
+
+def test_a_version_lowered_by_promotion_is_refused_unless_said_openly(shop: Shop) -> None:
+    shop.set_file("environments/staging.yaml", "auth: 1.1.0\n")
+    before = shop.tips()
+    said = shop("promote", "auth=1.0.0", "--to", "staging")
+    refused(said, 3, "auth=1.0.0 is lower than 1.1.0, which staging has", "--downgrade auth")
+    assert shop.tips() == before
+
+
+def test_a_promotion_that_passes_ends_with_0_and_moves_the_pin(shop: Shop) -> None:
+    assert shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa").code == 0
+    said = shop("promote", "auth", "--to", "staging")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "promoted auth - -> 1.1.0 in staging\n"
+    assert "auth: 1.1.0" in shop.git("show", "main:environments/staging.yaml")
+
+
+def test_a_held_pin_and_a_vetoed_version_are_refused(shop: Shop) -> None:
+    assert shop("hold", "auth", "--in", "integration", "--why", "the fair").code == 0
+    said = shop("pin", "auth=1.0.0", "--in", "integration")
+    refused(said, 3, "auth is held at 1.1.0 in integration by olle: the fair", "unhold auth")
+
+
+def test_other_content_under_the_same_version_is_a_conflict(shop: Shop) -> None:
+    before = shop.tips()
+    other = tar(shop.root / "auth-1.1.0.tar.gz", {"Procfile": "web: true\n"})
+    refused(shop("publish", "auth=1.1.0", other), 4, "is published with other content", "under a new version")
+    assert shop.tips() == before
+
+
+def test_a_locked_environment_is_a_conflict_that_names_who(shop: Shop, deployed: Shop) -> None:
+    line = {
+        "id": "f00d", "after": "", "at": "2026-11-23T09:00:00.000000Z", "what": "intent", "verb": "deploy",
+        "host": socket.gethostname(), "pid": os.getpid(), "target": {}, "group": "int",
+        "by": {"user": "anna", "source": "git:anna", "verified": False},
+    }  # fmt: skip
+    content = shop.git("show", "ledger:environments/integration.jsonl") + "\n" + json.dumps(line) + "\n"
+    blob = shop.git("hash-object", "-w", "--stdin", stdin=content)
+    env = {**os.environ, "GIT_INDEX_FILE": str(shop.root / "index")}
+    shop.git("read-tree", "ledger", env=env)
+    shop.git("update-index", "--cacheinfo", f"100644,{blob},environments/integration.jsonl", env=env)
+    commit = shop.git("commit-tree", "-p", "ledger", "-m", "x", shop.git("write-tree", env=env))
+    shop.git("update-ref", "refs/heads/ledger", commit)
+    before = shop.tips()
+    refused(
+        shop("sync", "integration"), 4, "integration is locked: 'deploy' by anna since 2026-11-23 09:00:00", "resume"
+    )
+    assert shop.tips() == before
+    assert "integration is locked" in shop("status").out
+
+
+def test_a_changed_artifact_is_an_integrity_error(shop: Shop, deployed: Shop) -> None:
+    place = deployed.root / "releases/com/example/auth/1.0.0/auth-1.0.0.tar.gz"
+    good = place.read_bytes()
+    place.chmod(0o644)
+    place.write_bytes(good + b"!")
+    try:
+        said = shop("fetch", "auth=1.0.0", "--to", shop.root / "to")
+        refused(said, 6, "SHA-256")
+        assert list((shop.root / "to").iterdir()) == []
+    finally:
+        place.write_bytes(good)
+
+
+def test_every_exit_code_of_the_error_tree_is_returned(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[type[errors.SluicegateError]] = [errors.SluicegateError]
+    for kind in kinds:
+        kinds += [below for below in kind.__subclasses__() if below.__module__ == errors.__name__]
+    documented = {int(code) for code in re.findall(r"(?m)^[ |`-]*\w+ +(\d) ", errors.__doc__ or "")}
+    assert documented == {kind.exit_code for kind in kinds} == {1, 2, 3, 4, 5, 6, 7}
+    for kind in kinds:
+        problem = kind(["what"], hint="do") if kind is errors.ConfigError else kind("what", hint="do")  # type: ignore[arg-type]
+
+        def fail(*_: object, problem: errors.SluicegateError = problem) -> None:
+            raise problem
+
+        monkeypatch.setattr("sluicegate.delivery.status.status", fail)
+        said = shop("status")
+        assert (said.code, said.out) == (kind.exit_code, "")
+        assert said.err == "sluicegate: what\n  try: do\n"
+
+
+def test_a_bug_is_70_with_a_traceback_for_us(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("no such luck")
+
+    monkeypatch.setattr("sluicegate.delivery.status.status", fail)
+    said = shop("status")
+    assert said.code == 70
+    assert said.err.endswith("sluicegate: this is a bug of sluicegate: LookupError: no such luck\n")
+
+
+# JSON
+
+READS: dict[str, tuple[list[str], object]] = {
+    "status": (["status"], {"environments": [{"name", "group", "set", "locked"}],
+                            "components": [{"name", "newest", "environments"}]}),
+    "history": (["history"], [{"subject", "at", "what", "id", "after", "by"}]),
+    "history of auth": (["history", "auth"], [{"subject", "at", "what", "id", "after", "by"}]),
+    "explain": (["explain", "auth", "--to", "staging"], {"component", "version"}),
+    "flow": (["flow", "auth"], {"component", "version", "environment", "total", "objective", "bottleneck", "stages"}),
+    "resolve": (["resolve", "auth=1.x"], {"component", "version", "manifest"}),
+    "check": (["check"], {"components", "environments", "pins"}),
+    "fetch": (["fetch", "auth=1.0.0", "--to", "@to"], {"component", "version", "manifest", "files"}),
+    "deploy": (["deploy", "integration", "--dry-run"], {"environment", "group", "target", "steps"}),
+    "publish": (["publish", "auth=1.1.0", "@", "--dry-run"],
+                {"component", "version", "manifest", "existed", "artifacts", "addresses"}),
+}  # fmt: skip
+
+
+def holds(value: object, shape: object) -> bool:
+    """Whether JSON has these keys (a set: at least these)."""
+    if isinstance(shape, list):
+        return isinstance(value, list) and bool(value) and all(holds(one, shape[0]) for one in value)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(holds(value.get(key), below) for key, below in shape.items())
+    assert isinstance(shape, set)
+    return isinstance(value, dict) and shape <= set(value)
+
+
+@pytest.mark.parametrize("case", sorted(READS))
+def test_json_of_a_command_has_its_keys_and_nothing_else_on_stdout(shop: Shop, deployed: Shop, case: str) -> None:
+    words, shape = READS[case]
+    paths = {"@": str(deployed.archive("auth", "1.1.0")), "@to": str(shop.root / "to")}
+    before = shop.tips()
+    said = shop(*(paths.get(word, word) for word in words), "--json")
+    assert (said.code, said.err) == (0, "")
+    assert holds(json.loads(said.out), shape), said.out
+    assert shop.tips() == before
+
+
+def test_every_read_command_has_json() -> None:
+    for name in ("status", "history", "explain", "flow", "resolve", "check", "fetch"):
+        assert any(words[0] == name for words, _ in READS.values())
+
+
+# Dry runs
+
+WRITES = {
+    "publish": ["publish", "auth=1.2.0", "@"],
+    "approve": ["approve", "auth=1.1.0", "--to", "staging", "--as", "qa"],
+    "reject": ["reject", "auth=1.1.0", "--to", "staging", "--as", "qa"],
+    "pin": ["pin", "auth=1.0.0", "--in", "integration"],
+    "unpin": ["unpin", "auth", "--in", "integration"],
+    "hold": ["hold", "auth", "--in", "integration"],
+    "unhold": ["unhold", "portal", "--in", "integration"],
+    "veto": ["veto", "auth=1.1.0"],
+    "unveto": ["unveto", "auth=1.1.0"],
+    "promote": ["promote", "auth", "--to", "staging"],
+    "sync": ["sync", "integration"],
+    "deploy": ["deploy", "integration"],
+    "rollback": ["rollback", "integration", "auth"],
+    "resume": ["resume"],
+    "prune": ["prune", "auth", "--keep", "1"],
+}
+
+
+@pytest.fixture
+def moved(shop: Shop, deployed: Shop) -> Shop:
+    """Something is to be done for every command: a hold, an approval, an older pin to deploy."""
+    assert shop("hold", "portal", "--in", "integration").code == 0
+    assert shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa").code == 0
+    return shop
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_a_dry_run_changes_nothing(moved: Shop, deployed: Shop, name: str) -> None:
+    words = [str(moved.archive("auth", "1.2.0")) if word == "@" else word for word in WRITES[name]]
+    if name == "rollback":
+        moved.set_file("environments/integration.yaml", "auth: 1.0.0\nportal: 1.1.0\n")
+    before, files = moved.tips(), files_of(deployed)
+    said = moved(*words, "--dry-run")
+    assert (said.code, said.err) == (0, ""), said
+    assert said.out
+    assert moved.tips() == before
+    assert files_of(deployed) == files
+
+
+def files_of(shop: Shop) -> dict[str, tuple[int, int]]:
+    """What the repository and the host hold, but logs."""
+    return {
+        str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for folder in ("releases", "hosts/int1/apps")
+        for path in (shop.root / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_write_command_has_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
+    reads = {"status", "history", "explain", "flow", "resolve", "check", "fetch", "search", "show", "verify"}
+    runner = {"jobs", "serve", "run", "trigger"}
+    for name in set(MODULES) - reads - runner - {"init", "demo", "record"}:
+        assert run([name, "--help"]) == 0
+        assert "--dry-run" in capsys.readouterr().out, name
+        assert name in WRITES or name in ("swap", "copy")
+
+
+# Pipes and terminals
+
+
+def program(shop: Shop, line: str) -> subprocess.CompletedProcess[str]:
+    """A shell line with the real program as $S."""
+    env = {**os.environ, "S": f"{sys.executable} -m sluicegate -C {shop.repo}"}
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"], env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("words", ["history", "history --json", "status", "--help", "explain auth"])
+def test_a_reader_that_leaves_early_sees_no_traceback(shop: Shop, words: str) -> None:
+    for reader in ("head -1", "true"):
+        done = program(shop, f"$S {words} | {reader}")
+        assert done.returncode in (0, 141)
+        assert done.stderr == ""
+
+
+def test_a_sync_whose_reader_left_goes_on_to_its_end(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "host"
+    folder.mkdir()
+    config = shop.git("show", "main:sluicegate.yaml")
+    shop.set_file(
+        "sluicegate.yaml",
+        re.sub(r"folder: \S+,", f"folder: {folder},", config).replace(
+            f"auth: {shop.ports['auth']}, portal: {shop.ports['portal']}", f"auth: {free_port()}, portal: {free_port()}"
+        ),
+    )
+    try:
+        program(shop, "$S deploy integration | true")
+        assert shop("resume").out == "nothing is open\n"
+        assert shop("deploy", "integration").out == "integration: nothing to do\n"
+    finally:
+        LocalHost(name="int1", folder=folder, ports={}).shutdown()
+
+
+def test_a_program_of_its_own_ends_with_the_same_codes(shop: Shop) -> None:
+    assert program(shop, "$S status").returncode == 0
+    assert program(shop, "$S stats").returncode == 2
+    assert program(shop, "$S promote auth --to staging").returncode == 3
+    assert program(shop, "$S -C /nowhere status").returncode == 2
+    assert program(shop, "SLUICEGATE_REPO=/nowhere $S status").returncode == 0
+
+
+def test_the_repo_comes_from_the_environment_or_the_current_folder(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop.root)
+    assert run(["status"]) == 2
+    monkeypatch.setenv("SLUICEGATE_REPO", str(shop.repo))
+    assert run(["status"]) == 0
+    monkeypatch.delenv("SLUICEGATE_REPO")
+    monkeypatch.chdir(shop.repo)
+    assert run(["status"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words", ["status", "history", "explain auth --to staging", "promote auth --to staging", "stats"]
+)
+def test_no_colour_codes_go_into_pipes(shop: Shop, words: str) -> None:
+    done = program(shop, f"$S {words}")
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_output_with_letters_beyond_ascii_survives_a_plain_locale(shop: Shop) -> None:
+    assert shop("hold", "auth", "--in", "integration", "--why", "Größe").code == 0
+    done = program(shop, "LC_ALL=C $S history integration; LC_ALL=C $S history auth")
+    assert done.returncode == 0, done.stderr
+    assert "Größe" in done.stdout

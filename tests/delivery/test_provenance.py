@@ -1,0 +1,261 @@
+"""Provenance, SBOM and signatures: what they say, and that they are checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery.copying import copy, verify
+from sluicegate.delivery.provenance import (
+    WORKSTATION,
+    Extras,
+    builder_id,
+    check_statement,
+    read_sbom,
+    statement,
+)
+from sluicegate.delivery.publish import Origin, read_manifest
+from sluicegate.delivery.trust import check_version
+from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
+from sluicegate.model.config import Component, Config, Jenkins
+from sluicegate.model.values import Artifact, Json, Manifest
+from tests.delivery.shop import Shop, make_shop
+
+COMMIT = "ab12" * 10
+MANIFEST = Manifest(
+    component="auth",
+    version="1.0.0",
+    artifacts=(Artifact(name="auth-1.0.0.zip", size=3, sha256="0" * 64),),
+    commit=COMMIT,
+    build="https://jenkins.example.com/job/auth/7/",
+)
+AUTH = Component(name="auth", repository="releases", git="ssh://olle:t0ken@git.example.com/auth.git")
+ORIGIN = Origin(commit=COMMIT, build_started=datetime(2026, 11, 23, 9, tzinfo=UTC))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = make_shop(tmp_path)
+    with made.store:
+        yield made
+
+
+def made(manifest: Manifest = MANIFEST) -> bytes:
+    return statement(manifest, ORIGIN, AUTH, builder="https://jenkins.example.com", parameters={"BRANCH": "main"})
+
+
+def test_the_statement_is_slsa_provenance_in_an_in_toto_statement() -> None:
+    value = json.loads(made())
+    assert value["_type"] == "https://in-toto.io/Statement/v1"
+    assert value["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert value["subject"] == [{"name": "auth-1.0.0.zip", "digest": {"sha256": "0" * 64}}]
+    definition, details = value["predicate"]["buildDefinition"], value["predicate"]["runDetails"]
+    source = f"git+ssh://git.example.com/auth.git@{COMMIT}"
+    assert definition["resolvedDependencies"] == [{"uri": source, "digest": {"gitCommit": COMMIT}}]
+    assert definition["externalParameters"]["parameters"] == {"BRANCH": "main"}
+    assert details["builder"] == {"id": "https://jenkins.example.com"}
+    assert details["metadata"]["invocationId"] == MANIFEST.build
+    assert details["metadata"]["startedOn"] == "2026-11-23T09:00:00.000000Z"
+    assert b"t0ken" not in made()
+
+
+def test_the_same_build_writes_the_same_bytes() -> None:
+    assert made() == made()
+
+
+def _changed(**change: Json) -> bytes:
+    value = json.loads(made())
+    value.update(change)
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        made(replace(MANIFEST, artifacts=())),
+        made(replace(MANIFEST, version="1.0.1")),
+        made(replace(MANIFEST, commit="")),
+        made(replace(MANIFEST, commit="cd34" * 10)),
+        _changed(_type="https://in-toto.io/Statement/v0.1"),
+        _changed(predicateType="https://slsa.dev/provenance/v0.2"),
+        _changed(subject=None),
+        b"[]",
+        b"null",
+        b"\xff",
+        b"<html>",
+        b"[" * 100_000,
+    ],
+)
+def test_a_statement_about_something_else_is_an_integrity_error(content: bytes) -> None:
+    check_statement(made(), MANIFEST)
+    with pytest.raises(IntegrityError):
+        check_statement(content, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("git", "uri"),
+    [
+        ("ssh://git@git.example.com/auth.git", f"git+ssh://git.example.com/auth.git@{COMMIT}"),
+        ("git@git.example.com:team/auth.git", f"git+ssh://git.example.com/team/auth.git@{COMMIT}"),
+        ("https://git.example.com/auth", f"git+https://git.example.com/auth@{COMMIT}"),
+        ("/srv/git/auth.git", f"git+file:/srv/git/auth.git@{COMMIT}"),
+        ("", f"git+file:auth@{COMMIT}"),
+    ],
+)
+def test_the_source_is_a_uri_without_a_login(git: str, uri: str) -> None:
+    value = json.loads(statement(MANIFEST, ORIGIN, replace(AUTH, git=git), builder="b", parameters={}))
+    assert value["predicate"]["buildDefinition"]["resolvedDependencies"][0]["uri"] == uri
+
+
+def test_the_builder_is_the_build_server_or_a_workstation() -> None:
+    config = Config(repositories={}, components={}, environments={}, jenkins=Jenkins(url="https://ci.example.com/j"))
+    assert builder_id(config, "https://ci.example.com/j/job/auth/7/") == "https://ci.example.com/j"
+    assert builder_id(config, "https://other.example.com/job/auth/7/") == "https://other.example.com"
+    assert builder_id(config, "https://user:t0ken@other.example.com/job/7/") == WORKSTATION
+    assert builder_id(config, "") == WORKSTATION
+
+
+def bom(folder: Path, **change: Json) -> Path:
+    path = folder / "bom.json"
+    path.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [], **change}))
+    return path
+
+
+@pytest.mark.parametrize("version", ["1.4", "1.5", "1.6", "1.7"])
+def test_an_sbom_in_cyclonedx_is_taken_as_it_is(tmp_path: Path, version: str) -> None:
+    path = bom(tmp_path, specVersion=version)
+    assert read_sbom(path) == path.read_bytes()
+
+
+@pytest.mark.parametrize("change", [{"bomFormat": "SPDX"}, {"specVersion": "1.3"}, {"specVersion": 1.6}])
+def test_another_sbom_is_a_usage_error(tmp_path: Path, change: dict[str, Json]) -> None:
+    with pytest.raises(UsageError, match="expected 'CycloneDX'"):
+        read_sbom(bom(tmp_path, **change))
+
+
+@pytest.mark.parametrize("content", [b"", b"<bom/>", b"[]", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_document_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bom"
+    path.write_bytes(content)
+    with pytest.raises(UsageError):
+        read_sbom(path)
+
+
+def test_attachments_are_in_the_manifest_and_verified(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", extras=Extras(sbom=bom(tmp_path)))
+    manifest = read_manifest(shop.releases, shop.state().component("auth"), "1.0.0")
+    assert [a.name for a in manifest.attachments] == ["auth-1.0.0-sbom.cdx.json", "auth-1.0.0-provenance.json"]
+    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
+    check_version(shop.state(), "auth", "1.0.0", signed=False)
+    shop.releases.files["auth", "1.0.0", "auth-1.0.0-sbom.cdx.json"] += b" "
+    with pytest.raises(IntegrityError):
+        check_version(shop.state(), "auth", "1.0.0", signed=False)
+
+
+def test_a_forged_provenance_is_found_out(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    key = ("auth", "1.0.0", "auth-1.0.0-provenance.json")
+    shop.releases.files[key] = shop.releases.files[key].replace(b"workstation", b"elsewhere!!")
+    with pytest.raises(IntegrityError):
+        check_version(shop.state(), "auth", "1.0.0", signed=False)
+
+
+def test_another_build_of_equal_files_is_no_conflict(shop: Shop) -> None:
+    first = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
+    again = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
+    assert again.existed
+    assert again.manifest == first.manifest
+
+
+def test_what_a_broken_publication_left_is_taken_over(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
+    kept = {key: content for key, content in shop.releases.files.items() if "provenance" in key[2]}
+    other = make_shop_beside(shop)
+    with other.store:
+        other.releases.files.update(kept)
+        other.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
+        assert not any(one.fault for one in verify(other.state(), "auth", "1.0.0"))
+        with pytest.raises(IntegrityError):
+            other.releases.files.update({("auth", "1.1.0", "auth-1.1.0-provenance.json"): b"{}"})
+            other.publish("auth", "1.1.0")
+
+
+def make_shop_beside(shop: Shop) -> Shop:
+    folder = shop.folder / "other"
+    folder.mkdir()
+    return make_shop(folder)
+
+
+@pytest.fixture
+def keys(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Two keys of a GnuPG home of its own: fingerprints by address."""
+    if not shutil.which("gpg"):
+        pytest.skip("gpg is not installed")
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    found = {}
+    for who in ("ci@example.com", "eve@example.com"):
+        made = ["--quick-gen-key", who, "ed25519", "sign", "never"]
+        subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *made], check=True, capture_output=True)
+        said = subprocess.run(["gpg", "--with-colons", "--list-keys", who], check=True, capture_output=True, text=True)
+        found[who] = next(line.split(":")[9] for line in said.stdout.splitlines() if line.startswith("fpr"))
+    yield found
+    subprocess.run(["gpgconf", "--kill", "all"], check=False)
+
+
+def test_a_signed_version_says_who_signed(shop: Shop, keys: dict[str, str]) -> None:
+    ci = keys["ci@example.com"]
+    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == ci
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci]) == ci
+    with pytest.raises(IntegrityError, match="none of"):
+        check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[keys["eve@example.com"]])
+    with pytest.raises(UsageError, match="fingerprint"):
+        check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci[-8:]])
+    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
+    copy(shop.repo, "auth", "1.0.0", "archive")
+    assert ("auth", "1.0.0", "auth-1.0.0-manifest.json.asc") in shop.archive.files
+
+
+def test_an_unsigned_version_does_not_pass_as_signed(shop: Shop, keys: dict[str, str]) -> None:
+    shop.publish("auth", "1.0.0")
+    with pytest.raises(IntegrityError, match="is not signed"):
+        check_version(shop.state(), "auth", "1.0.0", signed=True)
+
+
+def test_a_signature_of_something_else_is_not_good(shop: Shop, keys: dict[str, str]) -> None:
+    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    shop.publish("auth", "1.1.0", extras=Extras(key="ci@example.com"))
+    asc = "manifest.json.asc"
+    shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{asc}"] = shop.releases.files[
+        "auth", "1.1.0", f"auth-1.1.0-{asc}"
+    ]
+    with pytest.raises(IntegrityError, match="BADSIG"):
+        check_version(shop.state(), "auth", "1.0.0", signed=True)
+    shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{asc}"] = b"not a signature"
+    with pytest.raises(IntegrityError, match="not good"):
+        check_version(shop.state(), "auth", "1.0.0", signed=True)
+
+
+def test_a_signature_left_behind_by_another_manifest_is_a_conflict(shop: Shop, keys: dict[str, str]) -> None:
+    shop.publish("auth", "1.1.0", extras=Extras(key="ci@example.com"))
+    files = shop.releases.files
+    files["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = files["auth", "1.1.0", "auth-1.1.0-manifest.json.asc"]
+    with pytest.raises(Conflict):
+        shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+
+
+@pytest.mark.parametrize("key", ["nobody@example.com", "--output=/tmp/x", "a\nb"])
+def test_a_key_that_cannot_sign_publishes_nothing(shop: Shop, keys: dict[str, str], key: str) -> None:
+    with pytest.raises(SluicegateError):
+        shop.publish("auth", "1.0.0", extras=Extras(key=key))
+    assert shop.state().versions("auth") == []
+    assert ("auth", "1.0.0", "auth-1.0.0-manifest.json") not in shop.releases.files

@@ -1,0 +1,158 @@
+"""What a retention rule removes, and what it never does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery.history import history
+from sluicegate.delivery.pinning import hold, pin
+from sluicegate.delivery.prune import Retention, prune, retention
+from sluicegate.delivery.status import status
+from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.config import Component
+from tests.delivery.shop import Shop, make_shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = make_shop(tmp_path)
+    with made.store:
+        for number in range(8):
+            made.publish("auth", f"1.{number}.0")
+        yield made
+
+
+def rule(shop: Shop, keep: int = 1, window: int = 1) -> Retention:
+    return retention(shop.state(), "auth", keep=keep, window=window)
+
+
+def test_the_newest_stay_and_the_rest_goes(shop: Shop) -> None:
+    assert rule(shop, keep=3).goes == ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
+
+
+def test_the_order_is_the_components_not_the_texts(shop: Shop) -> None:
+    shop.publish("auth", "1.10.0")
+    assert "1.10.0" in rule(shop).stays
+    assert "1.7.0" in rule(shop).goes
+
+
+def test_prereleases_do_not_push_out_the_last_finished_version(shop: Shop) -> None:
+    for number in range(3):
+        shop.publish("auth", f"2.0.0-rc.{number}")
+    found = rule(shop, keep=2)
+    assert sorted(found.stays) == ["1.6.0", "1.7.0", "2.0.0-rc.1", "2.0.0-rc.2"]
+
+
+def test_what_is_pinned_or_held_stays_even_when_nothing_runs(shop: Shop) -> None:
+    pin(shop.repo, "auth", "1.1.0", "integration", why="")
+    pin(shop.repo, "auth", "1.2.0", "staging", why="")
+    hold(shop.repo, "auth", "staging", until=date(2099, 1, 1), why="")
+    found = rule(shop)
+    assert found.stays["1.1.0"] == ("pinned in integration",)
+    assert "held in staging" in found.stays["1.2.0"]
+
+
+def test_what_runs_stays_although_another_is_pinned(shop: Shop) -> None:
+    shop.run("integration", {"auth": "1.1.0"})
+    pin(shop.repo, "auth", "1.3.0", "integration", why="")
+    assert "runs on int" in rule(shop).stays["1.1.0"]
+
+
+def test_the_group_that_was_swapped_out_is_warm_and_keeps_its_versions(shop: Shop) -> None:
+    shop.run("integration", {"auth": "1.1.0"})
+    shop.run("integration", {"auth": "1.2.0"})
+    shop.run("integration", {"auth": "1.3.0"})
+    shop.run("staging", {"auth": "1.1.0"})
+    shop.swap()
+    shop.run("staging", {"auth": "1.2.0"})
+    shop.swap()
+    found = rule(shop)
+    assert "runs on green" in found.stays["1.1.0"] or "runs on blue" in found.stays["1.1.0"]
+    assert "in production before the last swap" in found.stays["1.1.0"]
+    assert "pinned in production" in found.stays["1.2.0"]
+    assert "1.0.0" in found.goes
+
+
+def test_the_rollback_window_counts_sets_of_each_environment(shop: Shop) -> None:
+    for number in range(6):
+        shop.run("integration", {"auth": f"1.{number}.0"})
+    assert rule(shop, window=3).goes == ("1.0.0", "1.1.0", "1.2.0", "1.6.0")
+    assert rule(shop, window=6).goes == ("1.6.0",)
+
+
+def test_a_pruned_version_is_gone_for_everybody(shop: Shop) -> None:
+    kept = {key for key in shop.releases.files if key[1] in ("1.6.0", "1.7.0")}
+    found = prune(shop.repo, "auth", 2)
+    assert found.goes == tuple(f"1.{number}.0" for number in range(6))
+    assert set(shop.releases.files) == kept
+    assert shop.releases.announced["auth"] == ("1.6.0", "1.7.0")
+    state = shop.state()
+    assert state.versions("auth") == ["1.6.0", "1.7.0"]
+    assert status(state).newest["auth"] == "1.7.0"
+    for spec in ("1.0.0", "commit:10000"):
+        with pytest.raises(UsageError):
+            state.resolve("auth", spec)
+    with pytest.raises(UsageError, match="was pruned by olle"):
+        state.resolve("auth", "1.0.0")
+    with pytest.raises(UsageError, match="was pruned"):
+        pin(shop.repo, "auth", "1.0.0", "integration", why="")
+    assert {entry.subject for entry in history(state, "auth") if entry.record.what == "pruned"} == {
+        f"auth={version}" for version in found.goes
+    }
+
+
+def test_a_pruned_version_never_comes_back_as_another(shop: Shop) -> None:
+    prune(shop.repo, "auth", 2)
+    for content in (b"", b"other"):
+        with pytest.raises(UsageError, match="was pruned"):
+            shop.publish("auth", "1.0.0", content)
+    assert not [key for key in shop.releases.files if key[1] == "1.0.0"]
+
+
+def test_a_dry_run_changes_nothing(shop: Shop) -> None:
+    before, tips = dict(shop.releases.files), shop.store.tips()
+    assert len(prune(shop.repo, "auth", 2, dry_run=True).goes) == 6
+    assert shop.releases.files == before
+    assert shop.store.tips() == tips
+
+
+def test_twice_is_once(shop: Shop) -> None:
+    prune(shop.repo, "auth", 2)
+    tips = shop.store.tips()
+    assert prune(shop.repo, "auth", 2).goes == ()
+    assert shop.store.tips() == tips
+
+
+def test_what_broke_off_is_finished_by_the_next_call(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = shop.releases.remove, ["1.0.0", "1.1.0"]
+
+    def remove(component: Component, version: str) -> None:
+        if version not in left:
+            raise RemoteUnavailable("the line is cut")
+        real(component, version)
+
+    monkeypatch.setattr(shop.releases, "remove", remove)
+    with pytest.raises(PartlyDone, match=r"removed: 1.0.0, 1.1.0\n  left: 1.2.0"):
+        prune(shop.repo, "auth", 2)
+    assert shop.state().versions("auth") == ["1.6.0", "1.7.0"]
+    monkeypatch.undo()
+    prune(shop.repo, "auth", 2)
+    assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
+
+
+def test_a_repository_that_is_down_leaves_the_work_for_later(shop: Shop) -> None:
+    shop.releases.down = True
+    with pytest.raises(RemoteUnavailable):
+        prune(shop.repo, "auth", 2)
+    shop.releases.down = False
+    prune(shop.repo, "auth", 2)
+    assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
+
+
+def test_keeping_nothing_is_a_usage_error(shop: Shop) -> None:
+    with pytest.raises(SluicegateError, match="at least 1"):
+        prune(shop.repo, "auth", 0)

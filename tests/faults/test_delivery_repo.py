@@ -1,0 +1,586 @@
+"""The delivery repo among writers that die, servers that refuse and files that people have broken."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery import pinning
+from sluicegate.delivery.pins import read_pins
+from sluicegate.delivery.promote import promote
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.resume import resume
+from sluicegate.delivery.state import LEDGER, MAIN
+from sluicegate.delivery.sync import sync
+from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model import ledger
+from sluicegate.model.values import Actor
+from sluicegate.tools import door, git
+from sluicegate.tools.git import Store
+from tests.faults.world import World, build, check_consistent, edit, pinned
+
+WRITER = """
+import sys
+from pathlib import Path
+from sluicegate.delivery import evidence
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.state import LEDGER, MAIN
+from sluicegate.model.values import Actor
+from sluicegate.tools.git import Store
+from tests.faults.world import FakeDrivers
+from sluicegate.model.values import Pin
+
+place, number, changes, log = sys.argv[1:]
+with Store(place, (MAIN, LEDGER)) as store:
+    repo = DeliveryRepo(store, FakeDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
+    for turn in range(int(changes)):
+        def decide(state, draft):
+            count = sum(1 for r in state.story("auth", "1.0.0") if r.what == "veto")
+            draft.note("auth", "1.0.0", "veto", env="production", why=f"{number}.{turn}", number=count)
+            draft.pin("integration", "auth", Pin(component="auth", version=f"1.0.{count}"))
+        repo.change(decide, f"{number}.{turn}")
+        with open(log, "a") as stream:
+            stream.write(f"{number}.{turn}\\n")
+"""
+
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return build(tmp_path_factory.mktemp("delivery") / "base")
+
+
+@pytest.fixture
+def world(base: World, tmp_path: Path) -> World:
+    """Version 1.0.0 of both components is in production."""
+    return base.copy(tmp_path / "world")
+
+
+@pytest.fixture
+def repo(world: World) -> Iterator[DeliveryRepo]:
+    with world.repo() as opened:
+        yield opened
+
+
+def bare(world: World) -> Path:
+    return world.folder / "delivery.git"
+
+
+def run_git(world: World, *words: str, stdin: bytes | None = None) -> str:
+    done = subprocess.run(["git", "-C", bare(world), *words], input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def tips(world: World) -> list[str]:
+    return run_git(world, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads").splitlines()
+
+
+def sluicegate(
+    location: object, *words: str, env: dict[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """The command line as a program of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", str(location), *words],
+        env={**os.environ, **(env or {})}, text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL,
+        **options,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def hook(world: World, name: str, script: str) -> None:
+    path = bare(world) / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+# Line 42: many writers
+
+
+def test_42_sixteen_writers_on_one_line_lose_nothing_though_some_are_killed(world: World, tmp_path: Path) -> None:
+    changes, log = 4, tmp_path / "acknowledged"
+    log.touch()
+    words = [sys.executable, "-c", WRITER, str(bare(world))]
+    writers = [subprocess.Popen([*words, str(number), str(changes), str(log)], cwd=ROOT) for number in range(16)]
+    while len(log.read_text().splitlines()) < 12:
+        time.sleep(0.01)
+    for writer in writers[:4]:
+        writer.kill()
+    codes = [writer.wait(timeout=100) for writer in writers]
+    assert set(codes[4:]) == {0}
+    acknowledged = log.read_text().split()
+    assert len(acknowledged) >= 12 * changes
+    with world.repo() as repo:
+        state = repo.state()
+        story = [r for r in state.story("auth", "1.0.0") if r.what == "veto"]
+        written = [str(r.get("why")) for r in story]
+        assert set(acknowledged) <= set(written)
+        assert len(written) == len(set(written))
+        assert [int(r.get("number", -1)) for r in story] == list(range(len(story))), (
+            "order in the book is order of effect"
+        )
+        assert pinned(state, "integration")["auth"] == f"1.0.{len(story) - 1}"
+    assert run_git(world, "fsck", "--connectivity-only") == ""
+
+
+def test_42_writers_of_different_files_both_win(world: World, repo: DeliveryRepo) -> None:
+    with world.repo() as other:
+        other.state()
+        pinning.hold(repo, "auth", "staging", until=None, why="one")
+        pinning.hold(other, "portal", "integration", until=None, why="two")
+    state = repo.state()
+    assert state.pins("staging")["auth"].hold is not None
+    assert state.pins("integration")["portal"].hold is not None
+
+
+def test_42_a_lock_whose_holder_was_killed_is_free(world: World) -> None:
+    holder = (
+        "import sys, time; from sluicegate.tools.git import Store\n"
+        f"with Store({str(bare(world))!r}, ('main', 'ledger')) as s, s.lock(): print('', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "\n"
+    with world.repo() as repo, pytest.raises(Conflict, match="another command holds"), repo.store.lock(seconds=0.1):
+        pass
+    process.kill()
+    process.wait()
+    with world.repo() as repo, repo.store.lock(seconds=5):
+        pass
+
+
+# Line 43: servers that refuse, answers that are lost
+
+
+def test_43_a_push_whose_answer_is_lost_counts_once(
+    world: World, repo: DeliveryRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = git.process.run
+
+    def losing(argv: list[str], **options: object) -> git.process.Completed:
+        done = run(argv, **options)  # type: ignore[arg-type]
+        if argv[1] == "push":
+            return git.process.Completed(
+                argv=tuple(argv), status=128, stdout=b"", stderr=b"fatal: the remote end hung up unexpectedly"
+            )
+        return done
+
+    monkeypatch.setattr(git.process, "run", losing)
+    pinning.hold(repo, "auth", "integration", until=None, why="once")
+    assert run_git(world, "log", "--format=%s", MAIN).splitlines().count("hold auth in integration") == 1
+
+
+def test_43_a_push_that_died_before_the_server_is_remote_and_changes_nothing(
+    world: World, repo: DeliveryRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, before = git.process.run, tips(world)
+
+    def dead(argv: list[str], **options: object) -> git.process.Completed:
+        if argv[1] in ("push", "ls-remote"):
+            return git.process.Completed(
+                argv=tuple(argv), status=128, stdout=b"", stderr=b"fatal: unable to access: Could not resolve host"
+            )
+        return run(argv, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(git.process, "run", dead)
+    with pytest.raises(RemoteUnavailable, match="Could not resolve host"):
+        pinning.hold(repo, "auth", "integration", until=None, why="never")
+    assert tips(world) == before
+
+
+def test_43_a_hook_that_rejects_is_a_conflict_with_its_words(world: World, repo: DeliveryRepo) -> None:
+    hook(world, "pre-receive", "echo 'the change freeze lasts until Monday' >&2; exit 1")
+    before = tips(world)
+    with pytest.raises(Conflict, match="the change freeze lasts until Monday"):
+        pinning.hold(repo, "auth", "integration", until=None, why="x")
+    assert tips(world) == before
+
+
+def test_43_a_hook_that_rejects_one_branch_keeps_both_as_they_were(world: World, repo: DeliveryRepo) -> None:
+    hook(world, "update", f'[ "$1" != refs/heads/{MAIN} ] || {{ echo "main is protected" >&2; exit 1; }}')
+    before = tips(world)
+    with pytest.raises(Conflict, match="main is protected"):
+        promote(repo, {"auth": "1.0.0", "portal": "1.0.0"}, "staging")
+        pinning.hold(repo, "auth", "integration", until=None, why="x")
+    assert tips(world) == before
+
+
+def test_43_history_rewritten_by_force_between_read_and_push_is_seen(world: World, repo: DeliveryRepo) -> None:
+    forced = []
+
+    def rewrite(name: str) -> None:
+        if name == "git fast-import" and not forced:
+            forced.append(name)
+            tree = run_git(world, "rev-parse", f"{MAIN}^{{tree}}")
+            commit = run_git(
+                world, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", tree, stdin=b"anew"
+            )
+            run_git(world, "update-ref", f"refs/heads/{MAIN}", commit)
+
+    door.watcher = rewrite
+    try:
+        pinning.hold(repo, "auth", "integration", until=None, why="after the rewrite")
+    finally:
+        door.watcher = None
+    assert forced
+    assert run_git(world, "log", "--format=%s", MAIN).splitlines() == ["hold auth in integration", "anew"]
+    assert repo.state().pins("integration")["auth"].hold is not None
+
+
+def test_43_a_ledger_branch_that_was_deleted_is_said_and_not_begun_anew(world: World, repo: DeliveryRepo) -> None:
+    run_git(world, "update-ref", "-d", f"refs/heads/{LEDGER}")
+    with pytest.raises(UsageError, match="lacks the branch 'ledger'"):
+        pinning.hold(repo, "auth", "integration", until=None, why="x")
+    assert [line.split()[1] for line in tips(world)] == [f"refs/heads/{MAIN}"]
+
+
+def test_43_a_ledger_branch_deleted_between_read_and_push_is_not_brought_back_short(
+    world: World, repo: DeliveryRepo
+) -> None:
+    def delete(name: str) -> None:
+        if name == "git fast-import":
+            subprocess.run(["git", "-C", bare(world), "update-ref", "-d", f"refs/heads/{LEDGER}"], check=True)
+
+    door.watcher = delete
+    try:
+        with pytest.raises(SluicegateError):
+            pinning.hold(repo, "auth", "integration", until=None, why="x")
+    finally:
+        door.watcher = None
+    assert [line.split()[1] for line in tips(world)] == [f"refs/heads/{MAIN}"]
+
+
+def test_43_a_garbage_collection_of_the_server_in_between_loses_nothing(world: World, repo: DeliveryRepo) -> None:
+    def collect(name: str) -> None:
+        if name == "git push":
+            subprocess.run(["git", "-C", bare(world), "gc", "--quiet", "--prune=now"], check=True)
+
+    door.watcher = collect
+    try:
+        pinning.hold(repo, "auth", "integration", until=None, why="x")
+    finally:
+        door.watcher = None
+    assert repo.state().pins("integration")["auth"].hold is not None
+    assert run_git(world, "fsck", "--connectivity-only") == ""
+
+
+def test_43_a_line_of_the_ledger_that_is_torn_or_doubled_is_passed_over(world: World, repo: DeliveryRepo) -> None:
+    path = ledger.component_path("auth", "1.0.0")
+    state = repo.state()
+    good = state.ledger_file(path) or b""
+    half = good.splitlines()[0][:40]
+    broken = b"\n".join([half, *reversed(good.splitlines()), b"<<<<<<< HEAD", b"[]", b"null", good])
+    by = git.Signature(name="olle", email="olle@example.com")
+    change = git.Edit(branch=LEDGER, base=state.tips[LEDGER], files={path: broken})
+    repo.store.push((change,), "a bad merge\n", by=by, at=state.now)
+    assert repo.state().story("auth", "1.0.0") == state.story("auth", "1.0.0")
+
+
+# Line 44: what people and merges leave in pin files
+
+BROKEN = {
+    "merge-markers": (
+        b"auth: 1.0.0\n<<<<<<< HEAD\nportal: 1.0.0\n=======\nportal: 2.0.0\n>>>>>>> theirs\n",
+        ":2: a merge",
+    ),
+    "a-tab": (b"auth: 1.0.0\n\tportal: 1.0.0\n", ":2: a tab"),
+    "a-tab-after-the-colon": (b"auth: 1.0.0\nportal:\t{version:\t1.0.0\n", ":"),
+    "duplicate-keys": (b"auth: 1.0.0\nportal: 1.0.0\nauth: 2.0.0\n", ":3: the key 'auth' stands twice"),
+    "an-alias": (b"auth: &a 1.0.0\nportal: *a\n", ":"),
+    "a-python-tag": (b"auth: !!python/object/apply:os.system ['true']\n", ":1: the tag"),
+    "an-own-tag": (b"auth: !secret 1.0.0\n", ":1: the tag"),
+    "a-merge-key": (b"auth: 1.0.0\n<<: {portal: 2.0.0}\n", ":"),
+    "a-list": (b"- auth\n- portal\n", ":1: expected a mapping"),
+    "an-empty-version": (b"auth:\nportal: 1.0.0\n", ":1: the version is empty"),
+    "an-unknown-component": (b"auth: 1.0.0\nprotal: 1.0.0\n", "no component is called 'protal'"),
+    "no-utf8": (b"auth: 1.0.0\nportal: \xff\xfe\n", "not UTF-8 at byte 20"),
+    "utf-16": ("auth: 1.0.0\n".encode("utf-16"), "not UTF-8 at byte 0"),
+    "a-null-byte": (b"auth: 1.0.0\nportal: 1\x000\n", ":"),
+    "an-open-brace": (b"auth: 1.0.0\nportal: {version: 1.0.0\n", ":"),
+    "two-documents": (b"auth: 1.0.0\n---\nportal: 1.0.0\n", ":"),
+    "a-bomb": (b"a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nauth: *c\n", ":"),
+    "deep-nesting": (b"auth: " + b"[" * 100_000, ":1: nested deeper than 50"),
+    "deep-nesting-of-lists": (b"- " * 100_000, ":1: nested deeper than 50"),
+    "deep-nesting-of-keys": (b"? " * 100_000, ":1: nested deeper than 50"),
+    "many-bytes": (b"# " + b"x" * 100_000_000 + b"\nauth: 1.0.0\n", "is more than the 5000000"),
+    "a-line-break-in-a-version": (b'auth: "1.0\\n0"\nportal: 1.0.0\n', ":1: the version"),
+    "a-hold-that-is-a-text": (b"auth: {version: 1.0.0, hold: yes}\n", ":1: 'hold' must be a mapping"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(BROKEN))
+def test_44_a_broken_pin_file_is_a_usage_error_with_its_line(world: World, repo: DeliveryRepo, case: str) -> None:
+    content, said = BROKEN[case]
+    edit(repo, "environments/integration.yaml", content)
+    before, hosts = tips(world), world.on_host("int")
+    for act in (lambda: sync(repo, "integration"), lambda: pinning.unpin(repo, "auth", "integration", why="")):
+        with pytest.raises(UsageError) as caught:
+            act()
+        assert "environments/integration.yaml" in caught.value.message
+        assert said in caught.value.message
+        assert len(caught.value.message) < 1000
+    assert tips(world) == before
+    assert world.on_host("int") == hosts
+
+
+KEPT = {
+    "crlf": b"# ours\r\nauth: 1.0.0  # why\r\n\r\nportal: 1.0.0\r\n",
+    "bom": b"\xef\xbb\xbf# ours\nauth: 1.0.0\nportal: 1.0.0\n",
+    "no-last-line-break": b"portal: 1.0.0\nauth: 1.0.0",
+    "flow": b"{auth: 1.0.0, portal: 1.0.0}\n",
+    "quoted": b'"auth": \'1.0.0\' # a comment\nportal: "1.0.0"\n',
+    "block": b"auth:\n  version: 1.0.0\n  hold:\n    why: a fair\n    by: rita\nportal: 1.0.0\n",
+    "document-start": b"---\nauth: 1.0.0\nportal: 1.0.0\n",
+    "document-end": b"auth: 1.0.0\nportal: 1.0.0\n...\n",
+    "a-folded-version": b"auth: >-\n  1.0.0\nportal: 1.0.0\n",
+}
+
+
+@pytest.mark.parametrize("case", sorted(KEPT))
+def test_44_an_odd_but_right_pin_file_is_edited_and_reads_back(world: World, repo: DeliveryRepo, case: str) -> None:
+    edit(repo, "environments/integration.yaml", KEPT[case])
+    world.publish(repo, "portal", "1.1.0")
+    pinning.pin(repo, "portal", "1.1.0", "integration", why="")
+    content = repo.state().file("environments/integration.yaml") or b""
+    pins = read_pins(content, "x.yaml")
+    assert {name: pin.version for name, pin in pins.items()} == {"auth": "1.0.0", "portal": "1.1.0"}
+    for comment in (b"# ours", b"# why", b"# a comment"):
+        assert (comment in content) == (comment in KEPT[case])
+    if case == "crlf":
+        assert content.count(b"\r\n") == content.count(b"\n")
+
+
+def test_44_a_shape_that_a_line_cannot_be_taken_out_of_is_left_as_it_is(world: World, repo: DeliveryRepo) -> None:
+    edit(repo, "environments/integration.yaml", KEPT["flow"])
+    before = tips(world)
+    with pytest.raises(UsageError, match="in a shape that cannot be edited"):
+        pinning.unpin(repo, "portal", "integration", why="")
+    assert tips(world) == before
+
+
+@pytest.mark.parametrize("case", sorted({*KEPT} - {"flow"}))
+def test_44_a_pin_is_taken_out_of_an_odd_file(repo: DeliveryRepo, case: str) -> None:
+    edit(repo, "environments/integration.yaml", KEPT[case])
+    pinning.unpin(repo, "portal", "integration", why="")
+    assert pinned(repo.state(), "integration") == {"auth": "1.0.0"}
+
+
+def test_44_versions_stay_the_text_that_they_are(repo: DeliveryRepo) -> None:
+    content = b"a: 1.10\nb: 12:30\nc: 0x10\nd: 1e3\ne: yes\nf: 2026-11-23\ng: ~\nh: null\ni: 010\n"
+    pins = read_pins(content, "x.yaml")
+    assert [pin.version for pin in pins.values()] == [
+        "1.10",
+        "12:30",
+        "0x10",
+        "1e3",
+        "yes",
+        "2026-11-23",
+        "~",
+        "null",
+        "010",
+    ]
+
+
+# Line 45: hostile places
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["-x", "--upload-pack=touch hurt", "ext::sh -c 'touch hurt'", "fd::17", "transport::address", "-", "::"],
+)
+def test_45_a_hostile_location_is_refused_and_nothing_runs(tmp_path: Path, location: str) -> None:
+    done = sluicegate(location, "status", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c 'touch %s'", "-u%s", "fd::%s"])
+def test_45_a_hostile_origin_of_a_clone_is_refused(world: World, tmp_path: Path, url: str) -> None:
+    clone, hurt = tmp_path / "clone", tmp_path / "hurt"
+    subprocess.run(["git", "clone", "-q", bare(world), clone], check=True, capture_output=True)
+    subprocess.run(["git", "-C", clone, "config", "remote.origin.url", url % hurt], check=True)
+    done = sluicegate(clone, "status")
+    assert done.returncode in (2, 5), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not hurt.exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://-oProxyCommand=touch%20{hurt}/x", "http://127.0.0.1:1/x.git", "git://127.0.0.1:1/x"]
+)
+def test_45_a_url_that_leads_nowhere_is_remote_and_asks_nothing(tmp_path: Path, url: str) -> None:
+    hurt = tmp_path / "hurt"
+    done = sluicegate(url.format(hurt=hurt), "status", timeout=60)
+    assert done.returncode in (2, 5), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not hurt.exists()
+
+
+def test_45_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
+    done = sluicegate("http://ci:secret-word@127.0.0.1:1/x.git", "status")
+    assert done.returncode == 5
+    assert "secret-word" not in done.stdout + done.stderr
+
+
+def test_45_hooks_and_settings_in_a_clone_are_not_run_by_reading_or_writing(world: World, tmp_path: Path) -> None:
+    clone, hurt = tmp_path / "clone", tmp_path / "hurt"
+    subprocess.run(["git", "clone", "-q", bare(world), clone], check=True, capture_output=True)
+    for name in ("post-checkout", "pre-commit", "pre-push", "reference-transaction", "post-index-change"):
+        path = clone / ".git" / "hooks" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {hurt}\n")
+        path.chmod(0o755)
+    with Store(str(clone), (MAIN, LEDGER)) as store:
+        opened = DeliveryRepo(store, world.drivers, actor=Actor(user="rita", source="test"))
+        pinning.hold(opened, "auth", "integration", until=None, why="x")
+        assert opened.state().pins("integration")["auth"].hold is not None
+    with world.repo() as repo:
+        assert repo.state().pins("integration")["auth"].hold is not None
+    assert not hurt.exists()
+
+
+@pytest.mark.parametrize("name", ["-x", "../evil", "a b", "a/b", "a\nb", "é"])
+def test_45_a_hostile_name_of_an_environment_is_refused(repo: DeliveryRepo, name: str) -> None:
+    with pytest.raises(UsageError):
+        pinning.hold(repo, "auth", name, until=None, why="x")
+    with pytest.raises(UsageError):
+        pinning.hold(repo, name, "integration", until=None, why="x")
+
+
+# The process' surroundings
+
+
+BARE_SURROUNDINGS = {
+    "no-home": {"HOME": None, "XDG_CACHE_HOME": None},
+    "an-empty-home": {"HOME": ""},
+    "plain-c": {"LANG": "C", "LC_ALL": "C"},
+    "no-terminal": {"TERM": None},
+}
+
+
+@pytest.mark.parametrize("case", sorted(BARE_SURROUNDINGS))
+def test_42_commands_work_in_bare_surroundings(world: World, tmp_path: Path, case: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in BARE_SURROUNDINGS[case]}
+    env |= {name: value for name, value in BARE_SURROUNDINGS[case].items() if value is not None}
+    env |= {"GIT_COMMITTER_NAME": "Åsa", "GIT_COMMITTER_EMAIL": "asa@example.com"}
+    for words in (["hold", "auth", "--in", "integration", "--why", "für Åsa"], ["status"], ["history"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "sluicegate", "-C", str(bare(world)), *words],
+            env=env, capture_output=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+    with world.repo() as repo:
+        hold = repo.state().pins("integration")["auth"].hold
+        assert hold is not None
+        assert hold.by == "Åsa"
+        assert hold.why == "für Åsa"
+
+
+def test_42_an_open_umask_leaves_no_file_that_others_may_write(world: World, tmp_path: Path) -> None:
+    script = (
+        "import os, sys; os.umask(0); from sluicegate.cli.main import run;"
+        f" sys.exit(run(['-C', {str(bare(world))!r}, 'hold', 'auth', '--in', 'integration']))"
+    )
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", script], check=True, env=env)
+    made = [*(tmp_path / "cache").rglob("*")]
+    assert made
+    assert [p for p in made if p.is_file() and stat.S_IMODE(p.stat().st_mode) & 0o022] == []
+    assert stat.S_IMODE((tmp_path / "cache" / "sluicegate").stat().st_mode) == 0o700
+
+
+def test_45_a_cache_folder_that_somebody_else_laid_out_is_refused(
+    repo: DeliveryRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    owner = os.getuid() + 4711
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getuid", lambda: owner)
+            with pytest.raises(UsageError, match="somebody else's"):
+                pinning.hold(repo, "auth", "integration", until=None, why="x")
+    finally:
+        Path(f"/tmp/sluicegate-cache-{owner}").rmdir()
+
+
+def test_44_an_argument_that_is_no_text_is_a_usage_error(world: World) -> None:
+    words = [sys.executable, "-m", "sluicegate", "-C", str(bare(world)), "hold", "auth", "--in", "integration"]
+    done = subprocess.run([*map(os.fsencode, words), b"--why", b"f\xfcr"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is not UTF-8" in done.stderr
+
+
+def test_42_a_closed_stdout_ends_a_command_without_a_traceback(world: World) -> None:
+    words = f"exec {sys.executable} -m sluicegate -C {bare(world)}"
+    for command in ("status", "history", "status --json", "--help", "--version"):
+        done = subprocess.run(["sh", "-c", f"{words} {command} >&-"], capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr, command
+        assert "Exception ignored" not in done.stderr, command
+
+
+HANGING_SYNC = """
+import pickle, sys, time
+from pathlib import Path
+from sluicegate import wiring
+from sluicegate.cli.start import main
+from sluicegate.tools import door
+from tests.faults.world import FakeDrivers
+
+place, outside, hangs = sys.argv[1:]
+drivers = FakeDrivers()
+hosts, drivers.store.files = pickle.loads(Path(outside).read_bytes())
+for name, files in hosts.items():
+    drivers.hosts[name].files = files
+
+def hang(name):
+    if name == "FakeDeployer install":
+        Path(hangs).touch()
+        time.sleep(60)
+
+wiring.EntryPointDrivers = lambda: drivers
+door.watcher = hang
+sys.argv = ["sluicegate", "-C", place, "sync", "integration"]
+main()
+"""
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_48_an_interrupted_sync_says_so_and_can_be_resumed(world: World, tmp_path: Path, name: str, code: int) -> None:
+    """The deployer hangs; the signal comes; then `resume` finishes it."""
+    with world.repo() as repo:
+        world.publish(repo, "auth", "2.0.0")
+    hangs, outside = tmp_path / "hangs", tmp_path / "outside"
+    hosts = {host: fake.files for host, fake in world.drivers.hosts.items()}
+    outside.write_bytes(pickle.dumps((hosts, world.drivers.store.files)))
+    words = [sys.executable, "-c", HANGING_SYNC, str(bare(world)), str(outside), str(hangs)]
+    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(hangs)
+        process.send_signal(getattr(signal, name))
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    with world.repo() as repo:
+        assert [one.outcome for one in resume(repo)] == ["finished"]
+        check_consistent(world, repo.state())
+        assert world.on_host("int")["auth"] == "2.0.0"

@@ -1,0 +1,177 @@
+"""Builds: environment, processes, order, downstream, discarding."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import processes
+from sluicegate.runner.causes import Cause
+from sluicegate.runner.service import Runner
+from tests.runner.conftest import ADMIN, build, shell, until, wait_for
+
+RECORDED = """
+BUILD_DISPLAY_NAME BUILD_ID BUILD_NUMBER BUILD_TAG BUILD_URL CI EXECUTOR_NUMBER HUDSON_COOKIE HUDSON_HOME
+HUDSON_SERVER_COOKIE HUDSON_URL JENKINS_HOME JENKINS_SERVER_COOKIE JENKINS_URL JOB_BASE_NAME JOB_NAME JOB_URL
+NODE_LABELS NODE_NAME WORKSPACE WORKSPACE_TMP
+"""
+# Two forks and a session of its own, deaf to SIGTERM, with its output elsewhere: as daemons do.
+DAEMON = "(setsid sh -c \"trap '' TERM; echo \\$\\$ > {pid}; while :; do sleep 0.2; done\" >/dev/null 2>&1 &)\n"
+
+
+def test_the_variables_are_those_of_a_real_jenkins(runner: Runner) -> None:
+    record = build(runner, "hello", shell("env"))
+    found = dict(re.findall(r"^([A-Z_]+)=(.*)$", record.log.read_text(), re.MULTILINE))
+    assert set(RECORDED.split()) <= set(found)
+    assert found["BUILD_TAG"] == "jenkins-hello-1" and found["BUILD_URL"] == "http://127.0.0.1:1/job/hello/1/"
+    assert found["WORKSPACE"].endswith("/workspace/hello")
+
+
+def test_secret_looking_variables_of_the_server_stay_there(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUS_PASSWORD", "never")
+    assert "never" not in build(runner, "hello", shell("env")).log.read_text()
+
+
+@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "BASH_ENV", "JENKINS_HOME", "PS4"])
+def test_parameters_that_programs_obey_are_refused(runner: Runner, name: str) -> None:
+    definition = (
+        "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions><hudson.model.StringParameterDefinition>"
+        f"<name>{name}</name></hudson.model.StringParameterDefinition></parameterDefinitions>"
+        "</hudson.model.ParametersDefinitionProperty></properties>"
+    )
+    item = runner.items.create("", "job", shell("true", more=definition))
+    with pytest.raises(UsageError, match="may not be set"):
+        runner.trigger(item, ADMIN, {name: "x"}, 0)
+
+
+def test_an_abort_ends_double_forked_children(runner: Runner, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    item = runner.items.create("", "slow", shell(DAEMON.format(pid=pid_file) + "sleep 60"))
+    runner.trigger(item, ADMIN, {}, 0)
+    until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    pid = int(pid_file.read_text())
+    assert processes.alive(pid)
+    began = time.monotonic()
+    assert runner.abort(item.history.running[1], "Aborted by anna")
+    record = wait_for(item)
+    assert time.monotonic() - began < 10
+    assert record.result is not None and record.result.name == "ABORTED"
+    assert "Aborted by anna\nFinished: ABORTED\n" in record.log.read_text()
+    assert not processes.alive(pid)
+
+
+def test_what_a_finished_build_leaves_behind_is_ended(runner: Runner, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    command = (
+        DAEMON.format(pid=pid_file).replace("trap '' TERM; ", "") + f"while ! test -s {pid_file}; do sleep 0.05; done"
+    )
+    build(runner, "leaves", shell(command))
+    assert not processes.alive(int(pid_file.read_text()))
+
+
+def test_a_process_with_another_build_id_is_left_alone(runner: Runner, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    command = (
+        "export BUILD_ID=dontKillMe\n"
+        + DAEMON.format(pid=pid_file)
+        + f"while ! test -s {pid_file}; do sleep 0.05; done"
+    )
+    build(runner, "service", shell(command))
+    pid = int(pid_file.read_text())
+    assert processes.alive(pid)
+    os.kill(pid, 9)
+
+
+def test_a_background_child_that_holds_the_output_does_not_hold_the_build(runner: Runner) -> None:
+    began = time.monotonic()
+    record = build(runner, "holds", shell("sleep 60 & echo done"))
+    assert time.monotonic() - began < 8
+    assert "Process leaked file descriptors" in record.log.read_text()
+
+
+def test_a_downstream_job_starts_with_the_chain_of_causes(runner: Runner) -> None:
+    after = "<hudson.tasks.BuildTrigger><childProjects>down</childProjects></hudson.tasks.BuildTrigger>"
+    down = runner.items.create("", "down", shell("true"))
+    record = build(runner, "up", shell("true", publishers=after))
+    assert "Triggering a new build of down\nFinished: SUCCESS" in record.log.read_text()
+    cause = wait_for(down).causes[0]
+    assert (cause.kind, cause.project, cause.build, cause.url) == ("upstream", "up", 1, "job/up/")
+    assert cause.causes[0].user == "admin"
+
+
+def test_a_failed_build_starts_nothing(runner: Runner) -> None:
+    after = "<hudson.tasks.BuildTrigger><childProjects>down</childProjects></hudson.tasks.BuildTrigger>"
+    down = runner.items.create("", "down", shell("true"))
+    build(runner, "up", shell("false", publishers=after))
+    assert not runner.queue.of_job("down") and down.history.last() is None
+
+
+def test_a_reverse_trigger_starts_its_job(runner: Runner) -> None:
+    trigger = (
+        "<triggers><jenkins.triggers.ReverseBuildTrigger><upstreamProjects>up, other</upstreamProjects>"
+        "<threshold><name>UNSTABLE</name></threshold></jenkins.triggers.ReverseBuildTrigger></triggers>"
+    )
+    down = runner.items.create("", "down", shell("true", more=trigger))
+    build(runner, "up", shell("true"))
+    assert wait_for(down).causes[0].project == "up"
+
+
+def test_old_builds_are_discarded_but_not_the_kept_and_the_last_good(runner: Runner) -> None:
+    rotate = (
+        "<properties><jenkins.model.BuildDiscarderProperty><strategy class='hudson.tasks.LogRotator'>"
+        "<numToKeep>2</numToKeep></strategy></jenkins.model.BuildDiscarderProperty></properties>"
+    )
+    item = runner.items.create("", "rotates", shell("test $BUILD_NUMBER = 1", more=rotate))
+    for number in range(1, 5):
+        runner.trigger(item, ADMIN, {}, 0)
+        wait_for(item, number)
+    until(lambda: item.history.numbers() == [1, 3, 4])
+
+
+def test_one_job_does_not_run_twice_at_a_time_unless_it_says_so(runner: Runner) -> None:
+    item = runner.items.create("", "single", shell("sleep 0.5"))
+    runner.trigger(item, ADMIN, {}, 0)
+    until(lambda: item.history.running)
+    second = runner.trigger(item, ADMIN, {}, 0)
+    assert runner.why(second)[1].startswith("Build #1 is already in progress")
+    both = runner.items.create("", "both", shell("sleep 0.5", more="<concurrentBuild>true</concurrentBuild>"))
+    wait_for(item, 2)
+    runner.trigger(both, ADMIN, {}, 0)
+    until(lambda: both.history.running)
+    runner.trigger(both, ADMIN, {}, 0)
+    until(lambda: len(both.history.running) == 2)
+    assert len({record.workspace for record in both.history.running.values()}) == 2
+    wait_for(both, 1)
+    wait_for(both, 2)
+
+
+def test_equal_triggers_merge_while_they_wait_and_keep_both_causes(runner: Runner) -> None:
+    item = runner.items.create("", "waits", shell("true", quiet=60))
+    first = runner.trigger(item, ADMIN)
+    second = runner.trigger(item, (Cause(kind="timer"),))
+    assert first is second
+    assert [cause.kind for cause in first.causes] == ["user", "timer"]
+
+
+def test_a_build_record_is_read_back_as_it_was_written(runner: Runner) -> None:
+    from sluicegate.runner import records
+
+    record = build(runner, "hello", shell("true"))
+    again = records.read("hello", record.folder)
+    assert again is not None and again.to_xml() == record.to_xml()
+    assert (record.folder.parent.parent / "nextBuildNumber").read_text() == "2\n"
+    assert "lastStableBuild 1" in (record.folder.parent / "permalinks").read_text()
+
+
+def test_a_record_of_a_real_jenkins_is_understood() -> None:
+    from sluicegate.runner import records
+
+    folder = Path(__file__).parent / "jenkins-home" / "jobs" / "down" / "builds" / "1"
+    record = records.read("down", folder)
+    assert record is not None and record.result is not None and record.result.name == "SUCCESS"
+    assert record.causes[0].project == "up" and record.causes[0].causes[0].user == "admin"

@@ -1,0 +1,85 @@
+"""Reading config.xml: hostile input, and files that must stay as they are."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import jobxml, names
+from sluicegate.runner.items import Items
+
+BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
+ATTACKS = {
+    "external entity": b'<!DOCTYPE p [<!ENTITY x SYSTEM "file:///etc/hostname">]><project>&x;</project>',
+    "parameter entity": b'<!DOCTYPE p [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]><project/>',
+    "billion laughs": f"<!DOCTYPE p [{BILLION}]><project>&a11;</project>".encode(),
+    "bare DTD": b"<!DOCTYPE project><project/>",
+    "50 MB": b"<project>" + b"<a>b</a>" * 6_500_000 + b"</project>",
+    "100k depth": b"<project>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</project>",
+    "bad UTF-16": b"\xff\xfe<\x00?\x00x\x00m\x00l\x00 \xd8\x00\xd8",
+    "unknown encoding": b'<?xml version="1.0" encoding="no-such"?><project/>',
+    "not closed": b"<project><nope",
+    "no project": b"<nope/>",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+def test_hostile_xml_is_refused_at_once(attack: bytes) -> None:
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UsageError):
+        jobxml.parse(attack)
+    assert time.monotonic() - began < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_xinclude_is_text_like_any_other() -> None:
+    inside = b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="/etc/passwd"/>'
+    content = b"<project><description>" + inside + b"</description></project>"
+    assert jobxml.parse(content).description == ""
+
+
+def test_both_xml_versions_are_read() -> None:
+    for version in ("1.0", "1.1"):
+        text = f"<?xml version='{version}' encoding='UTF-8'?>\n<project><description>å</description></project>"
+        assert jobxml.parse(text.encode()).description == "å"
+
+
+def test_disabling_changes_nothing_else() -> None:
+    content = b"<?xml version='1.1'?>\n<project>\n  <x plugin=\"y@1\"/><disabled>false</disabled>\n</project>\n"
+    assert jobxml.with_disabled(content, True) == content.replace(b">false<", b">true<")
+    assert jobxml.with_disabled(jobxml.with_disabled(content, True), False) == content
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", " ", "a/b", "a\\b", "x" * 300, "a\nb", "a\x00b", "a@b", "a.", "a:b", "\udc80"]
+)
+def test_bad_names_are_refused_with_a_reason(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        Items(tmp_path).create("", name, b"<project/>")
+    assert caught.value.message
+    assert not (tmp_path / "jobs").exists()
+
+
+@pytest.mark.parametrize("name", ["CON", "-rf", "a b", "a+b", "🚰", "ünïcode", "a.b"])
+def test_unusual_names_are_stored_right(name: str, tmp_path: Path) -> None:
+    Items(tmp_path).create("", name, b"<project/>")
+    assert (tmp_path / "jobs" / name / "config.xml").read_bytes() == b"<project/>"
+    assert Items(tmp_path).get(name) is not None
+
+
+def test_a_case_twin_is_refused_as_on_jenkins(tmp_path: Path) -> None:
+    items = Items(tmp_path)
+    items.create("", "Hello", b"<project/>")
+    with pytest.raises(UsageError, match="already exists"):
+        items.create("", "hello", b"<project/>")
+
+
+def test_job_names_resolve_from_the_folder_of_the_job_that_names_them() -> None:
+    assert names.resolve("b", "team") == "team/b"
+    assert names.resolve("../b", "team/inner") == "team/b"
+    assert names.resolve("/b", "team") == "b"

@@ -1,0 +1,108 @@
+"""Secrets in logs."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluicegate.errors import UsageError
+from sluicegate.runner.masking import Mask, refuse_short
+from sluicegate.runner.service import Runner
+from sluicegate.runner.vault import Credential
+from tests.runner.conftest import build, shell
+
+SECRET = "p4ss w/ 'quote' & more"
+BIND = (
+    "<buildWrappers><org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper><bindings>"
+    "<org.jenkinsci.plugins.credentialsbinding.impl.StringBinding><credentialsId>token</credentialsId>"
+    "<variable>TOKEN</variable></org.jenkinsci.plugins.credentialsbinding.impl.StringBinding>"
+    "<org.jenkinsci.plugins.credentialsbinding.impl.UsernamePasswordMultiBinding><credentialsId>login</credentialsId>"
+    "<usernameVariable>U</usernameVariable><passwordVariable>P</passwordVariable>"
+    "</org.jenkinsci.plugins.credentialsbinding.impl.UsernamePasswordMultiBinding>"
+    "</bindings></org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper></buildWrappers>"
+)
+
+
+def masked(secret: str, *blocks: bytes) -> bytes:
+    mask = Mask([secret])
+    return b"".join(mask.feed(block) for block in blocks) + mask.flush()
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=20), st.data())
+def test_a_secret_cut_into_any_pieces_is_hidden(secret: str, data: st.DataObject) -> None:
+    text = b"<<" + secret.encode() + b">>"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert secret.encode() not in masked(secret, *pieces)
+
+
+def test_encoded_and_quoted_forms_are_hidden() -> None:
+    for form in (
+        base64.b64encode(b"user:" + SECRET.encode()),
+        quote(SECRET, safe="").encode(),
+        base64.b64encode(SECRET.encode()),
+    ):
+        shown = masked(SECRET, b"x " + form + b" y")
+        assert b"****" in shown and form not in shown
+
+
+def test_each_line_of_a_key_is_hidden() -> None:
+    assert masked("-----BEGIN-----\nabcdef\nghijkl", b"a\nabcdef\nb\n") == b"a\n****\nb\n"
+
+
+def test_ordinary_text_passes_unchanged_and_complete() -> None:
+    assert masked("secret", b"sec", b"ond s", b"ecre") == b"second secre"
+
+
+def test_very_short_secrets_are_refused() -> None:
+    with pytest.raises(UsageError, match="fewer than 3"):
+        refuse_short("ab", "x")
+
+
+def test_bound_credentials_reach_the_step_and_not_the_log(runner: Runner) -> None:
+    runner.vault.store(Credential(id="token", kind="string", secret=SECRET))
+    runner.vault.store(Credential(id="login", kind="user", secret="hunter22", user="anna"))
+    command = 'echo "$TOKEN"; printf %s "$TOKEN" | base64; test "$U" = anna\n'
+    command += 'printf hunt; sleep 0.1; echo er22; test "$P" = hunter22'
+    record = build(runner, "bound", shell(command, more=BIND))
+    log = record.log.read_text()
+    assert record.result is not None and record.result.name == "SUCCESS", log
+    assert SECRET not in log and "hunter22" not in log and base64.b64encode(SECRET.encode()).decode() not in log
+    assert "****" in log
+
+
+def test_secrets_are_encrypted_at_rest_and_private(runner: Runner) -> None:
+    runner.vault.store(Credential(id="token", kind="string", secret=SECRET))
+    for path in runner.vault.folder.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes()
+            assert path.stat().st_mode & 0o077 == 0
+    assert SECRET not in repr(runner.vault.credential("token"))
+
+
+def test_a_missing_credential_fails_the_build_by_name(runner: Runner) -> None:
+    record = build(runner, "missing", shell("echo never run", more=BIND))
+    assert "there is no credential 'token'" in record.log.read_text()
+    assert record.result is not None and record.result.name == "FAILURE"
+
+
+def test_a_password_parameter_is_sealed_on_disk_and_hidden_in_the_log(runner: Runner) -> None:
+    definition = (
+        "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>"
+        "<hudson.model.PasswordParameterDefinition><name>SECRET</name><defaultValue>hush</defaultValue>"
+        "</hudson.model.PasswordParameterDefinition></parameterDefinitions>"
+        "</hudson.model.ParametersDefinitionProperty></properties>"
+    )
+    record = build(
+        runner,
+        "password",
+        shell('test "$SECRET" = s3cr3t && echo "it is $SECRET"', more=definition),
+        {"SECRET": "s3cr3t"},
+    )
+    assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
+    for path in (record.folder / "build.xml", record.log, runner.queue.path):
+        assert "s3cr3t" not in path.read_text()

@@ -1,0 +1,76 @@
+"""The queue's journal: what was accepted survives any crash, at any point."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluicegate.runner.causes import Cause, upstream
+from sluicegate.runner.parameters import Parameter
+from sluicegate.runner.queue import Queue, QueueItem
+
+USER = Cause(kind="user", user="anna")
+CHAIN = (upstream("up", 3, "job/up/", (USER,)),)
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["add", "start", "end", "cancel", "reopen"]), st.integers(0, 5)), max_size=30
+)
+
+
+def waiting(queue: Queue) -> dict[int, tuple[str, int]]:
+    return {item.id: (item.job, len(item.causes)) for item in queue.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(OPERATIONS)
+def test_a_crash_at_any_moment_loses_and_repeats_nothing(operations: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        queue = Queue(Path(folder))
+        running: dict[int, QueueItem] = {}
+        for number, (verb, which) in enumerate(operations):
+            if verb == "add":
+                queue.add(f"job-{which}", (USER,), (), 0)
+            elif verb == "start" and queue.items():
+                item = queue.take(lambda _: True, lambda _, number=number: number + 1)  # type: ignore[misc]
+                assert item is not None
+                running[item.id] = item
+            elif verb == "end" and running:
+                queue.end(running.pop(next(iter(running))))
+            elif verb == "cancel" and queue.items():
+                queue.cancel(queue.items()[which % len(queue.items())].id)
+            elif verb == "reopen":
+                before = waiting(queue)
+                queue = Queue(Path(folder))
+                assert waiting(queue) == before
+                assert {one.item.id: one.number for one in queue.interrupted} == {
+                    number: item.number for number, item in running.items()
+                }
+                queue.forget_interrupted()
+                running = {}
+
+
+def test_everything_of_an_item_survives(tmp_path: Path) -> None:
+    values = (
+        Parameter(name="A", value="a\n'\"$(x)å\x01"),
+        Parameter(name="B", value=True, value_class="hudson.model.BooleanParameterValue"),
+    )
+    made = Queue(tmp_path).add("team/job", CHAIN, values, 60)
+    (again,) = Queue(tmp_path).items()
+    assert again == made
+
+
+def test_a_line_cut_by_the_crash_is_ignored(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.add("one", (USER,), (), 0)
+    with queue.path.open("ab") as stream:
+        stream.write(b'{"add": {"id": 2, "jo')
+    assert [item.job for item in Queue(tmp_path).items()] == ["one"]
+
+
+def test_numbers_go_on_after_everything_left(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    item = queue.add("one", (USER,), (), 0)
+    queue.cancel(item.id)
+    assert Queue(tmp_path).add("one", (USER,), (), 0).id == item.id + 1

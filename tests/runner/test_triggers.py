@@ -1,0 +1,83 @@
+"""Timers and third parties' steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import metadata
+
+import pytest
+
+from sluicegate.runner import scm
+from sluicegate.runner.build import Build
+from sluicegate.runner.service import Runner
+from sluicegate.runner.steps import registry
+from sluicegate.runner.triggers import Triggers
+from tests.runner.conftest import build, shell, wait_for
+
+NIGHTLY = "<triggers><hudson.triggers.TimerTrigger><spec>30 2 * * 1-5</spec></hudson.triggers.TimerTrigger></triggers>"
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone()
+
+
+def test_a_timer_starts_its_job_in_its_minute_only(runner: Runner) -> None:
+    item = runner.items.create("", "nightly", shell("true", more=NIGHTLY))
+    triggers = Triggers(runner)
+    for minute in ("2026-11-23T02:29", "2026-11-22T02:30", "2026-11-23T02:31"):
+        triggers.tick(at(minute))
+    assert not runner.queue.items() and item.history.last() is None
+    triggers.tick(at("2026-11-23T02:30"))
+    assert wait_for(item).causes[0].kind == "timer"
+
+
+def test_a_disabled_job_is_not_started_by_its_timer(runner: Runner) -> None:
+    runner.items.create("", "nightly", shell("true", more=NIGHTLY + "<disabled>true</disabled>"))
+    Triggers(runner).tick(at("2026-11-23T02:30"))
+    assert not runner.queue.items()
+
+
+def test_a_job_broken_on_disk_keeps_nobody_from_starting(runner: Runner) -> None:
+    broken = runner.items.create("", "broken", shell("true", more=NIGHTLY))
+    (broken.folder / "config.xml").write_bytes(b"<project")
+    broken._config = None
+    item = runner.items.create("", "nightly", shell("true", more=NIGHTLY))
+    Triggers(runner).tick(at("2026-11-23T02:30"))
+    wait_for(item)
+
+
+class Third:
+    """A step of somebody else."""
+
+    label = "Third"
+
+    def __init__(self, element: object) -> None:
+        pass
+
+    def plan(self) -> str:
+        return "third"
+
+    def perform(self, build: Build) -> None:
+        build.say("a third party's step")
+
+
+def test_third_parties_add_steps_by_entry_point(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = metadata.EntryPoint("com.example.Third", "tests.runner.test_triggers:Third", registry.GROUP)
+    known = dict(registry._entry_points())
+    monkeypatch.setattr(registry, "_entry_points", lambda: {**known, point.name: point})
+    record = build(runner, "third", b"<project><builders><com.example.Third/></builders></project>")
+    assert "a third party's step" in record.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ssh://git@host/a.git", "git@host:a.git", True),
+        ("https://user@host/a.git", "https://host/a", True),
+        ("/srv/a.git", "file:///srv/a.git/", True),
+        ("https://host/a.git", "https://host/b.git", False),
+        ("", "", False),
+    ],
+)
+def test_spellings_of_a_repository_are_recognised(one: str, other: str, same: bool) -> None:
+    assert scm.same_repository(one, other) is same

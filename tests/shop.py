@@ -1,0 +1,351 @@
+"""A small organisation for tests: a real delivery repo, fake outside, a clock that is set, and its people."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sluicegate.config import read_config
+from sluicegate.delivery import evidence, rollback, swap, sync
+from sluicegate.delivery.deploy import Plan, deploy
+from sluicegate.delivery.evidence import TestRun
+from sluicegate.delivery.promote import Move, promote
+from sluicegate.delivery.publish import Origin, Published, publish
+from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.resume import Resumed, resume
+from sluicegate.delivery.setup import init_repo
+from sluicegate.delivery.state import LEDGER, MAIN, State
+from sluicegate.model.config import Config, Environment
+from sluicegate.model.values import Actor, Artifact, Record
+from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
+from sluicegate.tools import door
+from sluicegate.tools.git import Edit, Store
+from sluicegate.wiring import EntryPointDrivers
+from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakeRepository
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SUITES = {"integration": "regression", "staging": "acceptance"}
+CONFIG = b"""\
+repositories:
+  releases: {driver: fake}
+components:
+  auth:   {repository: releases, group: com.example}
+  portal: {repository: releases, group: com.example, needs: [auth]}
+roles:
+  qa:              {members: [anna, olle]}
+  release-manager: {members: [rita, olle]}
+hosts:
+  int1: {driver: fake}
+  room1: {driver: fake}
+  room2: {driver: fake}
+  blue1: {driver: fake}
+  blue2: {driver: fake}
+  green1: {driver: fake}
+  green2: {driver: fake}
+groups:
+  int: [int1]
+  rooms: [room1, room2]
+  blue: [blue1, blue2]
+  green: [green1, green2]
+environments:
+  integration:
+    follow: latest
+    hosts: int
+    deploy: {driver: fake}
+    after: {regression: {command: ["true", "{component}"]}}
+  training:                       # in place, without a parallel side
+    from: integration
+    gates: [{tests: {suite: regression}}]
+    hosts: rooms
+    deploy: {driver: fake}
+  staging:
+    from: integration
+    gates: [{tests: {suite: regression, minimum: 2}}, {approval: {role: qa}}]
+    hosts: {one-of: [blue, green]}
+    deploy: {driver: fake}
+    after: {acceptance: {command: ["true", "{component}"]}}
+  production:
+    from: staging
+    gates:
+      - tests: {suite: acceptance, together: true}
+      - approval: {role: release-manager, not: author}
+    hosts: {one-of: [blue, green]}
+    deploy: {driver: fake}
+    swaps-with: staging
+    balancer: {driver: fake, sessions: keep, keep-for: 30 min}
+"""
+
+
+class OutsideBalancer(FakeBalancer):
+    """A balancer whose calls pass the door, as a real one's do; it is probed where `url` says so."""
+
+    url = ""
+
+    def live(self) -> str:
+        door.passing("balancer live")
+        return super().live()
+
+    def switch(self, to: str, *, keep_sessions: bool) -> None:
+        door.passing(f"balancer switch {to}")
+        super().switch(to, keep_sessions=keep_sessions)
+
+    def release(self) -> None:
+        door.passing("balancer release")
+        super().release()
+
+    def address(self, component: str) -> str:
+        return f"{self.url}/{component}" if self.url else ""
+
+
+class OutsideDeployer(FakeDeployer):
+    """A deployer whose changes pass the door."""
+
+    def install(self, host: Any, component: Any, release: Any) -> None:
+        door.passing(f"install {component.name} on {host.name}")
+        super().install(host, component, release)
+
+    def remove(self, host: Any, component: Any) -> None:
+        door.passing(f"remove {component.name} from {host.name}")
+        super().remove(host, component)
+
+
+class OutsideRepository(FakeRepository):
+    """A repository whose changes pass the door."""
+
+    def put(self, component: Any, version: str, name: str, source: Path) -> Artifact:
+        door.passing(f"put {name}")
+        return super().put(component, version, name, source)
+
+    def announce(self, component: Any, versions: Any) -> None:
+        door.passing(f"announce {component.name}")
+        super().announce(component, versions)
+
+
+class FakeDrivers:
+    """The real configuration and the real gates; everything outside is a fake."""
+
+    def __init__(self) -> None:
+        self.releases = OutsideRepository()
+        self.hosts = {name: FakeHost(name) for name in read_config(CONFIG).hosts}
+        self.deployers = OutsideDeployer()
+        self.users = OutsideBalancer()
+
+    def config(self, content: bytes) -> Config:
+        return read_config(content)
+
+    def repository(self, config: Config, name: str) -> Repository:
+        return self.releases
+
+    def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
+        return EntryPointDrivers().gates(config, environment)
+
+    def host(self, config: Config, name: str) -> Host:
+        return self.hosts[name]
+
+    def deployer(self, config: Config, environment: Environment) -> Deployer:
+        return self.deployers
+
+    def balancer(self, config: Config, environment: Environment) -> Balancer:
+        return self.users
+
+
+class Shop:
+    """The delivery repo below `root`, with everybody who works with it. Closed at the end."""
+
+    def __init__(self, root: Path, drivers: FakeDrivers | None = None, now: datetime = START) -> None:
+        self.root = root
+        self.bare = root / "delivery.git"
+        self.drivers = drivers or FakeDrivers()
+        self.now = now
+        self.repos: dict[str, DeliveryRepo] = {}
+        self.suites = 0
+
+    @classmethod
+    def opened(cls, root: Path, config: bytes = CONFIG) -> Shop:
+        shop = cls(root)
+        root.mkdir(exist_ok=True)
+        init_repo(shop.bare, shop.drivers, bare=True, config=config)
+        return shop
+
+    def copied(self, root: Path) -> Shop:
+        """The same organisation once more, in another folder."""
+        shutil.copytree(self.bare, root / "delivery.git")
+        shop = Shop(root, copy.deepcopy(self.drivers), self.now)
+        shop.suites = self.suites
+        return shop
+
+    def close(self) -> None:
+        for repo in self.repos.values():
+            repo.store.close()
+        self.repos = {}
+
+    def pass_time(self, span: timedelta = timedelta(seconds=1)) -> None:
+        self.now += span
+
+    def by(self, user: str, *, verified: bool = True, build: int = 0) -> DeliveryRepo:
+        """The repo in somebody's hands; every build is a source of its own."""
+        source = f"https://ci.example.com/job/{user}/{build}/" if verified else f"git:{user}"
+        if source not in self.repos:
+            actor = Actor(user=user, source=source, verified=verified)
+            self.repos[source] = self.opened_by(actor)
+        return self.repos[source]
+
+    def opened_by(self, actor: Actor, location: str = "", cache: Path | None = None) -> DeliveryRepo:
+        store = Store(location or str(self.bare), (MAIN, LEDGER), cache=cache)
+        return DeliveryRepo(store, self.drivers, actor=actor, clock=lambda: self.now)
+
+    @property
+    def state(self) -> State:
+        return self.by("reader").state()
+
+    @property
+    def tips(self) -> dict[str, str]:
+        return self.by("reader").store.tips()
+
+    # what people do
+
+    def publish(
+        self, component: str, version: str, content: str = "", *, author: str = "olle", build: int = 0
+    ) -> Published:
+        self.pass_time()
+        path = self.root / f"{component}.tar.gz"
+        path.write_text(content or f"{component} {version}")
+        origin = Origin(commit="c" * 40, author=author, committed=self.now, build_started=self.now)
+        return publish(self.by("ci", build=build), component, version, [path], origin)
+
+    def sync(self, environment: str = "integration", user: str = "ci", **options: Any) -> sync.Synced:
+        self.pass_time()
+        return sync.sync(self.by(user), environment, **options)
+
+    def deploy(self, environment: str, user: str = "ci", **options: Any) -> Plan:
+        self.pass_time()
+        return deploy(self.by(user), environment, **options)
+
+    def tested(
+        self, component: str, version: str, environment: str = "integration", *, passed: int = 5, failed: int = 0,
+        suite: str = "", build: int = 0,
+    ) -> None:  # fmt: skip
+        self.pass_time()
+        self.suites += 1
+        run = TestRun(passed=passed, failed=failed, skipped=0, digest=f"{self.suites:064}")
+        repo = self.by("tester", build=build or self.suites)
+        evidence.record_tests(repo, component, version, environment, suite or SUITES[environment], run)
+
+    def approve(self, component: str, version: str, to: str = "staging", user: str = "", **options: Any) -> None:
+        self._judge(component, version, to, user, approve=True, **options)
+
+    def reject(self, component: str, version: str, to: str = "staging", user: str = "", **options: Any) -> None:
+        self._judge(component, version, to, user, approve=False, **options)
+
+    def _judge(
+        self, component: str, version: str, to: str, user: str, *, approve: bool, verified: bool = True, build: int = 0,
+        role: str = "", why: str = "",
+    ) -> None:  # fmt: skip
+        self.pass_time()
+        who, acting = ("anna", "qa") if to == "staging" else ("rita", "release-manager")
+        repo = self.by(user or who, verified=verified, build=build)
+        evidence.judge(repo, component, version, to, role or acting, approve=approve, why=why)
+
+    def veto(self, component: str, version: str, environment: str = "", *, lift: bool = False) -> None:
+        self.pass_time()
+        evidence.veto(self.by("rita"), component, version, environment, lift=lift, why="bad")
+
+    def promote(
+        self, to: str = "staging", user: str = "anna", downgrade: tuple[str, ...] = (), **wanted: str
+    ) -> tuple[Move, ...]:
+        self.pass_time()
+        return promote(self.by(user), wanted, to, downgrade=downgrade)
+
+    def swap(self, user: str = "rita", **options: Any) -> swap.Swap:
+        self.pass_time()
+        return swap.swap(self.by(user), "production", **options)
+
+    def rollback(self, environment: str = "production", component: str = "", **options: Any) -> rollback.Rollback:
+        self.pass_time()
+        return rollback.rollback(self.by("rita"), environment, component, **options)
+
+    def resume(self, user: str = "rita", **options: Any) -> tuple[Resumed, ...]:
+        self.pass_time()
+        return resume(self.by(user), **options)
+
+    def edited(self, path: str, content: str | bytes | None) -> None:
+        """Somebody commits a file to `main` by hand."""
+        self.pass_time()
+        store = self.by("hand").store
+        text = content.encode() if isinstance(content, str) else content
+        edit = Edit(branch=MAIN, base=store.tips()[MAIN], files={path: text})
+        store.push([edit], "by hand\n", by=store.signature, at=self.now)
+
+    def pin_by_hand(self, environment: str, **pins: str) -> None:
+        now = self.pins(environment) | pins
+        self.edited(f"environments/{environment}.yaml", "".join(f"{c}: {v}\n" for c, v in now.items()))
+
+    # whole ways
+
+    def to_integration(self, **wanted: str) -> None:
+        for component, version in wanted.items():
+            self.publish(component, version)
+        self.sync()
+        for component, version in wanted.items():
+            self.tested(component, version)
+
+    def to_staging(self, **wanted: str) -> None:
+        self.to_integration(**wanted)
+        for component, version in wanted.items():
+            self.approve(component, version)
+        self.promote(**wanted)
+        self.pass_time(timedelta(hours=1))
+        self.sync("staging")
+
+    def accepted(self, **wanted: str) -> None:
+        """Everything that production's gates want, for what runs in staging."""
+        for component, version in wanted.items():
+            self.tested(component, version, "staging")
+            self.approve(component, version, "production")
+
+    def to_production(self, **wanted: str) -> None:
+        self.to_staging(**wanted)
+        self.accepted(**wanted)
+        self.swap()
+
+    # what is there
+
+    def pins(self, environment: str) -> dict[str, str]:
+        return {component: pin.version for component, pin in self.state.pins(environment).items()}
+
+    def story(self, component: str, version: str, *whats: str) -> list[Record]:
+        return [r for r in self.state.story(component, version) if not whats or r.what in whats]
+
+    def chronicle(self, environment: str, *whats: str) -> list[Record]:
+        return [r for r in self.state.chronicle(environment) if not whats or r.what in whats]
+
+    def kinds(self, component: str, version: str) -> list[str]:
+        return [record.what for record in self.story(component, version)]
+
+    def running(self, host: str) -> dict[str, str]:
+        """What a host really has."""
+        found = {}
+        for component in ("auth", "portal"):
+            content = self.drivers.hosts[host].files.get(f"apps/{component}/current")
+            if content:
+                found[component] = content.decode().partition("\n")[0]
+        return found
+
+    def users_reach(self) -> dict[str, str]:
+        return self.running(f"{self.drivers.users.group}1")
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Neither branch, no host and no balancer is another at the end."""
+        before = (self.tips, self.outside())
+        yield
+        assert (self.tips, self.outside()) == before
+
+    def outside(self) -> tuple[object, ...]:
+        hosts = {name: dict(host.files) for name, host in self.drivers.hosts.items()}
+        return dict(self.drivers.releases.files), hosts, self.drivers.users.group, self.drivers.users.keeps

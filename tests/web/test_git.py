@@ -1,0 +1,93 @@
+"""Git: checkout, polling by the hook, change log."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.web.conftest import Server, ended, until
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=Rita", "-c", "user.email=rita@example.com"]
+    done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A work tree whose bare twin jobs build."""
+    bare, work = tmp_path / "r.git", tmp_path / "work"
+    subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(bare)], check=True)
+    subprocess.run(["git", "clone", "--quiet", str(bare), str(work)], check=True, capture_output=True)
+    git(work, "checkout", "-q", "-B", "main")
+    commit(work, "first")
+    return bare
+
+
+def commit(work: Path, text: str) -> str:
+    (work / "file.txt").write_text(text)
+    git(work, "add", "file.txt")
+    git(work, "commit", "-q", "-m", text)
+    git(work, "push", "-q", "origin", "main")
+    return git(work, "rev-parse", "HEAD")
+
+
+def job(repository: Path, command: str) -> str:
+    return (
+        "<project><quietPeriod>0</quietPeriod><scm class='hudson.plugins.git.GitSCM'><userRemoteConfigs>"
+        f"<hudson.plugins.git.UserRemoteConfig><url>{repository}</url></hudson.plugins.git.UserRemoteConfig>"
+        "</userRemoteConfigs><branches><hudson.plugins.git.BranchSpec><name>*/main</name></hudson.plugins.git.BranchSpec>"
+        "</branches></scm><triggers><hudson.triggers.SCMTrigger><spec>H 3 1 1 *</spec></hudson.triggers.SCMTrigger>"
+        "</triggers>"
+        f"<builders><hudson.tasks.Shell><command>{command}</command></hudson.tasks.Shell></builders></project>"
+    )
+
+
+def test_a_push_hook_starts_the_polling_job_once_per_change(server: Server, repository: Path, name: str) -> None:
+    client = server.client()
+    client.create_job(name, job(repository, "cat file.txt; echo $GIT_COMMIT $GIT_BRANCH"))
+    hook = f"{server.url}git/notifyCommit?url={repository}"
+    answer = requests.get(hook)
+    assert answer.status_code == 200 and name not in answer.text, "the hook tells strangers no names"
+    info = ended(client, name)
+    assert info["actions"][0]["causes"][0]["_class"].endswith("SCMTriggerCause")  # type: ignore[index]
+    first = git(repository, "rev-parse", "main")
+    assert f"{first} origin/main" in client.get_build_console_output(name, 1)
+
+    polling = server.home / "jobs" / name / "scm-polling.log"
+    polling.unlink()
+    requests.get(hook)
+    until(polling.exists)
+    assert "No changes" in polling.read_text() and client.get_job_info(name)["nextBuildNumber"] == 2
+
+    second = commit(repository.parent / "work", "second")
+    assert f"Scheduled polling of {name}" in server.session().get(hook).text
+    changes = ended(client, name, 2)["changeSet"]
+    assert [(one["commitId"], one["msg"]) for one in changes["items"]] == [(second, "second")]  # type: ignore[index]
+    assert "second" in client.get_build_console_output(name, 2)
+
+
+def test_a_foreign_repository_starts_nothing(server: Server, repository: Path, name: str) -> None:
+    server.client().create_job(name, job(repository, "true"))
+    assert "No jobs" in requests.get(f"{server.url}git/notifyCommit?url=/another.git").text
+    assert requests.get(f"{server.url}git/notifyCommit").status_code == 400
+
+
+def test_a_branch_that_does_not_exist_fails_the_build(server: Server, repository: Path, name: str) -> None:
+    client = server.client()
+    client.create_job(name, job(repository, "true").replace("*/main", "*/nope"))
+    client.build_job(name)
+    assert ended(client, name)["result"] == "FAILURE"
+    assert "Couldn't find any revision to build" in client.get_build_console_output(name, 1)
+
+
+def test_a_url_that_is_an_option_or_a_command_is_refused(server: Server, name: str) -> None:
+    client = server.client()
+    for number, url in enumerate(("--upload-pack=touch", "ext::sh -c touch% /tmp/never")):
+        client.create_job(f"{name}-{number}", job(Path("x"), "true").replace("<url>x<", f"<url>{url}<"))
+        client.build_job(f"{name}-{number}")
+        assert ended(client, f"{name}-{number}")["result"] == "FAILURE"
