@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import secrets
+import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ from sluicegate.model.settings import Plain
 from sluicegate.ports import Repository
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import AUTH, CONFIG, settings
-from tests.real.servers import Nexus
+from tests.real.needs import needs
+from tests.real.servers import CALLER, Nexus
 
 real = pytest.mark.real
 
@@ -189,3 +191,42 @@ def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> 
     with pytest.raises(ConfigError, match=said) as caught:
         NexusRepository.configure("releases", settings(**wrong), CONFIG)
     assert "secret" not in str(caught.value)
+
+
+@real
+def test_maven_gets_the_newest_publication_of_a_snapshot(nexus: Nexus, tmp_path: Path) -> None:
+    """A strict repository of the policy SNAPSHOT takes it, and mvn finds it, knowing nothing but 1.4.2-SNAPSHOT."""
+    needs("mvn")
+    component = Component(name=f"c{secrets.token_hex(4)}", repository="releases", group="com.example")
+    repository = nexus.repository("releases", "maven2", snapshots="snapshots")
+    known: list[str] = []
+    for version, content in (
+        ("1.4.1", b"released"),
+        ("1.4.2-20261123.093012-1", b"one"),
+        ("1.4.2-20261123.101500-2", b"two"),
+    ):
+        source = tmp_path / f"{component.name}-{version}.jar"
+        source.write_bytes(content)
+        repository.put(component, version, source.name, source)
+        known.append(version)
+        repository.announce(component, known)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    artifact = f"com.example:{component.name}:1.4.2-SNAPSHOT:jar"
+    (tmp_path / "settings.xml").write_text(
+        "<settings><profiles><profile><id>test</id><repositories><repository><id>test</id>"
+        f"<url>{nexus.url}/repository/snapshots</url><snapshots><enabled>true</enabled></snapshots>"
+        "</repository></repositories></profile></profiles>"
+        "<activeProfiles><activeProfile>test</activeProfile></activeProfiles></settings>"
+    )
+    done = subprocess.run(
+        ["mvn", "-q", "-B", "-s", str(tmp_path / "settings.xml"), goal, f"-Dartifact={artifact}",
+         f"-DoutputDirectory={tmp_path}/out"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=CALLER,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    (found,) = (tmp_path / "out").iterdir()
+    assert found.read_bytes() == b"two"
+    listed = nexus.server().ask("GET", f"/repository/releases/com/example/{component.name}/maven-metadata.xml").body
+    assert [v.text for v in ElementTree.fromstring(listed).iterfind("versioning/versions/version")] == [
+        "1.4.1", "1.4.2-SNAPSHOT"
+    ]  # fmt: skip

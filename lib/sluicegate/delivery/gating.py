@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused
+from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Candidate, Verdict
 
@@ -26,7 +27,7 @@ def candidate(state: State, component: str, version: str, target: Environment) -
 
 
 def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
-    """Every gate's answer, first whether the version has run in the environment before."""
+    """Every gate's answer, first whether it has run in the environment before, and whether a SNAPSHOT may enter."""
     target = state.config.environment(one.target)
     origin = state.config.environments.get(target.origin)
     answers = []
@@ -40,6 +41,15 @@ def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
                 reason=reason,
                 command="" if deployed else f"sluicegate sync {origin.name}",
                 since=deployed.at if deployed else None,
+            )
+        )
+    if snapshots.base(one.version) and state.config.is_final(target):
+        answers.append(
+            Verdict(
+                gate="release",
+                state="refused",
+                reason=f"it is a publication of {snapshots.base(one.version)}, and {target.name} takes releases only",
+                command=f"sluicegate publish {one.component}={snapshots.parts(one.version)[0]} FILE...",
             )
         )
     answers += [gate(one, state.now) for gate in state.drivers.gates(state.config, target)]

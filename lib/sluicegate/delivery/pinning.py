@@ -56,24 +56,29 @@ def refuse_edited(state: State, production: Environment) -> None:
         )
 
 
-def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> None:
-    """Set a pin. Going back where the environment follows latest holds the pin, or the next sync would undo it."""
+def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> str:
+    """Set a pin and say to which version: a SNAPSHOT is pinned as its newest publication.
 
-    def decide(state: State, draft: Draft) -> None:
+    Going back where the environment follows latest holds the pin, or the next sync would undo it.
+    """
+
+    def decide(state: State, draft: Draft) -> str:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
-        state.known_story(component, version)
+        exact = state.publication(component, version)
+        state.known_story(component, exact)
         now = state.pins(environment).get(component)
-        if now is not None and now.version == version and is_recorded(state, now, environment):
-            return
+        if now is not None and now.version == exact and is_recorded(state, now, environment):
+            return exact
         refuse_held(now, state, environment)
         scheme = state.config.component(component).versions
-        back = now is not None and versions.lower(scheme, version, now.version)
+        back = now is not None and versions.lower(scheme, exact, now.version)
         hold = Hold(by=draft.by.user, why=why or "set back by hand") if back and place.follow else None
-        draft.pin(environment, component, Pin(component=component, version=version, hold=hold))
-        draft.note(component, version, "pinned", env=environment, how="pin", downgrade=back, why=why)
+        draft.pin(environment, component, Pin(component=component, version=exact, hold=hold))
+        draft.note(component, exact, "pinned", env=environment, how="pin", downgrade=back, why=why)
+        return exact
 
-    repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
+    return repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
 
 
 def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sluicegate.delivery.naming import hashed, named_files, stamped
 from sluicegate.delivery.parallel import CONNECTIONS, each
-from sluicegate.delivery.provenance import Extras, attach, taken_names
+from sluicegate.delivery.provenance import Extras, attach
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.delivery.versions import order
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
@@ -50,14 +51,15 @@ def publish(
 ) -> Published:  # fmt: skip
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
 
-    Files are hashed while they are sent; only those of a version that is published already are hashed alone.
+    Files are hashed while they are sent; only those of a version that is published already are hashed alone. A SNAPSHOT
+    becomes a version of its own, which the answer's manifest names.
     """
     state = repo.state()
     spec = state.config.component(component)
-    check_version(version)
+    version = stamped(state, spec, version, paths, origin.commit)
     order(spec.versions, version)
     state.refuse_pruned(component, version)
-    named = _named(component, version, paths)
+    named = named_files(component, version, paths)
     repository = state.drivers.repository(state.config, spec.repository)
     standing = _standing(state, repository, spec, version)
     if standing is None:
@@ -66,7 +68,7 @@ def publish(
     manifest = Manifest(
         component=component,
         version=version,
-        artifacts=_upload(repository, spec, version, named, connections) if fresh else _hashed(named),
+        artifacts=_upload(repository, spec, version, named, connections) if fresh else hashed(named),
         commit=origin.commit,
         author=origin.author,
         build=origin.build,
@@ -94,38 +96,6 @@ def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> No
     while (known := repo.state().versions(spec.name)) != announced:
         repository.announce(spec, known)
         announced = known
-
-
-def _named(component: str, version: str, paths: Sequence[Path]) -> dict[str, Path]:
-    """The files by their names in the repository."""
-    if not paths:
-        raise UsageError("no file to publish was named")
-    found: dict[str, Path] = {}
-    for path in paths:
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}")
-        name = artifact_name(component, version, path.name)
-        if name in found:
-            raise UsageError(f"two files would be published as {name}")
-        if name in taken_names(component, version):
-            raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
-        found[name] = path
-    return found
-
-
-def _hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:
-    return tuple(
-        Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
-        for name, path in sorted(named.items())
-    )
-
-
-def artifact_name(component: str, version: str, name: str) -> str:
-    """The file's name in the repository: it begins with component and version, as Maven's layout wants it."""
-    prefix = f"{component}-{version}"
-    if name.startswith((f"{prefix}.", f"{prefix}-")):
-        return name
-    return f"{prefix}{name.removeprefix(component)}" if name.startswith(f"{component}.") else f"{prefix}-{name}"
 
 
 def _standing(state: State, repository: Repository, spec: Component, version: str) -> Manifest | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from sluicegate.delivery import versions
 from sluicegate.delivery.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UsageError
-from sluicegate.model import ledger
+from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.values import Installed, Pin, Record, newest, vetoed
 from sluicegate.ports import Drivers
@@ -133,7 +133,7 @@ class State:
             )
 
     def resolve(self, component: str, spec: str = "latest") -> str:
-        """The newest version within `spec`: a range, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
+        """The newest version within `spec`: a range, a SNAPSHOT, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
 
         Raises UsageError when there is none.
         """
@@ -148,6 +148,10 @@ class State:
             newest_known = ", ".join(known[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
         return found[-1]
+
+    def publication(self, component: str, version: str) -> str:
+        """The version itself; for a SNAPSHOT its newest publication, which stays what it is."""
+        return self.resolve(component, version) if version.endswith(snapshots.ENDING) else version
 
     def _by_evidence(self, component: str, kind: str, value: str) -> str:
         """The newest version whose story says what `kind` asks for."""

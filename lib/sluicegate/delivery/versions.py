@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.values import Record
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def order(scheme: str, version: str) -> Version:
     """A value that compares as the scheme says. Raises UsageError for what is no version there."""
     check_version(version)
     try:
-        return _kind(scheme)(version)
+        return _kind(scheme)(snapshots.ordered_as(scheme, version))
     except Exception as problem:  # univers raises a different error for each scheme
         raise UsageError(f"'{version}' is not a version that {scheme} can order") from problem
 
@@ -63,7 +64,9 @@ def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
 
 
 def prerelease(version: str) -> bool:
-    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT."""
+    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT and its publications."""
+    if snapshots.base(version):
+        return True
     return re.search(r"[0-9][-~.]?(alpha|beta|rc|cr|m|snapshot|pre|dev)[0-9.-]*$", version, re.IGNORECASE) is not None
 
 
@@ -91,7 +94,10 @@ def sort(scheme: str, versions: Iterable[str]) -> list[str]:
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
-    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, or `>=1.2,<2`."""
+    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, `>=1.2,<2`, or `1.4.2-SNAPSHOT`."""
+    if spec.endswith(snapshots.ENDING):
+        known = list(versions)
+        return [version for version in known if version == spec] + snapshots.publications(known, spec)
     ordered = sort(scheme, versions)
     if spec in ("", "latest"):
         return [version for version in ordered if not prerelease(version)]

@@ -117,6 +117,11 @@ class Config:
             return self.environments[environment.swaps_with]
         return next((other for other in self.environments.values() if other.swaps_with == environment.name), None)
 
+    def is_final(self, environment: Environment) -> bool:
+        """Whether what is here is what users have, or will have by a swap: the last of a chain, and its pair."""
+        last = environment.origin and len(self.downstream(environment.name)) == 1
+        return bool(last) or self.swap_partner(environment) is not None
+
     def downstream(self, name: str) -> tuple[str, ...]:
         """The environment and all that versions reach from it, nearest first."""
         reached = [name]

@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact
+from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, http
 
@@ -79,18 +80,16 @@ class DirectoryRepository:
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             entries = list(folder.iterdir()) if folder.is_dir() else []
-        return tuple(sorted(e.name for e in entries if not e.name.startswith(".") and not maven2.is_sidecar(e.name)))
+        found = (e.name for e in entries if not e.name.startswith(".") and e.name != maven2.METADATA)
+        return tuple(sorted(n for n in found if not maven2.is_sidecar(n) and maven2.belongs(component, version, n)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml and its checksums."""
-        listed = tuple(versions)
-        for version in listed:
-            maven2.check_name(version, "version")
-        content = maven2.metadata(component, listed, datetime.now(UTC))
-        place = self.path / maven2.component_folder(component) / maven2.METADATA
-        with self._reached():
-            files.replace(place, content)
-            self._write_checksums(place, maven2.checksums(content))
+        for path, made, _ in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            content = made()
+            with self._reached():
+                files.replace(self.path / path, content)
+                self._write_checksums(self.path / path, maven2.checksums(content))
 
     def address(self, component: Component, version: str, name: str) -> str:
         if not self.url:
@@ -99,9 +98,11 @@ class DirectoryRepository:
         return f"{self.url}/{quote(str(maven2.version_folder(component, version) / name))}"
 
     def remove(self, component: Component, version: str) -> None:
-        """Take the version's folder out of sight in one step, then delete it."""
+        """Take the version's folder out of sight in one step, then delete it; of a SNAPSHOT its own files only."""
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
+            if snapshots.base(version) and self._remove_files(component, version, folder):
+                return
             for left in folder.parent.glob(".removed-*"):  # a removal that broke off
                 files.remove(left)
             if folder.is_dir():
@@ -109,9 +110,18 @@ class DirectoryRepository:
                 folder.rename(aside)
                 files.remove(aside)
 
+    def _remove_files(self, component: Component, version: str, folder: Path) -> bool:
+        """Delete a publication's files, its manifest first; whether others are left in the folder."""
+        first = manifest_name(component.name, version)
+        entries = sorted(folder.iterdir(), key=lambda e: (e.name != first, e.name)) if folder.is_dir() else []
+        for entry in entries:
+            if maven2.belongs(component, version, entry.name):
+                entry.unlink()
+        left = (e.name for e in folder.iterdir()) if folder.is_dir() else ()
+        return any(not name.startswith((".", maven2.METADATA)) for name in left)
+
     def _place(self, component: Component, version: str, name: str) -> Path:
-        maven2.check_file_name(name)
-        return self.path / maven2.version_folder(component, version) / name
+        return self.path / maven2.place(component, version, name)
 
     @contextmanager
     def _temporary(self, place: Path) -> Iterator[Path]:

@@ -158,22 +158,29 @@ class S3Repository:
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
             found = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
-        return tuple(sorted(name for name in found if name and "/" not in name and not maven2.is_sidecar(name)))
+        plain = (n for n in found if n not in ("", maven2.METADATA) and "/" not in n and not maven2.is_sidecar(n))
+        return tuple(sorted(name for name in plain if maven2.belongs(component, version, name)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml."""
-        listed = tuple(versions)
-        for version in listed:
-            maven2.check_name(version, "version")
-        key = f"{self.prefix}{maven2.component_folder(component)}/{maven2.METADATA}"
-        with self._asked(maven2.METADATA, key):
-            s3.replace(self._client, self.bucket, key, maven2.metadata(component, listed, datetime.now(UTC)))
+        """Write maven-metadata.xml; that of a SNAPSHOT where it is out of date."""
+        for path, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            key = f"{self.prefix}{path}"
+            with self._asked(maven2.METADATA, key):
+                if not mark or mark.encode() not in self._content(key):
+                    s3.replace(self._client, self.bucket, key, made())
+
+    def _content(self, key: str) -> bytes:
+        """A small object, b'' where there is none."""
+        return b"".join(s3.blocks(self._client, self.bucket, key)[1]) if self._head(key) else b""
 
     def remove(self, component: Component, version: str) -> None:
-        """Delete every object of the version."""
+        """Delete every object of the version; the last publication of a SNAPSHOT takes the metadata along."""
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
-            for key in list(s3.keys(self._client, self.bucket, folder)):
+            keys = list(s3.keys(self._client, self.bucket, folder))
+            own = [key for key in keys if maven2.belongs(component, version, key.removeprefix(folder))]
+            rest = {key.removeprefix(folder) for key in keys} - {key.removeprefix(folder) for key in own}
+            for key in own if rest - {maven2.METADATA} else keys:
                 s3.delete(self._client, self.bucket, key)
 
     def address(self, component: Component, version: str, name: str) -> str:
@@ -186,8 +193,7 @@ class S3Repository:
         return s3.head(self._client, self.bucket, key)
 
     def _key(self, component: Component, version: str, name: str) -> str:
-        maven2.check_file_name(name)
-        return f"{self.prefix}{maven2.version_folder(component, version)}/{name}"
+        return f"{self.prefix}{maven2.place(component, version, name)}"
 
     def _shown(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
