@@ -39,7 +39,14 @@ components:
 roles:
   qa:              {members: [anna, olle]}
   release-manager: {members: [rita, olle]}
-hosts: {int1: {driver: fake}, room1: {driver: fake}, room2: {driver: fake}, blue1: {driver: fake}, blue2: {driver: fake}, green1: {driver: fake}, green2: {driver: fake}}
+hosts:
+  int1: {driver: fake}
+  room1: {driver: fake}
+  room2: {driver: fake}
+  blue1: {driver: fake}
+  blue2: {driver: fake}
+  green1: {driver: fake}
+  green2: {driver: fake}
 groups:
   int: [int1]
   rooms: [room1, room2]

@@ -1,0 +1,305 @@
+"""Blue-green, exactly: each sentence of that section of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from sluicegate.delivery import pinning
+from sluicegate.errors import GateRefused, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.ledger import stamp
+from tests.parts import web_server
+from tests.shop import Shop
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def ready(live: Shop) -> Shop:
+    """auth 2.0.0 runs in staging and may go to production."""
+    live.to_staging(auth="2.0.0")
+    live.accepted(auth="2.0.0")
+    return live
+
+
+def test_staging_and_production_are_roles_of_two_groups(live: Shop) -> None:
+    assert live.state.servers == {"production": "green", "staging": "blue"}
+
+
+def test_the_candidate_is_productions_pins_overlaid_by_what_was_promoted_since(again: Shop) -> None:
+    """auth went to 2.0.0 by a swap; promoting portal alone does not bring auth 1.0.0 back, which the idle group has."""
+    assert again.running("green1")["auth"] == "1.0.0"
+    again.to_staging(portal="2.0.0")
+    assert again.running("green1") == {"auth": "2.0.0", "portal": "2.0.0"}
+    again.accepted(portal="2.0.0")
+    found = again.swap()
+    assert found.changes == {"portal": ("1.0.0", "2.0.0")}
+    assert again.users_reach() == {"auth": "2.0.0", "portal": "2.0.0"}
+
+
+def test_a_swap_commits_pins_and_roles_and_evidence_at_once(ready: Shop) -> None:
+    ready.swap()
+    assert ready.pins("production") == ready.pins("staging") == {"auth": "2.0.0", "portal": "1.0.0"}
+    assert ready.state.servers == {"production": "blue", "staging": "green"}
+    assert ready.drivers.users.group == "blue"
+    (_, swap, _) = ready.chronicle("production")[-3:]
+    assert [r.what for r in ready.chronicle("production")[-3:]] == ["intent", "swap", "done"]
+    assert (swap.get("live"), swap.get("idle"), swap.get("back")) == ("blue", "green", False)
+    assert ready.kinds("auth", "2.0.0")[-2:] == ["pinned", "deployed"]
+    assert ready.story("auth", "2.0.0")[-1].get("env") == "production"
+
+
+def test_a_swap_leaves_production_alone_until_its_intent_is_written(ready: Shop) -> None:
+    seen: list[str] = []
+    switch = ready.drivers.users.switch
+
+    def look(to: str, *, keep_sessions: bool) -> None:
+        seen.extend(r.what for r in ready.chronicle("production")[-1:])
+        switch(to, keep_sessions=keep_sessions)
+
+    ready.drivers.users.switch = look  # type: ignore[method-assign]
+    ready.swap()
+    assert seen == ["intent"]
+
+
+def test_the_gates_are_asked_for_every_component_that_differs(live: Shop) -> None:
+    live.to_staging(auth="2.0.0", portal="2.0.0")
+    live.accepted(auth="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused) as caught:
+        live.swap()
+    told = "\n".join(caught.value.reasons)
+    assert "portal=2.0.0: tests acceptance: waiting" in told and "portal=2.0.0: approval" in told
+    assert "auth=2.0.0" not in told
+
+
+def test_tests_that_ran_on_another_set_do_not_count(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    live.accepted(auth="2.0.0")
+    live.to_staging(portal="2.0.0")
+    live.accepted(portal="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused, match=r"auth=2\.0\.0: tests acceptance: waiting.*on the set"):
+        live.swap()
+    live.tested("auth", "2.0.0", "staging")
+    live.swap()
+
+
+def test_acceptance_tests_that_fail_later_stop_the_swap(ready: Shop) -> None:
+    ready.tested("auth", "2.0.0", "staging", failed=1)
+    with ready.unchanged(), pytest.raises(GateRefused, match="1 of 6 tests failed"):
+        ready.swap()
+
+
+def test_a_release_that_was_taken_back_stops_the_swap(ready: Shop) -> None:
+    ready.reject("auth", "2.0.0", "production")
+    with ready.unchanged(), pytest.raises(GateRefused, match="rita rejected it"):
+        ready.swap()
+
+
+def test_nothing_differs_nothing_is_done(live: Shop) -> None:
+    with live.unchanged():
+        assert live.swap().changes == {}
+
+
+def test_a_dry_run_says_what_would_be_swapped_and_does_nothing(ready: Shop) -> None:
+    with ready.unchanged():
+        assert ready.swap(dry_run=True).changes == {"auth": ("1.0.0", "2.0.0")}
+
+
+def test_a_candidate_that_is_promoted_and_not_deployed_is_refused(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0")
+    live.promote(auth="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused, match="staging does not have its candidate yet"):
+        live.swap()
+
+
+def test_what_does_not_swap_is_a_usage_error(live: Shop) -> None:
+    from sluicegate.delivery.swap import swap
+
+    with live.unchanged(), pytest.raises(UsageError, match="staging does not swap"):
+        swap(live.by("rita"), "staging")
+
+
+def test_a_version_below_productions_is_swapped_in_only_when_the_promotion_said_so(again: Shop) -> None:
+    again.pass_time(HOUR)
+    again.promote(auth="1.0.0", downgrade=("auth",))
+    again.sync("staging")
+    again.accepted(auth="1.0.0")
+    assert again.swap().changes == {"auth": ("2.0.0", "1.0.0")}
+
+
+def test_a_held_pin_of_production_is_not_swapped_over_and_the_hold_stays(ready: Shop) -> None:
+    pinning.hold(ready.by("rita"), "auth", "production", until=None, why="the fair")
+    with ready.unchanged(), pytest.raises(GateRefused, match=r"auth is held at 1\.0\.0 in production"):
+        ready.swap()
+    pinning.unhold(ready.by("rita"), "auth", "production", why="")
+    pinning.hold(ready.by("rita"), "portal", "production", until=None, why="the fair")
+    ready.swap()
+    assert ready.state.pins("production")["portal"].hold is not None
+
+
+# the way back
+
+
+def test_back_puts_the_versions_before_back_and_lowers_because_it_was_asked(again: Shop) -> None:
+    found = again.swap(back=True)
+    assert found.changes == {"auth": ("2.0.0", "1.0.0")}
+    assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.pins("production") == again.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.state.servers == {"production": "green", "staging": "blue"}
+
+
+def test_back_is_possible_once(again: Shop) -> None:
+    again.swap(back=True)
+    with again.unchanged(), pytest.raises(UsageError, match="no swap to take back"):
+        again.swap(back=True)
+
+
+def test_back_is_possible_until_something_is_deployed_to_the_group(again: Shop) -> None:
+    again.to_staging(portal="2.0.0")
+    with again.unchanged(), pytest.raises(GateRefused, match="does not have its old versions any more") as caught:
+        again.swap(back=True)
+    assert "rollback" in caught.value.hint
+
+
+def test_back_is_not_possible_when_a_deploy_to_the_group_failed_half_way(again: Shop) -> None:
+    again.drivers.hosts["green2"].broken.add("portal")
+    with pytest.raises(SluicegateError):
+        again.to_staging(portal="2.0.0")
+    with pytest.raises(GateRefused, match="does not have its old versions any more"):
+        again.swap(back=True)
+
+
+def test_a_deploy_begun_on_a_machine_whose_clock_is_late_counts_too(again: Shop) -> None:
+    again.to_integration(portal="2.0.0")
+    again.approve("portal", "2.0.0")
+    again.promote(portal="2.0.0")
+    now = again.now
+    again.now -= timedelta(minutes=5)
+    again.sync("staging", end_sessions=True)
+    again.now = now
+    assert again.state.effective(again.state.config.environment("staging")).installed["portal"].version == "2.0.0"  # type: ignore[union-attr]
+    with pytest.raises(GateRefused, match="does not have its old versions any more"):
+        again.swap(back=True)
+
+
+def test_back_goes_past_the_gates_but_never_to_a_vetoed_version(again: Shop) -> None:
+    again.veto("auth", "1.0.0", "production")
+    with again.unchanged(), pytest.raises(GateRefused, match=r"auth=1\.0\.0 is vetoed by rita: bad"):
+        again.swap(back=True)
+
+
+def test_before_the_first_swap_there_is_no_way_back(shop: Shop) -> None:
+    with pytest.raises(UsageError, match="no swap to take back"):
+        shop.swap(back=True)
+
+
+def test_before_the_first_version_there_is_no_way_back(live: Shop) -> None:
+    with pytest.raises(UsageError, match="had nothing to go back to"):
+        live.swap(back=True)
+
+
+def test_after_the_way_back_the_same_versions_can_be_swapped_in_again(again: Shop) -> None:
+    again.swap(back=True)
+    again.pass_time(HOUR)
+    again.promote(auth="2.0.0")
+    again.sync("staging")
+    again.swap()
+    assert again.users_reach()["auth"] == "2.0.0"
+
+
+# sessions
+
+
+def test_sessions_are_kept_until_the_deadline_and_the_swap_says_until_when(ready: Shop) -> None:
+    ready.swap()
+    assert ready.drivers.users.reached("green") == "green"
+    assert ready.chronicle("production", "swap")[-1].get("sessions_until") == stamp(ready.now + timedelta(minutes=30))
+
+
+def test_deploying_to_the_group_refuses_until_then(again: Shop) -> None:
+    until = again.now + timedelta(minutes=30)
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    with again.unchanged(), pytest.raises(GateRefused, match="logged-in users may stay on green until"):
+        again.sync("staging")
+    again.now = until
+    again.sync("staging")
+    assert again.running("green1")["auth"] == "3.0.0"
+    assert again.drivers.users.reached("green") == "blue", "who was still there went to the live group first"
+
+
+def test_end_sessions_deploys_at_once(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.sync("staging", end_sessions=True)
+    assert again.drivers.users.reached("green") == "blue"
+
+
+def test_users_are_released_before_the_group_changes(again: Shop) -> None:
+    order: list[str] = []
+    from sluicegate.tools import door
+
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.pass_time(HOUR)
+    door.watcher = lambda name: order.append(name) if name.startswith(("balancer", "install")) else None
+    again.sync("staging")
+    assert order[0] == "balancer release" and order[1].startswith("install")
+
+
+# what goes wrong
+
+
+def test_a_balancer_that_is_down_swaps_nothing(ready: Shop) -> None:
+    ready.drivers.users.down = True
+    with pytest.raises(RemoteUnavailable, match="the balancer is down"):
+        ready.swap()
+    assert ready.pins("production")["auth"] == "1.0.0"
+    ready.drivers.users.down = False
+    assert [one.outcome for one in ready.resume()] == ["undone"]
+    ready.swap()
+
+
+class Users(BaseHTTPRequestHandler):
+    """What answers through the balancer."""
+
+    answers: Iterator[bytes]
+
+    def do_GET(self) -> None:
+        body = type(self).says()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @classmethod
+    def says(cls) -> bytes:
+        return b'{"version": "1.0.0"}'
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_balancer_that_still_shows_the_old_version_is_switched_back_and_recorded(
+    ready: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sluicegate.delivery import swap
+
+    probe = swap.wait_for_version
+    monkeypatch.setattr(swap, "wait_for_version", lambda url, version: probe(url, version, seconds=0.3))
+    with web_server(Users) as port:
+        ready.drivers.users.url = f"http://127.0.0.1:{port}"
+        with pytest.raises(SluicegateError, match=r"should answer version 2\.0\.0 .*version '1\.0\.0'"):
+            ready.swap()
+    assert ready.drivers.users.group == "green"
+    assert ready.pins("production")["auth"] == "1.0.0"
+    assert [r.what for r in ready.chronicle("production")[-2:]] == ["intent", "failed"]
+    ready.drivers.users.url = ""
+    ready.swap()
