@@ -59,7 +59,7 @@ def begin(draft: Draft, found: Swap, why: str) -> Record:
     """Write the intent of a swap."""
     return intents.begin(
         draft, found.environment, "swap", staging=found.staging, live=found.live, to=found.to,
-        before=dict(found.before), after=dict(found.after), back=found.back, why=why,
+        before=dict(found.before), pins=dict(found.after), back=found.back, why=why,
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def from_intent(intent: Record, environment: str) -> Swap:
         live=str(intent.get("live")),
         to=str(intent.get("to")),
         before=dict(intent.get("before", {})),
-        after=dict(intent.get("after", {})),
+        after=dict(intent.get("pins", {})),
         back=intent.get("back") is True,
     )
 

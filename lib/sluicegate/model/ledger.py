@@ -85,6 +85,8 @@ def next_record(
 
     Its id is the hash of what it is about, its kind, its source and its predecessor.
     """
+    if taken := set(facts) & set(OWN):
+        raise ValueError(f"a fact may not be called {', '.join(sorted(taken))}: every record has that of its own")
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):
