@@ -21,6 +21,7 @@ except ImportError:  # a PyYAML built without libyaml
 
 LARGEST = 5_000_000
 DEEPEST = 50
+SURELY_FLAT = 1_000
 MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
@@ -55,6 +56,8 @@ def read(content: bytes, file: str) -> Document:
         if re.match(r"[ ]*\t", line_text):
             raise ConfigError([f"{file}:{number}: a tab in the indentation; YAML takes spaces only"])
     try:
+        if len(text) > SURELY_FLAT:
+            _check_depth(text, file)
         node = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
@@ -71,6 +74,15 @@ def read(content: bytes, file: str) -> Document:
     if not isinstance(content_tree, dict):
         raise ConfigError([f"{file}:1: expected a mapping of keys to values"])
     return Document(file=file, content=content_tree, lines=walk.lines, spans=walk.spans)
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse endless nesting before it is composed: libyaml's composer calls itself, and would overflow the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ConfigError([f"{file}:{event.start_mark.line + 1}: nested deeper than {DEEPEST} levels"])
 
 
 class _Walk:
