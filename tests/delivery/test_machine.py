@@ -349,6 +349,8 @@ class Deliveries(RuleBasedStateMachine):
             if name == "staging" and self.exchanged:
                 continue
             for component, version in running[name].items():
+                if name == "staging" and self.shop.pins("production").get(component) == version:
+                    continue  # production has it already, and staging's set is production's but for what is promoted
                 if self.running and self.running[name].get(component) != version:
                     assert not state.vetoed(component, version, name), f"{component}={version} is vetoed in {name}"
         self.running, self.exchanged = running, False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+from collections.abc import Iterable
 from datetime import date
 
 from sluicegate.errors import ConfigError
@@ -11,6 +13,7 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Hold, Pin
 from sluicegate.tools import yamltext
 
+LINE = re.compile(r"[^\n\r\x85\u2028\u2029]*(?:\r\n|[\n\r\x85\u2028\u2029])|[^\n\r\x85\u2028\u2029]+\Z")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
@@ -65,11 +68,32 @@ def _hold(settings: Settings) -> Hold | None:
 
 
 def edit_pins(content: bytes | None, file: str, changes: dict[str, Pin | None]) -> bytes:
-    """The file with these pins set (None removes one); every other byte stays."""
-    text = (content or b"").decode("utf-8-sig")
+    """The file with these pins set (None removes one); every other byte stays.
+
+    Raises ConfigError for a style in which the pins would not read back as they shall be.
+    """
+    old = content or b""
+    wanted = {**read_pins(old, file), **changes}
+    text = old.decode("utf-8-sig")
     for component, pin in changes.items():
         text = _edit_one(text, file, component, pin)
-    return text.encode()
+    edited = (codecs.BOM_UTF8 if old.startswith(codecs.BOM_UTF8) else b"") + text.encode()
+    if not _says(edited, file, [pin for pin in wanted.values() if pin]):
+        raise ConfigError([f"{file}:1: cannot be edited in this style; write each pin as a line `component: version`"])
+    return edited
+
+
+def _says(edited: bytes, file: str, pins: list[Pin]) -> bool:
+    """Whether the file reads back as these pins; of a hold's words only that they are there."""
+    try:
+        found = read_pins(edited, file).values()
+    except ConfigError:
+        return False
+
+    def told(some: Iterable[Pin]) -> set[tuple[str, str, object]]:
+        return {(p.component, p.version, p.hold and (p.hold.until, bool(p.hold.why), bool(p.hold.by))) for p in some}
+
+    return told(found) == told(pins)
 
 
 def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
@@ -77,7 +101,7 @@ def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
     if component not in document.content:
         if pin is None:
             return text
-        return text + ("" if not text or text.endswith("\n") else "\n") + f"{_quoted(component)}: {_written(pin)}\n"
+        return _append(text, f"{_quoted(component)}: {_written(pin)}")
     start, end = document.spans[component]
     if pin is not None:
         tail = "\n" if text[start:end].endswith("\n") else ""
@@ -85,10 +109,19 @@ def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
         if "\n" in text[text.rfind(":", 0, start) + 1 : start]:  # a block mapping starts on its own line
             start, gap = text.rfind(":", 0, start) + 1, " "
         return text[:start] + gap + _written(pin) + tail + text[end:]
-    lines = text.splitlines(keepends=True)
+    lines = LINE.findall(text)
     first = document.lines[component] - 1
-    last = text.count("\n", 0, max(end - 1, start)) if end > start else first
+    last = max(first, len(LINE.findall(text[: max(end - 1, start) + 1])) - 1) if end > start else first
     return "".join(lines[:first] + lines[last + 1 :])
+
+
+def _append(text: str, line: str) -> str:
+    """A line at the end, indented and ended as the others are."""
+    first = next((one for one in LINE.findall(text) if one.strip() and one.strip()[0] not in "#-%"), "")
+    indent = first[: len(first) - len(first.lstrip(" "))]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if not text or text.endswith(("\n", "\r")) else newline
+    return f"{text}{gap}{indent}{line}{newline}"
 
 
 def _written(pin: Pin) -> str:

@@ -82,7 +82,9 @@ def _check_depth(text: str, file: str) -> None:
     for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise ConfigError([f"{file}:{event.start_mark.line + 1}: nested deeper than {DEEPEST} levels"])
+            raise ConfigError(
+                [f"{file}:{event.start_mark.line + 1 if event.start_mark else 1}: nested deeper than {DEEPEST} levels"]
+            )
 
 
 class _Walk:
