@@ -75,8 +75,17 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
     if wildcard := re.fullmatch(r"((?:[0-9]+\.)*)[x*]", spec):
         return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(v)]
     if spec[0] in "<>=!":
-        return [v for v in ordered if not prerelease(v) and _within(scheme, v, spec)]
+        return [v for v in ordered if not prerelease(v) and _ordered(scheme, v) and _within(scheme, v, spec)]
     return [version for version in ordered if version == spec]
+
+
+def _ordered(scheme: str, version: str) -> bool:
+    """False for what the scheme can't order, such as a version from before the scheme was changed."""
+    try:
+        order(scheme, version)
+    except UsageError:
+        return False
+    return True
 
 
 def _within(scheme: str, version: str, spec: str) -> bool:
