@@ -61,16 +61,29 @@ class FakeDrivers:
         return found
 
 
+class Died(Exception):
+    """The command was killed: none of our errors, so that nothing tidies up."""
+
+
 class SilentBalancer(FakeBalancer):
-    """A balancer without an address to look through, so that a swap does not wait for an answer; it counts switches."""
+    """A balancer without an address to look through, so that a swap does not wait for an answer; it counts switches.
+
+    `dying` kills the command before or after the next switch.
+    """
 
     def __init__(self) -> None:
         super().__init__(live="blue")
         self.switches: list[tuple[str, bool]] = []
         self.probed = ""
+        self.dying = ""
 
     def switch(self, to: str, *, keep_sessions: bool) -> None:
+        dying, self.dying = self.dying, ""
+        if dying == "before":
+            raise Died
         super().switch(to, keep_sessions=keep_sessions)
+        if dying == "after":
+            raise Died
         self.switches.append((to, keep_sessions))
 
     def address(self, component: str) -> str:

@@ -19,6 +19,7 @@ from sluicegate.delivery.evidence import veto
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.promote import promote
 from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.resume import resume
 from sluicegate.delivery.rollback import rollback
 from sluicegate.delivery.state import MAIN
 from sluicegate.delivery.swap import swap
@@ -26,6 +27,7 @@ from sluicegate.delivery.sync import keeps_warm, sync
 from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Pin
 from sluicegate.tools.git import Edit
+from tests.delivery.drivers import Died
 from tests.delivery.world import World, git
 
 VERSIONS = ("1.0.0", "1.1.0", "1.10.0", "2.0.0")
@@ -113,12 +115,10 @@ class Delivery(RuleBasedStateMachine):
 
     def try_(self, command: Callable[[], object]) -> bool:
         """Whether the command was acknowledged. A refusal is an answer; any other error is a bug."""
-        before = self.world.tips()
         undo = self._arm()
         try:
             command()
-        except SluicegateError:
-            self.refused_at = before
+        except (SluicegateError, Died):
             return False
         finally:
             undo()
@@ -344,6 +344,20 @@ class Delivery(RuleBasedStateMachine):
         found = self.world.drivers.fake_host(host)
         found.down = not found.down
 
+    @rule(dying=st.sampled_from(("before", "after")))
+    def the_next_swap_dies(self, dying: str) -> None:
+        self.world.drivers.the_balancer.dying = dying
+
+    @rule()
+    def the_balancer_goes_down_or_comes_back(self) -> None:
+        balancer = self.world.drivers.the_balancer
+        balancer.down = not balancer.down
+
+    @rule(place=places)
+    def resume(self, place: str) -> None:
+        self.try_(lambda: resume(self.repo(place, "anna")))
+        self.check_what_is_live()
+
     @rule(minutes=st.sampled_from((1, 40)))
     def time_passes(self, minutes: int) -> None:
         self.world.later(minutes=minutes)
@@ -410,8 +424,10 @@ class Delivery(RuleBasedStateMachine):
                 assert any(r.get("env") == environment for r in pinned), f"{component}={version} in {environment}: why?"
 
     @invariant()
-    def servers_and_balancer_agree(self) -> None:
+    def servers_balancer_and_pins_agree(self) -> None:
         state = self.world.state
+        if not self.production_was_edited() and not state.open_intents(state.config.environment("production")):
+            assert self.world.pins("production") == self.world.live(), "production's pins are not what users reach"
         if not state.open_intents(state.config.environment("production")):
             assert state.servers["production"] == self.world.drivers.the_balancer.group
         assert len(set(state.servers.values())) == 2

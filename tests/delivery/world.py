@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sluicegate.delivery.deploy import deploy
+import pytest
+
 from sluicegate.delivery.evidence import TestRun, judge, record_tests
 from sluicegate.delivery.promote import promote
 from sluicegate.delivery.publish import Origin, publish
@@ -18,6 +19,7 @@ from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN, State
 from sluicegate.delivery.swap import swap
 from sluicegate.delivery.sync import sync
+from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Actor, Installed, Record
 from sluicegate.tools.git import Store
 from tests.delivery.drivers import FakeDrivers
@@ -74,6 +76,14 @@ IN_PLACE = IN_PLACE.replace("    balancer: {driver: fake, sessions: keep, keep-f
 def git(*words: str | Path, at: Path) -> str:
     done = subprocess.run(["git", "-C", at, *words], check=True, capture_output=True, text=True)
     return done.stdout
+
+
+@contextmanager
+def raising(error: type[SluicegateError], text: str = "") -> Iterator[pytest.ExceptionInfo[Any]]:
+    """The block must raise this error with these words in its message."""
+    with pytest.raises(error) as found:
+        yield found
+    assert text in str(found.value)
 
 
 def person(user: str, source: str = "", *, verified: bool = True) -> Actor:
@@ -228,6 +238,3 @@ class World:
             one = Installed(version=version, manifest=self.state.manifest(component, version))
             content = f"{one.version}\n{one.manifest}".encode()
             self.drivers.fake_host(host).files[f"apps/{component}/current"] = content
-
-
-__all__ = ["IN_PLACE", "PAIR", "START", "World", "deploy", "git", "person", "promote", "swap", "sync"]

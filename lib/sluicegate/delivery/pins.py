@@ -94,6 +94,7 @@ def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
             return text
         return text + ("" if not text or text.endswith("\n") else "\n") + f"{_quoted(component)}: {_written(pin)}\n"
     start, end = document.spans[component]
+    end = _end(text, start, end)
     if pin is not None:
         tail = "\n" if text[start:end].endswith("\n") else ""
         gap = "" if start > 0 and text[start - 1] in " \n" else " "
@@ -104,6 +105,14 @@ def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
     first = document.lines[component] - 1
     last = text.count("\n", 0, max(end - 1, start)) if end > start else first
     return "".join(lines[:first] + lines[last + 1 :])
+
+
+def _end(text: str, start: int, end: int) -> int:
+    """Where a value really ends: YAML counts the comments and empty lines after a block mapping as its own."""
+    lines = text[start:end].splitlines(keepends=True)
+    while len(lines) > 1 and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+        end -= len(lines.pop())
+    return end
 
 
 def _written(pin: Pin) -> str:
