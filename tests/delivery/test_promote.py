@@ -281,6 +281,17 @@ def test_a_dry_run_is_refused_alike_and_changes_nothing(ready: Shop) -> None:
     assert ready.pins("staging")["auth"] == "1.0.0"
 
 
+def test_a_lowering_by_a_machine_whose_clock_is_late_is_the_last_word_too(ready: Shop) -> None:
+    ready.promote(auth="2.0.0")
+    now = ready.now
+    ready.now -= timedelta(minutes=5)
+    ready.promote(auth="1.0.0", downgrade=("auth",))
+    ready.now = now
+    ready.deploy("staging", end_sessions=True)
+    last = ready.story("auth", "1.0.0", "pinned")[-1]
+    assert (last.get("how"), last.get("downgrade")) == ("promote", True)
+
+
 def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, tmp_path: Path) -> None:
     """A veto arrives from another clone between the decision and its push."""
     other = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
