@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sluicegate.errors import ConfigError, UsageError
@@ -68,6 +68,10 @@ def _hold(settings: Settings) -> Hold | None:
     except ValueError as problem:
         raise below.fail(f"'until' is '{until}', expected a day such as 2026-12-01") from problem
     return Hold(by=below.text("by", ""), why=below.text("why", ""), until=day)
+
+
+def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:
+    return {component: pin.version for component, pin in pins.items()}
 
 
 def edit_pins(content: bytes | None, file: str, changes: dict[str, Pin | None]) -> bytes:
