@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from sluicegate.delivery import pinning
 from sluicegate.errors import Conflict, GateRefused, RemoteUnavailable
 from sluicegate.tools import door
 from tests.shop import Shop
@@ -69,6 +70,41 @@ def test_a_deploy_whose_host_is_down_stays_open(pinned: Shop) -> None:
         pinned.resume()
     pinned.drivers.hosts["room1"].down = False
     assert outcomes(pinned) == [("training", "deploy", "finished")]
+
+
+@pytest.mark.parametrize("way", ["resume", "sync"])
+def test_a_veto_after_the_crash_is_heard_and_the_environment_is_free(pinned: Shop, way: str) -> None:
+    with killed_at("install auth on room2"):
+        pinned.deploy("training")
+    pinned.veto("auth", "2.0.0")
+    hosts = pinned.outside()
+    with pytest.raises(GateRefused, match="the interrupted deploy to training is given up") as caught:
+        pinned.resume() if way == "resume" else pinned.sync("training")
+    assert "vetoed by rita: bad" in caught.value.message and pinned.outside() == hosts
+    assert [r.what for r in pinned.chronicle("training")] == ["intent", "failed"]
+    assert pinned.resume() == ()
+    pinning.pin(pinned.by("anna"), "auth", "1.0.0", "training", why="2.0.0 is vetoed")
+    pinned.sync("training")
+    assert pinned.running("room1") == pinned.running("room2") == {"auth": "1.0.0", "portal": "1.0.0"}
+
+
+def test_a_rollback_that_died_is_finished_past_the_gates_but_not_to_a_vetoed_version(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.promote("training", auth="1.0.0", portal="1.0.0")
+    live.sync("training")
+    live.promote("training", auth="2.0.0")
+    live.sync("training")
+    with killed_at("install auth on room2"):
+        live.rollback("training")
+    live.tested("portal", "1.0.0", failed=1)
+    live.reject("auth", "1.0.0", "training", user="anna", role="qa")
+    other = live.copied(live.root / "vetoed")
+    assert outcomes(live) == [("training", "deploy", "finished")]
+    assert live.running("room2")["auth"] == "1.0.0"
+    other.veto("auth", "1.0.0")
+    with pytest.raises(GateRefused, match=r"auth=1\.0\.0 is vetoed by rita: bad"):
+        other.resume()
+    other.close()
 
 
 def test_a_swap_that_the_balancer_has_not_made_is_undone(ready: Shop) -> None:

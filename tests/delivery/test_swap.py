@@ -279,6 +279,27 @@ def test_after_the_way_back_the_same_versions_can_be_swapped_in_again(again: Sho
     assert again.users_reach()["auth"] == "2.0.0"
 
 
+def test_the_way_back_keeps_what_was_promoted_to_staging_since(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.swap(back=True)
+    assert again.pins("production") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.pins("staging") == {"auth": "3.0.0", "portal": "1.0.0"}
+    again.pass_time(HOUR)
+    again.sync("staging")
+    assert again.running(f"{again.state.servers['staging']}1") == {"auth": "3.0.0", "portal": "1.0.0"}
+
+
+def test_the_way_back_keeps_no_promotion_that_was_vetoed_since(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.veto("auth", "3.0.0")
+    again.swap(back=True)
+    assert again.pins("staging") == again.pins("production") == {"auth": "1.0.0", "portal": "1.0.0"}
+
+
 # sessions
 
 
@@ -331,6 +352,25 @@ def test_a_balancer_that_is_down_swaps_nothing(ready: Shop) -> None:
     ready.drivers.users.down = False
     assert [one.outcome for one in ready.resume()] == ["undone"]
     ready.swap()
+
+
+def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first mistake is told as well as the second; nobody knows what is live, so the swap stays open."""
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.0)
+    users = ready.drivers.users
+    users.url = "http://127.0.0.1:9"
+
+    def going_down(name: str) -> None:
+        users.down = users.down or name == "balancer switch green"
+
+    door.watcher = going_down
+    with pytest.raises(SluicegateError, match=r"127\.0\.0\.1:9/\S+ did not answer") as caught:
+        ready.swap()
+    assert "switching back to green failed: the balancer is down" in caught.value.message
+    assert "sluicegate resume" in caught.value.hint
+    users.down, users.url = False, ""
+    assert [one.outcome for one in ready.resume()] == ["finished"]
+    assert ready.users_reach()["auth"] == "2.0.0"
 
 
 class Users(BaseHTTPRequestHandler):
