@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from sluicegate.delivery import newest
 from sluicegate.delivery.actor import Acting, acting
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
@@ -31,6 +32,7 @@ class Draft:
         self.files: dict[str, bytes | None] = {}
         self.records: dict[str, list[Record]] = {}
         self.moved: dict[tuple[str, str], str] = {}  # environment and component -> the version before, '' for none
+        self.published: dict[str, list[str]] = {}
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         path = pins_path(environment)
@@ -54,8 +56,10 @@ class Draft:
         before = self.moved.get((str(facts.get("env")), component)) if what in PIN_RECORDS else None
         if before:  # which of two versions was pinned last is asked for, whatever the clocks of machines say
             drafted = self.records.get(ledger.component_path(component, before), ())
-            at = self._later([r.at for r in (*self.state.story(component, before), *drafted)])
-        self._append(path, self.state.story(component, version), what, facts, again=before is not None, at=at)
+            at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
+        story = self.state.story(component, version)
+        if self._append(path, story, what, facts, again=before is not None, at=at) and not story:
+            self.published.setdefault(component, []).append(version)
 
     def _later(self, told: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""
@@ -95,11 +99,18 @@ class Draft:
         for path, records in self.records.items():
             old = self.state.ledger_file(path) or b""
             appended[path] = old + b"".join(ledger.line(record) for record in records)
+        for component, added in self.published.items():
+            appended[newest.newest_path(component)] = self._newest(component, added)
         tips = self.state.tips
         return (
             Edit(branch=MAIN, base=tips[MAIN], files=self.files),
             Edit(branch=LEDGER, base=tips[LEDGER], files=appended),
         )
+
+    def _newest(self, component: str, added: list[str]) -> bytes:
+        content = self.state.ledger_file(newest.newest_path(component))
+        scheme = self.state.component(component).versions
+        return newest.extended(content, scheme, added, lambda: self.state.recorded_versions(component))
 
 
 class DeliveryRepo:
