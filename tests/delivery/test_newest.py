@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,22 +10,20 @@ from sluicegate.delivery import newest
 from sluicegate.delivery.prune import prune
 from sluicegate.delivery.versions import matching, sort
 from sluicegate.errors import UsageError
-from tests.delivery.world import World
+from tests.shop import Shop
 
 VERSION = st.builds(
     "{}.{}.{}{}".format, st.integers(0, 3), st.integers(0, 9), st.integers(0, 9), st.sampled_from(["", "", "-rc.1"])
 )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
+def publish(shop: Shop, *versions: str) -> None:
+    for version in versions:
+        shop.publish("auth", version)
 
 
-def listed(world: World) -> list[str] | None:
-    return newest.read(world.state.ledger_file(newest.newest_path("auth")), "semver")
+def listed(shop: Shop) -> list[str] | None:
+    return newest.read(shop.state.ledger_file(newest.newest_path("auth")), "semver")
 
 
 @given(st.lists(VERSION, unique=True, max_size=30), st.sampled_from(["latest", "1.x", ">=1,<2.5", "2.3.4"]))
@@ -55,46 +50,46 @@ def test_a_list_that_cannot_be_trusted_is_made_anew(content: bytes | None) -> No
     assert newest.read(made, "semver") == ["1.0.0", "1.1.0"]
 
 
-def test_publishing_extends_the_list_and_resolve_sees_it_at_once(world: World) -> None:
-    world.publish("auth=1.9.0", "auth=1.10.0", "auth=2.0.0-rc.1")
-    assert listed(world) == ["1.9.0", "1.10.0", "2.0.0-rc.1"]
-    assert world.state.resolve("auth") == "1.10.0"
-    world.publish("auth=1.11.0")
-    assert world.state.resolve("auth") == "1.11.0"
-    assert world.state.resolve("auth", "1.9.0") == "1.9.0"
+def test_publishing_extends_the_list_and_resolve_sees_it_at_once(shop: Shop) -> None:
+    publish(shop, "1.9.0", "1.10.0", "2.0.0-rc.1")
+    assert listed(shop) == ["1.9.0", "1.10.0", "2.0.0-rc.1"]
+    assert shop.state.resolve("auth") == "1.10.0"
+    publish(shop, "1.11.0")
+    assert shop.state.resolve("auth") == "1.11.0"
+    assert shop.state.resolve("auth", "1.9.0") == "1.9.0"
 
 
-def test_evidence_about_a_version_leaves_the_list_as_it_is(world: World) -> None:
-    world.to_integration("auth=1.0.0")
-    assert listed(world) == ["1.0.0"]
+def test_evidence_about_a_version_leaves_the_list_as_it_is(shop: Shop) -> None:
+    shop.to_integration(auth="1.0.0")
+    assert listed(shop) == ["1.0.0"]
 
 
-def test_a_version_below_the_list_is_found_too(world: World) -> None:
-    world.publish(*(f"auth=2.{number}.0" for number in range(newest.LENGTH)), "auth=1.0.0")
-    assert "1.0.0" not in (listed(world) or ())
-    assert world.state.resolve("auth", "1.x") == "1.0.0"
-    assert world.state.resolve("auth", "1.0.0") == "1.0.0"
+def test_a_version_below_the_list_is_found_too(shop: Shop) -> None:
+    publish(shop, *(f"2.{number}.0" for number in range(newest.LENGTH)), "1.0.0")
+    assert "1.0.0" not in (listed(shop) or ())
+    assert shop.state.resolve("auth", "1.x") == "1.0.0"
+    assert shop.state.resolve("auth", "1.0.0") == "1.0.0"
 
 
-def test_what_was_pruned_is_not_the_newest(world: World) -> None:
-    world.publish("auth=1.0.0", "auth=1.1.0", "auth=1.2.0-rc.1", "auth=1.2.0")
-    world.as_().change(lambda state, draft: draft.note_pruned("auth", "1.2.0", "pruned"), "prune by hand")
-    assert world.state.resolve("auth") == "1.1.0"
+def test_what_was_pruned_is_not_the_newest(shop: Shop) -> None:
+    publish(shop, "1.0.0", "1.1.0", "1.2.0-rc.1", "1.2.0")
+    shop.by("ci").change(lambda state, draft: draft.note_pruned("auth", "1.2.0", "pruned"), "prune by hand")
+    assert shop.state.resolve("auth") == "1.1.0"
     with pytest.raises(UsageError, match="was pruned"):
-        world.state.resolve("auth", "1.2.0")
-    prune(world.as_(), "auth", keep=1)
-    assert world.state.resolve("auth") == "1.1.0"
+        shop.state.resolve("auth", "1.2.0")
+    prune(shop.by("ci"), "auth", keep=1)
+    assert shop.state.resolve("auth") == "1.1.0"
 
 
-def test_a_ledger_without_the_list_gets_it_with_the_next_version(world: World) -> None:
-    world.publish("auth=1.0.0", "auth=1.1.0")
+def test_a_ledger_without_the_list_gets_it_with_the_next_version(shop: Shop) -> None:
+    publish(shop, "1.0.0", "1.1.0")
 
     def forget(state: object, draft: object) -> None:
         draft.published["auth"] = []  # type: ignore[attr-defined]
         draft._newest = lambda component, added: b""  # type: ignore[attr-defined]
 
-    world.as_().change(forget, "an older ledger")
-    assert listed(world) is None
-    assert world.state.resolve("auth") == "1.1.0"
-    world.publish("auth=0.9.0")
-    assert listed(world) == ["0.9.0", "1.0.0", "1.1.0"]
+    shop.by("ci").change(forget, "an older ledger")
+    assert listed(shop) is None
+    assert shop.state.resolve("auth") == "1.1.0"
+    publish(shop, "0.9.0")
+    assert listed(shop) == ["0.9.0", "1.0.0", "1.1.0"]
