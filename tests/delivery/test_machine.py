@@ -201,6 +201,14 @@ class Delivery(RuleBasedStateMachine):
             if environment == "staging":
                 self.lowering.add((component, version))
 
+    @rule(place=places, component=components, environment=environments)
+    def unpin(self, place: str, component: str, environment: str) -> None:
+        left: list[str] = []
+        repo = self.repo(place)
+        if self.try_(lambda: left.append(pinning.unpin(repo, component, environment, why=""))):
+            assert self.shop.pins(environment).get(component, "") == left[0]
+            assert not left[0] or self.shop.pins("production")[component] == left[0] or self.production_was_edited()
+
     @rule(component=components, version=versions, environment=environments)
     def edit_a_pin_by_hand(self, component: str, version: str, environment: str) -> None:
         store, path = self.stores["direct"], pins_path(environment)
@@ -305,7 +313,12 @@ class Delivery(RuleBasedStateMachine):
     @rule(place=places)
     def swap_back(self, place: str) -> None:
         self.past_the_gates = "back"
-        self.try_(lambda: swap(self.repo(place, "rita"), "production", back=True))
+        production = self.shop.pins("production")
+        promoted = set(self.shop.pins("staging").items()) - set(production.items())
+        if self.try_(lambda: swap(self.repo(place, "rita"), "production", back=True)):
+            for component, version in promoted:
+                kept = self.shop.pins("staging").get(component) == version
+                assert kept or self.evidence.vetoed(component, version), f"{component}={version} is no more promoted"
         self.check_what_is_live()
 
     @rule(place=places, environment=environments, component=st.sampled_from(("", "auth", "portal")))
