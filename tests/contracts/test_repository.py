@@ -201,3 +201,31 @@ def test_removing_cannot_lead_out_of_the_component(repository: Repository, sourc
         with pytest.raises(UsageError):
             repository.remove(AUTH, version)
     assert repository.names(PORTAL, "1.0") == ("a.zip",)
+
+
+FIRST, SECOND = "1.4.2-20261123.081500-1", "1.4.2-20261123.081500-10"
+
+
+def test_time_stamped_versions_of_one_snapshot_are_apart(repository: Repository, source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    repository.put(AUTH, FIRST, f"auth-{FIRST}.zip", source)
+    repository.put(AUTH, FIRST, f"auth-{FIRST}-manifest.json", source)
+    repository.put(AUTH, SECOND, f"auth-{SECOND}.zip", other)
+    repository.announce(AUTH, [FIRST, SECOND])
+    assert repository.names(AUTH, FIRST) == (f"auth-{FIRST}-manifest.json", f"auth-{FIRST}.zip")
+    assert repository.names(AUTH, SECOND) == (f"auth-{SECOND}.zip",)
+    repository.announce(AUTH, [SECOND])
+    repository.remove(AUTH, FIRST)
+    assert repository.names(AUTH, FIRST) == ()
+    repository.fetch(AUTH, SECOND, f"auth-{SECOND}.zip", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == b"other"
+    repository.announce(AUTH, [])
+    repository.remove(AUTH, SECOND)
+    assert repository.names(AUTH, SECOND) == ()
+
+
+def test_a_file_of_a_snapshot_bears_its_name(repository: Repository, source: Path) -> None:
+    for name in ("a.zip", f"auth-{SECOND}.zip", "auth-1.4.2-SNAPSHOT.zip"):
+        with pytest.raises(UsageError, match="does not begin with"):
+            repository.put(AUTH, FIRST, name, source)

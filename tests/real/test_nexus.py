@@ -6,6 +6,8 @@ import gzip
 import io
 import os
 import secrets
+import shutil
+import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -19,7 +21,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.ports import Repository
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import AUTH, CONFIG, settings
-from tests.real.servers import Nexus
+from tests.real.servers import CALLER, Nexus
 
 real = pytest.mark.real
 
@@ -51,6 +53,50 @@ def test_in_a_strict_release_repository_metadata_follows_every_version(nexus: Ne
         assert len(nexus.server().ask("GET", f"{base}/maven-metadata.xml.{kind}").body) in (40, 32, 64)
     sum_ = nexus.server().ask("GET", f"{base}/1.0/{component.name}-1.0.zip.sha1").body
     assert len(sum_) == 40
+
+
+@real
+def test_maven_resolves_the_newest_of_a_snapshot(nexus: Nexus, tmp_path: Path) -> None:
+    component = Component(name=f"c{secrets.token_hex(4)}", repository="snapshots", group="com.example")
+    repository = nexus.repository("snapshots", "maven2")
+    versions = ["1.4.2-20261123.081500-1", "1.4.2-20261123.091500-2"]
+    for version in versions:
+        for ending in (".zip", "-sources.tar.gz", "-manifest.json"):
+            (tmp_path / ending).write_text(version + ending)
+            repository.put(component, version, f"{component.name}-{version}{ending}", tmp_path / ending)
+        repository.announce(component, versions[: versions.index(version) + 1])
+    for coordinates, ending in (("zip", ".zip"), ("tar.gz:sources", "-sources.tar.gz")):
+        got = maven_gets(nexus, f"com.example:{component.name}:1.4.2-SNAPSHOT:{coordinates}", tmp_path)
+        assert got.read_text() == versions[1] + ending
+    repository.announce(component, versions[:1])
+    repository.remove(component, versions[1])
+    assert len(repository.names(component, versions[0])) == 3
+    got = maven_gets(nexus, f"com.example:{component.name}:1.4.2-SNAPSHOT:zip", tmp_path)
+    assert got.read_text() == f"{versions[0]}.zip"
+    repository.announce(component, [])
+    repository.remove(component, versions[0])
+    base = f"/repository/snapshots/com/example/{component.name}/1.4.2-SNAPSHOT"
+    assert nexus.server().ask("GET", f"{base}/maven-metadata.xml").status == 404
+
+
+def maven_gets(nexus: Nexus, artifact: str, folder: Path) -> Path:
+    """A file as `mvn dependency:copy` brings it, from the Nexus and not from what Maven has on disk."""
+    if not shutil.which("mvn"):
+        pytest.skip("there is no mvn")
+    project, there = folder / "pom.xml", folder / secrets.token_hex(4)
+    project.write_text(
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>x</groupId>'
+        "<artifactId>x</artifactId><version>1</version><repositories><repository><id>snapshots</id>"
+        f"<url>{nexus.url}/repository/snapshots/</url><snapshots><enabled>true</enabled></snapshots>"
+        "</repository></repositories></project>"
+    )
+    subprocess.run(
+        ["mvn", "-q", "-B", "-U", "-f", project, "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
+         f"-Dartifact={artifact}", f"-DoutputDirectory={there}"],
+        check=True, timeout=300, env=CALLER,
+    )  # fmt: skip
+    (found,) = there.iterdir()
+    return found
 
 
 @real

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split, split_exact
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split
 from sluicegate.errors import UsageError
 
 connections = click.option(
@@ -18,11 +18,11 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 
 
 @click.command()
-@click.argument("version", metavar="COMPONENT=VERSION")
+@click.argument("version", metavar="COMPONENT[=VERSION]")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--source", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="The source checkout: commit, author and time are read there. [default: WORKSPACE, or .]",
+    help="The source checkout: commit, author, time, version are read there. [default: WORKSPACE, or .]",
 )  # fmt: skip
 @click.option(
     "--build", envvar="BUILD_URL", default="", metavar="URL", help="The build's address. [default: BUILD_URL]"
@@ -45,24 +45,29 @@ def publish(
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
-    Equal content again is fine; other content under the same version is a conflict (exit code 4).
+    Equal content again is fine; other content under the same version is a conflict (exit code 4). Left out, the version
+    is the tag at the checkout's commit, else MAJOR.MINOR of its file VERSION and the count of first-parent commits.
+    1.4.2-SNAPSHOT gets a time stamp: 1.4.2-20261123.081500-1.
 
     Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
     """
+    from sluicegate.delivery.numbering import made_version
     from sluicegate.delivery.provenance import Extras, read_sbom
     from sluicegate.delivery.publish import publish as publish_version
-    from sluicegate.delivery.source import read_origin
+    from sluicegate.delivery.source import checkout, read_origin
 
-    component, number = split_exact(version)
+    component, number = split(version)
     origin = read_origin(source, build=build, build_started=build_started, figures=_figures(figures))
     if sbom is not None:
         read_sbom(sbom)
     size = sum(file.stat().st_size for file in files if file.is_file())
     with delivery() as repo, progress(version, size):
+        number = number or made_version(repo.state(), component, checkout(source))
         extras = Extras(sbom=sbom, key=key, parameters=repo.parameters())
         found = publish_version(
             repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
         )
+    number = found.manifest.version
     if as_json:
         artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused
+from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Candidate, Verdict
 
@@ -26,10 +27,16 @@ def candidate(state: State, component: str, version: str, target: Environment) -
 
 
 def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
-    """Every gate's answer, first whether the version has run in the environment before."""
+    """Every gate's answer, first whether the version has run in the environment before.
+
+    A SNAPSHOT stays where versions arrive: what goes further may end in production, and is built as a release.
+    """
     target = state.config.environment(one.target)
     origin = state.config.environments.get(target.origin)
     answers = []
+    if one.origin and snapshots.base(one.version):
+        reason = f"a SNAPSHOT goes no further than {one.origin}: publish the commit as a release"
+        answers.append(Verdict(gate="release", state="refused", reason=reason))
     if origin is not None and origin.groups:
         deployed = one.latest("deployed", env=origin.name, manifest=one.manifest)
         reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"

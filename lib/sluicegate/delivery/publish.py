@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sluicegate.delivery.numbering import artifact_name, settled
 from sluicegate.delivery.parallel import CONNECTIONS, each
 from sluicegate.delivery.provenance import Extras, attach, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
@@ -51,14 +52,16 @@ def publish(
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
 
     Files are hashed while they are sent; only those of a version that is published already are hashed alone.
+    The version 1.4.2-SNAPSHOT is published under a time-stamped one.
     """
     state = repo.state()
     spec = state.config.component(component)
+    version = settled(state, component, version, paths, origin.commit)
     check_version(version)
     order(spec.versions, version)
     state.refuse_pruned(component, version)
     named = _named(component, version, paths)
-    repository = state.drivers.repository(state.config, spec.repository)
+    repository = state.drivers.repository(state.config, spec.home(version))
     standing = _standing(state, repository, spec, version)
     if standing is None:
         _refuse_lost(state, component, version)
@@ -84,15 +87,15 @@ def publish(
         if not recorded:
             repo.change(_record(manifest, origin), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
-        _announce(repo, repository, spec)
+        _announce(repo, repository, spec, spec.home(version))
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 
-def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
+def _announce(repo: DeliveryRepo, repository: Repository, spec: Component, home: str) -> None:
     """Announce what the ledger has; again when another version was published meanwhile, or its list would win."""
     announced: list[str] = []
     while (known := repo.state().versions(spec.name)) != announced:
-        repository.announce(spec, known)
+        repository.announce(spec, [version for version in known if spec.home(version) == home])
         announced = known
 
 
@@ -118,14 +121,6 @@ def _hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:
         Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
         for name, path in sorted(named.items())
     )
-
-
-def artifact_name(component: str, version: str, name: str) -> str:
-    """The file's name in the repository: it begins with component and version, as Maven's layout wants it."""
-    prefix = f"{component}-{version}"
-    if name.startswith((f"{prefix}.", f"{prefix}-")):
-        return name
-    return f"{prefix}{name.removeprefix(component)}" if name.startswith(f"{component}.") else f"{prefix}-{name}"
 
 
 def _standing(state: State, repository: Repository, spec: Component, version: str) -> Manifest | None:
@@ -249,7 +244,7 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
     """Write a version's files to the folder `to`, each checked against the manifest, and that against the ledger."""
     spec = state.config.component(component)
     recorded = state.manifest(component, version)
-    repository = state.drivers.repository(state.config, spec.repository)
+    repository = state.drivers.repository(state.config, spec.home(version))
     manifest = read_manifest(repository, spec, version)
     if manifest.sha256 != recorded:
         raise IntegrityError(

@@ -12,11 +12,16 @@ from sluicegate.errors import UsageError
 from sluicegate.tools import process
 
 
+def checkout(source: Path | None) -> Path:
+    """The checkout named, else WORKSPACE, else the current folder."""
+    return source or Path(os.environ.get("WORKSPACE") or ".")
+
+
 def read_origin(
     source: Path | None, *, build: str, build_started: datetime | None, figures: Mapping[str, str]
 ) -> Origin:
     """Read the checkout named, else WORKSPACE, else the current folder, where that is one."""
-    folder = source or Path(os.environ.get("WORKSPACE") or ".")
+    folder = checkout(source)
     format_ = "--format=%H%n%an%n%cI"
     done = process.run(["git", "-C", folder, "log", "-1", format_], env={"LC_ALL": "C"}, check=False)
     if done.status != 0:

@@ -10,7 +10,7 @@ from functools import cached_property
 from sluicegate.delivery import versions
 from sluicegate.delivery.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UsageError
-from sluicegate.model import ledger
+from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.values import Installed, Pin, Record, newest, vetoed
 from sluicegate.ports import Drivers
@@ -177,6 +177,11 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
+            if snapshots.moves(version):
+                newest = self.resolve(component, version)
+                raise UsageError(
+                    f"{component}={version} is no version but the newest of several", hint=f"take {component}={newest}"
+                )
             known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{version}' (newest: {known})")
         return story

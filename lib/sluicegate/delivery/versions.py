@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.values import Record
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def lower(scheme: str, one: str, other: str) -> bool:
     plain = PLAIN.fullmatch(one), PLAIN.fullmatch(other)
     if plain[0] and plain[1]:
         return _numbers(plain[0]) < _numbers(plain[1])
-    return bool(order(scheme, one) < order(scheme, other))
+    return _place(scheme, one) < _place(scheme, other)
+
+
+def _place(scheme: str, version: str) -> tuple[Version, tuple[str, int]]:
+    """What a version is sorted by. Of one SNAPSHOT the time decides; schemes would read the time as a number."""
+    return order(scheme, snapshots.base(version) or version), snapshots.stamp(version)
 
 
 def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
@@ -64,6 +70,8 @@ def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
 
 def prerelease(version: str) -> bool:
     """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT."""
+    if snapshots.base(version):
+        return True
     return re.search(r"[0-9][-~.]?(alpha|beta|rc|cr|m|snapshot|pre|dev)[0-9.-]*$", version, re.IGNORECASE) is not None
 
 
@@ -74,24 +82,24 @@ def sort(scheme: str, versions: Iterable[str]) -> list[str]:
     others take their places among these by univers.
     """
     plain: list[tuple[tuple[int, ...], str]] = []
-    known: list[tuple[Version, str]] = []
+    known: list[tuple[tuple[Version, tuple[str, int]], str]] = []
     strange: list[str] = []
     for version in versions:
         if numbers := PLAIN.fullmatch(version):
             plain.append((_numbers(numbers), version))
             continue
         try:
-            known.append((order(scheme, version), version))
+            known.append((_place(scheme, version), version))
         except UsageError:
             strange.append(version)
     found = [version for _, version in sorted(plain)]
     for key, version in sorted(known, key=lambda pair: pair[0]):
-        found.insert(bisect_right(found, key, key=lambda text: order(scheme, text)), version)
+        found.insert(bisect_right(found, key, key=lambda text: _place(scheme, text)), version)
     return sorted(strange) + found
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
-    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, or `>=1.2,<2`."""
+    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, `>=1.2,<2`, `1.4.2-SNAPSHOT`."""
     ordered = sort(scheme, versions)
     if spec in ("", "latest"):
         return [version for version in ordered if not prerelease(version)]
@@ -99,7 +107,7 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
         return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(v)]
     if spec[0] in "<>=!":
         return [v for v in ordered if not prerelease(v) and _within(scheme, v, spec)]
-    return [version for version in ordered if version == spec]
+    return [version for version in ordered if spec in (version, snapshots.base(version))]
 
 
 def tells(story: Iterable[Record], kind: str, value: str) -> bool:

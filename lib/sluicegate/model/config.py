@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sluicegate.errors import UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.settings import Settings, suggestion
 
 
@@ -33,6 +34,7 @@ class Component:
 
     name: str
     repository: str
+    snapshots: str = ""
     group: str = ""
     versions: str = "semver"
     git: str = ""
@@ -40,6 +42,10 @@ class Component:
     needs: tuple[str, ...] = ()
     probe: str = "/version"
     issues: str = ""
+
+    def home(self, version: str) -> str:
+        """The repository of a version: that for a SNAPSHOT is another one where the configuration says so."""
+        return self.snapshots if self.snapshots and snapshots.base(version) else self.repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact
+from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, http
 
@@ -79,15 +79,22 @@ class DirectoryRepository:
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             entries = list(folder.iterdir()) if folder.is_dir() else []
-        return tuple(sorted(e.name for e in entries if not e.name.startswith(".") and not maven2.is_sidecar(e.name)))
+        return maven2.own(component, version, (entry.name for entry in entries))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml and its checksums."""
+        """Write maven-metadata.xml and its checksums; in the folder of a SNAPSHOT too, where a newer one came."""
         listed = tuple(versions)
         for version in listed:
             maven2.check_name(version, "version")
-        content = maven2.metadata(component, listed, datetime.now(UTC))
+        for newest in maven2.newest_snapshots(listed):
+            place = self.path / maven2.version_folder(component, newest) / maven2.METADATA
+            if not place.is_file() or not maven2.tells(place.read_bytes(), newest):
+                names = self.names(component, newest)
+                self._write_list(place, maven2.snapshot_metadata(component, newest, names))
         place = self.path / maven2.component_folder(component) / maven2.METADATA
+        self._write_list(place, maven2.metadata(component, listed, datetime.now(UTC)))
+
+    def _write_list(self, place: Path, content: bytes) -> None:
         with self._reached():
             files.replace(place, content)
             self._write_checksums(place, maven2.checksums(content))
@@ -99,19 +106,31 @@ class DirectoryRepository:
         return f"{self.url}/{quote(str(maven2.version_folder(component, version) / name))}"
 
     def remove(self, component: Component, version: str) -> None:
-        """Take the version's folder out of sight in one step, then delete it."""
+        """Take the version's folder out of sight in one step, then delete it.
+
+        From the folder that a SNAPSHOT's versions share only its own files go, the manifest first.
+        """
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             for left in folder.parent.glob(".removed-*"):  # a removal that broke off
                 files.remove(left)
-            if folder.is_dir():
+            if folder.is_dir() and self._shared(folder, component, version):
+                first = manifest_name(component.name, version)
+                own = [e.name for e in folder.iterdir() if maven2.belongs(component, version, e.name)]
+                for name in sorted(own, key=lambda name: (name != first, name)):
+                    files.remove(folder / name)
+            elif folder.is_dir():
                 aside = folder.with_name(f".removed-{secrets.token_hex(8)}")
                 folder.rename(aside)
                 files.remove(aside)
 
+    def _shared(self, folder: Path, component: Component, version: str) -> bool:
+        """Whether files of other versions stand in the folder: those of the same SNAPSHOT."""
+        names = [entry.name for entry in folder.iterdir()]
+        return not maven2.only_lists(name for name in names if not maven2.belongs(component, version, name))
+
     def _place(self, component: Component, version: str, name: str) -> Path:
-        maven2.check_file_name(name)
-        return self.path / maven2.version_folder(component, version) / name
+        return self.path / maven2.place(component, version, name)
 
     @contextmanager
     def _temporary(self, place: Path) -> Iterator[Path]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from sluicegate.errors import UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.config import Component
 
 CHECKSUMS = ("sha1", "sha256", "md5")
@@ -66,8 +67,46 @@ def component_folder(component: Component) -> PurePosixPath:
 
 
 def version_folder(component: Component, version: str) -> PurePosixPath:
+    """Where a version's files stand; all time-stamped versions of one SNAPSHOT share a folder."""
     check_name(version, "version")
-    return component_folder(component) / version
+    return component_folder(component) / (snapshots.base(version) or version)
+
+
+def place(component: Component, version: str, name: str) -> PurePosixPath:
+    """Where a file stands. Raises UsageError for a name that belongs to the repository or to another version."""
+    check_file_name(name)
+    folder = version_folder(component, version)
+    if not belongs(component, version, name):
+        raise UsageError(
+            f"the file name {name!r} does not begin with {component.name}-{version}, as the files of a SNAPSHOT do",
+            hint="rename it and try again",
+        )
+    return folder / name
+
+
+def belongs(component: Component, version: str, name: str) -> bool:
+    """Whether a file in the version's folder is one of this version's, or its checksum."""
+    prefix = f"{component.name}-{version}"
+    return not snapshots.base(version) or name.startswith((f"{prefix}.", f"{prefix}-"))
+
+
+def own(component: Component, version: str, found: Iterable[str]) -> tuple[str, ...]:
+    """The version's files among the names in its folder, sorted; no checksums, lists or hidden files."""
+    return tuple(
+        sorted(
+            name
+            for name in found
+            if not name.startswith(".")
+            and not is_sidecar(name)
+            and name != METADATA
+            and belongs(component, version, name)
+        )
+    )
+
+
+def only_lists(found: Iterable[str]) -> bool:
+    """Whether nothing but the list of a SNAPSHOT and its checksums is left in a folder."""
+    return all(name == METADATA or name.startswith(f"{METADATA}.") for name in found)
 
 
 def checksums(content: bytes) -> dict[str, str]:
@@ -78,6 +117,7 @@ def metadata(component: Component, versions: Sequence[str], now: datetime) -> by
     """maven-metadata.xml: `latest` and `release` are the last version that is no prerelease."""
     from xml.sax.saxutils import escape  # brings urllib.request: not in every job step
 
+    versions = tuple(dict.fromkeys(snapshots.base(version) or version for version in versions))
     finished = [version for version in versions if "-" not in version.partition("+")[0]]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<metadata>"]
     lines += [f"  <groupId>{escape(component.group)}</groupId>"] if component.group else []
@@ -86,4 +126,36 @@ def metadata(component: Component, versions: Sequence[str], now: datetime) -> by
     lines += [f"    <release>{escape(finished[-1])}</release>"] if finished else []
     lines += ["    <versions>", *(f"      <version>{escape(version)}</version>" for version in versions)]
     lines += ["    </versions>", f"    <lastUpdated>{now:%Y%m%d%H%M%S}</lastUpdated>", "  </versioning>", "</metadata>"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def newest_snapshots(versions: Iterable[str]) -> tuple[str, ...]:
+    """The newest time-stamped version of each SNAPSHOT among versions that come oldest first."""
+    return tuple({snapshots.base(version): version for version in versions if snapshots.base(version)}.values())
+
+
+def tells(content: bytes, version: str) -> bool:
+    """Whether a SNAPSHOT's list names this version as the newest already."""
+    return f"<value>{version}</value>".encode() in content
+
+
+def snapshot_metadata(component: Component, version: str, names: Iterable[str]) -> bytes:
+    """maven-metadata.xml in the folder of a SNAPSHOT: which file stands for each classifier and extension."""
+    from xml.sax.saxutils import escape
+
+    time, number = snapshots.stamp(version)
+    updated = time.replace(".", "")
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<metadata modelVersion="1.1.0">']
+    lines += [f"  <groupId>{escape(component.group)}</groupId>"] if component.group else []
+    lines += [f"  <artifactId>{escape(component.name)}</artifactId>"]
+    lines += [f"  <version>{escape(snapshots.base(version))}</version>", "  <versioning>", "    <snapshot>"]
+    lines += [f"      <timestamp>{time}</timestamp>", f"      <buildNumber>{number}</buildNumber>", "    </snapshot>"]
+    lines += [f"    <lastUpdated>{updated}</lastUpdated>", "    <snapshotVersions>"]
+    for name in names:
+        classifier, _, extension = name.removeprefix(f"{component.name}-{version}").partition(".")
+        lines += ["      <snapshotVersion>"]
+        lines += [f"        <classifier>{escape(classifier[1:])}</classifier>"] if classifier else []
+        lines += [f"        <extension>{escape(extension)}</extension>", f"        <value>{escape(version)}</value>"]
+        lines += [f"        <updated>{updated}</updated>", "      </snapshotVersion>"]
+    lines += ["    </snapshotVersions>", "  </versioning>", "</metadata>"]
     return ("\n".join(lines) + "\n").encode()

@@ -163,7 +163,7 @@ class NexusRepository:
         """From the version's manifest, which never lags, and the listing, each name of that seen on its own path."""
         folder = self._folder(component, version)
         sure = set(self._in_manifest(component, version))
-        maybe = {name for name in self._listed(folder) if not maven2.is_sidecar(name)} - sure
+        maybe = set(maven2.own(component, version, self._listed(folder))) - sure
         return tuple(sorted(sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}))
 
     def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
@@ -190,14 +190,20 @@ class NexusRepository:
         return found | known
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml and its checksums, where the format has it."""
+        """Write maven-metadata.xml and its checksums, where the format has it; for each newer SNAPSHOT too."""
         listed = tuple(versions)
         for version in listed:
             maven2.check_name(version, "version")
         if self.format != "maven2":
             return
-        content = maven2.metadata(component, listed, datetime.now(UTC))
+        for newest in maven2.newest_snapshots(listed):
+            path = self._folder(component, newest) + maven2.METADATA
+            if not maven2.tells(self.server.ask("GET", path).body, newest):
+                self._put_list(path, maven2.snapshot_metadata(component, newest, self.names(component, newest)))
         path = f"/repository/{self.repository}/{quote(str(maven2.component_folder(component)))}/{maven2.METADATA}"
+        self._put_list(path, maven2.metadata(component, listed, datetime.now(UTC)))
+
+    def _put_list(self, path: str, content: bytes) -> None:
         self._put_text(path, content)
         for kind, checksum in maven2.checksums(content).items():
             self._put_text(f"{path}.{kind}", checksum.encode())
@@ -205,7 +211,10 @@ class NexusRepository:
     def remove(self, component: Component, version: str) -> None:
         """Delete a version's files, its manifest first, so that nobody takes half a version for a whole one."""
         folder = self._folder(component, version)
-        names = self._listed(folder) | set(self._in_manifest(component, version))
+        listed = self._listed(folder)
+        others = {name for name in listed if not maven2.belongs(component, version, name)}
+        names = listed - others | set(self._in_manifest(component, version))
+        names |= others if maven2.only_lists(others) else set()  # the list of a SNAPSHOT goes with its last one
         first = manifest_name(component.name, version)
         for name in sorted(names, key=lambda name: (name != first, name)):
             path = folder + quote(name)
@@ -230,8 +239,7 @@ class NexusRepository:
         return f"/repository/{self.repository}/{quote(str(maven2.version_folder(component, version)))}/"
 
     def _path(self, component: Component, version: str, name: str) -> str:
-        maven2.check_file_name(name)
-        return self._folder(component, version) + quote(name)
+        return f"/repository/{self.repository}/{quote(str(maven2.place(component, version, name)))}"
 
     def _shown(self, path: str) -> str:
         return f"{self.server.url}{unquote(path)}"
@@ -243,7 +251,9 @@ class NexusRepository:
             return UsageError(said, hint=f"is there a hosted repository '{self.repository}' at {self.server.url}?")
         if reply.status == 400 and "version policy" in reply.head.reason:
             return UsageError(
-                said, hint="a release repository takes no SNAPSHOT and the reverse: name another repository"
+                said,
+                hint="a release repository takes no SNAPSHOT and the reverse: name one for each in the component's"
+                " 'repository' and 'snapshots'",
             )
         if reply.status == 400 and "mavenPath" in reply.head.reason:
             return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "

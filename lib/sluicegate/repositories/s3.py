@@ -158,23 +158,34 @@ class S3Repository:
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
             found = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
-        return tuple(sorted(name for name in found if name and "/" not in name and not maven2.is_sidecar(name)))
+        return maven2.own(component, version, (name for name in found if name and "/" not in name))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml."""
+        """Write maven-metadata.xml; in the folder of a SNAPSHOT too, where a newer one came."""
         listed = tuple(versions)
         for version in listed:
             maven2.check_name(version, "version")
+        for newest in maven2.newest_snapshots(listed):
+            key = f"{self.prefix}{maven2.version_folder(component, newest)}/{maven2.METADATA}"
+            with self._asked(maven2.METADATA, key):
+                standing = self._head(key)
+                there = b"".join(s3.blocks(self._client, self.bucket, key)[1]) if standing else b""
+                if not maven2.tells(there, newest):
+                    names = self.names(component, newest)
+                    s3.replace(self._client, self.bucket, key, maven2.snapshot_metadata(component, newest, names))
         key = f"{self.prefix}{maven2.component_folder(component)}/{maven2.METADATA}"
         with self._asked(maven2.METADATA, key):
             s3.replace(self._client, self.bucket, key, maven2.metadata(component, listed, datetime.now(UTC)))
 
     def remove(self, component: Component, version: str) -> None:
-        """Delete every object of the version."""
+        """Delete every object of the version; the list of a SNAPSHOT goes with its last one."""
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
-            for key in list(s3.keys(self._client, self.bucket, folder)):
-                s3.delete(self._client, self.bucket, key)
+            names = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
+            others = [name for name in names if not maven2.belongs(component, version, name)]
+            for name in names:
+                if name not in others or maven2.only_lists(others):
+                    s3.delete(self._client, self.bucket, folder + name)
 
     def address(self, component: Component, version: str, name: str) -> str:
         key = self._key(component, version, name)
@@ -186,8 +197,7 @@ class S3Repository:
         return s3.head(self._client, self.bucket, key)
 
     def _key(self, component: Component, version: str, name: str) -> str:
-        maven2.check_file_name(name)
-        return f"{self.prefix}{maven2.version_folder(component, version)}/{name}"
+        return f"{self.prefix}{maven2.place(component, version, name)}"
 
     def _shown(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
