@@ -55,7 +55,8 @@ class FakeRepository:
 
     def _key(self, component: Component, version: str, name: str) -> tuple[str, str, str]:
         self._check_up()
-        maven2.place(component, version, name)
+        maven2.check_file_name(name)
+        maven2.check_name(version, "version")
         return component.name, version, name
 
     def _check_up(self) -> None:

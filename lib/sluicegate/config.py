@@ -185,8 +185,6 @@ class _Reading:
         for component in config.components.values():
             place = f"components/{component.name}"
             self.known(f"{place}/repository", component.repository, config.repositories, "repository")
-            if component.snapshots:
-                self.known(f"{place}/snapshots", component.snapshots, config.repositories, "repository")
             for needed in component.needs:
                 self.known(f"{place}/needs", needed, config.components, "component")
         for group, hosts in config.groups.items():
@@ -270,11 +268,10 @@ def _driver(name: str, settings: Settings) -> DriverSpec:
 
 
 def _component(name: str, settings: Settings) -> Component:
-    settings.only("repository", "snapshots", "group", "versions", "git", "branch", "needs", "probe", "issues")
+    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues")
     return Component(
         name=name,
         repository=settings.text("repository"),
-        snapshots=settings.text("snapshots", ""),
         group=settings.text("group", ""),
         versions=settings.choice("versions", ("semver", "maven", "deb", "rpm"), "semver"),
         git=settings.text("git", ""),

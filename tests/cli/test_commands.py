@@ -352,7 +352,7 @@ def test_other_content_under_the_same_version_is_a_conflict(shop: Shop) -> None:
 def test_a_locked_environment_is_a_conflict_that_names_who(shop: Shop, deployed: Shop) -> None:
     line = {
         "id": "f00d", "after": "", "at": "2026-11-23T09:00:00.000000Z", "what": "intent", "verb": "deploy",
-        "host": socket.gethostname(), "pid": os.getpid(), "target": {}, "group": "int",
+        "host": socket.gethostname(), "pid": os.getppid(), "target": {}, "group": "int",
         "by": {"user": "anna", "source": "git:anna", "verified": False},
     }  # fmt: skip
     content = shop.git("show", "ledger:environments/integration.jsonl") + "\n" + json.dumps(line) + "\n"

@@ -52,7 +52,7 @@ def test_golden_pair(name: str, request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize("kind", ["minimal", "full"])
 def test_every_template_and_every_module_has_a_minimal_and_a_full_pair(kind: str) -> None:
     wanted = {f"templates/{name}-{kind}" for name in template_ids()}
-    wanted |= {f"modules/{name}-{kind}" for name in ("publish", "sync", "promote")}
+    wanted |= {f"modules/{name}-{kind}" for name in ("publish", "resolve", "fetch", "sync", "promote")}
     assert wanted <= set(PAIRS)
 
 

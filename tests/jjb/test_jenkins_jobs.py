@@ -90,7 +90,15 @@ BAD = {
     "a missing key": (
         "- job:\n    name: x\n    builders:\n      - sluicegate-publish: {component: a}\n",
         r"jobs\.yaml:4:9: In builder 'sluicegate-publish'",
-        r"Missing version from an instance of 'builder\.sluicegate-publish'",
+        r"Missing files from an instance of 'builder\.sluicegate-publish'",
+    ),
+    "no variable": (
+        "- job:\n    name: x\n    builders:\n      - sluicegate-resolve: {component: a, file: f, variable: A B}\n",
+        r"jobs\.yaml:4:63: 'A B' is an invalid value for attribute builder\.sluicegate-resolve\.variable",
+    ),
+    "no folder": (
+        "- job:\n    name: x\n    builders:\n      - sluicegate-fetch: {component: a}\n",
+        r"Missing to from an instance of 'builder\.sluicegate-fetch'",
     ),
     "no mapping": (
         "- job:\n    name: x\n    builders:\n      - sluicegate-sync: integration\n",

@@ -38,7 +38,7 @@ class Nexus:
         credentials = Credentials(kind="netrc", file=self.netrc)
         return Server(url or self.url, lambda: credentials.login(self.url))
 
-    def create(self, format_: str, policy: str = "ALLOW_ONCE") -> str:
+    def create(self, format_: str, policy: str = "ALLOW_ONCE", versions: str = "RELEASE") -> str:
         """A new hosted repository of any format that the server has; gone after the test."""
         name = f"test-{secrets.token_hex(6)}"
         value: dict[str, object] = {
@@ -47,7 +47,7 @@ class Nexus:
             "storage": {"blobStoreName": "default", "strictContentTypeValidation": False, "writePolicy": policy},
         }
         if format_ == "maven2":
-            value["maven"] = {"versionPolicy": "RELEASE", "layoutPolicy": "PERMISSIVE"}
+            value["maven"] = {"versionPolicy": versions, "layoutPolicy": "PERMISSIVE"}
         kind = "maven" if format_ == "maven2" else format_
         reply = self.server().ask(
             "POST", f"/service/rest/v1/repositories/{kind}/hosted", body=json.dumps(value).encode(),

@@ -6,7 +6,6 @@ import gzip
 import io
 import os
 import secrets
-import shutil
 import subprocess
 import tarfile
 import time
@@ -21,6 +20,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.ports import Repository
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import AUTH, CONFIG, settings
+from tests.real.needs import needs
 from tests.real.servers import CALLER, Nexus
 
 real = pytest.mark.real
@@ -53,50 +53,6 @@ def test_in_a_strict_release_repository_metadata_follows_every_version(nexus: Ne
         assert len(nexus.server().ask("GET", f"{base}/maven-metadata.xml.{kind}").body) in (40, 32, 64)
     sum_ = nexus.server().ask("GET", f"{base}/1.0/{component.name}-1.0.zip.sha1").body
     assert len(sum_) == 40
-
-
-@real
-def test_maven_resolves_the_newest_of_a_snapshot(nexus: Nexus, tmp_path: Path) -> None:
-    component = Component(name=f"c{secrets.token_hex(4)}", repository="snapshots", group="com.example")
-    repository = nexus.repository("snapshots", "maven2")
-    versions = ["1.4.2-20261123.081500-1", "1.4.2-20261123.091500-2"]
-    for version in versions:
-        for ending in (".zip", "-sources.tar.gz", "-manifest.json"):
-            (tmp_path / ending).write_text(version + ending)
-            repository.put(component, version, f"{component.name}-{version}{ending}", tmp_path / ending)
-        repository.announce(component, versions[: versions.index(version) + 1])
-    for coordinates, ending in (("zip", ".zip"), ("tar.gz:sources", "-sources.tar.gz")):
-        got = maven_gets(nexus, f"com.example:{component.name}:1.4.2-SNAPSHOT:{coordinates}", tmp_path)
-        assert got.read_text() == versions[1] + ending
-    repository.announce(component, versions[:1])
-    repository.remove(component, versions[1])
-    assert len(repository.names(component, versions[0])) == 3
-    got = maven_gets(nexus, f"com.example:{component.name}:1.4.2-SNAPSHOT:zip", tmp_path)
-    assert got.read_text() == f"{versions[0]}.zip"
-    repository.announce(component, [])
-    repository.remove(component, versions[0])
-    base = f"/repository/snapshots/com/example/{component.name}/1.4.2-SNAPSHOT"
-    assert nexus.server().ask("GET", f"{base}/maven-metadata.xml").status == 404
-
-
-def maven_gets(nexus: Nexus, artifact: str, folder: Path) -> Path:
-    """A file as `mvn dependency:copy` brings it, from the Nexus and not from what Maven has on disk."""
-    if not shutil.which("mvn"):
-        pytest.skip("there is no mvn")
-    project, there = folder / "pom.xml", folder / secrets.token_hex(4)
-    project.write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>x</groupId>'
-        "<artifactId>x</artifactId><version>1</version><repositories><repository><id>snapshots</id>"
-        f"<url>{nexus.url}/repository/snapshots/</url><snapshots><enabled>true</enabled></snapshots>"
-        "</repository></repositories></project>"
-    )
-    subprocess.run(
-        ["mvn", "-q", "-B", "-U", "-f", project, "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
-         f"-Dartifact={artifact}", f"-DoutputDirectory={there}"],
-        check=True, timeout=300, env=CALLER,
-    )  # fmt: skip
-    (found,) = there.iterdir()
-    return found
 
 
 @real
@@ -235,3 +191,42 @@ def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> 
     with pytest.raises(ConfigError, match=said) as caught:
         NexusRepository.configure("releases", settings(**wrong), CONFIG)
     assert "secret" not in str(caught.value)
+
+
+@real
+def test_maven_gets_the_newest_publication_of_a_snapshot(nexus: Nexus, tmp_path: Path) -> None:
+    """A strict repository of the policy SNAPSHOT takes it, and mvn finds it, knowing nothing but 1.4.2-SNAPSHOT."""
+    needs("mvn")
+    component = Component(name=f"c{secrets.token_hex(4)}", repository="releases", group="com.example")
+    repository = nexus.repository("releases", "maven2", snapshots="snapshots")
+    known: list[str] = []
+    for version, content in (
+        ("1.4.1", b"released"),
+        ("1.4.2-20261123.093012-1", b"one"),
+        ("1.4.2-20261123.101500-2", b"two"),
+    ):
+        source = tmp_path / f"{component.name}-{version}.jar"
+        source.write_bytes(content)
+        repository.put(component, version, source.name, source)
+        known.append(version)
+        repository.announce(component, known)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    artifact = f"com.example:{component.name}:1.4.2-SNAPSHOT:jar"
+    (tmp_path / "settings.xml").write_text(
+        "<settings><profiles><profile><id>test</id><repositories><repository><id>test</id>"
+        f"<url>{nexus.url}/repository/snapshots</url><snapshots><enabled>true</enabled></snapshots>"
+        "</repository></repositories></profile></profiles>"
+        "<activeProfiles><activeProfile>test</activeProfile></activeProfiles></settings>"
+    )
+    done = subprocess.run(
+        ["mvn", "-q", "-B", "-s", str(tmp_path / "settings.xml"), goal, f"-Dartifact={artifact}",
+         f"-DoutputDirectory={tmp_path}/out"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=CALLER,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    (found,) = (tmp_path / "out").iterdir()
+    assert found.read_bytes() == b"two"
+    listed = nexus.server().ask("GET", f"/repository/releases/com/example/{component.name}/maven-metadata.xml").body
+    assert [v.text for v in ElementTree.fromstring(listed).iterfind("versioning/versions/version")] == [
+        "1.4.1", "1.4.2-SNAPSHOT"
+    ]  # fmt: skip

@@ -65,8 +65,8 @@ def pin(version: str, environment: str, why: str, dry_run: bool) -> None:
 
     component, number = split_exact(version)
     with delivery() as repo:
-        number = pinning.pin(repo, component, number, environment, why=why, dry_run=dry_run)
-    done(f"pin{'' if dry_run else 'ned'} {component}={number} in {environment}", dry=dry_run)
+        exact = pinning.pin(repo, component, number, environment, why=why, dry_run=dry_run)
+    done(f"pin{'' if dry_run else 'ned'} {component}={exact} in {environment}", dry=dry_run)
 
 
 @click.command()

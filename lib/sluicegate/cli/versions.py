@@ -22,7 +22,11 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--source", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="The source checkout: commit, author, time, version are read there. [default: WORKSPACE, or .]",
+    help="The source checkout: commit, author and time are read there. [default: WORKSPACE, or .]",
+)  # fmt: skip
+@click.option(
+    "--version-file", default="VERSION", show_default=True, metavar="FILE",
+    help="The file of the checkout that holds MAJOR.MINOR, where the version is left out.",
 )  # fmt: skip
 @click.option(
     "--build", envvar="BUILD_URL", default="", metavar="URL", help="The build's address. [default: BUILD_URL]"
@@ -40,18 +44,19 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 @as_json
 @dry_run
 def publish(
-    version: str, files: tuple[Path, ...], source: Path | None, build: str, build_started: datetime | None,
-    figures: tuple[str, ...], sbom: Path | None, key: str, connections: int, as_json: bool, dry_run: bool,
+    version: str, files: tuple[Path, ...], source: Path | None, version_file: str, build: str,
+    build_started: datetime | None, figures: tuple[str, ...], sbom: Path | None, key: str, connections: int,
+    as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
-    Equal content again is fine; other content under the same version is a conflict (exit code 4). Left out, the version
-    is the tag at the checkout's commit, else MAJOR.MINOR of its file VERSION and the count of first-parent commits.
-    1.4.2-SNAPSHOT gets a time stamp: 1.4.2-20261123.081500-1.
+    Equal content again is fine; other content under the same version is a conflict (exit code 4). A version that is
+    left out is the tag at the checkout's commit, else MAJOR.MINOR of the version file and the count of first-parent
+    commits. 1.4.2-SNAPSHOT is published under its time and number, as Maven does it.
 
     Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
     """
-    from sluicegate.delivery.numbering import made_version
+    from sluicegate.delivery.naming import made_version
     from sluicegate.delivery.provenance import Extras, read_sbom
     from sluicegate.delivery.publish import publish as publish_version
     from sluicegate.delivery.source import checkout, read_origin
@@ -62,7 +67,7 @@ def publish(
         read_sbom(sbom)
     size = sum(file.stat().st_size for file in files if file.is_file())
     with delivery() as repo, progress(version, size):
-        number = number or made_version(repo.state(), component, checkout(source))
+        number = number or made_version(repo.state().component(component), checkout(source), version_file)
         extras = Extras(sbom=sbom, key=key, parameters=repo.parameters())
         found = publish_version(
             repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
@@ -130,7 +135,7 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
 @click.argument("spec", metavar="COMPONENT[=RANGE]")
 @as_json
 def resolve(spec: str, as_json: bool) -> None:
-    """Print the newest version: of all, or within a range such as 1.x or '>=1.2,<2'.
+    """Print the newest version: of all, or within a range such as 1.x or '>=1.2,<2', or of 1.4.2-SNAPSHOT.
 
     commit:HASH takes the one built from a commit, tested:ENV and deployed:ENV the newest with that evidence.
 

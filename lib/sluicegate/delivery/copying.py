@@ -39,7 +39,7 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
     """
     spec = state.component(component)
     built = state.built(component, version)
-    repository = state.drivers.repository(state.config, spec.home(version))
+    repository = state.drivers.repository(state.config, spec.repository)
     name = manifest_name(component, version)
     try:
         manifest = read_manifest(repository, spec, version)
@@ -102,10 +102,10 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     spec = state.component(component)
     if to not in state.config.repositories:
         raise UsageError(f"no repository is called '{to}'.{suggestion(to, list(state.config.repositories))}")
-    if to == spec.home(version):
+    if to == spec.repository:
         raise UsageError(f"{component} lives in {to} already")
     recorded = state.manifest(component, version)
-    source = state.drivers.repository(state.config, spec.home(version))
+    source = state.drivers.repository(state.config, spec.repository)
     target = state.drivers.repository(state.config, to)
     manifest = read_manifest(source, spec, version)
     if manifest.sha256 != recorded:

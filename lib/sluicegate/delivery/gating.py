@@ -27,16 +27,10 @@ def candidate(state: State, component: str, version: str, target: Environment) -
 
 
 def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
-    """Every gate's answer, first whether the version has run in the environment before.
-
-    A SNAPSHOT stays where versions arrive: what goes further may end in production, and is built as a release.
-    """
+    """Every gate's answer, first whether it has run in the environment before, and whether a SNAPSHOT may enter."""
     target = state.config.environment(one.target)
     origin = state.config.environments.get(target.origin)
     answers = []
-    if one.origin and snapshots.base(one.version):
-        reason = f"a SNAPSHOT goes no further than {one.origin}: publish the commit as a release"
-        answers.append(Verdict(gate="release", state="refused", reason=reason))
     if origin is not None and origin.groups:
         deployed = one.latest("deployed", env=origin.name, manifest=one.manifest)
         reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"
@@ -47,6 +41,15 @@ def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
                 reason=reason,
                 command="" if deployed else f"sluicegate sync {origin.name}",
                 since=deployed.at if deployed else None,
+            )
+        )
+    if snapshots.base(one.version) and state.config.is_final(target):
+        answers.append(
+            Verdict(
+                gate="release",
+                state="refused",
+                reason=f"it is a publication of {snapshots.base(one.version)}, and {target.name} takes releases only",
+                command=f"sluicegate publish {one.component}={snapshots.parts(one.version)[0]} FILE...",
             )
         )
     answers += [gate(one, state.now) for gate in state.drivers.gates(state.config, target)]

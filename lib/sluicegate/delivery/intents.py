@@ -10,8 +10,9 @@ from typing import TypeVar
 from sluicegate.delivery.repo import Draft
 from sluicegate.delivery.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused
-from sluicegate.model.config import Environment
+from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Json, Record
+from sluicegate.tools import process
 
 Result = TypeVar("Result")
 
@@ -63,17 +64,19 @@ def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> 
         draft.note_environment(environment, "done", of=intent.id)
 
 
-def alive(intent: OpenIntent) -> bool:
-    """Whether the process that began it still runs on this machine."""
-    if intent.record.get("host") != os.uname().nodename or intent.record.get("pid") == os.getpid():
-        return False
-    try:
-        os.kill(int(intent.record.get("pid", 0)), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+def at_work(config: Config, intent: OpenIntent) -> bool | None:
+    """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
+    here = intent.record.get("host") == os.uname().nodename
+    pid = int(intent.record.get("pid", 0))
+    if here and pid != os.getpid() and process.command_line(pid):
         return True
-    return True
+    url = intent.record.by.source
+    server = config.jenkins
+    if server is None or not url.startswith(f"{server.url}/job/") or url == os.environ.get("BUILD_URL"):
+        return False if here else None
+    from sluicegate.tools import jenkins
+
+    return jenkins.read_build(server, url).building  # an agent in a container sees its own processes only
 
 
 def until_free(attempt: Callable[[], Result], seconds: float) -> Result:

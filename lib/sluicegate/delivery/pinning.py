@@ -10,7 +10,6 @@ from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
-from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Hold, Pin
 
@@ -47,28 +46,28 @@ def refuse_edited(state: State, production: Environment) -> None:
         )
 
 
-def pin(repo: DeliveryRepo, component: str, wanted: str, environment: str, *, why: str, dry_run: bool = False) -> str:
-    """Set a pin: the version set. Going back where the environment follows latest holds the pin, or sync would undo it.
+def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> str:
+    """Set a pin and say to which version: a SNAPSHOT is pinned as its newest publication.
 
-    1.4.2-SNAPSHOT is pinned as the newest one published by now.
+    Going back where the environment follows latest holds the pin, or the next sync would undo it.
     """
 
     def decide(state: State, draft: Draft) -> str:
-        version = state.resolve(component, wanted) if snapshots.moves(wanted) else wanted
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
         intents.refuse_swap_at_work(state, place)
-        state.known_story(component, version)
+        exact = state.publication(component, version)
+        state.known_story(component, exact)
         now = state.pins(environment).get(component)
         refuse_held(now, state, environment)
         scheme = state.config.component(component).versions
-        back = now is not None and versions.lower(scheme, version, now.version)
+        back = now is not None and versions.lower(scheme, exact, now.version)
         hold = Hold(by=draft.by.user, why=why or "set back by hand") if back and place.follow else None
-        draft.pin(environment, component, Pin(component=component, version=version, hold=hold))
-        draft.note(component, version, "pinned", env=environment, how="pin", downgrade=back, why=why)
-        return version
+        draft.pin(environment, component, Pin(component=component, version=exact, hold=hold))
+        draft.note(component, exact, "pinned", env=environment, how="pin", downgrade=back, why=why)
+        return exact
 
-    return repo.change(decide, lambda to: f"pin {component}={to} in {environment}", why=why, dry_run=dry_run)
+    return repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
 
 
 def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> None:

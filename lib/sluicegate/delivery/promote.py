@@ -39,7 +39,10 @@ def promote(
         refuse_swapping(state, target, "promote")
         if not target.origin:
             raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
-        chosen = {name: version or _origin_version(state, name, target) for name, version in wanted.items()}
+        chosen = {
+            name: state.publication(name, version) if version else _origin_version(state, name, target)
+            for name, version in wanted.items()
+        }
         intents.refuse_swap_at_work(state, target)
         pins = standing_pins(state, target)
         partner = state.config.swap_partner(target)

@@ -59,16 +59,9 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
     todo = [version for version in state.pruned(component) if version not in done]
     if not todo:
         return
-    removed: list[str] = []
-    problem: SluicegateError | None = None
-    for home in dict.fromkeys(spec.home(version) for version in todo):
-        repository = state.drivers.repository(state.config, home)
-        # before the files go: a list must not name what is missing
-        repository.announce(spec, [one for one in state.versions(component) if spec.home(one) == home])
-        done_here, problem = _remove_files(repository, spec, [one for one in todo if spec.home(one) == home])
-        removed += done_here
-        if problem is not None:
-            break
+    repository = state.drivers.repository(state.config, spec.repository)
+    repository.announce(spec, state.versions(component))  # before the files go: a list must not name what is missing
+    removed, problem = _remove_files(repository, spec, todo)
 
     def decide(state: State, draft: Draft) -> None:
         for version in removed:

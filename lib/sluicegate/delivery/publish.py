@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.delivery.numbering import artifact_name, settled
+from sluicegate.delivery.naming import hashed, named_files, stamped
 from sluicegate.delivery.parallel import CONNECTIONS, each
-from sluicegate.delivery.provenance import Extras, attach, taken_names
+from sluicegate.delivery.provenance import Extras, attach
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.delivery.versions import order
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
@@ -51,17 +51,16 @@ def publish(
 ) -> Published:  # fmt: skip
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
 
-    Files are hashed while they are sent; only those of a version that is published already are hashed alone.
-    The version 1.4.2-SNAPSHOT is published under a time-stamped one.
+    Files are hashed while they are sent; only those of a version that is published already are hashed alone. A SNAPSHOT
+    becomes a version of its own, which the answer's manifest names.
     """
     state = repo.state()
     spec = state.config.component(component)
-    version = settled(state, component, version, paths, origin.commit)
-    check_version(version)
+    version = stamped(state, spec, version, paths, origin.commit)
     order(spec.versions, version)
     state.refuse_pruned(component, version)
-    named = _named(component, version, paths)
-    repository = state.drivers.repository(state.config, spec.home(version))
+    named = named_files(component, version, paths)
+    repository = state.drivers.repository(state.config, spec.repository)
     standing = _standing(state, repository, spec, version)
     if standing is None:
         _refuse_lost(state, component, version)
@@ -69,7 +68,7 @@ def publish(
     manifest = Manifest(
         component=component,
         version=version,
-        artifacts=_upload(repository, spec, version, named, connections) if fresh else _hashed(named),
+        artifacts=_upload(repository, spec, version, named, connections) if fresh else hashed(named),
         commit=origin.commit,
         author=origin.author,
         build=origin.build,
@@ -87,40 +86,16 @@ def publish(
         if not recorded:
             repo.change(_record(manifest, origin), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
-        _announce(repo, repository, spec, spec.home(version))
+        _announce(repo, repository, spec)
     return Published(manifest=manifest, addresses=addresses, existed=recorded)
 
 
-def _announce(repo: DeliveryRepo, repository: Repository, spec: Component, home: str) -> None:
+def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
     """Announce what the ledger has; again when another version was published meanwhile, or its list would win."""
     announced: list[str] = []
     while (known := repo.state().versions(spec.name)) != announced:
-        repository.announce(spec, [version for version in known if spec.home(version) == home])
+        repository.announce(spec, known)
         announced = known
-
-
-def _named(component: str, version: str, paths: Sequence[Path]) -> dict[str, Path]:
-    """The files by their names in the repository."""
-    if not paths:
-        raise UsageError("no file to publish was named")
-    found: dict[str, Path] = {}
-    for path in paths:
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}")
-        name = artifact_name(component, version, path.name)
-        if name in found:
-            raise UsageError(f"two files would be published as {name}")
-        if name in taken_names(component, version):
-            raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
-        found[name] = path
-    return found
-
-
-def _hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:
-    return tuple(
-        Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
-        for name, path in sorted(named.items())
-    )
 
 
 def _standing(state: State, repository: Repository, spec: Component, version: str) -> Manifest | None:
@@ -244,7 +219,7 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
     """Write a version's files to the folder `to`, each checked against the manifest, and that against the ledger."""
     spec = state.config.component(component)
     recorded = state.manifest(component, version)
-    repository = state.drivers.repository(state.config, spec.home(version))
+    repository = state.drivers.repository(state.config, spec.repository)
     manifest = read_manifest(repository, spec, version)
     if manifest.sha256 != recorded:
         raise IntegrityError(

@@ -21,16 +21,27 @@ class Resumed:
 
 
 def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> tuple[Resumed, ...]:
-    """End every open intent. Raises Conflict when the command that began one is still alive on this machine."""
+    """End every open intent. Raises Conflict when the command that began one still runs, as far as can be told."""
     results = []
-    for intent in open_intents(repo.state()):
-        if intents.alive(intent):
+    state = repo.state()
+    for intent in open_intents(state):
+        if intents.at_work(state.config, intent):
             raise Conflict(f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it")
         say(f"{intent.environment}: taking over {intents.described(intent)}")
         verb = str(intent.record.get("verb"))
         outcome = "open" if dry_run else _one(repo, intent, verb, say)
         results.append(Resumed(environment=intent.environment, verb=verb, outcome=outcome))
     return tuple(results)
+
+
+def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:
+    """Finish a deploy to the environment whose command is known to be dead; whatever else is open stays so."""
+    state = repo.state()
+    for intent in state.open_intents(state.config.environment(name)):
+        mine = intent.environment == name and intent.record.get("verb") == "deploy"
+        if mine and intents.at_work(state.config, intent) is False:
+            say(f"{name}: finishing {intents.described(intent)}, which was interrupted")
+            _deploy(repo, intent, say)
 
 
 def open_intents(state: State) -> tuple[OpenIntent, ...]:

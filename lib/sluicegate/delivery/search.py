@@ -109,7 +109,7 @@ def show(state: State, component: str, version: str) -> Shown:
     """Read a version's manifest from its repository, and its story from the ledger."""
     spec = state.component(component)
     built = state.built(component, version)
-    repository = state.drivers.repository(state.config, spec.home(version))
+    repository = state.drivers.repository(state.config, spec.repository)
     manifest = read_manifest(repository, spec, version)
     names = [*(a.name for a in (*manifest.artifacts, *manifest.attachments)), manifest_name(component, version)]
     story = reversed(state.story(component, version))

@@ -13,14 +13,14 @@ from sluicegate.tools import process
 
 
 def checkout(source: Path | None) -> Path:
-    """The checkout named, else WORKSPACE, else the current folder."""
+    """The source checkout: the one named, else WORKSPACE, else the current folder."""
     return source or Path(os.environ.get("WORKSPACE") or ".")
 
 
 def read_origin(
     source: Path | None, *, build: str, build_started: datetime | None, figures: Mapping[str, str]
 ) -> Origin:
-    """Read the checkout named, else WORKSPACE, else the current folder, where that is one."""
+    """Read the commit of the checkout, where there is one."""
     folder = checkout(source)
     format_ = "--format=%H%n%an%n%cI"
     done = process.run(["git", "-C", folder, "log", "-1", format_], env={"LC_ALL": "C"}, check=False)

@@ -133,7 +133,7 @@ class State:
             )
 
     def resolve(self, component: str, spec: str = "latest") -> str:
-        """The newest version within `spec`: a range, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
+        """The newest version within `spec`: a range, a SNAPSHOT, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
 
         Raises UsageError when there is none.
         """
@@ -148,6 +148,10 @@ class State:
             newest_known = ", ".join(known[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
         return found[-1]
+
+    def publication(self, component: str, version: str) -> str:
+        """The version itself; for a SNAPSHOT its newest publication, which stays what it is."""
+        return self.resolve(component, version) if version.endswith(snapshots.ENDING) else version
 
     def _by_evidence(self, component: str, kind: str, value: str) -> str:
         """The newest version whose story says what `kind` asks for."""
@@ -177,11 +181,6 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
-            if snapshots.moves(version):
-                newest = self.resolve(component, version)
-                raise UsageError(
-                    f"{component}={version} is no version but the newest of several", hint=f"take {component}={newest}"
-                )
             known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{version}' (newest: {known})")
         return story

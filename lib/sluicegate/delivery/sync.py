@@ -8,6 +8,7 @@ from sluicegate.delivery import intents, versions
 from sluicegate.delivery.deploy import Plan, Say, deploy, silent
 from sluicegate.delivery.promote import Move, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
+from sluicegate.delivery.resume import take_over_deploy
 from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
 from sluicegate.delivery.state import State
 from sluicegate.delivery.swap import versions_of, warm
@@ -38,6 +39,8 @@ def sync(
     moves = follow(repo, name, dry_run=dry_run)
     for move in moves:
         say(f"{name}: follows {move.component} {move.before or '-'} -> {move.after}")
+    if not dry_run:
+        take_over_deploy(repo, name, say)
     if keeps_warm(repo.state(), name):
         say(f"{name}: keeps what production had before the last swap; 'deploy {name}' would end the way back")
         return Synced(moves=moves, plan=Plan(environment=name, group="", target={}, steps=()), failed=())

@@ -15,7 +15,7 @@ def check_version(state: State, component: str, version: str, *, signed: bool, s
     """Check manifest, provenance and, where `signed`, the signature: who signed, '' when nobody was asked for."""
     spec = state.component(component)
     recorded = state.manifest(component, version)
-    repository = state.drivers.repository(state.config, spec.home(version))
+    repository = state.drivers.repository(state.config, spec.repository)
     manifest = read_manifest(repository, spec, version)
     if manifest.sha256 != recorded:
         raise IntegrityError(

@@ -37,7 +37,7 @@ def order(scheme: str, version: str) -> Version:
     """A value that compares as the scheme says. Raises UsageError for what is no version there."""
     check_version(version)
     try:
-        return _kind(scheme)(version)
+        return _kind(scheme)(snapshots.ordered_as(scheme, version))
     except Exception as problem:  # univers raises a different error for each scheme
         raise UsageError(f"'{version}' is not a version that {scheme} can order") from problem
 
@@ -55,12 +55,7 @@ def lower(scheme: str, one: str, other: str) -> bool:
     plain = PLAIN.fullmatch(one), PLAIN.fullmatch(other)
     if plain[0] and plain[1]:
         return _numbers(plain[0]) < _numbers(plain[1])
-    return _place(scheme, one) < _place(scheme, other)
-
-
-def _place(scheme: str, version: str) -> tuple[Version, tuple[str, int]]:
-    """What a version is sorted by. Of one SNAPSHOT the time decides; schemes would read the time as a number."""
-    return order(scheme, snapshots.base(version) or version), snapshots.stamp(version)
+    return bool(order(scheme, one) < order(scheme, other))
 
 
 def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
@@ -69,7 +64,7 @@ def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
 
 
 def prerelease(version: str) -> bool:
-    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT."""
+    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT and its publications."""
     if snapshots.base(version):
         return True
     return re.search(r"[0-9][-~.]?(alpha|beta|rc|cr|m|snapshot|pre|dev)[0-9.-]*$", version, re.IGNORECASE) is not None
@@ -82,24 +77,27 @@ def sort(scheme: str, versions: Iterable[str]) -> list[str]:
     others take their places among these by univers.
     """
     plain: list[tuple[tuple[int, ...], str]] = []
-    known: list[tuple[tuple[Version, tuple[str, int]], str]] = []
+    known: list[tuple[Version, str]] = []
     strange: list[str] = []
     for version in versions:
         if numbers := PLAIN.fullmatch(version):
             plain.append((_numbers(numbers), version))
             continue
         try:
-            known.append((_place(scheme, version), version))
+            known.append((order(scheme, version), version))
         except UsageError:
             strange.append(version)
     found = [version for _, version in sorted(plain)]
     for key, version in sorted(known, key=lambda pair: pair[0]):
-        found.insert(bisect_right(found, key, key=lambda text: _place(scheme, text)), version)
+        found.insert(bisect_right(found, key, key=lambda text: order(scheme, text)), version)
     return sorted(strange) + found
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
-    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, `>=1.2,<2`, `1.4.2-SNAPSHOT`."""
+    """The versions within `spec`, oldest first: `latest`, an exact version, `1.x`, `>=1.2,<2`, or `1.4.2-SNAPSHOT`."""
+    if spec.endswith(snapshots.ENDING):
+        known = list(versions)
+        return [version for version in known if version == spec] + snapshots.publications(known, spec)
     ordered = sort(scheme, versions)
     if spec in ("", "latest"):
         return [version for version in ordered if not prerelease(version)]
@@ -107,7 +105,7 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
         return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(v)]
     if spec[0] in "<>=!":
         return [v for v in ordered if not prerelease(v) and _within(scheme, v, spec)]
-    return [version for version in ordered if spec in (version, snapshots.base(version))]
+    return [version for version in ordered if version == spec]
 
 
 def tells(story: Iterable[Record], kind: str, value: str) -> bool:

@@ -15,23 +15,50 @@ from jenkins_jobs.modules.builders import shell
 
 REFUSED = 3
 PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Values = Mapping[str, Any]
 
 
 def sluicegate_publish(registry: Any, xml_parent: Element, data: Values) -> None:
     """yaml: sluicegate-publish
 
-    Publish the files of a version. `component`, `version` and `files` (a list) are wanted; `figures` (a mapping of
-    quality figures), `source` (the checkout) and `delivery-repo` may be given. Values may hold $VARIABLES.
+    Publish the files of a version. `component` and `files` (a list) are wanted; a `version` that is left out is made
+    of the checkout. `figures` (a mapping of quality figures), `source` (the checkout), `sbom` (a CycloneDX file),
+    `sign` (a key's id) and `delivery-repo` may be given. Values may hold $VARIABLES.
     """
-    _only(data, "component", "version", "files", "figures", "source", "delivery-repo")
-    words = ["publish"]
-    if "source" in data:
-        words.append(f"--source={_text(data, 'source')}")
+    _only(data, "component", "version", "files", "figures", "source", "sbom", "sign", "delivery-repo")
+    words = ["publish", *_options(data, "source", "sbom", "sign")]
     for name, value in sorted(_figures(data).items()):
         words.append(f"--figure={name}={value}")
-    words += ["--", f"{_text(data, 'component')}={_text(data, 'version')}", *_texts(data, "files")]
+    words += ["--", _versioned(data), *_texts(data, "files")]
     _step(registry, xml_parent, data, words)
+
+
+def sluicegate_resolve(registry: Any, xml_parent: Element, data: Values) -> None:
+    """yaml: sluicegate-resolve
+
+    Find the newest version for later steps: `component` and `file` are wanted. `version` is a range (1.x, '>=1.2,<2')
+    or evidence (tested:integration, commit:$GIT_COMMIT). `file` gets the version; with a `variable` it gets the line
+    VARIABLE=VERSION, as the shell's `.` and the plugin EnvInject read it. `delivery-repo` may be given.
+    """
+    _only(data, "component", "version", "file", "variable", "delivery-repo")
+    variable = _text(data, "variable") if "variable" in data else ""
+    if variable and not VARIABLE.fullmatch(variable):
+        raise InvalidAttributeError("variable", variable, pos=_pos(data, "variable"))
+    _step(registry, xml_parent, data, ["resolve", "--", _versioned(data)], (_text(data, "file"), variable))
+
+
+def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
+    """yaml: sluicegate-fetch
+
+    Get a version's files, checked against manifest and provenance. `component` and `to` (a folder) are wanted;
+    `version` is one, a range, or evidence. `verify` (true) refuses a version without a good signature, `signers` (a
+    list of fingerprints) says whose; `delivery-repo` may be given.
+    """
+    _only(data, "component", "version", "to", "verify", "signers", "delivery-repo")
+    words = ["fetch", f"--to={_text(data, 'to')}", *(["--verify"] if _flag(data, "verify", False) else [])]
+    words += [f"--signer={one}" for one in (_texts(data, "signers") if "signers" in data else ())]
+    _step(registry, xml_parent, data, [*words, "--", _versioned(data)])
 
 
 def sluicegate_sync(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -41,10 +68,8 @@ def sluicegate_sync(registry: Any, xml_parent: Element, data: Values) -> None:
     `delivery-repo` may be given. A refusal turns the build yellow.
     """
     _only(data, "environments", "wait", "delivery-repo")
-    wait = data.get("wait", True)
-    if not isinstance(wait, bool):
-        raise InvalidAttributeError("wait", wait, (True, False), pos=_pos(data, "wait"))
-    _step(registry, xml_parent, data, ["sync", *(["--wait"] if wait else []), "--", *_texts(data, "environments")])
+    wait = ["--wait"] if _flag(data, "wait", True) else []
+    _step(registry, xml_parent, data, ["sync", *wait, "--", *_texts(data, "environments")])
 
 
 def sluicegate_promote(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -56,16 +81,23 @@ def sluicegate_promote(registry: Any, xml_parent: Element, data: Values) -> None
     _only(data, "versions", "to", "downgrade", "why", "delivery-repo")
     words = ["promote", f"--to={_text(data, 'to')}"]
     words += [f"--downgrade={component}" for component in (_texts(data, "downgrade") if "downgrade" in data else ())]
-    if "why" in data:
-        words.append(f"--why={_text(data, 'why')}")
-    words += ["--", *_texts(data, "versions")]
-    _step(registry, xml_parent, data, words)
+    _step(registry, xml_parent, data, [*words, *_options(data, "why"), "--", *_texts(data, "versions")])
 
 
-def _step(registry: Any, xml_parent: Element, data: Values, words: Sequence[str]) -> None:
-    """One shell step; Jenkins shows our refusals yellow. What variables hold comes after `--` or `=`: no options."""
+def _step(
+    registry: Any, xml_parent: Element, data: Values, words: Sequence[str], into: tuple[str, str] | None = None
+) -> None:
+    """One shell step; Jenkins shows our refusals yellow. What variables hold comes after `--` or `=`: no options.
+
+    `into` is a file for what the command prints, and a variable's name to stand before it.
+    """
     lines = [f"export SLUICEGATE_REPO={_quoted(_text(data, 'delivery-repo'))}"] if "delivery-repo" in data else []
-    lines.append(" ".join(["sluicegate", *map(_quoted, words)]))
+    command = " ".join(["sluicegate", *map(_quoted, words)])
+    if into is None:
+        lines.append(command)
+    else:
+        file, variable = into
+        lines += [f"found=$({command})", f'echo "{variable}{"=" if variable else ""}$found" > {_quoted(file)}']
     shell(registry, xml_parent, {"command": "\n".join(lines), "unstable-return": REFUSED})
 
 
@@ -82,6 +114,23 @@ def _figures(data: Values) -> Mapping[str, object]:
     if not isinstance(figures, Mapping):
         raise InvalidAttributeError("figures", figures, pos=_pos(data, "figures"))
     return figures
+
+
+def _options(data: Values, *keys: str) -> list[str]:
+    return [f"--{key}={_text(data, key)}" for key in keys if key in data]
+
+
+def _versioned(data: Values) -> str:
+    """COMPONENT or COMPONENT=VERSION."""
+    component = _text(data, "component")
+    return f"{component}={_text(data, 'version')}" if "version" in data else component
+
+
+def _flag(data: Values, key: str, default: bool) -> bool:
+    value = data.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidAttributeError(key, value, (True, False), pos=_pos(data, key))
+    return value
 
 
 def _only(data: Values, *known: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sluicegate.errors import UsageError
-from sluicegate.model import snapshots
 from sluicegate.model.settings import Settings, suggestion
 
 
@@ -34,7 +33,6 @@ class Component:
 
     name: str
     repository: str
-    snapshots: str = ""
     group: str = ""
     versions: str = "semver"
     git: str = ""
@@ -42,10 +40,6 @@ class Component:
     needs: tuple[str, ...] = ()
     probe: str = "/version"
     issues: str = ""
-
-    def home(self, version: str) -> str:
-        """The repository of a version: that for a SNAPSHOT is another one where the configuration says so."""
-        return self.snapshots if self.snapshots and snapshots.base(version) else self.repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +116,11 @@ class Config:
         if environment.swaps_with:
             return self.environments[environment.swaps_with]
         return next((other for other in self.environments.values() if other.swaps_with == environment.name), None)
+
+    def is_final(self, environment: Environment) -> bool:
+        """Whether what is here is what users have, or will have by a swap: the last of a chain, and its pair."""
+        last = environment.origin and len(self.downstream(environment.name)) == 1
+        return bool(last) or self.swap_partner(environment) is not None
 
     def downstream(self, name: str) -> tuple[str, ...]:
         """The environment and all that versions reach from it, nearest first."""

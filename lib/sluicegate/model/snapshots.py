@@ -1,31 +1,51 @@
-"""Names of versions in development, as Maven writes them: 1.4.2-SNAPSHOT moves, 1.4.2-20261123.081500-1 stays."""
+"""Maven's SNAPSHOT: a version that is being worked on. Each publication of it has its time and its number.
+
+`1.4.2-SNAPSHOT` is published as `1.4.2-20261123.093012-1`, which stays what it is, as every version does.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
-WORD = "SNAPSHOT"
-UNIQUE = re.compile(r"(.+)-([0-9]{8}\.[0-9]{6})-([1-9][0-9]*)")
-
-
-def moves(version: str) -> bool:
-    """Whether this names no version but the newest of several: 1.4.2-SNAPSHOT."""
-    return version.endswith(f"-{WORD}")
+ENDING = "-SNAPSHOT"
+FORM = "%Y%m%d.%H%M%S"
+STAMPED = re.compile(r"(?P<release>.+)-(?P<time>[0-9]{8}\.[0-9]{6})-(?P<number>[0-9]{1,9})")
 
 
 def base(version: str) -> str:
-    """1.4.2-SNAPSHOT for 1.4.2-20261123.081500-1; '' for a version that is none of a SNAPSHOT."""
-    found = UNIQUE.fullmatch(version)
-    return f"{found[1]}-{WORD}" if found else ""
+    """`1.4.2-SNAPSHOT` for `1.4.2-20261123.093012-1`; '' for what is no publication of a SNAPSHOT."""
+    found = STAMPED.fullmatch(version)
+    return f"{found['release']}{ENDING}" if found else ""
 
 
-def stamp(version: str) -> tuple[str, int]:
-    """Time and build number of a time-stamped version, which order those of one base; ('', 0) for any other."""
-    found = UNIQUE.fullmatch(version)
-    return (found[2], int(found[3])) if found else ("", 0)
+def parts(version: str) -> tuple[str, str, int]:
+    """Release, time and number of a publication, such as 1.4.2, 20261123.093012 and 1."""
+    found = STAMPED.fullmatch(version)
+    assert found, version
+    return found["release"], found["time"], int(found["number"])
 
 
-def stamped(version: str, at: datetime, number: int) -> str:
-    """The unique version that 1.4.2-SNAPSHOT becomes when it is published."""
-    return f"{version.removesuffix(WORD)}{at.astimezone(UTC):%Y%m%d.%H%M%S}-{number}"
+def publications(versions: Iterable[str], snapshot: str) -> list[str]:
+    """Those of `versions` that are publications of `snapshot`, oldest first."""
+    return sorted((one for one in versions if base(one) == snapshot), key=lambda one: parts(one)[1:])
+
+
+def following(snapshot: str, before: Iterable[str], now: datetime) -> str:
+    """The next publication: later than all before, whatever the clock of this machine says."""
+    at, number = now.astimezone(UTC).replace(microsecond=0), 1
+    for one in before:
+        _, time, taken = parts(one)
+        at = max(at, datetime.strptime(time, FORM).replace(tzinfo=UTC) + timedelta(seconds=1))
+        number = max(number, taken + 1)
+    return f"{snapshot.removesuffix(ENDING)}-{at.strftime(FORM)}-{number}"
+
+
+def ordered_as(scheme: str, version: str) -> str:
+    """A publication in words that `scheme` puts before its release, as Maven does by its metadata."""
+    found = STAMPED.fullmatch(version)
+    if not found or scheme == "semver":
+        return version
+    sign = {"maven": "-snapshot-"}.get(scheme, "~")
+    return f"{found['release']}{sign}{found['time']}.{found['number']}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
@@ -79,25 +80,16 @@ class DirectoryRepository:
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             entries = list(folder.iterdir()) if folder.is_dir() else []
-        return maven2.own(component, version, (entry.name for entry in entries))
+        found = (e.name for e in entries if not e.name.startswith(".") and e.name != maven2.METADATA)
+        return tuple(sorted(n for n in found if not maven2.is_sidecar(n) and maven2.belongs(component, version, n)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml and its checksums; in the folder of a SNAPSHOT too, where a newer one came."""
-        listed = tuple(versions)
-        for version in listed:
-            maven2.check_name(version, "version")
-        for newest in maven2.newest_snapshots(listed):
-            place = self.path / maven2.version_folder(component, newest) / maven2.METADATA
-            if not place.is_file() or not maven2.tells(place.read_bytes(), newest):
-                names = self.names(component, newest)
-                self._write_list(place, maven2.snapshot_metadata(component, newest, names))
-        place = self.path / maven2.component_folder(component) / maven2.METADATA
-        self._write_list(place, maven2.metadata(component, listed, datetime.now(UTC)))
-
-    def _write_list(self, place: Path, content: bytes) -> None:
-        with self._reached():
-            files.replace(place, content)
-            self._write_checksums(place, maven2.checksums(content))
+        """Write maven-metadata.xml and its checksums."""
+        for path, made, _ in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            content = made()
+            with self._reached():
+                files.replace(self.path / path, content)
+                self._write_checksums(self.path / path, maven2.checksums(content))
 
     def address(self, component: Component, version: str, name: str) -> str:
         if not self.url:
@@ -106,28 +98,27 @@ class DirectoryRepository:
         return f"{self.url}/{quote(str(maven2.version_folder(component, version) / name))}"
 
     def remove(self, component: Component, version: str) -> None:
-        """Take the version's folder out of sight in one step, then delete it.
-
-        From the folder that a SNAPSHOT's versions share only its own files go, the manifest first.
-        """
+        """Take the version's folder out of sight in one step, then delete it; of a SNAPSHOT its own files only."""
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
+            if snapshots.base(version) and self._remove_files(component, version, folder):
+                return
             for left in folder.parent.glob(".removed-*"):  # a removal that broke off
                 files.remove(left)
-            if folder.is_dir() and self._shared(folder, component, version):
-                first = manifest_name(component.name, version)
-                own = [e.name for e in folder.iterdir() if maven2.belongs(component, version, e.name)]
-                for name in sorted(own, key=lambda name: (name != first, name)):
-                    files.remove(folder / name)
-            elif folder.is_dir():
+            if folder.is_dir():
                 aside = folder.with_name(f".removed-{secrets.token_hex(8)}")
                 folder.rename(aside)
                 files.remove(aside)
 
-    def _shared(self, folder: Path, component: Component, version: str) -> bool:
-        """Whether files of other versions stand in the folder: those of the same SNAPSHOT."""
-        names = [entry.name for entry in folder.iterdir()]
-        return not maven2.only_lists(name for name in names if not maven2.belongs(component, version, name))
+    def _remove_files(self, component: Component, version: str, folder: Path) -> bool:
+        """Delete a publication's files, its manifest first; whether others are left in the folder."""
+        first = manifest_name(component.name, version)
+        entries = sorted(folder.iterdir(), key=lambda e: (e.name != first, e.name)) if folder.is_dir() else []
+        for entry in entries:
+            if maven2.belongs(component, version, entry.name):
+                entry.unlink()
+        left = (e.name for e in folder.iterdir()) if folder.is_dir() else ()
+        return any(not name.startswith((".", maven2.METADATA)) for name in left)
 
     def _place(self, component: Component, version: str, name: str) -> Path:
         return self.path / maven2.place(component, version, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -67,95 +67,87 @@ def component_folder(component: Component) -> PurePosixPath:
 
 
 def version_folder(component: Component, version: str) -> PurePosixPath:
-    """Where a version's files stand; all time-stamped versions of one SNAPSHOT share a folder."""
+    """The version's own folder; all publications of a SNAPSHOT share one."""
     check_name(version, "version")
     return component_folder(component) / (snapshots.base(version) or version)
 
 
 def place(component: Component, version: str, name: str) -> PurePosixPath:
-    """Where a file stands. Raises UsageError for a name that belongs to the repository or to another version."""
+    """Where a version's file stands. Raises UsageError for a name that would not come back as one of this version."""
     check_file_name(name)
-    folder = version_folder(component, version)
     if not belongs(component, version, name):
         raise UsageError(
-            f"the file name {name!r} does not begin with {component.name}-{version}, as the files of a SNAPSHOT do",
-            hint="rename it and try again",
+            f"the file name {name!r} does not begin with {component.name}-{version}",
+            hint=f"the files of {snapshots.base(version)} share a folder, so each says which publication it is of",
         )
-    return folder / name
+    return version_folder(component, version) / name
 
 
 def belongs(component: Component, version: str, name: str) -> bool:
-    """Whether a file in the version's folder is one of this version's, or its checksum."""
+    """Whether a file in the version's folder is one of this version."""
     prefix = f"{component.name}-{version}"
     return not snapshots.base(version) or name.startswith((f"{prefix}.", f"{prefix}-"))
-
-
-def own(component: Component, version: str, found: Iterable[str]) -> tuple[str, ...]:
-    """The version's files among the names in its folder, sorted; no checksums, lists or hidden files."""
-    return tuple(
-        sorted(
-            name
-            for name in found
-            if not name.startswith(".")
-            and not is_sidecar(name)
-            and name != METADATA
-            and belongs(component, version, name)
-        )
-    )
-
-
-def only_lists(found: Iterable[str]) -> bool:
-    """Whether nothing but the list of a SNAPSHOT and its checksums is left in a folder."""
-    return all(name == METADATA or name.startswith(f"{METADATA}.") for name in found)
 
 
 def checksums(content: bytes) -> dict[str, str]:
     return {kind: hashlib.new(kind, content, usedforsecurity=False).hexdigest() for kind in CHECKSUMS}
 
 
+def announcements(
+    component: Component, versions: Sequence[str], names: Callable[[Component, str], Sequence[str]], now: datetime
+) -> Iterator[tuple[PurePosixPath, Callable[[], bytes], str]]:
+    """Every maven-metadata.xml: those of SNAPSHOTs, about their newest publication, then the component's.
+
+    Each with its path, its content, and a text without which it is out of date: '' for one to be written always.
+    """
+    for version in versions:
+        check_name(version, "version")
+    newest = {snapshots.base(version): version for version in versions if snapshots.base(version)}
+    for version in newest.values():
+
+        def content(version: str = version) -> bytes:
+            return snapshot_metadata(component, version, names(component, version))
+
+        yield version_folder(component, version) / METADATA, content, f"<value>{version}</value>"
+    listed = tuple(dict.fromkeys(snapshots.base(version) or version for version in versions))
+    yield component_folder(component) / METADATA, lambda: metadata(component, listed, now), ""
+
+
 def metadata(component: Component, versions: Sequence[str], now: datetime) -> bytes:
-    """maven-metadata.xml: `latest` and `release` are the last version that is no prerelease."""
+    """The component's maven-metadata.xml: `latest` and `release` are the last version that is no prerelease."""
+    finished = [version for version in versions if "-" not in version.partition("+")[0]]
+    lines = ["  <versioning>"]
+    lines += [_element("latest", (finished or list(versions))[-1], 4)] if versions else []
+    lines += [_element("release", finished[-1], 4)] if finished else []
+    lines += ["    <versions>", *(_element("version", version, 6) for version in versions), "    </versions>"]
+    lines += [_element("lastUpdated", f"{now:%Y%m%d%H%M%S}", 4), "  </versioning>"]
+    return _document(component, lines)
+
+
+def snapshot_metadata(component: Component, version: str, names: Sequence[str]) -> bytes:
+    """The maven-metadata.xml of a SNAPSHOT: its newest publication, and the files of that by classifier and ending."""
+    _, time, number = snapshots.parts(version)
+    updated = time.replace(".", "")
+    lines = [_element("version", snapshots.base(version), 2), "  <versioning>", "    <snapshot>"]
+    lines += [_element("timestamp", time, 6), _element("buildNumber", str(number), 6), "    </snapshot>"]
+    lines += [_element("lastUpdated", updated, 4), "    <snapshotVersions>"]
+    for name in names:
+        rest = name.removeprefix(f"{component.name}-{version}")
+        classifier, _, ending = rest.removeprefix("-").partition(".")
+        lines += ["      <snapshotVersion>"]
+        lines += [_element("classifier", classifier, 8)] if classifier else []
+        lines += [_element("extension", ending, 8), _element("value", version, 8), _element("updated", updated, 8)]
+        lines += ["      </snapshotVersion>"]
+    return _document(component, [*lines, "    </snapshotVersions>", "  </versioning>"])
+
+
+def _document(component: Component, lines: Sequence[str]) -> bytes:
+    head = ['<?xml version="1.0" encoding="UTF-8"?>', '<metadata modelVersion="1.1.0">']
+    head += [_element("groupId", component.group, 2)] if component.group else []
+    return ("\n".join([*head, _element("artifactId", component.name, 2), *lines, "</metadata>"]) + "\n").encode()
+
+
+def _element(name: str, text: str, indent: int) -> str:
     from xml.sax.saxutils import escape  # brings urllib.request: not in every job step
 
-    versions = tuple(dict.fromkeys(snapshots.base(version) or version for version in versions))
-    finished = [version for version in versions if "-" not in version.partition("+")[0]]
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<metadata>"]
-    lines += [f"  <groupId>{escape(component.group)}</groupId>"] if component.group else []
-    lines += [f"  <artifactId>{escape(component.name)}</artifactId>", "  <versioning>"]
-    lines += [f"    <latest>{escape((finished or list(versions))[-1])}</latest>"] if versions else []
-    lines += [f"    <release>{escape(finished[-1])}</release>"] if finished else []
-    lines += ["    <versions>", *(f"      <version>{escape(version)}</version>" for version in versions)]
-    lines += ["    </versions>", f"    <lastUpdated>{now:%Y%m%d%H%M%S}</lastUpdated>", "  </versioning>", "</metadata>"]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def newest_snapshots(versions: Iterable[str]) -> tuple[str, ...]:
-    """The newest time-stamped version of each SNAPSHOT among versions that come oldest first."""
-    return tuple({snapshots.base(version): version for version in versions if snapshots.base(version)}.values())
-
-
-def tells(content: bytes, version: str) -> bool:
-    """Whether a SNAPSHOT's list names this version as the newest already."""
-    return f"<value>{version}</value>".encode() in content
-
-
-def snapshot_metadata(component: Component, version: str, names: Iterable[str]) -> bytes:
-    """maven-metadata.xml in the folder of a SNAPSHOT: which file stands for each classifier and extension."""
-    from xml.sax.saxutils import escape
-
-    time, number = snapshots.stamp(version)
-    updated = time.replace(".", "")
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<metadata modelVersion="1.1.0">']
-    lines += [f"  <groupId>{escape(component.group)}</groupId>"] if component.group else []
-    lines += [f"  <artifactId>{escape(component.name)}</artifactId>"]
-    lines += [f"  <version>{escape(snapshots.base(version))}</version>", "  <versioning>", "    <snapshot>"]
-    lines += [f"      <timestamp>{time}</timestamp>", f"      <buildNumber>{number}</buildNumber>", "    </snapshot>"]
-    lines += [f"    <lastUpdated>{updated}</lastUpdated>", "    <snapshotVersions>"]
-    for name in names:
-        classifier, _, extension = name.removeprefix(f"{component.name}-{version}").partition(".")
-        lines += ["      <snapshotVersion>"]
-        lines += [f"        <classifier>{escape(classifier[1:])}</classifier>"] if classifier else []
-        lines += [f"        <extension>{escape(extension)}</extension>", f"        <value>{escape(version)}</value>"]
-        lines += [f"        <updated>{updated}</updated>", "      </snapshotVersion>"]
-    lines += ["    </snapshotVersions>", "  </versioning>", "</metadata>"]
-    return ("\n".join(lines) + "\n").encode()
+    return f"{' ' * indent}<{name}>{escape(text)}</{name}>"

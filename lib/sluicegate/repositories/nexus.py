@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
+from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
+from sluicegate.repositories.nexus_answers import conflict, etag, no_nexus, refused
 from sluicegate.tools import files
 from sluicegate.tools.credentials import Credentials
 from sluicegate.tools.transfer import SMALL, Reply, Sent, Server, checksums
@@ -37,18 +39,22 @@ TURNS = 1021
 
 @dataclass(frozen=True, kw_only=True)
 class NexusRepository:
-    """A hosted repository of a Nexus. `recent` holds what this process stored or removed: listings lag."""
+    """A hosted repository of a Nexus, and where given another for SNAPSHOTs, as Maven's policies want it.
+
+    `recent` holds what this process stored or removed: listings lag.
+    """
 
     server: Server
     repository: str
+    snapshots: str = ""
     format: str = "raw"
     recent: dict[str, bool] = field(default_factory=dict)
     turns: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(TURNS)))
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> NexusRepository | NexusPackages:
-        """Read `url`, `repository`, `format`, `credentials`; for other formats also `beside`, `packages`, `fields`."""
-        settings.only("url", "repository", "format", "credentials", "beside", "packages", "fields")
+        """Read `url`, `repository`, `snapshots`, `format`, `credentials`; else also `beside`, `packages`, `fields`."""
+        settings.only("url", "repository", "snapshots", "format", "credentials", "beside", "packages", "fields")
         url = settings.text("url").rstrip("/")
         if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise settings.fail("'url' is not of the form https://nexus.example.com, without a user")
@@ -59,15 +65,17 @@ class NexusRepository:
             for key in ("beside", "packages", "fields"):
                 if key in settings.values:
                     raise settings.fail(f"'{key}' belongs to formats other than maven2 and raw")
-            return cls(server=server, repository=repository, format=format_)
+            other = _repository(settings, "snapshots", repository)
+            return cls(server=server, repository=repository, snapshots=other, format=format_)
         from sluicegate.repositories.nexus_packages import PACKAGES, NexusPackages
 
         packages = settings.texts("packages") or PACKAGES.get(format_, ())
         if not packages:
             raise settings.fail(f"of the format '{format_}' it is not known which files are packages: add 'packages'")
+        beside = _repository(settings, "beside")
         return NexusPackages(
             server=server, repository=repository, format=format_, packages=packages, fields=settings.mapping("fields"),
-            beside=cls(server=server, repository=_repository(settings, "beside")),
+            beside=cls(server=server, repository=beside, snapshots=beside),
         )  # fmt: skip
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
@@ -98,7 +106,7 @@ class NexusRepository:
         if reply.status not in (200, 201, 204):
             raise self._refused(reply, path)
         if reply.status == 200 and reply.looks_like_a_page:
-            raise _no_nexus(self._shown(path))
+            raise no_nexus(self._shown(path))
         standing = self._stored(path)
         if standing is None:
             raise IntegrityError(f"{self._shown(path)} was accepted, and is not there", hint="publish again")
@@ -135,7 +143,7 @@ class NexusRepository:
         with files.scratch() as folder:
             reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
         if reply.status == 200 and reply.looks_like_a_page:
-            raise _no_nexus(self._shown(path))
+            raise no_nexus(self._shown(path))
         return found.checksums["sha1"] if reply.status == 200 else None
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
@@ -151,7 +159,7 @@ class NexusRepository:
         reported = etag(reply)
         if reported is None and reply.looks_like_a_page:
             to.unlink()
-            raise _no_nexus(self._shown(path))
+            raise no_nexus(self._shown(path))
         if reported is not None and reported != found.checksums["sha1"]:
             to.unlink()
             raise IntegrityError(
@@ -163,7 +171,8 @@ class NexusRepository:
         """From the version's manifest, which never lags, and the listing, each name of that seen on its own path."""
         folder = self._folder(component, version)
         sure = set(self._in_manifest(component, version))
-        maybe = set(maven2.own(component, version, self._listed(folder))) - sure
+        maybe = {name for name in self._listed(folder) if not maven2.is_sidecar(name)} - sure
+        maybe = {name for name in maybe if maven2.belongs(component, version, name) and name != maven2.METADATA}
         return tuple(sorted(sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}))
 
     def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
@@ -178,8 +187,7 @@ class NexusRepository:
 
     def _listed(self, folder: str) -> set[str]:
         """All files in a folder as the HTML listing has them, and as this process knows better."""
-        below = folder.removeprefix(f"/repository/{self.repository}/")
-        reply = self.server.ask("GET", f"/service/rest/repository/browse/{self.repository}/{below}")
+        reply = self.server.ask("GET", f"/service/rest/repository/browse/{folder.removeprefix('/repository/')}")
         if reply.status not in (200, 404):
             raise self._refused(reply, folder)
         import html
@@ -190,31 +198,28 @@ class NexusRepository:
         return found | known
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml and its checksums, where the format has it; for each newer SNAPSHOT too."""
-        listed = tuple(versions)
-        for version in listed:
-            maven2.check_name(version, "version")
+        """Write maven-metadata.xml and its checksums, where the format has it."""
         if self.format != "maven2":
+            for version in versions:
+                maven2.check_name(version, "version")
             return
-        for newest in maven2.newest_snapshots(listed):
-            path = self._folder(component, newest) + maven2.METADATA
-            if not maven2.tells(self.server.ask("GET", path).body, newest):
-                self._put_list(path, maven2.snapshot_metadata(component, newest, self.names(component, newest)))
-        path = f"/repository/{self.repository}/{quote(str(maven2.component_folder(component)))}/{maven2.METADATA}"
-        self._put_list(path, maven2.metadata(component, listed, datetime.now(UTC)))
-
-    def _put_list(self, path: str, content: bytes) -> None:
-        self._put_text(path, content)
-        for kind, checksum in maven2.checksums(content).items():
-            self._put_text(f"{path}.{kind}", checksum.encode())
+        for place, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            path = f"/repository/{self.snapshots if mark else self.repository}/{quote(str(place))}"
+            if mark and mark.encode() in self.server.ask("GET", path).body:
+                continue
+            content = made()
+            self._put_text(path, content)
+            for kind, checksum in maven2.checksums(content).items():
+                self._put_text(f"{path}.{kind}", checksum.encode())
 
     def remove(self, component: Component, version: str) -> None:
         """Delete a version's files, its manifest first, so that nobody takes half a version for a whole one."""
         folder = self._folder(component, version)
         listed = self._listed(folder)
-        others = {name for name in listed if not maven2.belongs(component, version, name)}
-        names = listed - others | set(self._in_manifest(component, version))
-        names |= others if maven2.only_lists(others) else set()  # the list of a SNAPSHOT goes with its last one
+        own = {name for name in listed if maven2.belongs(component, version, name)}
+        if all(name.startswith(maven2.METADATA) for name in listed - own):
+            own = listed  # the last publication of a SNAPSHOT takes the metadata along
+        names = own | set(self._in_manifest(component, version))
         first = manifest_name(component.name, version)
         for name in sorted(names, key=lambda name: (name != first, name)):
             path = folder + quote(name)
@@ -236,31 +241,19 @@ class NexusRepository:
             raise self._refused(reply, path)
 
     def _folder(self, component: Component, version: str) -> str:
-        return f"/repository/{self.repository}/{quote(str(maven2.version_folder(component, version)))}/"
+        return f"{self._root(version)}/{quote(str(maven2.version_folder(component, version)))}/"
 
     def _path(self, component: Component, version: str, name: str) -> str:
-        return f"/repository/{self.repository}/{quote(str(maven2.place(component, version, name)))}"
+        return f"{self._root(version)}/{quote(str(maven2.place(component, version, name)))}"
+
+    def _root(self, version: str) -> str:
+        return f"/repository/{self.snapshots if snapshots.base(version) else self.repository}"
 
     def _shown(self, path: str) -> str:
         return f"{self.server.url}{unquote(path)}"
 
     def _refused(self, reply: Reply, path: str) -> SluicegateError:
-        """The server's own words for what it does not take."""
-        said = f"{self._shown(path)}: the server answered {reply.said}"
-        if reply.status == 404:
-            return UsageError(said, hint=f"is there a hosted repository '{self.repository}' at {self.server.url}?")
-        if reply.status == 400 and "version policy" in reply.head.reason:
-            return UsageError(
-                said,
-                hint="a release repository takes no SNAPSHOT and the reverse: name one for each in the component's"
-                " 'repository' and 'snapshots'",
-            )
-        if reply.status == 400 and "mavenPath" in reply.head.reason:
-            return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "
-                              "component and version; or set its layout policy to permissive")  # fmt: skip
-        if reply.status in (400, 409, 412):
-            return UsageError(said, hint="see the repository's settings")
-        return SluicegateError(said, hint="see the server's log")
+        return refused(reply, self._shown(path), path.split("/")[2])
 
 
 def _repository(settings: Settings, key: str, default: str | None = None) -> str:
@@ -268,23 +261,3 @@ def _repository(settings: Settings, key: str, default: str | None = None) -> str
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", name):
         raise settings.fail(f"'{key}' is '{name}', expected the name of a repository in the Nexus")
     return name
-
-
-def etag(reply: Reply) -> str | None:
-    """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""
-    found = re.search(r"\b[0-9a-f]{40}\b", reply.head.headers.get("etag", ""))
-    return found[0] if found else None
-
-
-def conflict(where: str, standing: str, mine: str, *, kind: str = "SHA-1") -> Conflict:
-    return Conflict(
-        f"{where} is already published with other content: it has {kind} {standing}, the new file has {mine}",
-        hint="a version is immutable; publish the change under a new version",
-    )
-
-
-def _no_nexus(where: str) -> IntegrityError:
-    return IntegrityError(
-        f"{where} is answered by an HTML page, not by the file's checksum",
-        hint="a login page or a proxy stands before the repository: correct 'url'",
-    )

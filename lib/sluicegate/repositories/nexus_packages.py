@@ -21,7 +21,8 @@ from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, Usage
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json
 from sluicegate.repositories import maven2
-from sluicegate.repositories.nexus import KINDS, NexusRepository, conflict, etag
+from sluicegate.repositories.nexus import KINDS, NexusRepository
+from sluicegate.repositories.nexus_answers import conflict, etag
 from sluicegate.tools import files
 from sluicegate.tools.transfer import Reply, Sent, Server, checksums
 

@@ -158,34 +158,30 @@ class S3Repository:
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
             found = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
-        return maven2.own(component, version, (name for name in found if name and "/" not in name))
+        plain = (n for n in found if n not in ("", maven2.METADATA) and "/" not in n and not maven2.is_sidecar(n))
+        return tuple(sorted(name for name in plain if maven2.belongs(component, version, name)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
-        """Write maven-metadata.xml; in the folder of a SNAPSHOT too, where a newer one came."""
-        listed = tuple(versions)
-        for version in listed:
-            maven2.check_name(version, "version")
-        for newest in maven2.newest_snapshots(listed):
-            key = f"{self.prefix}{maven2.version_folder(component, newest)}/{maven2.METADATA}"
+        """Write maven-metadata.xml; that of a SNAPSHOT where it is out of date."""
+        for path, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            key = f"{self.prefix}{path}"
             with self._asked(maven2.METADATA, key):
-                standing = self._head(key)
-                there = b"".join(s3.blocks(self._client, self.bucket, key)[1]) if standing else b""
-                if not maven2.tells(there, newest):
-                    names = self.names(component, newest)
-                    s3.replace(self._client, self.bucket, key, maven2.snapshot_metadata(component, newest, names))
-        key = f"{self.prefix}{maven2.component_folder(component)}/{maven2.METADATA}"
-        with self._asked(maven2.METADATA, key):
-            s3.replace(self._client, self.bucket, key, maven2.metadata(component, listed, datetime.now(UTC)))
+                if not mark or mark.encode() not in self._content(key):
+                    s3.replace(self._client, self.bucket, key, made())
+
+    def _content(self, key: str) -> bytes:
+        """A small object, b'' where there is none."""
+        return b"".join(s3.blocks(self._client, self.bucket, key)[1]) if self._head(key) else b""
 
     def remove(self, component: Component, version: str) -> None:
-        """Delete every object of the version; the list of a SNAPSHOT goes with its last one."""
+        """Delete every object of the version; the last publication of a SNAPSHOT takes the metadata along."""
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
-            names = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
-            others = [name for name in names if not maven2.belongs(component, version, name)]
-            for name in names:
-                if name not in others or maven2.only_lists(others):
-                    s3.delete(self._client, self.bucket, folder + name)
+            keys = list(s3.keys(self._client, self.bucket, folder))
+            own = [key for key in keys if maven2.belongs(component, version, key.removeprefix(folder))]
+            rest = {key.removeprefix(folder) for key in keys} - {key.removeprefix(folder) for key in own}
+            for key in own if rest - {maven2.METADATA} else keys:
+                s3.delete(self._client, self.bucket, key)
 
     def address(self, component: Component, version: str, name: str) -> str:
         key = self._key(component, version, name)

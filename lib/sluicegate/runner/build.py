@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -136,14 +137,23 @@ class Build:
 
     # -- commands --
     def launch(
-        self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, quiet: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        quiet: bool = False,
+        within: float = inf,
     ) -> int:
         """Run a command to its end with its output in the log; its exit status.
 
-        Raises Interrupted on an abort or a time-out, StepFailed when the program cannot be started.
+        Raises Interrupted on an abort or a time-out of the build, StepFailed when the program cannot be started or
+        does not end `within` so many seconds.
         """
         self.check()
         folder = cwd or self.workspace
+        own, of_build = time.monotonic() + within, inf if self.limits.deadline is None else self.limits.deadline
+        deadline = None if min(own, of_build) == inf else min(own, of_build)
         if not quiet:
             self.say(f"[{folder.name}] $ {' '.join(argv)}")
         try:
@@ -153,13 +163,15 @@ class Build:
                 env={**self.env, **(env or {})},
                 write=self.write,
                 stop=self._stop_reading,
-                limits=self.limits,
+                limits=Limits(deadline=deadline, silence=self.limits.silence),
                 kill=self._kill,
             )
         except (OSError, ValueError) as problem:
             raise StepFailed(f"cannot start '{argv[0]}': {problem}") from problem
         self._emit(self._mask.flush())
         self._leaders.append(ended.pid)
+        if ended.why == "deadline" and own < of_build:
+            raise StepFailed(f"'{' '.join(argv[:2])}' did not end within {within / 60:g} minutes")
         if ended.why:
             self._stopped(ended.why)
         if ended.leaked:

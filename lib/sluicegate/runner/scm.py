@@ -45,6 +45,9 @@ IMPL = {
 }
 SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C.UTF-8"}
 CHANGES = "%H%x00%an%x00%ae%x00%at%x00%s"
+MINUTE = 60.0
+PATIENCE = 10
+"""Minutes that one git command may take where the job says nothing, as in Jenkins' git plugin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +135,10 @@ def checkout(build: Build, git: Git) -> None:
     _record(build, git, url, folder, commit, branch, previous)
 
 
-def _git(build: Build, folder: Path, env: Mapping[str, str], *words: str) -> None:
+def _git(build: Build, folder: Path, env: Mapping[str, str], *words: str, minutes: int = PATIENCE) -> None:
     """Run git within the build, so that abort and time-outs reach it."""
     build.say(f" > git {' '.join(words)}")
-    if build.launch(["git", *words], cwd=folder, env=env, quiet=True) != 0:
+    if build.launch(["git", *words], cwd=folder, env=env, quiet=True, within=minutes * MINUTE) != 0:
         raise StepFailed(f"git {words[0]} failed")
 
 
@@ -150,7 +153,8 @@ def _fetch(build: Build, git: Git, url: str, folder: Path, env: Mapping[str, str
     if git.has("PruneStaleBranch"):
         words.append("--prune")
     refspecs = build.expand(git.refspec).split()
-    _git(build, folder, env, *words, "--", url, *refspecs)
+    minutes = xml.number(option, "timeout", 0) or PATIENCE
+    _git(build, folder, env, *words, "--", url, *refspecs, minutes=minutes)
 
 
 def _choose(build: Build, git: Git, folder: Path, env: Mapping[str, str]) -> tuple[str, str]:

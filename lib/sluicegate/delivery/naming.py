@@ -1,0 +1,121 @@
+"""What a version and its files are called: a version that was left out, a SNAPSHOT's, and names in the repository."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sluicegate.delivery.provenance import taken_names
+from sluicegate.delivery.state import State
+from sluicegate.delivery.versions import check_version, lower, order
+from sluicegate.errors import UsageError
+from sluicegate.model import snapshots
+from sluicegate.model.config import Component
+from sluicegate.model.values import Artifact
+from sluicegate.tools import files as tool_files
+from sluicegate.tools import process
+
+VERSION_FILE = "VERSION"
+
+
+def made_version(component: Component, source: Path, file: str = VERSION_FILE) -> str:
+    """The version of a checkout: the tag at its commit, else MAJOR.MINOR of `file` and the count of its commits.
+
+    Only the first parents are counted, so that a merged branch counts as one. Never the number of a build: that
+    begins anew with each build server.
+    """
+    instead = f"name the version: sluicegate publish {component.name}=VERSION FILE..."
+    if _git(source, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+        raise UsageError(f"{source} is no Git checkout with a commit to make a version from", hint=instead)
+    if tagged := _tagged(component, source):
+        return tagged
+    place = source / file
+    if not place.is_file():
+        raise UsageError(f"there is no file {place}, and no tag at the commit, to make a version from", hint=instead)
+    text = place.read_text("utf-8", "replace").strip()
+    if not re.fullmatch(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", text):
+        raise UsageError(f"{place} holds {text[:40]!r}, expected MAJOR.MINOR such as 1.4", hint=instead)
+    if _git(source, "rev-parse", "--is-shallow-repository") == "true":
+        raise UsageError(
+            f"{source} is a shallow checkout, so the count of its commits is not the whole",
+            hint="git fetch --unshallow, or let the job clone without a depth",
+        )
+    return f"{text}.{_git(source, 'rev-list', '--count', '--first-parent', 'HEAD')}"
+
+
+def _tagged(component: Component, source: Path) -> str:
+    """The highest version among the tags at the commit: 1.4.2, v1.4.2, auth-1.4.2, auth/v1.4.2; '' without one."""
+    best = ""
+    for tag in (_git(source, "tag", "--points-at", "HEAD") or "").splitlines():
+        found = re.fullmatch(rf"(?:{re.escape(component.name)}[-/@])?v?([0-9].*)", tag)
+        try:
+            if found:
+                order(component.versions, found[1])
+        except UsageError:
+            continue
+        if found and (not best or lower(component.versions, best, found[1])):
+            best = found[1]
+    return best
+
+
+def _git(source: Path, *words: str) -> str | None:
+    done = process.run(["git", "-C", source, *words], env={"LC_ALL": "C"}, check=False)
+    return done.text.strip() if done.status == 0 else None
+
+
+def stamped(state: State, spec: Component, version: str, paths: Sequence[Path], commit: str) -> str:
+    """The version itself; for a SNAPSHOT the next publication, or the newest where files and commit are the same."""
+    check_version(version)
+    if not version.endswith(snapshots.ENDING):
+        return version
+    before = snapshots.publications(state.recorded_versions(spec.name), version)
+    if before and before[-1] not in state.pruned(spec.name) and _is(state, spec, before[-1], paths, commit):
+        return before[-1]
+    return snapshots.following(version, before, state.now)
+
+
+def _is(state: State, spec: Component, version: str, paths: Sequence[Path], commit: str) -> bool:
+    """Whether the ledger has the same files under `version`, built from the same commit; sizes are looked at first."""
+    built = state.built(spec.name, version)
+    if built.get("commit") != commit:
+        return False
+    named = named_files(spec.name, version, paths)
+    known = {str(one["name"]): (int(one["size"]), str(one["sha256"])) for one in built.get("artifacts", ())}
+    if {name: path.stat().st_size for name, path in named.items()} != {name: size for name, (size, _) in known.items()}:
+        return False
+    return all(tool_files.sha256(path) == known[name][1] for name, path in named.items())
+
+
+def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str, Path]:
+    """The files by their names in the repository."""
+    if not paths:
+        raise UsageError("no file to publish was named")
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}")
+        name = artifact_name(component, version, path.name)
+        if name in found:
+            raise UsageError(f"two files would be published as {name}")
+        if name in taken_names(component, version):
+            raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
+        found[name] = path
+    return found
+
+
+def hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:
+    """The files as artifacts, without sending them."""
+    return tuple(
+        Artifact(name=name, size=path.stat().st_size, sha256=tool_files.sha256(path))
+        for name, path in sorted(named.items())
+    )
+
+
+def artifact_name(component: str, version: str, name: str) -> str:
+    """The file's name in the repository: it begins with component and version, as Maven's layout wants it."""
+    prefix = f"{component}-{version}"
+    for written in (prefix, f"{component}-{snapshots.base(version)}"):
+        if name.startswith((f"{written}.", f"{written}-")) and written != f"{component}-":
+            return f"{prefix}{name.removeprefix(written)}"
+    return f"{prefix}{name.removeprefix(component)}" if name.startswith(f"{component}.") else f"{prefix}-{name}"

@@ -1,0 +1,201 @@
+"""`publish` without a version, and with a SNAPSHOT: what a build job types, and what it finds afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from sluicegate.cli.main import run
+
+CONFIG = """
+repositories:
+  releases: {{driver: directory, path: "{root}/releases"}}
+components:
+  auth: {{repository: releases, group: com.example, versions: maven}}
+environments:
+  integration: {{follow: {{range: 1.4.2-SNAPSHOT}}}}
+"""
+Call = Callable[..., tuple[int, str]]
+STAMPED = r"1\.4\.2-\d{8}\.\d{6}-"
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command on a fresh delivery repo, in a folder that is a Git checkout with three commits."""
+    for name in ("BUILD_URL", "WORKSPACE", "SLUICEGATE_REPO"):
+        monkeypatch.delenv(name, raising=False)
+    for part in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{part}_NAME", "olle")
+        monkeypatch.setenv(f"GIT_{part}_EMAIL", "olle@example.com")
+    (tmp_path / "config.yaml").write_text(CONFIG.format(root=tmp_path))
+    source = tmp_path / "source"
+    source.mkdir()
+    monkeypatch.chdir(source)
+    repo = str(tmp_path / "delivery.git")
+    assert run(["init", "--bare", "--config", str(tmp_path / "config.yaml"), repo]) == 0
+    git("init", "--quiet", "--initial-branch", "main")
+    (source / "VERSION").write_text("1.4\n")
+    git("add", "VERSION")
+    for number in range(3):
+        commit(f"change {number}")
+    (source / "auth.zip").write_text("built")
+
+    def call(*words: str) -> tuple[int, str]:
+        capfd.readouterr()
+        code = run(["-C", repo, *words])
+        said = capfd.readouterr()
+        return code, said.out + said.err
+
+    return call
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(subject: str) -> None:
+    git("commit", "--quiet", "--allow-empty", "--message", subject)
+
+
+def test_without_a_version_it_is_the_files_number_and_the_count_of_commits(call: Call) -> None:
+    code, said = call("publish", "auth", "auth.zip")
+    assert code == 0, said
+    assert "published auth=1.4.3" in said
+    assert call("resolve", "auth") == (0, "1.4.3\n")
+    commit("one more")
+    assert json.loads(call("publish", "auth", "auth.zip", "--json")[1])["version"] == "1.4.4"
+
+
+def test_commits_of_a_merged_branch_count_as_one(call: Call) -> None:
+    git("checkout", "--quiet", "-b", "side")
+    commit("side 1")
+    commit("side 2")
+    git("checkout", "--quiet", "main")
+    git("merge", "--quiet", "--no-ff", "--message", "merge", "side")
+    assert "auth=1.4.4" in call("publish", "auth", "auth.zip")[1]
+
+
+def test_a_tag_is_the_version_and_the_highest_wins(call: Call) -> None:
+    for tag in ("v2.0.0-rc.1", "portal-9.0.0", "nightly", "auth-2.0.0"):
+        git("tag", tag)
+    assert "auth=2.0.0," in call("publish", "auth", "auth.zip")[1]
+
+
+def test_a_tag_of_another_component_counts_for_nothing(call: Call) -> None:
+    git("tag", "portal-9.0.0")
+    assert "auth=1.4.3" in call("publish", "auth", "auth.zip")[1]
+
+
+def test_the_file_can_be_another_one(call: Call) -> None:
+    (Path("auth")).mkdir()
+    (Path("auth") / "VERSION").write_text("7.1")
+    assert "auth=7.1.3" in call("publish", "auth", "auth.zip", "--version-file", "auth/VERSION")[1]
+
+
+@pytest.mark.parametrize("content", ["1.4.2", "", "v1.4", "latest", "1.4-SNAPSHOT"])
+def test_a_file_that_holds_no_two_numbers_is_named(call: Call, content: str) -> None:
+    Path("VERSION").write_text(content)
+    code, said = call("publish", "auth", "auth.zip")
+    assert code == 2
+    assert "MAJOR.MINOR" in said and "VERSION" in said
+
+
+def test_without_a_file_or_a_checkout_the_way_out_is_named(call: Call, tmp_path: Path) -> None:
+    Path("VERSION").unlink()
+    code, said = call("publish", "auth", "auth.zip")
+    assert code == 2 and "there is no file" in said and "publish auth=VERSION" in said
+    os.chdir(tmp_path)
+    code, said = call("publish", "auth", "source/auth.zip")
+    assert code == 2 and "no Git checkout" in said and "publish auth=VERSION" in said
+
+
+def test_a_shallow_checkout_is_refused_because_its_count_is_wrong(call: Call, tmp_path: Path) -> None:
+    git("clone", "--quiet", "--depth", "1", f"file://{tmp_path}/source", str(tmp_path / "shallow"))
+    code, said = call("publish", "auth", "auth.zip", "--source", str(tmp_path / "shallow"))
+    assert code == 2
+    assert "shallow" in said and "--unshallow" in said
+
+
+def test_a_snapshot_gets_its_time_and_number_and_maven_finds_the_newest(call: Call, tmp_path: Path) -> None:
+    Path("auth-1.4.2-SNAPSHOT.jar").write_text("one")
+    Path("auth-1.4.2-SNAPSHOT-sources.jar").write_text("sources")
+    code, said = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar", "auth-1.4.2-SNAPSHOT-sources.jar")
+    assert code == 0, said
+    assert re.search(rf"published auth={STAMPED}1,", said)
+    Path("auth-1.4.2-SNAPSHOT.jar").write_text("two")
+    said = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar")[1]
+    assert re.search(rf"published auth={STAMPED}2,", said)
+    newest = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
+    assert re.fullmatch(rf"{STAMPED}2", newest)
+    place = tmp_path / "releases/com/example/auth"
+    assert (place / "1.4.2-SNAPSHOT" / f"auth-{newest}.jar").read_text() == "two"
+    listed = ElementTree.parse(place / "maven-metadata.xml")
+    assert [one.text for one in listed.iterfind("versioning/versions/version")] == ["1.4.2-SNAPSHOT"]
+    metadata = ElementTree.parse(place / "1.4.2-SNAPSHOT/maven-metadata.xml")
+    stamp, _, number = newest.removeprefix("1.4.2-").partition("-")
+    assert metadata.findtext("version") == "1.4.2-SNAPSHOT"
+    assert metadata.findtext("versioning/snapshot/timestamp") == stamp
+    assert metadata.findtext("versioning/snapshot/buildNumber") == number
+    values = {
+        (one.findtext("classifier"), one.findtext("extension")): one.findtext("value")
+        for one in metadata.iterfind("versioning/snapshotVersions/snapshotVersion")
+    }
+    assert values[(None, "jar")] == newest
+    assert ("sources", "jar") not in values, "the newest has no sources"
+
+
+def test_a_snapshot_is_fetched_pinned_and_followed_as_what_it_was_at_that_time(call: Call) -> None:
+    for content in ("one", "two"):
+        Path("auth.zip").write_text(content)
+        assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
+        if content == "one":
+            first = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
+    newest = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
+    assert call("fetch", "auth=1.4.2-SNAPSHOT", "--to", "there")[0] == 0
+    assert Path(f"there/auth-{newest}.zip").read_text() == "two"
+    assert call("fetch", f"auth={first}", "--to", "there")[0] == 0
+    assert Path(f"there/auth-{first}.zip").read_text() == "one"
+    assert call("verify", f"auth={first}")[0] == 0
+    code, said = call("pin", "auth=1.4.2-SNAPSHOT", "--in", "integration")
+    assert code == 0 and newest in said
+    assert newest in call("status")[1]
+
+
+def test_the_same_snapshot_again_is_the_one_that_is_there(call: Call) -> None:
+    assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
+    first = call("resolve", "auth=1.4.2-SNAPSHOT")[1]
+    code, said = call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")
+    assert code == 0 and "published before" in said
+    assert call("resolve", "auth=1.4.2-SNAPSHOT")[1] == first
+    commit("another commit, the same bytes")
+    assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
+    assert call("resolve", "auth=1.4.2-SNAPSHOT")[1] != first
+
+
+def test_latest_and_ranges_pass_snapshots_over(call: Call) -> None:
+    assert call("publish", "auth=1.4.1", "auth.zip")[0] == 0
+    assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
+    assert call("resolve", "auth") == (0, "1.4.1\n")
+    assert call("resolve", "auth=1.x") == (0, "1.4.1\n")
+    Path("auth.zip").write_text("released")
+    assert call("publish", "auth=1.4.2", "auth.zip")[0] == 0
+    assert call("resolve", "auth") == (0, "1.4.2\n")
+
+
+def test_pruning_a_snapshot_leaves_the_others_of_its_folder(call: Call, tmp_path: Path) -> None:
+    for content in ("one", "two", "three"):
+        Path("auth.zip").write_text(content)
+        assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
+    newest = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
+    code, said = call("prune", "auth", "--keep", "1")
+    assert code == 0, said
+    left = {p.name for p in (tmp_path / "releases/com/example/auth/1.4.2-SNAPSHOT").glob("*.zip")}
+    assert left == {f"auth-{newest}.zip"}
+    assert call("verify", f"auth={newest}")[0] == 0
