@@ -92,6 +92,7 @@ class Server:
         self._authorization: str | None = None
         self._open = True  # until the server wants to know who reads
         self._context: ssl.SSLContext | None = None
+        self._found_proxy: tuple[_Proxy | None] | None = None
 
     def patiently(self, action: Callable[[int], Result]) -> Result:
         """Call `action` with the number of the try, from 0, until it does not raise Busy; at most TRIES times."""
@@ -333,6 +334,12 @@ class Server:
         return Busy(f"{self.url} cannot be reached: {_reason(problem)}")
 
     def _proxy(self) -> _Proxy | None:
+        """What the environment says once; a request asks three times, and looking there costs more than a request."""
+        if self._found_proxy is None:
+            self._found_proxy = (self._look_for_proxy(),)
+        return self._found_proxy[0]
+
+    def _look_for_proxy(self) -> _Proxy | None:
         scheme = self._parts.scheme
         if not any(name.lower() in (f"{scheme}_proxy", "all_proxy") for name in os.environ):
             return None
