@@ -11,6 +11,7 @@ from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Installed, Release, Service
 from sluicegate.ports import Host
 from sluicegate.repositories import maven2
+from sluicegate.repositories.maven2 import place
 
 
 class FakeRepository:
@@ -22,6 +23,7 @@ class FakeRepository:
         self.down = False
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
+        place(component, version, name)
         key = self._key(component, version, name)
         if not source.is_file():
             raise UsageError(f"there is no file {source}")

@@ -225,7 +225,5 @@ def test_publications_of_a_snapshot_share_a_folder_and_are_apart(
 
 
 def test_a_file_of_a_snapshot_says_which_publication_it_is_of(repository: Repository, source: Path) -> None:
-    if isinstance(repository, FakeRepository):
-        pytest.skip("it has no folders")
     with pytest.raises(UsageError, match="does not begin with"):
         repository.put(AUTH, "1.0-20261123.093011-1", "auth.zip", source)

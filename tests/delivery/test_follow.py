@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.delivery import pinning
-from sluicegate.errors import GateRefused, RemoteUnavailable
+from sluicegate.delivery import pinning, sync
+from sluicegate.errors import GateRefused, RemoteUnavailable, UsageError
 from tests.shop import CONFIG, Shop
 
 
@@ -54,9 +54,21 @@ def test_a_veto_further_on_does_not_stop_integration(live: Shop) -> None:
     assert [m.after for m in live.sync().moves] == ["2.0.0"]
 
 
-def test_a_prerelease_is_not_followed(live: Shop) -> None:
-    live.publish("auth", "2.0.0-rc1")
+def test_pre_releases_are_not_followed(live: Shop) -> None:
+    for version in ("2.0.0-rc1", "2.0.0-beta.2", "2.0.0-SNAPSHOT"):
+        live.publish("auth", version)
     assert live.sync().moves == ()
+
+
+def test_a_version_published_late_but_lower_is_not_followed(live: Shop) -> None:
+    live.publish("auth", "0.9.9")
+    assert live.sync().moves == ()
+
+
+def test_staging_does_not_follow(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    assert sync.follow(live.by("ci"), "staging") == ()
+    assert live.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
 
 
 def test_a_range_is_followed_within_itself(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -104,6 +116,28 @@ def test_an_unpinned_component_goes_from_the_hosts(live: Shop) -> None:
     live.sync()
     assert live.running("int1") == {"auth": "1.0.0"}
     assert live.kinds("portal", "1.0.0")[-1] == "unpinned"
+
+
+def test_an_unpinned_component_comes_back_where_latest_is_followed(live: Shop) -> None:
+    pinning.unpin(live.by("anna"), "portal", "integration", why="")
+    assert [(m.component, m.after) for m in live.sync().moves] == [("portal", "1.0.0")]
+
+
+def test_a_hold_has_a_pin_and_a_day_that_is_not_over(live: Shop) -> None:
+    anna = live.by("anna")
+    with live.unchanged(), pytest.raises(UsageError, match="auth has no pin in training"):
+        pinning.hold(anna, "auth", "training", until=None, why="")
+    with live.unchanged(), pytest.raises(UsageError, match="--until 2026-11-01 is in the past"):
+        pinning.hold(anna, "auth", "integration", until=live.now.date().replace(day=1), why="")
+    with live.unchanged(), pytest.raises(UsageError, match="auth is not held in integration"):
+        pinning.unhold(anna, "auth", "integration", why="")
+
+
+def test_a_pin_that_stands_is_pinned_again_without_a_word_though_it_is_held(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    pinning.pin(live.by("anna"), "auth", "1.0.0", "integration", why="2.0.0 is slow")
+    with live.unchanged():
+        pinning.pin(live.by("anna"), "auth", "1.0.0", "integration", why="2.0.0 is slow")
 
 
 def test_each_pin_and_hold_leaves_its_own_record(live: Shop) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
 from sluicegate.delivery import evidence, pinning
 from sluicegate.delivery.promote import promote
 from sluicegate.errors import GateRefused, UsageError
-from tests.shop import Shop
+from sluicegate.model.values import Actor
+from sluicegate.tools import door
+from tests.shop import CONFIG, Shop
 
 
 @pytest.fixture
@@ -40,11 +45,24 @@ def test_without_a_version_what_the_environment_before_has_is_promoted(ready: Sh
     assert ready.promote(auth="")[0].after == "2.0.0"
 
 
-def test_a_retried_promotion_writes_nothing(ready: Shop) -> None:
+def test_what_the_environment_before_does_not_have_is_not_promoted_without_a_version(shop: Shop) -> None:
+    with shop.unchanged(), pytest.raises(UsageError, match="portal is not deployed in integration") as caught:
+        shop.promote(portal="")
+    assert caught.value.hint == "sluicegate sync integration"
+
+
+@pytest.mark.parametrize("who", ["anna", "rita"])
+def test_a_promotion_that_runs_again_writes_nothing(ready: Shop, who: str) -> None:
     ready.promote(auth="2.0.0")
-    tips = ready.tips
+    with ready.unchanged():
+        ready.promote(auth="2.0.0", user=who)
+
+
+def test_a_promotion_to_a_lower_version_that_runs_again_writes_nothing(ready: Shop) -> None:
     ready.promote(auth="2.0.0")
-    assert ready.tips["main"] == tips["main"]
+    ready.promote(auth="1.0.0", downgrade=("auth",))
+    with ready.unchanged():
+        ready.promote(auth="1.0.0", downgrade=("auth",))
 
 
 def test_46_a_version_that_was_never_in_the_environment_before_is_refused(live: Shop) -> None:
@@ -136,8 +154,6 @@ def test_46_an_approval_in_another_role_or_for_another_environment_does_not_coun
 
 
 def test_46_an_approval_of_somebody_who_left_the_role_does_not_count(ready: Shop) -> None:
-    from tests.shop import CONFIG
-
     ready.edited("sluicegate.yaml", CONFIG.replace(b"members: [anna, olle]", b"members: [olle]"))
     refused(ready, "anna's does not count: not a member of the role")
 
@@ -164,6 +180,16 @@ def test_46_an_unverified_actor_does_not_count_where_verified_ones_are_wanted(li
     live.to_integration(auth="2.0.0")
     live.approve("auth", "2.0.0", verified=False)
     refused(live, "anna's does not count: the actor is not verified")
+    live.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, accept: unverified}"))
+    live.promote(auth="2.0.0")
+
+
+def test_two_approvals_are_two_people(ready: Shop) -> None:
+    ready.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, minimum: 2}"))
+    ready.approve("auth", "2.0.0", build=2)
+    refused(ready, "1 of 2 approvals in the role 'qa'")
+    ready.approve("auth", "2.0.0", user="olle")
+    ready.promote(auth="2.0.0")
 
 
 def test_46_an_approval_for_another_manifest_does_not_count(ready: Shop) -> None:
@@ -213,9 +239,31 @@ def test_lowering_is_refused_unless_it_is_said(ready: Shop) -> None:
     assert ready.story("auth", "1.0.0", "pinned")[-1].get("downgrade") is True
 
 
-def test_a_held_pin_is_not_promoted_over(ready: Shop) -> None:
-    pinning.hold(ready.by("rita"), "auth", "staging", until=None, why="the fair")
-    refused(ready, r"auth is held at 1\.0\.0 in staging by rita: the fair")
+@pytest.mark.parametrize("by_hand", ["", "auth: 0.9.0"])
+def test_a_version_below_productions_is_lowering_whatever_the_files_say(ready: Shop, by_hand: str) -> None:
+    ready.to_staging(auth="3.0.0")
+    ready.accepted(auth="3.0.0")
+    ready.swap()
+    ready.edited("environments/staging.yaml", by_hand)
+    refused(ready, r"auth=2\.0\.0 is lower than 3\.0\.0, which (staging|production) has")
+    ready.promote(auth="2.0.0", downgrade=("auth",))
+    assert ready.story("auth", "2.0.0", "pinned")[-1].get("downgrade") is True
+
+
+def test_a_held_pin_is_not_promoted_over_until_its_last_day_is_over(ready: Shop) -> None:
+    pinning.hold(ready.by("rita"), "auth", "staging", until=ready.now.date(), why="the fair")
+    caught = refused(ready, r"auth is held at 1\.0\.0 in staging until 2026-11-23 by rita: the fair")
+    assert caught.hint == "sluicegate unhold auth --in staging"
+    ready.pass_time(timedelta(days=1))
+    ready.promote(auth="2.0.0")
+    assert ready.state.pins("staging")["auth"].hold is None
+
+
+def test_comments_and_order_of_the_pins_survive_a_promotion(ready: Shop) -> None:
+    text = "# ours\nportal: 1.0.0  # wait for OPS-3\n\n# the door\nauth: {}\n"
+    ready.edited("environments/staging.yaml", text.format("'1.0.0'"))
+    ready.promote(auth="2.0.0")
+    assert ready.state.file("environments/staging.yaml") == text.format("2.0.0").encode()
 
 
 def test_a_vetoed_version_is_not_promoted(ready: Shop) -> None:
@@ -231,6 +279,23 @@ def test_a_dry_run_is_refused_alike_and_changes_nothing(ready: Shop) -> None:
         (move,) = promote(ready.by("anna"), {"auth": "2.0.0"}, "staging", dry_run=True)
         assert move.after == "2.0.0"
     assert ready.pins("staging")["auth"] == "1.0.0"
+
+
+def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, tmp_path: Path) -> None:
+    """A veto arrives from another clone between the decision and its push."""
+    other = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
+
+    def meanwhile(name: str) -> None:
+        if name == "git push":
+            door.watcher = None
+            evidence.veto(other, "auth", "2.0.0", "", lift=False, why="a hole")
+
+    door.watcher = meanwhile
+    with pytest.raises(GateRefused, match="vetoed by rita: a hole"):
+        ready.promote(auth="2.0.0")
+    other.store.close()
+    assert ready.pins("staging")["auth"] == "1.0.0"
+    assert len(ready.story("auth", "2.0.0", "veto")) == 1
 
 
 @pytest.mark.parametrize(("wanted", "said"), [({"aut": "1"}, "no component"), ({"auth": "9"}, "no version '9'")])

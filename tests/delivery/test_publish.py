@@ -8,6 +8,7 @@ import pytest
 
 from sluicegate.delivery.publish import Origin, fetch, publish
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
+from sluicegate.model.values import Actor
 from tests.shop import Shop
 
 MANIFEST = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
@@ -57,6 +58,9 @@ def test_a_changed_manifest_is_not_fetched(shop: Shop, tmp_path: Path) -> None:
     shop.drivers.releases.files[MANIFEST] = shop.drivers.releases.files[MANIFEST].replace(b"ada", b"eve")
     with pytest.raises(IntegrityError, match="the ledger says"):
         fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
+    shop.drivers.releases.files[MANIFEST] = b"{"
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "out")
 
 
 def test_a_changed_file_is_not_fetched_and_nothing_half_is_left(shop: Shop, tmp_path: Path) -> None:
@@ -78,6 +82,21 @@ def test_a_repository_that_is_down_leaves_nothing_announced(shop: Shop) -> None:
     with pytest.raises(RemoteUnavailable):
         shop.publish("auth", "1.0.0")
     assert shop.state.versions("auth") == []
+
+
+def test_versions_are_announced_in_their_order(shop: Shop) -> None:
+    for version in ("1.10.0", "1.9.0", "1.2.0"):
+        shop.publish("auth", version)
+    assert shop.drivers.releases.announced["auth"] == ("1.2.0", "1.9.0", "1.10.0")
+
+
+def test_a_clone_sees_what_another_has_published(shop: Shop, tmp_path: Path) -> None:
+    clone = shop.opened_by(Actor(user="ci", source="ci", verified=True), f"file://{shop.bare}", tmp_path / "cache")
+    shop.publish("auth", "1.0.0")
+    assert clone.state().versions("auth") == ["1.0.0"]
+    shop.publish("auth", "1.1.0")
+    assert clone.state().versions("auth") == ["1.0.0", "1.1.0"]
+    clone.store.close()
 
 
 def test_the_list_of_versions_is_announced_again_when_that_had_failed(shop: Shop) -> None:
@@ -124,14 +143,15 @@ def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Pa
         publish(shop.by("ci"), "auth", "1.0.0", paths, Origin())
 
 
-def test_resolve_gives_the_newest_and_passes_prereleases_over(shop: Shop) -> None:
-    for version in ("1.9.0", "1.10.0", "2.0.0-rc1"):
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [("latest", "2.1.0"), ("1.x", "1.10.0"), ("1.9.*", "1.9.1"), (">=1.2,<1.10", "1.9.1"), ("1.2.0", "1.2.0"),
+     ("2.2.0-rc1", "2.2.0-rc1"), ("!=2.1.0", "1.10.0"), ("<=1.9.0", "1.9.0")],
+)  # fmt: skip
+def test_a_range_is_resolved_to_the_newest_release_within(shop: Shop, spec: str, found: str) -> None:
+    for version in ("1.2.0", "1.10.0", "1.9.0", "1.9.1", "2.1.0", "2.2.0-rc1"):
         shop.publish("auth", version)
-    state = shop.state
-    assert state.resolve("auth") == "1.10.0"
-    assert state.resolve("auth", "1.x") == "1.10.0"
-    assert state.resolve("auth", ">=1,<1.10") == "1.9.0"
-    assert state.resolve("auth", "2.0.0-rc1") == "2.0.0-rc1"
+    assert shop.state.resolve("auth", spec) == found
 
 
 @pytest.mark.parametrize("spec", ["3.x", ">=9", "7.7.7", "1.0-gone"])
@@ -139,6 +159,8 @@ def test_resolve_of_what_is_not_there_names_the_newest(shop: Shop, spec: str) ->
     shop.publish("auth", "1.9.0")
     with pytest.raises(UsageError, match=r"newest: 1\.9\.0"):
         shop.state.resolve("auth", spec)
+    with pytest.raises(UsageError, match="none is published yet"):
+        shop.state.resolve("portal")
 
 
 def test_a_range_is_no_version_where_one_version_is_wanted(live: Shop) -> None:

@@ -97,13 +97,13 @@ def deploy(
 
     def decide(state: State, draft: Draft) -> Record:
         environment = state.config.environment(name)
+        if together is not None:  # first: it knows best when somebody has moved what the plan was made of
+            together(state, draft)
         _refuse(state, environment, target, end_sessions)
         if target is None:
             if _pinned(state, environment) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
-        if together is not None:
-            together(state, draft)
         return intents.begin(draft, name, "deploy", group=plan.group, target=dict(plan.target), why=why)
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)

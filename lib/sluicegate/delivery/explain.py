@@ -68,7 +68,7 @@ def explain(state: State, component: str, version: str, target: str) -> Explanat
         target=environment.name,
         runs_in=runs_in,
         verdicts=verdicts,
-        next_command=_next_command(environment, component, chosen, verdicts, runs_in),
+        next_command=_next_command(state, environment, component, chosen, verdicts, runs_in),
     )
 
 
@@ -136,7 +136,12 @@ def _lowering(environment: Environment, component: str, version: str) -> str:
 
 
 def _next_command(
-    environment: Environment, component: str, version: str, verdicts: tuple[Verdict, ...], runs_in: tuple[str, ...]
+    state: State,
+    environment: Environment,
+    component: str,
+    version: str,
+    verdicts: tuple[Verdict, ...],
+    runs_in: tuple[str, ...],
 ) -> str:
     if environment.name in runs_in:
         return ""
@@ -145,6 +150,7 @@ def _next_command(
             return verdict.command
     if environment.swaps_with:
         return f"sluicegate swap {environment.name}"
-    if environment.origin:
+    pin = standing_pins(state, environment).get(component)
+    if environment.origin and (pin is None or pin.version != version):
         return f"sluicegate promote {component}={version} --to {environment.name}"
     return f"sluicegate sync {environment.name}"

@@ -26,12 +26,22 @@ def refuse_held(pin: Pin | None, state: State, environment: str) -> None:
 
 
 def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
-    """Production of a swapping pair is not moved directly: its pins change by a swap."""
+    """Production of a swapping pair is not moved directly: its pins change by a swap.
+
+    While one is open staging's pins do not move either: its last commit makes them equal to production's.
+    """
     if environment.swaps_with:
         raise UsageError(
             f"{verb}: {environment.name} swaps with {environment.swaps_with}, so its pins change by a swap only",
             hint=f"promote to {environment.swaps_with}, then: sluicegate swap {environment.name}",
         )
+    intents.refuse_swap_at_work(state, environment)
+
+
+def is_recorded(state: State, pin: Pin, environment: str) -> bool:
+    """Whether the ledger knows this pin. One that was edited by hand is known from the next deploy on."""
+    story = state.story(pin.component, pin.version)
+    return any(record.what == "pinned" and record.get("env") == environment for record in story)
 
 
 def refuse_edited(state: State, production: Environment) -> None:
@@ -55,10 +65,11 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
     def decide(state: State, draft: Draft) -> str:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
-        intents.refuse_swap_at_work(state, place)
         exact = state.publication(component, version)
         state.known_story(component, exact)
         now = state.pins(environment).get(component)
+        if now is not None and now.version == exact and is_recorded(state, now, environment):
+            return exact
         refuse_held(now, state, environment)
         scheme = state.config.component(component).versions
         back = now is not None and versions.lower(scheme, exact, now.version)
@@ -76,7 +87,6 @@ def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry
     def decide(state: State, draft: Draft) -> None:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "unpin")
-        intents.refuse_swap_at_work(state, place)
         now = _standing(state, component, environment)
         refuse_held(now, state, environment)
         draft.pin(environment, component, None)

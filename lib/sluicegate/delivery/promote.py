@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sluicegate.delivery import gating, intents, versions
+from sluicegate.delivery import gating, versions
 from sluicegate.delivery.pinning import refuse_held, refuse_swapping
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -43,10 +43,9 @@ def promote(
             name: state.publication(name, version) if version else _origin_version(state, name, target)
             for name, version in wanted.items()
         }
-        intents.refuse_swap_at_work(state, target)
         pins = standing_pins(state, target)
         partner = state.config.swap_partner(target)
-        standing = {environment: pins} | ({partner.name: state.pins(partner.name)} if partner else {})
+        standing = {environment: pins} | ({partner.name: _swapped_pins(state, partner)} if partner else {})
         lowering = set()
         for name, version in chosen.items():
             refuse_held(state.pins(environment).get(name), state, environment)
@@ -96,7 +95,7 @@ def _on_record(state: State, component: str, version: str, environment: str, low
     """Whether this pin was promoted already, and said so: a retried job step."""
     story = state.story(component, version)
     last = newest(r for r in story if r.what == "pinned" and r.get("env") == environment)
-    return last is not None and last.get("how") == "promote" and last.get("downgrade") is lowering
+    return last is not None and last.get("how") == "promote" and (last.get("downgrade") is True or not lowering)
 
 
 def _refuse_lowering(
@@ -115,7 +114,12 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
     partner = state.config.swap_partner(environment)
     if partner is None or environment.swaps_with:
         return pins
-    base = state.swapped_in(partner)
-    overlay = {name: one for name, one in pins.items() if base.get(name) != one.version}
-    candidate = {name: Pin(component=name, version=version) for name, version in base.items()} | overlay
+    base = _swapped_pins(state, partner)
+    overlay = {name: one for name, one in pins.items() if name not in base or base[name].version != one.version}
+    candidate = base | overlay
     return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}
+
+
+def _swapped_pins(state: State, production: Environment) -> dict[str, Pin]:
+    """What the last swap put into production, whatever its file says."""
+    return {name: Pin(component=name, version=version) for name, version in state.swapped_in(production).items()}

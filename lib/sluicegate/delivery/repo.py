@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from sluicegate.delivery import newest
 from sluicegate.delivery.actor import Acting, acting
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
@@ -31,6 +32,7 @@ class Draft:
         self.files: dict[str, bytes | None] = {}
         self.records: dict[str, list[Record]] = {}
         self.moved: set[tuple[str, str]] = set()
+        self.published: dict[str, list[str]] = {}
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         path = pins_path(environment)
@@ -51,7 +53,9 @@ class Draft:
         """
         moves = what in PIN_RECORDS and (facts.get("env"), component) in self.moved
         path = ledger.component_path(component, version)
-        self._append(path, self.state.story(component, version), what, facts, again=moves)
+        story = self.state.story(component, version)
+        if self._append(path, story, what, facts, again=moves) and not story:
+            self.published.setdefault(component, []).append(version)
 
     def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
@@ -89,11 +93,18 @@ class Draft:
         for path, records in self.records.items():
             old = self.state.ledger_file(path) or b""
             appended[path] = old + b"".join(ledger.line(record) for record in records)
+        for component, added in self.published.items():
+            appended[newest.newest_path(component)] = self._newest(component, added)
         tips = self.state.tips
         return (
             Edit(branch=MAIN, base=tips[MAIN], files=self.files),
             Edit(branch=LEDGER, base=tips[LEDGER], files=appended),
         )
+
+    def _newest(self, component: str, added: list[str]) -> bytes:
+        content = self.state.ledger_file(newest.newest_path(component))
+        scheme = self.state.component(component).versions
+        return newest.extended(content, scheme, added, lambda: self.state.recorded_versions(component))
 
 
 class DeliveryRepo:

@@ -30,6 +30,11 @@ def rollback(
 ) -> Rollback:  # fmt: skip
     """Take one component, or all that the last change brought, back to what ran before."""
     state = repo.state()
+    done = _done_before(state, name, component, repo.acting(state).actor.source)
+    if done is not None and not dry_run:
+        if done.how == "deploy":  # it may have died between the pins and the hosts
+            deploy(repo, name, target=done.target, end_sessions=end_sessions, say=say, why=why)
+        return done
     found = plan(state, name, component)
     if dry_run:
         return found
@@ -48,6 +53,26 @@ def rollback(
     else:
         _by_swap(repo, found, unchanged, why, end_sessions, say)
     return found
+
+
+def _done_before(state: State, name: str, component: str, source: str) -> Rollback | None:
+    """What this very build has rolled back here already: a step that runs again must not go back further."""
+    environment = state.config.environment(name)
+    if not source.startswith("http"):
+        return None
+    now = {one: pin.version for one, pin in state.pins(name).items()}
+    bad = {
+        one: version
+        for one in ([component] if component else state.config.components)
+        for version in state.versions(one)
+        if any(
+            r.what == "veto" and r.get("env") == name and r.get("of") == "rollback" and r.by.source == source
+            for r in state.story(one, version)
+        )
+    }
+    if not bad or any(now.get(one) == version for one, version in bad.items()):
+        return None
+    return Rollback(environment=name, bad=bad, target=now, how="swap" if environment.swaps_with else "deploy")
 
 
 def plan(state: State, name: str, component: str) -> Rollback:
@@ -100,7 +125,7 @@ def _known_good(state: State, environment: Environment, deployed: Record) -> boo
 
 def _veto(draft: Draft, found: Rollback, why: str) -> None:
     for component, version in found.bad.items():
-        draft.note(component, version, "veto", env=found.environment, why=why or "rolled back")
+        draft.note(component, version, "veto", env=found.environment, why=why or "rolled back", of="rollback")
 
 
 def _by_deploy(

@@ -81,8 +81,11 @@ class Store:
         return f"refs/remotes/origin/{branch}" if self.mirrored else f"refs/heads/{branch}"
 
     def _fetch(self) -> None:
+        from sluicegate.tools import files
+
         refspecs = [f"+refs/heads/{branch}:refs/remotes/origin/{branch}" for branch in self.branches]
-        done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
+        with files.locked(self.local.with_suffix(".fetch")):  # Git lets only one change what a repository is shallow of
+            done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
         if "couldn't find remote ref" in done.error_text:
             wanted = " and ".join(self.branches)
             raise UsageError(f"{_shown(self.remote)} is not a delivery repo: it lacks the branches {wanted}")

@@ -1,0 +1,191 @@
+"""Status, explain, history and flow: what people are told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sluicegate.delivery import pinning
+from sluicegate.delivery.explain import explain
+from sluicegate.delivery.flow import flow
+from sluicegate.delivery.history import history
+from sluicegate.delivery.setup import check_repo
+from sluicegate.delivery.status import status
+from sluicegate.errors import ConfigError, UsageError
+from tests.shop import Shop
+
+
+def test_status_shows_pins_effective_versions_roles_and_marks(again: Shop) -> None:
+    again.publish("auth", "3.0.0")
+    again.veto("auth", "2.0.0", "production")
+    pinning.hold(again.by("anna"), "portal", "integration", until=None, why="")
+    found = status(again.state).json()
+    columns = {one["name"]: one for one in found["environments"]}
+    assert (columns["production"]["group"], columns["staging"]["group"]) == ("blue", "green")
+    (auth, portal) = found["components"]
+    assert auth["newest"] == "3.0.0"
+    assert auth["environments"]["production"] == {"pin": "2.0.0", "effective": "2.0.0", "marks": ["vetoed"]}
+    assert auth["environments"]["staging"] == {"pin": "2.0.0", "effective": "1.0.0", "marks": ["not deployed"]}
+    assert auth["environments"]["training"] == {"pin": "", "effective": "", "marks": []}
+    assert portal["environments"]["integration"]["marks"] == ["held"]
+    again.begin("production", "swap")
+    locked = {one["name"]: one["locked"] for one in status(again.state).json()["environments"]}
+    assert locked["production"].startswith("'swap' by berta since") and not locked["integration"]
+
+
+def test_an_answer_tells_one_moment_though_the_repo_moves_on(live: Shop) -> None:
+    state = live.state
+    pinning.hold(live.by("anna"), "auth", "integration", until=None, why="")
+    assert state.pins("integration")["auth"].hold is None
+    assert live.state.pins("integration")["auth"].hold is not None
+
+
+def test_status_of_an_empty_delivery_repo_is_an_empty_matrix(shop: Shop) -> None:
+    assert [c["newest"] for c in status(shop.state).json()["components"]] == ["", ""]
+
+
+def test_explain_tells_each_unmet_condition_who_can_help_and_the_next_command(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    found = explain(live.state, "auth", "", "staging").json()
+    assert (found["version"], found["arrived"], found["runs_in"]) == ("2.0.0", False, [])
+    states = {v["gate"]: v["state"] for v in found["verdicts"]}
+    assert states["deployed in integration"] == "waiting" and states["veto"] == "passed"
+    assert found["next"] == "sluicegate sync integration"
+    live.sync()
+    live.tested("auth", "2.0.0")
+    found = explain(live.state, "auth", "", "staging").json()
+    assert found["next"] == "sluicegate approve auth=2.0.0 --to staging --as qa"
+    assert [v["who_can_help"] for v in found["verdicts"] if v["state"] == "waiting"] == ["anna, olle"]
+    live.approve("auth", "2.0.0")
+    assert explain(live.state, "auth", "", "staging").next_command == "sluicegate promote auth=2.0.0 --to staging"
+
+
+def test_who_does_what_explain_says_arrives_in_production(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.pass_time(timedelta(hours=1))
+    said = []
+    for act in (
+        live.sync,
+        lambda: live.tested("auth", "2.0.0"),
+        lambda: live.approve("auth", "2.0.0"),
+        lambda: live.promote(auth="2.0.0"),
+        lambda: live.sync("staging"),
+        lambda: live.tested("auth", "2.0.0", "staging"),
+        lambda: live.approve("auth", "2.0.0", "production"),
+        live.swap,
+    ):
+        to = "production" if "staging" in explain(live.state, "auth", "2.0.0", "").runs_in else "staging"
+        target = "integration" if not said else to
+        said.append(explain(live.state, "auth", "", target).next_command.removeprefix("sluicegate "))
+        act()
+    assert said == [
+        "sync integration",
+        "record tests auth=2.0.0 --in integration --suite regression --junit FILE",
+        "approve auth=2.0.0 --to staging --as qa",
+        "promote auth=2.0.0 --to staging",
+        "sync staging",
+        "record tests auth=2.0.0 --in staging --suite acceptance --junit FILE",
+        "approve auth=2.0.0 --to production --as release-manager",
+        "swap production",
+    ]
+    assert explain(live.state, "auth", "", "production").arrived
+
+
+def test_explain_says_the_same_as_promote(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    found = explain(live.state, "auth", "2.0.0", "staging")
+    with pytest.raises(Exception) as caught:
+        live.promote(auth="2.0.0")
+    for verdict in found.unmet:
+        assert verdict.reason in str(caught.value)
+
+
+def test_explain_tells_holds_lower_versions_and_locks(again: Shop) -> None:
+    pinning.hold(again.by("anna"), "auth", "staging", until=None, why="the fair")
+    again.begin("production", "swap")
+    gates = {v.gate: v for v in explain(again.state, "auth", "1.0.0", "staging").unmet}
+    assert gates["hold"].reason == "auth is held at 2.0.0: the fair"
+    assert gates["order"].reason == "staging has the higher version 2.0.0"
+    assert gates["lock"].who_can_help == "berta"
+    again.veto("auth", "1.0.0")
+    gates = {v.gate: v for v in explain(again.state, "auth", "1.0.0", "staging").unmet}
+    assert (gates["veto"].reason, gates["veto"].command) == ("vetoed by rita: bad", "sluicegate unveto auth=1.0.0")
+
+
+def test_explain_of_what_is_there_says_where(again: Shop) -> None:
+    found = explain(again.state, "auth", "2.0.0", "production")
+    assert found.arrived and found.next_command == "" and found.runs_in == ("integration", "production")
+
+
+def test_history_tells_everything_newest_first(again: Shop) -> None:
+    entries = history(again.state, "auth")
+    times = [entry.record.at for entry in entries]
+    assert times == sorted(times, reverse=True)
+    texts = [f"{entry.subject}: {entry.summary()}" for entry in entries]
+    assert texts[0] == "auth=2.0.0: deployed in production on blue"
+    assert "auth=2.0.0: approved for staging as qa" in texts
+    assert "auth=2.0.0: regression in integration: 5 passed, 0 failed" in texts
+    assert any(text.summary() == "swap: green -> blue" for text in history(again.state, "production"))
+    assert {e.subject for e in history(again.state)} > {"auth=1.0.0", "portal=1.0.0", "staging", "production"}
+    with pytest.raises(UsageError, match="Did you mean"):
+        history(again.state, "prodution")
+
+
+def test_flow_measures_from_commit_to_the_end_of_the_first_tests(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.pass_time(timedelta(minutes=4))
+    shop.sync()
+    shop.pass_time(timedelta(minutes=6))
+    shop.tested("auth", "1.0.0")
+    found = flow(shop.state, "auth").json()
+    assert found["total"] == pytest.approx(602, abs=1)
+    assert found["objective"] == 900 and found["bottleneck"] == "tests"
+    shop.pass_time(timedelta(days=1))
+    shop.tested("auth", "1.0.0")
+    assert flow(shop.state, "auth").json()["total"] == found["total"], "a rerun does not count"
+
+
+def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None:
+    from pathlib import Path
+
+    from sluicegate.delivery.publish import Origin, publish
+
+    path = Path(shop.root) / "a.zip"
+    path.write_text("a")
+    publish(shop.by("ci"), "auth", "1.0.0", [path], Origin())
+    found = flow(shop.state, "auth").json()
+    assert found["total"] is None and found["bottleneck"] is None
+    assert all(s["waited"] is None and s["worked"] is None for s in found["stages"])
+
+
+def test_check_counts_and_names_mistakes_with_their_lines(live: Shop) -> None:
+    assert check_repo(live.state) == {"components": 2, "environments": 4, "pins": 6}
+    live.edited("environments/training.yaml", "# pins\nauth: 1.0.0\nprotal: 1.0.0\n")
+    with pytest.raises(ConfigError, match=r"environments/training\.yaml.*'protal'"):
+        check_repo(live.state)
+
+
+def test_records_of_newer_writers_and_lines_that_are_none_are_read_leniently(live: Shop) -> None:
+    """A union merge may have doubled and mixed lines; another writer may leave the zone of a time out."""
+    from sluicegate.delivery.state import LEDGER
+    from sluicegate.tools.git import Edit
+
+    path = "components/auth/1.0.0.jsonl"
+    old = live.state.ledger_file(path) or b""
+    lines = old.splitlines(keepends=True)
+    strange = (
+        b'<<<<<<< ours\n\xff\xfe\n[]\n{"id": 1}\n{"id":"n","at":"2026-11-23T09:12:44","what":"weather",'
+        b'"by":{"user":"x"},"new":[1]}\n'
+        b'{"id":"m","at":"yesterday","what":"tests"}\n{"id":"t","at":"2030-01-01T00:00:00Z","what":"tests","env":"integration",'
+        b'"suite":"regression","passed":"many","failed":null}\n'
+    )
+    store = live.by("hand").store
+    content = b"".join([*reversed(lines), strange, *lines])
+    edit = Edit(branch=LEDGER, base=store.tips()[LEDGER], files={path: content})
+    store.push([edit], "merge\n", by=store.signature, at=live.now)
+    kinds = live.kinds("auth", "1.0.0")
+    assert len(kinds) == len(lines) + 2 and kinds.count("built") == 1
+    history(live.state)
+    explain(live.state, "auth", "1.0.0", "staging")
+    live.veto("auth", "1.0.0")
