@@ -267,3 +267,13 @@ def test_an_environment_without_hosts_cannot_be_deployed_to(shop: Shop) -> None:
     shop.edited("sluicegate.yaml", CONFIG.replace(b"    hosts: rooms\n", b""))
     with pytest.raises(UsageError, match="no 'hosts'"):
         shop.deploy("training")
+
+
+def test_a_damaged_file_among_several_is_found_before_the_first_host_is_touched(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    live.publish("portal", "2.0.0")
+    live.drivers.releases.files["portal", "2.0.0", "portal-2.0.0.tar.gz"] = b"changed"
+    before = live.running("int1")
+    with pytest.raises(IntegrityError, match="the SHA-256 is"):
+        live.sync()
+    assert live.running("int1") == before

@@ -212,9 +212,10 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
     try:
         _release_sessions(state, environment)
         with files.scratch() as folder:
+            releases = _fetched(state, plan, folder)
             for step in plan.steps:
                 say(f"{plan.environment}: {step}")
-                _apply(state, environment, step, folder)
+                _apply(state, environment, step, releases)
                 done.append(step)
     except SluicegateError as problem:
         _record_failure(repo, plan, intent, problem, done)
@@ -222,15 +223,20 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
     return plan
 
 
-def _apply(state: State, environment: Environment, step: Step, folder: Path) -> None:
+def _fetched(state: State, plan: Plan, folder: Path) -> dict[tuple[str, str], Release]:
+    """Everything that will be installed, checked before the first host is touched: a damaged file changes nothing."""
+    wanted = dict.fromkeys((step.component, step.after) for step in plan.steps if step.after)
+    return {(name, version): fetch(state, name, version, folder / f"{name}-{version}") for name, version in wanted}
+
+
+def _apply(state: State, environment: Environment, step: Step, releases: Mapping[tuple[str, str], Release]) -> None:
     host = state.drivers.host(state.config, step.host)
     deployer = state.drivers.deployer(state.config, environment)
     component = state.component(step.component)
     if not step.after:
         deployer.remove(host, component)
         return
-    release: Release = fetch(state, step.component, step.after, folder / f"{step.component}-{step.after}")
-    deployer.install(host, component, release)
+    deployer.install(host, component, releases[step.component, step.after])
 
 
 def _release_sessions(state: State, environment: Environment) -> None:
