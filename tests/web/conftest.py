@@ -18,13 +18,13 @@ import pytest
 import requests
 
 ROOT = Path(__file__).parents[2]
-SHIM = [sys.executable, "-m", "tests.web.shim"]
+PROGRAM = [sys.executable, "-m", "sluicegate"]
 
 
 def command(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run one of our commands to its end."""
     return subprocess.run(
-        [*SHIM, *words], cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=60
+        [*PROGRAM, *words], cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=60
     )
 
 
@@ -38,7 +38,7 @@ class Server:
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        words = [*SHIM, "serve", "--home", str(self.home), "--port", "0", "--user", "anna", *self.options]
+        words = [*PROGRAM, "serve", "--home", str(self.home), "--port", "0", "--user", "anna", *self.options]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

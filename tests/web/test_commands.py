@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner.conftest import shell
-from tests.web.conftest import ROOT, SHIM, Server, command, until
+from tests.web.conftest import PROGRAM, ROOT, Server, command, until
 
 YAML = """
 - job:
@@ -80,7 +80,7 @@ def test_run_takes_a_config_xml(tmp_path: Path) -> None:
 def test_an_interrupted_run_ends_its_processes(tmp_path: Path) -> None:
     path = tmp_path / "config.xml"
     path.write_bytes(shell(f"echo $$ > {tmp_path}/pid; sleep 60"))
-    running = subprocess.Popen([*SHIM, "run", str(path)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    running = subprocess.Popen([*PROGRAM, "run", str(path)], cwd=ROOT, stdout=subprocess.DEVNULL)
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     running.send_signal(signal.SIGINT)
     assert running.wait(20) == 130

@@ -82,7 +82,7 @@ def serve(
 def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) -> None:
     """Run a job here and now: from jenkins-job-builder's YAML, or from a config.xml.
 
-    Ends with 0 for SUCCESS, 1 for FAILURE, 3 for UNSTABLE, 130 for ABORTED.
+    Ends with 0 for SUCCESS, 1 for FAILURE, 3 for UNSTABLE, 130 for ABORTED; 2 for a job that cannot run here.
 
     Example: sluicegate run jobs auth-build -p WHY=trial
     """
@@ -92,8 +92,9 @@ def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) ->
     given = _values(pairs)
     name, content = render.choose(render.jobs(path), job, path)
     local.must_declare(content, given)
+    steps = local.plan(content, given)  # what cannot run here is told before anything starts
     if plan_only:
-        click.echo("\n".join(local.plan(content, given)))
+        click.echo("\n".join(steps))
         return
     raise SystemExit(local.EXIT[local.run(name, content, given, _write)])
 
