@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import secrets
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sluicegate.errors import ConfigError, Conflict, SluicegateError, UsageError
+from sluicegate.errors import ConfigError, Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.yum import YumRepository
+from sluicegate.tools import door, s3
 from tests.parts import AUTH, CONFIG, PORTAL, settings
+from tests.real.gateway import Server, ceph
 from tests.real.needs import needs
+
+__all__ = ["ceph"]
 
 pytestmark = pytest.mark.real
 
@@ -172,12 +180,11 @@ def test_what_is_no_package_is_refused_before_it_is_stored(
         assert repository.names(AUTH, "1.0") == ()
 
 
-def dnf(folder: Path, repository: YumRepository, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def dnf(folder: Path, source: YumRepository | str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     needs("dnf")
+    place = source if isinstance(source, str) else f"file://{source.path}"
     (folder / "repos").mkdir(exist_ok=True)
-    (folder / "repos/ours.repo").write_text(
-        f"[ours]\nname=ours\nbaseurl=file://{repository.path}\ngpgcheck=0\nmetadata_expire=0\n"
-    )
+    (folder / "repos/ours.repo").write_text(f"[ours]\nname=ours\nbaseurl={place}\ngpgcheck=0\nmetadata_expire=0\n")
     config = folder / "dnf.conf"
     config.write_text(f"[main]\nreposdir={folder}/repos\ncachedir={folder}/cache\nplugins=0\nlogdir={folder}\n")
     where = [f"--installroot={folder}/root", "--releasever=9", "--forcearch=x86_64"]
@@ -217,6 +224,85 @@ def test_two_components_share_an_index(yum: YumRepository, tmp_path: Path) -> No
     assert (tmp_path / "root/usr/share/portal/answer").read_text() == "portal"
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket that everybody may read, with its settings as a mirror."""
+
+    client: Any
+    name: str
+    url: str
+    settings: dict[str, Plain]
+
+    def content(self) -> set[str]:
+        return set(s3.keys(self.client, self.name, ""))
+
+
+@pytest.fixture
+def bucket(ceph: Server) -> Bucket:
+    name = f"packages-{secrets.token_hex(6)}"
+    client = s3.client(endpoint=ceph.endpoint, region="", login=s3.Login(key=ceph.key, secret=ceph.secret))
+    client.create_bucket(Bucket=name)
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
+    client.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
+    client.put_object(Bucket=name, Key="linux/of-others", Body=b"x")
+    mirror: dict[str, Plain] = {
+        "bucket": name, "prefix": "linux", "endpoint": ceph.endpoint,
+        "credentials": {"file": ceph.credentials(), "profile": "ci"},
+    }  # fmt: skip
+    return Bucket(client, name, f"{ceph.endpoint}/{name}/linux", mirror)
+
+
+def test_apt_installs_from_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    needs("aptly")
+    apt = AptRepository.configure(
+        "releases", settings(path=str(tmp_path / "apt"), distribution="bookworm", mirror=bucket.settings), CONFIG
+    )
+    for version in ("1.0", "1.1"):
+        package = deb(tmp_path, "shop", version, f"answer-{version}")
+        apt.put(AUTH, version, package.name, package)
+    apt.announce(AUTH, ["1.0"])
+    machine = Apt(tmp_path, f"deb [trusted=yes] {bucket.url} bookworm main")
+    machine.get("update")
+    machine.get("install", "shop")
+    assert machine.answer("shop") == "answer-1.0"
+    apt.announce(AUTH, ["1.1"])
+    machine.get("update")
+    machine.get("install", "shop")
+    assert machine.answer("shop") == "answer-1.1"
+    assert len([key for key in bucket.content() if key.endswith(".deb")]) == 1, "the one that left the index is gone"
+    assert "linux/of-others" in bucket.content()
+
+
+def test_dnf_installs_from_a_bucket_also_after_a_mirror_that_broke_off(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("createrepo_c", "rpm")
+    yum = YumRepository.configure("releases", settings(path=str(tmp_path / "yum"), mirror=bucket.settings), CONFIG)
+    for version in ("1.0", "1.1"):
+        package = rpm(tmp_path, "shop", version, f"answer-{version}")
+        yum.put(AUTH, version, package.name, package)
+    yum.announce(AUTH, ["1.0"])
+    dnf(tmp_path, bucket.url, "install", "shop")
+    answer = tmp_path / "root/usr/share/shop/answer"
+    assert answer.read_text() == "answer-1.0"
+
+    def break_off(what: str) -> None:
+        if what.endswith("repomd.xml"):
+            raise RemoteUnavailable("the network is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door, "watcher", break_off)
+        with pytest.raises(RemoteUnavailable):
+            yum.announce(AUTH, ["1.1"])
+    dnf(tmp_path, bucket.url, "upgrade", "shop")
+    assert answer.read_text() == "answer-1.0", "what leads to the new index comes last"
+    yum.announce(AUTH, ["1.1"])
+    dnf(tmp_path, bucket.url, "upgrade", "shop")
+    assert answer.read_text() == "answer-1.1"
+    assert len([key for key in bucket.content() if key.endswith(".rpm")]) == 1
+    assert len([key for key in bucket.content() if key.endswith("primary.xml.gz")]) == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -224,6 +310,7 @@ def test_two_components_share_an_index(yum: YumRepository, tmp_path: Path) -> No
         ({"path": "apt", "distribution": "bookworm"}, "absolute path"),
         ({"path": "/srv/apt", "distribution": "../up"}, "is no name"),
         ({"path": "/srv/apt", "distribution": "bookworm", "key": "--yes"}, "fingerprint"),
+        ({"path": "/srv/apt", "distribution": "bookworm", "mirror": {"bucket": "B"}}, "'bucket' is 'B'"),
         ({"path": "/srv/apt", "distribution": "bookworm", "sektion": "x"}, "Did you mean 'section'"),
     ],
 )

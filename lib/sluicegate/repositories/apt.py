@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
+from sluicegate.repositories.mirror import Public, read_mirror
 from sluicegate.repositories.packages import PackageRepository, looked_into, read_directory, run
 from sluicegate.tools import files
 
 NAME = "sluicegate"
+ENTRIES = ("Release.gpg", "Release", "InRelease")
 STATE = ".aptly"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HINT = "install it (Debian: aptly), and look at the folder's rights and space"
@@ -31,14 +33,15 @@ class AptRepository(PackageRepository):
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> AptRepository:
-        """Read `path`, `url`, `distribution`, `section`, `architectures` and `key`."""
-        settings.only("path", "url", "distribution", "section", "architectures", "key")
+        """Read `path`, `url`, `distribution`, `section`, `architectures`, `key` and `mirror`."""
+        settings.only("path", "url", "distribution", "section", "architectures", "key", "mirror")
         made = cls(
             files=read_directory(name, settings),
             distribution=settings.text("distribution"),
             section=settings.text("section", "main"),
             architectures=settings.texts("architectures") or ("amd64",),
             key=settings.text("key", ""),
+            mirror=read_mirror(name, settings, config),
         )
         for word in (made.distribution, made.section, *made.architectures):
             if not WORD.fullmatch(word):
@@ -77,6 +80,18 @@ class AptRepository(PackageRepository):
         else:
             places = f"-architectures={','.join(self.architectures)}"
             run([*aptly, "publish", "repo", *common, places, NAME, "filesystem:here:."], HINT)
+
+    def public(self, packages: Iterable[str]) -> Public:
+        """aptly's pool stands for the packages; apt begins with InRelease, and without it with Release."""
+        top = f"dists/{self.distribution}/"
+        index = [name for name in self._below("dists") if name.startswith(top)]
+        entries = tuple(name for name in (f"{top}{last}" for last in ENTRIES) if name in index)
+        rest = tuple(name for name in index if name not in entries)
+        return Public(packages=tuple(self._below("pool")), index=rest, entries=entries)
+
+    def _below(self, folder: str) -> list[str]:
+        found = (path for path in (self.path / folder).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
 
     def _config(self) -> Path:
         path = self.path / STATE / "aptly.conf"

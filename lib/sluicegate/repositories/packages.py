@@ -16,6 +16,7 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.repositories.directory import DirectoryRepository
+from sluicegate.repositories.mirror import Mirror, Public
 from sluicegate.tools import files, process
 
 LISTS = ".index"
@@ -28,6 +29,7 @@ class PackageRepository(ABC):
 
     files: DirectoryRepository
     ending: str
+    mirror: Mirror | None = None
 
     @abstractmethod
     def check(self, package: Path) -> None:
@@ -40,6 +42,10 @@ class PackageRepository(ABC):
         `everything` has each package's path below the folder with its mark (see `mark`); `gone` are the marks of
         packages that leave.
         """
+
+    @abstractmethod
+    def public(self, packages: Iterable[str]) -> Public:
+        """What package managers read, of the folder; `packages` are the paths of all that is indexed."""
 
     def mark(self, package: Path) -> str:
         """What the index calls a package; '' where it goes by path."""
@@ -94,7 +100,10 @@ class PackageRepository(ABC):
         kept = {*after.values(), *others.values()}
         added = tuple(self.path / path for path in after if path not in before)
         gone = tuple(dict.fromkeys(mark for path, mark in before.items() if path not in after and mark not in kept))
-        self.index(added, gone, {**others, **after})
+        everything = {**others, **after}
+        self.index(added, gone, everything)
+        if self.mirror is not None:
+            self.mirror.bring(self.path, self.public(everything), self.path / LISTS / "mirrored")
         files.replace(own, "".join(f"{path}\t{mark}\n" for path, mark in after.items()).encode())
 
 

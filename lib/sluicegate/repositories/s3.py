@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from sluicegate.errors import Conflict, Denied, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
@@ -50,7 +50,7 @@ class S3Repository:
     file: str = ""
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> S3Repository:
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self:
         """Read `bucket`, `prefix`, `endpoint`, `region`, `format` and `credentials`."""
         settings.only("bucket", "prefix", "endpoint", "region", "format", "credentials")
         settings.choice("format", ("maven2",), "maven2")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
+from sluicegate.repositories.mirror import Public, read_mirror
 from sluicegate.repositories.packages import LISTS, PackageRepository, looked_into, read_directory, run
 from sluicegate.tools import files
+
+ENTRY = "repodata/repomd.xml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +23,9 @@ class YumRepository(PackageRepository):
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> YumRepository:
-        """Read `path` and `url`."""
-        settings.only("path", "url")
-        return cls(files=read_directory(name, settings))
+        """Read `path`, `url` and `mirror`."""
+        settings.only("path", "url", "mirror")
+        return cls(files=read_directory(name, settings), mirror=read_mirror(name, settings, config))
 
     def check(self, package: Path) -> None:
         looked_into(["rpm", "-qp", "--nosignature", "--nodigest", "--", package], package, "RPM")
@@ -32,3 +35,7 @@ class YumRepository(PackageRepository):
         files.replace(listed, "".join(f"{path}\n" for path in sorted(everything)).encode())
         command: list[str | Path] = ["createrepo_c", "--quiet", "--update", "--pkglist", listed, "--", self.path]
         run(command, hint="install it (Debian: createrepo-c), and look at the folder's rights and space")
+
+    def public(self, packages: Iterable[str]) -> Public:
+        index = sorted(f"repodata/{path.name}" for path in (self.path / "repodata").iterdir())
+        return Public(packages=tuple(packages), index=tuple(name for name in index if name != ENTRY), entries=(ENTRY,))

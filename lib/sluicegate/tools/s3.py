@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
@@ -175,8 +176,19 @@ def blocks(client: Any, bucket: str, key: str) -> tuple[Head, Iterator[bytes]]:
     return _head(answer), answer["Body"].iter_chunks(BLOCK)
 
 
+def replace_file(client: Any, bucket: str, key: str, path: Path) -> None:
+    """Store a file of any size, whatever stands there; boto sends a big one in parts, several at once."""
+    door.passing(f"s3 PUT {key}")
+    client.upload_file(str(path), bucket, key)
+
+
 def keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
     """The keys that begin with `prefix`, over as many pages as it takes."""
+    return (key for key, _ in listed(client, bucket, prefix))
+
+
+def listed(client: Any, bucket: str, prefix: str) -> Iterator[tuple[str, tuple[int, str]]]:
+    """The same with each object's size and ETag, which is the MD5 of what was stored in one request."""
     door.passing(f"s3 LIST {prefix}")
     for page in client.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}
@@ -184,7 +196,7 @@ def keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
         if page.get("Name") != bucket:
             raise IntegrityError(f"the answer to the list of {bucket}/{prefix} is none of an S3 server")
         for entry in page.get("Contents", ()):
-            yield str(entry["Key"])
+            yield str(entry["Key"]), (int(entry["Size"]), str(entry["ETag"]).strip('"'))
 
 
 def delete(client: Any, bucket: str, key: str) -> None:
