@@ -1,10 +1,10 @@
 """Publishing to a real Nexus against curl and lftools, and resolving the latest of many versions, in one run.
 
     . "$(tests/real/up nexus)"
-    python bench/publish.py [--rounds 5] [--only large,small,resolve] [--lftools PATH] [--append]
+    python bench/publish.py [--rounds 5] [--only large,small,resolve,flat] [--lftools PATH] [--append]
 
 Each line `ratio NAME VALUE goal <=LIMIT` compares medians of rounds that take turns. Every way is a fresh process, so
-that our figures carry the start of Python. --append adds them to docs/performance.md.
+that our figures carry the start of Python. --append adds them to docs/performance.md. `flat` needs no Nexus.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import statistics
 import subprocess
 import sys
@@ -90,8 +91,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.url = os.environ["SLUICEGATE_NEXUS_URL"]
-        self.netrc = os.environ["SLUICEGATE_NEXUS_NETRC"]
+        self.url = os.environ.get("SLUICEGATE_NEXUS_URL", "http://127.0.0.1:9")
+        self.netrc = os.environ.get("SLUICEGATE_NEXUS_NETRC", "")
 
     def upload(self, *files: Path) -> Cost:
         """Our driver with eight connections, in a process of its own."""
@@ -156,31 +157,39 @@ class Bench:
         config.write_text("".join(lines))
         run(["curl", "-sSf", "--netrc-file", self.netrc, "-Z", "--parallel-max", "8", "-K", str(config)])
         time.sleep(10)
-        repos = {number: self._ledger(number) for number in (100, versions)}
-        found = subprocess.run(
-            [sys.executable, "-m", "sluicegate", "-C", str(repos[versions]), "resolve", "auth"],
-            stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        assert found.stdout.strip() == f"1.{versions - 1}.0", found.stdout
+        ours = self.flat(count, (100, versions))[versions]
+        paging = statistics.median(self._page(folder, versions) for _ in range(2))
+        print(f"  paging the search {paging:.2f} s")
+        report(f"resolve-{versions}/paging-the-search", ours / paging, 0.05)
+
+    def flat(self, count: int, sizes: Sequence[int]) -> dict[int, float]:
+        """Resolving the latest of more and more versions; the server is not asked, so it need not be there."""
+        print(f"resolve latest among {', '.join(map(str, sizes))} versions")
+        repos = {number: self._ledger(number) for number in sizes}
+        for number, repo in repos.items():
+            found = subprocess.run(
+                [sys.executable, "-m", "sluicegate", "-C", str(repo), "resolve", "auth"],
+                stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
+            )  # fmt: skip
+            assert found.stdout.strip() == f"1.{number - 1}.0", found.stdout
         ways: dict[str, Callable[[], Cost]] = {
-            f"ledger-{number}": lambda repo=repo: run(  # type: ignore[misc]
+            f"{number}": lambda repo=repo: run(  # type: ignore[misc]
                 [sys.executable, "-m", "sluicegate", "-C", str(repo), "resolve", "auth"]
             )
             for number, repo in repos.items()
         }
         costs = rounds(count, ways)
-        paging = statistics.median(self._page(folder, versions) for _ in range(2))
-        print(f"  paging the search {paging:.2f} s")
-        ours = median(costs[f"ledger-{versions}"])
-        report(f"resolve-{versions}/paging-the-search", ours / paging, 0.05)
-        report(f"resolve-{versions}/resolve-100", ours / median(costs["ledger-100"]), 1.5)
+        smallest = median(costs[str(sizes[0])])
+        for number in sizes[1:]:
+            report(f"resolve-{number}/resolve-{sizes[0]}", median(costs[str(number)]) / smallest, 1.5)
+            shutil.rmtree(repos[number])
+        shutil.rmtree(repos[sizes[0]])
+        return {number: median(costs[str(number)]) for number in sizes}
 
     def _ledger(self, versions: int) -> Path:
-        """A delivery repo with so many published versions."""
-        from sluicegate.delivery.repo import DeliveryRepo
+        """A delivery repo with so many published versions, its ledger written as `publish` leaves it."""
+        from sluicegate.delivery import newest
         from sluicegate.delivery.setup import init_repo
-        from sluicegate.delivery.state import LEDGER, MAIN
-        from sluicegate.tools.git import Store
         from sluicegate.wiring import EntryPointDrivers
 
         folder = self.folder / f"delivery-{versions}"
@@ -189,13 +198,17 @@ class Bench:
             "components:\n  auth: {repository: raw}\nenvironments:\n  int: {follow: latest}\n"
         )
         init_repo(folder, EntryPointDrivers(), bare=True, config=config.encode())
-        with Store(str(folder), (MAIN, LEDGER)) as store:
-
-            def note(state: object, draft: object) -> None:
-                for number in range(versions):
-                    draft.note("auth", f"1.{number}.0", "built", manifest="0" * 64)  # type: ignore[attr-defined]
-
-            DeliveryRepo(store, EntryPointDrivers()).change(note, "many versions")
+        names = [f"1.{number}.0" for number in range(versions)]
+        listed = newest.extended(None, "semver", names[-newest.LENGTH :], list)
+        files = {newest.newest_path("auth"): listed}
+        for name in names:
+            record = {"id": name, "at": "2026-11-23T09:00:00Z", "what": "built", "manifest": "0" * 64}
+            files[f"components/auth/{name}.jsonl"] = json.dumps(record).encode() + b"\n"
+        words = ["commit refs/heads/ledger", "committer bench <bench@example.com> 1795420800 +0000", "data 0"]
+        words.append("from refs/heads/ledger^0")
+        said = ["\n".join([*words, ""]).encode()]
+        said += [b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(c), c) for path, c in files.items()]
+        subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], input=b"".join(said), check=True)
         return folder
 
     def _page(self, folder: str, versions: int) -> float:
@@ -238,7 +251,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="large,small,resolve")
+    parser.add_argument("--only", default="large,small,resolve,flat")
     parser.add_argument("--lftools", default="", help="the lftools command, in a virtual environment of its own")
     parser.add_argument("--versions", type=int, default=10_000)
     parser.add_argument("--append", action="store_true")
@@ -252,6 +265,8 @@ def main() -> None:
             bench.small(chosen.rounds, chosen.lftools)
         if "resolve" in only:
             bench.resolve(chosen.rounds, chosen.versions)
+        if "flat" in only:
+            bench.flat(max(chosen.rounds, 9), (100, 10_000, 100_000))
     if chosen.append:
         append()
 

@@ -7,16 +7,30 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
-GOALS = {"version": 4.0, "status": 10.0}
+GOALS = {"version": 4.0, "status": 10.0, "show-nexus": 14.0, "fetch-nexus": 14.0, "fetch-directory-http": 14.0}
 BARE = "bare Python"
 PUBLISHED = ("1.0.0", "1.9.0", "1.10.0")
+
+
+SERVER = """
+import functools, http.server, sys
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the client to confirm its head
+handler = functools.partial(Handler, directory=sys.argv[1])
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), handler).serve_forever()
+"""
 
 
 def seconds(argv: list[str], env: dict[str, str]) -> float:
@@ -52,6 +66,54 @@ def small_repo(sluicegate: Path, home: Path, env: dict[str, str]) -> Path:
     return repo
 
 
+def served(repo: Path, home: Path, env: dict[str, str], url: str, driver: str) -> Path:
+    """The same delivery repo, with its versions read from a server: a Nexus' paths are those of the folder."""
+    other = home / driver
+    folder = home / "releases"
+    seconds(["git", "clone", "-q", "--bare", str(repo), str(other)], env)
+    seconds(["git", "-C", str(other), "remote", "remove", "origin"], env)  # or it would be asked for the configuration
+    seconds(["git", "clone", "-q", "-b", "main", str(other), f"{other}-work"], env)
+    place = Path(f"{other}-work/sluicegate.yaml")
+    text = place.read_text()
+    values = {
+        "nexus": f'driver: nexus, url: "{url}", repository: releases',
+        "directory": f'driver: directory, path: "{folder}", url: "{url}/repository/releases"',
+    }
+    changed = re.sub(r"(releases: *\{)[^}]*\}", rf"\1{values[driver]}}}", text, count=1)
+    assert changed != text, text
+    place.write_text(changed)
+    seconds(["git", "-C", f"{other}-work", "commit", "-q", "-a", "-m", driver], env)
+    seconds(["git", "-C", f"{other}-work", "push", "-q", "origin", "main"], env)
+    return other
+
+
+@contextmanager
+def web_server(home: Path) -> Iterator[str]:
+    """Serves the published files as a Nexus would, from a process of its own."""
+    root = home / "www" / "repository"
+    root.mkdir(parents=True)
+    (root / "releases").symlink_to(home / "releases")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [sys.executable, "-c", SERVER, str(root.parent)]
+    log = home / "server.log"
+    with log.open("wb") as stream:
+        server = subprocess.Popen([*argv, str(port)], stdout=subprocess.DEVNULL, stderr=stream)
+    try:
+        for _ in range(100):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+        asked = log.read_text().count('"GET /repository/')
+        print(f"the server was asked {asked} times")
+        assert asked, "the commands did not talk to the server"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="runs of each program; 15 at the least")
@@ -62,14 +124,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as home:
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": home, "GIT_CONFIG_NOSYSTEM": "1"}
         (Path(home) / ".gitconfig").write_text("[user]\n\tname = olle\n\temail = olle@example.com\n")
-        programs = {
-            BARE: [sys.executable, "-c", "pass"],
-            "version": [str(sluicegate), "--version"],
-            "status": [str(sluicegate), "-C", str(small_repo(sluicegate, Path(home), env)), "status"],
-        }
-        found = interleaved(programs, rounds, env)
+        repo = small_repo(sluicegate, Path(home), env)
+        with web_server(Path(home)) as url:
+            nexus, directory = (str(served(repo, Path(home), env, url, driver)) for driver in ("nexus", "directory"))
+            programs = {
+                BARE: [sys.executable, "-c", "pass"],
+                "version": [str(sluicegate), "--version"],
+                "status": [str(sluicegate), "-C", str(repo), "status"],
+                "show-nexus": [str(sluicegate), "-C", nexus, "show", "app"],
+                # what is there is hashed and not fetched again, but the manifest is: the start, not the transfer
+                "fetch-nexus": [str(sluicegate), "-C", nexus, "fetch", "app", "--to", f"{home}/one"],
+                "fetch-directory-http": [str(sluicegate), "-C", directory, "fetch", "app", "--to", f"{home}/two"],
+            }
+            found = interleaved(programs, rounds, env)
     for name, middle in found.items():
-        print(f"{name:12} {middle * 1000:6.1f} ms (median of {rounds})")
+        print(f"{name:22} {middle * 1000:6.1f} ms (median of {rounds})")
     for name, goal in GOALS.items():
         print(f"ratio {name} {found[name] / found[BARE]:.2f} goal <={goal:g}")
 

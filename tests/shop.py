@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.config import read_config
-from sluicegate.delivery import evidence, rollback, swap, sync
+from sluicegate.delivery import evidence, intents, rollback, swap, sync
 from sluicegate.delivery.deploy import Plan, deploy
 from sluicegate.delivery.evidence import TestRun
 from sluicegate.delivery.promote import Move, promote
 from sluicegate.delivery.publish import Origin, Published, publish
-from sluicegate.delivery.repo import DeliveryRepo
+from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.resume import Resumed, resume
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN, State
@@ -272,6 +272,17 @@ class Shop:
     def resume(self, user: str = "rita", **options: Any) -> tuple[Resumed, ...]:
         self.pass_time()
         return resume(self.by(user), **options)
+
+    def begin(self, environment: str, verb: str, user: str = "berta", **facts: Any) -> Record:
+        """The intent of a command that does not end; its process is this one, unless `pid` says otherwise."""
+        pid = facts.pop("pid", None)
+
+        def decide(state: State, draft: Draft) -> Record:
+            record = intents.begin(draft, environment, verb, **facts)
+            record.facts.update({} if pid is None else {"pid": pid})  # type: ignore[attr-defined]
+            return record
+
+        return self.by(user).change(decide, f"{verb} {environment}: begin")
 
     def edited(self, path: str, content: str | bytes | None) -> None:
         """Somebody commits a file to `main` by hand."""

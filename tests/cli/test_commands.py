@@ -262,6 +262,20 @@ def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tm
                 assert "  try: " in shop(*words, at=place).err
 
 
+def test_a_fresh_repo_with_the_commented_sample_is_well(shop: Shop) -> None:
+    sample = shop.root / "sample"
+    assert shop("init", sample).code == 0
+    assert shop("check", at=sample).out == "all is well: 1 components, 1 environments, 0 pins\n"
+    refused(shop("init", sample), 2, "not an empty folder")
+
+
+def test_a_clone_of_the_delivery_repo_is_as_good_as_the_repo(shop: Shop) -> None:
+    clone = shop.root / "clone"
+    subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
+    assert shop("veto", "auth=1.0.0", at=clone / "environments").code == 0
+    assert "vetoed" in shop("history", "auth").out
+
+
 def test_without_git_one_line_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(shop.root))
     for words in (["status"], ["hold", "auth", "--in", "integration"], ["sync", "integration"]):
@@ -472,6 +486,7 @@ WRITES = {
     "deploy": ["deploy", "integration"],
     "rollback": ["rollback", "integration", "auth"],
     "resume": ["resume"],
+    "record tests": ["record", "tests", "auth=1.1.0", "--in", "integration", "--suite", "smoke", "--junit", "@junit"],
     "prune": ["prune", "auth", "--keep", "1"],
 }
 
@@ -486,7 +501,8 @@ def moved(shop: Shop, deployed: Shop) -> Shop:
 
 @pytest.mark.parametrize("name", sorted(WRITES))
 def test_a_dry_run_changes_nothing(moved: Shop, deployed: Shop, name: str) -> None:
-    words = [str(moved.archive("auth", "1.2.0")) if word == "@" else word for word in WRITES[name]]
+    paths = {"@": str(moved.archive("auth", "1.2.0")), "@junit": str(moved.root / "junit.xml")}
+    words = [paths.get(word, word) for word in WRITES[name]]
     if name == "rollback":
         moved.set_file("environments/integration.yaml", "auth: 1.0.0\nportal: 1.1.0\n")
     before, files = moved.tips(), files_of(deployed)
@@ -510,8 +526,8 @@ def files_of(shop: Shop) -> dict[str, tuple[int, int]]:
 def test_every_write_command_has_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     reads = {"status", "history", "explain", "flow", "resolve", "check", "fetch", "search", "show", "verify"}
     runner = {"jobs", "serve", "run", "trigger"}
-    for name in set(MODULES) - reads - runner - {"init", "demo", "record"}:
-        assert run([name, "--help"]) == 0
+    for name in (set(MODULES) - reads - runner - {"init", "demo", "record"}) | {"record tests"}:
+        assert run([*name.split(), "--help"]) == 0
         assert "--dry-run" in capsys.readouterr().out, name
         assert name in WRITES or name in ("swap", "copy")
 

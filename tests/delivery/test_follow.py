@@ -118,6 +118,29 @@ def test_an_unpinned_component_goes_from_the_hosts(live: Shop) -> None:
     assert live.kinds("portal", "1.0.0")[-1] == "unpinned"
 
 
+def test_unpinning_a_promotion_goes_back_to_what_production_has(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    assert pinning.unpin(live.by("anna"), "auth", "staging", why="not now") == "1.0.0"
+    assert live.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert live.story("auth", "2.0.0")[-1].what == "unpinned"
+    assert live.story("auth", "1.0.0")[-1].get("how") == "unpin"
+    live.sync("staging")
+    assert live.running("blue1") == live.running("blue2") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert live.story("auth", "1.0.0", "pinned")[-1].get("how") == "unpin"
+
+
+def test_what_production_has_cannot_be_unpinned_in_its_staging(live: Shop) -> None:
+    with live.unchanged(), pytest.raises(UsageError, match=r"production has auth=1\.0\.0, and so has staging"):
+        pinning.unpin(live.by("anna"), "auth", "staging", why="")
+
+
+def test_what_production_never_had_is_unpinned_in_staging_for_good(shop: Shop) -> None:
+    shop.to_staging(auth="1.0.0", portal="1.0.0")
+    assert pinning.unpin(shop.by("anna"), "portal", "staging", why="") == ""
+    shop.sync("staging")
+    assert shop.running(f"{shop.state.servers['staging']}1") == {"auth": "1.0.0"}
+
+
 def test_an_unpinned_component_comes_back_where_latest_is_followed(live: Shop) -> None:
     pinning.unpin(live.by("anna"), "portal", "integration", why="")
     assert [(m.component, m.after) for m in live.sync().moves] == [("portal", "1.0.0")]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from sluicegate.delivery import evidence, pinning
 from sluicegate.delivery.promote import promote
 from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.values import Actor
+from sluicegate.tools import door
 from tests.shop import CONFIG, Shop
 
 
@@ -276,6 +279,34 @@ def test_a_dry_run_is_refused_alike_and_changes_nothing(ready: Shop) -> None:
         (move,) = promote(ready.by("anna"), {"auth": "2.0.0"}, "staging", dry_run=True)
         assert move.after == "2.0.0"
     assert ready.pins("staging")["auth"] == "1.0.0"
+
+
+def test_a_lowering_by_a_machine_whose_clock_is_late_is_the_last_word_too(ready: Shop) -> None:
+    ready.promote(auth="2.0.0")
+    now = ready.now
+    ready.now -= timedelta(minutes=5)
+    ready.promote(auth="1.0.0", downgrade=("auth",))
+    ready.now = now
+    ready.deploy("staging", end_sessions=True)
+    last = ready.story("auth", "1.0.0", "pinned")[-1]
+    assert (last.get("how"), last.get("downgrade")) == ("promote", True)
+
+
+def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, tmp_path: Path) -> None:
+    """A veto arrives from another clone between the decision and its push."""
+    other = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
+
+    def meanwhile(name: str) -> None:
+        if name == "git push":
+            door.watcher = None
+            evidence.veto(other, "auth", "2.0.0", "", lift=False, why="a hole")
+
+    door.watcher = meanwhile
+    with pytest.raises(GateRefused, match="vetoed by rita: a hole"):
+        ready.promote(auth="2.0.0")
+    other.store.close()
+    assert ready.pins("staging")["auth"] == "1.0.0"
+    assert len(ready.story("auth", "2.0.0", "veto")) == 1
 
 
 @pytest.mark.parametrize(("wanted", "said"), [({"aut": "1"}, "no component"), ({"auth": "9"}, "no version '9'")])

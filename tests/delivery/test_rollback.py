@@ -1,174 +1,200 @@
-"""Rollback: what ran before comes back, what was bad is vetoed, and following does not undo it."""
+"""Rolling back: the bad versions are vetoed, the last known-good ones come back."""
 
 from __future__ import annotations
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.promote import promote
+from datetime import timedelta
+
+import pytest
+
 from sluicegate.delivery.rollback import rollback
 from sluicegate.delivery.swap import swap
-from sluicegate.errors import GateRefused, UsageError
-from tests.delivery.world import World, raising
+from sluicegate.errors import Conflict, GateRefused, UsageError
+from tests.shop import Shop
+
+HOUR = timedelta(hours=1)
 
 
-def test_a_warm_rollback_only_switches_the_balancer(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    deploys = len(world.chronicle("staging", "intent"))
-    found = rollback(world.as_("rita"), "production", why="OPS-12")
-    assert (dict(found.bad), dict(found.target)) == ({"auth": "1.1.0"}, {"auth": "1.0.0"})
-    assert world.live() == world.pins("production") == {"auth": "1.0.0"}
-    assert len(world.chronicle("staging", "intent")) == deploys
-    (veto,) = world.story("auth=1.1.0", "veto")
-    assert (veto.get("env"), veto.get("why"), veto.by.user) == ("production", "OPS-12", "rita")
+def test_production_rolls_back_by_a_swap_while_the_other_group_is_warm(again: Shop) -> None:
+    hosts = {name: dict(host.files) for name, host in again.drivers.hosts.items()}
+    found = again.rollback()
+    assert (found.bad, found.how) == ({"auth": "2.0.0"}, "swap")
+    assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"} == again.pins("production")
+    assert hosts == {name: dict(host.files) for name, host in again.drivers.hosts.items()}, "nothing is deployed"
 
 
-def test_a_rollback_that_is_not_warm_deploys_the_old_version_first(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    deploy(world.as_(), "staging")
-    assert world.on("app3") == {"auth": "1.1.0"}
-    rollback(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0"}
-    assert world.state.servers["production"] == world.drivers.the_balancer.group
+def test_the_bad_version_is_vetoed_for_production_and_does_not_come_back(again: Shop) -> None:
+    again.rollback(why="OPS-12")
+    veto = again.story("auth", "2.0.0", "veto")[-1]
+    assert (veto.get("env"), veto.get("why")) == ("production", "OPS-12")
+    with pytest.raises(GateRefused, match="vetoed from production on by rita: OPS-12"):
+        again.promote(auth="2.0.0")
 
 
-def test_one_component_is_rolled_back_and_the_other_stays(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    world.to_production("auth=1.1.0", "portal=1.1.0")
-    rollback(world.as_("rita"), "production", "auth")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.1.0"}
-    assert not world.story("portal=1.1.0", "veto")
+def test_a_rollback_of_production_holds_no_pin(again: Shop) -> None:
+    again.rollback()
+    assert [p.hold for name in ("staging", "production") for p in again.state.pins(name).values()] == [None] * 4
 
 
-def test_a_rolled_back_version_does_not_come_again(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    rollback(world.as_("rita"), "production", why="OPS-12")
-    with raising(GateRefused, "vetoed from production on by rita: OPS-12"):
-        promote(world.as_(), {"auth": "1.1.0"}, "staging")
-    assert world.pins("staging") == {"auth": "1.0.0"}
+def test_the_next_version_goes_out_after_a_rollback(again: Shop) -> None:
+    again.rollback()
+    again.pass_time(HOUR)
+    again.to_production(auth="2.0.1")
+    assert again.users_reach()["auth"] == "2.0.1"
 
 
-def test_after_a_rollback_the_next_version_goes_out_as_usual(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    rollback(world.as_("rita"), "production")
-    world.later(hours=1)
-    world.to_production("auth=1.2.0")
-    assert world.live() == {"auth": "1.2.0"}
+def test_a_group_that_is_not_warm_any_more_is_made_so_first(again: Shop) -> None:
+    again.to_staging(portal="2.0.0")
+    assert again.running("green1") == {"auth": "2.0.0", "portal": "2.0.0"}
+    again.rollback(component="auth")
+    assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"} == again.pins("production")
 
 
-def test_following_does_not_undo_a_rollback_in_integration(world: World) -> None:
-    world.publish("auth=1.0.0")
-    world.sync()
-    world.publish("auth=1.1.0")
-    world.sync()
-    rollback(world.as_("olle"), "integration", "auth", why="the log is full")
-    assert world.on("int1") == {"auth": "1.0.0"}
-    hold = world.state.pins("integration")["auth"].hold
-    assert hold is not None and hold.why == "1.1.0 rolled back: the log is full"
-    world.publish("auth=1.2.0")
-    world.sync()
-    assert world.on("int1") == {"auth": "1.0.0"}
-    pinning.unhold(world.as_(), "auth", "integration", why="")
-    world.sync()
-    assert world.on("int1") == {"auth": "1.2.0"}
+def test_one_component_rolls_back_alone(live: Shop) -> None:
+    live.to_production(auth="2.0.0", portal="2.0.0")
+    live.pass_time(HOUR)
+    live.rollback(component="auth")
+    assert live.users_reach() == {"auth": "1.0.0", "portal": "2.0.0"} == live.pins("production")
+    assert not live.story("portal", "2.0.0", "veto")
 
 
-def test_a_rollback_in_place_deploys_and_holds_nothing(in_place: World) -> None:
-    world = in_place
-    for version in ("1.0.0", "1.1.0"):
-        world.to_staging(f"auth={version}")
-        promote(world.as_("rita"), {"auth": ""}, "production")
-        world.sync("production")
-    assert world.on("app3") == world.on("app4") == {"auth": "1.1.0"}
-    rollback(world.as_("rita"), "production")
-    assert world.on("app3") == world.on("app4") == world.pins("production") == {"auth": "1.0.0"}
-    assert world.state.pins("production")["auth"].hold is None
-    world.sync("production")
-    assert world.on("app3") == {"auth": "1.0.0"}
+def test_users_on_the_idle_group_are_not_cut_off_by_a_cold_rollback_unless_asked(live: Shop) -> None:
+    live.to_production(auth="2.0.0", portal="2.0.0")
+    with pytest.raises(GateRefused, match="logged-in users may stay"):
+        live.rollback(component="auth")
+    live.rollback(component="auth", end_sessions=True)
+    assert live.users_reach()["auth"] == "1.0.0"
 
 
-def test_a_rollback_passes_over_versions_whose_tests_failed_there(world: World) -> None:
-    for version in ("1.0.0", "1.1.0", "1.2.0"):
-        world.publish(f"auth={version}")
-        world.sync()
-        world.tests(f"auth={version}", "integration", "regression", failed=1 if version == "1.1.0" else 0)
-    rollback(world.as_(), "integration")
-    assert world.on("int1") == {"auth": "1.0.0"}
+def test_integration_rolls_back_in_place_and_holds_the_pin(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    found = live.rollback("integration", why="it burns")
+    assert (found.how, found.target) == ("deploy", {"auth": "1.0.0", "portal": "1.0.0"})
+    pin = live.state.pins("integration")["auth"]
+    assert pin.version == "1.0.0" and pin.hold is not None and "2.0.0 rolled back: it burns" in pin.hold.why
+    assert live.running("int1")["auth"] == "1.0.0"
 
 
-def test_a_rollback_passes_over_vetoed_versions(world: World) -> None:
-    from sluicegate.delivery.evidence import veto
-
-    for version in ("1.0.0", "1.1.0", "1.2.0"):
-        world.publish(f"auth={version}")
-        world.sync()
-    veto(world.as_(), "auth", "1.1.0", "", lift=False, why="")
-    rollback(world.as_(), "integration")
-    assert world.on("int1") == {"auth": "1.0.0"}
-
-
-def test_without_a_before_there_is_nothing_to_roll_back_to(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    before = world.tips()
-    with raising(UsageError, "production has nothing to roll any component back to"):
-        rollback(world.as_("rita"), "production")
-    with raising(UsageError, "nothing to roll portal back to"):
-        rollback(world.as_("rita"), "production", "portal")
-    assert world.tips() == before
+def test_an_environment_in_place_rolls_back_without_a_hold(live: Shop) -> None:
+    live.promote("training", auth="1.0.0", portal="1.0.0")
+    live.sync("training")
+    live.to_integration(auth="2.0.0")
+    live.promote("training", auth="2.0.0")
+    live.sync("training")
+    live.rollback("training")
+    assert live.running("room1") == live.running("room2") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert live.state.pins("training")["auth"].hold is None
 
 
-def test_a_dry_rollback_says_what_it_would_do(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    before = world.tips()
-    found = rollback(world.as_("rita"), "production", dry_run=True)
-    assert (found.how, dict(found.target)) == ("swap", {"auth": "1.0.0"})
-    assert world.tips() == before
-    assert world.live() == {"auth": "1.1.0"}
+def test_a_set_whose_tests_failed_is_passed_over(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.tested("auth", "2.0.0", failed=1)
+    live.to_integration(auth="3.0.0")
+    assert live.rollback("integration", "auth").target["auth"] == "1.0.0"
 
 
-def test_a_retried_rollback_step_does_not_roll_back_further(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    world.to_production("auth=1.2.0")
-    build = "http://ci.invalid/job/rollback-production/7/"
-    rollback(world.as_("rita", build), "production", "auth")
-    world.later(hours=1)
-    rollback(world.as_("rita", build), "production", "auth")
-    assert world.live() == {"auth": "1.1.0"}
-    assert not world.story("auth=1.1.0", "veto")
+def test_a_vetoed_version_is_not_gone_back_to(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.to_integration(auth="3.0.0")
+    live.veto("auth", "2.0.0")
+    assert live.rollback("integration", "auth").target["auth"] == "1.0.0"
 
 
-def test_a_rollback_waits_for_nobody_elses_deploy(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    world.begin("staging", "deploy", "anna", group="green", target={"auth": "1.1.0"})
-    from sluicegate.delivery.intents import Locked
-
-    with raising(Locked, "'deploy' by anna"):
-        rollback(world.as_("rita"), "production")
-    assert not world.story("auth=1.1.0", "veto")
-
-
-def test_users_on_the_idle_group_are_kept_from_a_rollback_that_must_deploy_there(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    world.to_staging("portal=1.0.0")
-    swap(world.as_("rita"), "production")
-    with raising(GateRefused, "logged-in users may stay"):
-        rollback(world.as_("rita"), "production", "auth")
-    rollback(world.as_("rita"), "production", "auth", end_sessions=True)
-    assert world.live() == {"auth": "1.0.0", "portal": "1.0.0"}
+def test_a_rollback_that_runs_again_in_its_build_goes_back_no_further(live: Shop) -> None:
+    for version in ("2.0.0", "3.0.0"):
+        live.to_production(auth=version)
+        live.pass_time(HOUR)
+    for _ in range(2):
+        rollback(live.by("rita", build=7), "production", "auth")
+        live.pass_time(HOUR)
+    assert live.users_reach()["auth"] == "2.0.0"
+    assert not live.story("auth", "2.0.0", "veto")
 
 
-def test_staging_is_rolled_back_without_touching_production(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_staging("auth=1.1.0")
-    world.to_staging("auth=1.2.0")
-    rollback(world.as_("anna"), "staging", "auth")
-    assert world.on("app1") == {"auth": "1.1.0"}
-    assert world.live() == {"auth": "1.0.0"}
-    assert deploy(world.as_(), "staging").steps == ()
+def test_a_rollback_in_place_that_runs_again_in_its_build_goes_back_no_further(live: Shop) -> None:
+    for version in ("2.0.0", "3.0.0"):
+        live.to_integration(auth=version)
+    rollback(live.by("rita", build=7), "integration", "auth")
+    with live.unchanged():
+        rollback(live.by("rita", build=7), "integration", "auth")
+    assert live.running("int1")["auth"] == "2.0.0"
+
+
+def test_a_rollback_takes_the_way_of_nobody_at_work(again: Shop) -> None:
+    again.begin("staging", "deploy", group="green", target={})
+    with again.unchanged(), pytest.raises(Conflict, match="'deploy' by berta"):
+        again.rollback()
+
+
+def test_staging_is_rolled_back_without_touching_production(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    live.to_staging(auth="3.0.0")
+    live.rollback("staging", "auth")
+    assert (live.running("blue1")["auth"], live.users_reach()["auth"]) == ("2.0.0", "1.0.0")
+    assert live.deploy("staging").steps == ()
+
+
+def test_two_rollbacks_go_back_two_versions(live: Shop) -> None:
+    live.to_production(auth="2.0.0")
+    live.pass_time(HOUR)
+    live.to_production(auth="3.0.0")
+    rollback(live.by("rita", build=1), "production")
+    assert live.users_reach()["auth"] == "2.0.0"
+    live.pass_time(HOUR)
+    rollback(live.by("rita", build=2), "production")
+    assert live.users_reach()["auth"] == "1.0.0"
+
+
+@pytest.mark.parametrize("environment", ["integration", "staging", "training"])
+def test_where_there_is_nothing_to_go_back_to_it_says_so(live: Shop, environment: str) -> None:
+    with live.unchanged(), pytest.raises(UsageError, match="nothing to roll"):
+        live.rollback(environment)
+
+
+def test_a_dry_run_changes_nothing(again: Shop) -> None:
+    with again.unchanged():
+        assert again.rollback(dry_run=True).bad == {"auth": "2.0.0"}
+
+
+def test_unknown_names_are_told(live: Shop) -> None:
+    with pytest.raises(UsageError, match="no component"):
+        live.rollback(component="aut")
+    with pytest.raises(UsageError, match="no environment"):
+        live.rollback("prod")
+
+
+def late(shop: Shop, user: str, act) -> None:  # type: ignore[no-untyped-def]
+    """Let something happen after this user's command has looked and before it writes."""
+    repo = shop.by(user)
+    change = repo.change
+
+    def first(*words, **options):  # type: ignore[no-untyped-def]
+        repo.change = change  # type: ignore[method-assign]
+        act()
+        return change(*words, **options)
+
+    repo.change = first  # type: ignore[method-assign, assignment]
+
+
+def test_47_a_promotion_that_came_between_makes_the_rollback_a_conflict(live: Shop) -> None:
+    live.promote("training", auth="1.0.0")
+    live.sync("training")
+    live.to_integration(auth="2.0.0")
+    live.promote("training", auth="2.0.0")
+    live.sync("training")
+    live.to_integration(auth="3.0.0")
+    late(live, "rita", lambda: live.promote("training", auth="3.0.0"))
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        rollback(live.by("rita"), "training", "auth")
+    assert live.pins("training")["auth"] == "3.0.0"
+    assert not live.story("auth", "2.0.0", "veto")
+
+
+def test_47_a_swap_that_came_between_makes_the_rollback_a_conflict(again: Shop) -> None:
+    again.pass_time(HOUR)
+    again.to_staging(auth="3.0.0")
+    again.accepted(auth="3.0.0")
+    other = again.by("gustav")
+    late(again, "rita", lambda: swap(other, "production"))
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        rollback(again.by("rita"), "production", "auth")
+    assert again.users_reach()["auth"] == "3.0.0" == again.pins("production")["auth"]

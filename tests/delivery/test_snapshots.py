@@ -10,68 +10,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluicegate.delivery import pinning
 from sluicegate.delivery.explain import explain
-from sluicegate.delivery.publish import Origin, publish
 from sluicegate.delivery.versions import lower, sort
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model import snapshots
-from tests.delivery.world import IN_PLACE, PAIR, START, World, promote
+from tests.shop import CONFIG, START, Shop
+
+PAIR = CONFIG.replace(b"follow: latest", b"follow: {range: 2.0.0-SNAPSHOT}")
+IN_PLACE = PAIR.replace(b"{one-of: [blue, green]}", b"blue", 1).replace(b"{one-of: [blue, green]}", b"green")
+IN_PLACE = IN_PLACE[: IN_PLACE.index(b"    swaps-with: staging\n")]
 
 
 @pytest.fixture(params=[PAIR, IN_PLACE], ids=["pair", "in place"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    config = request.param.replace("follow: latest", "follow: {range: 2.0.0-SNAPSHOT}")
-    made = World(tmp_path, config)
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop.opened(tmp_path / "shop", request.param)
     yield made
     made.close()
 
 
-def published(world: World, content: str = "", version: str = "2.0.0-SNAPSHOT", commit: str = "c" * 40) -> str:
-    path = world.file("auth", version, content)
-    return publish(world.as_(), "auth", version, [path], Origin(commit=commit)).manifest.version
+def published(shop: Shop, content: str = "one") -> str:
+    return shop.publish("auth", "2.0.0-SNAPSHOT", content).manifest.version
 
 
-def test_an_environment_may_follow_a_snapshot(world: World) -> None:
-    first = published(world, "one")
-    world.sync()
-    assert world.pins("integration") == {"auth": first}
-    second = published(world, "two")
-    world.sync()
-    assert world.on("int1") == {"auth": second}
+def test_an_environment_may_follow_a_snapshot(shop: Shop) -> None:
+    first = published(shop)
+    shop.sync()
+    assert shop.pins("integration") == {"auth": first}
+    second = published(shop, "two")
+    shop.sync()
+    assert shop.running("int1") == {"auth": second}
 
 
-def test_a_snapshot_does_not_reach_production(world: World) -> None:
-    version = published(world, "one")
-    world.sync()
-    world.tests(f"auth={version}", "integration", "regression")
-    world.approve(f"auth={version}", "staging", "qa")
-    if world.state.config.environments["production"].swaps_with:
+def test_a_snapshot_does_not_reach_production(shop: Shop) -> None:
+    version = published(shop)
+    shop.sync()
+    shop.tested("auth", version)
+    shop.approve("auth", version)
+    if shop.state.config.environments["production"].swaps_with:
         with pytest.raises(GateRefused) as caught:  # what staging has is production's candidate
-            promote(world.as_(), {"auth": "2.0.0-SNAPSHOT"}, "staging")
+            shop.promote(auth="2.0.0-SNAPSHOT")
         assert "release: refused" in str(caught.value.reasons)
         assert caught.value.hint == "sluicegate publish auth=2.0.0 FILE..."
         return
-    promote(world.as_(), {"auth": "2.0.0-SNAPSHOT"}, "staging")
-    assert world.pins("staging") == {"auth": version}
-    world.sync("staging")
-    world.ready(f"auth={version}")
+    shop.promote(auth="2.0.0-SNAPSHOT")
+    assert shop.pins("staging") == {"auth": version}
+    shop.sync("staging")
+    shop.accepted(auth=version)
     with pytest.raises(GateRefused) as caught:
-        promote(world.as_(), {"auth": version}, "production")
+        shop.promote("production", auth=version)
     assert "production takes releases only" in str(caught.value.reasons)
-    assert "takes releases only" in str(explain(world.state, "auth", version, "production"))
+    assert "takes releases only" in str(explain(shop.state, "auth", version, "production"))
 
 
-def test_a_snapshot_cannot_be_approved_as_such(world: World) -> None:
-    published(world)
+def test_a_snapshot_cannot_be_approved_as_such(shop: Shop) -> None:
+    published(shop)
     with pytest.raises(UsageError, match=r"no version '2\.0\.0-SNAPSHOT'"):
-        world.approve("auth=2.0.0-SNAPSHOT", "staging", "qa")
+        shop.approve("auth", "2.0.0-SNAPSHOT")
 
 
-def test_a_clock_that_goes_back_does_not_make_an_older_publication(world: World) -> None:
-    first = published(world, "one")
-    world.now = START.replace(year=2025)
-    second = published(world, "two")
-    assert world.state.resolve("auth", "2.0.0-SNAPSHOT") == second
+def test_a_pin_to_a_snapshot_that_stands_stays_as_it_is(shop: Shop) -> None:
+    exact = published(shop)
+    assert pinning.pin(shop.by("anna"), "auth", "2.0.0-SNAPSHOT", "integration", why="") == exact
+    with shop.unchanged():
+        assert pinning.pin(shop.by("anna"), "auth", "2.0.0-SNAPSHOT", "integration", why="") == exact
+
+
+def test_a_clock_that_goes_back_does_not_make_an_older_publication(shop: Shop) -> None:
+    first = published(shop)
+    shop.now = START.replace(year=2025)
+    second = published(shop, "two")
+    assert shop.state.resolve("auth", "2.0.0-SNAPSHOT") == second
     assert snapshots.parts(second)[1:] > snapshots.parts(first)[1:]
 
 

@@ -1,363 +1,402 @@
-"""Blue-green, exactly: each sentence of the design is a test."""
+"""Blue-green, exactly: each sentence of that section of the design."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from sluicegate.delivery import pinning, swap
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.intents import Locked
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.resume import resume
-from sluicegate.delivery.rollback import rollback
-from sluicegate.errors import GateRefused, RemoteUnavailable, SluicegateError, UsageError
-from tests.delivery.world import World, raising
+from sluicegate.errors import ConfigError, GateRefused, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.ledger import stamp
+from sluicegate.tools import door
+from tests.parts import web_server
+from tests.shop import Shop
+
+HOUR = timedelta(hours=1)
 
 
-def test_a_version_goes_from_publish_to_production(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.0.0"}
-    assert world.pins("production") == {"auth": "1.0.0", "portal": "1.0.0"}
-    assert world.state.servers == {"production": "green", "staging": "blue"}
+@pytest.fixture
+def ready(live: Shop) -> Shop:
+    """auth 2.0.0 runs in staging and may go to production."""
+    live.to_staging(auth="2.0.0")
+    live.accepted(auth="2.0.0")
+    return live
 
 
-def test_a_swap_is_one_commit_of_pins_and_roles_and_leaves_staging_equal_to_production(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_staging("auth=1.1.0")
-    swap.swap(world.as_("rita"), "production")
-    assert world.pins("staging") == world.pins("production") == {"auth": "1.1.0"}
-    assert world.state.servers == {"production": "blue", "staging": "green"}
-    (first, second) = world.chronicle("production", "swap")
-    assert (second.get("idle"), second.get("live")) == ("green", "blue")
-    assert second.get("before") == {"auth": "1.0.0"} == first.get("pins")
-    assert second.by.user == "rita"
+def test_staging_and_production_are_roles_of_two_groups(live: Shop) -> None:
+    assert live.state.servers == {"production": "green", "staging": "blue"}
 
 
-def test_promoting_one_component_never_brings_back_yesterdays_other(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    world.to_production("portal=2.0.0")
-    world.to_integration("auth=2.0.0")
-    promote(world.as_(), {"auth": "2.0.0"}, "staging")
-    world.sync("staging", end_sessions=True)
-    assert world.on("app3") == {"auth": "2.0.0", "portal": "2.0.0"}
-    world.ready("auth=2.0.0")
-    found = swap.swap(world.as_("rita"), "production")
-    assert found.changes == {"auth": ("1.0.0", "2.0.0")}
-    assert world.live() == {"auth": "2.0.0", "portal": "2.0.0"}
+def test_the_candidate_is_productions_pins_overlaid_by_what_was_promoted_since(again: Shop) -> None:
+    """auth went to 2.0.0 by a swap; promoting portal alone does not bring auth 1.0.0 back, which the idle group has."""
+    assert again.running("green1")["auth"] == "1.0.0"
+    again.to_staging(portal="2.0.0")
+    assert again.running("green1") == {"auth": "2.0.0", "portal": "2.0.0"}
+    again.accepted(portal="2.0.0")
+    found = again.swap()
+    assert found.changes == {"portal": ("1.0.0", "2.0.0")}
+    assert again.users_reach() == {"auth": "2.0.0", "portal": "2.0.0"}
 
 
-def test_a_swap_asks_productions_gates_for_every_component_that_differs(world: World) -> None:
-    world.to_staging("auth=1.0.0", "portal=1.0.0")
-    world.reject("portal=1.0.0", "production", "release-manager", why="the fair")
-    with raising(GateRefused) as refused:
-        swap.swap(world.as_("rita"), "production")
-    (reason,) = refused.value.reasons
-    assert "portal=1.0.0" in reason and "rita rejected it: the fair" in reason
-    assert world.drivers.the_balancer.switches == []
-    assert world.pins("production") == {}
-    assert world.chronicle("production") == []
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("production: green\nstaging: green\n", "one group plays two environments"),
+        ("production: red\nstaging: green\n", r"servers\.yaml:1: 'production: red'"),
+        ("staging: green\n", "does not say which group plays 'production'"),
+        ("<<<<<<< HEAD\n", r"servers\.yaml:1: a merge marker"),
+    ],
+)
+def test_44_a_broken_servers_file_is_a_mistake(live: Shop, content: str, match: str) -> None:
+    live.edited("servers.yaml", content)
+    with live.unchanged(), pytest.raises(ConfigError, match=match):
+        live.swap()
 
 
-def test_acceptance_counts_only_on_the_very_set_that_goes_out(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    world.to_integration("portal=1.0.0")
-    promote(world.as_(), {"portal": ""}, "staging")
-    world.sync("staging")
-    world.ready("portal=1.0.0")
-    with raising(GateRefused, "auth=1.0.0: tests acceptance: waiting: the recorded run was on the set"):
-        swap.swap(world.as_("rita"), "production")
-    world.tests("auth=1.0.0", "staging", "acceptance")
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.0.0"}
+def test_a_swap_commits_pins_and_roles_and_evidence_at_once(ready: Shop) -> None:
+    ready.swap()
+    assert ready.pins("production") == ready.pins("staging") == {"auth": "2.0.0", "portal": "1.0.0"}
+    assert ready.state.servers == {"production": "blue", "staging": "green"}
+    assert ready.drivers.users.group == "blue"
+    (_, swap, _) = ready.chronicle("production")[-3:]
+    assert [r.what for r in ready.chronicle("production")[-3:]] == ["intent", "swap", "done"]
+    assert (swap.get("live"), swap.get("idle"), swap.get("back")) == ("blue", "green", False)
+    assert ready.kinds("auth", "2.0.0")[-2:] == ["pinned", "deployed"]
+    assert ready.story("auth", "2.0.0")[-1].get("env") == "production"
 
 
-def test_what_is_promoted_but_not_deployed_is_not_swapped(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    with raising(GateRefused, "staging does not have its candidate yet: auth=1.1.0"):
-        swap.swap(world.as_("rita"), "production")
+def test_a_swap_leaves_production_alone_until_its_intent_is_written(ready: Shop) -> None:
+    seen: list[str] = []
+    switch = ready.drivers.users.switch
+
+    def look(to: str, *, keep_sessions: bool) -> None:
+        seen.extend(r.what for r in ready.chronicle("production")[-1:])
+        switch(to, keep_sessions=keep_sessions)
+
+    ready.drivers.users.switch = look  # type: ignore[method-assign]
+    ready.swap()
+    assert seen == ["intent"]
 
 
-def test_after_a_deploy_that_failed_halfway_staging_does_not_pass_for_what_it_had_before(world: World) -> None:
-    world.to_production("portal=1.0.0", "auth=1.0.0")
-    world.to_staging("portal=1.1.0")
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    world.drivers.fake_host("app2").broken.add("auth")
-    with raising(SluicegateError):
-        world.sync("staging")
-    assert world.on("app1")["auth"] == "1.1.0"
-    pinning.pin(world.as_(), "auth", "1.0.0", "staging", why="")
-    with raising(GateRefused, "staging does not have its candidate"):
-        swap.swap(world.as_("rita"), "production")
-    world.drivers.fake_host("app2").broken.clear()
-    world.sync("staging")
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.1.0"}
+def test_the_gates_are_asked_for_every_component_that_differs(live: Shop) -> None:
+    live.to_staging(auth="2.0.0", portal="2.0.0")
+    live.accepted(auth="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused) as caught:
+        live.swap()
+    told = "\n".join(caught.value.reasons)
+    assert "portal=2.0.0: tests acceptance: waiting" in told and "portal=2.0.0: approval" in told
+    assert "auth=2.0.0" not in told
 
 
-def test_after_a_deploy_that_failed_at_its_first_step_a_sync_makes_staging_swappable_again(world: World) -> None:
-    world.to_production("portal=1.0.0", "auth=1.0.0")
-    world.to_staging("portal=1.1.0")
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    world.drivers.repositories["releases"].down = True
-    with raising(RemoteUnavailable):
-        world.sync("staging")
-    world.drivers.repositories["releases"].down = False
-    pinning.pin(world.as_(), "auth", "1.0.0", "staging", why="")
-    world.sync("staging")
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.1.0"}
+def test_tests_that_ran_on_another_set_do_not_count(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    live.accepted(auth="2.0.0")
+    live.to_staging(portal="2.0.0")
+    live.accepted(portal="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused, match=r"auth=2\.0\.0: tests acceptance: waiting.*on the set"):
+        live.swap()
+    live.tested("auth", "2.0.0", "staging")
+    live.swap()
 
 
-def test_a_swap_without_differences_does_nothing(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    before = world.tips()
-    assert not swap.swap(world.as_("rita"), "production").changes
-    assert world.tips() == before
+def test_acceptance_tests_that_fail_later_stop_the_swap(ready: Shop) -> None:
+    ready.tested("auth", "2.0.0", "staging", failed=1)
+    with ready.unchanged(), pytest.raises(GateRefused, match="1 of 6 tests failed"):
+        ready.swap()
 
 
-def test_a_swap_lowers_nothing_unless_the_promotion_said_so(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=2.0.0")
-    world.edit("environments/staging.yaml", "auth: 1.0.0\n")
-    world.sync("staging", end_sessions=True)
-    world.ready("auth=1.0.0")
-    with raising(GateRefused, "auth=1.0.0 is lower than 2.0.0 in production") as refused:
-        swap.swap(world.as_("rita"), "production")
-    assert refused.value.hint.endswith("promote auth=1.0.0 --to staging --downgrade auth")
-    with raising(GateRefused, "lower than 2.0.0"):
-        promote(world.as_(), {"auth": "1.0.0"}, "staging")
-    promote(world.as_(), {"auth": "1.0.0"}, "staging", downgrade=["auth"])
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0"}
+def test_a_release_that_was_taken_back_stops_the_swap(ready: Shop) -> None:
+    ready.reject("auth", "2.0.0", "production")
+    with ready.unchanged(), pytest.raises(GateRefused, match="rita rejected it"):
+        ready.swap()
 
 
-def test_production_does_not_lose_a_component_by_a_swap(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    world.edit("environments/staging.yaml", "auth: 1.0.0\n")
-    deploy(world.as_(), "staging", end_sessions=True)
-    assert world.on("app1") == {"auth": "1.0.0", "portal": "1.0.0"}
+def test_nothing_differs_nothing_is_done(live: Shop) -> None:
+    with live.unchanged():
+        assert live.swap().changes == {}
 
 
-def test_what_is_held_in_production_is_not_swapped_away(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_staging("auth=1.1.0")
-    pinning.hold(world.as_("rita"), "auth", "production", until=None, why="the fair")
-    with raising(GateRefused, "auth is held at 1.0.0 in production by rita: the fair"):
-        swap.swap(world.as_("rita"), "production")
+def test_a_dry_run_says_what_would_be_swapped_and_does_nothing(ready: Shop) -> None:
+    with ready.unchanged():
+        assert ready.swap(dry_run=True).changes == {"auth": ("1.0.0", "2.0.0")}
 
 
-def test_a_hold_in_production_stays_when_something_else_is_swapped(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    pinning.hold(world.as_("rita"), "auth", "production", until=None, why="the fair")
-    world.to_production("portal=1.1.0")
-    hold = world.state.pins("production")["auth"].hold
-    assert hold is not None and hold.why == "the fair"
-    assert world.state.pins("staging")["auth"].hold is None
+def test_a_candidate_that_is_promoted_and_not_deployed_is_refused(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0")
+    live.promote(auth="2.0.0")
+    with live.unchanged(), pytest.raises(GateRefused, match="staging does not have its candidate yet"):
+        live.swap()
 
 
-def test_promoting_to_a_production_that_swaps_is_a_usage_error_that_points_to_swap(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    with raising(UsageError) as wrong:
-        promote(world.as_(), {"auth": ""}, "production")
-    assert "sluicegate swap production" in wrong.value.hint
-    with raising(UsageError, "its pins change by a swap only"):
-        pinning.pin(world.as_(), "auth", "1.0.0", "production", why="")
+def test_after_a_deploy_that_failed_halfway_staging_does_not_pass_for_what_it_had_before(live: Shop) -> None:
+    live.to_staging(portal="2.0.0")
+    live.accepted(portal="2.0.0")
+    live.drivers.hosts["blue2"].broken.add("auth")
+    with pytest.raises(SluicegateError):
+        live.to_staging(auth="2.0.0")
+    assert live.running("blue1")["auth"] == "2.0.0"
+    pinning.pin(live.by("anna"), "auth", "1.0.0", "staging", why="")
+    with live.unchanged(), pytest.raises(GateRefused, match="the last deploy there failed"):
+        live.swap()
+    live.drivers.hosts["blue2"].broken.clear()
+    live.sync("staging")
+    live.swap()
+    assert live.users_reach() == {"auth": "1.0.0", "portal": "2.0.0"}
 
 
-def test_an_edited_pin_of_a_production_that_swaps_goes_nowhere(world: World) -> None:
-    world.to_production("auth=1.0.0", "portal=1.0.0")
-    world.to_staging("portal=1.1.0")
-    world.publish("auth=9.0.0")
-    world.edit("environments/production.yaml", "auth: 9.0.0\nportal: 1.0.0\n")
-    world.sync("staging")
-    assert world.on("app1") == {"auth": "1.0.0", "portal": "1.1.0"}
-    with raising(UsageError, "its pins were edited") as wrong:
-        swap.swap(world.as_("rita"), "production")
-    assert "environments/production.yaml" in wrong.value.hint
-    with raising(UsageError, "its pins were edited"):
-        deploy(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.0.0"}
-    world.edit("environments/production.yaml", "auth: 1.0.0\nportal: 1.0.0\n")
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0", "portal": "1.1.0"}
+def test_a_deploy_that_failed_at_its_first_step_is_made_good_by_a_sync(live: Shop) -> None:
+    live.to_staging(portal="2.0.0")
+    live.accepted(portal="2.0.0")
+    live.to_integration(auth="2.0.0")
+    live.approve("auth", "2.0.0")
+    live.promote(auth="2.0.0")
+    live.drivers.releases.down = True
+    with pytest.raises(RemoteUnavailable):
+        live.sync("staging")
+    live.drivers.releases.down = False
+    pinning.pin(live.by("anna"), "auth", "1.0.0", "staging", why="")
+    live.sync("staging")
+    live.swap()
+    assert live.users_reach() == {"auth": "1.0.0", "portal": "2.0.0"}
 
 
-def test_productions_pins_edited_to_what_staging_has_do_not_pass_by_its_gates(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    world.sync("staging")
-    world.edit("environments/production.yaml", "auth: 1.1.0\n")
-    with raising(UsageError, "its pins were edited to auth=1.1.0"):
-        world.sync("production")
-    world.edit("environments/production.yaml", "# nothing\n")
-    with raising(UsageError, "its pins were edited to no auth"):
-        world.sync("production")
-    assert world.live() == {"auth": "1.0.0"}
+def test_what_is_taken_out_of_stagings_file_is_not_lost_by_a_swap(live: Shop) -> None:
+    live.to_staging(auth="2.0.0")
+    live.accepted(auth="2.0.0")
+    live.edited("environments/staging.yaml", "auth: 2.0.0\n")
+    live.swap()
+    assert live.users_reach() == {"auth": "2.0.0", "portal": "1.0.0"}
 
 
-def test_an_environment_that_swaps_with_nothing_is_not_swapped(world: World) -> None:
-    with raising(UsageError, "integration does not swap with anything"):
-        swap.swap(world.as_(), "integration")
+def test_an_edited_pin_of_production_goes_nowhere_until_it_is_set_back(ready: Shop) -> None:
+    ready.publish("auth", "9.0.0")
+    ready.pin_by_hand("production", auth="9.0.0")
+    for attempt in (ready.swap, lambda: ready.deploy("production")):
+        with ready.unchanged(), pytest.raises(UsageError, match="its pins were edited to auth=9") as caught:
+            attempt()
+        assert "environments/production.yaml" in caught.value.hint
+    ready.edited("environments/production.yaml", "portal: 1.0.0\n")
+    with ready.unchanged(), pytest.raises(UsageError, match="its pins were edited to no auth"):
+        ready.sync("production")
+    ready.pin_by_hand("production", auth="1.0.0")
+    ready.swap()
+    assert ready.users_reach() == {"auth": "2.0.0", "portal": "1.0.0"}
 
 
-def test_a_dry_swap_asks_the_gates_and_changes_nothing(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    before = world.tips()
-    assert swap.swap(world.as_("rita"), "production", dry_run=True).changes == {"auth": ("", "1.0.0")}
-    assert world.tips() == before
-    assert world.drivers.the_balancer.switches == []
+def test_what_does_not_swap_is_a_usage_error(live: Shop) -> None:
+    with live.unchanged(), pytest.raises(UsageError, match="staging does not swap"):
+        swap.swap(live.by("rita"), "staging")
 
 
-def test_when_the_balancer_is_down_the_swap_stays_open_and_resume_undoes_it(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    world.drivers.the_balancer.down = True
-    with raising(RemoteUnavailable):
-        swap.swap(world.as_("rita"), "production")
-    world.drivers.the_balancer.down = False
-    resume(world.as_("rita"))
-    assert world.pins("production") == {}
-    assert world.state.servers["production"] == world.drivers.the_balancer.group == "blue"
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.0.0"}
+def test_a_version_below_productions_is_swapped_in_only_when_the_promotion_said_so(again: Shop) -> None:
+    again.pass_time(HOUR)
+    again.promote(auth="1.0.0", downgrade=("auth",))
+    again.sync("staging")
+    again.accepted(auth="1.0.0")
+    assert again.swap().changes == {"auth": ("2.0.0", "1.0.0")}
 
 
-def test_what_does_not_answer_through_the_balancer_is_switched_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.0)
-    world.to_staging("auth=1.0.0")
-    world.drivers.the_balancer.probed = "http://127.0.0.1:9"
-    with raising(SluicegateError, "did not answer"):
-        swap.swap(world.as_("rita"), "production")
-    assert [to for to, _ in world.drivers.the_balancer.switches] == ["green", "blue"]
-    assert world.pins("production") == {}
-    assert world.chronicle("production", "failed")[0].get("why")
-    assert not world.state.open_intents(world.state.config.environment("production"))
+def test_a_held_pin_of_production_is_not_swapped_over_and_the_hold_stays(ready: Shop) -> None:
+    pinning.hold(ready.by("rita"), "auth", "production", until=None, why="the fair")
+    with ready.unchanged(), pytest.raises(GateRefused, match=r"auth is held at 1\.0\.0 in production"):
+        ready.swap()
+    pinning.unhold(ready.by("rita"), "auth", "production", why="")
+    pinning.hold(ready.by("rita"), "portal", "production", until=None, why="the fair")
+    ready.swap()
+    assert ready.state.pins("production")["portal"].hold is not None
 
 
-def test_somebody_elses_open_swap_locks_both_sides(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    world.begin("production", "swap", "rita")
-    for act in (
-        lambda: swap.swap(world.as_(), "production"),
-        lambda: deploy(world.as_(), "staging"),
-        lambda: rollback(world.as_(), "production"),
-    ):
-        with raising(Locked, "production is locked: 'swap' by rita since 2026-11-23"):
-            act()
+# the way back
 
 
-def test_nothing_is_promoted_to_staging_while_a_swap_is_open(world: World) -> None:
-    """The swap's last commit makes staging's pins equal to production's; the promotion would be lost."""
-    world.to_staging("auth=1.0.0")
-    world.to_integration("portal=1.0.0")
-    intent = world.begin("production", "swap", "rita")
-    with raising(Locked, "'swap' by rita"):
-        promote(world.as_(), {"portal": ""}, "staging")
-    with raising(Locked, "'swap' by rita"):
-        pinning.pin(world.as_(), "portal", "1.0.0", "staging", why="")
-    assert intent.id
+def test_back_puts_the_versions_before_back_and_lowers_because_it_was_asked(again: Shop) -> None:
+    found = again.swap(back=True)
+    assert found.changes == {"auth": ("2.0.0", "1.0.0")}
+    assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.pins("production") == again.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.state.servers == {"production": "green", "staging": "blue"}
+
+
+def test_back_is_possible_once(again: Shop) -> None:
+    again.swap(back=True)
+    with again.unchanged(), pytest.raises(UsageError, match="no swap to take back"):
+        again.swap(back=True)
+
+
+def test_back_is_possible_until_something_is_deployed_to_the_group(again: Shop) -> None:
+    again.to_staging(portal="2.0.0")
+    with again.unchanged(), pytest.raises(GateRefused, match="does not have its old versions any more") as caught:
+        again.swap(back=True)
+    assert "rollback" in caught.value.hint
+
+
+def test_back_is_not_possible_when_a_deploy_to_the_group_failed_half_way(again: Shop) -> None:
+    again.drivers.hosts["green2"].broken.add("portal")
+    with pytest.raises(SluicegateError):
+        again.to_staging(portal="2.0.0")
+    with pytest.raises(GateRefused, match="does not have its old versions any more"):
+        again.swap(back=True)
+
+
+def test_a_deploy_begun_on_a_machine_whose_clock_is_late_counts_too(again: Shop) -> None:
+    again.to_integration(portal="2.0.0")
+    again.approve("portal", "2.0.0")
+    again.promote(portal="2.0.0")
+    now = again.now
+    again.now -= timedelta(minutes=5)
+    again.sync("staging", end_sessions=True)
+    again.now = now
+    assert again.state.effective(again.state.config.environment("staging")).installed["portal"].version == "2.0.0"  # type: ignore[union-attr]
+    with pytest.raises(GateRefused, match="does not have its old versions any more"):
+        again.swap(back=True)
+
+
+def test_back_goes_past_the_gates_but_never_to_a_vetoed_version(again: Shop) -> None:
+    again.veto("auth", "1.0.0", "production")
+    with again.unchanged(), pytest.raises(GateRefused, match=r"auth=1\.0\.0 is vetoed by rita: bad"):
+        again.swap(back=True)
+
+
+def test_before_the_first_swap_there_is_no_way_back(shop: Shop) -> None:
+    with pytest.raises(UsageError, match="no swap to take back"):
+        shop.swap(back=True)
+
+
+def test_before_the_first_version_there_is_no_way_back(live: Shop) -> None:
+    with pytest.raises(UsageError, match="had nothing to go back to"):
+        live.swap(back=True)
+
+
+def test_after_the_way_back_the_same_versions_can_be_swapped_in_again(again: Shop) -> None:
+    again.swap(back=True)
+    again.pass_time(HOUR)
+    again.promote(auth="2.0.0")
+    again.sync("staging")
+    again.swap()
+    assert again.users_reach()["auth"] == "2.0.0"
+
+
+def test_the_way_back_keeps_what_was_promoted_to_staging_since(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.swap(back=True)
+    assert again.pins("production") == {"auth": "1.0.0", "portal": "1.0.0"}
+    assert again.pins("staging") == {"auth": "3.0.0", "portal": "1.0.0"}
+    again.pass_time(HOUR)
+    again.sync("staging")
+    assert again.running(f"{again.state.servers['staging']}1") == {"auth": "3.0.0", "portal": "1.0.0"}
+
+
+def test_the_way_back_keeps_no_promotion_that_was_vetoed_since(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.veto("auth", "3.0.0")
+    again.swap(back=True)
+    assert again.pins("staging") == again.pins("production") == {"auth": "1.0.0", "portal": "1.0.0"}
 
 
 # sessions
 
 
-def test_users_stay_on_the_idle_group_until_the_deadline(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    swap.swap(world.as_("rita"), "production")
-    assert world.drivers.the_balancer.switches[-1] == ("green", True)
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    with raising(GateRefused, "logged-in users may stay on blue until 2026-11-23T08:3"):
-        world.sync("staging")
-    assert world.drivers.the_balancer.keeps
-    world.later(minutes=31)
-    world.sync("staging")
-    assert not world.drivers.the_balancer.keeps
-    assert world.on("app1") == {"auth": "1.1.0"}
+def test_sessions_are_kept_until_the_deadline_and_the_swap_says_until_when(ready: Shop) -> None:
+    ready.swap()
+    assert ready.drivers.users.reached("green") == "green"
+    assert ready.chronicle("production", "swap")[-1].get("sessions_until") == stamp(ready.now + timedelta(minutes=30))
 
 
-def test_sessions_are_ended_only_when_that_is_asked_for(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    swap.swap(world.as_("rita"), "production")
-    world.to_integration("auth=1.1.0")
-    promote(world.as_(), {"auth": ""}, "staging")
-    world.sync("staging", end_sessions=True)
-    assert not world.drivers.the_balancer.keeps
-    assert world.live() == {"auth": "1.0.0"}
+def test_deploying_to_the_group_refuses_until_then(again: Shop) -> None:
+    until = again.now + timedelta(minutes=30)
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    with again.unchanged(), pytest.raises(GateRefused, match="logged-in users may stay on green until"):
+        again.sync("staging")
+    again.now = until
+    again.sync("staging")
+    assert again.running("green1")["auth"] == "3.0.0"
+    assert again.drivers.users.reached("green") == "blue", "who was still there went to the live group first"
 
 
-# back
+def test_end_sessions_deploys_at_once(again: Shop) -> None:
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.sync("staging", end_sessions=True)
+    assert again.drivers.users.reached("green") == "blue"
 
 
-def test_a_swap_is_taken_back_to_what_ran_before(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    found = swap.swap(world.as_("rita"), "production", back=True)
-    assert found.changes == {"auth": ("1.1.0", "1.0.0")}
-    assert world.live() == world.pins("production") == world.pins("staging") == {"auth": "1.0.0"}
-    assert world.chronicle("production", "swap")[-1].get("back") is True
+def test_users_are_released_before_the_group_changes(again: Shop) -> None:
+    order: list[str] = []
+    again.to_integration(auth="3.0.0")
+    again.approve("auth", "3.0.0")
+    again.promote(auth="3.0.0")
+    again.pass_time(HOUR)
+    door.watcher = lambda name: order.append(name) if name.startswith(("balancer", "install")) else None
+    again.sync("staging")
+    assert order[0] == "balancer release" and order[1].startswith("install")
 
 
-def test_a_swap_is_not_taken_back_twice(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    swap.swap(world.as_("rita"), "production", back=True)
-    with raising(UsageError, "no swap to take back"):
-        swap.swap(world.as_("rita"), "production", back=True)
-    assert world.live() == {"auth": "1.0.0"}
+# what goes wrong
 
 
-def test_there_is_no_way_back_once_something_is_deployed_to_the_idle_group(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    deploy(world.as_(), "staging")
-    with raising(GateRefused, "green does not have its old versions any more") as refused:
-        swap.swap(world.as_("rita"), "production", back=True)
-    assert refused.value.hint == "sluicegate rollback production"
+def test_a_balancer_that_is_down_swaps_nothing(ready: Shop) -> None:
+    ready.drivers.users.down = True
+    with pytest.raises(RemoteUnavailable, match="the balancer is down"):
+        ready.swap()
+    assert ready.pins("production")["auth"] == "1.0.0"
+    ready.drivers.users.down = False
+    assert [one.outcome for one in ready.resume()] == ["undone"]
+    ready.swap()
 
 
-def test_a_clock_that_is_behind_does_not_make_a_deployed_group_look_warm(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    late = world.as_(clock=lambda: world.now.replace(hour=1))
-    deploy(late, "staging", end_sessions=True)
-    with raising(GateRefused, "does not have its old versions any more"):
-        swap.swap(world.as_("rita"), "production", back=True)
+def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first mistake is told as well as the second; nobody knows what is live, so the swap stays open."""
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.0)
+    users = ready.drivers.users
+    users.url = "http://127.0.0.1:9"
+
+    def going_down(name: str) -> None:
+        users.down = users.down or name == "balancer switch green"
+
+    door.watcher = going_down
+    with pytest.raises(SluicegateError, match=r"127\.0\.0\.1:9/\S+ did not answer") as caught:
+        ready.swap()
+    assert "switching back to green failed: the balancer is down" in caught.value.message
+    assert "sluicegate resume" in caught.value.hint
+    users.down, users.url = False, ""
+    assert [one.outcome for one in ready.resume()] == ["finished"]
+    assert ready.users_reach()["auth"] == "2.0.0"
 
 
-def test_before_the_first_swap_there_is_nothing_to_go_back_to(world: World) -> None:
-    world.to_staging("auth=1.0.0")
-    with raising(UsageError, "production has no swap to take back"):
-        swap.swap(world.as_("rita"), "production", back=True)
-    swap.swap(world.as_("rita"), "production")
-    with raising(UsageError, "had nothing to go back to"):
-        swap.swap(world.as_("rita"), "production", back=True)
+class Users(BaseHTTPRequestHandler):
+    """What answers through the balancer: still the old version."""
+
+    def do_GET(self) -> None:
+        body = b'{"version": "1.0.0"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        pass
 
 
-def test_a_way_back_leads_never_to_a_vetoed_version(world: World) -> None:
-    from sluicegate.delivery.evidence import veto
-
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    veto(world.as_("anna"), "auth", "1.0.0", "", lift=False, why="a hole")
-    with raising(GateRefused, "auth=1.0.0 is vetoed by anna: a hole"):
-        swap.swap(world.as_("rita"), "production", back=True)
-    assert world.live() == {"auth": "1.1.0"}
-
-
-def test_the_same_versions_can_go_out_again_after_a_swap_back(world: World) -> None:
-    world.to_production("auth=1.0.0")
-    world.to_production("auth=1.1.0")
-    swap.swap(world.as_("rita"), "production", back=True)
-    world.later(hours=1)
-    promote(world.as_(), {"auth": "1.1.0"}, "staging")
-    world.sync("staging")
-    world.tests("auth=1.1.0", "staging", "acceptance")
-    swap.swap(world.as_("rita"), "production")
-    assert world.live() == {"auth": "1.1.0"}
+def test_a_balancer_that_still_shows_the_old_version_is_switched_back_and_recorded(
+    ready: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.3)
+    with web_server(Users) as port:
+        ready.drivers.users.url = f"http://127.0.0.1:{port}"
+        with pytest.raises(SluicegateError, match=r"answered '1\.0\.0' after 0\.3 seconds, expected version 2\.0\.0"):
+            ready.swap()
+    assert ready.drivers.users.group == "green"
+    assert ready.pins("production")["auth"] == "1.0.0"
+    assert [r.what for r in ready.chronicle("production")[-2:]] == ["intent", "failed"]
+    ready.drivers.users.url = ""
+    ready.swap()

@@ -24,7 +24,8 @@ def record() -> None:
     "--junit", "files", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE",
     help="A JUnit XML file; may be given several times.",
 )  # fmt: skip
-def tests(version: str, environment: str, suite: str, files: tuple[Path, ...]) -> None:
+@dry_run
+def tests(version: str, environment: str, suite: str, files: tuple[Path, ...], dry_run: bool) -> None:
     """Record a test run from JUnit XML, on the set that the environment has now.
 
     Example: sluicegate record tests auth=1.4.2 --in integration --suite regression --junit report.xml
@@ -34,8 +35,9 @@ def tests(version: str, environment: str, suite: str, files: tuple[Path, ...]) -
     component, number = split_exact(version)
     run = read_junit(files)
     with delivery() as repo:
-        record_tests(repo, component, number, environment, suite, run)
-    say(f"recorded {suite} of {component}={number} in {environment}: {run.passed} passed, {run.failed} failed")
+        record_tests(repo, component, number, environment, suite, run, dry_run=dry_run)
+    counts = f"{run.passed} passed, {run.failed} failed"
+    done(f"record{'' if dry_run else 'ed'} {suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
 
 
 @click.command()

@@ -77,13 +77,16 @@ def pin(version: str, environment: str, why: str, dry_run: bool) -> None:
 def unpin(component: str, environment: str, why: str, dry_run: bool) -> None:
     """Take a component out of an environment; the next deploy removes it from the hosts.
 
+    In a staging that swaps it takes a promotion back: the component goes to the version that production has.
+
     Example: sluicegate unpin portal --in integration
     """
     from sluicegate.delivery import pinning
 
     with delivery() as repo:
-        pinning.unpin(repo, component, environment, why=why, dry_run=dry_run)
-    done(f"unpin{'' if dry_run else 'ned'} {component} in {environment}", dry=dry_run)
+        left = pinning.unpin(repo, component, environment, why=why, dry_run=dry_run)
+    back = f", back to {left}" if left else ""
+    done(f"unpin{'' if dry_run else 'ned'} {component} in {environment}{back}", dry=dry_run)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.pinning import refuse_edited
+from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.promote import standing_pins
 from sluicegate.delivery.publish import fetch
 from sluicegate.delivery.repo import DeliveryRepo, Draft
@@ -87,7 +88,8 @@ def deploy(
     state = repo.state()
     environment = state.config.environment(name)
     _refuse(state, environment, target, end_sessions)
-    plan = make_plan(state, environment, target if target is not None else _pinned(state, environment))
+    wanted = target if target is not None else versions_of(standing_pins(state, environment))
+    plan = make_plan(state, environment, wanted)
     if dry_run:
         return plan
     if together is None and _as_recorded(state, environment, plan):
@@ -97,14 +99,15 @@ def deploy(
 
     def decide(state: State, draft: Draft) -> Record:
         environment = state.config.environment(name)
+        if together is not None:  # first: it knows best when somebody has moved what the plan was made of
+            together(state, draft)
         _refuse(state, environment, target, end_sessions)
         if target is None:
-            if _pinned(state, environment) != plan.target:
+            if versions_of(standing_pins(state, environment)) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
-        if together is not None:
-            together(state, draft)
-        return intents.begin(draft, name, "deploy", group=plan.group, target=dict(plan.target), why=why)
+        gated = target is None
+        return intents.begin(draft, name, "deploy", group=plan.group, target=dict(plan.target), gated=gated, why=why)
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)
     return carry_out(repo, plan, intent, say)
@@ -128,34 +131,33 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     return {name: one.version for name, one in standing.installed.items()} == dict(plan.target)
 
 
-def _pinned(state: State, environment: Environment) -> dict[str, str]:
-    return {component: pin.version for component, pin in standing_pins(state, environment).items()}
-
-
 def _refuse(state: State, environment: Environment, target: Mapping[str, str] | None, end_sessions: bool) -> None:
     intents.refuse_locked(state, environment)
     _refuse_sessions(state, environment, end_sessions)
-    if target is None:
-        _refuse_ungated(state, environment)
-
-
-def _refuse_ungated(state: State, environment: Environment) -> None:
-    """What the pins would change must pass the environment's gates, however the pins came to be."""
-    if environment.swaps_with:
+    if target is None and environment.swaps_with:
         refuse_edited(state, environment)
-        return
+    elif target is None:
+        refuse_ungated(state, environment, versions_of(standing_pins(state, environment)))
+
+
+def refuse_ungated(
+    state: State, environment: Environment, target: Mapping[str, str], *, past_gates: bool = False
+) -> None:
+    """What the target would change must pass the environment's gates, however it came to be; `past_gates`, as after
+    a rollback, only a veto counts."""
     standing = state.effective(environment)
     installed = standing.installed if standing else {}
-    pins = standing_pins(state, environment)
     partner = state.config.swap_partner(environment)
-    proven = state.swapped_in(partner) if partner and not environment.swaps_with else {}
+    proven = state.swapped_in(environment if environment.swaps_with else partner) if partner else {}
     changed = []
-    for component, pin in pins.items():
-        manifest = state.manifest(component, pin.version)
+    for component, version in target.items():
         here = installed.get(component)
-        if (here is None or here.manifest != manifest) and proven.get(component) != pin.version:
-            changed.append(gating.candidate(state, component, pin.version, environment))
-    if changed:
+        if (here is None or here.manifest != state.manifest(component, version)) and proven.get(component) != version:
+            changed.append(gating.candidate(state, component, version, environment))
+    if past_gates:
+        for one in changed:
+            gating.refuse_vetoed(state, one.component, one.version, environment.name)
+    elif changed:
         gating.require(state, tuple(changed), "deploying")
 
 
@@ -210,9 +212,10 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
     try:
         _release_sessions(state, environment)
         with files.scratch() as folder:
+            releases = _fetched(state, plan, folder)
             for step in plan.steps:
                 say(f"{plan.environment}: {step}")
-                _apply(state, environment, step, folder)
+                _apply(state, environment, step, releases)
                 done.append(step)
     except SluicegateError as problem:
         _record_failure(repo, plan, intent, problem, done)
@@ -220,15 +223,20 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
     return plan
 
 
-def _apply(state: State, environment: Environment, step: Step, folder: Path) -> None:
+def _fetched(state: State, plan: Plan, folder: Path) -> dict[tuple[str, str], Release]:
+    """Everything that will be installed, checked before the first host is touched: a damaged file changes nothing."""
+    wanted = dict.fromkeys((step.component, step.after) for step in plan.steps if step.after)
+    return {(name, version): fetch(state, name, version, folder / f"{name}-{version}") for name, version in wanted}
+
+
+def _apply(state: State, environment: Environment, step: Step, releases: Mapping[tuple[str, str], Release]) -> None:
     host = state.drivers.host(state.config, step.host)
     deployer = state.drivers.deployer(state.config, environment)
     component = state.component(step.component)
     if not step.after:
         deployer.remove(host, component)
         return
-    release: Release = fetch(state, step.component, step.after, folder / f"{step.component}-{step.after}")
-    deployer.install(host, component, release)
+    deployer.install(host, component, releases[step.component, step.after])
 
 
 def _release_sessions(state: State, environment: Environment) -> None:
@@ -241,16 +249,20 @@ def _release_sessions(state: State, environment: Environment) -> None:
 
 
 def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Record, problem: SluicegateError, done: list[Step]) -> None:
-    repo.change(
-        lambda state, draft: intents.end(draft, plan.environment, intent, failed=problem.message),
-        f"deploy {plan.environment}: failed",
-    )
+    give_up(repo, plan.environment, intent, problem.message)
     if not done:
         raise problem
     listed = "\n".join(f"  done: {step}" for step in done)
     raise PartlyDone(
         f"{problem.message}\n{listed}", hint=problem.hint or "mend the cause, then deploy again"
     ) from problem
+
+
+def give_up(repo: DeliveryRepo, environment: str, intent: Record, reason: str) -> None:
+    """Record that a deploy has ended before its end."""
+    repo.change(
+        lambda state, draft: intents.end(draft, environment, intent, failed=reason), f"deploy {environment}: failed"
+    )
 
 
 def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Record) -> None:

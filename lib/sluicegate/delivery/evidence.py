@@ -51,7 +51,10 @@ def read_junit(paths: Sequence[Path]) -> TestRun:
     return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest())
 
 
-def record_tests(repo: DeliveryRepo, component: str, version: str, environment: str, suite: str, run: TestRun) -> None:
+def record_tests(
+    repo: DeliveryRepo, component: str, version: str, environment: str, suite: str, run: TestRun, *,
+    dry_run: bool = False,
+) -> None:  # fmt: skip
     """Record a run of `suite` against the environment, on the set that it has now."""
 
     def decide(state: State, draft: Draft) -> None:
@@ -75,7 +78,7 @@ def record_tests(repo: DeliveryRepo, component: str, version: str, environment: 
         )
 
     outcome = f"{run.passed} passed, {run.failed} failed"
-    repo.change(decide, f"record tests {component}={version} in {environment}: {suite}: {outcome}")
+    repo.change(decide, f"record tests {component}={version} in {environment}: {suite}: {outcome}", dry_run=dry_run)
 
 
 def judge(

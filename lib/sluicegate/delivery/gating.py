@@ -6,7 +6,7 @@ from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Candidate, Verdict
+from sluicegate.model.values import Candidate, Verdict, lifting
 
 
 def candidate(state: State, component: str, version: str, target: Environment) -> Candidate:
@@ -68,6 +68,15 @@ def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[
             hint=next((verdict.command for _, verdict in unmet if verdict.command), ""),
         )
     return answers
+
+
+def refuse_vetoed(state: State, component: str, version: str, environment: str) -> None:
+    """A way back goes past the gates, but never to a vetoed version."""
+    if veto := state.vetoed(component, version, environment):
+        raise GateRefused(
+            f"{component}={version} is vetoed by {veto.by.user}: {veto.get('why') or 'no reason given'}",
+            hint=lifting(component, version, veto),
+        )
 
 
 def spoken(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from sluicegate.delivery import intents, versions
-from sluicegate.delivery.pins import pins_path
+from sluicegate.delivery.pins import pins_path, versions_of
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
@@ -47,7 +47,7 @@ def is_recorded(state: State, pin: Pin, environment: str) -> bool:
 def refuse_edited(state: State, production: Environment) -> None:
     """The pins of a production that swaps are what the last swap made them; raise UsageError when they were edited."""
     wanted = state.swapped_in(production)
-    now = {name: one.version for name, one in state.pins(production.name).items()}
+    now = versions_of(state.pins(production.name))
     if edited := [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]:
         names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
         raise UsageError(
@@ -81,18 +81,31 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
     return repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
 
 
-def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> None:
-    """Take a component out of an environment's pins; the next deploy removes it from the hosts."""
+def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry_run: bool = False) -> str:
+    """Take a component out of an environment's pins; the next deploy removes it from the hosts.
 
-    def decide(state: State, draft: Draft) -> None:
+    A staging that swaps goes back to the version that production has, and says so; '' where there is none.
+    """
+
+    def decide(state: State, draft: Draft) -> str:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "unpin")
         now = _standing(state, component, environment)
         refuse_held(now, state, environment)
-        draft.pin(environment, component, None)
+        partner = state.config.swap_partner(place)
+        live = state.swapped_in(partner).get(component, "") if partner else ""
+        if partner and live == now.version:
+            raise UsageError(
+                f"{partner.name} has {component}={live}, and so has {environment}, which swaps with it",
+                hint=f"sluicegate rollback {partner.name} {component}, or promote another version",
+            )
+        draft.pin(environment, component, Pin(component=component, version=live) if live else None)
         draft.note(component, now.version, "unpinned", env=environment, why=why)
+        if live:
+            draft.note(component, live, "pinned", env=environment, how="unpin", before=now.version, why=why)
+        return live
 
-    repo.change(decide, f"unpin {component} in {environment}", why=why, dry_run=dry_run)
+    return repo.change(decide, f"unpin {component} in {environment}", why=why, dry_run=dry_run)
 
 
 def hold(

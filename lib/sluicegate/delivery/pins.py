@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sluicegate.errors import ConfigError, UsageError
@@ -11,6 +13,10 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Hold, Pin
 from sluicegate.tools import yamltext
 
+BREAKS = r"\n\r\x85\u2028\u2029"  # what YAML 1.1 takes as the end of a line
+LINE_BREAK = re.compile(rf"\r\n|[{BREAKS}]")
+LAST_BREAK = re.compile(rf"(\r\n|[{BREAKS}])\Z")
+LINE = re.compile(rf"[^{BREAKS}]*(?:\r\n|[{BREAKS}])|[^{BREAKS}]+\Z")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
@@ -64,55 +70,77 @@ def _hold(settings: Settings) -> Hold | None:
     return Hold(by=below.text("by", ""), why=below.text("why", ""), until=day)
 
 
+def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:
+    return {component: pin.version for component, pin in pins.items()}
+
+
 def edit_pins(content: bytes | None, file: str, changes: dict[str, Pin | None]) -> bytes:
     """The file with these pins set (None removes one); every other byte stays."""
-    text = (content or b"").decode("utf-8-sig")
-    before = read_pins(content, file)
+    old = content or b""
+    wanted = {**read_pins(old, file), **changes}
+    text = old.decode("utf-8-sig")
     for component, pin in changes.items():
         text = _edit_one(text, file, component, pin)
-    _check_edited(before, text, file, changes)
-    return text.encode()
+    edited = (codecs.BOM_UTF8 if old.startswith(codecs.BOM_UTF8) else b"") + text.encode()
+    _check_edited(edited, file, [pin for pin in wanted.values() if pin is not None])
+    return edited
 
 
-def _check_edited(before: dict[str, Pin], text: str, file: str, changes: dict[str, Pin | None]) -> None:
+def _check_edited(edited: bytes, file: str, pins: Iterable[Pin]) -> None:
     """YAML has more shapes than an edit of lines knows: what reads back otherwise is never written."""
-    wanted = {name: pin for name, pin in {**before, **changes}.items() if pin is not None}
+
+    def told(some: Iterable[Pin]) -> set[tuple[str, str, object]]:
+        # of a hold's words only that they are there: what cannot be printed is written as '?'
+        return {(p.component, p.version, p.hold and (p.hold.until, bool(p.hold.why), bool(p.hold.by))) for p in some}
+
     try:
-        versions = {name: pin.version for name, pin in read_pins(text.encode(), file).items()}
+        if told(read_pins(edited, file).values()) == told(pins):
+            return
     except ConfigError:
-        versions = {}
-    if versions != {name: pin.version for name, pin in wanted.items()}:
-        raise UsageError(
-            f"{file} is written in a shape that cannot be edited safely", hint="write one 'component: version' a line"
-        )
+        pass
+    raise UsageError(
+        f"{file} is written in a shape that cannot be edited safely", hint="write one 'component: version' a line"
+    )
 
 
 def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
     document = yamltext.read(text.encode(), file)
     if component not in document.content:
-        if pin is None:
-            return text
-        return text + ("" if not text or text.endswith("\n") else "\n") + f"{_quoted(component)}: {_written(pin)}\n"
+        return text if pin is None else _append(text, f"{_quoted(component)}: {_written(pin)}")
     start, end = document.spans[component]
     end = _end(text, start, end)
-    if pin is not None:
-        tail = "\n" if text[start:end].endswith("\n") else ""
-        gap = "" if start > 0 and text[start - 1] in " \n" else " "
-        if "\n" in text[text.rfind(":", 0, start) + 1 : start]:  # a block mapping starts on its own line
-            start, gap = text.rfind(":", 0, start) + 1, " "
-        return text[:start] + gap + _written(pin) + tail + text[end:]
-    lines = text.splitlines(keepends=True)
-    first = document.lines[component] - 1
-    last = text.count("\n", 0, max(end - 1, start)) if end > start else first
-    return "".join(lines[:first] + lines[last + 1 :])
+    if pin is None:
+        lines = LINE.findall(text)
+        first = document.lines[component] - 1
+        last = max(first, len(LINE.findall(text[: max(end - 1, start) + 1])) - 1) if end > start else first
+        return "".join(lines[:first] + lines[last + 1 :])
+    colon = text.index(":", document.ends[component]) + 1
+    before = text[colon:start]
+    if LINE_BREAK.search(before):  # the value begins on a line of its own: it moves up, a comment after the key stays
+        start, comment = colon, LINE_BREAK.split(before)[0].rstrip()
+    else:
+        comment = ""
+    broken = LAST_BREAK.search(text[start:end])
+    tail = broken[0] if broken else ""
+    gap = "" if text[start - 1] == " " else " "
+    return f"{text[:start]}{gap}{_written(pin)}{comment}{tail}{text[end:]}"
 
 
 def _end(text: str, start: int, end: int) -> int:
     """Where a value really ends: YAML counts the comments and empty lines after a block mapping as its own."""
-    lines = text[start:end].splitlines(keepends=True)
+    lines = LINE.findall(text[start:end])
     while len(lines) > 1 and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
         end -= len(lines.pop())
     return end
+
+
+def _append(text: str, line: str) -> str:
+    """A line at the end, indented and ended as the others are."""
+    first = next((one for one in LINE.findall(text) if one.strip() and one.strip()[0] not in "#-%"), "")
+    indent = first[: len(first) - len(first.lstrip(" "))]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if not text or text.endswith(("\n", "\r")) else newline
+    return f"{text}{gap}{indent}{line}{newline}"
 
 
 def _written(pin: Pin) -> str:

@@ -52,7 +52,8 @@ def promote(
             for place, higher in standing.items():
                 if is_lower(state, name, version, higher):
                     lowering.add(name)
-                    _refuse_lowering(name, version, higher[name].version, place, environment, downgrade)
+                    if name not in downgrade:
+                        raise lowered(name, version, higher[name].version, place, environment)
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
         answers = gating.require(state, candidates, "promoting")
         moves = []
@@ -98,14 +99,19 @@ def _on_record(state: State, component: str, version: str, environment: str, low
     return last is not None and last.get("how") == "promote" and (last.get("downgrade") is True or not lowering)
 
 
-def _refuse_lowering(
-    component: str, version: str, now: str, place: str, environment: str, asked: Collection[str]
-) -> None:
-    if component not in asked:
-        raise GateRefused(
-            f"{component}={version} is lower than {now}, which {place} has",
-            hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
-        )
+def lowered(component: str, version: str, now: str, place: str, environment: str) -> GateRefused:
+    """The refusal of a version below that of `place`, which only a promotion to `environment` may say openly."""
+    return GateRefused(
+        f"{component}={version} is lower than {now}, which {place} has",
+        hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
+    )
+
+
+def promoted(state: State, staging: Environment) -> dict[str, Pin]:
+    """The pins of a staging that swaps which production does not have: promoted since the last swap."""
+    production = state.config.swap_partner(staging)
+    base = state.swapped_in(production) if production else {}
+    return {name: pin for name, pin in state.pins(staging.name).items() if base.get(name) != pin.version}
 
 
 def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
@@ -115,8 +121,7 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
     if partner is None or environment.swaps_with:
         return pins
     base = _swapped_pins(state, partner)
-    overlay = {name: one for name, one in pins.items() if name not in base or base[name].version != one.version}
-    candidate = base | overlay
+    candidate = base | promoted(state, environment)
     return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}
 
 

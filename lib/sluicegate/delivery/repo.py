@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from sluicegate.delivery import newest
 from sluicegate.delivery.actor import Acting, acting
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
@@ -30,7 +31,8 @@ class Draft:
         self.by = by
         self.files: dict[str, bytes | None] = {}
         self.records: dict[str, list[Record]] = {}
-        self.moved: set[tuple[str, str]] = set()
+        self.moved: dict[tuple[str, str], str] = {}  # environment and component -> the version before, '' for none
+        self.published: dict[str, list[str]] = {}
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         path = pins_path(environment)
@@ -38,7 +40,8 @@ class Draft:
         edited = edit_pins(now, path, {component: pin})
         if edited != now:
             self.files[path] = edited
-            self.moved.add((environment, component))
+            before = self.state.pins(environment).get(component)
+            self.moved[environment, component] = before.version if before else ""
 
     def servers(self, roles: dict[str, str]) -> None:
         lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
@@ -49,9 +52,18 @@ class Draft:
 
         A pin that moves is a new fact each time, though the same source may have moved it just so before.
         """
-        moves = what in PIN_RECORDS and (facts.get("env"), component) in self.moved
-        path = ledger.component_path(component, version)
-        self._append(path, self.state.story(component, version), what, facts, again=moves)
+        path, at = ledger.component_path(component, version), None
+        before = self.moved.get((str(facts.get("env")), component)) if what in PIN_RECORDS else None
+        if before:  # which of two versions was pinned last is asked for, whatever the clocks of machines say
+            drafted = self.records.get(ledger.component_path(component, before), ())
+            at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
+        story = self.state.story(component, version)
+        if self._append(path, story, what, facts, again=before is not None, at=at) and not story:
+            self.published.setdefault(component, []).append(version)
+
+    def _later(self, told: Iterable[datetime]) -> datetime:
+        """Now, or a moment after all that was told, as the clocks of several machines differ."""
+        return max([self.state.now, *(at + timedelta(microseconds=1) for at in told)])
 
     def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
         """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
@@ -63,10 +75,8 @@ class Draft:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
         # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
-        told = [
-            r.at for one in self.state.pair(self.state.config.environment(environment)) for r in self._told(one.name)
-        ]
-        at = max(self.state.now, max(told) + timedelta(microseconds=1)) if told else self.state.now
+        pair = self.state.pair(self.state.config.environment(environment))
+        at = self._later(r.at for one in pair for r in self._told(one.name))
         record = self._append(ledger.environment_path(environment), story, what, facts, at=at)
         return record or story[-1]
 
@@ -89,11 +99,18 @@ class Draft:
         for path, records in self.records.items():
             old = self.state.ledger_file(path) or b""
             appended[path] = old + b"".join(ledger.line(record) for record in records)
+        for component, added in self.published.items():
+            appended[newest.newest_path(component)] = self._newest(component, added)
         tips = self.state.tips
         return (
             Edit(branch=MAIN, base=tips[MAIN], files=self.files),
             Edit(branch=LEDGER, base=tips[LEDGER], files=appended),
         )
+
+    def _newest(self, component: str, added: list[str]) -> bytes:
+        content = self.state.ledger_file(newest.newest_path(component))
+        scheme = self.state.component(component).versions
+        return newest.extended(content, scheme, added, lambda: self.state.recorded_versions(component))
 
 
 class DeliveryRepo:

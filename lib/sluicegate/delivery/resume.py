@@ -8,7 +8,7 @@ from sluicegate.delivery import deploy, intents, swap
 from sluicegate.delivery.deploy import Say, silent
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.state import OpenIntent, State
-from sluicegate.errors import Conflict
+from sluicegate.errors import Conflict, GateRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +61,21 @@ def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
 
 
 def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
-    """A deploy is finished: its steps are compared with the hosts anew, and what is missing is done."""
+    """A deploy is finished: its steps are compared with the hosts anew, and what is missing is done.
+
+    The gates are asked anew as well; a deploy that they refuse by now is ended as it is.
+    """
     state = repo.state()
     environment = state.config.environment(intent.environment)
     target = {str(name): str(version) for name, version in intent.record.get("target", {}).items()}
+    try:
+        deploy.refuse_ungated(state, environment, target, past_gates=intent.record.get("gated") is not True)
+    except GateRefused as refused:
+        deploy.give_up(repo, intent.environment, intent.record, refused.message)
+        raise GateRefused(
+            f"the interrupted deploy to {environment.name} is given up; its hosts may be half-way: {refused.message}",
+            hint=refused.hint or f"pin what shall be there, then: sluicegate sync {environment.name}",
+        ) from refused
     plan = deploy.make_plan(state, environment, target)
     deploy.carry_out(repo, plan, intent.record, say)
     return "finished"

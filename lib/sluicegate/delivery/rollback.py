@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sluicegate.delivery import intents, swap
 from sluicegate.delivery.deploy import Say, deploy, make_plan, silent
+from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import Conflict, UsageError
@@ -60,7 +61,7 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
     environment = state.config.environment(name)
     if not source.startswith("http"):
         return None
-    now = {one: pin.version for one, pin in state.pins(name).items()}
+    now = versions_of(state.pins(name))
     bad = {
         one: version
         for one in ([component] if component else state.config.components)
@@ -81,7 +82,7 @@ def plan(state: State, name: str, component: str) -> Rollback:
     if component:
         state.config.component(component)
     intents.refuse_locked(state, environment)
-    now = {one: pin.version for one, pin in state.pins(name).items()}
+    now = versions_of(state.pins(name))
     for before in _befores(state, environment, now):
         names = [component] if component else sorted(one for one in now if before.get(one) != now[one])
         bad = {one: now[one] for one in names if one in now and before.get(one) != now[one]}
@@ -174,7 +175,7 @@ def _by_swap(
             staging=staging.name,
             live=state.group(production),
             to=state.group(staging),
-            before=swap.versions_of(state.pins(production.name)),
+            before=versions_of(state.pins(production.name)),
             after=found.target,
             back=True,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from sluicegate.delivery import newest as newest_versions
 from sluicegate.delivery import versions
 from sluicegate.delivery.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UsageError
@@ -138,16 +139,27 @@ class State:
         Raises UsageError when there is none.
         """
         scheme = self.config.component(component).versions
-        known = self.versions(component)
         kind, colon, value = spec.partition(":")
         if colon and kind in versions.BY_EVIDENCE:
             return self._by_evidence(component, kind, value)
+        if early := self._among_newest(component, spec):
+            return early
+        known = self.versions(component)
         found = versions.matching(scheme, known, spec)
         if not found:
             self.refuse_pruned(component, spec)
             newest_known = ", ".join(known[-3:]) or "none is published yet"
             raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
         return found[-1]
+
+    def _among_newest(self, component: str, spec: str) -> str:
+        """What the short list of the newest versions answers: it is the answer of all versions; '' when it has none."""
+        scheme = self.config.component(component).versions
+        known = newest_versions.read(self.ledger_file(newest_versions.newest_path(component)), scheme) or ()
+        for version in reversed(versions.matching(scheme, known, spec)):
+            if not any(record.what == "pruned" for record in self.story(component, version)):
+                return version
+        return ""
 
     def publication(self, component: str, version: str) -> str:
         """The version itself; for a SNAPSHOT its newest publication, which stays what it is."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.deploy import Say, silent
 from sluicegate.delivery.pinning import refuse_edited, refuse_held
-from sluicegate.delivery.promote import is_lower, standing_pins
+from sluicegate.delivery.pins import versions_of
+from sluicegate.delivery.promote import is_lower, lowered, promoted, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.ledger import stamp
 from sluicegate.model.values import Pin, Record, newest, set_name
+from sluicegate.ports import Balancer
 from sluicegate.tools.probe import wait_for_version
 
 PROBE_SECONDS = 30.0
@@ -88,10 +90,6 @@ def sides(state: State, name: str) -> tuple[Environment, Environment]:
     return environment, state.config.environment(environment.swaps_with)
 
 
-def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:
-    return {component: pin.version for component, pin in pins.items()}
-
-
 def plan_forward(state: State, name: str) -> Swap:
     """Production becomes what staging has, once every gate of every component that differs has passed."""
     production, staging = sides(state, name)
@@ -140,10 +138,7 @@ def _refuse_lowering(state: State, staging: Environment, component: str, version
     pinned = newest(r for r in state.story(component, version) if r.what == "pinned" and r.get("env") == staging.name)
     if pinned is None or pinned.get("downgrade") is not True:
         now = state.pins(production.name)[component].version
-        raise GateRefused(
-            f"{component}={version} is lower than {now} in {production.name}",
-            hint=f"if that is meant: promote {component}={version} --to {staging.name} --downgrade {component}",
-        )
+        raise lowered(component, version, now, production.name, staging.name)
 
 
 def _refuse_lost(found: Swap) -> None:
@@ -191,12 +186,8 @@ def warm(state: State, production: Environment, last: Record) -> bool:
 def refuse_vetoed(state: State, found: Swap) -> None:
     """A way back goes past the gates, but never to a vetoed version."""
     for component, (_, after) in found.changes.items():
-        veto = state.vetoed(component, after, found.environment) if after else None
-        if veto:
-            raise GateRefused(
-                f"{component}={after} is vetoed by {veto.by.user}: {veto.get('why') or 'no reason given'}",
-                hint=f"sluicegate unveto {component}={after}" + (f" --in {veto.get('env')}" if veto.get("env") else ""),
-            )
+        if after:
+            gating.refuse_vetoed(state, component, after, found.environment)
 
 
 def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None:
@@ -211,10 +202,23 @@ def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None
             if address := balancer.address(component):
                 wait_for_version(f"{address}{state.component(component).probe}", version, seconds=PROBE_SECONDS)
     except SluicegateError as problem:
-        balancer.switch(found.live, keep_sessions=False)
+        _switch_back(balancer, found, problem)
         give_up(repo, found, intent, problem.message)
         raise
+    for component, pin in sorted(_promoted(state, found).items()):
+        say(f"{found.staging}: {component}={pin.version} stays promoted")
     finish(repo, found, intent)
+
+
+def _switch_back(balancer: Balancer, found: Swap, first: SluicegateError) -> None:
+    """What fails now does not hide what failed first; nobody knows then what is live, so the intent stays open."""
+    try:
+        balancer.switch(found.live, keep_sessions=False)
+    except SluicegateError as second:
+        first.message += f"; switching back to {found.live} failed: {second.message}"
+        first.args = (first.message,)
+        first.hint = "once the balancer answers: sluicegate resume"
+        raise first from second
 
 
 def give_up(repo: DeliveryRepo, found: Swap, intent: Record, reason: str) -> None:
@@ -226,15 +230,16 @@ def give_up(repo: DeliveryRepo, found: Swap, intent: Record, reason: str) -> Non
 
 
 def finish(repo: DeliveryRepo, found: Swap, intent: Record) -> None:
-    """One commit: pins of both, roles of the groups, evidence."""
+    """One commit: pins of both, roles of the groups, evidence. What was promoted and does not go out stays promoted."""
 
     def decide(state: State, draft: Draft) -> None:
         if any(r.what == "swap" and r.get("of") == intent.id for r in state.chronicle(found.environment)):
             return
         production = state.config.environment(found.environment)
+        stays = set(_promoted(state, found))
         for environment in (found.environment, found.staging):
             pins = state.pins(environment)
-            for component in {*pins, *found.after}:
+            for component in {*pins, *found.after} - (stays if environment == found.staging else set()):
                 version = found.after.get(component)
                 hold = pins[component].hold if component in pins else None
                 draft.pin(
@@ -246,6 +251,16 @@ def finish(repo: DeliveryRepo, found: Swap, intent: Record) -> None:
 
     shown = " ".join(f"{name} {before or '-'}->{after or '-'}" for name, (before, after) in found.changes.items())
     repo.change(decide, f"swap {found.environment}: {found.live} -> {found.to}: {shown}")
+
+
+def _promoted(state: State, found: Swap) -> dict[str, Pin]:
+    """What was promoted to staging and does not go out now, as on a way back: that stays promoted, unless vetoed."""
+    pins = promoted(state, state.config.environment(found.staging))
+    return {
+        name: pin
+        for name, pin in pins.items()
+        if found.after.get(name) != pin.version and not state.vetoed(name, pin.version, found.staging)
+    }
 
 
 def _note(state: State, draft: Draft, found: Swap, intent: Record, production: Environment) -> None:

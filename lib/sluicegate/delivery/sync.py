@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from sluicegate.delivery import intents, versions
 from sluicegate.delivery.deploy import Plan, Say, deploy, silent
+from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.promote import Move, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.resume import take_over_deploy
 from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
 from sluicegate.delivery.state import State
-from sluicegate.delivery.swap import versions_of, warm
+from sluicegate.delivery.swap import warm
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Pin
 

@@ -104,7 +104,8 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
     if wildcard := re.fullmatch(r"((?:[0-9]+\.)*)[x*]", spec):
         return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(v)]
     if spec[0] in "<>=!":
-        return [v for v in ordered if not prerelease(v) and _within(scheme, v, spec)]
+        conditions = _conditions(scheme, spec)
+        return [v for v in ordered if not prerelease(v) and _within(scheme, v, conditions)]
     return [version for version in ordered if version == spec]
 
 
@@ -123,16 +124,24 @@ def tells(story: Iterable[Record], kind: str, value: str) -> bool:
     return bool(last) and all(r.get("failed", 0) == 0 and r.get("passed", 0) > 0 for r in last.values())
 
 
-def _within(scheme: str, version: str, spec: str) -> bool:
-    for part in spec.split(","):
-        found = CONDITION.fullmatch(part)
-        if not found:
-            raise UsageError(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
-        one, other = order(scheme, version), order(scheme, found[2])
-        held = {
-            ">=": one >= other, "<=": one <= other, ">": one > other, "<": one < other, "=": one == other,
-            "!=": one != other,
-        }  # fmt: skip
-        if not held[found[1]]:
-            return False
-    return True
+def _conditions(scheme: str, spec: str) -> list[tuple[str, Version]]:
+    """`>=1.2,<2` as pairs of comparison and bound."""
+    found = [CONDITION.fullmatch(part) for part in spec.split(",")]
+    if None in found:
+        raise UsageError(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
+    return [(one[1], order(scheme, one[2])) for one in found if one]
+
+
+def _within(scheme: str, version: str, conditions: Iterable[tuple[str, Version]]) -> bool:
+    """False also for what the scheme can't order, such as a version from before the scheme was changed."""
+    try:
+        one = order(scheme, version)
+    except UsageError:
+        return False
+    return all(
+        {
+            ">=": one >= bound, "<=": one <= bound, ">": one > bound, "<": one < bound, "=": one == bound,
+            "!=": one != bound,
+        }[comparison]
+        for comparison, bound in conditions
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Candidate, Verdict, vetoed
+from sluicegate.model.values import Candidate, Verdict, lifting, vetoed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +27,11 @@ class VetoGate:
             return Verdict(gate="veto", state="passed", reason="none")
         why = f": {veto.get('why')}" if veto.get("why") else ""
         where = f" from {veto.get('env')} on" if veto.get("env") else ""
-        scope = f" --in {veto.get('env')}" if veto.get("env") else ""
         return Verdict(
             gate="veto",
             state="refused",
             reason=f"vetoed{where} by {veto.by.user}{why}",
             who_can_help=veto.by.user,
-            command=f"sluicegate unveto {candidate.component}={candidate.version}{scope}",
+            command=lifting(candidate.component, candidate.version, veto),
             since=veto.at,
         )

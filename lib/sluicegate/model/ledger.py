@@ -91,9 +91,8 @@ def next_record(
     """
     import hashlib
 
-    assert not set(facts) & set(OWN), (
-        f"a fact may not be called {set(facts) & set(OWN)}: it would hide the record's own"
-    )
+    if taken := set(facts) & set(OWN):
+        raise ValueError(f"a fact may not be called {', '.join(sorted(taken))}: it would hide the record's own")
     story = tuple(story)
     latest = newest(r for r in story if _same_subject(r, what, facts, by))
     if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):

@@ -192,6 +192,12 @@ def vetoed(story: Iterable[Record], scopes: Iterable[str]) -> Record | None:
     return None
 
 
+def lifting(component: str, version: str, veto: Record) -> str:
+    """The command that takes a veto back."""
+    scope = f" --in {veto.get('env')}" if veto.get("env") else ""
+    return f"sluicegate unveto {component}={version}{scope}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One gate's answer about one candidate."""

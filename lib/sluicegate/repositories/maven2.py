@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from sluicegate.errors import UsageError
@@ -25,10 +26,13 @@ def check_name(name: str, what: str = "file name") -> None:
         raise UsageError(f"the {what} {name!r} {found}", hint="rename it and try again")
 
 
+@lru_cache(maxsize=1000)  # group, component and version are asked for each file
 def _fault(name: str) -> str:
     if not name:
         return "is empty"
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+    if not (name.isascii() and name.isprintable()) and any(
+        unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name
+    ):
         return "holds a control character or one that is no text"
     if "/" in name or "\\" in name:
         return "holds a slash; a name without a folder is expected"

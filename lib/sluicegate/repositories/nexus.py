@@ -26,8 +26,10 @@ from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import conflict, etag, no_nexus, refused
 from sluicegate.tools import files
+from sluicegate.tools.answers import Reply
 from sluicegate.tools.credentials import Credentials
-from sluicegate.tools.transfer import SMALL, Reply, Sent, Server, checksums
+from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.transfer import SMALL, Server
 
 if TYPE_CHECKING:
     from sluicegate.repositories.nexus_packages import NexusPackages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
-from sluicegate.tools.transfer import Reply
+from sluicegate.tools.answers import Reply
 
 
 def etag(reply: Reply) -> str | None:

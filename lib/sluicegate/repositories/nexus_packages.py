@@ -24,7 +24,9 @@ from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus import KINDS, NexusRepository
 from sluicegate.repositories.nexus_answers import conflict, etag
 from sluicegate.tools import files
-from sluicegate.tools.transfer import Reply, Sent, Server, checksums
+from sluicegate.tools.answers import Reply
+from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.transfer import Server
 
 PACKAGES = {
     "apt": ("*.deb",),

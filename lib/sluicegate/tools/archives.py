@@ -6,48 +6,29 @@ unpack to terabytes are refused as IntegrityError. Of a member's mode only "exec
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import lzma
-import re
 import shutil
-import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
 
 from sluicegate.errors import IntegrityError, SluicegateError
 from sluicegate.tools import door
+from sluicegate.tools.members import Member, Source, opened, refuse
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ENDINGS = (*TAR_ENDINGS, ".zip")
 LARGEST = 4 << 30
 MOST = 100_000
-LONGEST_TARGET = 4096
-LONGEST_HEADER = 1 << 20
 LINKS_IN_A_ROW = 40
 BLOCK = 1 << 20
 
 Damage = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
 """What reading a damaged or encrypted archive raises."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One entry: where it goes, and for a link its target (of a hard link: the name of an earlier member)."""
-
-    path: tuple[str, ...]
-    kind: Literal["file", "folder", "link", "hardlink"]
-    size: int = 0
-    executable: bool = False
-    target: str = ""
-    index: int = 0
 
 
 def is_archive(name: str) -> bool:
@@ -61,10 +42,10 @@ def unpack(archive: Path, into: Path, *, largest: int = LARGEST, most: int = MOS
     written, for a damaged or dangerous archive.
     """
     door.passing(f"unpack {archive.name}")
-    with _damage(archive), _opened(archive, largest) as source:
+    with _damage(archive), opened(archive, largest) as source:
         members = _without_top(tuple(_limited(source.members(), archive, largest, most)))
         _check(members, archive, largest)
-    with _damage(archive), _opened(archive, largest) as source:
+    with _damage(archive), opened(archive, largest) as source:
         _write(members, source, into)
 
 
@@ -82,150 +63,15 @@ def _damage(archive: Path) -> Iterator[None]:
         ) from None
 
 
-def _refuse(archive: Path, text: str) -> IntegrityError:
-    return IntegrityError(
-        f"{archive.name} is not unpacked: {text}", hint="see what made the archive; nothing was written"
-    )
-
-
-class _Source:
-    """An open archive: its members in order, and the content of one."""
-
-    def __init__(self, members: Callable[[], Iterator[Member]], content: Callable[[Member], BinaryIO]) -> None:
-        self.members = members
-        self.content = content
-
-
-@contextmanager
-def _opened(archive: Path, largest: int) -> Iterator[_Source]:
-    if archive.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            infos = opened.infolist()
-            yield _Source(
-                lambda: _zip_members(opened, infos, archive), lambda m: cast(BinaryIO, opened.open(infos[m.index]))
-            )
-        return
-    with _decompressed(archive) as stream:
-        bounded = _Bounded(stream, 2 * largest + LONGEST_HEADER, archive)
-        with tarfile.open(fileobj=cast(BinaryIO, bounded), mode="r:") as tar:
-            yield _Source(lambda: _tar_members(tar, archive), lambda m: _tar_content(tar, m))
-
-
-@contextmanager
-def _decompressed(archive: Path) -> Iterator[BinaryIO]:
-    """The bytes of the tar itself; the compression is known by its first bytes, not by the name."""
-    with archive.open("rb") as raw:
-        start = raw.read(6)
-        raw.seek(0)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.GzipFile(fileobj=raw) as stream:
-                yield cast(BinaryIO, stream)
-        elif start.startswith(b"BZh"):
-            with bz2.BZ2File(raw) as stream:
-                yield cast(BinaryIO, stream)
-        elif start == b"\xfd7zXZ\x00":
-            with lzma.LZMAFile(raw) as stream:
-                yield cast(BinaryIO, stream)
-        else:
-            yield raw
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that refuses to go past `largest` bytes, and to give a header of more than 1 MiB in one go."""
-
-    def __init__(self, stream: BinaryIO, largest: int, archive: Path) -> None:
-        super().__init__()
-        self.stream = stream
-        self.largest = largest
-        self.archive = archive
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > LONGEST_HEADER:
-            raise _refuse(self.archive, f"a header claims {size} bytes, more than {LONGEST_HEADER}")
-        return self.stream.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if whence != 0 or offset > self.largest:
-            raise _refuse(self.archive, f"it unpacks to more than {self.largest} bytes")
-        return self.stream.seek(offset)
-
-    def tell(self) -> int:
-        return self.stream.tell()
-
-
-def _tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
-    for index, info in enumerate(tar):
-        if info.issparse() or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
-            raise _refuse(archive, f"'{info.name}' is neither a file, a folder nor a link but of type {info.type!r}")
-        path = _path(info.name, archive)
-        if not path:
-            continue
-        kind: Literal["file", "folder", "link", "hardlink"] = "file"
-        if info.isdir():
-            kind = "folder"
-        elif info.issym():
-            kind = "link"
-        elif info.islnk():
-            kind = "hardlink"
-        size = info.size if kind == "file" else 0
-        target = info.linkname if kind in ("link", "hardlink") else ""
-        executable = bool(info.mode & 0o111)
-        yield Member(path=path, kind=kind, size=size, executable=executable, target=target, index=index)
-
-
-def _tar_content(tar: tarfile.TarFile, member: Member) -> BinaryIO:
-    found = tar.extractfile(tar.getmembers()[member.index])
-    if found is None:
-        raise tarfile.ReadError(f"no content for {'/'.join(member.path)}")
-    return cast(BinaryIO, found)
-
-
-def _zip_members(opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], archive: Path) -> Iterator[Member]:
-    for index, info in enumerate(infos):
-        # zipfile cuts names at a NUL and turns the other slash round: the name as it stands in the file is judged.
-        path = _path(info.orig_filename, archive)
-        mode = info.external_attr >> 16
-        if info.flag_bits & 1:
-            raise _refuse(archive, f"'{info.filename}' is encrypted")
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
-            raise _refuse(archive, f"'{info.filename}' is neither a file, a folder nor a link")
-        if not path:
-            continue
-        if info.is_dir() or stat.S_ISDIR(mode):
-            yield Member(path=path, kind="folder", index=index)
-        elif stat.S_ISLNK(mode):
-            if info.file_size > LONGEST_TARGET:
-                raise _refuse(archive, f"the target of the link '{info.filename}' has {info.file_size} bytes")
-            target = opened.read(info).decode("utf-8", "surrogateescape")
-            yield Member(path=path, kind="link", target=target, index=index)
-        else:
-            executable = bool(mode & 0o111)
-            yield Member(path=path, kind="file", size=info.file_size, executable=executable, index=index)
-
-
-def _path(name: str, archive: Path) -> tuple[str, ...]:
-    """The parts of a member's name; empty for the top folder itself."""
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        raise _refuse(archive, f"'{name}' is an absolute path")
-    if "\\" in name or any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in name):
-        raise _refuse(archive, f"the name {name!r} holds a backslash or a control character")
-    parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    if ".." in parts:
-        raise _refuse(archive, f"'{name}' leads out of the folder by '..'")
-    if any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts) or len(name) > 3000:
-        raise _refuse(archive, f"the name '{name[:60]}...' is too long")
-    return parts
-
-
 def _limited(members: Iterator[Member], archive: Path, largest: int, most: int) -> Iterator[Member]:
     """Pass members on while their number and sum stay within limits; asks for no header beyond."""
     size = 0
     for count, member in enumerate(members, start=1):
         size += member.size
         if count > most:
-            raise _refuse(archive, f"it has more than {most} members")
+            raise refuse(archive, f"it has more than {most} members")
         if size > largest:
-            raise _refuse(archive, f"it unpacks to more than {largest} bytes")
+            raise refuse(archive, f"it unpacks to more than {largest} bytes")
         yield member
 
 
@@ -254,24 +100,24 @@ def _check(members: Sequence[Member], archive: Path, largest: int) -> None:
         shown = "/".join(member.path)
         earlier = known.get(member.path)
         if earlier is not None and not (earlier.kind == member.kind == "folder"):
-            raise _refuse(archive, f"it holds '{shown}' twice")
+            raise refuse(archive, f"it holds '{shown}' twice")
         if member.kind == "hardlink":
             goal = known.get(_goal(member))
             if goal is None or goal.kind != "file":
-                raise _refuse(archive, f"the hard link '{shown}' leads to '{member.target}', which is no earlier file")
+                raise refuse(archive, f"the hard link '{shown}' leads to '{member.target}', which is no earlier file")
             member = replace(goal, path=member.path)
         known[member.path] = member
         total += member.size
         if total > largest:
-            raise _refuse(archive, f"it unpacks to more than {largest} bytes")
+            raise refuse(archive, f"it unpacks to more than {largest} bytes")
     links = {member.path: member.target for member in members if member.kind == "link"}
     for member in members:
         for length in range(1, len(member.path)):
             above = known.get(member.path[:length])
             if above is not None and above.kind != "folder":
-                raise _refuse(archive, f"'{'/'.join(member.path)}' lies below '{'/'.join(above.path)}', no folder")
+                raise refuse(archive, f"'{'/'.join(member.path)}' lies below '{'/'.join(above.path)}', no folder")
         if member.kind == "link" and not _stays_inside(member, links):
-            raise _refuse(archive, f"the link '{'/'.join(member.path)}' leads out of the folder: '{member.target}'")
+            raise refuse(archive, f"the link '{'/'.join(member.path)}' leads out of the folder: '{member.target}'")
 
 
 def _stays_inside(link: Member, links: Mapping[tuple[str, ...], str]) -> bool:
@@ -303,7 +149,7 @@ def _goal(member: Member) -> tuple[str, ...]:
     return tuple(part for part in member.target.split("/") if part not in ("", "."))
 
 
-def _write(members: Sequence[Member], source: _Source, into: Path) -> None:
+def _write(members: Sequence[Member], source: Source, into: Path) -> None:
     """Write checked members: folders and files first, links last, so that nothing is written through a link."""
     into.mkdir()
     for member in members:
@@ -320,7 +166,7 @@ def _write(members: Sequence[Member], source: _Source, into: Path) -> None:
             into.joinpath(*member.path).symlink_to(member.target)
 
 
-def _write_file(member: Member, source: _Source, place: Path) -> None:
+def _write_file(member: Member, source: Source, place: Path) -> None:
     """Write exactly the promised number of bytes."""
     left = member.size
     with source.content(member) as reader, place.open("xb") as writer:

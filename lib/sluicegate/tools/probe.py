@@ -6,6 +6,7 @@ import json
 import time
 
 from sluicegate.errors import RemoteUnavailable, SluicegateError
+from sluicegate.model import snapshots
 from sluicegate.tools import http
 
 PAUSE = 0.05
@@ -30,9 +31,13 @@ def spoken_version(url: str) -> str | None:
 
 
 def wait_for_version(url: str, version: str, *, seconds: float, hint: str = "") -> None:
-    """Ask until `url` answers `version`. Raises SluicegateError with the last answer when the time is over."""
+    """Ask until `url` answers `version`. Raises SluicegateError with the last answer when the time is over.
+
+    What was built as 1.4.2-SNAPSHOT may say so: it was built before it got its time stamp.
+    """
     deadline = time.monotonic() + seconds
-    while (answer := spoken_version(url)) != version:
+    right = {version, snapshots.base(version) or version}
+    while (answer := spoken_version(url)) not in right:
         if time.monotonic() >= deadline:
             said = "did not answer" if answer is None else f"answered {answer!r}"
             raise SluicegateError(f"{url} {said} after {seconds:g} seconds, expected version {version}", hint=hint)

@@ -5,32 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import select
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
-from sluicegate.errors import Denied, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError
 from sluicegate.tools import door, meter
-from sluicegate.tools.credentials import Login, Secret
+from sluicegate.tools.answers import BUSY, Busy, Reply, read, reason, seconds, shown
+from sluicegate.tools.connections import Connections
+from sluicegate.tools.credentials import Login
+from sluicegate.tools.reading import BLOCK, Sent, check_unchanged, feed, marks_of, opened
 from sluicegate.tools.wire import Head, Wire
-
-if TYPE_CHECKING:
-    import ssl
 
 TRIES = 5
 LONGEST_PAUSE = 60.0
 SMALL = 1 << 16
 """Bytes up to which a file goes out together with its head; a larger one waits for `100 Continue`."""
-BLOCK = 1 << 20
-LARGEST_ANSWER = 64 << 20
-BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 Result = TypeVar("Result")
 
@@ -40,45 +33,6 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-class Busy(RemoteUnavailable):
-    """A failure that a retry may help; `after` seconds where the server said so."""
-
-    def __init__(self, message: str, *, after: float | None = None, hint: str = "try again later") -> None:
-        super().__init__(message, hint=hint)
-        self.after = after
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer, read whole."""
-
-    head: Head
-    body: bytes = b""
-
-    @property
-    def status(self) -> int:
-        return self.head.status
-
-    @property
-    def said(self) -> str:
-        """What the server says of it: the reason phrase, where Nexus puts its message, and a short body."""
-        text = self.body[:300].decode("utf-8", "replace").strip()
-        return f"{self.status} {self.head.reason}".strip() + (f": {text}" if text and "<" not in text[:20] else "")
-
-    @property
-    def looks_like_a_page(self) -> bool:
-        return "html" in self.head.headers.get("content-type", "") or self.body[:200].lstrip()[:1] == b"<"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """A file as it went out or came in: bytes and hex checksums. `whole` is false when the server cut it short."""
-
-    size: int = 0
-    checksums: Mapping[str, str]
-    whole: bool = True
-
-
 class Server:
     """A web server below `url`, for any number of threads; each call leases a kept connection."""
 
@@ -86,12 +40,9 @@ class Server:
         self.url = url.rstrip("/")
         self._parts = urlsplit(self.url)
         self._login = login
-        self._timeout = timeout
-        self._free: list[Wire] = []
-        self._lock = threading.Lock()
+        self._connections = Connections(self._parts, timeout)
         self._authorization: str | None = None
         self._open = True  # until the server wants to know who reads
-        self._context: ssl.SSLContext | None = None
 
     def patiently(self, action: Callable[[int], Result]) -> Result:
         """Call `action` with the number of the try, from 0, until it does not raise Busy; at most TRIES times."""
@@ -135,7 +86,7 @@ class Server:
                 sent = self._headers(headers, len(body), method, login=login)
                 wire.start(method, self._target(path), sent, body)
                 head = wire.answer()
-                reply = Reply(head=head, body=_read(wire.body(method, head)))
+                reply = Reply(head=head, body=read(wire.body(method, head)))
             if not (300 <= head.status < 400 and method in ("GET", "HEAD")):
                 break
             path = self._redirected(path, head)
@@ -147,8 +98,8 @@ class Server:
         before: bytes = b"", after: bytes = b"",
     ) -> tuple[Reply, Sent]:  # fmt: skip
         """Send a file once, hashing on the way. Raises IntegrityError when the file changes meanwhile."""
-        with _opened(source) as stream:
-            marks = _marks(os.fstat(stream.fileno()))
+        with opened(source) as stream:
+            marks = marks_of(os.fstat(stream.fileno()))
             size = marks[2]
             digests = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
             length = len(before) + size + len(after)
@@ -156,8 +107,8 @@ class Server:
                 whole, early = True, None
                 if length <= SMALL:
                     content = stream.read(size + 1)
-                    _hash(digests, content)
-                    _check_unchanged(source, stream, marks, len(content))
+                    feed(digests, content)
+                    check_unchanged(source, stream, marks, len(content))
                     wire.start(
                         method, self._target(path), self._headers(headers, length, method), before + content + after
                     )
@@ -170,7 +121,7 @@ class Server:
                     if whole:
                         early = self._pour(wire, source, stream, marks, digests, before, after)
                 head = early or wire.answer()
-                reply = Reply(head=head, body=_read(wire.body(method, head)))
+                reply = Reply(head=head, body=read(wire.body(method, head)))
                 wire.idle = wire.idle and early is None
             sums = {digest.name: digest.hexdigest() for digest in digests}
         self._check(reply, method, path)
@@ -187,13 +138,13 @@ class Server:
             wire.write(before)
             while sent < size and (count := stream.readinto(buffer)):  # type: ignore[attr-defined]
                 block = buffer[: min(count, size - sent)]
-                _hash(digests, block)
+                feed(digests, block)
                 sent += len(block)
                 if sent == size:  # the last bytes go out only when the file is still the one that was begun
-                    _check_unchanged(source, stream, marks, sent + len(stream.read(1)))
+                    check_unchanged(source, stream, marks, sent + len(stream.read(1)))
                 wire.write(block)
                 meter.moved(len(block))
-            _check_unchanged(source, stream, marks, sent)
+            check_unchanged(source, stream, marks, sent)
             wire.write(after)
         except ConnectionError:
             early = wire.early(0.5)
@@ -217,7 +168,7 @@ class Server:
                     try:
                         with to.open("wb") as stream:
                             for block in wire.body("GET", head):
-                                _hash(digests, block)
+                                feed(digests, block)
                                 stream.write(block)
                                 size += len(block)
                                 meter.moved(len(block))
@@ -226,7 +177,7 @@ class Server:
                         raise
                     reply = Reply(head=head)
                 else:
-                    reply = Reply(head=head, body=_read(wire.body("GET", head)))
+                    reply = Reply(head=head, body=read(wire.body("GET", head)))
             if not 300 <= head.status < 400:
                 break
             path = self._redirected(path, head)
@@ -237,7 +188,7 @@ class Server:
         """Raise for answers that mean the same everywhere: busy, denied, redirected."""
         where = f"{method} {self.url}{unquote(path)}"
         if reply.status in BUSY:
-            raise Busy(f"{where} was answered by {reply.said}", after=_seconds(reply.head.headers.get("retry-after")))
+            raise Busy(f"{where} was answered by {reply.said}", after=seconds(reply.head.headers.get("retry-after")))
         if reply.status in (401, 403, 407):
             who = self._login()
             raise Denied(
@@ -246,7 +197,7 @@ class Server:
             )
         if 300 <= reply.status < 400 and reply.status != 304:
             raise SluicegateError(
-                f"{where} leads to {_shown(reply.head.headers.get('location', 'nowhere'))},"
+                f"{where} leads to {shown(reply.head.headers.get('location', 'nowhere'))},"
                 " which was not followed, and no credentials were sent there",
                 hint="correct the repository's 'url', or find out who answers for this server",
             )
@@ -271,191 +222,25 @@ class Server:
             headers["Authorization"] = self._authorization
         if length or method in ("PUT", "POST"):
             headers["Content-Length"] = str(length)
-        if (proxy := self._proxy()) and self._parts.scheme == "http" and proxy.authorization:
+        if (proxy := self._connections.proxy()) and self._parts.scheme == "http" and proxy.authorization:
             headers["Proxy-Authorization"] = proxy.authorization.reveal()
         return {**headers, **(more or {})}
 
     def _target(self, path: str) -> str:
         below = f"{self._parts.path}{path}"
-        return f"http://{self._parts.netloc}{below}" if self._parts.scheme == "http" and self._proxy() else below
+        proxied = self._parts.scheme == "http" and self._connections.proxy()
+        return f"http://{self._parts.netloc}{below}" if proxied else below
 
     @contextmanager
     def _exchange(self, method: str, path: str) -> Iterator[Wire]:
         """A connection for one request; kept afterwards when it can serve another. Failures become Busy."""
         door.passing(f"{method} {self.url}{path}")
-        wire = self._lease()
+        wire = self._connections.lease()
         try:
             yield wire
         except OSError as problem:
             if isinstance(problem, FileNotFoundError | PermissionError | IsADirectoryError) or problem.errno == 28:
                 raise
-            raise Busy(f"{method} {self.url}{unquote(path)} broke off: {_reason(problem)}") from problem
+            raise Busy(f"{method} {self.url}{unquote(path)} broke off: {reason(problem)}") from problem
         finally:
-            if wire.idle:
-                with self._lock:
-                    self._free.append(wire)
-            else:
-                wire.close()
-
-    def _lease(self) -> Wire:
-        while True:
-            with self._lock:
-                wire = self._free.pop() if self._free else None
-            if wire is None:
-                return self._connect()
-            if not select.select([wire.socket], [], [], 0)[0]:
-                return wire
-            wire.close()  # the server has closed it, or says something that nobody asked for
-
-    def _connect(self) -> Wire:
-        host, secure = self._parts.hostname or "", self._parts.scheme == "https"
-        port = self._parts.port or (443 if secure else 80)
-        proxy = self._proxy()
-        try:
-            goal = (proxy.host, proxy.port) if proxy else (host, port)
-            connected = socket.create_connection(goal, timeout=self._timeout)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if secure and proxy:
-                _tunnel(connected, proxy, host, port)
-            if secure:
-                self._context = self._context or _trust()
-                connected = self._context.wrap_socket(connected, server_hostname=host)
-            return Wire(connected)
-        except OSError as problem:
-            raise self._unreachable(problem) from problem
-
-    def _unreachable(self, problem: OSError) -> RemoteUnavailable:
-        if type(problem).__name__ == "SSLCertVerificationError":
-            return RemoteUnavailable(
-                f"{self.url} shows a certificate that is not trusted: {getattr(problem, 'verify_message', '')}",
-                hint="for a private authority set SSL_CERT_FILE to its certificate",
-            )
-        return Busy(f"{self.url} cannot be reached: {_reason(problem)}")
-
-    def _proxy(self) -> _Proxy | None:
-        scheme = self._parts.scheme
-        if not any(name.lower() in (f"{scheme}_proxy", "all_proxy") for name in os.environ):
-            return None
-        from urllib.request import getproxies, proxy_bypass
-
-        found = getproxies()
-        address = found.get(scheme) or found.get("all")
-        if not address or proxy_bypass(self._parts.netloc.rpartition("@")[2]):
-            return None
-        return _Proxy.read(address)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proxy:
-    host: str
-    port: int
-    authorization: Secret | None = None
-
-    @classmethod
-    def read(cls, address: str) -> _Proxy:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError("the proxy in the environment is not of the form http://host:port")
-        login = Login(unquote(parts.username), Secret(unquote(parts.password or ""))) if parts.username else None
-        return cls(
-            host=parts.hostname, port=parts.port or 80, authorization=Secret(login.basic()) if login else None
-        )  # fmt: skip
-
-
-def _tunnel(connected: socket.socket, proxy: _Proxy, host: str, port: int) -> None:
-    """Have the proxy connect to an https server. Read byte by byte: what follows belongs to TLS."""
-    lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
-    lines += [f"Proxy-Authorization: {proxy.authorization.reveal()}"] if proxy.authorization else []
-    connected.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    answer = b""
-    while not answer.endswith(b"\r\n\r\n") and len(answer) < 1 << 16:
-        if not (byte := connected.recv(1)):
-            break
-        answer += byte
-    status = answer.split(b" ", 2)[1:2]
-    if status != [b"200"]:
-        raise OSError(f"the proxy {proxy.host}:{proxy.port} answered {answer[:100].decode('latin-1').splitlines()[:1]}")
-
-
-def _trust() -> ssl.SSLContext:
-    """The system's authorities or SSL_CERT_FILE's, and those of the variables that requests and curl know."""
-    import ssl
-
-    context = ssl.create_default_context()
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        if place := os.environ.get(variable):
-            folder = os.path.isdir(place)
-            context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
-    return context
-
-
-def _read(blocks: Iterator[bytes]) -> bytes:
-    found = bytearray()
-    for block in blocks:
-        found += block
-        if len(found) > LARGEST_ANSWER:
-            raise OSError(f"the answer has more than {LARGEST_ANSWER >> 20} MiB")
-    return bytes(found)
-
-
-def _hash(digests: list[hashlib._Hash], block: bytes | memoryview) -> None:
-    for digest in digests:
-        digest.update(block)
-
-
-def checksums(source: Path, kinds: Iterable[str]) -> Sent:
-    """Hash a file without sending it. Raises IntegrityError when it changes meanwhile."""
-    with _opened(source) as stream:
-        marks = _marks(os.fstat(stream.fileno()))
-        digests = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
-        size = 0
-        while block := stream.read(BLOCK):
-            _hash(digests, block)
-            size += len(block)
-        _check_unchanged(source, stream, marks, size)
-    return Sent(size=size, checksums={digest.name: digest.hexdigest() for digest in digests})
-
-
-def _opened(source: Path) -> BinaryIO:
-    try:
-        return source.open("rb")
-    except FileNotFoundError as problem:
-        raise IntegrityError(f"{source} vanished before it was read", hint="build it again") from problem
-
-
-def _marks(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _check_unchanged(source: Path, stream: BinaryIO, marks: tuple[int, ...], read: int) -> None:
-    """Compare what was opened with what stands under the name after reading: grown, shrunk, replaced or gone."""
-    try:
-        named = source.stat()
-    except FileNotFoundError:
-        named = None
-    if named is None or {_marks(named), _marks(os.fstat(stream.fileno()))} != {marks} or read != marks[2]:
-        raise IntegrityError(f"{source} changed while it was read", hint="write it to its end first, then try again")
-
-
-def _seconds(text: str | None) -> float | None:
-    """Retry-After: seconds, or a date."""
-    if not text:
-        return None
-    if text.isdecimal():
-        return float(text)
-    import email.utils
-
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
-def _reason(problem: OSError) -> str:
-    return problem.strerror or str(problem) or type(problem).__name__
-
-
-def _shown(url: str) -> str:
-    """A URL without what may be secret in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path
+            self._connections.give_back(wire)

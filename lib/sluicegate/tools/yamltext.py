@@ -27,11 +27,15 @@ MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A YAML file: its plain content, and the line (from 1) where each key stands, by path such as `a/b/0`."""
+    """A YAML file: its plain content, and where each key stands, by path such as `a/b/0`.
+
+    `lines` has the key's line (from 1), `ends` where its text ends, `spans` where its value begins and ends.
+    """
 
     file: str
     content: dict[str, Plain]
     lines: Mapping[str, int]
+    ends: Mapping[str, int]
     spans: Mapping[str, tuple[int, int]]
 
     def where(self, path: str) -> str:
@@ -67,13 +71,13 @@ def read(content: bytes, file: str) -> Document:
         raise ConfigError([f"{file}: not YAML: {problem}"]) from problem
     walk = _Walk(file)
     if node is None:
-        return Document(file=file, content={}, lines={}, spans={})
+        return Document(file=file, content={}, lines={}, ends={}, spans={})
     content_tree = walk.plain(node, "", 0)
     if walk.mistakes:
         raise ConfigError(walk.mistakes)
     if not isinstance(content_tree, dict):
         raise ConfigError([f"{file}:1: expected a mapping of keys to values"])
-    return Document(file=file, content=content_tree, lines=walk.lines, spans=walk.spans)
+    return Document(file=file, content=content_tree, lines=walk.lines, ends=walk.ends, spans=walk.spans)
 
 
 def _refuse_deep(text: str, file: str) -> None:
@@ -96,6 +100,7 @@ class _Walk:
         self.file = file
         self.mistakes: list[str] = []
         self.lines: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
         self.spans: dict[str, tuple[int, int]] = {}
         self.seen: set[int] = set()
 
@@ -136,5 +141,6 @@ class _Walk:
                 self.mistake(key, f"the key '{name}' stands twice (first in line {self.lines[below]})")
                 continue
             self.lines[below] = key.start_mark.line + 1
+            self.ends[below] = key.end_mark.index
             found[name] = self.plain(value, below, depth + 1)
         return found

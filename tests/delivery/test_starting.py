@@ -1,0 +1,34 @@
+"""What an installation starts: the suites of what has changed."""
+
+from __future__ import annotations
+
+from tests.shop import CONFIG, Shop
+
+
+def starting(shop: Shop, command: str) -> None:
+    """Integration starts this command after each deploy, and nothing else."""
+    after = b'{regression: {command: ["true", "{component}"]}}'
+    assert after in CONFIG
+    shop.edited("sluicegate.yaml", CONFIG.replace(after, f"{{suite: {{command: [sh, -c, {command}]}}}}".encode()))
+
+
+def test_a_suite_is_started_for_what_has_changed_with_what_it_needs_to_know(shop: Shop) -> None:
+    out = shop.root / "started"
+    starting(shop, f'"echo {{component}} $SLUICEGATE_VERSION $AUTH_URL >> {out}"')
+    shop.publish("auth", "1.0.0")
+    shop.publish("portal", "1.0.0")
+    assert not shop.sync(wait=1).failed
+    assert out.read_text().splitlines() == [
+        "auth 1.0.0 http://int1.invalid/auth", "portal 1.0.0 http://int1.invalid/auth",
+    ]  # fmt: skip
+    shop.publish("portal", "1.1.0")
+    shop.sync(wait=1)
+    assert out.read_text().splitlines()[2:] == ["portal 1.1.0 http://int1.invalid/auth"]
+    assert [r.get("suite") for r in shop.story("auth", "1.0.0", "started")] == ["suite"]
+
+
+def test_a_suite_that_fails_is_told_and_the_deploy_stands(shop: Shop) -> None:
+    starting(shop, "exit 1")
+    shop.publish("auth", "1.0.0")
+    assert [str(one) for one in shop.sync(wait=1).failed] == ["suite of auth=1.0.0"]
+    assert shop.running("int1") == {"auth": "1.0.0"}
