@@ -98,7 +98,18 @@ BAD = {
     ),
     "no folder": (
         "- job:\n    name: x\n    builders:\n      - sluicegate-fetch: {component: a}\n",
+        r"jobs\.yaml:4:9: In builder 'sluicegate-fetch'",
         r"Missing to from an instance of 'builder\.sluicegate-fetch'",
+    ),
+    "two versions": (
+        "- job:\n    name: x\n    builders:\n"
+        "      - sluicegate-fetch: {component: a, to: d, version: 1.x, version-from: f}\n",
+        r"jobs\.yaml:4:77: 'f' is an invalid value for attribute builder\.sluicegate-fetch\.version-from",
+    ),
+    "no yes or no": (
+        "- job:\n    name: x\n    builders:\n      - sluicegate-fetch: {component: a, to: d, verify: often}\n",
+        r"jobs\.yaml:4:57: 'often' is an invalid value for attribute builder\.sluicegate-fetch\.verify",
+        r"Valid values include: 'True', 'False'",
     ),
     "no mapping": (
         "- job:\n    name: x\n    builders:\n      - sluicegate-sync: integration\n",

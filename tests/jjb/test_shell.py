@@ -21,6 +21,7 @@ FAKE = """#!/bin/sh
 printf '%s\\0' "$#" "$@" >> "$NOTES"
 env > "$NOTES.env"
 if [ "$1" = fetch ]; then echo "$FETCHED"; fi
+if [ "$1" = resolve ]; then echo "$RESOLVED"; fi
 exit "${FAKE_EXIT:-0}"
 """
 HOSTILE = (
@@ -171,6 +172,8 @@ def test_the_command_line_takes_what_a_button_gives(words: list[str]) -> None:
 @pytest.mark.parametrize("path", sorted((FIXTURES / "modules").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_command_line_takes_what_a_module_gives(path: Path, step: Step) -> None:
     variables = dict.fromkeys(("VERSION", "ENVIRONMENT", "COVERAGE", "COMPONENT", "TO", "BUILD_USER"), "-x")
+    (step.folder / "workspace" / "out").mkdir(parents=True)
+    (step.folder / "workspace" / "out" / "auth version").write_text("-x\n")
     (content,) = render([path]).values()
     ((name, *rest),) = step.run(command(content), variables).calls
     parse(name, rest)
@@ -219,6 +222,43 @@ def test_the_exit_code_of_sluicegate_is_the_steps(code: int, step: Step) -> None
 def test_a_step_knows_the_delivery_repo(step: Step) -> None:
     assert step.run(script("sync"), {}).calls == [["sync", "integration", "--wait"]]
     assert "SLUICEGATE_REPO=ssh://git@git/delivery.git\n" in (step.folder / "notes.env").read_text()
+
+
+def module(text: str, folder: Path) -> str:
+    """The shell of a job whose only step is this one."""
+    path = folder / "job.yaml"
+    path.write_text(f"- job:\n    name: x\n    builders:\n      - {text}\n")
+    (content,) = render([path]).values()
+    return command(content)
+
+
+def test_a_later_step_fetches_the_version_that_was_resolved(step: Step) -> None:
+    resolve = module("sluicegate-resolve: {component: auth, version: 1.x, file: auth version}", step.folder)
+    assert step.run(resolve, {"RESOLVED": "1.4.2"}).code == 0
+    assert (step.folder / "workspace" / "auth version").read_text() == "1.4.2\n"
+    fetch = module("sluicegate-fetch: {component: auth, version-from: auth version, to: dist}", step.folder)
+    ran = step.run(fetch, {"RESOLVED": "1.5.0"})
+    assert (ran.code, ran.calls[-1]) == (0, ["fetch", "--to=dist", "--", "auth=1.4.2"]), ran.output
+
+
+def test_a_resolved_version_can_be_read_as_a_variable(step: Step) -> None:
+    resolve = module("sluicegate-resolve: {component: auth, file: found, variable: AUTH_VERSION}", step.folder)
+    ran = step.run(f'{resolve}\n. ./found\necho "it is <$AUTH_VERSION>"', {"RESOLVED": "1.4.2"})
+    assert ran.code == 0 and "it is <1.4.2>\n" in ran.output
+
+
+@pytest.mark.parametrize("code", [1, 2, 5])
+def test_where_nothing_is_resolved_the_step_fails_and_writes_nothing(code: int, step: Step) -> None:
+    resolve = module("sluicegate-resolve: {component: auth, file: auth.version}", step.folder)
+    ran = step.run(f"{resolve}\necho next", {"RESOLVED": "", "FAKE_EXIT": str(code)})
+    assert ran.code == code and "next\n" not in ran.output
+    assert not (step.folder / "workspace" / "auth.version").exists()
+
+
+def test_a_fetch_without_the_file_of_the_version_calls_nothing(step: Step) -> None:
+    fetch = module("sluicegate-fetch: {component: auth, version-from: auth.version, to: dist}", step.folder)
+    ran = step.run(fetch, {})
+    assert (ran.code, ran.calls) == (1, []) and "auth.version" in ran.output
 
 
 def git(*words: str, cwd: Path) -> None:

@@ -52,13 +52,22 @@ def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
     """yaml: sluicegate-fetch
 
     Get a version's files, checked against manifest and provenance. `component` and `to` (a folder) are wanted;
-    `version` is one, a range, or evidence. `verify` (true) refuses a version without a good signature, `signers` (a
-    list of fingerprints) says whose; `delivery-repo` may be given.
+    `version` is one, a range, or evidence; instead of it `version-from` names the file that sluicegate-resolve wrote.
+    `verify` (true) refuses a version without a good signature, `signers` (a list of fingerprints) says whose;
+    `connections` and `delivery-repo` may be given.
     """
-    _only(data, "component", "version", "to", "verify", "signers", "delivery-repo")
-    words = ["fetch", f"--to={_text(data, 'to')}", *(["--verify"] if _flag(data, "verify", False) else [])]
+    _only(data, "component", "version", "version-from", "to", "verify", "signers", "connections", "delivery-repo")
+    words = ["fetch", f"--to={_text(data, 'to')}", *_options(data, "connections")]
+    words += ["--verify"] if _flag(data, "verify", False) else []
     words += [f"--signer={one}" for one in (_texts(data, "signers") if "signers" in data else ())]
-    _step(registry, xml_parent, data, [*words, "--", _versioned(data)])
+    if "version-from" not in data:
+        _step(registry, xml_parent, data, [*words, "--", _versioned(data)])
+        return
+    if "version" in data:
+        raise InvalidAttributeError("version-from", data["version-from"], pos=_pos(data, "version-from"))
+    # A line of its own: the shell ends where the file is missing, which inside of an argument it would not.
+    read = f"found=$(cat {_quoted(_text(data, 'version-from'))})"
+    _step(registry, xml_parent, data, [*words, "--", f"{_text(data, 'component')}=${{found}}"], before=(read,))
 
 
 def sluicegate_sync(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -85,13 +94,20 @@ def sluicegate_promote(registry: Any, xml_parent: Element, data: Values) -> None
 
 
 def _step(
-    registry: Any, xml_parent: Element, data: Values, words: Sequence[str], into: tuple[str, str] | None = None
+    registry: Any,
+    xml_parent: Element,
+    data: Values,
+    words: Sequence[str],
+    into: tuple[str, str] | None = None,
+    *,
+    before: Sequence[str] = (),
 ) -> None:
     """One shell step; Jenkins shows our refusals yellow. What variables hold comes after `--` or `=`: no options.
 
-    `into` is a file for what the command prints, and a variable's name to stand before it.
+    `into` is a file for what the command prints, and a variable's name to stand before it; `before` are lines of shell.
     """
     lines = [f"export SLUICEGATE_REPO={_quoted(_text(data, 'delivery-repo'))}"] if "delivery-repo" in data else []
+    lines += before
     command = " ".join(["sluicegate", *map(_quoted, words)])
     if into is None:
         lines.append(command)
