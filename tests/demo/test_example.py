@@ -56,8 +56,9 @@ class Outside:
         return found
 
     def ledger_files(self) -> list[str]:
+        """The files of records; the list of the newest versions is none."""
         done = self.world.run("git", "--git-dir", self.world.repo, "ls-tree", "-r", "--name-only", "ledger")
-        return [name for name in done.output.splitlines() if name.endswith(".jsonl")]
+        return [name for name in done.output.splitlines() if name.startswith(("components/", "environments/"))]
 
     def records(self, path: str) -> Records:
         return [json.loads(line) for line in self.show(f"ledger:{path}").splitlines()]

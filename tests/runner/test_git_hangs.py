@@ -36,7 +36,8 @@ def test_the_build_fails_after_the_time_that_the_job_gives(
 def test_the_build_can_be_aborted(runner: Runner, job: bytes) -> None:
     item = runner.items.create("", "slow", job)
     runner.trigger(item, ADMIN, {}, 0)
-    until(lambda: item.history.running and "Fetching changes" in item.history.running[1].log.read_text())
+    log = item.folder / "builds" / "1" / "log"
+    until(lambda: log.exists() and "Fetching changes" in log.read_text())
     assert runner.abort(item.history.running[1], "Aborted by anna")
     record = wait_for(item)
     assert record.result is not None and record.result.name == "ABORTED"
