@@ -1,29 +1,17 @@
-"""The steps' shell, run for real: a `sluicegate` that notes its arguments stands first on PATH."""
+"""The templates' shell, run for real."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import pytest
 
-from sluicegate.cli.main import commands
 from sluicegate.jjb.render import render
 from tests.jjb.library import FIXTURES, TEMPLATES, command
+from tests.jjb.steps import Ran, Step, parse
 
-FAKE = """#!/bin/sh
-printf '%s\\0' "$#" "$@" >> "$NOTES"
-env > "$NOTES.env"
-if [ "$1" = fetch ]; then echo "$FETCHED"; fi
-if [ "$1" = resolve ]; then echo "$RESOLVED"; fi
-exit "${FAKE_EXIT:-0}"
-"""
 HOSTILE = (
     "a b  c",
     'it\'s "quoted" `id` $(touch gone) ${HOME} \\ ;&|<>*?',
@@ -34,54 +22,6 @@ HOSTILE = (
     "'; touch gone; '",
     "é ☃",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A step that was run: its exit code, and the arguments of each call of sluicegate."""
-
-    code: int
-    calls: list[list[str]]
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Runs a job's shell step as Jenkins does, `sh -xe FILE`, in a folder of its own."""
-
-    folder: Path
-
-    def run(self, script: str, variables: Mapping[str, str]) -> Ran:
-        tools, work = self.folder / "tools", self.folder / "workspace"
-        for folder in (tools, work):
-            folder.mkdir(exist_ok=True)
-        (tools / "sluicegate").write_text(FAKE)
-        (tools / "sluicegate").chmod(0o755)
-        (self.folder / "step.sh").write_text(script)
-        notes = self.folder / "notes"
-        path = f"{tools}:{Path(sys.executable).parent}:/usr/bin:/bin"
-        env = {"PATH": path, "HOME": os.environ["HOME"], "NOTES": str(notes), **variables}
-        done = subprocess.run(
-            ["sh", "-xe", str(self.folder / "step.sh")], cwd=work, env=env, capture_output=True, text=True, timeout=60
-        )
-        assert not (work / "gone").exists(), "a value was run as shell"
-        return Ran(done.returncode, calls(notes), done.stdout + done.stderr)
-
-
-def calls(notes: Path) -> list[list[str]]:
-    """What the fake has noted: for each call the number of its arguments, and these."""
-    words = notes.read_text().split("\0")[:-1] if notes.exists() else []
-    found = []
-    while words:
-        count, *words = words
-        found.append(words[: int(count)])
-        words = words[int(count) :]
-    return found
-
-
-@pytest.fixture
-def step(tmp_path: Path) -> Step:
-    return Step(tmp_path)
 
 
 def script(name: str, kind: str = "full") -> str:
@@ -155,27 +95,9 @@ def test_a_button_calls_sluicegate_with_its_parameters(
     assert (ran.code, ran.calls) == (0, [words]), ran.output
 
 
-def parse(name: str, words: list[str]) -> None:
-    """What the command line does before it acts. Raises click.UsageError."""
-    above = click.Context(commands, **commands.context_settings)
-    known = commands.get_command(above, name)
-    assert known is not None
-    known.make_context(name, words, parent=above)
-
-
 @pytest.mark.parametrize("words", [words for _, _, words in BUTTONS], ids=" ".join)
 def test_the_command_line_takes_what_a_button_gives(words: list[str]) -> None:
     name, *rest = words
-    parse(name, rest)
-
-
-@pytest.mark.parametrize("path", sorted((FIXTURES / "modules").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_command_line_takes_what_a_module_gives(path: Path, step: Step) -> None:
-    variables = dict.fromkeys(("VERSION", "ENVIRONMENT", "COVERAGE", "COMPONENT", "TO", "BUILD_USER"), "-x")
-    (step.folder / "workspace" / "out").mkdir(parents=True)
-    (step.folder / "workspace" / "out" / "auth version").write_text("-x\n")
-    (content,) = render([path]).values()
-    ((name, *rest),) = step.run(command(content), variables).calls
     parse(name, rest)
 
 
@@ -222,43 +144,6 @@ def test_the_exit_code_of_sluicegate_is_the_steps(code: int, step: Step) -> None
 def test_a_step_knows_the_delivery_repo(step: Step) -> None:
     assert step.run(script("sync"), {}).calls == [["sync", "integration", "--wait"]]
     assert "SLUICEGATE_REPO=ssh://git@git/delivery.git\n" in (step.folder / "notes.env").read_text()
-
-
-def module(text: str, folder: Path) -> str:
-    """The shell of a job whose only step is this one."""
-    path = folder / "job.yaml"
-    path.write_text(f"- job:\n    name: x\n    builders:\n      - {text}\n")
-    (content,) = render([path]).values()
-    return command(content)
-
-
-def test_a_later_step_fetches_the_version_that_was_resolved(step: Step) -> None:
-    resolve = module("sluicegate-resolve: {component: auth, version: 1.x, file: auth version}", step.folder)
-    assert step.run(resolve, {"RESOLVED": "1.4.2"}).code == 0
-    assert (step.folder / "workspace" / "auth version").read_text() == "1.4.2\n"
-    fetch = module("sluicegate-fetch: {component: auth, version-from: auth version, to: dist}", step.folder)
-    ran = step.run(fetch, {"RESOLVED": "1.5.0"})
-    assert (ran.code, ran.calls[-1]) == (0, ["fetch", "--to=dist", "--", "auth=1.4.2"]), ran.output
-
-
-def test_a_resolved_version_can_be_read_as_a_variable(step: Step) -> None:
-    resolve = module("sluicegate-resolve: {component: auth, file: found, variable: AUTH_VERSION}", step.folder)
-    ran = step.run(f'{resolve}\n. ./found\necho "it is <$AUTH_VERSION>"', {"RESOLVED": "1.4.2"})
-    assert ran.code == 0 and "it is <1.4.2>\n" in ran.output
-
-
-@pytest.mark.parametrize("code", [1, 2, 5])
-def test_where_nothing_is_resolved_the_step_fails_and_writes_nothing(code: int, step: Step) -> None:
-    resolve = module("sluicegate-resolve: {component: auth, file: auth.version}", step.folder)
-    ran = step.run(f"{resolve}\necho next", {"RESOLVED": "", "FAKE_EXIT": str(code)})
-    assert ran.code == code and "next\n" not in ran.output
-    assert not (step.folder / "workspace" / "auth.version").exists()
-
-
-def test_a_fetch_without_the_file_of_the_version_calls_nothing(step: Step) -> None:
-    fetch = module("sluicegate-fetch: {component: auth, version-from: auth.version, to: dist}", step.folder)
-    ran = step.run(fetch, {})
-    assert (ran.code, ran.calls) == (1, []) and "auth.version" in ran.output
 
 
 def git(*words: str, cwd: Path) -> None:
