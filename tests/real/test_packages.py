@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,7 @@ def test_apt_installs_from_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
     machine.get("update")
     machine.get("install", "shop")
     assert machine.answer("shop") == "answer-1.0"
+    time.sleep(1.1)  # apt asks what has changed since a moment, which HTTP tells in whole seconds
     apt.announce(AUTH, ["1.1"])
     machine.get("update")
     machine.get("install", "shop")
