@@ -131,19 +131,23 @@ class Server:
         self, wire: Wire, source: Path, stream: BinaryIO, marks: tuple[int, ...], digests: list[hashlib._Hash],
         before: bytes, after: bytes,
     ) -> Head | None:  # fmt: skip
-        """The body, in blocks of one buffer. An answer that comes before the end is returned."""
+        """The body, in blocks of one buffer, each hashed while it goes out. An early answer is returned."""
+        from concurrent.futures import ThreadPoolExecutor
+
         buffer = memoryview(bytearray(BLOCK))
         sent, size = 0, marks[2]
         try:
             wire.write(before)
-            while sent < size and (count := stream.readinto(buffer)):  # type: ignore[attr-defined]
-                block = buffer[: min(count, size - sent)]
-                feed(digests, block)
-                sent += len(block)
-                if sent == size:  # the last bytes go out only when the file is still the one that was begun
-                    check_unchanged(source, stream, marks, sent + len(stream.read(1)))
-                wire.write(block)
-                meter.moved(len(block))
+            with ThreadPoolExecutor(1) as beside:
+                while sent < size and (count := stream.readinto(buffer)):  # type: ignore[attr-defined]
+                    block = buffer[: min(count, size - sent)]
+                    hashed = beside.submit(feed, digests, block)
+                    sent += len(block)
+                    if sent == size:  # the last bytes go out only when the file is still the one that was begun
+                        check_unchanged(source, stream, marks, sent + len(stream.read(1)))
+                    wire.write(block)
+                    hashed.result()
+                    meter.moved(len(block))
             check_unchanged(source, stream, marks, sent)
             wire.write(after)
         except ConnectionError:
