@@ -6,7 +6,7 @@ A function is found by the entry points `jenkins_jobs.builders`; its arguments a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -31,7 +31,7 @@ def sluicegate_publish(registry: Any, xml_parent: Element, data: Values) -> None
     for name, value in sorted(_figures(data).items()):
         words.append(f"--figure={name}={value}")
     words += ["--", _versioned(data), *_texts(data, "files")]
-    _step(registry, xml_parent, data, words)
+    _step(registry, xml_parent, data, _command(*words))
 
 
 def sluicegate_resolve(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -45,7 +45,9 @@ def sluicegate_resolve(registry: Any, xml_parent: Element, data: Values) -> None
     variable = _text(data, "variable") if "variable" in data else ""
     if variable and not VARIABLE.fullmatch(variable):
         raise InvalidAttributeError("variable", variable, pos=_pos(data, "variable"))
-    _step(registry, xml_parent, data, ["resolve", "--", _versioned(data)], (_text(data, "file"), variable))
+    answer = f"{variable}=$found" if variable else "$found"
+    found = f"found=$({_command('resolve', '--', _versioned(data))})"
+    _step(registry, xml_parent, data, found, f'echo "{answer}" > {_quoted(_text(data, "file"))}')
 
 
 def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -61,13 +63,13 @@ def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
     words += ["--verify"] if _flag(data, "verify", False) else []
     words += [f"--signer={one}" for one in (_texts(data, "signers") if "signers" in data else ())]
     if "version-from" not in data:
-        _step(registry, xml_parent, data, [*words, "--", _versioned(data)])
+        _step(registry, xml_parent, data, _command(*words, "--", _versioned(data)))
         return
     if "version" in data:
         raise InvalidAttributeError("version-from", data["version-from"], pos=_pos(data, "version-from"))
     # A line of its own: the shell ends where the file is missing, which inside of an argument it would not.
     read = f"found=$(cat {_quoted(_text(data, 'version-from'))})"
-    _step(registry, xml_parent, data, [*words, "--", f"{_text(data, 'component')}=${{found}}"], before=(read,))
+    _step(registry, xml_parent, data, read, _command(*words, "--", f"{_text(data, 'component')}=${{found}}"))
 
 
 def sluicegate_sync(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -78,7 +80,7 @@ def sluicegate_sync(registry: Any, xml_parent: Element, data: Values) -> None:
     """
     _only(data, "environments", "wait", "delivery-repo")
     wait = ["--wait"] if _flag(data, "wait", True) else []
-    _step(registry, xml_parent, data, ["sync", *wait, "--", *_texts(data, "environments")])
+    _step(registry, xml_parent, data, _command("sync", *wait, "--", *_texts(data, "environments")))
 
 
 def sluicegate_promote(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -90,31 +92,19 @@ def sluicegate_promote(registry: Any, xml_parent: Element, data: Values) -> None
     _only(data, "versions", "to", "downgrade", "why", "delivery-repo")
     words = ["promote", f"--to={_text(data, 'to')}"]
     words += [f"--downgrade={component}" for component in (_texts(data, "downgrade") if "downgrade" in data else ())]
-    _step(registry, xml_parent, data, [*words, *_options(data, "why"), "--", *_texts(data, "versions")])
+    words += [*_options(data, "why"), "--", *_texts(data, "versions")]
+    _step(registry, xml_parent, data, _command(*words))
 
 
-def _step(
-    registry: Any,
-    xml_parent: Element,
-    data: Values,
-    words: Sequence[str],
-    into: tuple[str, str] | None = None,
-    *,
-    before: Sequence[str] = (),
-) -> None:
-    """One shell step; Jenkins shows our refusals yellow. What variables hold comes after `--` or `=`: no options.
+def _step(registry: Any, xml_parent: Element, data: Values, *lines: str) -> None:
+    """One shell step of these lines; Jenkins shows our refusals yellow."""
+    repo = [f"export SLUICEGATE_REPO={_quoted(_text(data, 'delivery-repo'))}"] if "delivery-repo" in data else []
+    shell(registry, xml_parent, {"command": "\n".join([*repo, *lines]), "unstable-return": REFUSED})
 
-    `into` is a file for what the command prints, and a variable's name to stand before it; `before` are lines of shell.
-    """
-    lines = [f"export SLUICEGATE_REPO={_quoted(_text(data, 'delivery-repo'))}"] if "delivery-repo" in data else []
-    lines += before
-    command = " ".join(["sluicegate", *map(_quoted, words)])
-    if into is None:
-        lines.append(command)
-    else:
-        file, variable = into
-        lines += [f"found=$({command})", f'echo "{variable}{"=" if variable else ""}$found" > {_quoted(file)}']
-    shell(registry, xml_parent, {"command": "\n".join(lines), "unstable-return": REFUSED})
+
+def _command(*words: str) -> str:
+    """A call of sluicegate. What variables hold comes after `--` or `=`: no options."""
+    return " ".join(["sluicegate", *map(_quoted, words)])
 
 
 def _quoted(word: str) -> str:
