@@ -80,8 +80,8 @@ class DirectoryRepository:
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             entries = list(folder.iterdir()) if folder.is_dir() else []
-        found = (e.name for e in entries if not e.name.startswith(".") and e.name != maven2.METADATA)
-        return tuple(sorted(n for n in found if not maven2.is_sidecar(n) and maven2.belongs(component, version, n)))
+        found = (entry.name for entry in entries if not entry.name.startswith("."))
+        return tuple(sorted(maven2.files_of(component, version, found)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml and its checksums."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -91,6 +91,17 @@ def belongs(component: Component, version: str, name: str) -> bool:
     """Whether a file in the version's folder is one of this version."""
     prefix = f"{component.name}-{version}"
     return not snapshots.base(version) or name.startswith((f"{prefix}.", f"{prefix}-"))
+
+
+def files_of(component: Component, version: str, names: Iterable[str]) -> set[str]:
+    """The version's files among the names in its folder: no metadata, no sidecars, nothing of another publication."""
+    return {n for n in names if n != METADATA and not is_sidecar(n) and belongs(component, version, n)}
+
+
+def leaving(component: Component, version: str, names: set[str]) -> set[str]:
+    """What goes with a version out of its folder; the last publication of a SNAPSHOT takes the metadata along."""
+    own = {name for name in names if belongs(component, version, name)}
+    return own if any(not name.startswith(METADATA) for name in names - own) else names
 
 
 def checksums(content: bytes) -> dict[str, str]:

@@ -173,8 +173,7 @@ class NexusRepository:
         """From the version's manifest, which never lags, and the listing, each name of that seen on its own path."""
         folder = self._folder(component, version)
         sure = set(self._in_manifest(component, version))
-        maybe = {name for name in self._listed(folder) if not maven2.is_sidecar(name)} - sure
-        maybe = {name for name in maybe if maven2.belongs(component, version, name) and name != maven2.METADATA}
+        maybe = maven2.files_of(component, version, self._listed(folder)) - sure
         return tuple(sorted(sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}))
 
     def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
@@ -217,11 +216,7 @@ class NexusRepository:
     def remove(self, component: Component, version: str) -> None:
         """Delete a version's files, its manifest first, so that nobody takes half a version for a whole one."""
         folder = self._folder(component, version)
-        listed = self._listed(folder)
-        own = {name for name in listed if maven2.belongs(component, version, name)}
-        if all(name.startswith(maven2.METADATA) for name in listed - own):
-            own = listed  # the last publication of a SNAPSHOT takes the metadata along
-        names = own | set(self._in_manifest(component, version))
+        names = maven2.leaving(component, version, self._listed(folder)) | set(self._in_manifest(component, version))
         first = manifest_name(component.name, version)
         for name in sorted(names, key=lambda name: (name != first, name)):
             path = folder + quote(name)

@@ -21,6 +21,7 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, meter, s3
+from sluicegate.tools.reading import marks_of
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 WHOLE = 256 << 20
@@ -102,7 +103,7 @@ class S3Repository:
                 s3.put_once(self._client, self.bucket, key, stream, {**options, "ContentMD5": md5})
             else:
                 s3.put_in_parts(self._client, self.bucket, key, stream, options)
-            if _marks(os.fstat(stream.fileno())) != read.marks or not _same(read):
+            if marks_of(os.fstat(stream.fileno())) != read.marks or not _same(read):
                 raise IntegrityError(
                     f"{read.path} changed while it was read", hint="write it to its end first, then try again"
                 )
@@ -158,8 +159,7 @@ class S3Repository:
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
             found = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
-        plain = (n for n in found if n not in ("", maven2.METADATA) and "/" not in n and not maven2.is_sidecar(n))
-        return tuple(sorted(name for name in plain if maven2.belongs(component, version, name)))
+        return tuple(sorted(maven2.files_of(component, version, (n for n in found if n and "/" not in n))))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml; that of a SNAPSHOT where it is out of date."""
@@ -174,14 +174,12 @@ class S3Repository:
         return b"".join(s3.blocks(self._client, self.bucket, key)[1]) if self._head(key) else b""
 
     def remove(self, component: Component, version: str) -> None:
-        """Delete every object of the version; the last publication of a SNAPSHOT takes the metadata along."""
+        """Delete every object of the version."""
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
         with self._asked(version, folder):
-            keys = list(s3.keys(self._client, self.bucket, folder))
-            own = [key for key in keys if maven2.belongs(component, version, key.removeprefix(folder))]
-            rest = {key.removeprefix(folder) for key in keys} - {key.removeprefix(folder) for key in own}
-            for key in own if rest - {maven2.METADATA} else keys:
-                s3.delete(self._client, self.bucket, key)
+            names = {key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)}
+            for name in sorted(maven2.leaving(component, version, names)):
+                s3.delete(self._client, self.bucket, folder + name)
 
     def address(self, component: Component, version: str, name: str) -> str:
         key = self._key(component, version, name)
@@ -275,17 +273,13 @@ def _read(source: Path) -> Source:
             md5.update(block)
             sha256.update(block)
             size += len(block)
-        marks = _marks(os.fstat(stream.fileno()))
+        marks = marks_of(os.fstat(stream.fileno()))
     return Source(path=source, size=size, md5=md5.hexdigest(), sha256=sha256.hexdigest(), marks=marks)
-
-
-def _marks(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _same(read: Source) -> bool:
     """Whether the name still stands for the file that was read."""
     try:
-        return _marks(read.path.stat()) == read.marks
+        return marks_of(read.path.stat()) == read.marks
     except FileNotFoundError:
         return False
