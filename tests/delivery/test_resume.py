@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from sluicegate.delivery import pinning
+from sluicegate.delivery import intents, pinning
 from sluicegate.errors import Conflict, GateRefused, RemoteUnavailable
+from sluicegate.model.values import Actor
 from sluicegate.tools import door
-from tests.shop import Shop
+from tests.shop import CONFIG, Shop
 
 
 class Killed(BaseException):
@@ -150,3 +151,30 @@ def test_what_is_still_at_work_is_not_taken_over(live: Shop) -> None:
     live.begin("training", "deploy", group="rooms", target={}, pid=os.getppid())
     with live.unchanged(), pytest.raises(Conflict, match=r"'deploy' by berta .* is still at work"):
         live.resume()
+
+
+@pytest.fixture
+def of_a_build(live: Shop) -> Shop:
+    """A deploy to integration was begun by a build of a Jenkins that nobody can ask now, and its process is gone."""
+    live.edited("sluicegate.yaml", b"jenkins: {url: 'http://127.0.0.1:9', user: ci, token: {env: CI_TOKEN}}\n" + CONFIG)
+    live.publish("auth", "2.0.0")
+    pinning.pin(live.by("anna"), "auth", "2.0.0", "integration", why="")
+    source = "http://127.0.0.1:9/job/integration-sync/7/"
+    build = live.opened_by(Actor(user="ci", source=source, verified=True))
+    target = {"auth": "2.0.0", "portal": "1.0.0"}
+    build.change(
+        lambda state, draft: intents.begin(draft, "integration", "deploy", group="int", target=target, gated=True), "x"
+    )
+    build.store.close()
+    return live
+
+
+@pytest.mark.parametrize("token", ["", "secret"])
+def test_a_jenkins_that_cannot_be_asked_does_not_keep_a_person_from_resuming(
+    of_a_build: Shop, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_TOKEN", token)
+    with of_a_build.unchanged(), pytest.raises(Conflict, match="integration is locked"):
+        of_a_build.sync("integration")
+    assert outcomes(of_a_build) == [("integration", "deploy", "finished")]
+    assert of_a_build.running("int1")["auth"] == "2.0.0"

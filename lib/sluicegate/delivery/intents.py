@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sluicegate.delivery.repo import Draft
 from sluicegate.delivery.state import OpenIntent, State
-from sluicegate.errors import Conflict, GateRefused
+from sluicegate.errors import Conflict, GateRefused, SluicegateError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Json, Record
 from sluicegate.tools import process
@@ -76,7 +76,10 @@ def at_work(config: Config, intent: OpenIntent) -> bool | None:
         return False if here else None
     from sluicegate.tools import jenkins
 
-    return jenkins.read_build(server, url).building  # an agent in a container sees its own processes only
+    try:
+        return jenkins.read_build(server, url).building  # an agent in a container sees its own processes only
+    except SluicegateError:  # it is down, has forgotten the build, or we have no token: so nobody can tell
+        return None
 
 
 def until_free(attempt: Callable[[], Result], seconds: float) -> Result:
