@@ -179,7 +179,8 @@ def blocks(client: Any, bucket: str, key: str) -> tuple[Head, Iterator[bytes]]:
 def replace_file(client: Any, bucket: str, key: str, path: Path) -> None:
     """Store a file of any size, whatever stands there; boto sends a big one in parts, several at once."""
     door.passing(f"s3 PUT {key}")
-    client.upload_file(str(path), bucket, key)
+    with path.open("rb") as stream:  # not `upload_file`, which hides the server's answer in an error of its own
+        client.upload_fileobj(stream, bucket, key)
 
 
 def keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
