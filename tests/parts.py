@@ -100,6 +100,24 @@ def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator
         thread.join()
 
 
+def answering(body: bytes) -> type[BaseHTTPRequestHandler]:
+    """An application that answers every request with the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    return Handler
+
+
 def group_server(group: str) -> type[BaseHTTPRequestHandler]:
     """An application that says its group and the path it was asked for, and logs in on /login."""
 

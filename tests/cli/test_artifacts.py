@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.cli.main import run
+from tests.cli.conftest import Call
 
 CONFIG = """
 repositories:
@@ -19,29 +19,13 @@ components:
 environments:
   integration: {{}}
 """
-Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: Callable[[str], Call]) -> Call:
     """Runs a command on a delivery repo with auth 1.0.0, 1.1.0 and 1.2.0; its exit code and everything printed."""
-    for name in ("BUILD_URL", "WORKSPACE", "SLUICEGATE_REPO"):
-        monkeypatch.delenv(name, raising=False)
-    for part in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{part}_NAME", "olle")
-        monkeypatch.setenv(f"GIT_{part}_EMAIL", "olle@example.com")
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG.format(root=tmp_path))
     monkeypatch.chdir(tmp_path)
-    repo = str(tmp_path / "delivery.git")
-    assert run(["init", "--bare", "--config", str(config), repo]) == 0
-
-    def call(*words: str) -> tuple[int, str]:
-        capfd.readouterr()
-        code = run(["-C", repo, *words])
-        said = capfd.readouterr()
-        return code, said.out + said.err
-
+    call = calls(CONFIG)
     for version in ("1.0.0", "1.1.0", "1.2.0"):
         built = tmp_path / f"auth-{version}.zip"
         built.write_text(version)

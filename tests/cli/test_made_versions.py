@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sluicegate.cli.main import run
+from tests.cli.conftest import Call
 
 CONFIG = """
 repositories:
@@ -22,37 +22,22 @@ components:
 environments:
   integration: {{follow: {{range: 1.4.2-SNAPSHOT}}}}
 """
-Call = Callable[..., tuple[int, str]]
 STAMPED = r"1\.4\.2-\d{8}\.\d{6}-"
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: Callable[[str], Call]) -> Call:
     """Runs a command on a fresh delivery repo, in a folder that is a Git checkout with three commits."""
-    for name in ("BUILD_URL", "WORKSPACE", "SLUICEGATE_REPO"):
-        monkeypatch.delenv(name, raising=False)
-    for part in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{part}_NAME", "olle")
-        monkeypatch.setenv(f"GIT_{part}_EMAIL", "olle@example.com")
-    (tmp_path / "config.yaml").write_text(CONFIG.format(root=tmp_path))
+    call = calls(CONFIG)
     source = tmp_path / "source"
     source.mkdir()
     monkeypatch.chdir(source)
-    repo = str(tmp_path / "delivery.git")
-    assert run(["init", "--bare", "--config", str(tmp_path / "config.yaml"), repo]) == 0
     git("init", "--quiet", "--initial-branch", "main")
     (source / "VERSION").write_text("1.4\n")
     git("add", "VERSION")
     for number in range(3):
         commit(f"change {number}")
     (source / "auth.zip").write_text("built")
-
-    def call(*words: str) -> tuple[int, str]:
-        capfd.readouterr()
-        code = run(["-C", repo, *words])
-        said = capfd.readouterr()
-        return code, said.out + said.err
-
     return call
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -11,7 +10,7 @@ from sluicegate.delivery import pinning, swap
 from sluicegate.errors import ConfigError, GateRefused, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.ledger import stamp
 from sluicegate.tools import door
-from tests.parts import web_server
+from tests.parts import answering, web_server
 from tests.shop import Shop
 
 HOUR = timedelta(hours=1)
@@ -373,25 +372,11 @@ def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, m
     assert ready.users_reach()["auth"] == "2.0.0"
 
 
-class Users(BaseHTTPRequestHandler):
-    """What answers through the balancer: still the old version."""
-
-    def do_GET(self) -> None:
-        body = b'{"version": "1.0.0"}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words: object) -> None:
-        pass
-
-
 def test_a_balancer_that_still_shows_the_old_version_is_switched_back_and_recorded(
     ready: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(swap, "PROBE_SECONDS", 0.3)
-    with web_server(Users) as port:
+    with web_server(answering(b'{"version": "1.0.0"}')) as port:  # users still get the old version
         ready.drivers.users.url = f"http://127.0.0.1:{port}"
         with pytest.raises(SluicegateError, match=r"answered '1\.0\.0' after 0\.3 seconds, expected version 2\.0\.0"):
             ready.swap()

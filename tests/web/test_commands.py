@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.parts import answering, web_server
 from tests.runner.conftest import shell
 from tests.web.conftest import PROGRAM, ROOT, Server, command, until
 
@@ -117,27 +115,7 @@ def test_trigger_tells_clearly_what_is_wrong(server: Server, name: str) -> None:
     assert command("trigger", name, "--url", "nonsense").returncode == 2
 
 
-class LoginPage(http.server.BaseHTTPRequestHandler):
-    """A proxy that answers everything with a page."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"<html><form><input name=j_username></form></html>")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def login_page() -> Iterator[str]:
-    stranger = http.server.HTTPServer(("127.0.0.1", 0), LoginPage)
-    threading.Thread(target=stranger.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{stranger.server_port}/"
-    stranger.shutdown()
-    stranger.server_close()
-
-
-def test_a_login_page_instead_of_a_jenkins_is_named(login_page: str) -> None:
-    done = command("trigger", "job", "--url", login_page)
+def test_a_login_page_instead_of_a_jenkins_is_named() -> None:
+    with web_server(answering(b"<html><form><input name=j_username></form></html>")) as port:
+        done = command("trigger", "job", "--url", f"http://127.0.0.1:{port}/")
     assert done.returncode == 5 and "answered with a login page" in done.stderr

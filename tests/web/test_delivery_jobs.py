@@ -146,12 +146,18 @@ def test_over_a_chain_of_jobs_the_seal_is_of_who_started_the_first_whatever_the_
         assert organisation.approvals() == []
 
 
-def test_the_address_of_another_build_as_a_parameter_does_not_lend_its_person(organisation: Organisation) -> None:
+def annas_other_seal(organisation: Organisation) -> Path:
+    """auth 1.0.0 is published, and a build in which anna approves 0.9.0 runs until the file that is returned exists."""
     organisation.publish("1.0.0", app_files("1.0.0"))
     go = organisation.root / "go"
     organisation.approve_job(before=f"while [ ! -e {go} ]; do sleep 0.1; done")
     organisation.server.client("anna").build_job("approve", SEAL | {"VERSION": "0.9.0"})
     until(lambda: organisation.server.client().get_job_info("approve")["builds"])
+    return go
+
+
+def test_the_address_of_another_build_as_a_parameter_does_not_lend_its_person(organisation: Organisation) -> None:
+    go = annas_other_seal(organisation)
     hers = f"{organisation.server.url}job/approve/1/"
     organisation.server.client("olle").build_job("approve", SEAL | {"BUILD_URL": hers})
     go.touch()
@@ -163,11 +169,7 @@ def test_the_address_of_another_build_as_a_parameter_does_not_lend_its_person(or
 def test_a_job_of_ones_own_cannot_carry_the_seal_in_the_name_of_a_build_that_says_something_else(
     organisation: Organisation,
 ) -> None:
-    organisation.publish("1.0.0", app_files("1.0.0"))
-    go = organisation.root / "go"
-    organisation.approve_job(before=f"while [ ! -e {go} ]; do sleep 0.1; done")
-    organisation.server.client("anna").build_job("approve", SEAL | {"VERSION": "0.9.0"})
-    until(lambda: organisation.server.client().get_job_info("approve")["builds"])
+    go = annas_other_seal(organisation)
     command = f"{sys.executable} -m sluicegate -C {organisation.repo} approve auth=1.0.0 --to training --as qa"
     organisation.job("mine", command)
     organisation.job("taken", f"export BUILD_URL={organisation.server.url}job/approve/1/\n{command}")
