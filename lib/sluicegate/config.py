@@ -118,9 +118,7 @@ class _Reading:
         with self.noted():
             settings = self.settings("jenkins")
             settings.only("url", "user", "token")
-            url = settings.text("url").rstrip("/")
-            if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
-                raise settings.fail(f"'url' is '{url}', expected a form such as https://jenkins.example.com")
+            url = settings.address("url")
             user = settings.text("user", "")
             token = settings.below("token")
             token.only("env")

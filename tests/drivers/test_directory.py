@@ -5,16 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from sluicegate.errors import ConfigError, Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import (
+    ConfigError,
+    Conflict,
+    Denied,
+    IntegrityError,
+    RemoteUnavailable,
+    SluicegateError,
+    UsageError,
+)
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.directory import DirectoryRepository
-from sluicegate.tools import door, files
+from sluicegate.tools import door, files, transfer
+from sluicegate.tools.credentials import Login, Secret
 from tests.parts import AUTH, CONFIG, settings, web_server
 
 
@@ -161,21 +171,53 @@ def _answering(status: int, body: bytes, length: int | None = None) -> type[Base
         (_answering(200, b"<html>Please log in</html>"), IntegrityError),
         (_answering(200, b"cut off", length=1000), RemoteUnavailable),
         (_answering(302, b""), SluicegateError),
-        (_answering(401, b""), SluicegateError),
+        (_answering(401, b""), Denied),
+        (_answering(410, b""), SluicegateError),
         (_answering(404, b""), UsageError),
         (_answering(429, b""), RemoteUnavailable),
         (_answering(503, b"busy"), RemoteUnavailable),
     ],
 )
 def test_a_server_that_gives_something_else_leaves_no_file(
-    tmp_path: Path, handler: type[BaseHTTPRequestHandler], error: type[SluicegateError]
+    tmp_path: Path,
+    handler: type[BaseHTTPRequestHandler],
+    error: type[SluicegateError],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
     with web_server(handler) as port:
         repository = DirectoryRepository(path=tmp_path / "repository", url=f"http://127.0.0.1:{port}")
         with pytest.raises(error) as caught:
             repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
-    assert type(caught.value) is error
+    assert isinstance(caught.value, error)
+    assert error is not SluicegateError or type(caught.value) is error
     assert not (tmp_path / "fetched").exists()
+
+
+def test_where_the_folder_is_served_to_a_login_only_it_is_read_with_that(
+    repository: DirectoryRepository, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] != Login("ci", Secret("pw")).basic():
+                self.send_error(401)
+            else:
+                super().do_GET()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    monkeypatch.setenv("WHO", "ci:pw")
+    with web_server(partial(Handler, directory=str(repository.path))) as port:
+        place: dict[str, Plain] = {"path": str(repository.path), "url": f"http://127.0.0.1:{port}"}
+        served = DirectoryRepository.configure("releases", settings(**place), CONFIG)
+        with pytest.raises(Denied, match="asked as nobody"):
+            served.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+        served = DirectoryRepository.configure("releases", settings(**place, credentials={"env": "WHO"}), CONFIG)
+        served.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
 
 
 def test_a_repository_that_cannot_be_reached_is_remote(tmp_path: Path, source: Path) -> None:
@@ -188,7 +230,8 @@ def test_a_repository_that_cannot_be_reached_is_remote(tmp_path: Path, source: P
     ("wrong", "said"),
     [
         ({"path": "var/releases"}, "absolute path"),
-        ({"path": "/srv", "url": "ftp://x"}, "http://"),
+        ({"path": "/srv", "url": "ftp://x"}, "not of the form https://"),
+        ({"path": "/srv", "url": "https://user:secret@x"}, "without a user$"),
         ({"path": "/srv", "format": "raw"}, "expected one of: maven2"),
         ({"path": "/srv", "ulr": "x"}, "Did you mean 'url'"),
         ({}, "'path' is missing"),

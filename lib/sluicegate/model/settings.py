@@ -65,6 +65,13 @@ class Settings:
             raise self.fail(f"'{key}' is '{value}', expected one of: {', '.join(options)}")
         return value
 
+    def address(self, key: str, default: str | None = None) -> str:
+        """The URL of a server, without a user or `/` at its end. A wrong one is not shown: it may hold a password."""
+        value = self.text(key, default).rstrip("/")
+        if value != default and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", value):
+            raise self.fail(f"'{key}' is not of the form https://server.example.com/path, without a user")
+        return value
+
     def flag(self, key: str, default: bool = False) -> bool:
         return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
 

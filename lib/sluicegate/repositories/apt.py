@@ -33,8 +33,8 @@ class AptRepository(PackageRepository):
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> AptRepository:
-        """Read `path`, `url`, `distribution`, `section`, `architectures`, `key` and `mirror`."""
-        settings.only("path", "url", "distribution", "section", "architectures", "key", "mirror")
+        """Read `path`, `url`, `credentials`, `distribution`, `section`, `architectures`, `key` and `mirror`."""
+        settings.only("path", "url", "credentials", "distribution", "section", "architectures", "key", "mirror")
         made = cls(
             files=read_directory(name, settings),
             distribution=settings.text("distribution"),

@@ -7,9 +7,11 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
@@ -18,20 +20,26 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
-from sluicegate.tools import files, http
+from sluicegate.tools import files
+from sluicegate.tools.credentials import Credentials
+
+if TYPE_CHECKING:
+    from sluicegate.tools.answers import Reply
+    from sluicegate.tools.transfer import Server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DirectoryRepository:
-    """Files below the absolute folder `path`; `url`, where given, is where the same tree is served."""
+    """Files below the absolute folder `path`; `url`, where given, is where the same tree is served, to this login."""
 
     path: Path
     url: str = ""
+    credentials: Credentials = field(default_factory=Credentials)
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> DirectoryRepository:
-        """Read `path`, `url` and `format`."""
-        settings.only("path", "url", "format")
+        """Read `path`, `url`, `credentials` and `format`."""
+        settings.only("path", "url", "credentials", "format")
         settings.choice("format", ("maven2",), "maven2")
         return cls.read(name, settings)
 
@@ -44,10 +52,14 @@ class DirectoryRepository:
                 f"'path' of the repository '{name}' is '{path}', expected an absolute path: "
                 "a relative one would be another folder for each clone"
             )
-        url = settings.text("url", "").rstrip("/")
-        if url and not re.match(r"https?://[^/]", url):
-            raise settings.fail(f"'url' is '{url}', expected http://... or https://...")
-        return cls(path=path, url=url)
+        credentials = Credentials.configure(name, settings)
+        return cls(path=path, url=settings.address("url", ""), credentials=credentials)
+
+    @cached_property
+    def _server(self) -> Server:
+        from sluicegate.tools.transfer import Server
+
+        return Server(self.url, lambda: self.credentials.login(self.url))
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once: complete under a hidden name first, then linked to its own, which never overwrites."""
@@ -63,16 +75,14 @@ class DirectoryRepository:
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to`, over HTTP where `url` is given, and compare it with its .sha256."""
-        place = self._place(component, version, name)
-        if self.url:
-            expected = self._fetch_over_http(component, version, name, to)
-        else:
-            expected = self._fetch_from_folder(place, to)
-        if expected is not None and files.sha256(to) != expected:
-            found = files.sha256(to)
+        where = self.address(component, version, name)
+        found, expected = (self._over_http if self.url else self._from_folder)(
+            self._place(component, version, name), to
+        )
+        if expected is not None and found != expected:
             to.unlink()
             raise IntegrityError(
-                f"{self.address(component, version, name)} has SHA-256 {found}, expected {expected} from its .sha256",
+                f"{where} has SHA-256 {found}, expected {expected} from its .sha256",
                 hint="the file or its checksum was changed in the repository; publish a new version",
             )
 
@@ -140,34 +150,39 @@ class DirectoryRepository:
             if not sidecar.exists() or sidecar.read_bytes() != checksum.encode():
                 files.replace(sidecar, checksum.encode())
 
-    def _fetch_from_folder(self, place: Path, to: Path) -> str | None:
+    def _from_folder(self, place: Path, to: Path) -> tuple[str, str | None]:
+        """Copy a file; its SHA-256, and that of its sidecar."""
         with self._reached():
             if not place.is_file():
                 raise _missing(place.name, str(place))
-            files.copy(place, to)
+            found = files.copy(place, to, checksums=("sha256",))["sha256"]
             sidecar = place.with_name(f"{place.name}.sha256")
-            return _checksum(sidecar.read_bytes(), str(sidecar)) if sidecar.exists() else None
+            return found, _checksum(sidecar.read_bytes(), str(sidecar)) if sidecar.exists() else None
 
-    def _fetch_over_http(self, component: Component, version: str, name: str, to: Path) -> str | None:
-        url = self.address(component, version, name)
+    def _over_http(self, place: Path, to: Path) -> tuple[str, str | None]:
+        """The same from where the folder is served."""
+        path = f"/{quote(str(place.relative_to(self.path)))}"
+        reply, received = self._server.download(path, to, kinds=("sha256",))
+        if reply.status != 200:
+            raise self._refused(reply, path)
         try:
-            status = http.download(url, to)
-        except BaseException:
-            to.unlink(missing_ok=True)
-            raise
-        if status != 200:
-            raise _refused(status, name, url)
-        sidecar = self.address(component, version, f"{name}.sha256")
-        answer = http.get(sidecar)
-        if answer.status == 404:
-            return None
-        try:
-            if answer.status != 200:
-                raise _refused(answer.status, name, sidecar)
-            return _checksum(answer.body, sidecar)
+            reply = self._server.ask("GET", f"{path}.sha256")
+            if reply.status not in (200, 404):
+                raise self._refused(reply, f"{path}.sha256")
+            expected = _checksum(reply.body, f"{self.url}{path}.sha256") if reply.status == 200 else None
         except SluicegateError:
             to.unlink()
             raise
+        return received.checksums["sha256"], expected
+
+    def _refused(self, reply: Reply, path: str) -> SluicegateError:
+        where = f"{self.url}{path}"
+        if reply.status == 404:
+            return _missing(path.rpartition("/")[2], where)
+        return SluicegateError(
+            f"{where} answered with {reply.said}, expected 200 and the file",
+            hint="correct the repository's 'url' or its server",
+        )
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -201,14 +216,3 @@ def _checksum(content: bytes, where: str) -> str:
 
 def _missing(name: str, where: str) -> UsageError:
     return UsageError(f"there is no file {name} at {where}", hint="check component, version and file name")
-
-
-def _refused(status: int, name: str, url: str) -> SluicegateError:
-    if status == 404:
-        return _missing(name, url)
-    if status == 429 or status >= 500:
-        return RemoteUnavailable(f"{url} answered with status {status}", hint="try again later")
-    return SluicegateError(
-        f"{url} answered with status {status}, expected 200 and the file",
-        hint="correct the repository's 'url' or its server; redirections are not followed",
-    )

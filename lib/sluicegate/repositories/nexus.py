@@ -57,9 +57,7 @@ class NexusRepository:
     def configure(cls, name: str, settings: Settings, config: Config) -> NexusRepository | NexusPackages:
         """Read `url`, `repository`, `snapshots`, `format`, `credentials`; else also `beside`, `packages`, `fields`."""
         settings.only("url", "repository", "snapshots", "format", "credentials", "beside", "packages", "fields")
-        url = settings.text("url").rstrip("/")
-        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
-            raise settings.fail("'url' is not of the form https://nexus.example.com, without a user")
+        url = settings.address("url")
         credentials = Credentials.configure(name, settings)
         server = Server(url, lambda: credentials.login(url))
         repository, format_ = _repository(settings, "repository", name), settings.text("format", "maven2")

@@ -115,8 +115,8 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def read_directory(name: str, settings: Settings) -> DirectoryRepository:
-    """The directory below a package repository, from its `path` and `url`."""
-    kept = {key: value for key, value in settings.values.items() if key in ("path", "url")}
+    """The directory below a package repository, from its `path`, `url` and `credentials`."""
+    kept = {key: value for key, value in settings.values.items() if key in ("path", "url", "credentials")}
     return DirectoryRepository.read(name, Settings(where=settings.where, values=kept))
 
 

@@ -23,8 +23,8 @@ class YumRepository(PackageRepository):
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> YumRepository:
-        """Read `path`, `url` and `mirror`."""
-        settings.only("path", "url", "mirror")
+        """Read `path`, `url`, `credentials` and `mirror`."""
+        settings.only("path", "url", "credentials", "mirror")
         return cls(files=read_directory(name, settings), mirror=read_mirror(name, settings, config))
 
     def check(self, package: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluicegate.errors import RemoteUnavailable
@@ -42,33 +41,14 @@ def post(url: str, form: Mapping[str, str], *, timeout: float = 10.0, login: Log
     return Answer(status=response.status_code, body=response.content, headers=response.headers)
 
 
-def download(url: str, to: Path, *, timeout: float = 30.0) -> int:
-    """Stream `url` into the new file `to` and return the status; nothing is written unless it is 200."""
-    import requests
-
-    response = _send("GET", url, timeout=timeout, stream=True)
-    try:
-        if response.status_code == 200:
-            with to.open("wb") as stream:
-                for block in response.iter_content(1 << 20):
-                    stream.write(block)
-    except requests.RequestException as problem:
-        raise RemoteUnavailable(f"{url} broke off: {problem}") from problem
-    finally:
-        response.close()
-    return response.status_code
-
-
 def _send(
-    method: str, url: str, *, timeout: float, stream: bool = False, login: Login | None = None,
+    method: str, url: str, *, timeout: float, login: Login | None = None,
     form: Mapping[str, str] | None = None,
 ) -> requests.Response:  # fmt: skip
     import requests
 
     door.passing(f"{method} {url}")
     try:
-        return requests.request(
-            method, url, data=form, timeout=timeout, stream=stream, auth=login, allow_redirects=False
-        )
+        return requests.request(method, url, data=form, timeout=timeout, auth=login, allow_redirects=False)
     except requests.RequestException as problem:
         raise RemoteUnavailable(f"{url} did not answer: {problem}") from problem
