@@ -23,11 +23,13 @@ def sluicegate_publish(registry: Any, xml_parent: Element, data: Values) -> None
     """yaml: sluicegate-publish
 
     Publish the files of a version. `component` and `files` (a list) are wanted; a `version` that is left out is made
-    of the checkout. `figures` (a mapping of quality figures), `source` (the checkout), `sbom` (a CycloneDX file),
-    `sign` (a key's id) and `delivery-repo` may be given. Values may hold $VARIABLES.
+    of the checkout. `figures` (a mapping of quality figures), `source` (the checkout), `version-file` (its file of
+    MAJOR.MINOR), `sbom` (a CycloneDX file), `sign` (a key's id), `connections` and `delivery-repo` may be given.
+    Values may hold $VARIABLES.
     """
-    _only(data, "component", "version", "files", "figures", "source", "sbom", "sign", "delivery-repo")
-    words = ["publish", *_options(data, "source", "sbom", "sign")]
+    options = ("source", "version-file", "sbom", "sign", "connections")
+    _only(data, "component", "version", "files", "figures", *options, "delivery-repo")
+    words = ["publish", *_options(data, *options)]
     for name, value in sorted(_figures(data).items()):
         words.append(f"--figure={name}={value}")
     words += ["--", _versioned(data), *_texts(data, "files")]
