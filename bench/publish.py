@@ -1,7 +1,7 @@
 """Publishing to a real Nexus against curl and lftools, and resolving the latest of many versions, in one run.
 
     . "$(tests/real/up nexus)"
-    python bench/publish.py [--rounds 5] [--only large,small,resolve,flat] [--lftools PATH] [--append]
+    python bench/publish.py [--rounds 5] [--only large,small,delayed,resolve,flat] [--lftools PATH] [--append]
 
 Each line `ratio NAME VALUE goal <=LIMIT` compares medians of rounds that take turns. Every way is a fresh process, so
 that our figures carry the start of Python. --append adds them to docs/performance.md. `flat` needs no Nexus.
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import statistics
@@ -34,7 +35,7 @@ What the benchmarks in `bench/` measured; each value is a ratio against a peer o
 | date | machine | benchmark | value | goal |
 |---|---|---|---|---|
 """
-LARGE, SMALL, FILES = 200_000_000, 20_000, 500
+LARGE, SMALL, FILES, DELAY = 200_000_000, 20_000, 500, 10
 results: list[tuple[str, float, float]] = []
 
 
@@ -73,7 +74,7 @@ def rounds(count: int, ways: dict[str, Callable[[], Cost]]) -> dict[str, list[Co
                 costs[name].append(cost)
     for name, found in costs.items():
         middle = {key: statistics.median(getattr(cost, key) for cost in found) for key in ("wall", "cpu", "peak")}
-        print(f"  {name:<10} wall {middle['wall']:.2f} s, cpu {middle['cpu']:.2f} s, peak {middle['peak']:.0f} MB")
+        print(f"  {name:<12} wall {middle['wall']:.2f} s, cpu {middle['cpu']:.2f} s, peak {middle['peak']:.0f} MB")
     return costs
 
 
@@ -96,7 +97,7 @@ class Bench:
 
     def upload(self, *files: Path) -> Cost:
         """Our driver with eight connections, in a process of its own."""
-        return run([sys.executable, __file__, "--upload", *map(str, files)])
+        return run([sys.executable, __file__, "--upload", *map(str, files)], SLUICEGATE_NEXUS_URL=self.url)
 
     def place(self) -> str:
         return f"{self.url}/repository/raw/bench/{secrets.token_hex(6)}"
@@ -123,22 +124,61 @@ class Bench:
         print(f"  idle process {idle.peak:.0f} MB")
         report("publish-200MB-peak-above-idle-MB/60", (peak - idle.peak) / 60, 1.0)
 
+    def curl_that_asks(self, *files: Path) -> Cost:
+        """The least that anybody needs who compares the server's checksum of each file, as we do and curl does not."""
+        sent = self.curl(*files)
+        places = re.findall(r'^url = ".*"$', (self.folder / "curl.conf").read_text(), re.MULTILINE)
+        config = self.folder / "asked.conf"
+        config.write_text("\n".join(places))
+        asked = run(["curl", "-sSf", "-I", "-Z", "--parallel-max", "8", "-K", str(config)])
+        return Cost(wall=sent.wall + asked.wall, cpu=sent.cpu + asked.cpu, peak=max(sent.peak, asked.peak))
+
+    def delayed(self, count: int) -> None:
+        """The small files once more over a network, where the way there and back counts and not only the Nexus."""
+        port = self.url.rpartition(":")[2]
+        command = [sys.executable, str(ROOT / "bench" / "delay.py"), port, str(DELAY / 2)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as between:
+            assert between.stdout is not None
+            real, self.url = self.url, f"http://127.0.0.1:{between.stdout.readline().strip()}"
+            print(f"{FILES} files of {SMALL // 1000} KB, raw, {DELAY} ms there and back")
+            try:
+                files = self.small_files()
+                costs = rounds(count, {"curl": lambda: self.curl(*files), "sluicegate": lambda: self.upload(*files)})
+            finally:
+                self.url = real
+                between.terminate()
+        value = median(costs["sluicegate"]) / median(costs["curl"])
+        report(f"publish-500x20KB-over-{DELAY}ms-wall/curl-Z8", value, 1.3)
+
+    def small_files(self) -> list[Path]:
+        folder = self.folder / "small"
+        files = [folder / f"file-{number}.bin" for number in range(FILES)]
+        if not folder.exists():
+            folder.mkdir()
+            for file in files:
+                file.write_bytes(os.urandom(SMALL))
+        return files
+
     def small(self, count: int, lftools: str) -> None:
         print(f"{FILES} files of {SMALL // 1000} KB, raw")
-        folder = self.folder / "small"
-        folder.mkdir()
-        files = [folder / f"file-{number}.bin" for number in range(FILES)]
-        for file in files:
-            file.write_bytes(os.urandom(SMALL))
-        ways = {"curl": lambda: self.curl(*files), "sluicegate": lambda: self.upload(*files)}
+        files = self.small_files()
+        ways = {
+            "curl": lambda: self.curl(*files),
+            "sluicegate": lambda: self.upload(*files),
+            "curl, asking": lambda: self.curl_that_asks(*files),
+        }
         if lftools:
             home = self.folder / "home"
             home.mkdir()
             (home / ".netrc").write_text(Path(self.netrc).read_text())
             (home / ".netrc").chmod(0o600)
-            ways["lftools"] = lambda: run([lftools, "deploy", "nexus", self.place(), str(folder)], HOME=str(home))
+            ways["lftools"] = lambda: run(
+                [lftools, "deploy", "nexus", self.place(), str(files[0].parent)], HOME=str(home)
+            )
         costs = rounds(count, ways)
         report("publish-500x20KB-wall/curl-Z8", median(costs["sluicegate"]) / median(costs["curl"]), 1.3)
+        asking = median(costs["sluicegate"]) / median(costs["curl, asking"])
+        report("publish-500x20KB-wall/curl-Z8-that-asks-for-the-checksums", asking, 1.3)
         if lftools:
             report("publish-500x20KB-wall/lftools", median(costs["sluicegate"]) / median(costs["lftools"]), 0.5)
             cpu = median(costs["sluicegate"], "cpu") / median(costs["lftools"], "cpu")
@@ -251,7 +291,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="large,small,resolve,flat")
+    parser.add_argument("--only", default="large,small,delayed,resolve,flat")
     parser.add_argument("--lftools", default="", help="the lftools command, in a virtual environment of its own")
     parser.add_argument("--versions", type=int, default=10_000)
     parser.add_argument("--append", action="store_true")
@@ -263,6 +303,8 @@ def main() -> None:
             bench.large(chosen.rounds)
         if "small" in only:
             bench.small(chosen.rounds, chosen.lftools)
+        if "delayed" in only:
+            bench.delayed(chosen.rounds)
         if "resolve" in only:
             bench.resolve(chosen.rounds, chosen.versions)
         if "flat" in only:
