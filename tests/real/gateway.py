@@ -12,11 +12,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from sluicegate.repositories.s3 import S3Repository
-from sluicegate.tools import s3
 from tests.parts import CONFIG, free_port, settings
 from tests.real.needs import needs
 
@@ -42,9 +43,18 @@ class Server:
     def repository(self, credentials: str = "") -> S3Repository:
         """A repository in a bucket of its own."""
         bucket = f"releases-{secrets.token_hex(6)}"
-        login = s3.Login(key=self.key, secret=self.secret)
-        s3.client(endpoint=self.endpoint, region="", login=login).create_bucket(Bucket=bucket)
+        self.client().create_bucket(Bucket=bucket)
         return self.other(bucket, credentials)
+
+    def client(self) -> Any:
+        """What another tool sees and does there."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+        )
 
     def other(self, bucket: str, credentials: str = "") -> S3Repository:
         """A repository in a bucket that is there, or is not."""

@@ -19,7 +19,7 @@ from sluicegate.errors import ConfigError, Conflict, RemoteUnavailable, Sluicega
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.yum import YumRepository
-from sluicegate.tools import door, s3
+from sluicegate.tools import door
 from tests.parts import AUTH, CONFIG, PORTAL, settings
 from tests.real.gateway import Server, ceph
 from tests.real.needs import needs
@@ -235,13 +235,13 @@ class Bucket:
     settings: dict[str, Plain]
 
     def content(self) -> set[str]:
-        return set(s3.keys(self.client, self.name, ""))
+        return {entry["Key"] for entry in self.client.list_objects_v2(Bucket=self.name)["Contents"]}
 
 
 @pytest.fixture
 def bucket(ceph: Server) -> Bucket:
     name = f"packages-{secrets.token_hex(6)}"
-    client = s3.client(endpoint=ceph.endpoint, region="", login=s3.Login(key=ceph.key, secret=ceph.secret))
+    client = ceph.client()
     client.create_bucket(Bucket=name)
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
     client.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))

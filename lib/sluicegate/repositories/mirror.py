@@ -10,7 +10,7 @@ from pathlib import Path
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
 from sluicegate.repositories.s3 import S3Repository
-from sluicegate.tools import files, s3
+from sluicegate.tools import files
 
 CONNECTIONS = 8
 
@@ -36,9 +36,8 @@ class Mirror(S3Repository):
         names = {*public.packages, *public.index, *public.entries}
         before = set(known.read_text().splitlines()) if known.exists() else set()
         files.replace(known, "".join(f"{name}\n" for name in sorted(before | names)).encode())
-        with self._asked("the mirror", self.prefix), ThreadPoolExecutor(CONNECTIONS) as pool:
-            found = s3.listed(self._client, self.bucket, self.prefix)
-            standing = {key.removeprefix(self.prefix): mark for key, mark in found}
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            standing = {key.removeprefix(self.prefix): mark for key, mark in self._bucket.listed(self.prefix)}
             sizes = {name: size for name, (size, _) in standing.items()}
             new = [name for name in public.packages if sizes.get(name) != (folder / name).stat().st_size]
             list(pool.map(lambda name: self._store(folder, name), new))
@@ -47,11 +46,11 @@ class Mirror(S3Repository):
             for name in public.entries:
                 self._store(folder, name)
             for name in sorted(before - names):
-                s3.delete(self._client, self.bucket, self.prefix + name)
+                self._bucket.delete(self.prefix + name)
         files.replace(known, "".join(f"{name}\n" for name in sorted(names)).encode())
 
     def _store(self, folder: Path, name: str) -> None:
-        s3.replace_file(self._client, self.bucket, self.prefix + name, folder / name)
+        self._bucket.replace_file(self.prefix + name, folder / name)
 
 
 def read_mirror(name: str, settings: Settings, config: Config) -> Mirror | None:

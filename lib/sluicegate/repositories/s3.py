@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import configparser
 import hashlib
 import os
 import re
@@ -12,20 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
-from sluicegate.errors import Conflict, Denied, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
-from sluicegate.tools import files, meter, s3
+from sluicegate.tools import awskeys, files, s3
 from sluicegate.tools.reading import marks_of
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-WHOLE = 256 << 20
-"""Bytes up to which a file goes in one request, which a server that knows If-None-Match decides in one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +70,22 @@ class S3Repository:
         )  # fmt: skip
 
     @cached_property
-    def _client(self) -> Any:
-        login = read_profile(Path(self.file), self.profile) if self.file else None
-        profile = "" if self.file else self.profile
-        return s3.client(endpoint=self.endpoint, region=self.region, login=login, profile=profile)
+    def _bucket(self) -> s3.Bucket:
+        if self.file:
+            keys = awskeys.from_file(Path(self.file), self.profile)
+            return s3.Bucket(self.bucket, keys=lambda: keys, endpoint=self.endpoint, region=self.region)
+        found = awskeys.Found(self.profile)
+        region = self.region or found.region()
+        return s3.Bucket(self.bucket, keys=found.keys, endpoint=self.endpoint, region=region)
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; what the server keeps is compared with what was read."""
         key = self._key(component, version, name)
         read = _read(source)
-        with self._asked(name, key):
-            standing = self._head(key)
-            if standing is None:
-                self._send(key, read)
-                meter.moved(read.size)
-                standing = self._head(key)
+        standing = self._bucket.object(key)
+        if standing is None:
+            self._send(key, read)
+            standing = self._bucket.object(key)
         if standing is None:
             raise IntegrityError(f"{self._shown(key)} was stored, and is not there", hint="try again")
         self._compare(key, standing, read)
@@ -96,17 +93,16 @@ class S3Repository:
 
     def _send(self, key: str, read: Source) -> None:
         """Upload, only where nothing stands; being beaten is no error here: the caller compares."""
-        options = {"Metadata": {"sha256": read.sha256}, "ContentType": "application/octet-stream"}
-        with read.path.open("rb") as stream:
-            if read.size <= WHOLE:
-                md5 = base64.b64encode(bytes.fromhex(read.md5)).decode()  # the server refuses what differs on the way
-                s3.put_once(self._client, self.bucket, key, stream, {**options, "ContentMD5": md5})
-            else:
-                s3.put_in_parts(self._client, self.bucket, key, stream, options)
-            if marks_of(os.fstat(stream.fileno())) != read.marks or not _same(read):
-                raise IntegrityError(
-                    f"{read.path} changed while it was read", hint="write it to its end first, then try again"
-                )
+        metadata = {"x-amz-meta-sha256": read.sha256, "Content-Type": "application/octet-stream"}
+        if read.size <= s3.WHOLE:
+            self._bucket.put_once(key, read.path, read.sha256, read.md5, metadata)
+        else:
+            with read.path.open("rb") as stream:
+                self._bucket.put_in_parts(key, stream, metadata)
+        if not _same(read):
+            raise IntegrityError(
+                f"{read.path} changed while it was read", hint="write it to its end first, then try again"
+            )
 
     def _compare(self, key: str, standing: s3.Head, read: Source) -> None:
         found = standing.metadata.get("sha256", "")
@@ -126,60 +122,47 @@ class S3Repository:
             )
 
     def _stored_sha256(self, key: str) -> str:
-        digest = hashlib.sha256()
-        with self._asked(key, key):
-            for block in s3.blocks(self._client, self.bucket, key)[1]:
-                digest.update(block)
-        return digest.hexdigest()
+        with files.scratch() as folder:
+            found = self._bucket.fetch(key, folder / "found")
+        return found[1].checksums["sha256"] if found else ""
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to` and compare it with the SHA-256 of its metadata."""
         key = self._key(component, version, name)
-        digest = hashlib.sha256()
-        with self._asked(name, key):
-            head, blocks = s3.blocks(self._client, self.bucket, key)
-            try:
-                with to.open("wb") as stream:
-                    for block in blocks:
-                        digest.update(block)
-                        stream.write(block)
-                        meter.moved(len(block))
-            except BaseException:
-                to.unlink(missing_ok=True)
-                raise
-        expected = head.metadata.get("sha256", digest.hexdigest())
-        if digest.hexdigest() != expected:
+        found = self._bucket.fetch(key, to)
+        if found is None:
+            raise UsageError(
+                f"there is no file {name} at {self._shown(key)}", hint="check component, version and file name"
+            )
+        head, received = found
+        sha256 = received.checksums["sha256"]
+        expected = head.metadata.get("sha256", sha256)
+        if sha256 != expected:
             to.unlink()
             raise IntegrityError(
-                f"{self._shown(key)} has SHA-256 {digest.hexdigest()}, expected {expected} from its metadata",
+                f"{self._shown(key)} has SHA-256 {sha256}, expected {expected} from its metadata",
                 hint="the object was changed in the bucket; publish a new version",
             )
 
     def names(self, component: Component, version: str) -> tuple[str, ...]:
-        folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
-        with self._asked(version, folder):
-            found = [key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)]
+        found = self._below(f"{self.prefix}{maven2.version_folder(component, version)}/")
         return tuple(sorted(maven2.files_of(component, version, (n for n in found if n and "/" not in n))))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml; that of a SNAPSHOT where it is out of date."""
         for path, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
             key = f"{self.prefix}{path}"
-            with self._asked(maven2.METADATA, key):
-                if not mark or mark.encode() not in self._content(key):
-                    s3.replace(self._client, self.bucket, key, made())
-
-    def _content(self, key: str) -> bytes:
-        """A small object, b'' where there is none."""
-        return b"".join(s3.blocks(self._client, self.bucket, key)[1]) if self._head(key) else b""
+            if not mark or mark.encode() not in self._bucket.content(key):
+                self._bucket.replace(key, made())
 
     def remove(self, component: Component, version: str) -> None:
         """Delete every object of the version."""
         folder = f"{self.prefix}{maven2.version_folder(component, version)}/"
-        with self._asked(version, folder):
-            names = {key.removeprefix(folder) for key in s3.keys(self._client, self.bucket, folder)}
-            for name in sorted(maven2.leaving(component, version, names)):
-                s3.delete(self._client, self.bucket, folder + name)
+        for name in sorted(maven2.leaving(component, version, self._below(folder))):
+            self._bucket.delete(folder + name)
+
+    def _below(self, folder: str) -> set[str]:
+        return {key.removeprefix(folder) for key, _ in self._bucket.listed(folder)}
 
     def address(self, component: Component, version: str, name: str) -> str:
         key = self._key(component, version, name)
@@ -187,44 +170,15 @@ class S3Repository:
             return f"s3://{self.bucket}/{key}"
         return f"{self.endpoint}/{self.bucket}/{quote(key)}"
 
-    def _head(self, key: str) -> s3.Head | None:
-        return s3.head(self._client, self.bucket, key)
-
     def _key(self, component: Component, version: str, name: str) -> str:
         return f"{self.prefix}{maven2.place(component, version, name)}"
 
     def _shown(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
-    def _asked(self, name: str, key: str) -> s3.Asked:
-        return s3.Asked(self._explain, name, key)
-
-    def _explain(self, failure: s3.Failure, name: str, key: str) -> SluicegateError:
-        """The error for an answer of the server, or for none."""
-        place = f"{self.endpoint or 'S3'}, bucket {self.bucket}"
-        said = f"{place}: {failure.code}: {failure.text}"
-        match failure.kind:
-            case "missing" if failure.code == "NoSuchBucket":
-                return UsageError(said, hint="make the bucket, or correct 'bucket' in sluicegate.yaml")
-            case "missing":
-                return UsageError(
-                    f"there is no file {name} at {self._shown(key)}", hint="check component, version and file name"
-                )
-            case "refused":
-                return Denied(said, hint="check the credentials and what they may do; the clock, too, must be right")
-            case "credentials":
-                return UsageError(
-                    said, hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or 'credentials' in sluicegate.yaml"
-                )
-            case "unavailable":
-                return RemoteUnavailable(said, hint="try again later")
-            case "broken":
-                return IntegrityError(said, hint="the file changed on the way, or the server is no S3 server")
-        return SluicegateError(said)
-
 
 def _credentials(settings: Settings) -> tuple[str, str]:
-    """`env` (also the default: boto's own order), or `{file: PATH, profile: NAME}`; file and profile, '' for none."""
+    """`env` (also the default: AWS' own order), or `{file: PATH, profile: NAME}`; file and profile, '' for none."""
     value = settings.values.get("credentials", "env")
     if isinstance(value, str):
         settings.choice("credentials", ("env",), "env")
@@ -238,28 +192,6 @@ def _credentials(settings: Settings) -> tuple[str, str]:
     if not path.is_absolute():
         raise below.fail(f"'file' of the credentials is '{file}', expected an absolute path or ~/...")
     return str(path), profile
-
-
-def read_profile(path: Path, profile: str) -> s3.Login:
-    """Key, secret and token of a profile in a file in AWS' form, which nobody else may read."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise UsageError(f"{path} can be read by others", hint=f"chmod 600 {path}")
-        text = path.read_text()
-    except OSError as problem:
-        raise UsageError(f"the credentials file {path} cannot be read: {os.strerror(problem.errno or 0)}") from problem
-    parser = configparser.RawConfigParser(default_section="", interpolation=None)
-    try:
-        parser.read_string(text, source=path.name)
-        section = parser[profile]
-        return s3.Login(
-            key=section["aws_access_key_id"],
-            secret=section["aws_secret_access_key"],
-            token=section.get("aws_session_token", ""),
-        )
-    except (configparser.Error, KeyError):  # its message would show a line of the file
-        wanted = "aws_access_key_id and aws_secret_access_key"
-    raise UsageError(f"{path} has no profile [{profile}] with {wanted}")
 
 
 def _read(source: Path) -> Source:

@@ -1,31 +1,35 @@
-"""Talks to an S3 server by boto3: the client, the requests we need, and one list of what can go wrong."""
+"""Talks to an S3 server: a bucket as a place on a web server, each request signed."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO
+from urllib.parse import quote, unquote_plus
 
-from sluicegate.errors import IntegrityError, SluicegateError, UsageError
-from sluicegate.tools import door
+from sluicegate.errors import Denied, IntegrityError, SluicegateError, UsageError
+from sluicegate.tools import meter, sigv4
+from sluicegate.tools.answers import BUSY, Busy, Reply, seconds
+from sluicegate.tools.credentials import Login, Secret
+from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.transfer import Server
 
-BLOCK = 1 << 20
+WHOLE = 256 << 20
+"""Bytes up to which a file goes in one request, which a server that knows If-None-Match decides in one step."""
 PART = 16 << 20
 PAGE = 1000
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
-TRIES = 4
-
-Kind = Literal["missing", "refused", "credentials", "unavailable", "broken", "other"]
-"""`missing` 404, `refused` 401 and 403, `unavailable` 429, 5xx and no answer, `broken` other content than sent."""
-
 CHANGED = ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody")
-BEATEN = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+SLOW = ("SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable")
+EXPIRED = ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "RequestTimeTooSkewed")
+BEATEN = (409, 412)
+NEVER_SEEN = (404, *BEATEN, 501)
+"""Answers that mean something else to each request: no such object, one is there, a condition that is not known."""
+ONCE = {"If-None-Match": "*"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,228 +41,202 @@ class Head:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a request failed."""
+class Bucket(Server):
+    """A bucket, for any number of threads. Without an `endpoint` it is one of AWS."""
 
-    kind: Kind
-    code: str
-    text: str
+    def __init__(self, name: str, *, keys: Callable[[], sigv4.Keys], endpoint: str = "", region: str = "") -> None:
+        self.name = name
+        self.place = f"{endpoint or 'S3'}, bucket {name}"
+        self._keys = keys
+        self._region = region or "us-east-1"
+        super().__init__(_address(name, endpoint, self._region), self._who)
 
+    def _who(self) -> Login:
+        return Login(self._keys().key, Secret(""))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """An access key; the secret never shows."""
+    def _identified(self, method: str, target: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return sigv4.signed(self._keys(), self._region, method, target, headers, datetime.now(UTC))
 
-    key: str
-    secret: str = field(repr=False)
-    token: str = field(default="", repr=False)
-
-
-def client(*, endpoint: str, region: str, login: Login | None = None, profile: str = "") -> Any:
-    """A client that may be used by several threads. Without login and profile boto's own order holds."""
-    try:
-        import boto3
-    except ModuleNotFoundError as problem:
-        raise UsageError("the driver 's3' needs the package boto3", hint="pip install 'sluicegate[s3]'") from problem
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
-
-    door.passing("s3 client")
-    config = Config(
-        signature_version="s3v4",
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
-        max_pool_connections=16,
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        # checksums as trailers are AWS' own: Ceph 16 and others store them as content or refuse them
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    keys = {
-        "aws_access_key_id": login.key, "aws_secret_access_key": login.secret, "aws_session_token": login.token or None
-    } if login else {}  # fmt: skip
-    try:
-        session = boto3.session.Session(profile_name=profile or None, region_name=region or None, **keys)
-        made = session.client(
-            "s3",
-            endpoint_url=endpoint or None,
-            region_name=region or session.region_name or "us-east-1",
-            config=config,
-        )
-    except BotoCoreError as problem:
-        raise UsageError(f"the S3 client cannot be made: {problem}", hint="check 'credentials' and 'region'") from None
-    if endpoint:
-        made.meta.events.register("before-call.s3", _stay)
-    return made
-
-
-def _stay(context: dict[str, Any], **rest: object) -> None:
-    """Say that a request was redirected before: a redirecting endpoint would make boto ask itself for ever whereto."""
-    context.setdefault("s3_redirect", {})["redirected"] = True
-
-
-def head(client: Any, bucket: str, key: str) -> Head | None:
-    """What is known of an object, None when there is none."""
-    from botocore.exceptions import ClientError
-
-    door.passing(f"s3 HEAD {key}")
-    try:
-        answer = client.head_object(Bucket=bucket, Key=key)
-    except ClientError as problem:
-        if _status(problem) == 404 and problem.response["Error"].get("Code") != "NoSuchBucket":
-            return None
-        raise
-    return _head(answer)
-
-
-def _head(answer: Mapping[str, Any]) -> Head:
-    etag = str(answer.get("ETag", "")).strip('"')
-    if not etag:
-        raise IntegrityError("the answer has no ETag, so it is none of an S3 server", hint="look at 'endpoint'")
-    simple = len(etag) == 32 and not answer.get("ServerSideEncryption", "").startswith("aws:kms")
-    metadata = {name.lower(): str(value) for name, value in answer.get("Metadata", {}).items()}
-    return Head(size=int(answer.get("ContentLength", -1)), md5=etag if simple else "", metadata=metadata)
-
-
-def put_once(client: Any, bucket: str, key: str, stream: BinaryIO, options: Mapping[str, Any]) -> None:
-    """Store an object in one request, where none stands. Silent when another was there first: look at it."""
-    from botocore.exceptions import ClientError
-
-    door.passing(f"s3 PUT {key}")
-    try:
-        client.put_object(Bucket=bucket, Key=key, Body=stream, IfNoneMatch="*", **options)
-    except ClientError as problem:
-        if _code(problem) in BEATEN or _status(problem) in (409, 412):
+    def _check(self, reply: Reply, method: str, path: str) -> None:
+        if reply.status < 300:
             return
-        if _status(problem) != 501:
+        code, text = _said(reply)
+        if reply.status in NEVER_SEEN and code != "NoSuchBucket":
+            return
+        said = f"{self.place}: {code}: {text}"
+        if code == "NoSuchBucket":
+            raise UsageError(said, hint="make the bucket, or correct 'bucket' in sluicegate.yaml")
+        if code in CHANGED:
+            raise IntegrityError(said, hint="the file changed on the way, or the server is no S3 server")
+        if reply.status in BUSY or code in SLOW:
+            raise Busy(said, after=seconds(reply.head.headers.get("retry-after")))
+        if reply.status in (401, 403) or code in EXPIRED:
+            raise Denied(said, hint="check the credentials and what they may do; the clock, too, must be right")
+        if home := reply.head.headers.get("x-amz-bucket-region"):
+            raise SluicegateError(f"{said}; the bucket is in the region {home}", hint=f"set region: {home}")
+        super()._check(reply, method, path)
+        raise SluicegateError(said)
+
+    def object(self, key: str) -> Head | None:
+        """What is known of an object, None when there is none."""
+        reply = self.ask("HEAD", place(key))
+        return None if reply.status == 404 else head(reply)
+
+    def put_once(self, key: str, source: Path, sha256: str, md5: str, metadata: Mapping[str, str]) -> None:
+        """Store a file in one request, where none stands. Silent when another was there first: look at it."""
+        options = {**metadata, "x-amz-content-sha256": sha256, "Content-MD5": _base64(bytes.fromhex(md5))}
+        reply = self._sent(key, source, {**options, **ONCE})
+        if reply.status == 501:  # this server does not know the condition
+            reply = self._sent(key, source, options)
+        if reply.status >= 300 and reply.status not in BEATEN:
+            raise self.refused(reply)
+
+    def _sent(self, key: str, source: Path, headers: Mapping[str, str]) -> Reply:
+        return self.patiently(lambda _: self.send("PUT", place(key), source, kinds=(), headers=headers)[0])
+
+    def put_in_parts(self, key: str, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
+        """Store a big file in parts, where none stands; nothing is left of a transfer that breaks off."""
+        self._in_parts(key, stream, metadata, ONCE)
+
+    def _in_parts(self, key: str, stream: BinaryIO, metadata: Mapping[str, str], condition: Mapping[str, str]) -> None:
+        begun = self._asked("POST", f"{place(key)}?uploads=", headers=metadata)
+        upload = _field(begun, "UploadId")
+        try:
+            tags: list[str] = []
+            while block := stream.read(PART):
+                numbered = sigv4.query({"partNumber": str(len(tags) + 1), "uploadId": upload})
+                reply = self._asked("PUT", f"{place(key)}?{numbered}", body=block)
+                tags.append(reply.head.headers.get("etag", ""))
+                meter.moved(len(block))
+            parts = (f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in enumerate(tags, 1))
+            whole = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+            path = f"{place(key)}?{sigv4.query({'uploadId': upload})}"
+            reply = self._asked("POST", path, body=whole, headers=condition, fine=BEATEN)
+            if b"<Error>" in reply.body:  # a server that takes long says 200 first, and then how it went
+                raise self.refused(reply)
+            beaten = reply.status in BEATEN
+        except BaseException:
+            self.ask("DELETE", f"{place(key)}?{sigv4.query({'uploadId': upload})}")
             raise
-        stream.seek(0)  # this server does not know the condition
-        client.put_object(Bucket=bucket, Key=key, Body=stream, **options)
+        if beaten:
+            self.ask("DELETE", f"{place(key)}?{sigv4.query({'uploadId': upload})}")
 
+    def replace(self, key: str, content: bytes) -> None:
+        """Store a small object, whatever stands there."""
+        self._asked("PUT", place(key), body=content)
 
-def put_in_parts(client: Any, bucket: str, key: str, stream: BinaryIO, options: Mapping[str, Any]) -> None:
-    """Store a big object in parts, where none stands; nothing is left of a transfer that breaks off."""
-    from botocore.exceptions import ClientError
-
-    door.passing(f"s3 PUT in parts {key}")
-    upload = client.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
-    place = {"Bucket": bucket, "Key": key, "UploadId": upload}
-    try:
-        parts: list[dict[str, Any]] = []
-        while block := stream.read(PART):
-            number = len(parts) + 1
-            sent = client.upload_part(**place, PartNumber=number, Body=io.BytesIO(block), ContentMD5=_md5(block))
-            parts.append({"ETag": sent["ETag"], "PartNumber": number})
-        client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
-    except BaseException as problem:
-        client.abort_multipart_upload(**place)
-        if isinstance(problem, ClientError) and (_code(problem) in BEATEN or _status(problem) in (409, 412)):
+    def replace_file(self, key: str, path: Path) -> None:
+        """Store a file of any size, whatever stands there."""
+        if path.stat().st_size > WHOLE:
+            with path.open("rb") as stream:
+                self._in_parts(key, stream, {}, {})
             return
-        raise
+        read = checksums(path, ("sha256", "md5")).checksums
+        digests = {"x-amz-content-sha256": read["sha256"], "Content-MD5": _base64(bytes.fromhex(read["md5"]))}
+        reply = self._sent(key, path, digests)
+        if reply.status >= 300:
+            raise self.refused(reply)
+
+    def content(self, key: str) -> bytes:
+        """A small object, b'' where there is none."""
+        reply = self.ask("GET", place(key))
+        return b"" if reply.status == 404 else reply.body
+
+    def fetch(self, key: str, to: Path) -> tuple[Head, Sent] | None:
+        """Write an object to the new file `to`. What the server says of it, and its SHA-256; None without an object."""
+        reply, received = self.download(place(key), to, kinds=("sha256",))
+        if reply.status == 404:
+            return None
+        try:
+            return head(reply), received
+        except IntegrityError:
+            to.unlink()
+            raise
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, tuple[int, str]]]:
+        """The keys that begin with `prefix`, each with its size and its ETag, which is an MD5 where it went at once."""
+        from sluicegate.tools import xml
+
+        token = ""
+        while True:
+            asked = {"list-type": "2", "encoding-type": "url", "max-keys": str(PAGE), "prefix": prefix}
+            asked |= {"continuation-token": token} if token else {}
+            reply = self._asked("GET", f"/?{sigv4.query(asked)}")
+            try:
+                page = xml.parse(re.sub(rb'\sxmlns="[^"]*"', b"", reply.body, count=1))
+            except UsageError as problem:
+                raise self._no_list(prefix) from problem
+            if page.findtext("Name") != self.name:
+                raise self._no_list(prefix)
+            for entry in page.iterfind("Contents"):
+                size, etag = entry.findtext("Size", ""), entry.findtext("ETag", "")
+                yield unquote_plus(entry.findtext("Key", "")), (int(size), etag.strip('"'))
+            token = page.findtext("NextContinuationToken", "")
+            if not token:
+                return
+
+    def _no_list(self, prefix: str) -> IntegrityError:
+        return IntegrityError(f"the answer to the list of {self.name}/{prefix} is none of an S3 server")
+
+    def delete(self, key: str) -> None:
+        self._asked("DELETE", place(key), fine=(404,))
+
+    def _asked(
+        self, method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None,
+        fine: tuple[int, ...] = (),
+    ) -> Reply:  # fmt: skip
+        """One request that must go well, or be answered by a status that is fine too."""
+        of_body = {"x-amz-content-sha256": hashlib.sha256(body).hexdigest(), "Content-MD5": _md5(body)} if body else {}
+        reply = self.ask(method, path, body=body, headers={**(headers or {}), **of_body})
+        if reply.status >= 300 and reply.status not in fine:
+            raise self.refused(reply)
+        return reply
+
+    def refused(self, reply: Reply) -> SluicegateError:
+        code, text = _said(reply)
+        return SluicegateError(f"{self.place}: {code}: {text}")
 
 
-def _md5(block: bytes) -> str:
-    return base64.b64encode(hashlib.md5(block, usedforsecurity=False).digest()).decode()
+def _address(name: str, endpoint: str, region: str) -> str:
+    """Where a bucket is: below an endpoint by its path; at AWS by its own name, which dots keep from having TLS."""
+    if endpoint:
+        return f"{endpoint}/{name}"
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://s3.{region}.{domain}/{name}" if "." in name else f"https://{name}.s3.{region}.{domain}"
 
 
-def replace(client: Any, bucket: str, key: str, content: bytes) -> None:
-    """Store a small object, whatever stands there."""
-    door.passing(f"s3 PUT {key}")
-    client.put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=_md5(content))
+def place(key: str) -> str:
+    """The path of an object below its bucket."""
+    return f"/{quote(key, safe='/~')}"
 
 
-def blocks(client: Any, bucket: str, key: str) -> tuple[Head, Iterator[bytes]]:
-    """An object, piece by piece."""
-    door.passing(f"s3 GET {key}")
-    answer = client.get_object(Bucket=bucket, Key=key)
-    return _head(answer), answer["Body"].iter_chunks(BLOCK)
+def head(reply: Reply) -> Head:
+    """What an answer says of its object. Raises IntegrityError for one that no S3 server gives."""
+    found = reply.head.headers
+    etag = found.get("etag", "").strip('"')
+    if not etag or not found.get("content-length", "").isdecimal():
+        raise IntegrityError("the answer has no ETag, so it is none of an S3 server", hint="look at 'endpoint'")
+    simple = len(etag) == 32 and not found.get("x-amz-server-side-encryption", "").startswith("aws:kms")
+    start = "x-amz-meta-"
+    metadata = {name.removeprefix(start): value for name, value in found.items() if name.startswith(start)}
+    return Head(size=int(found["content-length"]), md5=etag if simple else "", metadata=metadata)
 
 
-def replace_file(client: Any, bucket: str, key: str, path: Path) -> None:
-    """Store a file of any size, whatever stands there; boto sends a big one in parts, several at once."""
-    door.passing(f"s3 PUT {key}")
-    with path.open("rb") as stream:  # not `upload_file`, which hides the server's answer in an error of its own
-        client.upload_fileobj(stream, bucket, key)
+def _said(reply: Reply) -> tuple[str, str]:
+    """Code and message of an error; an answer to HEAD has none."""
+    return _field(reply, "Code") or str(reply.status), _field(reply, "Message") or reply.head.reason
 
 
-def keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
-    """The keys that begin with `prefix`, over as many pages as it takes."""
-    return (key for key, _ in listed(client, bucket, prefix))
+def _field(reply: Reply, name: str) -> str:
+    import html
+
+    found = re.search(rf"<{name}>([^<]{{1,2000}})</{name}>".encode(), reply.body[: 1 << 16])
+    return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
 
 
-def listed(client: Any, bucket: str, prefix: str) -> Iterator[tuple[str, tuple[int, str]]]:
-    """The same with each object's size and ETag, which is the MD5 of what was stored in one request."""
-    door.passing(f"s3 LIST {prefix}")
-    for page in client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}
-    ):
-        if page.get("Name") != bucket:
-            raise IntegrityError(f"the answer to the list of {bucket}/{prefix} is none of an S3 server")
-        for entry in page.get("Contents", ()):
-            yield str(entry["Key"]), (int(entry["Size"]), str(entry["ETag"]).strip('"'))
+def _md5(content: bytes) -> str:
+    return _base64(hashlib.md5(content, usedforsecurity=False).digest())
 
 
-def delete(client: Any, bucket: str, key: str) -> None:
-    door.passing(f"s3 DELETE {key}")
-    client.delete_object(Bucket=bucket, Key=key)
-
-
-class Asked:
-    """Requests made within this turn boto's errors into what `explain` makes of them; ours pass."""
-
-    def __init__(self, explain: Callable[[Failure, str, str], SluicegateError], name: str, key: str) -> None:
-        self.explain, self.name, self.key = explain, name, key
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if problem is None or isinstance(problem, SluicegateError):
-            return
-        failure = _failure(problem)
-        if failure is not None:
-            raise self.explain(failure, self.name, self.key) from problem
-
-
-def _status(problem: Any) -> int:
-    return int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _code(problem: Any) -> str:
-    return str(problem.response.get("Error", {}).get("Code", ""))
-
-
-def _failure(problem: BaseException) -> Failure | None:
-    """What an error of boto means; None for an error that is not boto's."""
-    from botocore import exceptions
-
-    if isinstance(problem, exceptions.ClientError):
-        text = str(problem.response.get("Error", {}).get("Message") or problem)
-        return Failure(kind=_kind(_status(problem), _code(problem)), code=_code(problem), text=text)
-    if not isinstance(problem, exceptions.BotoCoreError):
-        return None
-    name = type(problem).__name__
-    kind: Kind = "other"
-    if isinstance(problem, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        kind = "credentials"
-    elif isinstance(problem, (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError)):
-        kind = "unavailable"
-    elif name in ("ResponseStreamingError", "FlexibleChecksumError", "ResponseParserError"):
-        kind = "unavailable" if name == "ResponseStreamingError" else "broken"
-    return Failure(kind=kind, code=name, text=str(problem))
-
-
-def _kind(status: int, code: str) -> Kind:
-    if code in CHANGED:
-        return "broken"
-    if status == 404:
-        return "missing"
-    if status in (401, 403):
-        return "refused"
-    if status == 429 or status >= 500 or code in ("SlowDown", "RequestTimeout"):
-        return "unavailable"
-    return "other"
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

@@ -83,7 +83,7 @@ class Server:
         """One small request. GET and HEAD follow redirects within the server."""
         for _ in range(4):
             with self._exchange(method, path) as wire:
-                sent = self._headers(headers, len(body), method, login=login)
+                sent = self._headers(method, path, headers, len(body), login=login)
                 wire.start(method, self._target(path), sent, body)
                 head = wire.answer()
                 reply = Reply(head=head, body=read(wire.body(method, head)))
@@ -109,13 +109,12 @@ class Server:
                     content = stream.read(size + 1)
                     feed(digests, content)
                     check_unchanged(source, stream, marks, len(content))
-                    wire.start(
-                        method, self._target(path), self._headers(headers, length, method), before + content + after
-                    )
+                    sent = self._headers(method, path, headers, length)
+                    wire.start(method, self._target(path), sent, before + content + after)
                     meter.moved(len(content))
                 else:
                     expecting = {**(headers or {}), "Expect": "100-continue"}
-                    wire.start(method, self._target(path), self._headers(expecting, length, method))
+                    wire.start(method, self._target(path), self._headers(method, path, expecting, length))
                     early = wire.early(2.0)
                     whole = early is None
                     if whole:
@@ -166,7 +165,7 @@ class Server:
             digests = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
             size = 0
             with self._exchange("GET", path) as wire:
-                wire.start("GET", self._target(path), self._headers(None, 0, "GET"))
+                wire.start("GET", self._target(path), self._headers("GET", path, None, 0))
                 head = wire.answer()
                 if head.status == 200:
                     try:
@@ -215,20 +214,24 @@ class Server:
             self._check(Reply(head=head), "GET", path)
         return goal.path.removeprefix(prefix) + (f"?{goal.query}" if goal.query else "")
 
-    def _headers(
-        self, more: Mapping[str, str] | None, length: int, method: str, *, login: bool = True
-    ) -> dict[str, str]:
+    def _identified(self, method: str, target: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers that say who asks, for a request with these others; another kind of server wants others."""
         if self._authorization is None:
             who = self._login()
             self._authorization = who.basic() if who else ""
-        headers = {"Host": self._parts.netloc.rpartition("@")[2], "User-Agent": "sluicegate", "Accept": "*/*"}
-        if self._authorization and login:
-            headers["Authorization"] = self._authorization
+        return {"Authorization": self._authorization} if self._authorization else {}
+
+    def _headers(
+        self, method: str, path: str, more: Mapping[str, str] | None, length: int, *, login: bool = True
+    ) -> dict[str, str]:
+        headers = {"Host": self._parts.netloc, "User-Agent": "sluicegate", "Accept": "*/*", **(more or {})}
+        if login:
+            headers |= self._identified(method, f"{self._parts.path}{path}", headers)
         if length or method in ("PUT", "POST"):
             headers["Content-Length"] = str(length)
         if (proxy := self._connections.proxy()) and self._parts.scheme == "http" and proxy.authorization:
             headers["Proxy-Authorization"] = proxy.authorization.reveal()
-        return {**headers, **(more or {})}
+        return headers
 
     def _target(self, path: str) -> str:
         below = f"{self._parts.path}{path}"

@@ -49,7 +49,12 @@ class Wire:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a line break in an HTTP header")
-        self.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        if len(body) > BLOCK:
+            self.write(head)  # not one more copy of it
+            self.write(body)
+        else:
+            self.write(head + body)
 
     def write(self, block: bytes | memoryview) -> None:
         self.socket.sendall(block)
