@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from sluicegate.delivery import intents, pinning
-from sluicegate.errors import Conflict, GateRefused, RemoteUnavailable
+from sluicegate.errors import Conflict, GateRefused, PartlyDone, RemoteUnavailable
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.shop import CONFIG, Shop
@@ -69,6 +69,20 @@ def test_a_deploy_whose_host_is_down_stays_open(pinned: Shop) -> None:
     pinned.drivers.hosts["room1"].down = True
     with pinned.unchanged(), pytest.raises(RemoteUnavailable):
         pinned.resume()
+    pinned.drivers.hosts["room1"].down = False
+    assert outcomes(pinned) == [("training", "deploy", "finished")]
+
+
+def test_what_cannot_be_ended_keeps_nothing_else_from_it(pinned: Shop) -> None:
+    with killed_at("install"):
+        pinned.deploy("training")
+    pinned.publish("auth", "3.0.0")
+    with killed_at("install"):
+        pinned.sync()
+    pinned.drivers.hosts["room1"].down = True
+    with pytest.raises(PartlyDone, match="1 of 2 interrupted commands are ended\n  training: ") as caught:
+        pinned.resume()
+    assert isinstance(caught.value.__cause__, RemoteUnavailable)
     pinned.drivers.hosts["room1"].down = False
     assert outcomes(pinned) == [("training", "deploy", "finished")]
 

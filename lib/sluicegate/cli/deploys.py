@@ -135,7 +135,5 @@ def resume(dry_run: bool) -> None:
 
     with delivery() as repo:
         results = resume_all(repo, dry_run=dry_run, say=say)
-    for one in results:
-        say(f"{one.environment}: {one.verb} {one.outcome}")
     if not results:
         say("nothing is open")

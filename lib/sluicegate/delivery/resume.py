@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluicegate.delivery import deploy, intents, swap
 from sluicegate.delivery.deploy import Say, silent
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.state import OpenIntent, State
-from sluicegate.errors import Conflict, GateRefused
+from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +22,42 @@ class Resumed:
 
 
 def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> tuple[Resumed, ...]:
-    """End every open intent. Raises Conflict when the command that began one still runs, as far as can be told."""
-    results = []
+    """End every open intent; one that cannot be ended keeps no other from it.
+
+    Raises Conflict for one whose command still runs, as far as can be told, and what else keeps one open. Where several
+    were open, what is left of them is PartlyDone.
+    """
+    results: list[Resumed] = []
+    failures: list[tuple[OpenIntent, SluicegateError]] = []
     state = repo.state()
     for intent in open_intents(state):
-        if intents.at_work(state.config, intent):
-            raise Conflict(f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it")
-        say(f"{intent.environment}: taking over {intents.described(intent)}")
         verb = str(intent.record.get("verb"))
-        outcome = "open" if dry_run else _one(repo, intent, verb, say)
-        results.append(Resumed(environment=intent.environment, verb=verb, outcome=outcome))
+        try:
+            if intents.at_work(state.config, intent):
+                raise Conflict(
+                    f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it"
+                )
+            say(f"{intent.environment}: taking over {intents.described(intent)}")
+            outcome = "open" if dry_run else _one(repo, intent, verb, say)
+        except SluicegateError as problem:
+            failures.append((intent, problem))
+        else:
+            results.append(Resumed(environment=intent.environment, verb=verb, outcome=outcome))
+            say(f"{intent.environment}: {verb} {outcome}")
+    if failures:
+        raise _stopped(results, failures) from failures[0][1]
     return tuple(results)
+
+
+def _stopped(results: Sequence[Resumed], failures: Sequence[tuple[OpenIntent, SluicegateError]]) -> SluicegateError:
+    """The one failure as it is; where more was open, all of them with their hints."""
+    if len(failures) == 1 and not results:
+        return failures[0][1]
+    lines = [f"{len(results)} of {len(results) + len(failures)} interrupted commands are ended"]
+    for intent, problem in failures:
+        lines.append(f"  {intent.environment}: {problem.message}")
+        lines += [f"    try: {problem.hint}"] if problem.hint else []
+    return PartlyDone("\n".join(lines), hint="then run the same again")
 
 
 def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:

@@ -126,11 +126,11 @@ def _tunnel(connected: socket.socket, proxy: Proxy, host: str, port: int) -> Non
 
 
 def _trust() -> ssl.SSLContext:
-    """The system's authorities or SSL_CERT_FILE's, and those of the variables that requests and curl know."""
+    """The system's authorities or SSL_CERT_FILE's, and those of the variables that requests, curl and AWS know."""
     import ssl
 
     context = ssl.create_default_context()
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"):
         if place := os.environ.get(variable):
             folder = os.path.isdir(place)
             context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
