@@ -24,6 +24,7 @@ from sluicegate.errors import (
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.s3 import S3Repository
 from sluicegate.tools import s3, transfer
+from sluicegate.tools.reading import Sent
 from tests.parts import AUTH, CONFIG, free_port, settings, web_server
 from tests.real.gateway import Server, ceph, moto  # noqa: F401
 
@@ -129,17 +130,23 @@ def test_a_big_file_goes_in_parts_and_is_as_immutable(
 
 
 @pytest.mark.real
-def test_the_server_refuses_what_changed_on_the_way(ceph: Server, source: Path) -> None:  # noqa: F811
+def test_what_changed_on_the_way_is_not_stored(ceph: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     bucket = ceph.repository()._bucket
     source.write_bytes(b"what was sent")
     read, sent = (
-        (hashlib.sha256(content).hexdigest(), hashlib.md5(content).hexdigest())
+        {"sha256": hashlib.sha256(content).hexdigest(), "md5": hashlib.md5(content).hexdigest()}
         for content in (b"what was read", b"what was sent")
     )
-    for sha256, md5 in ((read[0], sent[1]), (sent[0], read[1])):
+    for sums in ({**sent, "md5": read["md5"]}, {**sent, "sha256": read["sha256"]}):
         with pytest.raises(IntegrityError):
-            bucket.put_once("a", source, sha256, md5, {})
+            bucket.put("a", source, Sent(size=13, checksums=sums), {})
     assert bucket.object("a") is None
+    monkeypatch.setattr(s3, "WHOLE", 1)
+    with pytest.raises(IntegrityError):
+        bucket.put("a", source, Sent(size=13, checksums=read), {})
+    assert bucket.object("a") is None
+    left = ceph.client().list_multipart_uploads(Bucket=bucket.name)
+    assert not left.get("Uploads")
 
 
 def test_a_file_that_changes_while_it_is_sent_is_not_published(
@@ -147,11 +154,11 @@ def test_a_file_that_changes_while_it_is_sent_is_not_published(
     source: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def put(*words: object, real: Callable[..., None] = s3.Bucket.put_once) -> None:
+    def put(*words: object, real: Callable[..., None] = s3.Bucket.put) -> None:
         source.write_bytes(b"changed" * 1000)
         real(*words)
 
-    monkeypatch.setattr(s3.Bucket, "put_once", put)
+    monkeypatch.setattr(s3.Bucket, "put", put)
     repository = moto.repository()
     with pytest.raises(IntegrityError):
         repository.put(AUTH, "1.0", source.name, source)

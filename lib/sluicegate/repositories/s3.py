@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,20 +17,9 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import awskeys, files, s3
-from sluicegate.tools.reading import marks_of
+from sluicegate.tools.reading import Sent, checksums
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A local file as it was read: size, checksums, and the marks that tell whether it changed since."""
-
-    path: Path
-    size: int
-    md5: str
-    sha256: str
-    marks: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,43 +68,33 @@ class S3Repository:
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; what the server keeps is compared with what was read."""
         key = self._key(component, version, name)
-        read = _read(source)
+        if not source.is_file():
+            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+        read = checksums(source, ("md5", "sha256"))
         standing = self._bucket.object(key)
         if standing is None:
-            self._send(key, read)
+            self._bucket.put(key, source, read, {"x-amz-meta-sha256": read.checksums["sha256"]})
             standing = self._bucket.object(key)
         if standing is None:
             raise IntegrityError(f"{self._shown(key)} was stored, and is not there", hint="try again")
         self._compare(key, standing, read)
-        return Artifact(name=name, size=read.size, sha256=read.sha256)
+        return Artifact(name=name, size=read.size, sha256=read.checksums["sha256"])
 
-    def _send(self, key: str, read: Source) -> None:
-        """Upload, only where nothing stands; being beaten is no error here: the caller compares."""
-        metadata = {"x-amz-meta-sha256": read.sha256, "Content-Type": "application/octet-stream"}
-        if read.size <= s3.WHOLE:
-            self._bucket.put_once(key, read.path, read.sha256, read.md5, metadata)
-        else:
-            with read.path.open("rb") as stream:
-                self._bucket.put_in_parts(key, stream, metadata)
-        if not _same(read):
-            raise IntegrityError(
-                f"{read.path} changed while it was read", hint="write it to its end first, then try again"
-            )
-
-    def _compare(self, key: str, standing: s3.Head, read: Source) -> None:
+    def _compare(self, key: str, standing: s3.Head, read: Sent) -> None:
+        md5, sha256 = read.checksums["md5"], read.checksums["sha256"]
         found = standing.metadata.get("sha256", "")
         if not re.fullmatch(r"[0-9a-f]{64}", found):  # put there by another tool
             found = self._stored_sha256(key)
-        if found != read.sha256:
+        if found != sha256:
             raise Conflict(
                 f"{self._shown(key)} is already published with other content: it has SHA-256 {found},"
-                f" the new file has {read.sha256}",
+                f" the new file has {sha256}",
                 hint="a version is immutable; publish the change under a new version",
             )
-        if standing.size != read.size or (standing.md5 and standing.md5 != read.md5):
+        if standing.size != read.size or (standing.md5 and standing.md5 != md5):
             raise IntegrityError(
                 f"{self._shown(key)} holds {standing.size} bytes with MD5 {standing.md5 or 'unknown'},"
-                f" expected {read.size} with {read.md5}",
+                f" expected {read.size} with {md5}",
                 hint="the object or its metadata was changed in the bucket; publish a new version",
             )
 
@@ -192,26 +169,3 @@ def _credentials(settings: Settings) -> tuple[str, str]:
     if not path.is_absolute():
         raise below.fail(f"'file' of the credentials is '{file}', expected an absolute path or ~/...")
     return str(path), profile
-
-
-def _read(source: Path) -> Source:
-    """Size and checksums of a file."""
-    if not source.is_file():
-        raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    size = 0
-    with source.open("rb") as stream:
-        while block := stream.read(files.BLOCK):
-            md5.update(block)
-            sha256.update(block)
-            size += len(block)
-        marks = marks_of(os.fstat(stream.fileno()))
-    return Source(path=source, size=size, md5=md5.hexdigest(), sha256=sha256.hexdigest(), marks=marks)
-
-
-def _same(read: Source) -> bool:
-    """Whether the name still stands for the file that was read."""
-    try:
-        return marks_of(read.path.stat()) == read.marks
-    except FileNotFoundError:
-        return False

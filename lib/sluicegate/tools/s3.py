@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote, unquote_plus
 
 from sluicegate.errors import Denied, IntegrityError, SluicegateError, UsageError
 from sluicegate.tools import meter, sigv4
 from sluicegate.tools.answers import BUSY, Busy, Reply, seconds
 from sluicegate.tools.credentials import Login, Secret
-from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.reading import Sent, checksums, opened
 from sluicegate.tools.transfer import Server
 
 WHOLE = 256 << 20
@@ -82,60 +81,78 @@ class Bucket(Server):
         reply = self.ask("HEAD", place(key))
         return None if reply.status == 404 else head(reply)
 
-    def put_once(self, key: str, source: Path, sha256: str, md5: str, metadata: Mapping[str, str]) -> None:
-        """Store a file in one request, where none stands. Silent when another was there first: look at it."""
-        options = {**metadata, "x-amz-content-sha256": sha256, "Content-MD5": _base64(bytes.fromhex(md5))}
-        reply = self._sent(key, source, {**options, **ONCE})
+    def put(self, key: str, source: Path, read: Sent, metadata: Mapping[str, str]) -> None:
+        """Store a file of these checksums (md5, sha256), where none stands; in parts when it is large.
+
+        Silent when another was there first: look at it.
+        """
+        headers = {"Content-Type": "application/octet-stream", **metadata}
+        if read.size > WHOLE:
+            self._in_parts(key, source, read, headers, ONCE)
+            return
+        reply = self._sent(key, source, read, {**headers, **ONCE})
         if reply.status == 501:  # this server does not know the condition
-            reply = self._sent(key, source, options)
+            reply = self._sent(key, source, read, headers)
         if reply.status >= 300 and reply.status not in BEATEN:
-            raise self.refused(reply)
+            raise self._refused(reply)
 
-    def _sent(self, key: str, source: Path, headers: Mapping[str, str]) -> Reply:
-        return self.patiently(lambda _: self.send("PUT", place(key), source, kinds=(), headers=headers)[0])
+    def _sent(self, key: str, source: Path, read: Sent, headers: Mapping[str, str]) -> Reply:
+        """PUT; the server refuses what is not of these checksums when it arrives."""
+        md5 = _base64(bytes.fromhex(read.checksums["md5"]))
+        digests = {"x-amz-content-sha256": read.checksums["sha256"], "Content-MD5": md5}
+        return self.patiently(
+            lambda _: self.send("PUT", place(key), source, kinds=(), headers={**headers, **digests})[0]
+        )
 
-    def put_in_parts(self, key: str, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
-        """Store a big file in parts, where none stands; nothing is left of a transfer that breaks off."""
-        self._in_parts(key, stream, metadata, ONCE)
-
-    def _in_parts(self, key: str, stream: BinaryIO, metadata: Mapping[str, str], condition: Mapping[str, str]) -> None:
-        begun = self._asked("POST", f"{place(key)}?uploads=", headers=metadata)
-        upload = _field(begun, "UploadId")
+    def _in_parts(
+        self, key: str, source: Path, read: Sent, headers: Mapping[str, str], condition: Mapping[str, str]
+    ) -> None:
+        """Nothing is left of a transfer that breaks off, or whose file is no longer the one that was read."""
+        upload = _field(self._asked("POST", f"{place(key)}?uploads=", headers=headers), "UploadId")
+        path = f"{place(key)}?{sigv4.query({'uploadId': upload})}"
+        ended = False
         try:
-            tags: list[str] = []
-            while block := stream.read(PART):
-                numbered = sigv4.query({"partNumber": str(len(tags) + 1), "uploadId": upload})
-                reply = self._asked("PUT", f"{place(key)}?{numbered}", body=block)
-                tags.append(reply.head.headers.get("etag", ""))
-                meter.moved(len(block))
-            parts = (f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in enumerate(tags, 1))
-            whole = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
-            path = f"{place(key)}?{sigv4.query({'uploadId': upload})}"
+            parts = self._send_parts(key, source, read, upload)
+            whole = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
             reply = self._asked("POST", path, body=whole, headers=condition, fine=BEATEN)
-            if b"<Error>" in reply.body:  # a server that takes long says 200 first, and then how it went
-                raise self.refused(reply)
-            beaten = reply.status in BEATEN
-        except BaseException:
-            self.ask("DELETE", f"{place(key)}?{sigv4.query({'uploadId': upload})}")
-            raise
-        if beaten:
-            self.ask("DELETE", f"{place(key)}?{sigv4.query({'uploadId': upload})}")
+            if b"<Error>" in reply.body and reply.status < 300:
+                raise self._refused(reply)  # a server that takes long says 200 first, and then how it went
+            ended = reply.status < 300
+        finally:
+            if not ended:
+                self.ask("DELETE", path)
+
+    def _send_parts(self, key: str, source: Path, read: Sent, upload: str) -> str:
+        """Send the parts; what the server is told about them at the end."""
+        parts: list[str] = []
+        digest = hashlib.sha256()
+        with opened(source) as stream:
+            while block := stream.read(PART):
+                digest.update(block)
+                number = len(parts) + 1
+                asked = sigv4.query({"partNumber": str(number), "uploadId": upload})
+                tag = self._asked("PUT", f"{place(key)}?{asked}", body=block).head.headers.get("etag", "")
+                parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>")
+                meter.moved(len(block))
+        if digest.hexdigest() != read.checksums["sha256"]:
+            raise IntegrityError(
+                f"{source} changed while it was read", hint="write it to its end first, then try again"
+            )
+        return "".join(parts)
 
     def replace(self, key: str, content: bytes) -> None:
         """Store a small object, whatever stands there."""
         self._asked("PUT", place(key), body=content)
 
-    def replace_file(self, key: str, path: Path) -> None:
+    def replace_file(self, key: str, source: Path) -> None:
         """Store a file of any size, whatever stands there."""
-        if path.stat().st_size > WHOLE:
-            with path.open("rb") as stream:
-                self._in_parts(key, stream, {}, {})
+        read = checksums(source, ("md5", "sha256"))
+        if read.size > WHOLE:
+            self._in_parts(key, source, read, {}, {})
             return
-        read = checksums(path, ("sha256", "md5")).checksums
-        digests = {"x-amz-content-sha256": read["sha256"], "Content-MD5": _base64(bytes.fromhex(read["md5"]))}
-        reply = self._sent(key, path, digests)
+        reply = self._sent(key, source, read, {})
         if reply.status >= 300:
-            raise self.refused(reply)
+            raise self._refused(reply)
 
     def content(self, key: str) -> bytes:
         """A small object, b'' where there is none."""
@@ -189,10 +206,10 @@ class Bucket(Server):
         of_body = {"x-amz-content-sha256": hashlib.sha256(body).hexdigest(), "Content-MD5": _md5(body)} if body else {}
         reply = self.ask(method, path, body=body, headers={**(headers or {}), **of_body})
         if reply.status >= 300 and reply.status not in fine:
-            raise self.refused(reply)
+            raise self._refused(reply)
         return reply
 
-    def refused(self, reply: Reply) -> SluicegateError:
+    def _refused(self, reply: Reply) -> SluicegateError:
         code, text = _said(reply)
         return SluicegateError(f"{self.place}: {code}: {text}")
 
