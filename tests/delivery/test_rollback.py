@@ -133,15 +133,34 @@ def test_staging_is_rolled_back_without_touching_production(live: Shop) -> None:
     assert live.deploy("staging").steps == ()
 
 
-def test_two_rollbacks_go_back_two_versions(live: Shop) -> None:
-    live.to_production(auth="2.0.0")
-    live.pass_time(HOUR)
-    live.to_production(auth="3.0.0")
+def test_a_second_rollback_goes_back_further_only_when_told_so(live: Shop) -> None:
+    for version in ("2.0.0", "3.0.0"):
+        live.to_production(auth=version)
+        live.pass_time(HOUR)
     rollback(live.by("rita", build=1), "production")
     assert live.users_reach()["auth"] == "2.0.0"
     live.pass_time(HOUR)
-    rollback(live.by("rita", build=2), "production")
+    for component in ("", "auth"):
+        with live.unchanged(), pytest.raises(GateRefused, match="gone back already: swap back by rita"):
+            rollback(live.by("olle", build=2), "production", component)
+    rollback(live.by("rita", build=3), "production", further=True)
     assert live.users_reach()["auth"] == "1.0.0"
+
+
+def test_after_a_way_back_other_components_are_not_taken_back(live: Shop) -> None:
+    live.to_integration(portal="2.0.0")
+    live.to_integration(auth="2.0.0")
+    live.rollback("integration")
+    with live.unchanged(), pytest.raises(GateRefused, match="rollback by rita"):
+        rollback(live.by("olle"), "integration")
+    assert live.rollback("integration", "portal").bad == {"portal": "2.0.0"}
+
+
+def test_a_component_that_had_no_version_before_is_not_taken_away(again: Shop) -> None:
+    again.swap(back=True)
+    for component in ("", "auth"):
+        with again.unchanged(), pytest.raises(UsageError, match="nothing to roll"):
+            again.rollback(component=component, further=True)
 
 
 @pytest.mark.parametrize("environment", ["integration", "staging", "training"])

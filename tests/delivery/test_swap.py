@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from sluicegate.delivery import pinning, swap
-from sluicegate.errors import ConfigError, GateRefused, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import (
+    ConfigError,
+    Conflict,
+    GateRefused,
+    PartlyDone,
+    RemoteUnavailable,
+    SluicegateError,
+    UsageError,
+)
 from sluicegate.model.ledger import stamp
+from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.parts import answering, web_server
 from tests.shop import Shop
@@ -52,6 +63,45 @@ def test_44_a_broken_servers_file_is_a_mistake(live: Shop, content: str, match: 
     live.edited("servers.yaml", content)
     with live.unchanged(), pytest.raises(ConfigError, match=match):
         live.swap()
+
+
+def test_roles_that_were_edited_or_reverted_after_a_swap_are_a_mistake_until_they_are_set_back(again: Shop) -> None:
+    """Else staging's next deploy would land on the group that users are on."""
+    right = again.state.file("servers.yaml")
+    again.edited("servers.yaml", "production: green\nstaging: blue\n")
+    for act in (lambda: again.deploy("staging"), again.swap, lambda: again.rollback()):
+        with again.unchanged(), pytest.raises(ConfigError, match="its users are on blue since the last swap"):
+            act()
+    again.edited("servers.yaml", right)
+    assert again.swap(back=True).to == "green"
+
+
+def test_a_swap_begins_only_where_it_can_be_written_down(ready: Shop, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    subprocess.run(["git", "clone", "-q", "-b", "main", ready.bare, work], check=True)
+    subprocess.run(["git", "-C", work, "fetch", "-q", "origin", "ledger:ledger"], check=True)
+    subprocess.run(["git", "-C", work, "remote", "remove", "origin"], check=True)
+    subprocess.run(["git", "-C", work, "config", "receive.denyCurrentBranch", "updateInstead"], check=True)
+    with (work / "sluicegate.yaml").open("a") as stream:
+        stream.write("# notes\n")
+    repo = ready.opened_by(Actor(user="rita", source="git:rita", verified=False), str(work))
+    with pytest.raises(Conflict, match=r"work has changes that are not committed: sluicegate\.yaml"):
+        swap.swap(repo, "production")
+    assert ready.drivers.users.group == "green"
+
+
+def test_users_that_moved_though_nothing_could_be_written_are_told_of(
+    ready: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*words: object, **options: object) -> None:
+        raise Conflict("the delivery repo refused the push: main is protected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "finish", refuse)
+        with pytest.raises(PartlyDone, match=r"new users go to blue, .*main is protected") as caught:
+            ready.swap()
+    assert "sluicegate resume" in caught.value.hint
+    assert [one.outcome for one in ready.resume()] == ["finished"]
 
 
 def test_a_swap_commits_pins_and_roles_and_evidence_at_once(ready: Shop) -> None:

@@ -107,18 +107,24 @@ def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -
 @click.command()
 @click.argument("environment", metavar="ENV")
 @click.argument("component", required=False, default="")
+@click.option("--further", is_flag=True, help="Go back from where the last rollback went, not from something new.")
 @end_sessions
 @why
 @dry_run
-def rollback(environment: str, component: str, end_sessions: bool, why: str, dry_run: bool) -> None:
+def rollback(environment: str, component: str, further: bool, end_sessions: bool, why: str, dry_run: bool) -> None:
     """Put the last known-good versions back, and veto the bad ones for this environment and all after it.
+
+    Without COMPONENT, all that the last change brought. Where the last change was itself a way back it asks for
+    --further, so that two people who answer to one incident go back once.
 
     Example: sluicegate rollback production auth --why 'OPS-12: logout does not end the session'
     """
     from sluicegate.delivery.rollback import rollback as roll_back
 
     with delivery() as repo:
-        found = roll_back(repo, environment, component, why=why, end_sessions=end_sessions, dry_run=dry_run, say=say)
+        found = roll_back(
+            repo, environment, component, further=further, why=why, end_sessions=end_sessions, dry_run=dry_run, say=say
+        )
     for name, bad in found.bad.items():
         verb = "would roll back" if dry_run else "rolled back"
         say(f"{verb} {name} {bad} -> {found.target.get(name, '-')} in {environment}; {name}={bad} is vetoed there")

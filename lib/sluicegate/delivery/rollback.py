@@ -10,9 +10,9 @@ from sluicegate.delivery.deploy import Say, deploy, make_plan, silent
 from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.errors import Conflict, UsageError
+from sluicegate.errors import Conflict, GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Hold, Pin, Record
+from sluicegate.model.values import Hold, Pin, Record, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,25 +26,28 @@ class Rollback:
 
 
 def rollback(
-    repo: DeliveryRepo, name: str, component: str = "", *, why: str = "", end_sessions: bool = False,
-    dry_run: bool = False, say: Say = silent,
+    repo: DeliveryRepo, name: str, component: str = "", *, further: bool = False, why: str = "",
+    end_sessions: bool = False, dry_run: bool = False, say: Say = silent,
 ) -> Rollback:  # fmt: skip
-    """Take one component, or all that the last change brought, back to what ran before."""
+    """Take one component, or all that the last change brought, back to what ran before.
+
+    Raises GateRefused where the last change was itself a way back, unless `further` says to go on from there.
+    """
     state = repo.state()
     done = _done_before(state, name, component, repo.acting(state).actor.source)
     if done is not None and not dry_run:
         if done.how == "deploy":  # it may have died between the pins and the hosts
             deploy(repo, name, target=done.target, end_sessions=end_sessions, say=say, why=why)
         return done
-    found = plan(state, name, component)
+    found = plan(state, name, component, further=further)
     if dry_run:
         return found
 
     def unchanged(state: State) -> None:
         """Raise Conflict when somebody else has moved what was looked at."""
         try:
-            again = plan(state, name, component)
-        except UsageError:
+            again = plan(state, name, component, further=further)
+        except (UsageError, GateRefused):
             again = None
         if again != found:
             raise Conflict(f"{name} was changed meanwhile", hint="look at it and run the command again")
@@ -76,13 +79,15 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
     return Rollback(environment=name, bad=bad, target=now, how="swap" if environment.swaps_with else "deploy")
 
 
-def plan(state: State, name: str, component: str) -> Rollback:
+def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
     """What would go and what would come back. Raises UsageError when there is nothing to go back to."""
     environment = state.config.environment(name)
     if component:
         state.config.component(component)
     intents.refuse_locked(state, environment)
     now = versions_of(state.pins(name))
+    if not further:
+        _refuse_twice(state, environment, {component: now[component]} if component in now else now)
     for before in _befores(state, environment, now):
         names = [component] if component else sorted(one for one in now if before.get(one) != now[one])
         bad = {one: now[one] for one in names if one in now and before.get(one) != now[one]}
@@ -90,6 +95,11 @@ def plan(state: State, name: str, component: str) -> Rollback:
         if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
             continue
         if any(version in state.pruned(one) for one, version in before.items()):
+            continue
+        lost = set(bad) - set(
+            back
+        )  # what came with the last change goes with it, but never alone, nor from under others
+        if component in lost or any(need in lost for one in (set(now) - lost) for need in state.component(one).needs):
             continue
         target = {one: version for one, version in now.items() if one not in bad} | back
         if target:
@@ -99,6 +109,23 @@ def plan(state: State, name: str, component: str) -> Rollback:
     raise UsageError(
         f"{name} has nothing to roll {component or 'any component'} back to", hint=f"sluicegate history {name}"
     )
+
+
+def _refuse_twice(state: State, environment: Environment, pinned: Mapping[str, str]) -> None:
+    """Two people who answer to one incident must not go back twice."""
+    pins = (
+        record
+        for component, version in pinned.items()
+        for record in state.story(component, version)
+        if record.what == "pinned" and record.get("env") == environment.name
+    )
+    last = newest(pins)
+    if last is not None and last.get("how") in ("rollback", "swap back"):
+        raise GateRefused(
+            f"{environment.name} has gone back already: {last.get('how')} by {last.by.user}"
+            f" at {last.at:%Y-%m-%d %H:%M:%S} UTC, and nothing new has come since",
+            hint=f"to go back further: sluicegate rollback {environment.name} --further",
+        )
 
 
 def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> list[dict[str, str]]:

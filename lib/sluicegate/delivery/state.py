@@ -84,7 +84,19 @@ class State:
             found[name] = group
         if len(set(found.values())) != len(found):
             raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(found)}"])
+        for name, group in found.items():
+            self._refuse_exchanged(self.config.environments[name], group, document.where(name))
         return found
+
+    def _refuse_exchanged(self, production: Environment, group: str, where: str) -> None:
+        """Only a swap moves users: a role that was edited, or reverted in Git, would have staging deployed to them."""
+        swap = self.last_swap(production) if production.swaps_with else None
+        live = str(swap.get("live")) if swap else group
+        if live != group and live in production.groups:
+            raise ConfigError(
+                [f"{where}: '{production.name}: {group}', but its users are on {live} since the last swap"],
+                hint=f"set {SERVERS_FILE} back; to move users back: sluicegate swap {production.name} --back",
+            )
 
     def group(self, environment: Environment) -> str:
         """The group that plays this environment now, '' when the environment has no hosts."""

@@ -12,7 +12,7 @@ from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.promote import is_lower, lowered, promoted, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
-from sluicegate.errors import GateRefused, SluicegateError, UsageError
+from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.ledger import stamp
 from sluicegate.model.values import Pin, Record, newest, set_name
@@ -87,6 +87,7 @@ def sides(state: State, name: str) -> tuple[Environment, Environment]:
         raise UsageError(f"{name} does not swap with anything", hint="'swaps-with' in sluicegate.yaml says what swaps")
     intents.refuse_locked(state, environment)
     refuse_edited(state, environment)
+    state.store.refuse_changed()  # or it would come out once the users have moved
     return environment, state.config.environment(environment.swaps_with)
 
 
@@ -203,11 +204,18 @@ def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None
                 wait_for_version(f"{address}{state.component(component).probe}", version, seconds=PROBE_SECONDS)
     except SluicegateError as problem:
         _switch_back(balancer, found, problem)
+        say(f"{found.environment}: new users go to {found.live} again")
         give_up(repo, found, intent, problem.message)
         raise
     for component, pin in sorted(_promoted(state, found).items()):
         say(f"{found.staging}: {component}={pin.version} stays promoted")
-    finish(repo, found, intent)
+    try:
+        finish(repo, found, intent)
+    except SluicegateError as problem:
+        raise PartlyDone(
+            f"new users go to {found.to}, and that could not be written down: {problem.message}",
+            hint=f"{problem.hint}; then: sluicegate resume" if problem.hint else "mend that, then: sluicegate resume",
+        ) from problem
 
 
 def _switch_back(balancer: Balancer, found: Swap, first: SluicegateError) -> None:

@@ -215,8 +215,18 @@ class Store:
         if any(sign in said for sign in BEATEN_SIGNS):
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
         if "hook declined" in said or "unstaged changes" in said or "updateInstead" in said:
-            raise Conflict(f"the delivery repo {_shown(self.remote)} refused the push: {_hook_words(said)}")
+            hint = UNCOMMITTED if "unstaged changes" in said else ""
+            raise Conflict(f"the delivery repo {_shown(self.remote)} refused the push: {_hook_words(said)}", hint=hint)
         raise RemoteUnavailable(f"the push to {_shown(self.remote)} failed: {_hook_words(said)}")
+
+    def refuse_changed(self) -> None:
+        """Raise Conflict when the repository has a work tree with changes, for which Git would refuse our next push."""
+        if Path(self.remote).name != ".git" or not Path(self.remote).is_dir():
+            return
+        place = Path(self.remote).parent
+        done = process.run(["git", "-C", place, "status", "--porcelain", "--untracked-files=no"], check=False)
+        if names := ", ".join(line[3:] for line in done.text.splitlines()):
+            raise Conflict(f"{place} has changes that are not committed: {names}", hint=UNCOMMITTED)
 
     def _landed(self, edits: tuple[Edit, ...], shas: Mapping[str, str]) -> bool:
         """Whether the push took effect although its answer was lost: the branches are where we put them."""
@@ -236,6 +246,7 @@ class Store:
             yield
 
 
+UNCOMMITTED = "commit them there, or put them aside: git stash"
 BEATEN_SIGNS = (
     "stale info",
     "fetch first",
