@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sluicegate.delivery import pinning, sync
-from sluicegate.errors import GateRefused, RemoteUnavailable, UsageError
+from sluicegate.errors import GateRefused, PartlyDone, RemoteUnavailable, UsageError
 from tests.shop import CONFIG, Shop
 
 
@@ -19,6 +19,36 @@ def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop:
     assert done.failed == ()
     (started,) = [r for r in shop.state.story("auth", "1.1.0") if r.what == "started"]
     assert (started.get("suite"), started.get("run"), started.get("env")) == ("regression", "true auth", "integration")
+
+
+def test_a_dry_run_plans_with_the_pins_that_would_follow(live: Shop) -> None:
+    live.publish("auth", "2.0.0")
+    with live.unchanged():
+        found = sync.sync(live.by("anna"), "integration", dry_run=True)
+    assert [str(step) for step in found.plan.steps] == ["int1: auth 1.0.0 -> 2.0.0"]
+
+
+def test_a_pin_that_cannot_be_deployed_is_said_before_anything_follows(live: Shop) -> None:
+    live.pin_by_hand("integration", auth="1.0.9")
+    live.publish("portal", "2.0.0")
+    pinning.hold(live.by("anna"), "auth", "integration", until=None, why="a typing mistake")
+    with live.unchanged(), pytest.raises(UsageError, match=r"auth has no version '1\.0\.9'"):
+        live.sync()
+
+
+def test_what_cannot_be_started_keeps_nothing_else_from_it(shop: Shop) -> None:
+    shop.publish("portal", "1.0.0")
+    shop.publish("auth", "1.0.0")
+    shop.edited("sluicegate.yaml", CONFIG.replace(b'["true", ', b'["no-such-program", '))
+    with pytest.raises(
+        PartlyDone, match=r"everything is deployed\n  not started: regression of auth=1\.0\.0: "
+    ) as caught:
+        shop.sync()
+    assert "not started: regression of portal=1.0.0" in caught.value.message
+    assert shop.running("int1") == {"auth": "1.0.0", "portal": "1.0.0"}
+    shop.edited("sluicegate.yaml", CONFIG)
+    assert shop.sync().failed == ()
+    assert shop.kinds("auth", "1.0.0").count("started") == 1
 
 
 def test_a_second_sync_has_nothing_to_do_and_writes_nothing(live: Shop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.pinning import refuse_edited
@@ -76,6 +77,7 @@ def deploy(
     name: str,
     *,
     target: Mapping[str, str] | None = None,
+    ahead: Mapping[str, str] | None = None,
     end_sessions: bool = False,
     dry_run: bool = False,
     say: Say = silent,
@@ -84,11 +86,12 @@ def deploy(
 ) -> Plan:
     """Deploy the pins (or, for a rollback, `target`) to the environment's hosts. Raises before anything is changed
     when a gate refuses, a host is down or the environment is locked; PartlyDone when some hosts have changed.
+    `ahead`, for a dry run, are pins that would be moved before.
     `together` is written in the one commit with the intent, so that no crash comes between them."""
     state = repo.state()
     environment = state.config.environment(name)
-    _refuse(state, environment, target, end_sessions)
-    wanted = target if target is not None else versions_of(standing_pins(state, environment))
+    _refuse(state, environment, target, end_sessions, ahead or {})
+    wanted = target if target is not None else versions_of(standing_pins(state, environment)) | dict(ahead or {})
     plan = make_plan(state, environment, wanted)
     if dry_run:
         return plan
@@ -131,13 +134,16 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     return {name: one.version for name, one in standing.installed.items()} == dict(plan.target)
 
 
-def _refuse(state: State, environment: Environment, target: Mapping[str, str] | None, end_sessions: bool) -> None:
+def _refuse(
+    state: State, environment: Environment, target: Mapping[str, str] | None, end_sessions: bool,
+    ahead: Mapping[str, str] = MappingProxyType({}),
+) -> None:  # fmt: skip
     intents.refuse_locked(state, environment)
     _refuse_sessions(state, environment, end_sessions)
     if target is None and environment.swaps_with:
         refuse_edited(state, environment)
     elif target is None:
-        refuse_ungated(state, environment, versions_of(standing_pins(state, environment)))
+        refuse_ungated(state, environment, versions_of(standing_pins(state, environment)) | dict(ahead))
 
 
 def refuse_ungated(

@@ -13,6 +13,7 @@ from sluicegate.delivery.resume import take_over_deploy
 from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
 from sluicegate.delivery.state import State
 from sluicegate.delivery.swap import warm
+from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Pin
 
@@ -45,15 +46,31 @@ def sync(
     if keeps_warm(repo.state(), name):
         say(f"{name}: keeps what production had before the last swap; 'deploy {name}' would end the way back")
         return Synced(moves=moves, plan=Plan(environment=name, group="", target={}, steps=()), failed=())
+    ahead = {move.component: move.after for move in moves} if dry_run else {}
     plan = intents.until_free(
-        lambda: deploy(repo, name, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait
+        lambda: deploy(repo, name, ahead=ahead, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait
     )
     failed: tuple[Started, ...] = ()
     if not dry_run:
         state = repo.state()
         to_start = what_starts(state, plan) if plan.steps else left_to_start(state, name)
-        failed = tuple(one for one in to_start if not start(repo, one, wait=wait > 0, say=say))
+        failed = _start_all(repo, to_start, wait=wait > 0, say=say)
     return Synced(moves=moves, plan=plan, failed=failed)
+
+
+def _start_all(repo: DeliveryRepo, to_start: tuple[Started, ...], *, wait: bool, say: Say) -> tuple[Started, ...]:
+    """Those that failed. What cannot be started keeps nothing else from being started; PartlyDone tells of it then."""
+    failed, refused = [], []
+    for one in to_start:
+        try:
+            if not start(repo, one, wait=wait, say=say):
+                failed.append(one)
+        except SluicegateError as problem:
+            refused.append(f"  not started: {one}: {problem.message}")
+    if refused:
+        lines = ["everything is deployed", *refused, *(f"  failed: {one}" for one in failed)]
+        raise PartlyDone("\n".join(lines), hint="mend that, then run the same again: it starts what is left")
+    return tuple(failed)
 
 
 def keeps_warm(state: State, name: str) -> bool:
@@ -87,6 +104,9 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
             draft.pin(name, component, Pin(component=component, version=newest))
             draft.note(component, newest, "pinned", env=name, how="follow", before=before)
             moves.append(Move(component=component, before=before, after=newest))
+        if moves:  # a pin that cannot be deployed is said before anything is written
+            for component in state.pins(name).keys() - {move.component for move in moves}:
+                state.manifest(component, state.pins(name)[component].version)
         return tuple(moves)
 
     state = repo.state()
