@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
@@ -170,6 +170,9 @@ class FakeBalancer:
         self.groups = groups
         self.keeps = False
         self.down = False
+
+    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+        return "".join(f"{group}: {components}\n" for group, components in upstreams.items())
 
     def live(self) -> str:
         self._check_up()

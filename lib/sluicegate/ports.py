@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +88,9 @@ class Balancer(Protocol):
 
     def address(self, component: str) -> str:
         """A base URL that reaches the component through the balancer; empty when there is none."""
+
+    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+        """What the server behind it is to be started with; group -> component -> `host:port` of each of its hosts."""
 
 
 class Gate(Protocol):

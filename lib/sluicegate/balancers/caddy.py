@@ -5,6 +5,7 @@ Caddy's admin API is off: each change through it restarts the server and loses r
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,9 @@ class CaddyBalancer:
 
     def address(self, component: str) -> str:
         return f"{self.url}{PROBES}/{component}" if component in self.routes else ""
+
+    def configuration(self, upstreams: Upstreams) -> str:
+        return json.dumps(self.caddy_config(upstreams), indent=1) + "\n"
 
     def caddy_config(self, upstreams: Upstreams) -> dict[str, Json]:
         """Caddy's configuration for this balancer, with the hosts of each group."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sluicegate.balancers.caddy import CaddyBalancer, file_server_config, merged
+from sluicegate.delivery.balancing import upstreams
 from sluicegate.delivery.state import LEDGER, MAIN, State
 from sluicegate.demo.server import BuildServer
 from sluicegate.errors import SluicegateError, UsageError
@@ -169,12 +170,9 @@ class World:
             production = state.config.environment("production")
             balancer = state.drivers.balancer(state.config, production)
             assert isinstance(balancer, CaddyBalancer)
-            upstreams = {
-                group: {name: [f"127.0.0.1:{self.ports[f'{group}_{name}']}"] for name in COMPONENTS}
-                for group in ("blue", "green")
-            }
             files = file_server_config(f"127.0.0.1:{self.ports['files']}", self.root / "repository")
-            start_caddy(merged(balancer.caddy_config(upstreams), files), self.root / "balancer")
+            users = balancer.caddy_config(upstreams(state, "production"))
+            start_caddy(merged(users, files), self.root / "balancer")
 
     def _start_server(self) -> None:
         """The build server with its jobs, and hooks that tell it of pushes."""
