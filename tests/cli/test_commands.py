@@ -276,6 +276,31 @@ def test_a_clone_of_the_delivery_repo_is_as_good_as_the_repo(shop: Shop) -> None
     assert "vetoed" in shop("history", "auth").out
 
 
+def test_a_bare_clone_is_a_delivery_repo_of_its_own_and_a_clone_of_that_writes_to_it(shop: Shop) -> None:
+    shared, clone = shop.root / "shared.git", shop.root / "clone"
+    subprocess.run(["git", "clone", "-q", "--bare", shop.repo, shared], check=True)
+    subprocess.run(["git", "clone", "-q", shared, clone], check=True)
+    assert shop("veto", "auth=1.0.0", at=clone).code == 0
+    assert "vetoed" in shop("history", "auth", at=shared).out
+    assert "vetoed" not in shop("history", "auth").out
+
+
+def test_who_acts_is_the_git_user_of_the_clone_that_one_works_in(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    clone = shop.root / "rita"
+    subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
+    for key in ("name", "email"):
+        subprocess.run(["git", "-C", clone, "config", f"user.{key}", "rita"], check=True)
+    assert shop("veto", "auth=1.0.0", at=clone).code == 0
+    assert "rita (unverified)" in shop("history", "auth").out
+
+
+def test_a_host_of_ssh_settings_needs_no_user_before_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_SSH_COMMAND", "false")
+    refused(shop("status", at=Path("somehost:delivery.git")), 5, "somehost:delivery.git could not be fetched")
+
+
 def test_without_git_one_line_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(shop.root))
     for words in (["status"], ["hold", "auth", "--in", "integration"], ["sync", "integration"]):
@@ -524,7 +549,19 @@ def files_of(shop: Shop) -> dict[str, tuple[int, int]]:
 
 
 def test_every_write_command_has_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
-    reads = {"status", "history", "explain", "flow", "resolve", "check", "fetch", "search", "show", "verify"}
+    reads = {
+        "status",
+        "history",
+        "explain",
+        "flow",
+        "resolve",
+        "check",
+        "fetch",
+        "search",
+        "show",
+        "verify",
+        "balancer",
+    }
     runner = {"jobs", "serve", "run", "trigger"}
     for name in (set(MODULES) - reads - runner - {"init", "demo", "record"}) | {"record tests"}:
         assert run([*name.split(), "--help"]) == 0

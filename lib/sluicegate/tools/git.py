@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.tools import door, process
+from sluicegate.tools.gitplace import cache_folder, resolve, shown
 
 QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -57,7 +58,8 @@ class Store:
         self.location = location
         self.branches = branches
         self._reader: subprocess.Popen[bytes] | None = None
-        self.remote, self.local = _resolve(location, cache or _cache_folder())
+        place = resolve(location, cache or cache_folder())
+        self.remote, self.local, self._own = place.remote, place.local, place.own
         self.mirrored = str(self.local) != self.remote
 
     @property
@@ -88,9 +90,11 @@ class Store:
             done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
         if "couldn't find remote ref" in done.error_text:
             wanted = " and ".join(self.branches)
-            raise UsageError(f"{_shown(self.remote)} is not a delivery repo: it lacks the branches {wanted}")
+            raise UsageError(f"{shown(self.remote)} is not a delivery repo: it lacks the branches {wanted}")
         if done.status != 0:
-            raise RemoteUnavailable(f"the delivery repo {_shown(self.remote)} could not be fetched: {done.error_text}")
+            raise RemoteUnavailable(
+                f"the delivery repo {shown(self.remote)} could not be fetched: {_words(done.error_text)}"
+            )
 
     def read(self, commit: str, path: str) -> bytes | None:
         """A file's content at a commit; None when it is not there."""
@@ -156,8 +160,9 @@ class Store:
 
     @cached_property
     def signature(self) -> Signature:
-        """Git's own idea of who we are."""
-        done = self._git("var", "GIT_COMMITTER_IDENT", check=False)
+        """Git's own idea of who we are, in the clone that we work in."""
+        environment = {**self._environment, "GIT_DIR": str(self._own)}
+        done = process.run(["git", "var", "GIT_COMMITTER_IDENT"], env=environment, check=False)
         found = re.match(r"(.*) <(.*)> [0-9]+ ", done.text)
         if done.status != 0 or not found:
             raise UsageError(
@@ -216,8 +221,8 @@ class Store:
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
         if "hook declined" in said or "unstaged changes" in said or "updateInstead" in said:
             hint = UNCOMMITTED if "unstaged changes" in said else ""
-            raise Conflict(f"the delivery repo {_shown(self.remote)} refused the push: {_hook_words(said)}", hint=hint)
-        raise RemoteUnavailable(f"the push to {_shown(self.remote)} failed: {_hook_words(said)}")
+            raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(said)}", hint=hint)
+        raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(said)}")
 
     def refuse_changed(self) -> None:
         """Raise Conflict when the repository has a work tree with changes, for which Git would refuse our next push."""
@@ -242,7 +247,7 @@ class Store:
         from sluicegate.tools import files
 
         name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
-        with files.locked(_cache_folder() / f"{name}.lock", seconds=seconds):
+        with files.locked(cache_folder() / f"{name}.lock", seconds=seconds):
             yield
 
 
@@ -278,80 +283,6 @@ def _file_command(path: str, content: bytes | None) -> bytes:
     return f"M 100644 inline {quoted}\ndata {len(content)}\n".encode() + content + b"\n"
 
 
-def _cache_folder() -> Path:
-    """Our folder for locks and mirrors; without a home it is at a place that anybody could have taken before us."""
-    base = os.environ.get("XDG_CACHE_HOME") or (f"{os.environ['HOME']}/.cache" if os.environ.get("HOME") else "")
-    folder = Path(base) / "sluicegate" if base else Path(f"/tmp/sluicegate-cache-{os.getuid()}")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UsageError(
-            f"the cache folder {folder} cannot be made: {problem.strerror}", hint="name another one: XDG_CACHE_HOME"
-        ) from problem
-    if not base and folder.lstat().st_uid != os.getuid():
-        raise UsageError(f"the cache folder {folder} is somebody else's", hint="name another one: XDG_CACHE_HOME")
-    return folder
-
-
-def _shown(remote: str) -> str:
-    """A remote as it may be shown: without a password."""
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:****@", remote)
-
-
-def _hook_words(said: str) -> str:
+def _words(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("To ", "Done"))]
     return "; ".join(lines[-6:])
-
-
-def _resolve(location: str, cache: Path) -> tuple[str, Path]:
-    """Remote and local object store of a location: a bare repository, a clone, a repository of its own, or a URL."""
-    if location.startswith("-") or "::" in location.split("/")[0]:
-        raise UsageError(f"'{location}' is not taken as a delivery repo: give a path or an https, ssh or git URL")
-    if re.match(r"[a-z+]+://|[^/]+@[^/]+:", location):
-        return location, _mirror(location, cache)
-    folder = Path(location).resolve()
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
-    if plain := _without_remotes(folder):
-        return str(plain), plain
-    done = process.run(["git", "-C", folder, "rev-parse", "--absolute-git-dir"], env={"LC_ALL": "C"}, check=False)
-    if done.status != 0:
-        raise UsageError(
-            f"{folder} is not a Git repository, so not a delivery repo",
-            hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
-        )
-    git_folder = Path(done.text.strip())
-    origin = process.run(["git", "-C", folder, "config", "--get", "remote.origin.url"], check=False).text.strip()
-    if not origin:
-        return str(git_folder), git_folder
-    if re.match(r"[a-z+]+://|[^/]+@[^/]+:", origin):
-        return origin, _mirror(origin, cache)
-    return _resolve(str((folder / origin).resolve()), cache)
-
-
-def _without_remotes(folder: Path) -> Path | None:
-    """The Git folder of a repository of ours whose settings name no remote, found without starting Git.
-
-    None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
-    """
-    if "GIT_DIR" in os.environ:
-        return None
-    found = folder / ".git" if (folder / ".git").exists() else folder
-    try:
-        settings = (found / "config").read_bytes()
-        ours = {one.stat().st_uid for one in (folder, found)} == {os.geteuid()}
-    except OSError:
-        return None
-    whole = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
-    return found if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
-
-
-def _mirror(url: str, cache: Path) -> Path:
-    """The private bare repository in the cache that mirrors a URL."""
-    import hashlib
-
-    folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
-    if not (folder / "HEAD").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        process.run(["git", "init", "--quiet", "--bare", "--", folder])
-    return folder

@@ -1,0 +1,101 @@
+"""Which Git repository a location means: a path or a URL; and where what is read of it is kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """`remote` is where changes are pushed, `local` the objects read here, `own` whose settings say who works."""
+
+    remote: str
+    local: Path
+    own: Path
+
+
+def resolve(location: str, cache: Path) -> Place:
+    """A URL, a bare repository, one without an origin; a clone with a work tree stands for its origin."""
+    if location.startswith("-") or "::" in location.split("/")[0]:
+        raise UsageError(f"'{location}' is not taken as a delivery repo: give a path or an https, ssh or git URL")
+    if _is_url(location, Path()):
+        mirror = _mirror(location, cache)
+        return Place(remote=location, local=mirror, own=mirror)
+    folder = Path(location).resolve()
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
+    if plain := _without_remotes(folder):
+        return Place(remote=str(plain), local=plain, own=plain)
+    asked = ("--is-bare-repository", "--absolute-git-dir")
+    done = process.run(["git", "-C", folder, "rev-parse", *asked], env={"LC_ALL": "C"}, check=False)
+    if done.status != 0:
+        raise UsageError(
+            f"{folder} is not a Git repository, so not a delivery repo",
+            hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
+        )
+    bare, _, found = done.text.strip().partition("\n")
+    own = Path(found)
+    origin = process.run(["git", "-C", folder, "config", "--get", "remote.origin.url"], check=False).text.strip()
+    if bare == "true" or not origin:
+        return Place(remote=str(own), local=own, own=own)
+    further = resolve(origin if _is_url(origin, folder) else str((folder / origin).resolve()), cache)
+    return Place(remote=further.remote, local=further.local, own=own)
+
+
+def _is_url(location: str, folder: Path) -> bool:
+    """As Git tells them: scheme://, or HOST:PATH with no slash before the colon, unless it is a path that is there."""
+    return bool(re.match(r"[a-z+]+://|[^/]+:", location)) and not (folder / location).exists()
+
+
+def _without_remotes(folder: Path) -> Path | None:
+    """The Git folder of a repository of ours whose settings name no remote, found without starting Git.
+
+    None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
+    """
+    if "GIT_DIR" in os.environ:
+        return None
+    found = folder / ".git" if (folder / ".git").exists() else folder
+    try:
+        settings = (found / "config").read_bytes()
+        ours = {one.stat().st_uid for one in (folder, found)} == {os.geteuid()}
+    except OSError:
+        return None
+    whole = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
+    return found if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
+
+
+def _mirror(url: str, cache: Path) -> Path:
+    """The private bare repository in the cache that mirrors a URL."""
+    import hashlib
+
+    folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
+    if not (folder / "HEAD").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        process.run(["git", "init", "--quiet", "--bare", "--", folder])
+    return folder
+
+
+def cache_folder() -> Path:
+    """Our folder for locks and mirrors; without a home it is at a place that anybody could have taken before us."""
+    base = os.environ.get("XDG_CACHE_HOME") or (f"{os.environ['HOME']}/.cache" if os.environ.get("HOME") else "")
+    folder = Path(base) / "sluicegate" if base else Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(
+            f"the cache folder {folder} cannot be made: {problem.strerror}", hint="name another one: XDG_CACHE_HOME"
+        ) from problem
+    if not base and folder.lstat().st_uid != os.getuid():
+        raise UsageError(f"the cache folder {folder} is somebody else's", hint="name another one: XDG_CACHE_HOME")
+    return folder
+
+
+def shown(remote: str) -> str:
+    """A remote as it may be shown: without a password."""
+    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:****@", remote)
