@@ -75,6 +75,7 @@ def test_the_sample_of_init_has_no_mistake() -> None:
         ("repository: releases, needs", "repository: release, needs", "no repository is called 'release'"),
         ("needs: [auth]", "needs: [portal]", "sluicegate.yaml:7: 'portal' needs itself in the end"),
         ("blue: [a]", "blue: [c]", "sluicegate.yaml:14: no host is called 'c'"),
+        ("blue: [a]", "blue: []", "sluicegate.yaml:14: the group 'blue' has no hosts"),
         ("role: qa", "role: qs", "no role is called 'qs'"),
         ("approval:", "approvals:", "no gate driver is called 'approvals'. Did you mean 'approval'?"),
         ("driver: archive}\n  production", "driver: archif}\n  production", "no deployer driver is called 'archif'"),

@@ -186,6 +186,8 @@ class _Reading:
             for needed in component.needs:
                 self.known(f"{place}/needs", needed, config.components, "component")
         for group, hosts in config.groups.items():
+            if not hosts:
+                self.mistake(f"groups/{group}", f"the group '{group}' has no hosts")
             for host in hosts:
                 self.known(f"groups/{group}", host, config.hosts, "host")
         for environment in config.environments.values():

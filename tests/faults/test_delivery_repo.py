@@ -580,6 +580,7 @@ def test_48_an_interrupted_sync_says_so_and_can_be_resumed(world: World, tmp_pat
         process.kill()
     assert process.returncode == code, said
     assert "Traceback" not in said
+    assert "sluicegate: interrupted\n  try: sluicegate resume" in said
     with world.repo() as repo:
         assert [one.outcome for one in resume(repo)] == ["finished"]
         check_consistent(world, repo.state())

@@ -64,6 +64,7 @@ COMMANDS = {
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 INTERRUPTED = 130
+TERMINATED = 143
 BROKEN_PIPE = 141
 
 
@@ -127,12 +128,17 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as problem:
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
+        _interrupted(arguments)
         return _quit(INTERRUPTED)
     except SluicegateError as problem:
         return _fail(problem)
     except BrokenPipeError:
         return _quit(BROKEN_PIPE)
+    except ModuleNotFoundError as problem:
+        return _missing(problem)
     except SystemExit as problem:
+        if problem.code == TERMINATED:
+            _interrupted(arguments)
         if problem.code == 1 and sys.stdout is not stdout:  # click wraps a closed pipe, and makes a failure of it
             return _quit(BROKEN_PIPE)
         raise
@@ -154,6 +160,23 @@ def _fail(problem: SluicegateError) -> int:
     if problem.hint:
         click.secho(f"  try: {problem.hint}", fg="yellow", err=True)
     return problem.exit_code
+
+
+def _interrupted(arguments: Sequence[str]) -> None:
+    click.echo("sluicegate: interrupted", err=True)
+    if any(word in COMMANDS["Environments"] for word in arguments):
+        click.secho("  try: sluicegate resume, which finishes or undoes what was begun", fg="yellow", err=True)
+
+
+def _missing(problem: ModuleNotFoundError) -> int:
+    """A package of an extra that this command needs and that is not installed."""
+    from sluicegate.wiring import EXTRAS
+
+    extra = EXTRAS.get((problem.name or "").partition(".")[0])
+    if extra is None:
+        return _bug(problem)
+    hint = f"pip install 'sluicegate[{extra}]'"
+    return _fail(UsageError(f"this command needs the package {problem.name}, which is not installed", hint=hint))
 
 
 def _bug(problem: Exception) -> int:

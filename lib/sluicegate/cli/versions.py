@@ -80,6 +80,8 @@ def publish(
         return
     for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
         click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
+    for name in found.again:
+        done(f"{'would store' if dry_run else 'stored'} {name} again, which the repository had lost", dry=False)
     if found.existed:
         click.echo(f"{component}={number} was published before, with equal content")
     else:

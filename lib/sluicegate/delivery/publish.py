@@ -14,7 +14,7 @@ from sluicegate.delivery.provenance import Extras, attach
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
@@ -38,11 +38,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What `publish` did: the manifest, where it is, and whether it was there already."""
+    """What `publish` did: the manifest, where it is, whether it was there already, and which files it put back."""
 
     manifest: Manifest
     addresses: tuple[str, ...]
     existed: bool
+    again: tuple[str, ...] = ()
 
 
 def publish(
@@ -61,7 +62,8 @@ def publish(
     state.refuse_pruned(component, version)
     named = named_files(component, version, paths)
     repository = state.drivers.repository(state.config, spec.repository)
-    standing = _standing(state, repository, spec, version)
+    present = repository.names(spec, version)
+    standing = _standing(state, repository, spec, version, present)
     if standing is None:
         _refuse_lost(state, component, version)
     fresh = standing is None and not dry_run
@@ -74,10 +76,14 @@ def publish(
         build=origin.build,
     )
     addresses = tuple(repository.address(spec, version, artifact.name) for artifact in manifest.artifacts)
+    again: tuple[str, ...] = ()
     if standing is not None:
         if standing.artifacts != manifest.artifacts:
             raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
         manifest = standing
+        again = tuple(sorted(set(named) - set(present)))
+        if not dry_run:
+            _upload(repository, spec, version, named, connections)  # what is there is skipped, what was lost comes back
     recorded = any(record.what == "built" for record in state.story(component, version))
     if fresh:
         manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
@@ -87,7 +93,7 @@ def publish(
             repo.change(_record(manifest, origin), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
         _announce(repo, repository, spec)
-    return Published(manifest=manifest, addresses=addresses, existed=recorded)
+    return Published(manifest=manifest, addresses=addresses, existed=recorded, again=again)
 
 
 def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
@@ -98,9 +104,11 @@ def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> No
         announced = known
 
 
-def _standing(state: State, repository: Repository, spec: Component, version: str) -> Manifest | None:
+def _standing(
+    state: State, repository: Repository, spec: Component, version: str, present: Sequence[str]
+) -> Manifest | None:
     """The manifest that is published already, checked against the ledger."""
-    if manifest_name(spec.name, version) not in repository.names(spec, version):
+    if manifest_name(spec.name, version) not in present:
         return None
     manifest = read_manifest(repository, spec, version)
     for record in state.story(spec.name, version):
@@ -225,7 +233,7 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
         raise IntegrityError(
             f"{component}={version}: the manifest's SHA-256 is {manifest.sha256[:12]}, the ledger says {recorded[:12]}"
         )
-    to.mkdir(parents=True, exist_ok=True)
+    tool_files.made(to)
     _, problem = each(
         manifest.artifacts,
         lambda artifact: _fetch_one(repository, spec, version, artifact, to),
@@ -244,7 +252,13 @@ def _fetch_one(repository: Repository, spec: Component, version: str, artifact: 
         return
     with tool_files.scratch(beside=to) as folder:
         path = folder / artifact.name
-        repository.fetch(spec, version, artifact.name, path)
+        try:
+            repository.fetch(spec, version, artifact.name, path)
+        except UsageError as problem:
+            raise IntegrityError(
+                f"the repository has lost {artifact.name}, which the manifest of {spec.name}={version} lists",
+                hint="publish the same files again, or restore the repository",
+            ) from problem
         if (found := tool_files.sha256(path)) != artifact.sha256:
             raise IntegrityError(
                 f"{artifact.name}: the SHA-256 is {found[:12]}, the manifest says {artifact.sha256[:12]}"

@@ -18,8 +18,7 @@ class Home:
     """The folder, held by one runner at a time."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self.path = path.resolve()
+        self.path = files.made(path, mode=0o750).resolve()
         self._lock = FileLock(self.path / "runner.lock")
 
     def hold(self, address: str = "") -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sluicegate.errors import Conflict, IntegrityError
+from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.tools import door, meter
 
 BLOCK = 1 << 20
@@ -55,6 +55,15 @@ def point_link(link: Path, target: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     os.replace(temporary, link)
+
+
+def made(folder: Path, *, mode: int = 0o777) -> Path:
+    """The folder, made where it is not there. Raises UsageError where it cannot be."""
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(f"the folder {folder} cannot be made: {os.strerror(problem.errno or 0)}") from problem
+    return folder
 
 
 @contextmanager
