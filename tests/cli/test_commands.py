@@ -516,7 +516,7 @@ WRITES = {
     "hold": ["hold", "auth", "--in", "integration"],
     "unhold": ["unhold", "portal", "--in", "integration"],
     "veto": ["veto", "auth=1.1.0"],
-    "unveto": ["unveto", "auth=1.1.0"],
+    "unveto": ["unveto", "portal=1.0.0"],
     "promote": ["promote", "auth", "--to", "staging"],
     "sync": ["sync", "integration"],
     "deploy": ["deploy", "integration"],
@@ -531,6 +531,7 @@ WRITES = {
 def moved(shop: Shop, deployed: Shop) -> Shop:
     """Something is to be done for every command: a hold, an approval, an older pin to deploy."""
     assert shop("hold", "portal", "--in", "integration").code == 0
+    assert shop("veto", "portal=1.0.0").code == 0
     assert shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa").code == 0
     return shop
 

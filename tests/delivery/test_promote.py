@@ -345,3 +345,14 @@ def test_junit_files_are_added_up_and_an_error_is_a_failure(tmp_path) -> None:  
         paths[-1].write_text(content)
     run = evidence.read_junit(paths)
     assert (run.passed, run.failed, run.skipped) == (2, 1, 1)
+
+
+def test_a_veto_is_lifted_only_where_one_stands(ready: Shop) -> None:
+    with ready.unchanged(), pytest.raises(UsageError, match=r"auth=2\.0\.0 is not vetoed"):
+        ready.veto("auth", "2.0.0", lift=True)
+    ready.veto("auth", "2.0.0", "production")
+    with ready.unchanged(), pytest.raises(UsageError, match="is vetoed from production on") as caught:
+        ready.veto("auth", "2.0.0", lift=True)
+    assert caught.value.hint == "sluicegate unveto auth=2.0.0 --in production"
+    for _ in range(2):
+        ready.veto("auth", "2.0.0", "production", lift=True)

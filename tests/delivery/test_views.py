@@ -12,7 +12,8 @@ from sluicegate.delivery.flow import flow
 from sluicegate.delivery.history import history
 from sluicegate.delivery.setup import check_repo
 from sluicegate.delivery.status import status
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.errors import ConfigError, SluicegateError, UsageError
+from sluicegate.tools import door
 from tests.shop import Shop
 
 
@@ -39,6 +40,26 @@ def test_an_answer_tells_one_moment_though_the_repo_moves_on(live: Shop) -> None
     pinning.hold(live.by("anna"), "auth", "integration", until=None, why="")
     assert state.pins("integration")["auth"].hold is None
     assert live.state.pins("integration")["auth"].hold is not None
+
+
+def test_status_says_that_nobody_knows_what_runs_after_a_deploy_that_failed(
+    live: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.publish("auth", "2.0.0")
+
+    def ends_at_once(name: str) -> None:
+        if name.startswith("install auth"):
+            raise SluicegateError("the service 'auth' ended at once")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door, "watcher", ends_at_once)
+        with pytest.raises(SluicegateError):
+            live.sync()
+    columns = {one["name"]: one["unsure"] for one in status(live.state).json()["environments"]}
+    assert columns.pop("integration") == "the last deploy to int failed: the service 'auth' ended at once"
+    assert set(columns.values()) == {""}
+    live.sync()
+    assert not any(one["unsure"] for one in status(live.state).json()["environments"])
 
 
 def test_status_of_an_empty_delivery_repo_is_an_empty_matrix(shop: Shop) -> None:

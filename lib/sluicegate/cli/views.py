@@ -34,7 +34,10 @@ def status(as_json: bool) -> None:
         rest = [mark for mark in cell.marks if mark != "not deployed"]
         return text + (click.style(f" {', '.join(rest)}", fg="yellow") if rest else "")
 
-    heads = [column.name + (f" ({column.group})" if column.group else "") for column in found.columns]
+    heads = [
+        column.name + (f" ({column.group})" if column.group else "") + ("?" if column.unsure else "")
+        for column in found.columns
+    ]
     rows = [
         [name, found.newest[name] or "-", *(shown(cell) for cell in row.values())] for name, row in found.cells.items()
     ]
@@ -43,6 +46,8 @@ def status(as_json: bool) -> None:
     for column in found.columns:
         if column.locked:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
+        if column.unsure:
+            click.secho(f"{column.name}? nobody knows what runs there: {column.unsure}", fg="yellow")
 
 
 @click.command()

@@ -11,6 +11,7 @@ from sluicegate.delivery.actor import check_judgement
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.values import Actor, Record, lifting
 from sluicegate.tools import xml
 
 LARGEST_REPORT = 100_000_000
@@ -114,7 +115,9 @@ def veto(
     def decide(state: State, draft: Draft) -> None:
         if environment:
             state.config.environment(environment)
-        state.known_story(component, version)
+        story = state.known_story(component, version)
+        if lift:
+            _refuse_unvetoed(story, component, version, environment, draft.by)
         draft.note(component, version, what, env=environment, why=why)
 
     repo.change(
@@ -123,3 +126,17 @@ def veto(
         why=why,
         dry_run=dry_run,
     )
+
+
+def _refuse_unvetoed(story: tuple[Record, ...], component: str, version: str, environment: str, by: Actor) -> None:
+    """Raise UsageError when no such veto stands; a step that runs again may lift again what it has lifted."""
+    said = {str(r.get("env")): r for r in story if r.what in ("veto", "unveto")}  # the last one of each place
+    last = said.get(environment)
+    if last is not None and (last.what == "veto" or last.by.source == by.source):
+        return
+    what = f"{component}={version}"
+    for place, record in said.items():
+        if record.what == "veto":
+            where = f"from {place} on" if place else "everywhere"
+            raise UsageError(f"{what} is vetoed {where}", hint=lifting(component, version, record))
+    raise UsageError(f"{what} is not vetoed", hint=f"sluicegate history {component}")

@@ -8,7 +8,7 @@ from sluicegate.delivery import intents
 from sluicegate.delivery.promote import standing_pins
 from sluicegate.delivery.state import State
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Json
+from sluicegate.model.values import Json, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One environment: the group that plays it, the set that it has, and what is going on there."""
+    """One environment: the group that plays it, the set that it has, and what is going on there.
+
+    `unsure` says why nobody knows what its hosts have: the last deploy failed.
+    """
 
     name: str
     group: str
     set_name: str
     locked: str
+    unsure: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,8 @@ class Status:
         """The shape of `status --json`."""
         return {
             "environments": [
-                {"name": c.name, "group": c.group, "set": c.set_name, "locked": c.locked} for c in self.columns
+                {"name": c.name, "group": c.group, "set": c.set_name, "locked": c.locked, "unsure": c.unsure}
+                for c in self.columns
             ],
             "components": [
                 {
@@ -79,7 +84,18 @@ def _column(state: State, environment: Environment) -> Column:
         group=state.group(environment),
         set_name=standing.set_name if standing else "",
         locked=intents.described(own[0]) if own else "",
+        unsure=_unsure(state, environment) if not own else "",
     )
+
+
+def _unsure(state: State, environment: Environment) -> str:
+    """How the last deploy to the environment's group failed, '' when it did not."""
+    group = state.group(environment)
+    if not group or not state.unsure(environment, group):
+        return ""
+    failed = newest(r for one in state.pair(environment) for r in state.chronicle(one.name) if r.what == "failed")
+    why = " ".join(str(failed.get("why")).split()) if failed else "nobody ended it"
+    return f"the last deploy to {group} failed: {why}"
 
 
 def _cell(state: State, environment: Environment, component: str) -> Cell:
