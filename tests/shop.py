@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from sluicegate.delivery.state import LEDGER, MAIN, State
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Actor, Artifact, Record
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
-from sluicegate.tools import door
+from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Store
 from sluicegate.wiring import EntryPointDrivers
 from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakeRepository
@@ -275,11 +276,12 @@ class Shop:
 
     def begin(self, environment: str, verb: str, user: str = "berta", **facts: Any) -> Record:
         """The intent of a command that does not end; its process is this one, unless `pid` says otherwise."""
-        pid = facts.pop("pid", None)
+        pid = facts.pop("pid", os.getpid())
+        who = {"pid": pid, "born": facts.pop("born", process.born(pid))}
 
         def decide(state: State, draft: Draft) -> Record:
             record = intents.begin(draft, environment, verb, **facts)
-            record.facts.update({} if pid is None else {"pid": pid})  # type: ignore[attr-defined]
+            record.facts.update(who)  # type: ignore[attr-defined]
             return record
 
         return self.by(user).change(decide, f"{verb} {environment}: begin")

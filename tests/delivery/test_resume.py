@@ -167,6 +167,12 @@ def test_what_is_still_at_work_is_not_taken_over(live: Shop) -> None:
         live.resume()
 
 
+def test_another_process_that_has_the_number_by_now_keeps_nobody_from_resuming(live: Shop) -> None:
+    """As after a reboot, or in a container whose processes always have the same numbers."""
+    live.begin("integration", "deploy", pid=os.getppid(), born="another boot/17", group="int", target={})
+    assert outcomes(live) == [("integration", "deploy", "finished")]
+
+
 @pytest.fixture
 def of_a_build(live: Shop) -> Shop:
     """A deploy to integration was begun by a build of a Jenkins that nobody can ask now, and its process is gone."""

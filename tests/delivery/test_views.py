@@ -210,3 +210,15 @@ def test_records_of_newer_writers_and_lines_that_are_none_are_read_leniently(liv
     history(live.state)
     explain(live.state, "auth", "1.0.0", "staging")
     live.veto("auth", "1.0.0")
+
+
+def test_check_names_pins_that_no_command_would_take(again: Shop) -> None:
+    again.pin_by_hand("integration", auth="1.0.9")
+    again.pin_by_hand("production", auth="1.0.0")
+    again.edited("environments/producton.yaml", "auth: 1.0.0\n")
+    with pytest.raises(ConfigError) as caught:
+        check_repo(again.state)
+    said = "\n".join(caught.value.mistakes)
+    assert "environments/integration.yaml: auth has no version '1.0.9'" in said
+    assert "environments/production.yaml: production swaps with staging; its pins were edited to auth=1.0.0" in said
+    assert "environments/producton.yaml: no environment is called 'producton'. Did you mean 'production'?" in said

@@ -49,9 +49,11 @@ def described(intent: OpenIntent) -> str:
 def begin(draft: Draft, environment: str, verb: str, **facts: Json) -> Record:
     """Write the intent into the change being decided; every intent is a record of its own."""
     # the nanosecond tells one intent from the next: the same command twice must lock twice
+    me = os.getpid()
     return draft.note_environment(
-        environment, "intent", verb=verb, host=os.uname().nodename, pid=os.getpid(), nonce=time.time_ns(), **facts
-    )
+        environment, "intent", verb=verb, host=os.uname().nodename, pid=me, born=process.born(me),
+        nonce=time.time_ns(), **facts,
+    )  # fmt: skip
 
 
 def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> None:
@@ -68,7 +70,8 @@ def at_work(config: Config, intent: OpenIntent) -> bool | None:
     """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
     here = intent.record.get("host") == os.uname().nodename
     pid = int(intent.record.get("pid", 0))
-    if here and pid != os.getpid() and process.command_line(pid):
+    same = intent.record.get("born") in ("", process.born(pid))  # else the number is another process' by now
+    if here and same and pid != os.getpid() and process.command_line(pid):
         return True
     url = intent.record.by.source
     server = config.jenkins

@@ -82,8 +82,8 @@ def publish(
             raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
         manifest = standing
         again = tuple(sorted(set(named) - set(present)))
-        if not dry_run:
-            _upload(repository, spec, version, named, connections)  # what is there is skipped, what was lost comes back
+        if again and not dry_run:
+            _upload(repository, spec, version, {name: named[name] for name in again}, connections)
     recorded = any(record.what == "built" for record in state.story(component, version))
     if fresh:
         manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())

@@ -130,6 +130,16 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def born(pid: int) -> str:
+    """What tells a process from a later one of the same number: this boot, and when it began; '' where nobody says."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+
+
 def end(pid: int, *, seconds: float = 30.0) -> None:
     """Ask a process to end, wait until it has, and kill it after `seconds`. An ended one is fine."""
     door.passing(f"end {pid}")
