@@ -651,3 +651,47 @@ def test_output_with_letters_beyond_ascii_survives_a_plain_locale(shop: Shop) ->
     done = program(shop, "LC_ALL=C $S history integration; LC_ALL=C $S history auth")
     assert done.returncode == 0, done.stderr
     assert "Größe" in done.stdout
+
+
+# What is said beside the result
+
+
+def test_what_changes_nothing_is_said(shop: Shop) -> None:
+    said = shop(
+        "record",
+        "tests",
+        "auth=1.1.0",
+        "--in",
+        "integration",
+        "--suite",
+        "regresion",
+        "--junit",
+        shop.root / "junit.xml",
+    )
+    assert said.code == 0 and "no gate asks for the suite 'regresion'" in said.out
+    assert "Did you mean 'regression'?" in said.out
+    said = shop("approve", "auth=1.1.0", "--to", "integration", "--as", "qa")
+    assert said.code == 0 and "no gate of integration asks for the role 'qa'" in said.out
+    said = shop("unpin", "portal", "--in", "integration")
+    assert said.code == 0 and "the next sync pins portal again" in said.out
+
+
+def test_a_promotion_that_is_there_already_and_one_that_says_two_things(shop: Shop) -> None:
+    assert shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa").code == 0
+    assert "promoted auth - -> 1.1.0" in shop("promote", "auth", "--to", "staging").out
+    assert shop("promote", "auth", "--to", "staging").out == "auth=1.1.0 is in staging already\n"
+    refused(shop("promote", "auth", "auth=1.0.0", "--to", "staging"), 2, "a component is named twice")
+    refused(shop("promote", "auth", "--to", "staging", "--downgrade", "atuh"), 2, "Did you mean 'auth'?")
+
+
+def test_the_history_of_an_environment_has_its_pins_and_seals(shop: Shop) -> None:
+    assert shop("veto", "auth=1.1.0", "--in", "integration", "--why", "two\nlines").code == 0
+    said = shop("history", "integration").out
+    assert "vetoed from integration on: two lines" in said
+    assert "pinned in integration by follow" in said
+
+
+def test_a_check_in_a_clone_says_what_it_looked_at(shop: Shop) -> None:
+    clone = shop.root / "clone"
+    subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
+    assert f"this is what {shop.repo} has" in shop("check", at=clone).out

@@ -30,14 +30,17 @@ def tests(version: str, environment: str, suite: str, files: tuple[Path, ...], d
 
     Example: sluicegate record tests auth=1.4.2 --in integration --suite regression --junit report.xml
     """
-    from sluicegate.delivery.evidence import read_junit, record_tests
+    from sluicegate.delivery.evidence import read_junit, record_tests, unasked_suite
 
     component, number = split_exact(version)
     run = read_junit(files)
     with delivery() as repo:
         record_tests(repo, component, number, environment, suite, run, dry_run=dry_run)
+        note = unasked_suite(repo.state().config, suite)
     counts = f"{run.passed} passed, {run.failed} failed"
     done(f"record{'' if dry_run else 'ed'} {suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
+    if note:
+        say(note)
 
 
 @click.command()
@@ -69,14 +72,17 @@ def reject(version: str, environment: str, role: str, why: str, dry_run: bool) -
 
 
 def _judge(version: str, environment: str, role: str, why: str, dry: bool, *, approve: bool) -> None:
-    from sluicegate.delivery.evidence import judge
+    from sluicegate.delivery.evidence import judge, unasked_role
 
     component, number = split_exact(version)
     with delivery() as repo:
         judge(repo, component, number, environment, role, approve=approve, why=why, dry_run=dry)
         who = repo.actor.user
+        note = unasked_role(repo.state().config, environment, role)
     verb = ("approve" if approve else "reject") + ("" if dry else "d" if approve else "ed")
     done(f"{verb} {component}={number} for {environment} as {role}, by {who}", dry=dry)
+    if note:
+        say(note)
 
 
 @click.command()

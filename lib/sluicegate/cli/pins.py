@@ -18,6 +18,7 @@ from sluicegate.cli.output import (
     to_environment,
     why,
 )  # fmt: skip
+from sluicegate.errors import UsageError
 
 
 @click.command()
@@ -39,12 +40,17 @@ def promote(
     from sluicegate.delivery.promote import promote as promote_versions
 
     wanted = dict(split(version) for version in versions)
+    if len(wanted) < len(versions):
+        raise UsageError(f"a component is named twice: {' '.join(versions)}")
     with delivery() as repo:
         moves = promote_versions(repo, wanted, environment, downgrade=downgrade, why=why, dry_run=dry_run)
     if as_json:
         print_json([{"component": m.component, "before": m.before, "after": m.after} for m in moves])
         return
     for move in moves:
+        if move.before == move.after:
+            done(f"{move.component}={move.after} is in {environment} already", dry=False)
+            continue
         shown = f"{move.component} {move.before or '-'} -> {move.after} in {environment}"
         done(f"promote{'' if dry_run else 'd'} {shown}", dry=dry_run)
 
@@ -79,14 +85,19 @@ def unpin(component: str, environment: str, why: str, dry_run: bool) -> None:
 
     In a staging that swaps it takes a promotion back: the component goes to the version that production has.
 
-    Example: sluicegate unpin portal --in integration
+    Where the environment follows latest, the next sync pins it again.
+
+    Example: sluicegate unpin portal --in staging
     """
     from sluicegate.delivery import pinning
 
     with delivery() as repo:
         left = pinning.unpin(repo, component, environment, why=why, dry_run=dry_run)
+        follows = repo.state().config.environment(environment).follow is not None
     back = f", back to {left}" if left else ""
     done(f"unpin{'' if dry_run else 'ned'} {component} in {environment}{back}", dry=dry_run)
+    if follows:
+        click.echo(f"{environment} follows latest, so the next sync pins {component} again")
 
 
 @click.command()

@@ -44,8 +44,11 @@ def check(as_json: bool) -> None:
         state = repo.state()
         EntryPointDrivers().check(state.config)
         checked = check_repo(state)
+        place = repo.store
     if as_json:
         print_json(checked)
     else:
         counts = ", ".join(f"{number} {what}" for what, number in checked.items())
         click.echo(f"all is well: {counts}")
+        if place.clone:
+            click.echo(f"this is what {place.shown} has; what is not pushed there was not looked at")

@@ -11,6 +11,8 @@ from sluicegate.delivery.actor import check_judgement
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.config import Config
+from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Actor, Record, lifting
 from sluicegate.tools import xml
 
@@ -104,6 +106,30 @@ def judge(
         draft.note(component, version, what, env=environment, role=role, manifest=manifest, **facts)
 
     repo.change(decide, f"{what} of {component}={version} to {environment} as {role}", why=why, dry_run=dry_run)
+
+
+def unasked_role(config: Config, environment: str, role: str) -> str:
+    """What to say of a judgement that no gate of the environment asks for; '' when one does."""
+    gates = config.environments[environment].gates
+    if any(gate.driver == "approval" and gate.settings.values.get("role") == role for gate in gates):
+        return ""
+    return f"no gate of {environment} asks for the role '{role}', so this is recorded and changes nothing"
+
+
+def unasked_suite(config: Config, suite: str) -> str:
+    """What to say of a test run that no gate asks for and nothing starts; '' when one does."""
+    known = {after.name for one in config.environments.values() for after in one.after}
+    known |= {
+        str(gate.settings.values["suite"])
+        for one in config.environments.values()
+        for gate in one.gates
+        if "suite" in gate.settings.values
+    }
+    if suite in known or not known:
+        return ""
+    return (
+        f"no gate asks for the suite '{suite}', so this is recorded and changes nothing.{suggestion(suite, [*known])}"
+    )
 
 
 def veto(

@@ -42,7 +42,7 @@ class Entry:
             "intent": f"{r.get('verb')} begun",
         }
         text = words.get(r.what, r.what)
-        why = str(r.get("why"))
+        why = " ".join(str(r.get("why")).split())
         return f"{text}: {why}" if why else text
 
     def json(self) -> Json:
@@ -53,17 +53,21 @@ class Entry:
 
 
 def history(state: State, name: str = "") -> tuple[Entry, ...]:
-    """All records about a component or an environment; of everything when `name` is ''. Newest first."""
+    """All records about a component or an environment; of everything when `name` is ''. Newest first.
+
+    About an environment is also what was said of a version for it: pins, holds, seals, vetoes, tests.
+    """
     known = [*state.config.components, *state.config.environments]
     if name and name not in known:
         raise UsageError(f"no component or environment is called '{name}'.{suggestion(name, known)}")
     entries = []
     for component in state.config.components:
-        if name in ("", component):
+        if name in ("", component) or name in state.config.environments:
             entries += [
                 Entry(subject=f"{component}={version}", record=record)
                 for version in state.recorded_versions(component)
                 for record in state.story(component, version)
+                if name in ("", component) or record.get("env") == name
             ]
     for environment in state.config.environments:
         if name in ("", environment):

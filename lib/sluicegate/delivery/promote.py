@@ -37,6 +37,8 @@ def promote(
     def decide(state: State, draft: Draft) -> tuple[Move, ...]:
         target = state.config.environment(environment)
         refuse_swapping(state, target, "promote")
+        for name in downgrade:
+            state.config.component(name)
         if not target.origin:
             raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
         chosen = {
@@ -103,7 +105,7 @@ def lowered(component: str, version: str, now: str, place: str, environment: str
     """The refusal of a version below that of `place`, which only a promotion to `environment` may say openly."""
     return GateRefused(
         f"{component}={version} is lower than {now}, which {place} has",
-        hint=f"if that is meant: promote {component}={version} --to {environment} --downgrade {component}",
+        hint=f"if that is meant: sluicegate promote {component}={version} --to {environment} --downgrade {component}",
     )
 
 

@@ -100,7 +100,7 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
         deploy.give_up(repo, intent.environment, intent.record, refused.message)
         raise GateRefused(
             f"the interrupted deploy to {environment.name} is given up; its hosts may be half-way: {refused.message}",
-            hint=refused.hint or f"pin what shall be there, then: sluicegate sync {environment.name}",
+            hint=f"pin what shall be there, then: sluicegate sync {environment.name}",
         ) from refused
     plan = deploy.make_plan(state, environment, target)
     deploy.carry_out(repo, plan, intent.record, say)

@@ -63,6 +63,16 @@ class Store:
         self.mirrored = str(self.local) != self.remote
 
     @property
+    def clone(self) -> bool:
+        """Whether the location is a clone, that stands for another repository."""
+        return self._own != self.local
+
+    @property
+    def shown(self) -> str:
+        """The repository that is read and written, without a password."""
+        return shown(self.remote)
+
+    @property
     def _environment(self) -> dict[str, str]:
         return {**QUIET, "GIT_DIR": str(self.local)}
 
@@ -87,7 +97,13 @@ class Store:
 
         refspecs = [f"+refs/heads/{branch}:refs/remotes/origin/{branch}" for branch in self.branches]
         with files.locked(self.local.with_suffix(".fetch")):  # Git lets only one change what a repository is shallow of
-            done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
+            try:
+                done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
+            except RemoteUnavailable as problem:
+                raise RemoteUnavailable(
+                    f"the delivery repo {shown(self.remote)} says nothing: {problem.message}",
+                    hint="look at the Git server and the network, then run the same again",
+                ) from problem
         if "couldn't find remote ref" in done.error_text:
             wanted = " and ".join(self.branches)
             raise UsageError(f"{shown(self.remote)} is not a delivery repo: it lacks the branches {wanted}")
