@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ IN_CI = os.environ.get("CI") == "true"
 FOREIGN = ("BUILD_ID", "BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO")
 FOREIGN_FAMILIES = ("GIT_", "XDG_")
 
+
+# Whoever is started in the background of a shell script ignores Ctrl-C, and all that the tests start would as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # In CI the same examples each time: a submission is judged by what it changes. At a desk Hypothesis goes on searching.
 settings.register_profile("ci", derandomize=True, database=None)

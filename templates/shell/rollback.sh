@@ -6,4 +6,7 @@ fi
 if [ "$END_SESSIONS" = true ]; then
     set -- "$@" --end-sessions
 fi
+if [ "$FURTHER" = true ]; then
+    set -- "$@" --further
+fi
 press "$@"

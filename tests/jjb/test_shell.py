@@ -60,11 +60,11 @@ BUTTONS = [
     ),
     ("swap", {"BACK": "false", "WHY": ""}, ["swap", "production"]),
     ("swap", {"BACK": "true", "WHY": "x"}, ["swap", "production", "--back", "--why=x"]),
-    ("rollback", {"COMPONENT": "", "END_SESSIONS": "false", "WHY": ""}, ["rollback", "production"]),
+    ("rollback", {"COMPONENT": "", "END_SESSIONS": "false", "FURTHER": "false", "WHY": ""}, ["rollback", "production"]),
     (
         "rollback",
-        {"COMPONENT": "auth", "END_SESSIONS": "true", "WHY": "x"},
-        ["rollback", "production", "auth", "--end-sessions", "--why=x"],
+        {"COMPONENT": "auth", "END_SESSIONS": "true", "FURTHER": "true", "WHY": "x"},
+        ["rollback", "production", "auth", "--end-sessions", "--further", "--why=x"],
     ),
     ("hold", {"COMPONENT": "auth", "IN": "staging", "UNTIL": "", "WHY": ""}, ["hold", "auth", "--in", "staging"]),
     (
@@ -115,7 +115,12 @@ def test_a_hostile_reason_arrives_as_it_is(name: str, hostile: str, step: Step) 
 
 @pytest.mark.parametrize(
     ("name", "parameter"),
-    [(name, one) for name in FULLEST for one in FULLEST[name][0] if one not in ("WHY", "BACK", "END_SESSIONS")],
+    [
+        (name, one)
+        for name in FULLEST
+        for one in FULLEST[name][0]
+        if one not in ("WHY", "BACK", "END_SESSIONS", "FURTHER")
+    ],
 )
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_value_is_one_operand_or_refused(name: str, parameter: str, hostile: str, step: Step) -> None:

@@ -87,7 +87,7 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
     intents.refuse_locked(state, environment)
     now = versions_of(state.pins(name))
     if not further:
-        _refuse_twice(state, environment, {component: now[component]} if component in now else now)
+        _refuse_twice(state, environment, component, now)
     for before in _befores(state, environment, now):
         names = [component] if component else sorted(one for one in now if before.get(one) != now[one])
         bad = {one: now[one] for one in names if one in now and before.get(one) != now[one]}
@@ -96,9 +96,8 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
             continue
         if any(version in state.pruned(one) for one, version in before.items()):
             continue
-        lost = set(bad) - set(
-            back
-        )  # what came with the last change goes with it, but never alone, nor from under others
+        # what came with the last change goes with it, but never alone, nor from under others
+        lost = set(bad) - set(back)
         if component in lost or any(need in lost for one in (set(now) - lost) for need in state.component(one).needs):
             continue
         target = {one: version for one, version in now.items() if one not in bad} | back
@@ -111,20 +110,21 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
     )
 
 
-def _refuse_twice(state: State, environment: Environment, pinned: Mapping[str, str]) -> None:
+def _refuse_twice(state: State, environment: Environment, component: str, now: Mapping[str, str]) -> None:
     """Two people who answer to one incident must not go back twice."""
     pins = (
         record
-        for component, version in pinned.items()
-        for record in state.story(component, version)
+        for one in ([component] if component in now else now)
+        for record in state.story(one, now[one])
         if record.what == "pinned" and record.get("env") == environment.name
     )
     last = newest(pins)
     if last is not None and last.get("how") in ("rollback", "swap back"):
+        again = " ".join(filter(None, ("sluicegate rollback", environment.name, component, "--further")))
         raise GateRefused(
             f"{environment.name} has gone back already: {last.get('how')} by {last.by.user}"
             f" at {last.at:%Y-%m-%d %H:%M:%S} UTC, and nothing new has come since",
-            hint=f"to go back further: sluicegate rollback {environment.name} --further",
+            hint=f"to go back further: {again}",
         )
 
 

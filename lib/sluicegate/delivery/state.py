@@ -235,11 +235,11 @@ class State:
         }
         return GroupState(group=group, installed=installed, set_name=str(found.get("set")), at=found.at)
 
-    def unsure(self, environment: Environment, group: str) -> bool:
-        """Whether the last deploy to a group failed, so that its *deployed* evidence may be true no more."""
+    def unsure(self, environment: Environment, group: str) -> Record | None:
+        """The last deploy's intent, where that did not end well: *deployed* evidence may be true no more."""
         records = [r for e in self.pair(environment) for r in self.chronicle(e.name) if r.get("group") == group]
         last = newest(r for r in records if r.what == "intent" and r.get("verb") == "deploy")
-        return last is not None and not any(r.what == "deployed" and r.get("of") == last.id for r in records)
+        return None if last and any(r.what == "deployed" and r.get("of") == last.id for r in records) else last
 
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""

@@ -8,7 +8,7 @@ from sluicegate.delivery import intents
 from sluicegate.delivery.promote import standing_pins
 from sluicegate.delivery.state import State
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Json, newest
+from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +91,12 @@ def _column(state: State, environment: Environment) -> Column:
 def _unsure(state: State, environment: Environment) -> str:
     """How the last deploy to the environment's group failed, '' when it did not."""
     group = state.group(environment)
-    if not group or not state.unsure(environment, group):
+    intent = state.unsure(environment, group) if group else None
+    if intent is None:
         return ""
-    failed = newest(r for one in state.pair(environment) for r in state.chronicle(one.name) if r.what == "failed")
-    why = " ".join(str(failed.get("why")).split()) if failed else "nobody ended it"
+    ends = (r for one in state.pair(environment) for r in state.chronicle(one.name) if r.get("of") == intent.id)
+    why = " ".join(str(r.get("why")) for r in ends if r.what == "failed")
+    why = " ".join(why.split()) or "nobody ended it"
     return f"the last deploy to {group} failed: {why}"
 
 

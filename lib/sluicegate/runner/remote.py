@@ -41,7 +41,8 @@ class Remote:
         except jenkins.TimeoutException as problem:
             raise RemoteUnavailable(f"{self.url} did not answer within {TIMEOUT:g} seconds") from problem
         except jenkins.NotFoundException as problem:
-            raise UsageError(f"{self.url + path} does not exist") from problem
+            page = path.partition("?")[0].removesuffix("/api/json")
+            raise UsageError(f"{self.url}{page} does not exist") from problem
         except jenkins.JenkinsException as problem:
             raise self._refused(problem) from problem
         except requests.HTTPError as problem:
