@@ -303,6 +303,23 @@ def test_a_host_of_ssh_settings_needs_no_user_before_it(shop: Shop, monkeypatch:
 
 def test_a_folder_that_cannot_be_made_is_a_usage_error(shop: Shop) -> None:
     refused(shop("fetch", "auth=1.0.0", "--to", "/proc/x"), 2, "the folder /proc/x cannot be made")
+    refused(shop("fetch", "auth=1.0.0", "--to", "/proc"), 2, "the folder /proc cannot be written")
+
+
+@pytest.mark.parametrize("start", ["", "host:", "https://127.0.0.1:1/"])
+def test_a_location_that_is_too_long_is_no_bug(shop: Shop, start: str) -> None:
+    said = shop("status", at=f"{start}{'a' * 300}")
+    assert said.code in (2, 5) and "Traceback" not in said.err
+
+
+def test_a_repository_that_is_not_mounted_is_remote(shop: Shop, deployed: Shop) -> None:
+    releases, elsewhere = deployed.root / "releases", deployed.root / "elsewhere"
+    releases.rename(elsewhere)
+    try:
+        for words in (["verify", "auth=1.0.0"], ["fetch", "auth=1.0.0", "--to", shop.root / "there"]):
+            refused(shop(*words), 5, "is not there", "is it mounted?")
+    finally:
+        elsewhere.rename(releases)
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sluicegate.delivery import deploy as deploying
 from sluicegate.delivery import intents, pinning
 from sluicegate.errors import (
     Conflict,
@@ -277,3 +278,19 @@ def test_a_damaged_file_among_several_is_found_before_the_first_host_is_touched(
     with pytest.raises(IntegrityError, match="the SHA-256 is"):
         live.sync()
     assert live.running("int1") == before
+
+
+def test_hosts_that_were_changed_though_nothing_could_be_written_are_listed(
+    pinned: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*words: object) -> None:
+        raise RemoteUnavailable("the network is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deploying, "_record_deployed", gone)
+        with pytest.raises(
+            PartlyDone, match=r"could not be written down: the network is gone\n  done: room1: "
+        ) as caught:
+            pinned.deploy("training")
+    assert "sluicegate resume" in caught.value.hint
+    assert [one.outcome for one in pinned.resume()] == ["finished"]

@@ -35,7 +35,7 @@ def test_a_file_that_the_repository_has_lost_is_told_and_comes_back_with_the_sam
 ) -> None:
     shop.publish("auth", "1.0.0")
     content = shop.drivers.releases.files.pop(FILE)
-    with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0\.tar\.gz, which the manifest"):
+    with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0\.tar\.gz of auth=1"):
         fetch(shop.state, "auth", "1.0.0", tmp_path / "there")
     found = shop.publish("auth", "1.0.0")
     assert (found.existed, found.again) == (True, (FILE[2],))

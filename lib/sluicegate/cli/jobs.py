@@ -57,4 +57,7 @@ def check(source: Path) -> None:
     """
     from sluicegate.jjb import render as rendering
 
-    click.echo(f"all is well: {len(rendering.jobs(source))} jobs")
+    found = rendering.jobs(source)
+    if not found:
+        raise UsageError(f"{source} holds no job", hint="name a file or folder of jobs for jenkins-job-builder")
+    click.echo(f"all is well: {len(found)} jobs")

@@ -163,6 +163,8 @@ def _fail(problem: SluicegateError) -> int:
 
 
 def _interrupted(arguments: Sequence[str]) -> None:
+    if "serve" in arguments:  # that is how a server is stopped
+        return
     click.echo("sluicegate: interrupted", err=True)
     if any(word in COMMANDS["Environments"] for word in arguments):
         click.secho("  try: sluicegate resume, which finishes or undoes what was begun", fg="yellow", err=True)

@@ -56,8 +56,11 @@ def serve(
 
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
+    from sluicegate.tools import gitplace
     from sluicegate.web import delivery, server
 
+    if repo:
+        gitplace.resolve(repo, gitplace.cache_folder())  # a folder that is not there is said at once
     listening = server.bind(host, port)
     root = server.home_url(listening, host, url)
     runner = Runner(home or server.default_home(), executors=executors, url=root)
@@ -96,7 +99,7 @@ def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) ->
     if plan_only:
         click.echo("\n".join(steps))
         return
-    raise SystemExit(local.EXIT[local.run(name, content, given, _write)])
+    raise SystemExit(local.run(name, content, given, _write).exit_code)
 
 
 @click.command()
@@ -111,9 +114,9 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
 
     Example: sluicegate trigger auth-build --url https://jenkins.example.com --user ci
     """
-    from sluicegate.runner import local, remote
+    from sluicegate.runner import remote
 
     given = _values(pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
     result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), _write)
-    raise SystemExit(local.EXIT[result])
+    raise SystemExit(result.exit_code)

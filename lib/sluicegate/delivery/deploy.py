@@ -225,8 +225,20 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
                 done.append(step)
     except SluicegateError as problem:
         _record_failure(repo, plan, intent, problem, done)
-    repo.change(lambda state, draft: _record_deployed(state, draft, plan, intent), f"deploy {plan.environment}: done")
+    try:
+        repo.change(
+            lambda state, draft: _record_deployed(state, draft, plan, intent), f"deploy {plan.environment}: done"
+        )
+    except SluicegateError as problem:
+        raise PartlyDone(
+            f"the hosts are as they shall be, and that could not be written down: {problem.message}{_listed(done)}",
+            hint="mend that, then: sluicegate resume",
+        ) from problem
     return plan
+
+
+def _listed(done: list[Step]) -> str:
+    return "".join(f"\n  done: {step}" for step in done)
 
 
 def _fetched(state: State, plan: Plan, folder: Path) -> dict[tuple[str, str], Release]:
@@ -255,12 +267,15 @@ def _release_sessions(state: State, environment: Environment) -> None:
 
 
 def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Record, problem: SluicegateError, done: list[Step]) -> None:
-    give_up(repo, plan.environment, intent, problem.message)
+    try:
+        give_up(repo, plan.environment, intent, problem.message)
+    except SluicegateError as second:  # it must not hide what failed first; the intent stays open
+        said = f"{problem.message}; and that could not be written down: {second.message}"
+        raise PartlyDone(f"{said}{_listed(done)}", hint="mend that, then: sluicegate resume") from problem
     if not done:
         raise problem
-    listed = "\n".join(f"  done: {step}" for step in done)
     raise PartlyDone(
-        f"{problem.message}\n{listed}", hint=problem.hint or "mend the cause, then deploy again"
+        f"{problem.message}{_listed(done)}", hint=problem.hint or "mend the cause, then deploy again"
     ) from problem
 
 

@@ -199,7 +199,7 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
     """The published manifest. Raises IntegrityError when it is no manifest of this version."""
     with tool_files.scratch() as folder:
         path = folder / MANIFEST
-        repository.fetch(spec, version, manifest_name(spec.name, version), path)
+        _fetch_listed(repository, spec, version, manifest_name(spec.name, version), path)
         content = path.read_bytes()
     try:
         value = json.loads(content)
@@ -245,6 +245,17 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
     return Release(component=component, version=version, manifest=recorded, folder=to, files=names)
 
 
+def _fetch_listed(repository: Repository, spec: Component, version: str, name: str, to: Path) -> None:
+    """Fetch what was published, so that its absence is no mistake of who asks."""
+    try:
+        repository.fetch(spec, version, name, to)
+    except UsageError as problem:
+        raise IntegrityError(
+            f"the repository has lost {name} of {spec.name}={version}, which was published: {problem.message}",
+            hint="publish the same files again, or restore the repository",
+        ) from problem
+
+
 def _fetch_one(repository: Repository, spec: Component, version: str, artifact: Artifact, to: Path) -> None:
     """One file, under a temporary name until its checksum is right."""
     final = to / artifact.name
@@ -252,13 +263,7 @@ def _fetch_one(repository: Repository, spec: Component, version: str, artifact: 
         return
     with tool_files.scratch(beside=to) as folder:
         path = folder / artifact.name
-        try:
-            repository.fetch(spec, version, artifact.name, path)
-        except UsageError as problem:
-            raise IntegrityError(
-                f"the repository has lost {artifact.name}, which the manifest of {spec.name}={version} lists",
-                hint="publish the same files again, or restore the repository",
-            ) from problem
+        _fetch_listed(repository, spec, version, artifact.name, path)
         if (found := tool_files.sha256(path)) != artifact.sha256:
             raise IntegrityError(
                 f"{artifact.name}: the SHA-256 is {found[:12]}, the manifest says {artifact.sha256[:12]}"

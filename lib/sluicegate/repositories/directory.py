@@ -153,6 +153,8 @@ class DirectoryRepository:
     def _from_folder(self, place: Path, to: Path) -> tuple[str, str | None]:
         """Copy a file; its SHA-256, and that of its sidecar."""
         with self._reached():
+            if not self.path.is_dir():
+                raise RemoteUnavailable(f"the directory repository {self.path} is not there", hint="is it mounted?")
             if not place.is_file():
                 raise _missing(place.name, str(place))
             found = files.copy(place, to, checksums=("sha256",))["sha256"]

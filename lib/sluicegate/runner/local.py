@@ -16,9 +16,6 @@ from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
 from sluicegate.runner.steps import registry
 
-EXIT = {Result.SUCCESS: 0, Result.FAILURE: 1, Result.NOT_BUILT: 1, Result.UNSTABLE: 3, Result.ABORTED: 130}
-"""Exit codes by result: 3 because our own steps end unstable where a gate refused."""
-
 
 def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
     """What a run would do, one line a step. Raises UsageError for what is not understood."""

@@ -69,8 +69,12 @@ def made(folder: Path, *, mode: int = 0o777) -> Path:
 @contextmanager
 def scratch(*, beside: Path | None = None) -> Iterator[Path]:
     """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
-
-    with tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside) as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside)
+    except OSError as problem:
+        place = beside or tempfile.gettempdir()
+        raise UsageError(f"the folder {place} cannot be written: {os.strerror(problem.errno or 0)}") from problem
+    with temporary as folder:
         yield Path(folder)
 
 

@@ -28,7 +28,7 @@ def resolve(location: str, cache: Path) -> Place:
         mirror = _mirror(location, cache)
         return Place(remote=location, local=mirror, own=mirror)
     folder = Path(location).resolve()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path's, it takes a name that is too long
         raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
     if plain := _without_remotes(folder):
         return Place(remote=str(plain), local=plain, own=plain)
@@ -50,7 +50,7 @@ def resolve(location: str, cache: Path) -> Place:
 
 def _is_url(location: str, folder: Path) -> bool:
     """As Git tells them: scheme://, or HOST:PATH with no slash before the colon, unless it is a path that is there."""
-    return bool(re.match(r"[a-z+]+://|[^/]+:", location)) and not (folder / location).exists()
+    return bool(re.match(r"[a-z+]+://|[^/]+:", location)) and not os.path.exists(folder / location)
 
 
 def _without_remotes(folder: Path) -> Path | None:
