@@ -60,7 +60,10 @@ def serve(
     from sluicegate.web import delivery, server
 
     if repo:
-        gitplace.resolve(repo, gitplace.cache_folder())  # a folder that is not there is said at once
+        try:
+            gitplace.resolve(repo, gitplace.cache_folder())
+        except UsageError as problem:  # it may come back, as after a mount: its page tells until then
+            click.echo(f"--delivery: {problem.message}", err=True)
     listening = server.bind(host, port)
     root = server.home_url(listening, host, url)
     runner = Runner(home or server.default_home(), executors=executors, url=root)
