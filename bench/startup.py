@@ -78,9 +78,15 @@ def s3_repo(sluicegate: Path, home: Path, env: dict[str, str], port: int) -> Pat
         aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
     ).create_bucket(Bucket="releases")  # fmt: skip
     changed = home / "s3.yaml"
-    text = (home / "sluicegate.yaml").read_text()
-    changed.write_text(re.sub(r"(releases: *\{)[^}]*\}", rf"\1driver: s3, {bucket}}}", text, count=1))
+    changed.write_text(stored((home / "sluicegate.yaml").read_text(), f"driver: s3, {bucket}"))
     return delivery(sluicegate, home / "s3", changed, env)
+
+
+def stored(text: str, values: str) -> str:
+    """A configuration whose repository has other settings."""
+    changed = re.sub(r"(releases: *\{)[^}]*\}", rf"\1{values}}}", text, count=1)
+    assert changed != text, text
+    return changed
 
 
 def delivery(sluicegate: Path, repo: Path, config: Path, env: dict[str, str]) -> Path:
@@ -107,9 +113,7 @@ def served(repo: Path, home: Path, env: dict[str, str], url: str, driver: str) -
         "nexus": f'driver: nexus, url: "{url}", repository: releases',
         "directory": f'driver: directory, path: "{folder}", url: "{url}/repository/releases"',
     }
-    changed = re.sub(r"(releases: *\{)[^}]*\}", rf"\1{values[driver]}}}", text, count=1)
-    assert changed != text, text
-    place.write_text(changed)
+    place.write_text(stored(text, values[driver]))
     seconds(["git", "-C", f"{other}-work", "commit", "-q", "-a", "-m", driver], env)
     seconds(["git", "-C", f"{other}-work", "push", "-q", "origin", "main"], env)
     return other

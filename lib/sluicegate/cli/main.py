@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from sluicegate import __version__
+from sluicegate.cli.start import TERMINATED
 from sluicegate.errors import SluicegateError, UsageError
 
 COMMANDS = {
@@ -64,7 +65,6 @@ COMMANDS = {
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 INTERRUPTED = 130
-TERMINATED = 143
 BROKEN_PIPE = 141
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+TERMINATED = 143
+
 
 def terminate(*_: object) -> None:
     """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
-    sys.exit(143)
+    sys.exit(TERMINATED)
 
 
 def main() -> None:

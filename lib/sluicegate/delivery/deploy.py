@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from sluicegate.delivery import gating, intents
 from sluicegate.delivery.pinning import refuse_edited
@@ -90,8 +89,9 @@ def deploy(
     `together` is written in the one commit with the intent, so that no crash comes between them."""
     state = repo.state()
     environment = state.config.environment(name)
-    _refuse(state, environment, target, end_sessions, ahead or {})
-    wanted = target if target is not None else versions_of(standing_pins(state, environment)) | dict(ahead or {})
+    more = dict(ahead or {})
+    _refuse(state, environment, target, more, end_sessions)
+    wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
     plan = make_plan(state, environment, wanted)
     if dry_run:
         return plan
@@ -104,7 +104,7 @@ def deploy(
         environment = state.config.environment(name)
         if together is not None:  # first: it knows best when somebody has moved what the plan was made of
             together(state, draft)
-        _refuse(state, environment, target, end_sessions)
+        _refuse(state, environment, target, {}, end_sessions)
         if target is None:
             if versions_of(standing_pins(state, environment)) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
@@ -135,15 +135,14 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
 
 
 def _refuse(
-    state: State, environment: Environment, target: Mapping[str, str] | None, end_sessions: bool,
-    ahead: Mapping[str, str] = MappingProxyType({}),
-) -> None:  # fmt: skip
+    state: State, environment: Environment, target: Mapping[str, str] | None, ahead: dict[str, str], end_sessions: bool
+) -> None:
     intents.refuse_locked(state, environment)
     _refuse_sessions(state, environment, end_sessions)
     if target is None and environment.swaps_with:
         refuse_edited(state, environment)
     elif target is None:
-        refuse_ungated(state, environment, versions_of(standing_pins(state, environment)) | dict(ahead))
+        refuse_ungated(state, environment, versions_of(standing_pins(state, environment)) | ahead)
 
 
 def refuse_ungated(

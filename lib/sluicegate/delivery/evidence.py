@@ -13,7 +13,7 @@ from sluicegate.delivery.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Actor, Record, lifting
+from sluicegate.model.values import Actor, Record, lifting, newest, vetoed
 from sluicegate.tools import xml
 
 LARGEST_REPORT = 100_000_000
@@ -156,13 +156,13 @@ def veto(
 
 def _refuse_unvetoed(story: tuple[Record, ...], component: str, version: str, environment: str, by: Actor) -> None:
     """Raise UsageError when no such veto stands; a step that runs again may lift again what it has lifted."""
-    said = {str(r.get("env")): r for r in story if r.what in ("veto", "unveto")}  # the last one of each place
-    last = said.get(environment)
+    said = [r for r in story if r.what in ("veto", "unveto")]
+    last = newest(r for r in said if r.get("env") == environment)
     if last is not None and (last.what == "veto" or last.by.source == by.source):
         return
     what = f"{component}={version}"
-    for place, record in said.items():
-        if record.what == "veto":
-            where = f"from {place} on" if place else "everywhere"
-            raise UsageError(f"{what} is vetoed {where}", hint=lifting(component, version, record))
-    raise UsageError(f"{what} is not vetoed", hint=f"sluicegate history {component}")
+    standing = vetoed(story, dict.fromkeys(str(r.get("env")) for r in said))
+    if standing is None:
+        raise UsageError(f"{what} is not vetoed", hint=f"sluicegate history {component}")
+    where = f"from {standing.get('env')} on" if standing.get("env") else "everywhere"
+    raise UsageError(f"{what} is vetoed {where}", hint=lifting(component, version, standing))

@@ -62,12 +62,13 @@ def history(state: State, name: str = "") -> tuple[Entry, ...]:
         raise UsageError(f"no component or environment is called '{name}'.{suggestion(name, known)}")
     entries = []
     for component in state.config.components:
-        if name in ("", component) or name in state.config.environments:
+        whole = name in ("", component)
+        if whole or name in state.config.environments:
             entries += [
                 Entry(subject=f"{component}={version}", record=record)
                 for version in state.recorded_versions(component)
                 for record in state.story(component, version)
-                if name in ("", component) or record.get("env") == name
+                if whole or record.get("env") == name
             ]
     for environment in state.config.environments:
         if name in ("", environment):

@@ -70,7 +70,7 @@ class S3Repository:
         key = self._key(component, version, name)
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
-        read = checksums(source, ("md5", "sha256"))
+        read = checksums(source, s3.KINDS)
         standing = self._bucket.object(key)
         if standing is None:
             self._bucket.put(key, source, read, {"x-amz-meta-sha256": read.checksums["sha256"]})

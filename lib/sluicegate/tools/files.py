@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.errors import Conflict, UsageError
 from sluicegate.tools import door, meter
+from sluicegate.tools.reading import check_unchanged, marks_of, opened
 
 BLOCK = 1 << 20
 
@@ -86,8 +86,8 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
     door.passing(f"copy {source.name}")
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in checksums}
     try:
-        with _opened(source) as reader, to.open("xb") as writer:
-            before = os.fstat(reader.fileno())
+        with opened(source) as reader, to.open("xb") as writer:
+            marks = marks_of(os.fstat(reader.fileno()))
             while block := reader.read(BLOCK):
                 for digest in digests.values():
                     digest.update(block)
@@ -95,31 +95,13 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
                 meter.moved(len(block))
             writer.flush()
             os.fsync(writer.fileno())
-            _check_unchanged(source, before, os.fstat(reader.fileno()), writer.tell())
+            check_unchanged(source, reader, marks, writer.tell())
     except FileExistsError:
         raise
     except BaseException:
         to.unlink(missing_ok=True)
         raise
     return {name: digest.hexdigest() for name, digest in digests.items()}
-
-
-def _opened(source: Path) -> BinaryIO:
-    try:
-        return source.open("rb")
-    except FileNotFoundError as problem:
-        raise IntegrityError(f"{source} vanished before it was read", hint="build it again") from problem
-
-
-def _check_unchanged(source: Path, before: os.stat_result, after: os.stat_result, copied: int) -> None:
-    """Compare what was opened with what stands under the name after reading: grown, shrunk, replaced or gone."""
-    try:
-        named = source.stat()
-    except FileNotFoundError:
-        named = None
-    marks = {(s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns) for s in (before, after, named) if s is not None}
-    if named is None or len(marks) != 1 or copied != before.st_size:
-        raise IntegrityError(f"{source} changed while it was read", hint="write it to its end first, then try again")
 
 
 def add(temporary: Path, path: Path) -> bool:

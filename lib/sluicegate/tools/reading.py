@@ -59,4 +59,8 @@ def check_unchanged(source: Path, stream: BinaryIO, marks: tuple[int, ...], read
     except FileNotFoundError:
         named = None
     if named is None or {marks_of(named), marks_of(os.fstat(stream.fileno()))} != {marks} or read != marks[2]:
-        raise IntegrityError(f"{source} changed while it was read", hint="write it to its end first, then try again")
+        raise changed(source)
+
+
+def changed(source: Path) -> IntegrityError:
+    return IntegrityError(f"{source} changed while it was read", hint="write it to its end first, then try again")

@@ -15,9 +15,10 @@ from sluicegate.errors import Denied, IntegrityError, SluicegateError, UsageErro
 from sluicegate.tools import meter, sigv4
 from sluicegate.tools.answers import BUSY, Busy, Reply, seconds
 from sluicegate.tools.credentials import Login, Secret
-from sluicegate.tools.reading import Sent, checksums, opened
+from sluicegate.tools.reading import Sent, changed, checksums, opened
 from sluicegate.tools.transfer import Server
 
+KINDS = ("md5", "sha256")
 WHOLE = 256 << 20
 """Bytes up to which a file goes in one request, which a server that knows If-None-Match decides in one step."""
 PART = 16 << 20
@@ -93,16 +94,12 @@ class Bucket(Server):
         reply = self._sent(key, source, read, {**headers, **ONCE})
         if reply.status == 501:  # this server does not know the condition
             reply = self._sent(key, source, read, headers)
-        if reply.status >= 300 and reply.status not in BEATEN:
-            raise self._refused(reply)
+        self._well(reply, fine=BEATEN)
 
     def _sent(self, key: str, source: Path, read: Sent, headers: Mapping[str, str]) -> Reply:
         """PUT; the server refuses what is not of these checksums when it arrives."""
-        md5 = _base64(bytes.fromhex(read.checksums["md5"]))
-        digests = {"x-amz-content-sha256": read.checksums["sha256"], "Content-MD5": md5}
-        return self.patiently(
-            lambda _: self.send("PUT", place(key), source, kinds=(), headers={**headers, **digests})[0]
-        )
+        whole = {**headers, **_digests(read.checksums)}
+        return self.patiently(lambda _: self.send("PUT", place(key), source, kinds=(), headers=whole)[0])
 
     def _in_parts(
         self, key: str, source: Path, read: Sent, headers: Mapping[str, str], condition: Mapping[str, str]
@@ -135,9 +132,7 @@ class Bucket(Server):
                 parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>")
                 meter.moved(len(block))
         if digest.hexdigest() != read.checksums["sha256"]:
-            raise IntegrityError(
-                f"{source} changed while it was read", hint="write it to its end first, then try again"
-            )
+            raise changed(source)
         return "".join(parts)
 
     def replace(self, key: str, content: bytes) -> None:
@@ -146,13 +141,11 @@ class Bucket(Server):
 
     def replace_file(self, key: str, source: Path) -> None:
         """Store a file of any size, whatever stands there."""
-        read = checksums(source, ("md5", "sha256"))
+        read = checksums(source, KINDS)
         if read.size > WHOLE:
             self._in_parts(key, source, read, {}, {})
             return
-        reply = self._sent(key, source, read, {})
-        if reply.status >= 300:
-            raise self._refused(reply)
+        self._well(self._sent(key, source, read, {}))
 
     def content(self, key: str) -> bytes:
         """A small object, b'' where there is none."""
@@ -203,8 +196,11 @@ class Bucket(Server):
         fine: tuple[int, ...] = (),
     ) -> Reply:  # fmt: skip
         """One request that must go well, or be answered by a status that is fine too."""
-        of_body = {"x-amz-content-sha256": hashlib.sha256(body).hexdigest(), "Content-MD5": _md5(body)} if body else {}
-        reply = self.ask(method, path, body=body, headers={**(headers or {}), **of_body})
+        sums = {kind: hashlib.new(kind, body, usedforsecurity=False).hexdigest() for kind in KINDS} if body else None
+        whole = {**(headers or {}), **(_digests(sums) if sums else {})}
+        return self._well(self.ask(method, path, body=body, headers=whole), fine=fine)
+
+    def _well(self, reply: Reply, *, fine: tuple[int, ...] = ()) -> Reply:
         if reply.status >= 300 and reply.status not in fine:
             raise self._refused(reply)
         return reply
@@ -251,9 +247,7 @@ def _field(reply: Reply, name: str) -> str:
     return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
 
 
-def _md5(content: bytes) -> str:
-    return _base64(hashlib.md5(content, usedforsecurity=False).digest())
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()
+def _digests(sums: Mapping[str, str]) -> dict[str, str]:
+    """The headers by which a server refuses a body that is not of these checksums when it arrives."""
+    md5 = base64.b64encode(bytes.fromhex(sums["md5"])).decode()
+    return {"x-amz-content-sha256": sums["sha256"], "Content-MD5": md5}
