@@ -161,13 +161,64 @@ def test_a_signed_repository_is_trusted_by_its_key(tmp_path: Path, monkeypatch: 
     assert machine.answer("shop") == "signed"
 
 
-def test_other_content_under_a_package_version_is_a_conflict(apt: AptRepository, tmp_path: Path) -> None:
-    for version, content in (("1.0", "one"), ("1.1", "other")):
+def test_other_content_under_a_package_version_is_a_conflict_and_blocks_nobody(
+    apt: AptRepository, yum: YumRepository, tmp_path: Path
+) -> None:
+    for repository, make in ((apt, deb), (yum, rpm)):
+        for number, content in (("1.0", "one"), ("1.1", "one"), ("1.2", "other")):
+            folder = tmp_path / f"{make.__name__}-{number}"
+            folder.mkdir()
+            package = Path(shutil.copy(make(folder, "shop", "7", "one"), folder / f"shop-{number}.{make.__name__}"))
+            if content == "other":
+                package = make(folder, "shop", "7", content)
+                with pytest.raises(Conflict, match=r"shop.7.* already published with other content"):
+                    repository.put(PORTAL, number, f"portal-{number}.{make.__name__}", package)
+                assert repository.names(PORTAL, number) == ()
+            elif number == "1.0":
+                first = package
+                repository.put(AUTH, number, first.name, first)
+            else:  # the same package may be part of another version
+                repository.put(AUTH, number, package.name, first)
+        repository.announce(AUTH, ["1.0", "1.1"])
+        better = make(tmp_path / f"{make.__name__}-1.2", "shop", "8", "other")
+        repository.put(PORTAL, "1.2", better.name, better)
+        repository.announce(PORTAL, ["1.2"])
+
+
+def test_the_mark_of_a_pruned_package_is_free(apt: AptRepository, tmp_path: Path) -> None:
+    for number, content in (("1.0", "one"), ("1.1", "other")):
         package = deb(tmp_path, "shop", "7", content)
-        apt.put(AUTH, version, package.name, package)
-    apt.announce(AUTH, ["1.0"])
-    with pytest.raises(Conflict):
-        apt.announce(AUTH, ["1.0", "1.1"])
+        apt.put(AUTH, number, package.name, package)
+        apt.announce(AUTH, [number])
+        apt.announce(AUTH, [])
+        apt.remove(AUTH, number)
+
+
+def test_a_repository_whose_first_signing_failed_is_completed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("aptly", "gpg")
+    home = tmp_path / "g"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    generate = ("gpg", "--batch", "--passphrase", "", "--quick-gen-key")
+    run(*generate, "other@example.com", "rsa3072", "sign", "never")
+    signed = settings(path=str(tmp_path / "apt"), distribution="bookworm", key="ci@example.com")
+    repository = AptRepository.configure("releases", signed, CONFIG)
+    package = deb(tmp_path, "shop", "1.0", "signed")
+    repository.put(AUTH, "1.0", package.name, package)
+    with pytest.raises(SluicegateError, match="gpg") as found:
+        repository.announce(AUTH, ["1.0"])
+    assert "secret-keys" in found.value.hint
+    run(*generate, "ci@example.com", "rsa3072", "sign", "never")
+    repository.announce(AUTH, ["1.0"])
+    public = tmp_path / "ci.asc"
+    public.write_text(run("gpg", "--armor", "--export", "ci@example.com").stdout)
+    run("gpgconf", "--kill", "all")
+    machine = Apt(tmp_path, f"deb [signed-by={public}] file:{repository.path} bookworm main")
+    machine.get("update")
+    machine.get("install", "shop")
+    assert machine.answer("shop") == "signed"
 
 
 def test_what_is_no_package_is_refused_before_it_is_stored(

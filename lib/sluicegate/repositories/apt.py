@@ -18,7 +18,7 @@ NAME = "sluicegate"
 ENTRIES = ("Release.gpg", "Release", "InRelease")
 STATE = ".aptly"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-HINT = "install it (Debian: aptly), and look at the folder's rights and space"
+PLACE = "filesystem:here:."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,36 +50,29 @@ class AptRepository(PackageRepository):
             raise settings.fail(f"'key' is '{made.key}', expected a fingerprint or an address")
         return made
 
-    def check(self, package: Path) -> None:
-        self.mark(package)
-
     def mark(self, package: Path) -> str:
         """The package as aptly names it: name_version_architecture."""
         shown = "--showformat=${Package}_${Version}_${Architecture}"
-        return looked_into(["dpkg-deb", "--show", shown, "--", package], package, "Debian").strip()
+        return looked_into(["dpkg-deb", "--show", shown, "--", package], package, "Debian")
 
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
         config = self._config()
         aptly: list[str | Path] = ["aptly", f"-config={config}"]
-        published = (self.path / "dists" / self.distribution).is_dir()
-        if NAME not in run([*aptly, "repo", "list", "-raw"], HINT).split():
-            run(
-                [*aptly, "repo", "create", f"-distribution={self.distribution}", f"-component={self.section}", NAME],
-                HINT,
-            )
+        published = f"{PLACE} {self.distribution}" in run([*aptly, "publish", "list", "-raw"]).splitlines()
+        if NAME not in run([*aptly, "repo", "list", "-raw"]).split():
+            places = [f"-distribution={self.distribution}", f"-component={self.section}"]
+            run([*aptly, "repo", "create", *places, NAME])
         if added:
-            run([*aptly, "repo", "add", NAME, *added], HINT)
+            run([*aptly, "repo", "add", NAME, *added])
         if gone:
-            run([*aptly, "repo", "remove", NAME, *gone], HINT)
+            run([*aptly, "repo", "remove", NAME, *gone])
         if published and not added and not gone:
             return
-        signing = [f"-gpg-key={self.key}"] if self.key else ["-skip-signing"]
-        common = ["-batch", *signing]
+        common = ["-batch", f"-gpg-key={self.key}" if self.key else "-skip-signing"]
         if published:
-            run([*aptly, "publish", "update", *common, self.distribution, "filesystem:here:."], HINT)
+            run([*aptly, "publish", "update", *common, self.distribution, PLACE])
         else:
-            places = f"-architectures={','.join(self.architectures)}"
-            run([*aptly, "publish", "repo", *common, places, NAME, "filesystem:here:."], HINT)
+            run([*aptly, "publish", "repo", *common, f"-architectures={','.join(self.architectures)}", NAME, PLACE])
 
     def public(self, packages: Iterable[str]) -> Public:
         """aptly's pool stands for the packages; apt begins with InRelease, and without it with Release."""

@@ -6,7 +6,8 @@ A package enters the index when its version is announced, which is after manifes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.repositories.mirror import Mirror, Public
-from sluicegate.tools import files, process
+from sluicegate.tools import files as tool_files
+from sluicegate.tools import process
 
 LISTS = ".index"
+MARKS = "marks"
 SECONDS = 600.0
 
 
@@ -32,8 +35,11 @@ class PackageRepository(ABC):
     mirror: Mirror | None = None
 
     @abstractmethod
-    def check(self, package: Path) -> None:
-        """Raise UsageError for a file that is no such package."""
+    def mark(self, package: Path) -> str:
+        """Name, version and architecture, as the package manager tells packages apart.
+
+        Raises UsageError for a file that is no such package.
+        """
 
     @abstractmethod
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
@@ -47,19 +53,29 @@ class PackageRepository(ABC):
     def public(self, packages: Iterable[str]) -> Public:
         """What package managers read, of the folder; `packages` are the paths of all that is indexed."""
 
-    def mark(self, package: Path) -> str:
-        """What the index calls a package; '' where it goes by path."""
-        return ""
-
     @property
     def path(self) -> Path:
         return self.files.path
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
-        """Store a file once; a package is looked into first."""
-        if name.endswith(self.ending) and source.is_file():
-            self.check(source)
-        return self.files.put(component, version, name, source)
+        """Store a file once. Of a package there may be no other that package managers would take for the same."""
+        if not (name.endswith(self.ending) and source.is_file()):
+            return self.files.put(component, version, name, source)
+        path, mark = str(maven2.place(component, version, name)), self.mark(source)
+        with self._alone("marks.lock"):
+            self._refuse_same(mark, path, source)
+            stored = self.files.put(component, version, name, source)
+            with (self.path / LISTS / MARKS).open("a") as marks:
+                marks.write(f"{path}\t{mark}\n")
+        return stored
+
+    def _refuse_same(self, mark: str, path: str, source: Path) -> None:
+        for other in (known for known, its in self._marks().items() if its == mark and known != path):
+            if (self.path / other).is_file() and tool_files.sha256(self.path / other) != tool_files.sha256(source):
+                raise Conflict(
+                    f"{source} is the package {mark}, which is already published with other content: {other}",
+                    hint="a package is immutable; give the change a new package version",
+                )
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         self.files.fetch(component, version, name, to)
@@ -78,40 +94,52 @@ class PackageRepository(ABC):
         """Make the packages of these versions the component's part of the index."""
         listed = tuple(versions)
         self.files.announce(component, listed)
+        with self._alone("lock"):
+            self._announce(component, listed)
+
+    @contextmanager
+    def _alone(self, lock: str) -> Iterator[None]:
         try:
-            with files.locked(self.path / LISTS / "lock", seconds=SECONDS):
-                self._announce(component, listed)
+            with tool_files.locked(self.path / LISTS / lock, seconds=SECONDS):
+                yield
         except OSError as problem:
             raise RemoteUnavailable(
                 f"the index of {self.path} fails: {problem}", hint="check its rights, free space and mount"
             ) from problem
 
+    def _marks(self) -> dict[str, str]:
+        """The mark of each package by its path: of all that are announced, and of those stored for it."""
+        places = (self.path / LISTS / MARKS, *(self.path / LISTS).glob("*.list"))
+        return {path: mark for place in places for path, mark in _read(place).items()}
+
     def _announce(self, component: Component, versions: tuple[str, ...]) -> None:
         own = self.path / LISTS / f"{str(maven2.component_folder(component)).replace('/', '+')}.list"
-        before = _read(own)
+        before, known = _read(own), self._marks()
         paths = [
             f"{maven2.version_folder(component, version)}/{name}"
             for version in versions
             for name in self.names(component, version)
             if name.endswith(self.ending)
         ]
-        after = {path: before.get(path) or self.mark(self.path / path) for path in paths}
+        after = {path: known.get(path) or self.mark(self.path / path) for path in paths}
         others = {path: mark for one in own.parent.glob("*.list") if one != own for path, mark in _read(one).items()}
-        kept = {*after.values(), *others.values()}
-        added = tuple(self.path / path for path in after if path not in before)
-        gone = tuple(dict.fromkeys(mark for path, mark in before.items() if path not in after and mark not in kept))
+        kept, there = ({*marks.values(), *others.values()} for marks in (after, before))
+        first = {mark: path for path, mark in reversed(after.items())}  # versions may share a package: it goes in once
+        added = tuple(self.path / path for mark, path in first.items() if mark not in there)
+        gone = tuple(mark for mark in dict.fromkeys(before.values()) if mark not in kept)
         everything = {**others, **after}
         self.index(added, gone, everything)
         if self.mirror is not None:
             self.mirror.bring(self.path, self.public(everything), self.path / LISTS / "mirrored")
-        files.replace(own, "".join(f"{path}\t{mark}\n" for path, mark in after.items()).encode())
+        tool_files.replace(own, "".join(f"{path}\t{mark}\n" for path, mark in after.items()).encode())
 
 
 def _read(path: Path) -> dict[str, str]:
     """A list of packages: path, and mark."""
     if not path.exists():
         return {}
-    return dict(line.split("\t", 1) for line in path.read_text().splitlines())
+    lines = (line.partition("\t") for line in path.read_text().splitlines())
+    return {name: mark for name, _, mark in lines if mark}
 
 
 def read_directory(name: str, settings: Settings) -> DirectoryRepository:
@@ -120,20 +148,23 @@ def read_directory(name: str, settings: Settings) -> DirectoryRepository:
     return DirectoryRepository.read(name, Settings(where=settings.where, values=kept))
 
 
-def run(words: list[str | Path], hint: str) -> str:
-    """Run an index tool and return what it printed. Its refusal of other content is a Conflict."""
+def run(words: list[str | Path]) -> str:
+    """Run an index tool and return what it printed."""
     done = process.run(words, check=False, timeout=SECONDS, env={"LC_ALL": "C"})
     if done.status == 0:
         return done.text
     said = f"{done.text}\n{done.error_text}".strip()
-    if "conflict in package" in said:
-        raise Conflict(f"{words[0]}: {said}", hint="a package is immutable; give the change a new package version")
-    raise SluicegateError(f"'{' '.join(map(str, words[:2]))}' ended with status {done.status}: {said}", hint=hint)
+    cause = "at its key: gpg --list-secret-keys shows those there are" if "gpg" in said else "at its rights and space"
+    raise SluicegateError(
+        f"'{' '.join(map(str, words[:2]))}' ended with status {done.status}: {said}",
+        hint=f"look at the repository's folder and {cause}; then run the same again, which completes the index",
+    )
 
 
 def looked_into(words: list[str | Path], package: Path, what: str) -> str:
     """What a package tool says of a file. Raises UsageError when it is no such package."""
     done = process.run(words, check=False, env={"LC_ALL": "C"})
     if done.status != 0 or not done.text.strip():
-        raise UsageError(f"{package} is no {what} package: {done.error_text.splitlines()[-1:] or 'unreadable'}")
-    return done.text
+        said = (done.error_text.splitlines() or ["it cannot be read"])[-1]
+        raise UsageError(f"{package} is no {what} package: {said}", hint="build it again, or name another file")
+    return done.text.strip()

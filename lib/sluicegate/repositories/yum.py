@@ -13,6 +13,7 @@ from sluicegate.repositories.packages import LISTS, PackageRepository, looked_in
 from sluicegate.tools import files
 
 ENTRY = "repodata/repomd.xml"
+SHOWN = ("--queryformat", "%{NAME}-%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}.%{ARCH}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +28,14 @@ class YumRepository(PackageRepository):
         settings.only("path", "url", "credentials", "mirror")
         return cls(files=read_directory(name, settings), mirror=read_mirror(name, settings, config))
 
-    def check(self, package: Path) -> None:
-        looked_into(["rpm", "-qp", "--nosignature", "--nodigest", "--", package], package, "RPM")
+    def mark(self, package: Path) -> str:
+        """The package as dnf names it: name-version-release.architecture, with the epoch where it has one."""
+        return looked_into(["rpm", "-qp", "--nosignature", "--nodigest", *SHOWN, "--", package], package, "RPM")
 
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
         listed = self.path / LISTS / "packages"
         files.replace(listed, "".join(f"{path}\n" for path in sorted(everything)).encode())
-        command: list[str | Path] = ["createrepo_c", "--quiet", "--update", "--pkglist", listed, "--", self.path]
-        run(command, hint="install it (Debian: createrepo-c), and look at the folder's rights and space")
+        run(["createrepo_c", "--quiet", "--update", "--pkglist", listed, "--", self.path])
 
     def public(self, packages: Iterable[str]) -> Public:
         index = sorted(f"repodata/{path.name}" for path in (self.path / "repodata").iterdir())

@@ -14,7 +14,11 @@ from pathlib import Path
 from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.tools import door
 
-INSTALL_HINTS = {"git": "install it, for example: apt install git"}
+INSTALL_HINTS = {
+    "git": "install it, for example: apt install git",
+    "aptly": "install it, for example: apt install aptly",
+    "createrepo_c": "install it, for example: apt install createrepo-c",
+}
 
 KEPT = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
 
