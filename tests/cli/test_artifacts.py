@@ -90,6 +90,65 @@ def test_prune_first_dry_then_for_good(call: Call, tmp_path: Path) -> None:
     assert call("prune", "auth", "--keep", "0")[0] == 2
 
 
+def test_copy_compares_what_is_there_first_and_takes_latest(call: Call, tmp_path: Path) -> None:
+    there = tmp_path / "archive/com/example/auth/1.2.0/auth-1.2.0.zip"
+    there.parent.mkdir(parents=True)
+    there.write_text("another")
+    for words in (["--dry-run"], []):
+        code, said = call("copy", "auth", "--to", "archive", *words)
+        assert code == 4
+        assert "is there with other content" in said
+    assert [path.name for path in there.parent.iterdir()] == [there.name]
+    there.unlink()
+    code, said = call("copy", "auth", "--to", "archive")
+    assert (code, "copied auth=1.2.0 to archive" in said) == (0, True)
+
+
+def test_copy_that_is_refused_half_way_lists_what_is_done(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "releases/com/example/auth/1.1.0/auth-1.1.0-provenance.json").write_text("rotten")
+    code, said = call("copy", "auth=1.1.0", "--to", "archive")
+    assert code == 7
+    assert "copied: auth-1.1.0.zip" in said
+    assert "not copied: auth-1.1.0-manifest.json" in said
+    assert "run the same again" in said
+
+
+def test_show_refuses_a_manifest_that_is_not_the_ledgers(call: Call, tmp_path: Path) -> None:
+    place = tmp_path / "releases/com/example/auth/1.1.0/auth-1.1.0-manifest.json"
+    place.write_bytes(place.read_bytes().replace(b'"author": ""', b'"author": "eve"'))
+    place.with_name(f"{place.name}.sha256").unlink()
+    code, said = call("show", "auth=1.1.0")
+    assert (code, "the ledger says" in said) == (6, True)
+
+
+def test_verify_says_what_helps(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "releases/com/example/auth/1.1.0"
+    (folder / "stray.zip").write_text("x")
+    (folder / "auth-1.1.0.zip").unlink()
+    code, said = call("verify", "auth=1.1.0")
+    assert code == 6
+    assert "has lost auth-1.1.0.zip" in said
+    assert "try: publish the same files again, or restore the repository from its backup; find out who put it" in said
+    (folder / "stray.zip").unlink()
+    built = tmp_path / "auth-1.1.0.zip"
+    assert "stored auth-1.1.0.zip again" in call("publish", "auth=1.1.0", str(built))[1]
+    assert call("verify", "auth=1.1.0")[0] == 0
+
+
+@pytest.mark.parametrize("words", [["fetch", "auth", "--to", ""], ["publish", "auth=1.3.0", "setup.cfg", "--sign", ""]])
+def test_an_empty_value_is_none(call: Call, words: list[str]) -> None:
+    code, said = call(*words)
+    assert code == 2
+    assert "names no" in said
+
+
+def test_what_was_asked_and_not_done_is_noted(call: Call, tmp_path: Path) -> None:
+    built = str(tmp_path / "auth-1.1.0.zip")
+    code, said = call("publish", "auth=1.1.0", built, "--figure", "coverage=99")
+    assert (code, "note: auth=1.1.0 keeps its first figures: coverage=81" in said) == (0, True)
+    assert json.loads(call("publish", "auth=1.1.0", built, "--json")[1])["notes"] == []
+
+
 def test_a_foreign_sbom_is_refused_before_anything_is_sent(call: Call, tmp_path: Path) -> None:
     (tmp_path / "bom.json").write_text('{"bomFormat": "SPDX"}')
     (tmp_path / "new.zip").write_text("new")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.copying import copy, verify
+from sluicegate.delivery.copying import copy
+from sluicegate.delivery.fetch import read_manifest
 from sluicegate.delivery.provenance import (
     WORKSTATION,
     Extras,
@@ -21,9 +22,10 @@ from sluicegate.delivery.provenance import (
     read_sbom,
     statement,
 )
-from sluicegate.delivery.publish import Origin, read_manifest
+from sluicegate.delivery.publish import Origin
 from sluicegate.delivery.trust import check_version
-from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
+from sluicegate.delivery.verify import verify
+from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config, Jenkins
 from sluicegate.model.values import Artifact, Json, Manifest
 from tests.delivery.shop import Shop, make_shop
@@ -182,9 +184,51 @@ def test_what_a_broken_publication_left_is_taken_over(shop: Shop) -> None:
         other.releases.files.update(kept)
         other.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
         assert not any(one.fault for one in verify(other.state(), "auth", "1.0.0"))
-        with pytest.raises(IntegrityError):
+        assert read_manifest(other.releases, other.state().component("auth"), "1.0.0").build.endswith("/7/")
+        with pytest.raises(Conflict, match="never announced"):
             other.releases.files.update({("auth", "1.1.0", "auth-1.1.0-provenance.json"): b"{}"})
             other.publish("auth", "1.1.0")
+
+
+def test_a_publication_that_broke_off_is_completed_by_another_build(
+    shop: Shop, keys: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first has sent is all there but the manifest; the second build's SBOM has another number."""
+    first, second = (Origin(commit=COMMIT, build=f"https://ci.example.com/job/auth/{number}/") for number in (7, 8))
+    real = shop.releases.put
+
+    def put(component: Component, version: str, name: str, source: Path) -> Artifact:
+        if name.endswith("manifest.json"):
+            raise RemoteUnavailable("the line is cut")
+        return real(component, version, name, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.releases, "put", put)
+        with pytest.raises(RemoteUnavailable):
+            shop.publish("auth", "1.0.0", origin=first, extras=Extras(sbom=bom(tmp_path), key="ci@example.com"))
+    other = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
+    found = shop.publish("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
+    assert found.manifest.build == first.build
+    assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
+    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+
+
+def test_what_is_asked_of_a_standing_version_is_done_or_said(shop: Shop, keys: dict[str, str], tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "87"}))
+    extras = Extras(sbom=bom(tmp_path), key="ci@example.com")
+    again = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "88"}), extras=extras)
+    assert again.signed
+    assert again.notes == ("auth=1.0.0 keeps having no SBOM", "auth=1.0.0 keeps its first figures: coverage=87")
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+    assert not shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT), extras=Extras(key="ci@example.com")).signed
+
+
+def test_a_lost_provenance_is_an_integrity_error(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    del shop.releases.files["auth", "1.0.0", "auth-1.0.0-provenance.json"]
+    with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0-provenance"):
+        check_version(shop.state(), "auth", "1.0.0", signed=False)
 
 
 def make_shop_beside(shop: Shop) -> Shop:
@@ -258,4 +302,4 @@ def test_a_key_that_cannot_sign_publishes_nothing(shop: Shop, keys: dict[str, st
     with pytest.raises(SluicegateError):
         shop.publish("auth", "1.0.0", extras=Extras(key=key))
     assert shop.state().versions("auth") == []
-    assert ("auth", "1.0.0", "auth-1.0.0-manifest.json") not in shop.releases.files
+    assert not shop.releases.files, "nothing is in the way of the next try"

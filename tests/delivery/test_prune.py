@@ -136,17 +136,18 @@ def test_what_broke_off_is_finished_by_the_next_call(shop: Shop, monkeypatch: py
         real(component, version)
 
     monkeypatch.setattr(shop.releases, "remove", remove)
-    with pytest.raises(PartlyDone, match=r"removed: 1.0.0, 1.1.0\n  left: 1.2.0"):
+    with pytest.raises(PartlyDone, match=r"removed: 1.0.0\n  removed: 1.1.0\n  pruned, and its files are left: 1.2.0"):
         prune(shop.repo, "auth", 2)
+    assert rule(shop).left == ("1.2.0", "1.3.0", "1.4.0", "1.5.0")
     assert shop.state().versions("auth") == ["1.6.0", "1.7.0"]
     monkeypatch.undo()
-    prune(shop.repo, "auth", 2)
+    assert prune(shop.repo, "auth", 2).left == ("1.2.0", "1.3.0", "1.4.0", "1.5.0")
     assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
 
 
 def test_a_repository_that_is_down_leaves_the_work_for_later(shop: Shop) -> None:
     shop.releases.down = True
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(PartlyDone, match=r"is down\n  pruned, and its files are left: 1\.0\.0"):
         prune(shop.repo, "auth", 2)
     shop.releases.down = False
     prune(shop.repo, "auth", 2)

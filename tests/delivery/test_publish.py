@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.publish import Origin, fetch, publish
+from sluicegate.delivery.fetch import fetch
+from sluicegate.delivery.publish import Origin, publish
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
+from sluicegate.repositories.directory import DirectoryRepository
 from tests.shop import Shop
 
 MANIFEST = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
@@ -178,3 +180,40 @@ def test_resolve_of_what_is_not_there_names_the_newest(shop: Shop, spec: str) ->
 def test_a_range_is_no_version_where_one_version_is_wanted(live: Shop) -> None:
     with pytest.raises(UsageError, match=r"no version '1\.x'"):
         live.veto("auth", "1.x")
+
+
+def test_a_changed_file_is_found_when_it_is_published_again(shop: Shop) -> None:
+    shop.publish("auth", "1.0.0")
+    shop.drivers.releases.files[FILE] = b"tampered"
+    with pytest.raises(IntegrityError, match="not any more what was published"):
+        shop.publish("auth", "1.0.0")
+
+
+def test_what_a_broken_publication_left_in_the_way_is_told_as_that(shop: Shop) -> None:
+    shop.drivers.releases.files[FILE] = b"of another build"
+    shop.drivers.releases.files["auth", "1.1.0", "auth-1.1.0-docs.zip"] = b"of another build"
+    with pytest.raises(Conflict, match=r"auth=1\.0\.0 itself was never announced"):
+        shop.publish("auth", "1.0.0")
+    (note,) = shop.publish("auth", "1.1.0").notes
+    assert note == "auth-1.1.0-docs.zip stands beside the files of auth=1.1.0, and is no part of it"
+
+
+def test_a_repository_that_is_not_mounted_is_not_taken_for_a_new_one(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mnt" / "releases"
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.drivers, "releases", DirectoryRepository(path=folder))
+        shop.publish("auth", "1.0.0")
+        folder.rename(tmp_path / "elsewhere")
+        with pytest.raises(RemoteUnavailable, match="is not there"):
+            shop.publish("auth", "1.1.0")
+        assert not folder.exists()
+    shop.publish("auth", "1.1.0")  # a component may move to a repository that has none of it yet
+
+
+def test_a_folder_in_the_way_of_a_fetched_file_is_told(shop: Shop, tmp_path: Path) -> None:
+    shop.publish("auth", "1.0.0")
+    (tmp_path / "there" / FILE[2]).mkdir(parents=True)
+    with pytest.raises(UsageError, match="is a folder"):
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "there")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.publish import Origin, Published, fetch, publish
+from sluicegate.delivery.fetch import fetch
+from sluicegate.delivery.publish import Origin, Published, publish
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN

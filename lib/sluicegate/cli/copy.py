@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split_exact, why
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split, why
 
 
 @click.command()
-@click.argument("version", metavar="COMPONENT=VERSION")
+@click.argument("version", metavar="COMPONENT[=VERSION]")
 @click.option("--to", "repository", required=True, metavar="REPOSITORY", help="The repository to copy to.")
 @why
 @as_json
@@ -20,9 +20,12 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
     """
     from sluicegate.delivery.copying import copy as copy_version
 
-    component, number = split_exact(version)
+    component, spec = split(version)
     with delivery() as repo:
-        found = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
+        state = repo.state()
+        number = state.resolve(component, spec or "latest")
+        with progress(version, 3 * state.size(component, number)):  # fetched, sent, and read back
+            found = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
     if as_json:
         print_json({"component": component, "version": number, "to": repository, "dry_run": dry_run,
                     "manifest": found.manifest.sha256, "addresses": list(found.addresses)})  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, dry_run, print_json, why
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, why
 
 
 @click.command()
@@ -30,11 +30,14 @@ def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_r
         found = prune_versions(repo, component, keep, window=window, why=why, dry_run=dry_run)
     if as_json:
         stays = {version: list(reasons) for version, reasons in found.stays.items()}
-        print_json({"component": component, "dry_run": dry_run, "prunes": list(found.goes), "stays": stays})
+        print_json({"component": component, "dry_run": dry_run, "prunes": list(found.goes), "stays": stays,
+                    "finishes": list(found.left)})  # fmt: skip
         return
     for version, reasons in found.stays.items():
         click.echo(f"stays   {component}={version}: {', '.join(reasons)}")
     for version in found.goes:
         click.echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
-    if not found.goes:
+    for version in found.left:
+        done(f"delete{'' if dry_run else 'd'} the files of {component}={version}, which a prune had left", dry=dry_run)
+    if not (found.goes or found.left):
         click.echo("nothing to prune")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, split
+from sluicegate.cli.output import as_json, delivery, print_json, progress, split
 from sluicegate.errors import IntegrityError
 
 
@@ -18,13 +18,14 @@ def verify(version: str, as_json: bool) -> None:
 
     Example: sluicegate verify auth=1.4.2
     """
-    from sluicegate.delivery.copying import verify as verify_version
+    from sluicegate.delivery.verify import verify as verify_version
 
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
         number = state.resolve(component, spec or "latest")
-        found = verify_version(state, component, number)
+        with progress(version, state.size(component, number)):
+            found = verify_version(state, component, number)
     wrong = [one for one in found if one.fault]
     if as_json:
         print_json({"component": component, "version": number, "files": [one.json() for one in found]})
@@ -33,6 +34,5 @@ def verify(version: str, as_json: bool) -> None:
             click.secho(f"{'wrong' if one.fault else 'ok':5}", fg="red" if one.fault else "green", nl=False)
             click.echo(f"  {one.sha256[:12] or '-':12}  {one.name}" + (f": {one.fault}" if one.fault else ""))
     if wrong:
-        raise IntegrityError(
-            f"{component}={number}: {len(wrong)} of {len(found)} files differ", hint="publish a new version"
-        )
+        hints = dict.fromkeys(one.hint for one in wrong)
+        raise IntegrityError(f"{component}={number}: {len(wrong)} of {len(found)} files differ", hint="; ".join(hints))

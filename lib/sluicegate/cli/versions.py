@@ -39,50 +39,59 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
     "--sbom", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="A CycloneDX file (JSON, 1.4 to 1.7) that a tool made of the version.",
 )  # fmt: skip
-@click.option("--sign", "key", default="", metavar="KEYID", help="Sign the manifest with this key of gpg.")
+@click.option("--sign", "key", metavar="KEYID", help="Sign the manifest with this key of gpg.")
 @connections
 @as_json
 @dry_run
 def publish(
     version: str, files: tuple[Path, ...], source: Path | None, version_file: str, build: str,
-    build_started: datetime | None, figures: tuple[str, ...], sbom: Path | None, key: str, connections: int,
+    build_started: datetime | None, figures: tuple[str, ...], sbom: Path | None, key: str | None, connections: int,
     as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
-    Equal content again is fine; other content under the same version is a conflict (exit code 4). A version that is
-    left out is the tag at the checkout's commit, else MAJOR.MINOR of the version file and the count of first-parent
-    commits. 1.4.2-SNAPSHOT is published under its time and number, as Maven does it.
+    Equal content again is fine, and puts back what the repository has lost; other content under the same version is a
+    conflict (exit code 4). A version that is left out is the tag at the checkout's commit, else MAJOR.MINOR of the
+    version file and the count of first-parent commits. 1.4.2-SNAPSHOT is published under its time and number, as Maven
+    does it.
 
     Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
     """
     from sluicegate.delivery.naming import made_version
     from sluicegate.delivery.provenance import Extras, read_sbom
     from sluicegate.delivery.publish import publish as publish_version
-    from sluicegate.delivery.source import checkout, read_origin
+    from sluicegate.delivery.source import checkout, doubt, read_origin
 
     component, number = split(version)
+    if key == "":
+        raise UsageError("--sign names no key", hint="gpg --list-secret-keys shows those there are")
     origin = read_origin(source, build=build, build_started=build_started, figures=_figures(figures))
     if sbom is not None:
         read_sbom(sbom)
     size = sum(file.stat().st_size for file in files if file.is_file())
     with delivery() as repo, progress(version, size):
         number = number or made_version(repo.state().component(component), checkout(source), version_file)
-        extras = Extras(sbom=sbom, key=key, parameters=repo.parameters())
+        extras = Extras(sbom=sbom, key=key or "", parameters=repo.parameters())
         found = publish_version(
             repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
         )
     number = found.manifest.version
+    notes = [*found.notes, *doubt(source)]
     if as_json:
         artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
-                    "existed": found.existed, "artifacts": artifacts, "addresses": list(found.addresses)})  # fmt: skip
+                    "existed": found.existed, "signed": found.signed, "artifacts": artifacts,
+                    "addresses": list(found.addresses), "notes": notes})  # fmt: skip
         return
     for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
         click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
     for name in found.again:
-        done(f"{'would store' if dry_run else 'stored'} {name} again, which the repository had lost", dry=False)
+        done(f"store{'' if dry_run else 'd'} {name} again, which the repository had lost", dry=dry_run)
+    for note in notes:
+        click.secho(f"note: {note}", fg="yellow", err=True)
     if found.existed:
+        if found.signed:
+            done(f"sign{'' if dry_run else 'ed'} {component}={number} with {key}", dry=dry_run)
         click.echo(f"{component}={number} was published before, with equal content")
     else:
         done(
@@ -100,9 +109,18 @@ def _figures(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def _named(context: click.Context, parameter: click.Parameter, value: str) -> Path:
+    if not value:
+        raise click.BadParameter("'' names no folder")
+    return Path(value)
+
+
 @click.command()
 @click.argument("version", metavar="COMPONENT[=VERSION]")
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", callback=_named,
+    help="The folder, made where it is not there.",
+)  # fmt: skip
 @click.option("--verify", is_flag=True, help="Refuse a version without a good signature.")
 @click.option(
     "--signer", "signers", multiple=True, metavar="FINGERPRINT", help="Who may have signed; else any key gpg knows."
@@ -116,15 +134,16 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
 
     Example: sluicegate fetch auth=1.4.2 --to dist
     """
-    from sluicegate.delivery.publish import fetch as fetch_version
+    from sluicegate.delivery.fetch import fetch as fetch_version
     from sluicegate.delivery.trust import check_version
 
     component, spec = split(version)
-    with delivery() as repo, progress(version):
+    with delivery() as repo:
         state = repo.state()
         number = state.resolve(component, spec or "latest")
-        check_version(state, component, number, signed=verify or bool(signers), signers=signers)
-        release = fetch_version(state, component, number, folder, connections=connections)
+        with progress(version, state.size(component, number)):
+            check_version(state, component, number, signed=verify or bool(signers), signers=signers)
+            release = fetch_version(state, component, number, folder, connections=connections)
     if as_json:
         print_json({"component": component, "version": release.version, "manifest": release.manifest,
                     "files": [str(folder / name) for name in release.files]})  # fmt: skip

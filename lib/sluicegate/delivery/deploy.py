@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.delivery import gating, intents
+from sluicegate.delivery.fetch import fetch
 from sluicegate.delivery.pinning import refuse_edited
 from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.promote import standing_pins
-from sluicegate.delivery.publish import fetch
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import Conflict, PartlyDone, SluicegateError, UsageError

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluicegate.delivery import signing
+from sluicegate.delivery.fetch import RESTORE, fetch_listed
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
@@ -103,6 +104,7 @@ def check_statement(content: bytes, manifest: Manifest) -> None:
         definition = value["predicate"]["buildDefinition"]
         commits = {d["digest"].get("gitCommit") for d in definition["resolvedDependencies"]}
         about = (definition["externalParameters"]["component"], definition["externalParameters"]["version"])
+        value["predicate"]["runDetails"]["metadata"].get("invocationId")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise IntegrityError(f"{where} cannot be read: {type(problem).__name__} {problem}") from problem
     if kinds != (STATEMENT, PREDICATE):
@@ -146,31 +148,63 @@ def builder_id(config: Config, build: str) -> str:
 
 
 def attach(
-    repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras
-) -> Manifest:
-    """Store provenance, SBOM and signature; the manifest that lists them. Called before the files are sent.
+    repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras,
+    present: Sequence[str],
+) -> tuple[Manifest, list[str]]:  # fmt: skip
+    """Store SBOM, provenance and signature: the manifest that lists them, and notes. Called after the files are sent.
 
-    What a publication that broke off left behind is taken over when it is about the same files.
+    What a publication of the same files that broke off has left (see `present`) is taken over, so that the manifest
+    becomes what it was to be. Raises Conflict when what it has left is about something else.
     """
-    version = manifest.version
     builder = builder_id(config, manifest.build)
     content = statement(manifest, origin, spec, builder=builder, parameters=extras.parameters)
-    attachments = []
     with files.scratch() as folder:
-        if extras.sbom is not None:
-            name = sbom_name(spec.name, version)
-            attachments.append(_put(repository, spec, version, folder / name, read_sbom(extras.sbom)))
-        path = folder / provenance_name(spec.name, version)
+        attachments, notes = _attach_sbom(repository, spec, manifest, extras.sbom, present, folder)
+        path = folder / provenance_name(spec.name, manifest.version)
         try:
-            stored = _put(repository, spec, version, path, content)
-        except Conflict:
-            content = _standing(repository, spec, version, path)
-            check_statement(content, manifest)
-            stored = _artifact(path.name, content)
+            stored = _put(repository, spec, manifest.version, path, content)
+        except Conflict as problem:
+            stored, build = _take_over(repository, spec, manifest, path, problem)
+            manifest = replace(manifest, build=build)
         manifest = replace(manifest, attachments=(*attachments, stored))
-        if extras.key:
-            signing.attach(repository, spec, manifest, extras.key, folder)
-    return manifest
+    if extras.key:
+        try:
+            signing.sign(repository, spec, manifest, extras.key)
+        except IntegrityError as problem:
+            raise Conflict(f"a signature of something else is in the way: {problem.message}") from problem
+    return manifest, notes
+
+
+def _attach_sbom(
+    repository: Repository, spec: Component, manifest: Manifest, sbom: Path | None, present: Sequence[str], folder: Path
+) -> tuple[list[Artifact], list[str]]:
+    path = folder / sbom_name(spec.name, manifest.version)
+    if sbom is not None:
+        try:
+            return [_put(repository, spec, manifest.version, path, read_sbom(sbom))], []
+        except Conflict:  # tools write another number and time into each
+            path.unlink()
+    elif path.name not in present:
+        return [], []
+    repository.fetch(spec, manifest.version, path.name, path)
+    note = f"{spec.name}={manifest.version} has the SBOM of the publication before, which had broken off"
+    return [_artifact(path.name, path.read_bytes())], [note]
+
+
+def _take_over(
+    repository: Repository, spec: Component, manifest: Manifest, path: Path, problem: Conflict
+) -> tuple[Artifact, str]:
+    """The provenance that a publication of the same files has left, and the build it was of."""
+    path.unlink()
+    repository.fetch(spec, manifest.version, path.name, path)
+    content = path.read_bytes()
+    try:
+        check_statement(content, manifest)
+    except IntegrityError as other:
+        raise Conflict(f"{other.message}, and is in the way") from problem
+    return _artifact(path.name, content), str(
+        json.loads(content)["predicate"]["runDetails"]["metadata"].get("invocationId", "")
+    )
 
 
 def _put(repository: Repository, spec: Component, version: str, path: Path, content: bytes) -> Artifact:
@@ -183,19 +217,15 @@ def _artifact(name: str, content: bytes) -> Artifact:
     return Artifact(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _standing(repository: Repository, spec: Component, version: str, path: Path) -> bytes:
-    path.unlink()
-    repository.fetch(spec, version, path.name, path)
-    return path.read_bytes()
-
-
 def check_attachments(repository: Repository, spec: Component, manifest: Manifest) -> None:
     """Fetch what stands beside the files and compare it. A version of before has nothing beside it."""
     with files.scratch() as folder:
         for one in manifest.attachments:
             path = folder / one.name
-            repository.fetch(spec, manifest.version, one.name, path)
+            fetch_listed(repository, spec, manifest.version, one.name, path, hint=RESTORE)
             if files.sha256(path) != one.sha256:
-                raise IntegrityError(f"{one.name} is not what the manifest of {spec.name}={manifest.version} lists")
+                raise IntegrityError(
+                    f"{one.name} is not what the manifest of {spec.name}={manifest.version} lists", hint=RESTORE
+                )
             if one.name == provenance_name(spec.name, manifest.version):
                 check_statement(path.read_bytes(), manifest)

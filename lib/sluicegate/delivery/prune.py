@@ -23,11 +23,15 @@ WINDOW = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """The rule's answer: what goes, oldest first, and why each of the others stays."""
+    """The rule's answer: what goes, oldest first, and why each of the others stays.
+
+    `left` went before, and its files are still there: a prune had broken off.
+    """
 
     component: str
     goes: tuple[str, ...]
     stays: Mapping[str, tuple[str, ...]]
+    left: tuple[str, ...] = ()
 
 
 def prune(
@@ -36,6 +40,7 @@ def prune(
     """Record the versions as pruned, then delete their files. What broke off before is finished by the next call.
 
     Once it is recorded nobody resolves, pins or publishes such a version again. Copies elsewhere stay.
+    Raises PartlyDone when it is recorded, and not all files could be deleted.
     """
 
     def decide(state: State, draft: Draft) -> Retention:
@@ -55,13 +60,18 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
     """Delete the files of every version that is pruned and not yet removed."""
     state = repo.state()
     spec = state.component(component)
-    done = {str(r.get("version")) for r in state.prunings(component) if r.what == "removed"}
-    todo = [version for version in state.pruned(component) if version not in done]
+    todo = _unremoved(state, component)
     if not todo:
         return
     repository = state.drivers.repository(state.config, spec.repository)
-    repository.announce(spec, state.versions(component))  # before the files go: a list must not name what is missing
-    removed, problem = _remove_files(repository, spec, todo)
+    removed: list[str] = []
+    problem: SluicegateError | None = None
+    try:  # before the files go: a list must not name what is missing
+        repository.announce(spec, state.versions(component))
+    except SluicegateError as refused:
+        problem = refused
+    else:
+        removed, problem = _remove_files(repository, spec, todo)
 
     def decide(state: State, draft: Draft) -> None:
         for version in removed:
@@ -70,12 +80,16 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
     if removed:
         repo.change(decide, f"prune {component}: {len(removed)} versions are removed")
     if problem is not None:
-        if not removed:
-            raise problem
-        left = ", ".join(version for version in todo if version not in removed)
+        gone = [f"  removed: {version}" for version in removed]
+        left = [f"  pruned, and its files are left: {version}" for version in todo if version not in removed]
         raise PartlyDone(
-            f"{problem.message}\n  removed: {', '.join(removed)}\n  left: {left}", hint="run the command again"
+            "\n".join([problem.message, *gone, *left]), hint="the next prune of the component deletes them"
         ) from problem
+
+
+def _unremoved(state: State, component: str) -> list[str]:
+    done = {str(r.get("version")) for r in state.prunings(component) if r.what == "removed"}
+    return [version for version in state.pruned(component) if version not in done]
 
 
 def _remove_files(repository: Repository, spec: Component, todo: list[str]) -> tuple[list[str], SluicegateError | None]:
@@ -115,6 +129,7 @@ def retention(state: State, component: str, *, keep: int, window: int = WINDOW) 
         component=component,
         goes=tuple(version for version in known if not reasons[version]),
         stays={version: tuple(listed) for version, listed in reasons.items() if listed},
+        left=tuple(_unremoved(state, component)),
     )
 
 

@@ -1,27 +1,27 @@
-"""Publish a version's files once, provably; fetch exactly them back."""
+"""Publish a version's files once, provably."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from sluicegate.delivery import signing
+from sluicegate.delivery.fetch import RESTORE, read_manifest
 from sluicegate.delivery.naming import hashed, named_files, stamped
 from sluicegate.delivery.parallel import CONNECTIONS, each
-from sluicegate.delivery.provenance import Extras, attach
+from sluicegate.delivery.provenance import Extras, attach, sbom_name, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable
 from sluicegate.model import ledger
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What `publish` did: the manifest, where it is, whether it was there already, and which files it put back."""
+    """What `publish` did.
+
+    The manifest, where it is, whether it was there already; which files it put back, whether it signed; and `notes` on
+    what was not as asked.
+    """
 
     manifest: Manifest
-    addresses: tuple[str, ...]
-    existed: bool
+    addresses: tuple[str, ...] = ()
+    existed: bool = False
     again: tuple[str, ...] = ()
+    signed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def publish(
@@ -60,40 +66,159 @@ def publish(
     version = stamped(state, spec, version, paths, origin.commit)
     order(spec.versions, version)
     state.refuse_pruned(component, version)
-    named = named_files(component, version, paths)
     repository = state.drivers.repository(state.config, spec.repository)
-    present = repository.names(spec, version)
-    standing = _standing(state, repository, spec, version, present)
-    if standing is None:
-        _refuse_lost(state, component, version)
-    fresh = standing is None and not dry_run
-    manifest = Manifest(
-        component=component,
-        version=version,
-        artifacts=_upload(repository, spec, version, named, connections) if fresh else hashed(named),
-        commit=origin.commit,
-        author=origin.author,
-        build=origin.build,
-    )
-    addresses = tuple(repository.address(spec, version, artifact.name) for artifact in manifest.artifacts)
-    again: tuple[str, ...] = ()
-    if standing is not None:
-        if standing.artifacts != manifest.artifacts:
-            raise Conflict(_difference(standing, manifest), hint="publish the change under a new version")
-        manifest = standing
-        again = tuple(sorted(set(named) - set(present)))
-        if again and not dry_run:
-            _upload(repository, spec, version, {name: named[name] for name in again}, connections)
-    recorded = any(record.what == "built" for record in state.story(component, version))
-    if fresh:
-        manifest = attach(repository, state.config, spec, manifest, origin, extras or Extras())
-        _put_manifest(repository, spec, manifest)
+    job = _Job(
+        state=state, repository=repository, spec=spec, version=version, named=named_files(component, version, paths),
+        present=repository.names(spec, version), origin=origin, extras=extras or Extras(), connections=connections,
+        dry_run=dry_run,
+    )  # fmt: skip
+    found = job.again() if manifest_name(component, version) in job.present else job.first()
     if not dry_run:
-        if not recorded:
-            repo.change(_record(manifest, origin), f"publish {component}={version}")
+        if not job.recorded:
+            repo.change(_record(found.manifest, origin), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
         _announce(repo, repository, spec)
-    return Published(manifest=manifest, addresses=addresses, existed=recorded, again=again)
+    addresses = tuple(repository.address(spec, version, artifact.name) for artifact in found.manifest.artifacts)
+    return replace(found, addresses=addresses, existed=job.recorded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """A version that is to be published; `present` is what stands in the repository under it."""
+
+    state: State
+    repository: Repository
+    spec: Component
+    version: str
+    named: Mapping[str, Path]
+    present: Sequence[str]
+    origin: Origin
+    extras: Extras
+    connections: int
+    dry_run: bool
+
+    @property
+    def called(self) -> str:
+        return f"{self.spec.name}={self.version}"
+
+    @property
+    def recorded(self) -> bool:
+        return any(record.what == "built" for record in self.state.story(self.spec.name, self.version))
+
+    def first(self) -> Published:
+        """Store everything, the manifest last. What a publication that broke off has left is completed."""
+        self._refuse_lost()
+        if self.extras.key:
+            signing.try_key(self.extras.key)  # before anything is sent: what is sent may never be sent otherwise
+        strays = sorted(set(self.present) - set(self.named) - taken_names(self.spec.name, self.version))
+        notes = [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
+        artifacts = hashed(self.named) if self.dry_run else self._upload(self.named)
+        manifest = self._manifest(artifacts)
+        if not self.dry_run:
+            try:
+                manifest, taken = attach(
+                    self.repository, self.state.config, self.spec, manifest, self.origin, self.extras, self.present
+                )
+            except Conflict as problem:
+                raise self._left(problem) from problem
+            notes += taken
+            self._put_manifest(manifest)
+        return Published(manifest=manifest, signed=bool(self.extras.key), notes=tuple(notes))
+
+    def again(self) -> Published:
+        """Compare with what stands, put back what the repository has lost, and sign what nobody has signed yet."""
+        standing = read_manifest(self.repository, self.spec, self.version)
+        recorded = self.state.manifest(self.spec.name, self.version) if self.recorded else standing.sha256
+        if recorded != standing.sha256:
+            raise IntegrityError(
+                f"{self.called}: the repository's manifest is {standing.sha256[:12]}, the ledger says {recorded[:12]}",
+                hint=RESTORE,
+            )
+        mine = self._manifest(hashed(self.named))
+        if standing.artifacts != mine.artifacts:
+            raise Conflict(_difference(standing, mine), hint="publish the change under a new version")
+        if not self.dry_run:
+            self._store_again()
+        key = self.extras.key
+        unsigned = bool(key) and signing.signature_name(self.spec.name, self.version) not in self.present
+        if unsigned and self.dry_run:
+            signing.try_key(key)
+        elif key and not self.dry_run:
+            unsigned = signing.sign(self.repository, self.spec, standing, key, present=not unsigned)
+        return Published(
+            manifest=standing, again=tuple(sorted(set(self.named) - set(self.present))), signed=unsigned,
+            notes=self._kept(standing),
+        )  # fmt: skip
+
+    def _store_again(self) -> None:
+        """Every file once more: the driver skips what is there as it was published."""
+        try:
+            self._upload(self.named)
+        except Conflict as problem:
+            raise IntegrityError(
+                f"{self.called} is not any more what was published: {problem.message}", hint=RESTORE
+            ) from problem
+
+    def _kept(self, standing: Manifest) -> tuple[str, ...]:
+        """What was given now and differs from the first publication, which is not changed."""
+        notes = []
+        if self.extras.sbom is not None:
+            name = sbom_name(self.spec.name, self.version)
+            before = [one.sha256 for one in standing.attachments if one.name == name]
+            if before != [tool_files.sha256(self.extras.sbom)]:
+                notes.append(f"{self.called} keeps {'its first SBOM' if before else 'having no SBOM'}")
+        figures = self.state.built(self.spec.name, self.version).get("figures", {}) if self.recorded else {}
+        if self.recorded and self.origin.figures and dict(self.origin.figures) != figures:
+            told = ", ".join(f"{name}={value}" for name, value in figures.items())
+            notes.append(f"{self.called} keeps {f'its first figures: {told}' if told else 'having no figures'}")
+        return tuple(notes)
+
+    def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
+        return Manifest(
+            component=self.spec.name, version=self.version, artifacts=artifacts, commit=self.origin.commit,
+            author=self.origin.author, build=self.origin.build,
+        )  # fmt: skip
+
+    def _refuse_lost(self) -> None:
+        """A version stays what it was even when the repository has lost it: its number goes to no other content.
+
+        A repository that is not there, as one that is not mounted, is not taken for a new one.
+        """
+        if self.recorded:
+            raise IntegrityError(
+                f"{self.called} was published, and the repository has lost it",
+                hint="restore the repository from its backup, or publish under a new version",
+            )
+        if known := self.state.versions(self.spec.name):
+            with suppress(IntegrityError):  # that one may stand in another repository, of before
+                read_manifest(self.repository, self.spec, known[-1])
+
+    def _left(self, problem: Conflict) -> Conflict:
+        """What is in the way of a version that was never announced."""
+        return Conflict(
+            f"{problem.message}; {self.called} itself was never announced",
+            hint="another publication is under way or has broken off: publish the files of then, or a new version",
+        )
+
+    def _upload(self, named: Mapping[str, Path]) -> tuple[Artifact, ...]:
+        """All files, the largest first; what is there with the same content is skipped by the driver."""
+
+        def put(name: str) -> Artifact:
+            return self.repository.put(self.spec, self.version, name, named[name])
+
+        names = sorted(named, key=lambda name: (-named[name].stat().st_size, name))
+        done, problem = each(names, put, connections=self.connections)
+        if isinstance(problem, Conflict) and not self.recorded:
+            raise self._left(problem) from problem
+        if problem is not None:
+            raise _stopped(problem, done, named) from problem
+        return tuple(done[name] for name in sorted(done))
+
+    def _put_manifest(self, manifest: Manifest) -> None:
+        with tool_files.scratch() as folder:
+            path = folder / manifest_name(self.spec.name, manifest.version)
+            path.write_bytes(manifest.content())
+            self.repository.put(self.spec, manifest.version, path.name, path)
 
 
 def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:
@@ -104,51 +229,11 @@ def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> No
         announced = known
 
 
-def _standing(
-    state: State, repository: Repository, spec: Component, version: str, present: Sequence[str]
-) -> Manifest | None:
-    """The manifest that is published already, checked against the ledger."""
-    if manifest_name(spec.name, version) not in present:
-        return None
-    manifest = read_manifest(repository, spec, version)
-    for record in state.story(spec.name, version):
-        if record.what == "built" and record.get("manifest") != manifest.sha256:
-            raise IntegrityError(
-                f"{spec.name}={version}: the repository's manifest is {manifest.sha256[:12]},"
-                f" the ledger says {str(record.get('manifest'))[:12]}"
-            )
-    return manifest
-
-
-def _refuse_lost(state: State, component: str, version: str) -> None:
-    """A version stays what it was even when the repository has lost it: its number is never given to other content."""
-    if any(record.what == "built" for record in state.story(component, version)):
-        raise IntegrityError(
-            f"{component}={version} was published, and the repository has lost it",
-            hint="restore the repository from its backup, or publish under a new version",
-        )
-
-
 def _difference(standing: Manifest, manifest: Manifest) -> str:
     old = {a.name: a.sha256 for a in standing.artifacts}
     new = {a.name: a.sha256 for a in manifest.artifacts}
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return f"{manifest.component}={manifest.version} is published with other content: {', '.join(names)} differ"
-
-
-def _upload(
-    repository: Repository, spec: Component, version: str, named: Mapping[str, Path], connections: int
-) -> tuple[Artifact, ...]:
-    """All files, the largest first; what is there with the same content is skipped by the driver."""
-
-    def put(name: str) -> Artifact:
-        return repository.put(spec, version, name, named[name])
-
-    names = sorted(named, key=lambda name: (-named[name].stat().st_size, name))
-    done, problem = each(names, put, connections=connections)
-    if problem is not None:
-        raise _stopped(problem, done, named) from problem
-    return tuple(done[name] for name in sorted(done))
 
 
 def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[str, Path]) -> Exception:
@@ -161,13 +246,6 @@ def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[st
     if isinstance(problem, RemoteUnavailable) and done:
         problem.hint = f"run the same again: {len(done)} of {len(named)} files are stored, it completes the rest"
     return problem
-
-
-def _put_manifest(repository: Repository, spec: Component, manifest: Manifest) -> None:
-    with tool_files.scratch() as folder:
-        path = folder / manifest_name(spec.name, manifest.version)
-        path.write_bytes(manifest.content())
-        repository.put(spec, manifest.version, path.name, path)
 
 
 def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None]:
@@ -193,79 +271,3 @@ def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None
         draft.note(manifest.component, manifest.version, "built", **facts)
 
     return decide
-
-
-def read_manifest(repository: Repository, spec: Component, version: str) -> Manifest:
-    """The published manifest. Raises IntegrityError when it is no manifest of this version."""
-    with tool_files.scratch() as folder:
-        path = folder / MANIFEST
-        _fetch_listed(repository, spec, version, manifest_name(spec.name, version), path)
-        content = path.read_bytes()
-    try:
-        value = json.loads(content)
-        manifest = Manifest(
-            component=value["component"],
-            version=value["version"],
-            commit=value["commit"],
-            author=value["author"],
-            build=value["build"],
-            artifacts=tuple(
-                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
-            ),
-            attachments=tuple(
-                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
-            ),
-        )
-    except (ValueError, KeyError, TypeError) as problem:
-        raise IntegrityError(f"the manifest of {spec.name}={version} cannot be read: {problem}") from problem
-    if (manifest.component, manifest.version) != (spec.name, version) or manifest.content() != content:
-        raise IntegrityError(f"the manifest of {spec.name}={version} is not the one that was published")
-    return manifest
-
-
-def fetch(state: State, component: str, version: str, to: Path, *, connections: int = CONNECTIONS) -> Release:
-    """Write a version's files to the folder `to`, each checked against the manifest, and that against the ledger."""
-    spec = state.config.component(component)
-    recorded = state.manifest(component, version)
-    repository = state.drivers.repository(state.config, spec.repository)
-    manifest = read_manifest(repository, spec, version)
-    if manifest.sha256 != recorded:
-        raise IntegrityError(
-            f"{component}={version}: the manifest's SHA-256 is {manifest.sha256[:12]}, the ledger says {recorded[:12]}"
-        )
-    tool_files.made(to)
-    _, problem = each(
-        manifest.artifacts,
-        lambda artifact: _fetch_one(repository, spec, version, artifact, to),
-        connections=connections,
-    )
-    if problem is not None:
-        raise problem
-    names = tuple(artifact.name for artifact in manifest.artifacts)
-    return Release(component=component, version=version, manifest=recorded, folder=to, files=names)
-
-
-def _fetch_listed(repository: Repository, spec: Component, version: str, name: str, to: Path) -> None:
-    """Fetch what was published, so that its absence is no mistake of who asks."""
-    try:
-        repository.fetch(spec, version, name, to)
-    except UsageError as problem:
-        raise IntegrityError(
-            f"the repository has lost {name} of {spec.name}={version}, which was published: {problem.message}",
-            hint="publish the same files again, or restore the repository",
-        ) from problem
-
-
-def _fetch_one(repository: Repository, spec: Component, version: str, artifact: Artifact, to: Path) -> None:
-    """One file, under a temporary name until its checksum is right."""
-    final = to / artifact.name
-    if final.is_file() and tool_files.sha256(final) == artifact.sha256:
-        return
-    with tool_files.scratch(beside=to) as folder:
-        path = folder / artifact.name
-        _fetch_listed(repository, spec, version, artifact.name, path)
-        if (found := tool_files.sha256(path)) != artifact.sha256:
-            raise IntegrityError(
-                f"{artifact.name}: the SHA-256 is {found[:12]}, the manifest says {artifact.sha256[:12]}"
-            )
-        path.replace(final)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sluicegate.delivery.fetch import recorded_manifest
 from sluicegate.delivery.history import Entry
-from sluicegate.delivery.publish import read_manifest
 from sluicegate.delivery.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.values import Artifact, Json, Manifest, Record, manifest_name, newest
@@ -110,7 +110,7 @@ def show(state: State, component: str, version: str) -> Shown:
     spec = state.component(component)
     built = state.built(component, version)
     repository = state.drivers.repository(state.config, spec.repository)
-    manifest = read_manifest(repository, spec, version)
+    manifest = recorded_manifest(state, component, version)
     names = [*(a.name for a in (*manifest.artifacts, *manifest.attachments)), manifest_name(component, version)]
     story = reversed(state.story(component, version))
     return Shown(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from sluicegate.delivery.fetch import RESTORE, fetch_listed
 from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Manifest
@@ -16,19 +16,28 @@ def signature_name(component: str, version: str) -> str:
     return f"{component}-{version}-manifest.json.asc"
 
 
-def attach(repository: Repository, spec: Component, manifest: Manifest, key: str, folder: Path) -> None:
-    """Sign the manifest and store the signature. One that stands already must be good for this manifest."""
-    path = folder / signature_name(spec.name, manifest.version)
-    path.write_bytes(gpg.sign(manifest.content(), key))
-    try:
-        repository.put(spec, manifest.version, path.name, path)
-    except Conflict as problem:
-        path.unlink()
-        repository.fetch(spec, manifest.version, path.name, path)
-        try:
-            gpg.verify(manifest.content(), path.read_bytes())
-        except IntegrityError:
-            raise problem from None
+def try_key(key: str) -> None:
+    """Raise SluicegateError when gpg cannot sign with the key now."""
+    gpg.sign(b"", key)
+
+
+def sign(repository: Repository, spec: Component, manifest: Manifest, key: str, *, present: bool = False) -> bool:
+    """Sign the manifest, unless that was done; whether it was not.
+
+    Raises IntegrityError when a signature of something else stands there.
+    """
+    if not present:
+        with files.scratch() as folder:
+            path = folder / signature_name(spec.name, manifest.version)
+            path.write_bytes(gpg.sign(manifest.content(), key))
+            try:
+                repository.put(spec, manifest.version, path.name, path)
+            except Conflict:  # signatures are never the same twice
+                pass
+            else:
+                return True
+    _check(repository, spec, manifest, ())
+    return False
 
 
 def check_signature(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str]) -> str:
@@ -39,7 +48,11 @@ def check_signature(repository: Repository, spec: Component, manifest: Manifest,
             f"{spec.name}={manifest.version} is not signed: there is no {name}",
             hint=f"publish it with --sign KEYID, or fetch {spec.name}={manifest.version} without --verify",
         )
+    return _check(repository, spec, manifest, signers)
+
+
+def _check(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str]) -> str:
     with files.scratch() as folder:
-        path = folder / name
-        repository.fetch(spec, manifest.version, name, path)
+        path = folder / signature_name(spec.name, manifest.version)
+        fetch_listed(repository, spec, manifest.version, path.name, path, hint=RESTORE)
         return gpg.verify(manifest.content(), path.read_bytes(), signers=signers)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sluicegate.delivery.publish import Origin
+from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
 
@@ -15,6 +16,16 @@ from sluicegate.tools import process
 def checkout(source: Path | None) -> Path:
     """The source checkout: the one named, else WORKSPACE, else the current folder."""
     return source or Path(os.environ.get("WORKSPACE") or ".")
+
+
+def doubt(source: Path | None) -> list[str]:
+    """What speaks against the checkout that was taken because none was named: it is a delivery repo."""
+    if source is not None or "WORKSPACE" in os.environ:
+        return []
+    top = process.run(["git", "-C", ".", "rev-parse", "--show-toplevel"], check=False).text.strip()
+    if not (top and (Path(top) / CONFIG_FILE).is_file()):
+        return []
+    return [f"the commit is that of the delivery repo {top}; --source names the checkout it was built from"]
 
 
 def read_origin(

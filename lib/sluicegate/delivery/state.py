@@ -215,6 +215,10 @@ class State:
         assert found is not None
         return found
 
+    def size(self, component: str, version: str) -> int:
+        """The bytes of a published version's files."""
+        return sum(int(one["size"]) for one in self.built(component, version).get("artifacts", ()))
+
     def manifest(self, component: str, version: str) -> str:
         return str(self.built(component, version).get("manifest"))
 

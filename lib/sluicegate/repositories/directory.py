@@ -66,6 +66,8 @@ class DirectoryRepository:
         place = self._place(component, version, name)
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+        if self.url and not self.path.is_dir():  # what is served was made by who serves it
+            raise self._gone()
         with self._reached(), self._temporary(place) as temporary:
             found = files.copy(source, temporary, checksums=maven2.CHECKSUMS)
             if not files.add(temporary, place):
@@ -154,7 +156,7 @@ class DirectoryRepository:
         """Copy a file; its SHA-256, and that of its sidecar."""
         with self._reached():
             if not self.path.is_dir():
-                raise RemoteUnavailable(f"the directory repository {self.path} is not there", hint="is it mounted?")
+                raise self._gone()
             if not place.is_file():
                 raise _missing(place.name, str(place))
             found = files.copy(place, to, checksums=("sha256",))["sha256"]
@@ -184,6 +186,12 @@ class DirectoryRepository:
         return SluicegateError(
             f"{where} answered with {reply.said}, expected 200 and the file",
             hint="correct the repository's 'url' or its server",
+        )
+
+    def _gone(self) -> RemoteUnavailable:
+        return RemoteUnavailable(
+            f"the directory repository {self.path} is not there",
+            hint="is it mounted? a new one is made by hand: mkdir -p, and its rights",
         )
 
     @contextmanager

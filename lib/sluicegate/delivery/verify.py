@@ -1,0 +1,85 @@
+"""Verify a version file by file, and name what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.delivery import signing
+from sluicegate.delivery.fetch import RESTORE, fetch_listed, read_manifest
+from sluicegate.delivery.provenance import check_statement, provenance_name
+from sluicegate.delivery.state import State
+from sluicegate.errors import IntegrityError, UsageError
+from sluicegate.model.config import Component
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.ports import Repository
+from sluicegate.tools import files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One file of a version: what is wrong with it, '' when it is as published, and what helps."""
+
+    name: str
+    size: int
+    sha256: str
+    fault: str = ""
+    hint: str = ""
+
+    def json(self) -> Json:
+        return {"name": self.name, "size": self.size, "sha256": self.sha256, "fault": self.fault}
+
+
+def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
+    """Read every file again: repository against manifest, manifest against ledger, provenance against files.
+
+    Nothing is raised for what differs: the answer names it. Files that belong to nothing are named too.
+    """
+    spec = state.component(component)
+    built = state.built(component, version)
+    repository = state.drivers.repository(state.config, spec.repository)
+    name = manifest_name(component, version)
+    try:
+        manifest = read_manifest(repository, spec, version)
+    except (IntegrityError, UsageError) as problem:
+        return (Checked(name=name, size=0, sha256="", fault=problem.message, hint=problem.hint),)
+    recorded = str(built.get("manifest"))
+    fault = "" if manifest.sha256 == recorded else f"its SHA-256 is not the ledger's {recorded[:12]}"
+    listed = [Artifact(name=str(a["name"]), size=int(a["size"]), sha256=str(a["sha256"]))
+              for a in built.get("artifacts", [])]  # fmt: skip
+    if tuple(listed) != manifest.artifacts and not fault:
+        fault = "the ledger lists other files"
+    size = len(manifest.content())
+    found = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]
+    with files.scratch() as folder:
+        for artifact in (*manifest.artifacts, *manifest.attachments):
+            found.append(_check_file(repository, spec, manifest, artifact, folder))
+    known = {one.name for one in found} | {signing.signature_name(component, version)}
+    for extra in sorted(set(repository.names(spec, version)) - known):
+        fault, hint = "it is in the repository, not in the manifest", "find out who put it there, and delete it there"
+        found.append(Checked(name=extra, size=0, sha256="", fault=fault, hint=hint))
+    return tuple(found)
+
+
+def _check_file(
+    repository: Repository, spec: Component, manifest: Manifest, artifact: Artifact, folder: Path
+) -> Checked:
+    path = folder / artifact.name
+    fault, hint = "", RESTORE
+    try:
+        fetch_listed(repository, spec, manifest.version, artifact.name, path)
+        fault = _difference(artifact, path)
+        if not fault and artifact.name == provenance_name(spec.name, manifest.version):
+            check_statement(path.read_bytes(), manifest)
+    except (IntegrityError, UsageError) as problem:
+        fault, hint = problem.message, problem.hint or RESTORE
+    path.unlink(missing_ok=True)
+    return Checked(name=artifact.name, size=artifact.size, sha256=artifact.sha256, fault=fault, hint=hint)
+
+
+def _difference(artifact: Artifact, path: Path) -> str:
+    if (size := path.stat().st_size) != artifact.size:
+        return f"it has {size} bytes, the manifest says {artifact.size}"
+    if (sha256 := files.sha256(path)) != artifact.sha256:
+        return f"its SHA-256 is {sha256[:12]}, the manifest says {artifact.sha256[:12]}"
+    return ""
