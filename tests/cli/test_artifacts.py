@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +153,69 @@ def test_what_was_asked_and_not_done_is_noted(call: Call, tmp_path: Path) -> Non
     code, said = call("publish", "auth=1.1.0", built, "--figure", "coverage=99")
     assert (code, "note: auth=1.1.0 keeps its first figures: coverage=81" in said) == (0, True)
     assert json.loads(call("publish", "auth=1.1.0", built, "--json")[1])["notes"] == []
+
+
+@pytest.mark.parametrize("words", ["fetch auth --to there", "verify auth", "copy auth --to archive"])
+def test_a_full_disk_is_named_and_is_no_bug(call: Call, tmp_path: Path, words: str) -> None:
+    (tmp_path / "big.zip").write_bytes(os.urandom(100_000))
+    assert call("publish", "auth=1.3.0", str(tmp_path / "big.zip"))[0] == 0
+    done = sluicegate(tmp_path, *words.split(), largest=50_000)
+    assert done.returncode == 1, done.stderr
+    assert "File too large\n  try: make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("there/*"))
+
+
+def test_a_full_repository_is_blamed_itself(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "big.zip").write_bytes(os.urandom(100_000))
+    done = sluicegate(tmp_path, "publish", "auth=1.4.0", "big.zip", largest=50_000)
+    assert (done.returncode, "the directory repository" in done.stderr) == (5, True)
+
+
+def test_an_output_that_cannot_be_written_is_told(call: Call, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = sluicegate(tmp_path, "show", "auth", stdout=full)
+    assert (done.returncode, "No space left on device" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+
+
+def sluicegate(folder: Path, *words: str, largest: int = 0, stdout: Any = None) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which may write no file of more than `largest` bytes."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest, largest)) if largest else None
+    argv = [sys.executable, "-m", "sluicegate", "-C", str(folder / "delivery.git"), *words]
+    return subprocess.run(
+        argv, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False, preexec_fn=limit, cwd=folder
+    )
+
+
+def test_secrets_in_the_builds_address_are_not_kept(call: Call, tmp_path: Path) -> None:
+    url = "https://me:hunter2@ci.example.com/job/auth/7/?buildId=7&access_token=hunter2#x"
+    assert call("publish", "auth=1.3.0", str(tmp_path / "auth-1.2.0.zip"), "--build", url)[0] == 0
+    said = call("show", "auth")[1] + call("history", "auth", "--json")[1]
+    assert "https://ci.example.com/job/auth/7/?buildId=7\n" in said
+    assert "hunter2" not in said
+
+
+def test_what_is_no_file_and_no_range_is_told_as_what_it_is(call: Call, tmp_path: Path) -> None:
+    assert "is a folder" in call("publish", "auth=1.3.0", str(tmp_path))[1]
+    assert "is no regular file" in call("publish", "auth=1.3.0", "/dev/null")[1]
+    assert "'^1.0' is not a range; expected a form such as '>=1.2,<2'" in call("resolve", "auth=^1.0")[1]
+
+
+def test_the_commit_of_the_delivery_repo_itself_is_doubted(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "clone", "-q", str(tmp_path / "delivery.git"), str(tmp_path / "clone")], check=True)
+    monkeypatch.chdir(tmp_path / "clone")
+    code, said = call("publish", "auth=1.3.0", str(tmp_path / "auth-1.2.0.zip"))
+    assert (code, "--source names the checkout it was built from" in said) == (0, True)
+
+
+def test_a_repo_of_another_user_is_told_as_that(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["git", "clone", "-q", str(tmp_path / "delivery.git"), str(tmp_path / "clone")], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    code, said = call("-C", str(tmp_path / "clone"), "status")
+    assert (code, "belongs to somebody else" in said, "safe.directory" in said) == (2, True, True)
 
 
 def test_a_foreign_sbom_is_refused_before_anything_is_sent(call: Call, tmp_path: Path) -> None:

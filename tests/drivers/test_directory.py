@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
@@ -241,3 +242,21 @@ def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> 
     with pytest.raises(ConfigError, match=said) as caught:
         DirectoryRepository.configure("releases", settings(**wrong), CONFIG)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")
+
+
+def test_what_a_killed_publisher_left_is_removed_a_day_later(repository: DirectoryRepository, source: Path) -> None:
+    repository.put(AUTH, "1.0", "a.zip", source)
+    folder = repository.path / "com/example/auth/1.0"
+    for name, age in ((".put-old", 25 * 3600), (".put-new", 3600)):
+        (folder / name).write_bytes(b"half")
+        moment = time.time() - age
+        os.utime(folder / name, (moment, moment))
+    repository.put(AUTH, "1.0", "b.zip", source)
+    assert [path.name for path in folder.glob(".put-*")] == [".put-new"]
+
+
+def test_a_served_folder_is_never_made_by_who_publishes(tmp_path: Path, source: Path) -> None:
+    repository = DirectoryRepository(path=tmp_path / "not mounted", url="http://127.0.0.1:9")
+    with pytest.raises(RemoteUnavailable, match="is not there"):
+        repository.put(AUTH, "1.0", "a.zip", source)
+    assert not repository.path.exists()

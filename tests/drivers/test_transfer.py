@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import RemoteUnavailable, UsageError
-from sluicegate.tools import transfer
+from sluicegate.tools import meter, transfer
 from sluicegate.tools.credentials import Credentials, Login, Secret
 from sluicegate.tools.transfer import Server
 from tests.parts import web_server
@@ -107,6 +107,27 @@ def test_a_private_authority_is_trusted_by_the_usual_variables(
     with secure_server(pem) as url:
         server = Server(url)
         assert [server.ask("GET", "/x").body for _ in range(3)] == [b"hello"] * 3
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://me:pass@127.0.0.1:9", "the proxy 127.0.0.1:9, which http_proxy names, cannot be reached"),
+        ("nonsense:x", "the proxy in http_proxy is not of the form"),
+        ("socks5://127.0.0.1:9", "the proxy in http_proxy is not of the form"),
+    ],
+)
+def test_a_proxy_that_is_none_is_not_taken_for_the_server(
+    monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("http_proxy", address)
+    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    told: list[str] = []
+    monkeypatch.setattr(meter, "listener", told.append)
+    with pytest.raises((RemoteUnavailable, UsageError), match=said) as found:
+        transfer.Server("http://nexus.example.com").ask("GET", "/")
+    assert "pass" not in f"{found.value}{told}"
+    assert len(told) == (4 if "cannot be reached" in said else 0)
 
 
 def test_a_proxy_is_asked_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch) -> None:

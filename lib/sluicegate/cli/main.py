@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -66,6 +67,8 @@ COMMANDS = {
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""What may happen to any file that is written, and is no bug of ours."""
 
 
 class Commands(click.Group):
@@ -134,6 +137,11 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(problem)
     except BrokenPipeError:
         return _quit(BROKEN_PIPE)
+    except OSError as problem:
+        if problem.errno not in FULL:
+            return _bug(problem)
+        said = f"{problem.filename or 'what is written'}: {os.strerror(problem.errno)}"
+        return _quit(_fail(SluicegateError(said, hint="make room, and run it again")))
     except ModuleNotFoundError as problem:
         return _missing(problem)
     except SystemExit as problem:
@@ -166,8 +174,10 @@ def _interrupted(arguments: Sequence[str]) -> None:
     if "serve" in arguments:  # that is how a server is stopped
         return
     click.echo("sluicegate: interrupted", err=True)
-    if any(word in COMMANDS["Environments"] for word in arguments):
-        click.secho("  try: sluicegate resume, which finishes or undoes what was begun", fg="yellow", err=True)
+    words = dict.fromkeys(COMMANDS["Environments"], "sluicegate resume, which finishes or undoes what was begun")
+    words |= dict.fromkeys(("publish", "copy", "prune"), "the same again, which completes what was begun")
+    if hint := next((words[word] for word in arguments if word in words), ""):
+        click.secho(f"  try: {hint}", fg="yellow", err=True)
 
 
 def _missing(problem: ModuleNotFoundError) -> int:
@@ -193,6 +203,6 @@ def _quit(code: int) -> NoReturn:
     """End without the interpreter complaining about a closed pipe."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     os._exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -57,7 +58,7 @@ def say(text: str) -> None:
     """A line of progress. A reader who left must not end a deployment half-way: from then on nobody is told."""
     try:
         click.echo(text)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -68,12 +69,12 @@ def done(text: str, *, dry: bool) -> None:
 
 @contextmanager
 def progress(label: str, total: int = 0) -> Iterator[None]:
-    """Show the bytes moved: a bar on a terminal, in a job a line every ten seconds; on stderr."""
+    """Show on stderr the bytes moved and what is waited for: a bar on a terminal, in a job a line every ten seconds."""
     from sluicegate.tools import meter
 
     terminal = sys.stderr.isatty()
     lock, began = threading.Lock(), time.monotonic()
-    moved, shown = 0, began
+    moved, shown, told = 0, began, -math.inf
 
     def add(count: int) -> None:
         nonlocal moved, shown
@@ -84,11 +85,18 @@ def progress(label: str, total: int = 0) -> Iterator[None]:
                 shown = now
                 _show_progress(label, moved, total, now - began, terminal=terminal)
 
-    meter.watcher = add
+    def tell(why: str) -> None:
+        nonlocal told
+        with lock:
+            if (now := time.monotonic()) - told >= 10:
+                told = now
+                click.echo(f"\r{why}\033[K" if terminal else why, err=True)
+
+    meter.watcher, meter.listener = add, tell
     try:
         yield
     finally:
-        meter.watcher = None
+        meter.watcher = meter.listener = None
         if terminal and moved:
             click.echo("\r\033[K", nl=False, err=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +105,7 @@ def _with_signature(source: Repository, spec: Component, manifest: Manifest) -> 
 def _copy_one(
     source: Repository, target: Repository, spec: Component, version: str, name: str, wanted: str, folder: Path
 ) -> None:
-    there, back = folder / f"there-{hashlib.sha256(name.encode()).hexdigest()}", folder / "back"
+    there, back = folder / "there", folder / "back"
     fetch_listed(source, spec, version, name, there)
     found = files.sha256(there)
     if wanted and found != wanted:

@@ -93,8 +93,11 @@ def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str
         raise UsageError("no file to publish was named")
     found: dict[str, Path] = {}
     for path in paths:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder", hint=f"name its files: {path}/*; or pack it into one")
         if not path.is_file():
-            raise UsageError(f"there is no file {path}")
+            said = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
+            raise UsageError(said, hint="build it first, or correct the path")
         name = artifact_name(component, version, path.name)
         if name in found:
             raise UsageError(f"two files would be published as {name}")

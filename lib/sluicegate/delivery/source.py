@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,21 @@ from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
 
+SECRET = re.compile(r"token|pass|secret|key|auth|credential", re.IGNORECASE)
+
 
 def checkout(source: Path | None) -> Path:
     """The source checkout: the one named, else WORKSPACE, else the current folder."""
     return source or Path(os.environ.get("WORKSPACE") or ".")
+
+
+def plain(url: str) -> str:
+    """An address without what is secret in it: user and password, and parameters that are called so."""
+    found = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#@]*@)?([^?#]*)(?:\?([^#]*))?(#.*)?", url)
+    if found is None:
+        return url
+    kept = [one for one in (found[3] or "").split("&") if one and not SECRET.search(one.partition("=")[0])]
+    return f"{found[1]}{found[2]}{'?' if kept else ''}{'&'.join(kept)}"
 
 
 def doubt(source: Path | None) -> list[str]:
@@ -32,7 +44,7 @@ def read_origin(
     source: Path | None, *, build: str, build_started: datetime | None, figures: Mapping[str, str]
 ) -> Origin:
     """Read the commit of the checkout, where there is one."""
-    folder = checkout(source)
+    folder, build = checkout(source), plain(build)
     format_ = "--format=%H%n%an%n%cI"
     done = process.run(["git", "-C", folder, "log", "-1", format_], env={"LC_ALL": "C"}, check=False)
     if done.status != 0:

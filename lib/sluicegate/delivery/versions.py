@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST = 200
 PLAIN = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_-]*")
 BY_EVIDENCE = ("commit", "tested", "deployed")
 CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
 
@@ -44,7 +45,7 @@ def order(scheme: str, version: str) -> Version:
 
 def check_version(version: str) -> None:
     """Refuse what no repository and no file name takes as a version."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~:_-]*", version) or len(version) > LONGEST or ".." in version:
+    if not VERSION.fullmatch(version) or len(version) > LONGEST or ".." in version:
         raise UsageError(f"'{version[:60]}' is not a version; expected a form such as 1.4.2")
     if version.lower() in ("latest", "release", "newest"):
         raise UsageError(f"'{version}' is a word for a version that moves; name one that stays, such as 1.4.2")
@@ -106,7 +107,13 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
     if spec[0] in "<>=!":
         conditions = _conditions(scheme, spec)
         return [v for v in ordered if not prerelease(v) and _within(scheme, v, conditions)]
+    if not VERSION.fullmatch(spec):
+        raise _no_range(spec)
     return [version for version in ordered if version == spec]
+
+
+def _no_range(spec: str) -> UsageError:
+    return UsageError(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
 
 
 def tells(story: Iterable[Record], kind: str, value: str) -> bool:
@@ -128,7 +135,7 @@ def _conditions(scheme: str, spec: str) -> list[tuple[str, Version]]:
     """`>=1.2,<2` as pairs of comparison and bound."""
     found = [CONDITION.fullmatch(part) for part in spec.split(",")]
     if None in found:
-        raise UsageError(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
+        raise _no_range(spec)
     return [(one[1], order(scheme, one[2])) for one in found if one]
 
 

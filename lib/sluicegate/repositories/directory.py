@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ from sluicegate.tools.credentials import Credentials
 if TYPE_CHECKING:
     from sluicegate.tools.answers import Reply
     from sluicegate.tools.transfer import Server
+
+HIDDEN = ".put-"
+ABANDONED = 24 * 3600.0
+"""Seconds after which nobody can still be writing a hidden file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +144,10 @@ class DirectoryRepository:
     def _temporary(self, place: Path) -> Iterator[Path]:
         """A free hidden name beside `place`; whatever stands there at the end is removed."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f".put-{secrets.token_hex(8)}")
+        for left in place.parent.glob(f"{HIDDEN}*"):  # of a publisher that was killed
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                left.unlink(missing_ok=True)
+        temporary = place.with_name(f"{HIDDEN}{secrets.token_hex(8)}")
         try:
             yield temporary
         finally:
@@ -200,7 +208,9 @@ class DirectoryRepository:
         try:
             yield
         except OSError as problem:
-            place = problem.filename or self.path
+            place = problem.filename or str(self.path)
+            if not Path(place).is_relative_to(self.path):
+                raise  # where the file was to go
             raise RemoteUnavailable(
                 f"the directory repository {self.path} fails at {place}: {os.strerror(problem.errno or 0)}",
                 hint="check its rights, free space and mount",

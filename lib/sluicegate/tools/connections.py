@@ -18,6 +18,12 @@ from sluicegate.tools.wire import Wire
 if TYPE_CHECKING:
     import ssl
 
+CERTIFICATES = {
+    10: "it has expired: have it renewed, or set this machine's clock",
+    62: "it is of another name: correct the 'url', or the certificate",
+}
+"""What helps, by OpenSSL's number of what is wrong with a certificate."""
+
 
 class Connections:
     """The connections to the server of a URL, for any number of threads."""
@@ -55,7 +61,12 @@ class Connections:
         proxy = self.proxy()
         try:
             goal = (proxy.host, proxy.port) if proxy else (host, port)
-            connected = socket.create_connection(goal, timeout=self._timeout)
+            try:
+                connected = socket.create_connection(goal, timeout=self._timeout)
+            except OSError as problem:
+                if proxy:
+                    raise proxy.unreachable(problem) from problem
+                raise
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if secure and proxy:
                 _tunnel(connected, proxy, host, port)
@@ -68,9 +79,10 @@ class Connections:
 
     def _unreachable(self, problem: OSError) -> RemoteUnavailable:
         if type(problem).__name__ == "SSLCertVerificationError":
+            code = getattr(problem, "verify_code", 0)
             return RemoteUnavailable(
                 f"{self._shown} shows a certificate that is not trusted: {getattr(problem, 'verify_message', '')}",
-                hint="for a private authority set SSL_CERT_FILE to its certificate",
+                hint=CERTIFICATES.get(code, "for a private authority set SSL_CERT_FILE to its certificate"),
             )
         return Busy(f"{self._shown} cannot be reached: {reason(problem)}")
 
@@ -90,24 +102,36 @@ class Connections:
         address = found.get(scheme) or found.get("all")
         if not address or proxy_bypass(self._parts.netloc.rpartition("@")[2]):
             return None
-        return Proxy.read(address)
+        names = (name for name, value in os.environ.items() if value == address and name.lower().endswith("_proxy"))
+        return Proxy.read(address, next(names, "the environment"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     host: str
     port: int
+    named: str
     authorization: Secret | None = None
 
     @classmethod
-    def read(cls, address: str) -> Proxy:
+    def read(cls, address: str, named: str) -> Proxy:
+        """The proxy of a variable. The address is not shown: it may hold a password."""
         parts = urlsplit(address if "://" in address else f"http://{address}")
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError("the proxy in the environment is not of the form http://host:port")
+        try:
+            port = parts.port or 80
+        except ValueError:
+            port = 0
+        if parts.scheme != "http" or not parts.hostname or not port:
+            raise UsageError(f"the proxy in {named} is not of the form http://host:port")
         login = Login(unquote(parts.username), Secret(unquote(parts.password or ""))) if parts.username else None
-        return cls(
-            host=parts.hostname, port=parts.port or 80, authorization=Secret(login.basic()) if login else None
-        )  # fmt: skip
+        known = Secret(login.basic()) if login else None
+        return cls(host=parts.hostname, port=port, named=named, authorization=known)
+
+    def unreachable(self, problem: OSError) -> Busy:
+        return Busy(
+            f"the proxy {self.host}:{self.port}, which {self.named} names, cannot be reached: {reason(problem)}",
+            hint=f"correct {self.named}, or name the server in no_proxy",
+        )
 
 
 def _tunnel(connected: socket.socket, proxy: Proxy, host: str, port: int) -> None:

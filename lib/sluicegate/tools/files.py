@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 
 from sluicegate.errors import Conflict, UsageError
@@ -86,14 +87,13 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
     door.passing(f"copy {source.name}")
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in checksums}
     try:
-        with opened(source) as reader, to.open("xb") as writer:
+        with opened(source) as reader, to.open("xb", buffering=0) as writer:
             marks = marks_of(os.fstat(reader.fileno()))
             while block := reader.read(BLOCK):
                 for digest in digests.values():
                     digest.update(block)
-                writer.write(block)
+                write(writer, block, to)
                 meter.moved(len(block))
-            writer.flush()
             os.fsync(writer.fileno())
             check_unchanged(source, reader, marks, writer.tell())
     except FileExistsError:
@@ -102,6 +102,17 @@ def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) ->
         to.unlink(missing_ok=True)
         raise
     return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def write(stream: RawIOBase, block: bytes, place: Path) -> None:
+    """Write a whole block to the unbuffered file `place`. An OSError names the file, as that of a socket does not."""
+    rest = memoryview(block)
+    try:
+        while rest:
+            rest = rest[stream.write(rest) or 0 :]
+    except OSError as problem:
+        problem.filename = str(place)
+        raise
 
 
 def add(temporary: Path, path: Path) -> bool:

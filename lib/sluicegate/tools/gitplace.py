@@ -34,6 +34,11 @@ def resolve(location: str, cache: Path) -> Place:
         return Place(remote=str(plain), local=plain, own=plain)
     asked = ("--is-bare-repository", "--absolute-git-dir")
     done = process.run(["git", "-C", folder, "rev-parse", *asked], env={"LC_ALL": "C"}, check=False)
+    if "dubious ownership" in done.error_text:
+        raise UsageError(
+            f"{folder} belongs to somebody else, so Git does not read it",
+            hint=f"let its owner run this, or trust it: git config --global --add safe.directory {folder}",
+        )
     if done.status != 0:
         raise UsageError(
             f"{folder} is not a Git repository, so not a delivery repo",

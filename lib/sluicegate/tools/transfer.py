@@ -17,6 +17,7 @@ from sluicegate.tools import door, meter
 from sluicegate.tools.answers import BUSY, Busy, Reply, read, reason, seconds, shown
 from sluicegate.tools.connections import Connections
 from sluicegate.tools.credentials import Login
+from sluicegate.tools.files import write
 from sluicegate.tools.reading import BLOCK, Sent, check_unchanged, feed, marks_of, opened
 from sluicegate.tools.wire import Head, Wire
 
@@ -55,6 +56,7 @@ class Server:
                         f"{problem.message} (tried {number + 1} times)", hint=problem.hint
                     ) from problem
                 wait = random.uniform(0.5, 1.0) * 2**number if problem.after is None else problem.after
+                meter.waits(f"{problem.message}; trying again in {wait:.0f} s")
                 pause(wait)
         raise AssertionError("unreachable")
 
@@ -169,10 +171,10 @@ class Server:
                 head = wire.answer()
                 if head.status == 200:
                     try:
-                        with to.open("wb") as stream:
+                        with to.open("wb", buffering=0) as stream:
                             for block in wire.body("GET", head):
                                 feed(digests, block)
-                                stream.write(block)
+                                write(stream, block, to)
                                 size += len(block)
                                 meter.moved(len(block))
                     except BaseException:
@@ -246,7 +248,7 @@ class Server:
         try:
             yield wire
         except OSError as problem:
-            if isinstance(problem, FileNotFoundError | PermissionError | IsADirectoryError) or problem.errno == 28:
+            if problem.filename is not None:  # a file of ours, not the server
                 raise
             raise Busy(f"{method} {self.url}{unquote(path)} broke off: {reason(problem)}") from problem
         finally:
