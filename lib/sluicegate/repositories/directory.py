@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
-from sluicegate.tools import files
+from sluicegate.tools import files, reading
 from sluicegate.tools.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -73,10 +73,15 @@ class DirectoryRepository:
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
         if self.url and not self.path.is_dir():  # what is served was made by who serves it
             raise self._gone()
-        with self._reached(), self._temporary(place) as temporary:
-            found = files.copy(source, temporary, checksums=maven2.CHECKSUMS)
-            if not files.add(temporary, place):
+        with self._reached():
+            if place.is_file():
+                found = reading.checksums(source, maven2.CHECKSUMS).checksums
                 _check_equal(place, found["sha256"])
+            else:
+                with self._temporary(place) as temporary:
+                    found = files.copy(source, temporary, checksums=maven2.CHECKSUMS)
+                    if not files.add(temporary, place):
+                        _check_equal(place, found["sha256"])
             self._write_checksums(place, found)
             return Artifact(name=name, size=place.stat().st_size, sha256=found["sha256"])
 
@@ -153,7 +158,7 @@ class DirectoryRepository:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _write_checksums(self, place: Path, found: dict[str, str]) -> None:
+    def _write_checksums(self, place: Path, found: Mapping[str, str]) -> None:
         """Put the sidecars beside a file; a put that broke off before is completed by the next one."""
         for kind, checksum in found.items():
             sidecar = place.with_name(f"{place.name}.{kind}")

@@ -43,14 +43,14 @@ TURNS = 1021
 class NexusRepository:
     """A hosted repository of a Nexus, and where given another for SNAPSHOTs, as Maven's policies want it.
 
-    `recent` holds what this process stored or removed: listings lag.
+    `recent` holds the paths that this process stored or saw: listings lag, and what is there is not sent again.
     """
 
     server: Server
     repository: str
     snapshots: str = ""
     format: str = "raw"
-    recent: dict[str, bool] = field(default_factory=dict)
+    recent: set[str] = field(default_factory=set)
     turns: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(TURNS)))
 
     @classmethod
@@ -84,14 +84,17 @@ class NexusRepository:
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
         with self.turns[hash(path) % TURNS]:
-            sent = self.server.patiently(lambda number: self._put_once(path, source, again=number > 0))
-            self.recent[path] = True
+            there = path in self.recent
+            sent = self.server.patiently(lambda number: self._put_once(path, source, again=there or number > 0))
+            self.recent.add(path)
         if self.format == "maven2":
-            self._put_text(f"{path}.sha1", sent.checksums["sha1"].encode())
+            sha1 = sent.checksums["sha1"].encode()
+            if not (there and self.server.ask("GET", f"{path}.sha1").body == sha1):
+                self._put_text(f"{path}.sha1", sha1)
         return Artifact(name=name, size=sent.size, sha256=sent.checksums["sha256"])
 
     def _put_once(self, path: str, source: Path, *, again: bool) -> Sent:
-        """One try. After one that failed, the file may have been stored and only the answer lost.
+        """One try. With `again` the file may be there: it is listed, or a try before failed by losing the answer only.
 
         A large file asks first: a proxy that takes the whole body before it asks the Nexus would have it sent in vain.
         """
@@ -172,7 +175,9 @@ class NexusRepository:
         folder = self._folder(component, version)
         sure = set(self._in_manifest(component, version))
         maybe = maven2.files_of(component, version, self._listed(folder)) - sure
-        return tuple(sorted(sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}))
+        found = sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}
+        self.recent.update(folder + quote(name) for name in found)
+        return tuple(sorted(found))
 
     def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
         name = manifest_name(component.name, version)
@@ -221,7 +226,7 @@ class NexusRepository:
             reply = self.server.ask("DELETE", path)
             if reply.status not in (200, 204, 404):
                 raise self._refused(reply, path)
-            self.recent.pop(path, None)
+            self.recent.discard(path)
 
     def address(self, component: Component, version: str, name: str) -> str:
         return f"{self.server.url}{self._path(component, version, name)}"
