@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -150,8 +150,9 @@ class DirectoryRepository:
         """A free hidden name beside `place`; whatever stands there at the end is removed."""
         place.parent.mkdir(parents=True, exist_ok=True)
         for left in place.parent.glob(f"{HIDDEN}*"):  # of a publisher that was killed
-            if left.stat().st_mtime < time.time() - ABANDONED:
-                left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # the others are at work and end
+                if left.stat().st_mtime < time.time() - ABANDONED:
+                    left.unlink()
         temporary = place.with_name(f"{HIDDEN}{secrets.token_hex(8)}")
         try:
             yield temporary
