@@ -265,7 +265,7 @@ def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tm
 def test_a_fresh_repo_with_the_commented_sample_is_well(shop: Shop) -> None:
     sample = shop.root / "sample"
     assert shop("init", sample).code == 0
-    assert shop("check", at=sample).out == "all is well: 1 components, 1 environments, 0 pins\n"
+    assert shop("check", at=sample).out == "all is well: 1 component, 1 environment, 0 pins\n"
     refused(shop("init", sample), 2, "not an empty folder")
 
 
@@ -708,7 +708,40 @@ def test_the_history_of_an_environment_has_its_pins_and_seals(shop: Shop) -> Non
     assert "pinned in integration by follow" in said
 
 
-def test_a_check_in_a_clone_says_what_it_looked_at(shop: Shop) -> None:
+def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop) -> None:
     clone = shop.root / "clone"
     subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
-    assert f"this is what {shop.repo} has" in shop("check", at=clone).out
+    well = "all is well: 2 components, 3 environments, 2 pins\n"
+    assert shop("check", at=clone).out == well
+    config = clone / "sluicegate.yaml"
+    whole = config.read_text()
+    config.write_text(
+        whole.replace("follow: latest", "follow: {range: ^1.0}").replace(
+            f"ports: {{auth: {shop.ports['auth']}, ", "ports: {"
+        )
+    )
+    (clone / "environments/stagign.yaml").write_text("auth: 1.0.0\n")
+    (clone / "environments/staging.yaml").write_text("auth: 9.9.9\nportal: [1]\n")
+    said = shop("check", at=clone)
+    assert said.code == 2
+    for mistake in (
+        "environments/stagign.yaml: no environment is called 'stagign'. Did you mean 'staging'?",
+        "environments/staging.yaml:2:",
+        "environments/integration/follow: '^1.0' is not a range",
+        "auth is pinned, and the host 'int1' has no port for 'auth'",
+    ):
+        assert mistake in said.err
+    config.write_text(whole + "# more\n")
+    (clone / "environments/stagign.yaml").unlink()
+    subprocess.run(["git", "-C", clone, "checkout", "-q", "environments/staging.yaml"], check=True)
+    said = shop("check", at=clone / "environments")
+    assert said.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n"
+
+
+def test_a_check_in_a_clone_that_is_behind_looks_at_what_is_shared(shop: Shop) -> None:
+    clone = shop.root / "clone"
+    subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
+    shop.set_file("environments/staging.yaml", "auth: 9.9.9\n")
+    assert "auth has no version '9.9.9'" in shop("check", at=clone).err
+    shop.set_file("environments/staging.yaml", "# nothing\n")
+    assert "the work tree here is older: git pull" in shop("check", at=clone).out

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from sluicegate.delivery import pinning
+from sluicegate.delivery.check import check_repo
 from sluicegate.delivery.explain import explain
 from sluicegate.delivery.flow import flow
 from sluicegate.delivery.history import history
-from sluicegate.delivery.setup import check_repo
 from sluicegate.delivery.status import status
 from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.tools import door

@@ -27,7 +27,7 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
     init_repo(folder, EntryPointDrivers(), bare=bare, config=config.read_bytes() if config else None)
     click.echo(f"made the delivery repo {folder}")
     if not config and not bare:
-        click.echo(f"next: edit {folder}/sluicegate.yaml, commit it, then: sluicegate -C {folder} check")
+        click.echo(f"next: edit {folder}/sluicegate.yaml; sluicegate -C {folder} check; then commit it")
 
 
 @click.command()
@@ -35,20 +35,23 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
 def check(as_json: bool) -> None:
     """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
 
+    In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
+
     Example: sluicegate -C delivery check
     """
-    from sluicegate.delivery.setup import check_repo
+    from sluicegate.delivery.check import check_repo, looked_at
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
-        state = repo.state()
-        EntryPointDrivers().check(state.config)
-        checked = check_repo(state)
-        place = repo.store
+        state, told = looked_at(repo.state())
+        checked = check_repo(state, EntryPointDrivers().check)
     if as_json:
-        print_json(checked)
-    else:
-        counts = ", ".join(f"{number} {what}" for what, number in checked.items())
-        click.echo(f"all is well: {counts}")
-        if place.clone:
-            click.echo(f"this is what {place.shown} has; what is not pushed there was not looked at")
+        print_json({**checked, "looked_at": told})
+        return
+    click.echo(f"all is well: {', '.join(f'{number} {_plural(what, number)}' for what, number in checked.items())}")
+    if told:
+        click.echo(told)
+
+
+def _plural(what: str, number: int) -> str:
+    return what.removesuffix("s") if number == 1 else what

@@ -1,17 +1,15 @@
-"""Make a delivery repo, and check one."""
+"""Make a delivery repo."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sluicegate.delivery.pinning import refuse_edited
 from sluicegate.delivery.pins import pins_path
 from sluicegate.delivery.repo import SERVERS_HEAD
-from sluicegate.delivery.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
-from sluicegate.errors import ConfigError, UsageError
-from sluicegate.model.config import Config, Environment
-from sluicegate.model.settings import suggestion
+from sluicegate.delivery.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE
+from sluicegate.errors import UsageError
+from sluicegate.model.config import Config
 from sluicegate.ports import Drivers
 from sluicegate.tools.git import Edit, Store, init_store, update_work_tree
 
@@ -72,41 +70,3 @@ def _servers(config: Config) -> bytes:
             first, second = environment.groups
             lines += f"{environment.swaps_with}: {second}\n{environment.name}: {first}\n"
     return (SERVERS_HEAD + lines).encode()
-
-
-def check_repo(state: State) -> dict[str, int]:
-    """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
-    mistakes: list[str] = []
-    pins = 0
-    for name in state.store.names(state.tips[MAIN], "environments"):
-        meant = name.removesuffix(".yaml")
-        if name.endswith(".yaml") and meant not in state.config.environments:
-            known = suggestion(meant, list(state.config.environments))
-            mistakes.append(f"environments/{name}: no environment is called '{meant}'.{known}")
-    for environment in state.config.environments.values():
-        try:
-            state.group(environment)
-            pins += len(state.pins(environment.name))
-            mistakes += _wrong_pins(state, environment)
-        except ConfigError as problem:
-            mistakes.extend(m for m in problem.mistakes if m not in mistakes)
-    if mistakes:
-        raise ConfigError(mistakes)
-    return {"components": len(state.config.components), "environments": len(state.config.environments), "pins": pins}
-
-
-def _wrong_pins(state: State, environment: Environment) -> list[str]:
-    """Pins of versions that are not there, and those of a production that swaps and is not what its last swap made."""
-    found = []
-    path = pins_path(environment.name)
-    for component, pin in state.pins(environment.name).items():
-        try:
-            state.known_story(component, pin.version)
-        except UsageError as problem:
-            found.append(f"{path}: {problem.message}")
-    if environment.swaps_with and not found:
-        try:
-            refuse_edited(state, environment)
-        except UsageError as problem:
-            found.append(f"{path}: {problem.message}")
-    return found

@@ -58,6 +58,10 @@ class State:
     def file(self, path: str) -> bytes | None:
         return self.store.read(self.tips[MAIN], path)
 
+    def pin_files(self) -> tuple[str, ...]:
+        """The names of the files below `environments`."""
+        return self.store.names(self.tips[MAIN], "environments")
+
     def ledger_file(self, path: str) -> bytes | None:
         return self.store.read(self.tips[LEDGER], path)
 

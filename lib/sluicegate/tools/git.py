@@ -68,6 +68,17 @@ class Store:
         return self._own != self.local
 
     @property
+    def work_tree(self) -> Path | None:
+        """The folder with the files of the repository that the location is in; None for a bare one, or a URL."""
+        done = process.run(["git", "-C", self.location, "rev-parse", "--show-toplevel"], check=False)
+        return Path(done.text.strip()) if done.status == 0 and done.text.strip() else None
+
+    def has(self, commit: str, branch: str) -> bool:
+        """Whether the branch contains the commit."""
+        words = ("merge-base", "--is-ancestor", commit, self._ref(branch))
+        return bool(commit) and self._git(*words, check=False).status == 0
+
+    @property
     def shown(self) -> str:
         """The repository that is read and written, without a password."""
         return shown(self.remote)

@@ -1,0 +1,127 @@
+"""Check a delivery repo: everything is read, and every mistake named; in a work tree before it is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from sluicegate.delivery import versions
+from sluicegate.delivery.pinning import refuse_edited
+from sluicegate.delivery.pins import pins_path
+from sluicegate.delivery.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
+from sluicegate.errors import ConfigError, UsageError
+from sluicegate.model.config import Config, Environment
+from sluicegate.model.settings import suggestion
+from sluicegate.tools import process
+
+Answer = TypeVar("Answer")
+
+
+class WorkTree(State):
+    """What the delivery repo would say with the files of this folder on `main`."""
+
+    def __init__(self, state: State, folder: Path) -> None:
+        super().__init__(state.store, state.drivers, state.now)
+        self.folder = folder
+
+    def file(self, path: str) -> bytes | None:
+        place = self.folder / path
+        return place.read_bytes() if place.is_file() else None
+
+    def pin_files(self) -> tuple[str, ...]:
+        return tuple(sorted(path.name for path in self.folder.glob("environments/*.yaml")))
+
+
+def looked_at(state: State) -> tuple[State, str]:
+    """What is to be checked, and a sentence on it: the work tree where it has something of its own, else `main`."""
+    tree, shared = state.store.work_tree, state.store.shown
+    if tree is None:
+        return state, ""
+    mine = WorkTree(state, tree)
+    paths = {CONFIG_FILE, SERVERS_FILE, *(f"environments/{name}" for name in (*state.pin_files(), *mine.pin_files()))}
+    changed = ", ".join(sorted(path for path in paths if state.file(path) != mine.file(path)))
+    if not changed:
+        return state, ""
+    dirty = _git(tree, "status", "--porcelain", "--untracked-files=all", "--", *sorted(paths))
+    if not dirty and state.store.has(_git(tree, "rev-parse", "HEAD"), MAIN):
+        return state, f"this is what {shared} has; the work tree here is older: git pull"
+    where = "main" if str(tree) in (shared, shared.removesuffix("/.git")) else shared
+    return mine, f"this is the work tree here; {where} has another {changed}"
+
+
+def _git(tree: Path, *words: str) -> str:
+    return process.run(["git", "-C", tree, *words], check=False).text.strip()
+
+
+def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda config: None) -> dict[str, int]:
+    """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
+    config = state.config
+    mistakes: list[str] = []
+
+    def tried(action: Callable[[], Answer]) -> Answer | None:
+        try:
+            return action()
+        except ConfigError as problem:
+            mistakes.extend(m for m in problem.mistakes if m not in mistakes)
+            return None
+
+    tried(lambda: check_drivers(config))
+    drivers_are_well = not mistakes
+    for name in state.pin_files():
+        meant = name.removesuffix(".yaml")
+        if name.endswith(".yaml") and meant not in config.environments:
+            known = suggestion(meant, list(config.environments))
+            mistakes.append(f"environments/{name}: no environment is called '{meant}'.{known}")
+    pins = 0
+    for environment in config.environments.values():
+        tried(lambda environment=environment: state.group(environment))  # type: ignore[misc]
+        found = tried(lambda environment=environment: state.pins(environment.name))  # type: ignore[misc]
+        if found is not None:
+            pins += len(found)
+            mistakes += _wrong_pins(state, environment)
+            mistakes += _without_address(state, environment) if drivers_are_well else ()
+        mistakes += _wrong_range(config, environment)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return {"components": len(config.components), "environments": len(config.environments), "pins": pins}
+
+
+def _wrong_pins(state: State, environment: Environment) -> list[str]:
+    """Pins of versions that are not there, and those of a production that swaps and is not what its last swap made."""
+    found = []
+    path = pins_path(environment.name)
+    for component, pin in state.pins(environment.name).items():
+        try:
+            state.known_story(component, pin.version)
+        except UsageError as problem:
+            found.append(f"{path}: {problem.message}")
+    if environment.swaps_with and not found:
+        try:
+            refuse_edited(state, environment)
+        except UsageError as problem:
+            found.append(f"{path}: {problem.message}")
+    return found
+
+
+def _without_address(state: State, environment: Environment) -> Iterator[str]:
+    """Hosts that a pinned component is to run on and that have no place for it."""
+    for group in environment.groups:
+        for name in state.config.groups[group]:
+            for component in state.pins(environment.name):
+                try:
+                    state.drivers.host(state.config, name).address(component)
+                except UsageError as problem:
+                    yield f"{pins_path(environment.name)}: {component} is pinned, and {problem.message}"
+
+
+def _wrong_range(config: Config, environment: Environment) -> list[str]:
+    """A range that `follow` names and that is none for a component."""
+    if environment.follow is None:
+        return []
+    try:
+        for scheme in dict.fromkeys(component.versions for component in config.components.values()):
+            versions.matching(scheme, (), environment.follow.range)
+    except UsageError as problem:
+        return [f"{CONFIG_FILE}: environments/{environment.name}/follow: {problem.message}"]
+    return []
