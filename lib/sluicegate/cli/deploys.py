@@ -53,8 +53,8 @@ def deploy(environment: str, end_sessions: bool, why: str, as_json: bool, dry_ru
 
     Example: sluicegate deploy staging --dry-run
     """
+    from sluicegate.delivery.applying import silent
     from sluicegate.delivery.deploy import deploy as deploy_environment
-    from sluicegate.delivery.deploy import silent
 
     with delivery() as repo:
         plan = deploy_environment(
@@ -89,7 +89,7 @@ def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -
 
     Example: sluicegate swap production
     """
-    from sluicegate.delivery.deploy import silent
+    from sluicegate.delivery.applying import silent
     from sluicegate.delivery.swap import swap as swap_environment
 
     with delivery() as repo:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sluicegate.delivery import deploy, intents, swap
-from sluicegate.delivery.deploy import Say, silent
+from sluicegate.delivery import applying, deploy, intents, swap
+from sluicegate.delivery.applying import Say, silent
+from sluicegate.delivery.planning import make_plan
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
@@ -97,13 +98,13 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     try:
         deploy.refuse_ungated(state, environment, target, past_gates=intent.record.get("gated") is not True)
     except GateRefused as refused:
-        deploy.give_up(repo, intent.environment, intent.record, refused.message)
+        applying.give_up(repo, intent.environment, intent.record, refused.message)
         raise GateRefused(
             f"the interrupted deploy to {environment.name} is given up; its hosts may be half-way: {refused.message}",
             hint=f"pin what shall be there, then: sluicegate sync {environment.name}",
         ) from refused
-    plan = deploy.make_plan(state, environment, target)
-    deploy.carry_out(repo, plan, intent.record, say)
+    plan = make_plan(state, environment, target)
+    applying.carry_out(repo, plan, intent.record, say)
     return "finished"
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery import intents, swap
-from sluicegate.delivery.deploy import Say, deploy, make_plan, silent
+from sluicegate.delivery.applying import Say, silent
+from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.pins import versions_of
+from sluicegate.delivery.planning import make_plan
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import Conflict, GateRefused, UsageError

@@ -7,7 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.delivery.deploy import Plan, Say, Step
+from sluicegate.delivery.applying import Say
+from sluicegate.delivery.planning import Plan, Step
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import UsageError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery import gating, intents
-from sluicegate.delivery.deploy import Say, silent
+from sluicegate.delivery.applying import Say, silent
 from sluicegate.delivery.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.pins import versions_of
 from sluicegate.delivery.promote import is_lower, lowered, promoted, standing_pins

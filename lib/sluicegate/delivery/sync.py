@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sluicegate.delivery import intents, versions
-from sluicegate.delivery.deploy import Plan, Say, deploy, silent
+from sluicegate.delivery.applying import Say, silent
+from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.pins import versions_of
+from sluicegate.delivery.planning import Plan
 from sluicegate.delivery.promote import Move, standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.resume import take_over_deploy
