@@ -266,7 +266,7 @@ class Bench:
 
 def upload(files: Sequence[str]) -> None:
     """What `sluicegate publish` does with the files of a version."""
-    from sluicegate.delivery.parallel import each
+    from sluicegate.delivery.artifacts.parallel import each
     from sluicegate.model.config import Component, Config
     from sluicegate.model.settings import Settings
     from sluicegate.repositories.nexus import NexusRepository

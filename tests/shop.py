@@ -13,11 +13,11 @@ from typing import Any
 
 from sluicegate.config import read_config
 from sluicegate.delivery import evidence, intents, rollback, swap, sync
+from sluicegate.delivery.artifacts.publish import Origin, Published, publish
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.evidence import TestRun
 from sluicegate.delivery.planning import Plan
 from sluicegate.delivery.promote import Move, promote
-from sluicegate.delivery.publish import Origin, Published, publish
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.resume import Resumed, resume
 from sluicegate.delivery.setup import init_repo

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sluicegate.config import read_config
+from sluicegate.delivery.artifacts.provenance import Extras
+from sluicegate.delivery.artifacts.publish import Origin, Published, publish
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.pinning import pin
-from sluicegate.delivery.provenance import Extras
-from sluicegate.delivery.publish import Origin, Published, publish
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN, State

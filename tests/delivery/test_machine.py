@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sluicegate.delivery import pinning
+from sluicegate.delivery.artifacts.publish import Origin, publish
 from sluicegate.delivery.evidence import TestRun as Run
 from sluicegate.delivery.evidence import judge, record_tests, veto
 from sluicegate.delivery.pins import edit_pins, pins_path
 from sluicegate.delivery.promote import promote
-from sluicegate.delivery.publish import Origin, publish
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.resume import resume
 from sluicegate.delivery.rollback import rollback

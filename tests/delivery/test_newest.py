@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.delivery import newest
-from sluicegate.delivery.prune import prune
+from sluicegate.delivery.artifacts.prune import prune
 from sluicegate.delivery.versions import matching, sort
 from sluicegate.errors import UsageError
 from tests.shop import Shop

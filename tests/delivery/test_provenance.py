@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.copying import copy
-from sluicegate.delivery.fetch import read_manifest
-from sluicegate.delivery.provenance import (
+from sluicegate.delivery.artifacts.copying import copy
+from sluicegate.delivery.artifacts.fetch import read_manifest
+from sluicegate.delivery.artifacts.provenance import (
     WORKSTATION,
     Extras,
     builder_id,
@@ -22,9 +22,9 @@ from sluicegate.delivery.provenance import (
     read_sbom,
     statement,
 )
-from sluicegate.delivery.publish import Origin
-from sluicegate.delivery.trust import check_version
-from sluicegate.delivery.verify import verify
+from sluicegate.delivery.artifacts.publish import Origin
+from sluicegate.delivery.artifacts.trust import check_version
+from sluicegate.delivery.artifacts.verify import verify
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Config, Jenkins
 from sluicegate.model.values import Artifact, Json, Manifest

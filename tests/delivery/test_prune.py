@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.artifacts.prune import Retention, prune, retention
 from sluicegate.delivery.history import history
 from sluicegate.delivery.pinning import hold, pin
-from sluicegate.delivery.prune import Retention, prune, retention
 from sluicegate.delivery.status import status
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component

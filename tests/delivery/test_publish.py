@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.fetch import fetch
-from sluicegate.delivery.publish import Origin, publish
+from sluicegate.delivery.artifacts.fetch import fetch
+from sluicegate.delivery.artifacts.publish import Origin, publish
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.repositories.directory import DirectoryRepository

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.fetch import fetch
-from sluicegate.delivery.publish import Origin, Published, publish
+from sluicegate.delivery.artifacts.fetch import fetch
+from sluicegate.delivery.artifacts.publish import Origin, Published, publish
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN

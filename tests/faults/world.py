@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sluicegate.delivery.artifacts.publish import Origin, publish
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.promote import promote
-from sluicegate.delivery.publish import Origin, publish
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.resume import open_intents
 from sluicegate.delivery.setup import init_repo

@@ -18,7 +18,7 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
 
     Example: sluicegate copy auth=1.4.2 --to archive
     """
-    from sluicegate.delivery.copying import copy as copy_version
+    from sluicegate.delivery.artifacts.copying import copy as copy_version
 
     component, spec = split(version)
     with delivery() as repo:

@@ -24,7 +24,7 @@ def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_r
 
     Example: sluicegate prune auth --keep 20 --dry-run
     """
-    from sluicegate.delivery.prune import prune as prune_versions
+    from sluicegate.delivery.artifacts.prune import prune as prune_versions
 
     with delivery() as repo:
         found = prune_versions(repo, component, keep, window=window, why=why, dry_run=dry_run)

@@ -15,7 +15,7 @@ def search(text: str, as_json: bool) -> None:
 
     Example: sluicegate search coverage=87
     """
-    from sluicegate.delivery.search import search as search_versions
+    from sluicegate.delivery.artifacts.search import search as search_versions
 
     with delivery() as repo:
         found = search_versions(repo.state(), text)

@@ -15,7 +15,7 @@ def show(version: str, as_json: bool) -> None:
 
     Example: sluicegate show auth=1.4.2
     """
-    from sluicegate.delivery.search import show as show_version
+    from sluicegate.delivery.artifacts.search import show as show_version
 
     component, spec = split(version)
     with delivery() as repo:

@@ -18,7 +18,7 @@ def verify(version: str, as_json: bool) -> None:
 
     Example: sluicegate verify auth=1.4.2
     """
-    from sluicegate.delivery.verify import verify as verify_version
+    from sluicegate.delivery.artifacts.verify import verify as verify_version
 
     component, spec = split(version)
     with delivery() as repo:

@@ -57,10 +57,10 @@ def publish(
 
     Example: sluicegate publish auth=1.4.2 dist/auth-1.4.2.tar.gz --figure coverage=87
     """
-    from sluicegate.delivery.naming import made_version
-    from sluicegate.delivery.provenance import Extras, read_sbom
-    from sluicegate.delivery.publish import publish as publish_version
-    from sluicegate.delivery.source import checkout, doubt, read_origin
+    from sluicegate.delivery.artifacts.naming import made_version
+    from sluicegate.delivery.artifacts.provenance import Extras, read_sbom
+    from sluicegate.delivery.artifacts.publish import publish as publish_version
+    from sluicegate.delivery.artifacts.source import checkout, doubt, read_origin
 
     component, number = split(version)
     if key == "":
@@ -134,8 +134,8 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
 
     Example: sluicegate fetch auth=1.4.2 --to dist
     """
-    from sluicegate.delivery.fetch import fetch as fetch_version
-    from sluicegate.delivery.trust import check_version
+    from sluicegate.delivery.artifacts.fetch import fetch as fetch_version
+    from sluicegate.delivery.artifacts.trust import check_version
 
     component, spec = split(version)
     with delivery() as repo:

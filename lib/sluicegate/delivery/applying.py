@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sluicegate.delivery import intents
-from sluicegate.delivery.fetch import fetch
+from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.planning import Plan, Step
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State

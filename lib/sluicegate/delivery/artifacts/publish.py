@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.delivery import signing
-from sluicegate.delivery.fetch import RESTORE, read_manifest
-from sluicegate.delivery.naming import hashed, named_files, stamped
-from sluicegate.delivery.parallel import CONNECTIONS, each
-from sluicegate.delivery.provenance import Extras, attach, sbom_name, taken_names
+from sluicegate.delivery.artifacts import signing
+from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest
+from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
+from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
+from sluicegate.delivery.artifacts.provenance import Extras, attach, sbom_name, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sluicegate.delivery.fetch import recorded_manifest
-from sluicegate.delivery.provenance import check_attachments
-from sluicegate.delivery.signing import check_signature
+from sluicegate.delivery.artifacts.fetch import recorded_manifest
+from sluicegate.delivery.artifacts.provenance import check_attachments
+from sluicegate.delivery.artifacts.signing import check_signature
 from sluicegate.delivery.state import State
 
 

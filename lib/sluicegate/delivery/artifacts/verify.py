@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.delivery import signing
-from sluicegate.delivery.fetch import RESTORE, fetch_listed, read_manifest
-from sluicegate.delivery.provenance import check_statement, provenance_name
+from sluicegate.delivery.artifacts import signing
+from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, read_manifest
+from sluicegate.delivery.artifacts.provenance import check_statement, provenance_name
 from sluicegate.delivery.state import State
 from sluicegate.errors import IntegrityError, UsageError
 from sluicegate.model.config import Component

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.delivery import signing
-from sluicegate.delivery.fetch import fetch_listed, recorded_manifest
+from sluicegate.delivery.artifacts import signing
+from sluicegate.delivery.artifacts.fetch import fetch_listed, recorded_manifest
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.errors import Conflict, IntegrityError, PartlyDone, SluicegateError, UsageError

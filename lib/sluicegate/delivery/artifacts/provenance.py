@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.delivery import signing
-from sluicegate.delivery.fetch import RESTORE, fetch_listed
+from sluicegate.delivery.artifacts import signing
+from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
@@ -24,7 +24,7 @@ from sluicegate.ports import Repository
 from sluicegate.tools import files
 
 if TYPE_CHECKING:
-    from sluicegate.delivery.publish import Origin
+    from sluicegate.delivery.artifacts.publish import Origin
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sluicegate.delivery.parallel import CONNECTIONS, each
+from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.state import State
 from sluicegate.errors import IntegrityError, UsageError
 from sluicegate.model.config import Component

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.delivery.publish import Origin
+from sluicegate.delivery.artifacts.publish import Origin
 from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sluicegate.delivery.fetch import recorded_manifest
+from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.history import Entry
 from sluicegate.delivery.state import State
 from sluicegate.errors import UsageError

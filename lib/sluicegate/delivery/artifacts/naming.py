@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sluicegate.delivery.provenance import taken_names
+from sluicegate.delivery.artifacts.provenance import taken_names
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import check_version, lower, order
 from sluicegate.errors import UsageError

@@ -1,0 +1,1 @@
+"""A version's files: published, fetched, found, verified, copied, signed, taken away."""
