@@ -44,7 +44,8 @@ def looked_at(state: State) -> tuple[State, str]:
     if not changed:
         return state, ""
     dirty = _git(tree, "status", "--porcelain", "--untracked-files=all", "--", *sorted(paths))
-    if not dirty and state.store.has(_git(tree, "rev-parse", "HEAD"), MAIN):
+    shared_here = "--remotes" if state.store.clone else f"--branches={MAIN}"
+    if not dirty and not _git(tree, "rev-list", "--max-count=1", "HEAD", "--not", shared_here):
         return state, f"this is what {shared} has; the work tree here is older: git pull"
     where = "main" if str(tree) in (shared, shared.removesuffix("/.git")) else shared
     return mine, f"this is the work tree here; {where} has another {changed}"

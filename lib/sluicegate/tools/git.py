@@ -73,11 +73,6 @@ class Store:
         done = process.run(["git", "-C", self.location, "rev-parse", "--show-toplevel"], check=False)
         return Path(done.text.strip()) if done.status == 0 and done.text.strip() else None
 
-    def has(self, commit: str, branch: str) -> bool:
-        """Whether the branch contains the commit."""
-        words = ("merge-base", "--is-ancestor", commit, self._ref(branch))
-        return bool(commit) and self._git(*words, check=False).status == 0
-
     @property
     def shown(self) -> str:
         """The repository that is read and written, without a password."""
@@ -107,14 +102,14 @@ class Store:
         from sluicegate.tools import files
 
         refspecs = [f"+refs/heads/{branch}:refs/remotes/origin/{branch}" for branch in self.branches]
-        with files.locked(self.local.with_suffix(".fetch")):  # Git lets only one change what a repository is shallow of
-            try:
+        try:  # Git lets only one change what a repository is shallow of
+            with files.locked(self.local.with_suffix(".fetch")):
                 done = self._git("fetch", "--quiet", "--depth=1", "--", self.remote, *refspecs, check=False)
-            except RemoteUnavailable as problem:
-                raise RemoteUnavailable(
-                    f"the delivery repo {shown(self.remote)} says nothing: {problem.message}",
-                    hint="look at the Git server and the network, then run the same again",
-                ) from problem
+        except (RemoteUnavailable, Conflict) as problem:
+            raise RemoteUnavailable(
+                f"the delivery repo {shown(self.remote)} says nothing: {problem.message}",
+                hint="look at the Git server and the network, then run the same again",
+            ) from problem
         if "couldn't find remote ref" in done.error_text:
             wanted = " and ".join(self.branches)
             raise UsageError(f"{shown(self.remote)} is not a delivery repo: it lacks the branches {wanted}")
