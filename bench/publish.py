@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+UPLOAD = str(ROOT / "bench" / "upload.py")
 PAGE = ROOT / "docs" / "performance.md"
 HEAD = """\
 # Performance
@@ -97,7 +98,7 @@ class Bench:
 
     def upload(self, *files: Path) -> Cost:
         """Our driver with eight connections, in a process of its own."""
-        return run([sys.executable, __file__, "--upload", *map(str, files)], SLUICEGATE_NEXUS_URL=self.url)
+        return run([sys.executable, UPLOAD, *map(str, files)], SLUICEGATE_NEXUS_URL=self.url)
 
     def place(self) -> str:
         return f"{self.url}/repository/raw/bench/{secrets.token_hex(6)}"
@@ -118,7 +119,7 @@ class Bench:
                 stream.write(os.urandom(10**6))
         costs = rounds(count, {"curl": lambda: self.curl(file), "sluicegate": lambda: self.upload(file)})
         file.unlink()
-        idle = run([sys.executable, __file__, "--upload"])
+        idle = run([sys.executable, UPLOAD])
         report("publish-200MB-wall/curl", median(costs["sluicegate"]) / median(costs["curl"]), 1.10)
         peak = max(cost.peak for cost in costs["sluicegate"])
         print(f"  idle process {idle.peak:.0f} MB")
@@ -264,31 +265,7 @@ class Bench:
         return time.perf_counter() - began
 
 
-def upload(files: Sequence[str]) -> None:
-    """What `sluicegate publish` does with the files of a version."""
-    from sluicegate.delivery.artifacts.parallel import each
-    from sluicegate.model.config import Component, Config
-    from sluicegate.model.settings import Settings
-    from sluicegate.repositories.nexus import NexusRepository
-
-    values = {
-        "url": os.environ["SLUICEGATE_NEXUS_URL"],
-        "repository": "raw",
-        "format": "raw",
-        "credentials": {"netrc": os.environ["SLUICEGATE_NEXUS_NETRC"]},
-    }
-    config = Config(repositories={}, components={}, environments={})
-    driver = NexusRepository.configure("raw", Settings(where="bench", values=values), config)
-    component = Component(name=secrets.token_hex(6), repository="raw", group="bench")
-    _, problem = each(files, lambda file: driver.put(component, "1.0", Path(file).name, Path(file)))
-    if problem:
-        raise problem
-
-
 def main() -> None:
-    if sys.argv[1:2] == ["--upload"]:
-        upload(sys.argv[2:])
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="large,small,delayed,resolve,flat")

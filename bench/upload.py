@@ -1,0 +1,23 @@
+"""What `sluicegate publish` does with the files of a version; publish.py times it as a process of its own."""
+
+import os
+import sys
+from pathlib import Path
+
+from sluicegate.delivery.artifacts.parallel import each
+from sluicegate.model.config import Component, Config
+from sluicegate.model.settings import Settings
+from sluicegate.repositories.nexus import NexusRepository
+
+values = {
+    "url": os.environ["SLUICEGATE_NEXUS_URL"],
+    "repository": "raw",
+    "format": "raw",
+    "credentials": {"netrc": os.environ["SLUICEGATE_NEXUS_NETRC"]},
+}
+config = Config(repositories={}, components={}, environments={})
+driver = NexusRepository.configure("raw", Settings(where="bench", values=values), config)
+component = Component(name=os.urandom(6).hex(), repository="raw", group="bench")
+_, problem = each(sys.argv[1:], lambda file: driver.put(component, "1.0", Path(file).name, Path(file)))
+if problem:
+    raise problem
