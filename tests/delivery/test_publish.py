@@ -194,6 +194,8 @@ def test_what_a_broken_publication_left_in_the_way_is_told_as_that(shop: Shop) -
     shop.drivers.releases.files["auth", "1.1.0", "auth-1.1.0-docs.zip"] = b"of another build"
     with pytest.raises(Conflict, match=r"auth=1\.0\.0 itself was never announced"):
         shop.publish("auth", "1.0.0")
+    with pytest.raises(Conflict, match=r"auth=1\.0\.0 itself was never announced"):
+        publish(shop.by("ci"), "auth", "1.0.0", [shop.root / "auth.tar.gz"], Origin(), dry_run=True)
     (note,) = shop.publish("auth", "1.1.0").notes
     assert note == "auth-1.1.0-docs.zip stands beside the files of auth=1.1.0, and is no part of it"
 
@@ -209,7 +211,8 @@ def test_a_repository_that_is_not_mounted_is_not_taken_for_a_new_one(
         with pytest.raises(RemoteUnavailable, match="is not there"):
             shop.publish("auth", "1.1.0")
         assert not folder.exists()
-    shop.publish("auth", "1.1.0")  # a component may move to a repository that has none of it yet
+    (note,) = shop.publish("auth", "1.1.0").notes  # a component may move to a repository that has none of it yet
+    assert note.startswith("is the repository another one than before? the repository has lost auth-1.0.0-manifest")
 
 
 def test_a_folder_in_the_way_of_a_fetched_file_is_told(shop: Shop, tmp_path: Path) -> None:

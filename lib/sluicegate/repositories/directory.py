@@ -71,8 +71,7 @@ class DirectoryRepository:
         place = self._place(component, version, name)
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
-        if self.url and not self.path.is_dir():  # what is served was made by who serves it
-            raise self._gone()
+        self.refuse_gone()
         with self._reached():
             if place.is_file():
                 found = reading.checksums(source, maven2.CHECKSUMS).checksums
@@ -201,6 +200,11 @@ class DirectoryRepository:
             f"{where} answered with {reply.said}, expected 200 and the file",
             hint="correct the repository's 'url' or its server",
         )
+
+    def refuse_gone(self) -> None:
+        """Raise RemoteUnavailable where a served folder is not here: it was made by who serves it."""
+        if self.url and not self.path.is_dir():
+            raise self._gone()
 
     def _gone(self) -> RemoteUnavailable:
         return RemoteUnavailable(

@@ -62,6 +62,7 @@ class PackageRepository(ABC):
         if not (name.endswith(self.ending) and source.is_file()):
             return self.files.put(component, version, name, source)
         path, mark = str(maven2.place(component, version, name)), self.mark(source)
+        self.files.refuse_gone()
         with self._alone("marks.lock"):
             self._refuse_same(mark, path, source)
             stored = self.files.put(component, version, name, source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -107,12 +106,12 @@ class _Job:
 
     def first(self) -> Published:
         """Store everything, the manifest last. What a publication that broke off has left is completed."""
-        self._refuse_lost()
+        notes = self._refuse_lost()
         if self.extras.key:
             signing.try_key(self.extras.key)  # before anything is sent: what is sent may never be sent otherwise
         strays = sorted(set(self.present) - set(self.named) - taken_names(self.spec.name, self.version))
-        notes = [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
-        artifacts = hashed(self.named) if self.dry_run else self._upload(self.named)
+        notes += [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
+        artifacts = self._compared() if self.dry_run else self._upload(self.named)
         manifest = self._manifest(artifacts)
         if not self.dry_run:
             try:
@@ -179,10 +178,22 @@ class _Job:
             author=self.origin.author, build=self.origin.build,
         )  # fmt: skip
 
-    def _refuse_lost(self) -> None:
+    def _compared(self) -> tuple[Artifact, ...]:
+        """The files hashed, and compared with what a publication that broke off has left."""
+        found = hashed(self.named)
+        with tool_files.scratch() as folder:
+            for one in found:
+                if one.name in self.present:
+                    self.repository.fetch(self.spec, self.version, one.name, folder / one.name)
+                    if tool_files.sha256(folder / one.name) != one.sha256:
+                        raise self._left(Conflict(f"{one.name} is there with other content"))
+        return found
+
+    def _refuse_lost(self) -> list[str]:
         """A version stays what it was even when the repository has lost it: its number goes to no other content.
 
-        A repository that is not there, as one that is not mounted, is not taken for a new one.
+        A repository that is not there, as one that is not mounted, is not taken for a new one; one that lacks the
+        newest version may be another one than before, which is noted.
         """
         if self.recorded:
             raise IntegrityError(
@@ -190,8 +201,11 @@ class _Job:
                 hint="restore the repository from its backup, or publish under a new version",
             )
         if known := self.state.versions(self.spec.name):
-            with suppress(IntegrityError):  # that one may stand in another repository, of before
+            try:
                 read_manifest(self.repository, self.spec, known[-1])
+            except IntegrityError as problem:
+                return [f"is the repository another one than before? {problem.message}"]
+        return []
 
     def _left(self, problem: Conflict) -> Conflict:
         """What is in the way of a version that was never announced."""
