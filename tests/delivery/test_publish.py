@@ -148,6 +148,14 @@ def test_a_dry_run_stores_nothing(shop: Shop, tmp_path: Path) -> None:
     assert not found.existed
 
 
+def test_a_dry_run_names_the_manifest_that_will_be(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "auth.tar.gz"
+    path.write_text("x")
+    origin = Origin(commit="c" * 40, build="https://ci.example.com/job/auth/1/")
+    planned = publish(shop.by("ci"), "auth", "1.0.0", [path], origin, dry_run=True)
+    assert publish(shop.by("ci"), "auth", "1.0.0", [path], origin).manifest == planned.manifest
+
+
 def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -147,6 +147,19 @@ def builder_id(config: Config, build: str) -> str:
     return found[0] if found else WORKSTATION
 
 
+def documents(config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras) -> dict[str, bytes]:
+    """What is to stand beside the files, by its name: the SBOM where there is one, and the provenance."""
+    found = {sbom_name(spec.name, manifest.version): read_sbom(extras.sbom)} if extras.sbom is not None else {}
+    builder = builder_id(config, manifest.build)
+    content = statement(manifest, origin, spec, builder=builder, parameters=extras.parameters)
+    return {**found, provenance_name(spec.name, manifest.version): content}
+
+
+def listing(manifest: Manifest, made: Mapping[str, bytes]) -> Manifest:
+    """The manifest with these documents as its attachments."""
+    return replace(manifest, attachments=tuple(_artifact(name, content) for name, content in made.items()))
+
+
 def attach(
     repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras,
     present: Sequence[str],
@@ -156,13 +169,13 @@ def attach(
     What a publication of the same files that broke off has left (see `present`) is taken over, so that the manifest
     becomes what it was to be. Raises Conflict when what it has left is about something else.
     """
-    builder = builder_id(config, manifest.build)
-    content = statement(manifest, origin, spec, builder=builder, parameters=extras.parameters)
+    made = documents(config, spec, manifest, origin, extras)
     with files.scratch() as folder:
-        attachments, notes = _attach_sbom(repository, spec, manifest, extras.sbom, present, folder)
+        path = folder / sbom_name(spec.name, manifest.version)
+        attachments, notes = _attach_sbom(repository, spec, manifest, made.get(path.name), present, path)
         path = folder / provenance_name(spec.name, manifest.version)
         try:
-            stored = _put(repository, spec, manifest.version, path, content)
+            stored = _put(repository, spec, manifest.version, path, made[path.name])
         except Conflict as problem:
             stored, build = _take_over(repository, spec, manifest, path, problem)
             manifest = replace(manifest, build=build)
@@ -176,12 +189,11 @@ def attach(
 
 
 def _attach_sbom(
-    repository: Repository, spec: Component, manifest: Manifest, sbom: Path | None, present: Sequence[str], folder: Path
+    repository: Repository, spec: Component, manifest: Manifest, sbom: bytes | None, present: Sequence[str], path: Path
 ) -> tuple[list[Artifact], list[str]]:
-    path = folder / sbom_name(spec.name, manifest.version)
     if sbom is not None:
         try:
-            return [_put(repository, spec, manifest.version, path, read_sbom(sbom))], []
+            return [_put(repository, spec, manifest.version, path, sbom)], []
         except Conflict:  # tools write another number and time into each
             path.unlink()
     elif path.name not in present:

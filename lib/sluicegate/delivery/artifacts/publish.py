@@ -11,7 +11,7 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest
 from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
-from sluicegate.delivery.artifacts.provenance import Extras, attach, sbom_name, taken_names
+from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, listing, sbom_name, taken_names
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
@@ -113,7 +113,10 @@ class _Job:
         notes += [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
         artifacts = self._compared() if self.dry_run else self._upload(self.named)
         manifest = self._manifest(artifacts)
-        if not self.dry_run:
+        if self.dry_run:
+            made = documents(self.state.config, self.spec, manifest, self.origin, self.extras)
+            manifest = listing(manifest, made)
+        else:
             try:
                 manifest, taken = attach(
                     self.repository, self.state.config, self.spec, manifest, self.origin, self.extras, self.present
