@@ -13,7 +13,8 @@ from typing import Any
 
 from sluicegate.config import read_config
 from sluicegate.delivery import evidence, intents, rollback, swap, sync
-from sluicegate.delivery.artifacts.publish import Origin, Published, publish
+from sluicegate.delivery.artifacts.publish import Published, publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.evidence import TestRun
 from sluicegate.delivery.planning import Plan

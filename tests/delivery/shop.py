@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sluicegate.config import read_config
 from sluicegate.delivery.artifacts.provenance import Extras
-from sluicegate.delivery.artifacts.publish import Origin, Published, publish
+from sluicegate.delivery.artifacts.publish import Published, publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.pinning import pin
 from sluicegate.delivery.repo import DeliveryRepo

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sluicegate.delivery import pinning
-from sluicegate.delivery.artifacts.publish import Origin, publish
+from sluicegate.delivery.artifacts.publish import publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.evidence import TestRun as Run
 from sluicegate.delivery.evidence import judge, record_tests, veto
 from sluicegate.delivery.pins import edit_pins, pins_path

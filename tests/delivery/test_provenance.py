@@ -22,7 +22,7 @@ from sluicegate.delivery.artifacts.provenance import (
     read_sbom,
     statement,
 )
-from sluicegate.delivery.artifacts.publish import Origin
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.trust import check_version
 from sluicegate.delivery.artifacts.verify import verify
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
@@ -222,6 +222,20 @@ def test_what_is_asked_of_a_standing_version_is_done_or_said(shop: Shop, keys: d
     assert again.notes == ("auth=1.0.0 keeps having no SBOM", "auth=1.0.0 keeps its first figures: coverage=87")
     assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
     assert not shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT), extras=Extras(key="ci@example.com")).signed
+
+
+def test_what_is_lost_beside_the_files_is_made_again_where_it_can_be(shop: Shop, tmp_path: Path) -> None:
+    built = replace(ORIGIN, build="https://ci.example.com/job/auth/7/")
+    shop.publish("auth", "1.0.0", origin=built, extras=Extras(sbom=bom(tmp_path)))
+    kept = dict(shop.releases.files)
+    for kind in ("provenance.json", "sbom.cdx.json"):
+        del shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{kind}"]
+    later = replace(built, build="https://ci.example.com/job/auth/8/", build_started=None)
+    found = shop.publish("auth", "1.0.0", origin=later)
+    assert found.again == ("auth-1.0.0-provenance.json",)
+    assert [note.partition(":")[0] for note in found.notes] == ["the repository has lost auth-1.0.0-sbom.cdx.json"]
+    assert shop.publish("auth", "1.0.0", origin=later, extras=Extras(sbom=bom(tmp_path))).notes == ()
+    assert shop.releases.files == kept
 
 
 def test_a_lost_provenance_is_an_integrity_error(shop: Shop) -> None:

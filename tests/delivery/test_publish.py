@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.artifacts.fetch import fetch
-from sluicegate.delivery.artifacts.publish import Origin, publish
+from sluicegate.delivery.artifacts.publish import publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.repositories.directory import DirectoryRepository

@@ -170,7 +170,8 @@ def test_flow_measures_from_commit_to_the_end_of_the_first_tests(shop: Shop) -> 
 def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None:
     from pathlib import Path
 
-    from sluicegate.delivery.artifacts.publish import Origin, publish
+    from sluicegate.delivery.artifacts.publish import publish
+    from sluicegate.delivery.artifacts.source import Origin
 
     path = Path(shop.root) / "a.zip"
     path.write_text("a")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.artifacts.fetch import fetch
-from sluicegate.delivery.artifacts.publish import Origin, Published, publish
+from sluicegate.delivery.artifacts.publish import Published, publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.repo import DeliveryRepo
 from sluicegate.delivery.setup import init_repo
 from sluicegate.delivery.state import LEDGER, MAIN

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sluicegate.delivery.artifacts.publish import Origin, publish
+from sluicegate.delivery.artifacts.publish import publish
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.deploy import deploy
 from sluicegate.delivery.promote import promote
 from sluicegate.delivery.repo import DeliveryRepo

@@ -12,19 +12,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
-
-if TYPE_CHECKING:
-    from sluicegate.delivery.artifacts.publish import Origin
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -158,6 +155,25 @@ def documents(config: Config, spec: Component, manifest: Manifest, origin: Origi
 def listing(manifest: Manifest, made: Mapping[str, bytes]) -> Manifest:
     """The manifest with these documents as its attachments."""
     return replace(manifest, attachments=tuple(_artifact(name, content) for name, content in made.items()))
+
+
+def restore(
+    repository: Repository, spec: Component, standing: Manifest, made: Mapping[str, bytes], present: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Put back what the repository has lost and what is `made` as it was: its names, and notes on what is not."""
+    again, notes = [], []
+    with files.scratch() as folder:
+        for one in (lost for lost in standing.attachments if lost.name not in present):
+            path = folder / one.name
+            if one in listing(standing, made).attachments:
+                _put(repository, spec, standing.version, path, made[one.name])
+                again.append(one.name)
+                continue
+            try:  # a listing may lag
+                repository.fetch(spec, standing.version, one.name, path)
+            except UsageError:
+                notes.append(f"the repository has lost {one.name}: {RESTORE}")
+    return again, notes
 
 
 def attach(

@@ -11,7 +11,8 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest
 from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
-from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, listing, sbom_name, taken_names
+from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, listing, restore, sbom_name, taken_names
+from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
@@ -21,18 +22,6 @@ from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a version comes from: commit, its author and time, the build's source, and its quality figures."""
-
-    commit: str = ""
-    author: str = ""
-    committed: datetime | None = None
-    build: str = ""
-    build_started: datetime | None = None
-    figures: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,18 +128,23 @@ class _Job:
         mine = self._manifest(hashed(self.named))
         if standing.artifacts != mine.artifacts:
             raise Conflict(_difference(standing, mine), hint="publish the change under a new version")
+        again = sorted(set(self.named) - set(self.present))
+        notes = self._kept(standing)
         if not self.dry_run:
             self._store_again()
+            told = self.state.built(self.spec.name, self.version).get("build_started") if self.recorded else None
+            begun = datetime.fromisoformat(str(told)) if told else self.origin.build_started
+            origin = replace(self.origin, build_started=begun)
+            made = documents(self.state.config, self.spec, standing, origin, self.extras)
+            restored, lost = restore(self.repository, self.spec, standing, made, self.present)
+            again, notes = again + restored, notes + lost
         key = self.extras.key
         unsigned = bool(key) and signing.signature_name(self.spec.name, self.version) not in self.present
         if unsigned and self.dry_run:
             signing.try_key(key)
         elif key and not self.dry_run:
             unsigned = signing.sign(self.repository, self.spec, standing, key, present=not unsigned)
-        return Published(
-            manifest=standing, again=tuple(sorted(set(self.named) - set(self.present))), signed=unsigned,
-            notes=self._kept(standing),
-        )  # fmt: skip
+        return Published(manifest=standing, again=tuple(again), signed=unsigned, notes=tuple(notes))
 
     def _store_again(self) -> None:
         """Every file once more: the driver skips what is there as it was published."""
@@ -161,7 +155,7 @@ class _Job:
                 f"{self.called} is not any more what was published: {problem.message}", hint=RESTORE
             ) from problem
 
-    def _kept(self, standing: Manifest) -> tuple[str, ...]:
+    def _kept(self, standing: Manifest) -> list[str]:
         """What was given now and differs from the first publication, which is not changed."""
         notes = []
         if self.extras.sbom is not None:
@@ -173,7 +167,7 @@ class _Job:
         if self.recorded and self.origin.figures and dict(self.origin.figures) != figures:
             told = ", ".join(f"{name}={value}" for name, value in figures.items())
             notes.append(f"{self.called} keeps {f'its first figures: {told}' if told else 'having no figures'}")
-        return tuple(notes)
+        return notes
 
     def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
         return Manifest(
@@ -226,7 +220,8 @@ class _Job:
         names = sorted(named, key=lambda name: (-named[name].stat().st_size, name))
         done, problem = each(names, put, connections=self.connections)
         if isinstance(problem, Conflict) and not self.recorded:
-            raise self._left(problem) from problem
+            others = set(self.repository.names(self.spec, self.version)) & set(named) - set(done)
+            raise (self._left(problem) if others else problem) from problem
         if problem is not None:
             raise _stopped(problem, done, named) from problem
         return tuple(done[name] for name in sorted(done))

@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.delivery.artifacts.publish import Origin
 from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
 
 SECRET = re.compile(r"token|pass|secret|key|auth|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a version comes from: commit, its author and time, the build's source, and its quality figures."""
+
+    commit: str = ""
+    author: str = ""
+    committed: datetime | None = None
+    build: str = ""
+    build_started: datetime | None = None
+    figures: Mapping[str, str] | None = None
 
 
 def checkout(source: Path | None) -> Path:
