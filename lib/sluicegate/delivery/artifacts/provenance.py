@@ -250,7 +250,7 @@ def check_attachments(repository: Repository, spec: Component, manifest: Manifes
     with files.scratch() as folder:
         for one in manifest.attachments:
             path = folder / one.name
-            fetch_listed(repository, spec, manifest.version, one.name, path, hint=RESTORE)
+            fetch_listed(repository, spec, manifest.version, one.name, path)
             if files.sha256(path) != one.sha256:
                 raise IntegrityError(
                     f"{one.name} is not what the manifest of {spec.name}={manifest.version} lists", hint=RESTORE
