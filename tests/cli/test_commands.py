@@ -663,6 +663,17 @@ def test_no_colour_codes_go_into_pipes(shop: Shop, words: str) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("wish", "coloured"), [("", True), ("NO_COLOR=1 ", False)])
+def test_a_terminal_has_colours_unless_they_are_not_wanted(shop: Shop, wish: str, coloured: bool) -> None:
+    here, there = os.openpty()
+    line = f"{wish}{sys.executable} -m sluicegate -C {shop.repo} {{}}"
+    for words in ("status", "resolve nothing"):
+        subprocess.run(["bash", "-c", line.format(words)], stdout=there, stderr=there, check=False)
+        assert (b"\x1b" in os.read(here, 100_000)) is coloured
+    os.close(here)
+    os.close(there)
+
+
 def test_output_with_letters_beyond_ascii_survives_a_plain_locale(shop: Shop) -> None:
     assert shop("hold", "auth", "--in", "integration", "--why", "Größe").code == 0
     done = program(shop, "LC_ALL=C $S history integration; LC_ALL=C $S history auth")

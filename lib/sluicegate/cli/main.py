@@ -65,6 +65,8 @@ COMMANDS = {
     },
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
+COLOR = False if os.environ.get("NO_COLOR") else None
+"""Whether there are colours; None leaves it to what the output is: a terminal, or a pipe."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
@@ -99,7 +101,9 @@ class Commands(click.Group):
                 formatter.write_dl([(name, text) for name, (_, text) in section.items()])
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": COLOR}
+)
 @click.version_option(__version__, prog_name="sluicegate", message="%(prog)s %(version)s")
 @click.option(
     "-C", "repo", metavar="DELIVERY_REPO", default=lambda: os.environ.get("SLUICEGATE_REPO") or ".",
@@ -163,10 +167,10 @@ def _refuse_bytes(arguments: Sequence[str]) -> None:
 
 
 def _fail(problem: SluicegateError) -> int:
-    click.secho("sluicegate: ", fg="red", nl=False, err=True)
+    click.secho("sluicegate: ", fg="red", nl=False, err=True, color=COLOR)
     click.echo(problem.message, err=True)
     if problem.hint:
-        click.secho(f"  try: {problem.hint}", fg="yellow", err=True)
+        click.secho(f"  try: {problem.hint}", fg="yellow", err=True, color=COLOR)
     return problem.exit_code
 
 
@@ -177,7 +181,7 @@ def _interrupted(arguments: Sequence[str]) -> None:
     words = dict.fromkeys(COMMANDS["Environments"], "sluicegate resume, which finishes or undoes what was begun")
     words |= dict.fromkeys(("publish", "copy", "prune"), "the same again, which completes what was begun")
     if hint := next((words[word] for word in arguments if word in words), ""):
-        click.secho(f"  try: {hint}", fg="yellow", err=True)
+        click.secho(f"  try: {hint}", fg="yellow", err=True, color=COLOR)
 
 
 def _missing(problem: ModuleNotFoundError) -> int:

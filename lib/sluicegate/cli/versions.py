@@ -80,8 +80,8 @@ def publish(
     if as_json:
         artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
-                    "existed": found.existed, "signed": found.signed, "artifacts": artifacts,
-                    "addresses": list(found.addresses), "notes": notes})  # fmt: skip
+                    "existed": found.existed, "stored_again": list(found.again), "signed": found.signed,
+                    "artifacts": artifacts, "addresses": list(found.addresses), "notes": notes})  # fmt: skip
         return
     for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
         click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
