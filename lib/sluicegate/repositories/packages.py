@@ -64,14 +64,16 @@ class PackageRepository(ABC):
         path, mark = str(maven2.place(component, version, name)), self.mark(source)
         self.files.refuse_gone()
         with self._alone("marks.lock"):
-            self._refuse_same(mark, path, source)
+            known = self._marks()
+            self._refuse_same([other for other, its in known.items() if its == mark and other != path], mark, source)
             stored = self.files.put(component, version, name, source)
-            with (self.path / LISTS / MARKS).open("a") as marks:
-                marks.write(f"{path}\t{mark}\n")
+            if known.get(path) != mark:
+                with (self.path / LISTS / MARKS).open("a") as marks:
+                    marks.write(f"{path}\t{mark}\n")
         return stored
 
-    def _refuse_same(self, mark: str, path: str, source: Path) -> None:
-        for other in (known for known, its in self._marks().items() if its == mark and known != path):
+    def _refuse_same(self, others: Iterable[str], mark: str, source: Path) -> None:
+        for other in others:
             if (self.path / other).is_file() and tool_files.sha256(self.path / other) != tool_files.sha256(source):
                 raise Conflict(
                     f"{source} is the package {mark}, which is already published with other content: {other}",
