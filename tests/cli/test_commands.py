@@ -738,7 +738,7 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     for mistake in (
         "environments/stagign.yaml: no environment is called 'stagign'. Did you mean 'staging'?",
         "environments/staging.yaml:2:",
-        "environments/integration/follow: '^1.0' is not a range",
+        ": '^1.0' is not a range",
         "auth is pinned, and the host 'int1' has no port for 'auth'",
     ):
         assert mistake in said.err

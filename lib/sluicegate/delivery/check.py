@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from sluicegate.delivery import versions
 from sluicegate.delivery.pinning import refuse_edited
-from sluicegate.delivery.pins import pins_path
+from sluicegate.delivery.pins import pins_path, read_pins
 from sluicegate.delivery.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
-from sluicegate.tools import process
+from sluicegate.tools import process, yamltext
 
 Answer = TypeVar("Answer")
 
@@ -77,52 +77,69 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     pins = 0
     for environment in config.environments.values():
         tried(lambda environment=environment: state.group(environment))  # type: ignore[misc]
+        mistakes += _unknown_versions(state, environment)
         found = tried(lambda environment=environment: state.pins(environment.name))  # type: ignore[misc]
         if found is not None:
             pins += len(found)
-            mistakes += _wrong_pins(state, environment)
+            mistakes += _edited(state, environment)
             mistakes += _without_address(state, environment) if drivers_are_well else ()
-        mistakes += _wrong_range(config, environment)
+        mistakes += _wrong_range(state, environment)
     if mistakes:
         raise ConfigError(mistakes)
     return {"components": len(config.components), "environments": len(config.environments), "pins": pins}
 
 
-def _wrong_pins(state: State, environment: Environment) -> list[str]:
-    """Pins of versions that are not there, and those of a production that swaps and is not what its last swap made."""
-    found = []
+def _unknown_versions(state: State, environment: Environment) -> list[str]:
+    """Pins of versions that are not there."""
     path = pins_path(environment.name)
-    for component, pin in state.pins(environment.name).items():
+    try:
+        pins = read_pins(state.file(path), path)
+    except ConfigError:  # it is told where the state reads them
+        return []
+    found = []
+    lines = yamltext.read(state.file(path) or b"", path)
+    for component, pin in pins.items():
         try:
-            state.known_story(component, pin.version)
+            if component in state.config.components:
+                state.known_story(component, pin.version)
         except UsageError as problem:
-            found.append(f"{path}: {problem.message}")
-    if environment.swaps_with and not found:
-        try:
-            refuse_edited(state, environment)
-        except UsageError as problem:
-            found.append(f"{path}: {problem.message}")
+            found.append(f"{lines.where(component)}: {problem.message}")
     return found
+
+
+def _edited(state: State, environment: Environment) -> list[str]:
+    """Pins of a production that swaps and that are not what its last swap made."""
+    try:
+        if environment.swaps_with:
+            refuse_edited(state, environment)
+    except ConfigError:  # unknown roles, which are told where the state reads them
+        return []
+    except UsageError as problem:
+        return [f"{pins_path(environment.name)}: {problem.message}"]
+    return []
 
 
 def _without_address(state: State, environment: Environment) -> Iterator[str]:
     """Hosts that a pinned component is to run on and that have no place for it."""
+    path = pins_path(environment.name)
+    lines = yamltext.read(state.file(path) or b"", path)
     for group in environment.groups:
         for name in state.config.groups[group]:
             for component in state.pins(environment.name):
                 try:
                     state.drivers.host(state.config, name).address(component)
                 except UsageError as problem:
-                    yield f"{pins_path(environment.name)}: {component} is pinned, and {problem.message}"
+                    yield f"{lines.where(component)}: {component} is pinned, and {problem.message}"
 
 
-def _wrong_range(config: Config, environment: Environment) -> list[str]:
+def _wrong_range(state: State, environment: Environment) -> list[str]:
     """A range that `follow` names and that is none for a component."""
     if environment.follow is None:
         return []
     try:
-        for scheme in dict.fromkeys(component.versions for component in config.components.values()):
+        for scheme in dict.fromkeys(component.versions for component in state.config.components.values()):
             versions.matching(scheme, (), environment.follow.range)
     except UsageError as problem:
-        return [f"{CONFIG_FILE}: environments/{environment.name}/follow: {problem.message}"]
+        lines = yamltext.read(state.file(CONFIG_FILE) or b"", CONFIG_FILE)
+        return [f"{lines.where(f'environments/{environment.name}/follow')}: {problem.message}"]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date
 
 from sluicegate.errors import ConfigError, UsageError
@@ -24,12 +24,15 @@ def pins_path(environment: str) -> str:
     return f"environments/{environment}.yaml"
 
 
-def read_pins(content: bytes | None, file: str) -> dict[str, Pin]:
-    """The pins of a file, in its order. Raises ConfigError with file:line."""
+def read_pins(content: bytes | None, file: str, components: Container[str] | None = None) -> dict[str, Pin]:
+    """The pins of a file, in its order, of these components where given. Raises ConfigError with file:line."""
     document = yamltext.read(content or b"", file)
     pins: dict[str, Pin] = {}
     mistakes: list[str] = []
     for component in document.content:
+        if components is not None and component not in components:
+            mistakes.append(f"{document.where(component)}: no component is called '{component}'")
+            continue
         try:
             pins[component] = _pin(component, document)
         except ConfigError as problem:

@@ -113,11 +113,7 @@ class State:
     def pins(self, environment: str) -> dict[str, Pin]:
         if environment not in self._pins:
             path = pins_path(environment)
-            pins = read_pins(self.file(path), path)
-            for component in pins:
-                if component not in self.config.components:
-                    raise ConfigError([f"{path}: no component is called '{component}'"])
-            self._pins[environment] = pins
+            self._pins[environment] = read_pins(self.file(path), path, self.config.components)
         return self._pins[environment]
 
     def recorded_versions(self, component: str) -> list[str]:
