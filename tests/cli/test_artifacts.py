@@ -161,7 +161,7 @@ def test_a_full_disk_is_named_and_is_no_bug(call: Call, tmp_path: Path, words: s
     assert call("publish", "auth=1.3.0", str(tmp_path / "big.zip"))[0] == 0
     done = sluicegate(tmp_path, *words.split(), largest=50_000)
     assert done.returncode == 1, done.stderr
-    assert "File too large\n  try: make room" in done.stderr
+    assert "File too large\n  try: raise the limit" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("there/*"))
 
@@ -170,6 +170,20 @@ def test_a_full_repository_is_blamed_itself(call: Call, tmp_path: Path) -> None:
     (tmp_path / "big.zip").write_bytes(os.urandom(100_000))
     done = sluicegate(tmp_path, "publish", "auth=1.4.0", "big.zip", largest=50_000)
     assert (done.returncode, "the directory repository" in done.stderr) == (5, True)
+
+
+def test_a_manifest_of_somebody_else_leads_to_no_file_of_ours(call: Call, tmp_path: Path) -> None:
+    precious, folder = tmp_path / "precious", tmp_path / "releases/com/example/auth/1.1.0"
+    precious.write_text("of mine")
+    manifest = folder / "auth-1.1.0-manifest.json"
+    value = json.loads(manifest.read_text())
+    value["artifacts"][0]["name"] = str(precious)
+    for left in folder.glob("auth-1.1.0-manifest.json.*"):
+        left.unlink()
+    manifest.write_bytes(json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+    for words in ("verify", "fetch --to there", "show", "copy --to archive"):
+        assert call(*words.split(), "auth=1.1.0")[0] == 6
+    assert precious.read_text() == "of mine"
 
 
 def test_an_output_that_cannot_be_written_is_told(call: Call, tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ def sluicegate(folder: Path, *words: str, largest: int = 0, stdout: Any = None) 
 
 
 def test_secrets_in_the_builds_address_are_not_kept(call: Call, tmp_path: Path) -> None:
-    url = "https://me:hunter2@ci.example.com/job/auth/7/?buildId=7&access_token=hunter2#x"
+    url = "https://me:hunter2@hunter2@ci.example.com/job/auth/7/?pwd=hunter2&buildId=7&%74oken=hunter2;sig=hunter2#x"
     assert call("publish", "auth=1.3.0", str(tmp_path / "auth-1.2.0.zip"), "--build", url)[0] == 0
     said = call("show", "auth")[1] + call("history", "auth", "--json")[1]
     assert "https://ci.example.com/job/auth/7/?buildId=7\n" in said

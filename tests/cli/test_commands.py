@@ -749,6 +749,11 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     assert said.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n"
 
 
+def test_a_broken_servers_file_is_named(shop: Shop) -> None:
+    shop.set_file("servers.yaml", "staging: [")
+    assert "servers.yaml:" in shop("check").err
+
+
 def test_a_check_in_a_clone_that_is_behind_looks_at_what_is_shared(shop: Shop) -> None:
     clone = shop.root / "clone"
     subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
@@ -756,3 +761,6 @@ def test_a_check_in_a_clone_that_is_behind_looks_at_what_is_shared(shop: Shop) -
     assert "auth has no version '9.9.9'" in shop("check", at=clone).err
     shop.set_file("environments/staging.yaml", "# nothing\n")
     assert "the work tree here is older: git pull" in shop("check", at=clone).out
+    with (clone / "sluicegate.yaml").open("a") as config:
+        config.write("# mine\n")
+    assert "and commits that are not here: git pull --rebase" in shop("check", at=clone).out

@@ -22,6 +22,7 @@ from sluicegate.delivery.artifacts.provenance import (
     read_sbom,
     statement,
 )
+from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.trust import check_version
 from sluicegate.delivery.artifacts.verify import verify
@@ -212,6 +213,77 @@ def test_a_publication_that_broke_off_is_completed_by_another_build(
     assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
     assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
     assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+
+
+def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extras: Extras) -> None:
+    """A publication of auth 1.0.0 that stored everything but the manifest."""
+    real = shop.releases.put
+
+    def put(component: Component, version: str, name: str, source: Path) -> Artifact:
+        if name.endswith("manifest.json"):
+            raise RemoteUnavailable("the line is cut")
+        return real(component, version, name, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.releases, "put", put)
+        with pytest.raises(RemoteUnavailable):
+            shop.publish("auth", "1.0.0", origin=origin, extras=extras)
+
+
+def test_a_completion_that_does_not_fit_the_signature_is_refused_and_spoils_nothing(
+    shop: Shop, keys: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/")
+    broken_off(shop, monkeypatch, first, Extras(key="ci@example.com"))
+    left = dict(shop.releases.files)
+    for extras in (Extras(sbom=bom(tmp_path)), Extras(sbom=bom(tmp_path), key="ci@example.com")):
+        with pytest.raises(Conflict, match="signature of something else"):
+            shop.publish("auth", "1.0.0", origin=first, extras=extras)
+        assert shop.releases.files == left
+    shop.publish("auth", "1.0.0", origin=first, extras=Extras(key="ci@example.com"))
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+
+
+@pytest.mark.parametrize("commit", ["", "cd" * 20])
+def test_the_provenance_of_another_commit_is_not_taken_over(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, commit: str
+) -> None:
+    broken_off(shop, monkeypatch, Origin(commit=COMMIT), Extras())
+    with pytest.raises(Conflict, match="names another commit"):
+        shop.publish("auth", "1.0.0", origin=Origin(commit=commit, author="anna"))
+
+
+def test_a_dry_run_plans_with_what_was_left_and_facts_of_two_builds_are_not_mixed(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/", build_started=ORIGIN.build_started)
+    broken_off(shop, monkeypatch, first, Extras(sbom=bom(tmp_path)))
+    second = replace(
+        first, build="https://ci.example.com/job/auth/8/", build_started=datetime(2026, 11, 24, tzinfo=UTC)
+    )
+    extras = Extras(sbom=bom(tmp_path, serialNumber="urn:uuid:1"))
+    paths = [tmp_path / "auth-1.0.0.tar.gz"]
+    planned = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras, dry_run=True)
+    found = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras)
+    assert found.manifest == planned.manifest
+    assert shop.state().built("auth", "1.0.0").get("build") == first.build
+    assert shop.state().built("auth", "1.0.0").get("build_started") == ""
+
+
+def test_a_bad_signature_is_found_by_verify_and_by_a_dry_run(shop: Shop, keys: dict[str, str]) -> None:
+    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    assert [one.name for one in verify(shop.state(), "auth", "1.0.0")][-1] == "auth-1.0.0-manifest.json.asc"
+    shop.releases.files["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = b"junk"
+    assert [one.name for one in verify(shop.state(), "auth", "1.0.0") if one.fault] == ["auth-1.0.0-manifest.json.asc"]
+    for dry_run in (True, False):
+        with pytest.raises(IntegrityError, match="not good"):
+            path = shop.folder / "auth-1.0.0.tar.gz"
+            publish(shop.repo, "auth", "1.0.0", [path], Origin(), extras=Extras(key="ci@example.com"), dry_run=dry_run)
+    copied = shop.archive.files
+    copied["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = b"of somebody else"
+    with pytest.raises(Conflict, match="is there with other content"):
+        copy(shop.repo, "auth", "1.0.0", "archive")
+    assert len(copied) == 1
 
 
 def test_what_is_asked_of_a_standing_version_is_done_or_said(shop: Shop, keys: dict[str, str], tmp_path: Path) -> None:

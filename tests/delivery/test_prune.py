@@ -12,7 +12,7 @@ from sluicegate.delivery.artifacts.prune import Retention, prune, retention
 from sluicegate.delivery.history import history
 from sluicegate.delivery.pinning import hold, pin
 from sluicegate.delivery.status import status
-from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from tests.delivery.shop import Shop, make_shop
 
@@ -145,11 +145,17 @@ def test_what_broke_off_is_finished_by_the_next_call(shop: Shop, monkeypatch: py
     assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
 
 
-def test_a_repository_that_is_down_leaves_the_work_for_later(shop: Shop) -> None:
+def test_nothing_is_pruned_of_a_repository_that_is_not_there(shop: Shop) -> None:
+    kept, tips = dict(shop.releases.files), shop.store.tips()
     shop.releases.down = True
-    with pytest.raises(PartlyDone, match=r"is down\n  pruned, and its files are left: 1\.0\.0"):
+    with pytest.raises(RemoteUnavailable):
         prune(shop.repo, "auth", 2)
     shop.releases.down = False
+    shop.releases.files.clear()  # an empty mount point
+    with pytest.raises(IntegrityError, match=r"has lost auth-1\.7\.0-manifest"):
+        prune(shop.repo, "auth", 2)
+    shop.releases.files.update(kept)
+    assert shop.store.tips() == tips
     prune(shop.repo, "auth", 2)
     assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
 

@@ -196,6 +196,8 @@ def test_a_changed_file_is_found_when_it_is_published_again(shop: Shop) -> None:
     shop.drivers.releases.files[FILE] = b"tampered"
     with pytest.raises(IntegrityError, match="not any more what was published"):
         shop.publish("auth", "1.0.0")
+    with pytest.raises(IntegrityError, match="not any more what was published"):
+        publish(shop.by("ci"), "auth", "1.0.0", [shop.root / "auth.tar.gz"], Origin(), dry_run=True)
 
 
 def test_what_a_broken_publication_left_in_the_way_is_told_as_that(shop: Shop) -> None:

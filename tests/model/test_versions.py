@@ -55,7 +55,7 @@ def test_sorting_keeps_every_version_and_puts_none_before_a_lower_one(case: tupl
 def test_a_range_and_its_opposite_hold_every_release_once(case: tuple[str, list[str], str]) -> None:
     scheme, known, bound = case
     below, rest = (versions.matching(scheme, known, f"{sign}{bound}") for sign in ("<", ">="))
-    assert sorted(below + rest) == sorted(version for version in known if not versions.prerelease(version))
+    assert sorted(below + rest) == sorted(version for version in known if not versions.prerelease(scheme, version))
     assert all(versions.lower(scheme, version, bound) for version in below)
 
 
@@ -111,7 +111,13 @@ def test_38_a_number_of_ten_thousand_digits_takes_no_time(scheme: str) -> None:
     "version", ["1.0.0-rc1", "1.0.0-alpha", "1.0~beta2", "1.0-SNAPSHOT", "2.0.0.dev3", "1.0-m1", "1.0.0-rc.1"]
 )
 def test_a_prerelease_is_known_as_one(version: str) -> None:
-    assert versions.prerelease(version)
+    assert versions.prerelease("maven", version)
+
+
+@pytest.mark.parametrize("version", ["3.0.0-b1", "3.0.0-next.1", "3.0.0-rc.1+build7", "3.0.0-1"])
+def test_in_semver_whatever_follows_a_hyphen_is_a_prerelease(version: str) -> None:
+    assert versions.prerelease("semver", version)
+    assert not versions.prerelease("semver", "3.0.0+build-7")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_a_prerelease_is_known_as_one(version: str) -> None:
     ["1.0.0", "1.0-1", "1:2.3-4", "1.0.0+build5", "2026.11.23", "1.0-1ubuntu2", "1.0-arch2", "1.0-premium"],
 )
 def test_a_release_is_no_prerelease(version: str) -> None:
-    assert not versions.prerelease(version)
+    assert not versions.prerelease("maven", version)
 
 
 def test_a_version_that_cannot_be_ordered_does_not_spoil_a_range() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import secrets
 import subprocess
@@ -31,6 +32,23 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "built"
     path.write_bytes(os.urandom(1000))
     return path
+
+
+@real
+def test_what_stands_beside_the_files_is_seen_at_once_by_another_process(nexus: Nexus, source: Path) -> None:
+    """The listing lags by seconds; a signature that was just published is not left out of a copy."""
+    component = Component(name=f"c{secrets.token_hex(4)}", repository="releases", group="com.example")
+    here, there = (nexus.repository("releases", "maven2") for _ in range(2))
+    manifest = source.with_name(f"{component.name}-1.0-manifest.json")
+    names = [f"{component.name}-1.0{rest}" for rest in (".zip", "-provenance.json", "-manifest.json.asc")]
+    listed = {"artifacts": [{"name": names[0]}], "attachments": [{"name": names[1]}]}
+    manifest.write_text(json.dumps(listed))
+    for name in names:
+        here.put(component, "1.0", name, source)
+    here.put(component, "1.0", manifest.name, manifest)
+    assert there.names(component, "1.0") == tuple(sorted([*names, manifest.name]))
+    there.remove(component, "1.0")
+    assert nexus.repository("releases", "maven2").names(component, "1.0") == ()
 
 
 @real

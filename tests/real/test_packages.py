@@ -159,6 +159,16 @@ def test_a_signed_repository_is_trusted_by_its_key(tmp_path: Path, monkeypatch: 
     machine.get("update")
     machine.get("install", "shop")
     assert machine.answer("shop") == "signed"
+    unsigned = AptRepository.configure(
+        "releases", settings(path=str(tmp_path / "apt"), distribution="bookworm"), CONFIG
+    )
+    better = deb(tmp_path, "shop", "1.1", "unsigned")
+    unsigned.put(AUTH, "1.1", better.name, better)
+    unsigned.announce(AUTH, ["1.0", "1.1"])
+    machine = Apt(tmp_path / "other", f"deb [trusted=yes] file:{repository.path} bookworm main")
+    machine.get("update")
+    machine.get("install", "shop")
+    assert machine.answer("shop") == "unsigned"
 
 
 def test_other_content_under_a_package_version_is_a_conflict_and_blocks_nobody(
@@ -183,6 +193,28 @@ def test_other_content_under_a_package_version_is_a_conflict_and_blocks_nobody(
         better = make(tmp_path / f"{make.__name__}-1.2", "shop", "8", "other")
         repository.put(PORTAL, "1.2", better.name, better)
         repository.announce(PORTAL, ["1.2"])
+
+
+def test_the_index_keeps_what_was_listed_without_a_mark(yum: YumRepository, tmp_path: Path) -> None:
+    """As the lists of before were."""
+    for component in (AUTH, PORTAL):
+        package = rpm(tmp_path, component.name, "1.0", component.name)
+        yum.put(component, "1.0", package.name, package)
+        yum.announce(component, ["1.0"])
+    for place in (yum.path / ".index").glob("*.list"):
+        place.write_text("".join(f"{line.partition(chr(9))[0]}\t\n" for line in place.read_text().splitlines()))
+    (yum.path / ".index/marks").unlink()
+    yum.announce(AUTH, ["1.0"])
+    dnf(tmp_path, yum, "install", "auth", "portal")
+
+
+def test_a_package_that_would_not_be_indexed_is_refused(apt: AptRepository, tmp_path: Path) -> None:
+    package = deb(tmp_path, "shop", "1.0", "x")
+    control = tmp_path / "shop-1.0-x/DEBIAN/control"
+    control.write_text(control.read_text().replace("Architecture: all", "Architecture: arm64"))
+    run("dpkg-deb", "--build", "--root-owner-group", tmp_path / "shop-1.0-x", package)
+    with pytest.raises(UsageError, match="is for arm64, and the repository indexes amd64"):
+        apt.put(AUTH, "1.0", package.name, package)
 
 
 def test_the_mark_of_a_pruned_package_is_free(apt: AptRepository, tmp_path: Path) -> None:

@@ -69,8 +69,16 @@ COLOR = False if os.environ.get("NO_COLOR") else None
 """Whether there are colours; None leaves it to what the output is: a terminal, or a pipe."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
-"""What may happen to any file that is written, and is no bug of ours."""
+FULL = {
+    errno.ENOSPC: "make room, and run it again",
+    errno.EDQUOT: "make room, and run it again",
+    errno.EFBIG: "raise the limit (ulimit -f), or name another folder",
+    errno.EROFS: "name another folder",
+    errno.EACCES: "look at its rights, and at those of its folder",
+    errno.EPERM: "look at its rights, and at those of its folder",
+    errno.EIO: "look at the disk",
+}
+"""What may happen to any file, is no bug of ours, and what helps."""
 
 
 class Commands(click.Group):
@@ -145,7 +153,7 @@ def run(arguments: Sequence[str]) -> int:
         if problem.errno not in FULL:
             return _bug(problem)
         said = f"{problem.filename or 'what is written'}: {os.strerror(problem.errno)}"
-        return _quit(_fail(SluicegateError(said, hint="make room, and run it again")))
+        return _quit(_fail(SluicegateError(said, hint=FULL[problem.errno])))
     except ModuleNotFoundError as problem:
         return _missing(problem)
     except SystemExit as problem:
@@ -180,7 +188,7 @@ def _interrupted(arguments: Sequence[str]) -> None:
     click.echo("sluicegate: interrupted", err=True)
     words = dict.fromkeys(COMMANDS["Environments"], "sluicegate resume, which finishes or undoes what was begun")
     words |= dict.fromkeys(("publish", "copy", "prune"), "the same again, which completes what was begun")
-    if hint := next((words[word] for word in arguments if word in words), ""):
+    if hint := words.get(next((word for word in arguments if word in MODULES), ""), ""):
         click.secho(f"  try: {hint}", fg="yellow", err=True, color=COLOR)
 
 

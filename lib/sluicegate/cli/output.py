@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -83,14 +83,16 @@ def progress(label: str, total: int = 0) -> Iterator[None]:
             now = time.monotonic()
             if now - shown >= (0.1 if terminal else 10):
                 shown = now
-                _show_progress(label, moved, total, now - began, terminal=terminal)
+                with suppress(OSError):  # nobody reads it any more
+                    _show_progress(label, moved, total, now - began, terminal=terminal)
 
     def tell(why: str) -> None:
         nonlocal told
         with lock:
             if (now := time.monotonic()) - told >= 10:
                 told = now
-                click.echo(f"\r{why}\033[K" if terminal else why, err=True)
+                with suppress(OSError):
+                    click.echo(f"\r{why}\033[K" if terminal else why, err=True)
 
     meter.watcher, meter.listener = add, tell
     try:

@@ -48,7 +48,9 @@ def looked_at(state: State) -> tuple[State, str]:
     if not dirty and not _git(tree, "rev-list", "--max-count=1", "HEAD", "--not", shared_here):
         return state, f"this is what {shared} has; the work tree here is older: git pull"
     where = "main" if str(tree) in (shared, shared.removesuffix("/.git")) else shared
-    return mine, f"this is the work tree here; {where} has another {changed}"
+    behind = process.run(["git", "-C", tree, "merge-base", "--is-ancestor", state.tips[MAIN], "HEAD"], check=False)
+    told = f"this is the work tree here; {where} has another {changed}"
+    return mine, told if behind.status == 0 else f"{told}, and commits that are not here: git pull --rebase"
 
 
 def _git(tree: Path, *words: str) -> str:
@@ -59,12 +61,14 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
     config = state.config
     mistakes: list[str] = []
+    hints: list[str] = []
 
     def tried(action: Callable[[], Answer]) -> Answer | None:
         try:
             return action()
         except ConfigError as problem:
             mistakes.extend(m for m in problem.mistakes if m not in mistakes)
+            hints.append(problem.hint)
             return None
 
     tried(lambda: check_drivers(config))
@@ -74,6 +78,7 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
         if name.endswith(".yaml") and meant not in config.environments:
             known = suggestion(meant, list(config.environments))
             mistakes.append(f"environments/{name}: no environment is called '{meant}'.{known}")
+    tried(lambda: state.servers)
     pins = 0
     for environment in config.environments.values():
         tried(lambda environment=environment: state.group(environment))  # type: ignore[misc]
@@ -85,7 +90,7 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
             mistakes += _without_address(state, environment) if drivers_are_well else ()
         mistakes += _wrong_range(state, environment)
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(mistakes, hint="; ".join(filter(None, dict.fromkeys(hints))))
     return {"components": len(config.components), "environments": len(config.environments), "pins": pins}
 
 

@@ -64,9 +64,12 @@ def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
     return tuple(int(number) for number in plain.groups())
 
 
-def prerelease(version: str) -> bool:
-    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT and its publications."""
-    if snapshots.base(version):
+def prerelease(scheme: str, version: str) -> bool:
+    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT and its publications.
+
+    In semver whatever follows a hyphen is one; elsewhere it is known by its word.
+    """
+    if snapshots.base(version) or (scheme == "semver" and "-" in version.partition("+")[0]):
         return True
     return re.search(r"[0-9][-~.]?(alpha|beta|rc|cr|m|snapshot|pre|dev)[0-9.-]*$", version, re.IGNORECASE) is not None
 
@@ -101,12 +104,12 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
         return [version for version in known if version == spec] + snapshots.publications(known, spec)
     ordered = sort(scheme, versions)
     if spec in ("", "latest"):
-        return [version for version in ordered if not prerelease(version)]
+        return [version for version in ordered if not prerelease(scheme, version)]
     if wildcard := re.fullmatch(r"((?:[0-9]+\.)*)[x*]", spec):
-        return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(v)]
+        return [v for v in ordered if v.startswith(wildcard[1]) and not prerelease(scheme, v)]
     if spec[0] in "<>=!":
         conditions = _conditions(scheme, spec)
-        return [v for v in ordered if not prerelease(v) and _within(scheme, v, conditions)]
+        return [v for v in ordered if not prerelease(scheme, v) and _within(scheme, v, conditions)]
     if not VERSION.fullmatch(spec):
         raise _no_range(spec)
     return [version for version in ordered if version == spec]

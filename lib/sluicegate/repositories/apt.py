@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.model.config import Config
+from sluicegate.errors import UsageError
+from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact
 from sluicegate.repositories.mirror import Public, read_mirror
 from sluicegate.repositories.packages import PackageRepository, looked_into, read_directory, run
 from sluicegate.tools import files
@@ -55,6 +57,17 @@ class AptRepository(PackageRepository):
         shown = "--showformat=${Package}_${Version}_${Architecture}"
         return looked_into(["dpkg-deb", "--show", shown, "--", package], package, "Debian")
 
+    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
+        """Store a file once. Raises UsageError for a package of an architecture that is not indexed."""
+        if name.endswith(self.ending) and source.is_file():
+            architecture = self.mark(source).rpartition("_")[2]
+            if architecture not in (*self.architectures, "all"):
+                raise UsageError(
+                    f"{source} is for {architecture}, and the repository indexes {', '.join(self.architectures)}",
+                    hint="add it to 'architectures' of a new repository, or build it for one of these",
+                )
+        return super().put(component, version, name, source)
+
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
         config = self._config()
         aptly: list[str | Path] = ["aptly", f"-config={config}"]
@@ -71,6 +84,8 @@ class AptRepository(PackageRepository):
         common = ["-batch", f"-gpg-key={self.key}" if self.key else "-skip-signing"]
         if published:
             run([*aptly, "publish", "update", *common, self.distribution, PLACE])
+            for left in ("InRelease", "Release.gpg") if not self.key else ():  # of a key that is no longer wanted
+                (self.path / "dists" / self.distribution / left).unlink(missing_ok=True)
         else:
             run([*aptly, "publish", "repo", *common, f"-architectures={','.join(self.architectures)}", NAME, PLACE])
 

@@ -72,6 +72,10 @@ class DirectoryRepository:
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
         self.refuse_gone()
+        for left in place.parent.glob(f"{HIDDEN}*"):  # of a publisher that was killed; others are at work, and end
+            with suppress(OSError):
+                if left.stat().st_mtime < time.time() - ABANDONED:
+                    left.unlink()
         with self._reached():
             if place.is_file():
                 found = reading.checksums(source, maven2.CHECKSUMS).checksums
@@ -148,10 +152,6 @@ class DirectoryRepository:
     def _temporary(self, place: Path) -> Iterator[Path]:
         """A free hidden name beside `place`; whatever stands there at the end is removed."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        for left in place.parent.glob(f"{HIDDEN}*"):  # of a publisher that was killed
-            with suppress(FileNotFoundError):  # the others are at work and end
-                if left.stat().st_mtime < time.time() - ABANDONED:
-                    left.unlink()
         temporary = place.with_name(f"{HIDDEN}{secrets.token_hex(8)}")
         try:
             yield temporary

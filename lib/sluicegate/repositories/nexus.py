@@ -173,21 +173,25 @@ class NexusRepository:
     def names(self, component: Component, version: str) -> tuple[str, ...]:
         """From the version's manifest, which never lags, and the listing, each name of that seen on its own path."""
         folder = self._folder(component, version)
-        sure = set(self._in_manifest(component, version))
-        maybe = maven2.files_of(component, version, self._listed(folder)) - sure
+        sure, likely = self._in_manifest(component, version)
+        maybe = (maven2.files_of(component, version, self._listed(folder)) | likely) - sure
         found = sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}
         self.recent.update(folder + quote(name) for name in found)
         return tuple(sorted(found))
 
-    def _in_manifest(self, component: Component, version: str) -> tuple[str, ...]:
+    def _in_manifest(self, component: Component, version: str) -> tuple[set[str], set[str]]:
+        """The manifest and the files that it lists; and what may stand beside them, a signature with it."""
         name = manifest_name(component.name, version)
         reply = self.server.ask("GET", self._folder(component, version) + quote(name))
         if reply.status != 200:
-            return ()
+            return set(), set()
         try:
-            return (name, *(str(artifact["name"]) for artifact in json.loads(reply.body)["artifacts"]))
-        except (ValueError, KeyError, TypeError):
-            return (name,)
+            value = json.loads(reply.body)
+            listed = {str(one["name"]) for one in value["artifacts"]}
+            beside = {str(one["name"]) for one in value.get("attachments", ())}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return {name}, {f"{name}.asc"}
+        return {name} | maven2.files_of(component, version, listed), beside | {f"{name}.asc"}
 
     def _listed(self, folder: str) -> set[str]:
         """All files in a folder as the HTML listing has them, and as this process knows better."""
@@ -219,7 +223,7 @@ class NexusRepository:
     def remove(self, component: Component, version: str) -> None:
         """Delete a version's files, its manifest first, so that nobody takes half a version for a whole one."""
         folder = self._folder(component, version)
-        names = maven2.leaving(component, version, self._listed(folder)) | set(self._in_manifest(component, version))
+        names = maven2.leaving(component, version, self._listed(folder)).union(*self._in_manifest(component, version))
         first = manifest_name(component.name, version)
         for name in sorted(names, key=lambda name: (name != first, name)):
             path = folder + quote(name)

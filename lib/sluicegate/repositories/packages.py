@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
@@ -23,6 +24,8 @@ from sluicegate.tools import process
 
 LISTS = ".index"
 MARKS = "marks"
+LOCKS = 64
+"""Packages of the same mark wait for each other; of others one in so many."""
 SECONDS = 600.0
 
 
@@ -63,7 +66,7 @@ class PackageRepository(ABC):
             return self.files.put(component, version, name, source)
         path, mark = str(maven2.place(component, version, name)), self.mark(source)
         self.files.refuse_gone()
-        with self._alone("marks.lock"):
+        with self._alone(f"marks.{crc32(mark.encode()) % LOCKS}.lock"):
             known = self._marks()
             self._refuse_same([other for other, its in known.items() if its == mark and other != path], mark, source)
             stored = self.files.put(component, version, name, source)
@@ -129,7 +132,7 @@ class PackageRepository(ABC):
         kept, there = ({*marks.values(), *others.values()} for marks in (after, before))
         first = {mark: path for path, mark in reversed(after.items())}  # versions may share a package: it goes in once
         added = tuple(self.path / path for mark, path in first.items() if mark not in there)
-        gone = tuple(mark for mark in dict.fromkeys(before.values()) if mark not in kept)
+        gone = tuple(mark for mark in dict.fromkeys(before.values()) if mark and mark not in kept)
         everything = {**others, **after}
         self.index(added, gone, everything)
         if self.mirror is not None:
@@ -141,8 +144,8 @@ def _read(path: Path) -> dict[str, str]:
     """A list of packages: path, and mark."""
     if not path.exists():
         return {}
-    lines = (line.partition("\t") for line in path.read_text().splitlines())
-    return {name: mark for name, _, mark in lines if mark}
+    lines = (line.partition("\t") for line in path.read_text(errors="replace").splitlines())
+    return {name: mark for name, tab, mark in lines if tab}
 
 
 def read_directory(name: str, settings: Settings) -> DirectoryRepository:

@@ -59,6 +59,7 @@ class Connections:
         host, secure = self._parts.hostname or "", self._parts.scheme == "https"
         port = self._parts.port or (443 if secure else 80)
         proxy = self.proxy()
+        connected: socket.socket | None = None
         try:
             goal = (proxy.host, proxy.port) if proxy else (host, port)
             try:
@@ -75,6 +76,8 @@ class Connections:
                 connected = self._context.wrap_socket(connected, server_hostname=host)
             return Wire(connected)
         except OSError as problem:
+            if connected is not None:
+                connected.close()
             raise self._unreachable(problem) from problem
 
     def _unreachable(self, problem: OSError) -> RemoteUnavailable:
@@ -116,13 +119,14 @@ class Proxy:
     @classmethod
     def read(cls, address: str, named: str) -> Proxy:
         """The proxy of a variable. The address is not shown: it may hold a password."""
-        parts = urlsplit(address if "://" in address else f"http://{address}")
+        wrong = UsageError(f"the proxy in {named} is not of the form http://host:port")
         try:
+            parts = urlsplit(address if "://" in address else f"http://{address}")
             port = parts.port or 80
         except ValueError:
-            port = 0
-        if parts.scheme != "http" or not parts.hostname or not port:
-            raise UsageError(f"the proxy in {named} is not of the form http://host:port")
+            raise wrong from None
+        if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise wrong
         login = Login(unquote(parts.username), Secret(unquote(parts.password or ""))) if parts.username else None
         known = Secret(login.basic()) if login else None
         return cls(host=parts.hostname, port=port, named=named, authorization=known)

@@ -49,13 +49,16 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     found = Copied(manifest=manifest, addresses=tuple(target.address(spec, version, name) for name in names))
     copied: list[str] = []
     with files.scratch() as folder:
+        if (signature := signing.signature_name(component, version)) in names:
+            fetch_listed(source, spec, version, signature, folder / signature)
+            wanted[signature] = files.sha256(folder / signature)
         for name in sorted(set(target.names(spec, version)) & set(wanted)):
             _refuse_other(target, spec, version, name, wanted[name], folder / "other")
         if dry_run:
             return found
         for name in names:
             try:
-                _copy_one(source, target, spec, version, name, wanted.get(name, ""), folder)
+                _copy_one(source, target, spec, version, name, wanted[name], folder)
             except SluicegateError as problem:
                 raise _stopped(problem, copied, names, to) from problem
             copied.append(name)
@@ -72,7 +75,10 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
 
 
 def _refuse_other(target: Repository, spec: Component, version: str, name: str, wanted: str, there: Path) -> None:
-    target.fetch(spec, version, name, there)
+    try:
+        target.fetch(spec, version, name, there)
+    except UsageError:  # it is listed there, and lost
+        return
     if (found := files.sha256(there)) != wanted:
         raise Conflict(
             f"{target.address(spec, version, name)} is there with other content: it has SHA-256 {found[:12]},"
@@ -108,7 +114,7 @@ def _copy_one(
     there, back = folder / "there", folder / "back"
     fetch_listed(source, spec, version, name, there)
     found = files.sha256(there)
-    if wanted and found != wanted:
+    if found != wanted:
         raise IntegrityError(
             f"{name}: its SHA-256 is {found[:12]}, expected {wanted[:12]}; it was not copied",
             hint=f"sluicegate verify {spec.name}={version} names all that differs",

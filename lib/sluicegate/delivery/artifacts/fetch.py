@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.state import State
@@ -69,7 +69,10 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
                 Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
             ),
         )
-    except (ValueError, KeyError, TypeError) as problem:
+        for one in (*manifest.artifacts, *manifest.attachments):
+            if PurePosixPath(one.name).name != one.name:
+                raise ValueError(f"'{one.name}' is no name of a file")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as problem:
         raise IntegrityError(
             f"the manifest of {spec.name}={version} cannot be read: {problem}", hint=RESTORE
         ) from problem

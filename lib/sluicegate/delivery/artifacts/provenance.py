@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,8 +111,8 @@ def check_statement(content: bytes, manifest: Manifest) -> None:
         manifest.version,
     ):
         raise IntegrityError(f"{where} is about other files than the manifest lists")
-    if manifest.commit and manifest.commit not in commits:
-        raise IntegrityError(f"{where} names another commit than {manifest.commit[:12]}")
+    if commits != ({manifest.commit} if manifest.commit else set()):
+        raise IntegrityError(f"{where} names another commit than {manifest.commit[:12] or 'none'}")
 
 
 def read_sbom(path: Path) -> bytes:
@@ -176,63 +176,83 @@ def restore(
     return again, notes
 
 
-def attach(
+def planned(
     repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras,
-    present: Sequence[str],
-) -> tuple[Manifest, list[str]]:  # fmt: skip
-    """Store SBOM, provenance and signature: the manifest that lists them, and notes. Called after the files are sent.
+    present: Collection[str],
+) -> tuple[Manifest, dict[str, bytes], list[str]]:  # fmt: skip
+    """The manifest that will be, what is to stand beside the files, and notes; nothing is stored.
 
     What a publication of the same files that broke off has left (see `present`) is taken over, so that the manifest
     becomes what it was to be. Raises Conflict when what it has left is about something else.
     """
-    made = documents(config, spec, manifest, origin, extras)
+    made, notes = documents(config, spec, manifest, origin, extras), []
+    sbom, provenance = sbom_name(spec.name, manifest.version), provenance_name(spec.name, manifest.version)
+    left = {name: _standing(repository, spec, manifest, name) for name in (sbom, provenance) if name in present}
+    if sbom in left and made.get(sbom) != left[sbom]:  # tools write another number and time into each
+        made = {sbom: left[sbom], **{name: content for name, content in made.items() if name != sbom}}
+        notes.append(f"{spec.name}={manifest.version} has the SBOM of the publication before, which had broken off")
+    if provenance in left:
+        made[provenance] = left[provenance]
+        manifest = replace(manifest, build=_build_of(left[provenance], manifest))
+    manifest = listing(manifest, made)
+    if signing.signature_name(spec.name, manifest.version) in present:
+        _refuse_other_signature(repository, spec, manifest)
+    return manifest, made, notes
+
+
+def attach(
+    repository: Repository, config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras,
+    present: Collection[str],
+) -> tuple[Manifest, list[str]]:  # fmt: skip
+    """Store what is planned, and the signature: the manifest, and notes. Called after the files are sent."""
+    there = set(present)
+    while True:
+        found, made, notes = planned(repository, config, spec, manifest, origin, extras, there)
+        with files.scratch() as folder:
+            late = _first_taken(repository, spec, manifest.version, made, there, folder)
+        if not late:
+            break
+        there.add(late)  # by another publisher, or the listing lags: planned anew with it
+    signed = signing.signature_name(spec.name, manifest.version) in there
+    if extras.key and not signed and not signing.sign(repository, spec, found, extras.key):
+        _refuse_other_signature(repository, spec, found)
+    return found, notes
+
+
+def _first_taken(
+    repository: Repository, spec: Component, version: str, made: Mapping[str, bytes], there: Collection[str],
+    folder: Path,
+) -> str:  # fmt: skip
+    """Store what is not there; the first name that turns out to be taken by something else, '' when all is stored."""
+    for name, content in made.items():
+        try:
+            if name not in there:
+                _put(repository, spec, version, folder / name, content)
+        except Conflict:
+            return name
+    return ""
+
+
+def _standing(repository: Repository, spec: Component, manifest: Manifest, name: str) -> bytes:
     with files.scratch() as folder:
-        path = folder / sbom_name(spec.name, manifest.version)
-        attachments, notes = _attach_sbom(repository, spec, manifest, made.get(path.name), present, path)
-        path = folder / provenance_name(spec.name, manifest.version)
-        try:
-            stored = _put(repository, spec, manifest.version, path, made[path.name])
-        except Conflict as problem:
-            stored, build = _take_over(repository, spec, manifest, path, problem)
-            manifest = replace(manifest, build=build)
-        manifest = replace(manifest, attachments=(*attachments, stored))
-    if extras.key:
-        try:
-            signing.sign(repository, spec, manifest, extras.key)
-        except IntegrityError as problem:
-            raise Conflict(f"a signature of something else is in the way: {problem.message}") from problem
-    return manifest, notes
+        repository.fetch(spec, manifest.version, name, folder / name)
+        return (folder / name).read_bytes()
 
 
-def _attach_sbom(
-    repository: Repository, spec: Component, manifest: Manifest, sbom: bytes | None, present: Sequence[str], path: Path
-) -> tuple[list[Artifact], list[str]]:
-    if sbom is not None:
-        try:
-            return [_put(repository, spec, manifest.version, path, sbom)], []
-        except Conflict:  # tools write another number and time into each
-            path.unlink()
-    elif path.name not in present:
-        return [], []
-    repository.fetch(spec, manifest.version, path.name, path)
-    note = f"{spec.name}={manifest.version} has the SBOM of the publication before, which had broken off"
-    return [_artifact(path.name, path.read_bytes())], [note]
-
-
-def _take_over(
-    repository: Repository, spec: Component, manifest: Manifest, path: Path, problem: Conflict
-) -> tuple[Artifact, str]:
-    """The provenance that a publication of the same files has left, and the build it was of."""
-    path.unlink()
-    repository.fetch(spec, manifest.version, path.name, path)
-    content = path.read_bytes()
+def _build_of(content: bytes, manifest: Manifest) -> str:
+    """The build that the provenance of these files is of."""
     try:
         check_statement(content, manifest)
-    except IntegrityError as other:
-        raise Conflict(f"{other.message}, and is in the way") from problem
-    return _artifact(path.name, content), str(
-        json.loads(content)["predicate"]["runDetails"]["metadata"].get("invocationId", "")
-    )
+    except IntegrityError as problem:
+        raise Conflict(f"{problem.message}, and is in the way") from problem
+    return str(json.loads(content)["predicate"]["runDetails"]["metadata"].get("invocationId", ""))
+
+
+def _refuse_other_signature(repository: Repository, spec: Component, manifest: Manifest) -> None:
+    try:
+        signing.check(repository, spec, manifest)
+    except IntegrityError as problem:
+        raise Conflict(f"a signature of something else is in the way: {problem.message}") from problem
 
 
 def _put(repository: Repository, spec: Component, version: str, path: Path, content: bytes) -> Artifact:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery import versions
+from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.promote import standing_pins
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
@@ -39,7 +40,8 @@ def prune(
 ) -> Retention:
     """Record the versions as pruned, then delete their files. What broke off before is finished by the next call.
 
-    Once it is recorded nobody resolves, pins or publishes such a version again. Copies elsewhere stay.
+    The newest version's manifest is read first: of a repository that is not there, or that has lost even that, nothing
+    is pruned. Once it is recorded nobody resolves, pins or publishes such a version again. Copies elsewhere stay.
     Raises PartlyDone when it is recorded, and not all files could be deleted.
     """
 
@@ -50,6 +52,9 @@ def prune(
             draft.note_pruned(component, version, "pruned", **facts, **({"why": why} if why else {}))
         return found
 
+    state = repo.state()
+    if known := state.versions(component):  # of a repository that is not there nothing could be deleted
+        recorded_manifest(state, component, known[-1])
     found = repo.change(decide, f"prune {component}: keep {keep}", why=why, dry_run=dry_run)
     if not dry_run:
         _remove(repo, component)
@@ -117,8 +122,9 @@ def retention(state: State, component: str, *, keep: int, window: int = WINDOW) 
         if listed is not None and reason not in listed:
             listed.append(reason)
 
-    finished = [version for version in known if not versions.prerelease(version)]
-    early = [version for version in known if versions.prerelease(version)]
+    scheme = state.config.component(component).versions
+    finished = [version for version in known if not versions.prerelease(scheme, version)]
+    early = [version for version in known if versions.prerelease(scheme, version)]
     for version in (*finished[-keep:], *early[-keep:]):
         stays(version, f"one of the newest {keep}")
     for environment in state.config.environments.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +12,13 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest
 from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
-from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, listing, restore, sbom_name, taken_names
+from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable
-from sluicegate.model import ledger
+from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
@@ -100,20 +101,19 @@ class _Job:
             signing.try_key(self.extras.key)  # before anything is sent: what is sent may never be sent otherwise
         strays = sorted(set(self.present) - set(self.named) - taken_names(self.spec.name, self.version))
         notes += [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
-        artifacts = self._compared() if self.dry_run else self._upload(self.named)
-        manifest = self._manifest(artifacts)
-        if self.dry_run:
-            made = documents(self.state.config, self.spec, manifest, self.origin, self.extras)
-            manifest = listing(manifest, made)
-        else:
-            try:
-                manifest, taken = attach(
-                    self.repository, self.state.config, self.spec, manifest, self.origin, self.extras, self.present
-                )
-            except Conflict as problem:
-                raise self._left(problem) from problem
-            notes += taken
+        manifest = self._manifest(hashed(self.named) if self.dry_run else self._upload(self.named))
+        facts = (self.repository, self.state.config, self.spec, manifest, self.origin, self.extras, self.present)
+        try:
+            if self.dry_run:
+                self._compare()
+                manifest, _, taken = planned(*facts)
+            else:
+                manifest, taken = attach(*facts)
+        except Conflict as problem:
+            raise self._left(problem) from problem
+        if not self.dry_run:
             self._put_manifest(manifest)
+        notes += taken
         return Published(manifest=manifest, signed=bool(self.extras.key), notes=tuple(notes))
 
     def again(self) -> Published:
@@ -130,26 +130,33 @@ class _Job:
             raise Conflict(_difference(standing, mine), hint="publish the change under a new version")
         again = sorted(set(self.named) - set(self.present))
         notes = self._kept(standing)
+        self._store_again()
         if not self.dry_run:
-            self._store_again()
             told = self.state.built(self.spec.name, self.version).get("build_started") if self.recorded else None
             begun = datetime.fromisoformat(str(told)) if told else self.origin.build_started
             origin = replace(self.origin, build_started=begun)
             made = documents(self.state.config, self.spec, standing, origin, self.extras)
             restored, lost = restore(self.repository, self.spec, standing, made, self.present)
             again, notes = again + restored, notes + lost
-        key = self.extras.key
-        unsigned = bool(key) and signing.signature_name(self.spec.name, self.version) not in self.present
-        if unsigned and self.dry_run:
-            signing.try_key(key)
-        elif key and not self.dry_run:
-            unsigned = signing.sign(self.repository, self.spec, standing, key, present=not unsigned)
-        return Published(manifest=standing, again=tuple(again), signed=unsigned, notes=tuple(notes))
+        signed = bool(self.extras.key)
+        if signed and signing.signature_name(self.spec.name, self.version) in self.present:
+            signed = False
+        elif signed and self.dry_run:
+            signing.try_key(self.extras.key)
+        elif signed:
+            signed = signing.sign(self.repository, self.spec, standing, self.extras.key)
+        if self.extras.key and not signed:
+            signer = signing.check(self.repository, self.spec, standing)
+            notes.append(f"{self.called} is signed already, by {signer}")
+        return Published(manifest=standing, again=tuple(again), signed=signed, notes=tuple(notes))
 
     def _store_again(self) -> None:
-        """Every file once more: the driver skips what is there as it was published."""
+        """Every file once more: the driver skips what is there as it was published. A dry run compares that."""
         try:
-            self._upload(self.named)
+            if self.dry_run:
+                self._compare()
+            else:
+                self._upload(self.named)
         except Conflict as problem:
             raise IntegrityError(
                 f"{self.called} is not any more what was published: {problem.message}", hint=RESTORE
@@ -158,6 +165,8 @@ class _Job:
     def _kept(self, standing: Manifest) -> list[str]:
         """What was given now and differs from the first publication, which is not changed."""
         notes = []
+        if self.origin.commit and standing.commit and self.origin.commit != standing.commit:
+            notes.append(f"{self.called} keeps its first commit: {standing.commit[:12]}")
         if self.extras.sbom is not None:
             name = sbom_name(self.spec.name, self.version)
             before = [one.sha256 for one in standing.attachments if one.name == name]
@@ -175,16 +184,15 @@ class _Job:
             author=self.origin.author, build=self.origin.build,
         )  # fmt: skip
 
-    def _compared(self) -> tuple[Artifact, ...]:
-        """The files hashed, and compared with what a publication that broke off has left."""
-        found = hashed(self.named)
+    def _compare(self) -> None:
+        """Raise Conflict for a file that stands there with other content."""
         with tool_files.scratch() as folder:
-            for one in found:
-                if one.name in self.present:
-                    self.repository.fetch(self.spec, self.version, one.name, folder / one.name)
-                    if tool_files.sha256(folder / one.name) != one.sha256:
-                        raise self._left(Conflict(f"{one.name} is there with other content"))
-        return found
+            there = folder / "there"
+            for name in sorted(set(self.named) & set(self.present)):
+                self.repository.fetch(self.spec, self.version, name, there)
+                if tool_files.sha256(there) != tool_files.sha256(self.named[name]):
+                    raise Conflict(f"{name} is there with other content")
+                there.unlink()
 
     def _refuse_lost(self) -> list[str]:
         """A version stays what it was even when the repository has lost it: its number goes to no other content.
@@ -202,13 +210,23 @@ class _Job:
                 read_manifest(self.repository, self.spec, known[-1])
             except IntegrityError as problem:
                 return [f"is the repository another one than before? {problem.message}"]
+        for other in self.state.config.components.values():  # the first of its component: others tell of a lost mount
+            if other.repository == self.spec.repository and not known and (theirs := self.state.versions(other.name)):
+                with suppress(IntegrityError):
+                    read_manifest(self.repository, other, theirs[-1])
+                break
         return []
 
     def _left(self, problem: Conflict) -> Conflict:
         """What is in the way of a version that was never announced."""
         return Conflict(
             f"{problem.message}; {self.called} itself was never announced",
-            hint="another publication is under way or has broken off: publish the files of then, or a new version",
+            hint="another publication is under way or has broken off: "
+            + (
+                "run the same again, it takes the next number"
+                if snapshots.base(self.version)
+                else "publish the files of then, or a new version"
+            ),
         )
 
     def _upload(self, named: Mapping[str, Path]) -> tuple[Artifact, ...]:
@@ -250,13 +268,15 @@ def _difference(standing: Manifest, manifest: Manifest) -> str:
 
 def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[str, Path]) -> Exception:
     """The failure as it is, but for a refusal half-way: that lists what is done and what is not."""
-    if isinstance(problem, Denied) and done:
+    if isinstance(problem, Denied | UsageError) and done:
         undone = sorted(set(named) - set(done))
         lines = [f"{problem.message}; {len(done)} of {len(named)} files are stored, the version is not announced"]
         lines += [f"  stored: {name}" for name in sorted(done)] + [f"  not stored: {name}" for name in undone]
         return PartlyDone("\n".join(lines), hint=f"{problem.hint}; then run the same again: it completes the rest")
     if isinstance(problem, RemoteUnavailable) and done:
-        problem.hint = f"run the same again: {len(done)} of {len(named)} files are stored, it completes the rest"
+        problem.hint += (
+            f"; then run the same again: {len(done)} of {len(named)} files are stored, it completes the rest"
+        )
     return problem
 
 
@@ -274,9 +294,9 @@ def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None
             "build": manifest.build,
             "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in manifest.artifacts],
         }
-        if origin.committed:
+        if origin.committed and origin.commit == manifest.commit:
             facts["committed"] = ledger.stamp(origin.committed)
-        if origin.build_started:
+        if origin.build_started and origin.build == manifest.build:
             facts["build_started"] = ledger.stamp(origin.build_started)
         if origin.figures:
             facts["figures"] = dict(origin.figures)

@@ -21,23 +21,16 @@ def try_key(key: str) -> None:
     gpg.sign(b"", key)
 
 
-def sign(repository: Repository, spec: Component, manifest: Manifest, key: str, *, present: bool = False) -> bool:
-    """Sign the manifest, unless that was done; whether it was not.
-
-    Raises IntegrityError when a signature of something else stands there.
-    """
-    if not present:
-        with files.scratch() as folder:
-            path = folder / signature_name(spec.name, manifest.version)
-            path.write_bytes(gpg.sign(manifest.content(), key))
-            try:
-                repository.put(spec, manifest.version, path.name, path)
-            except Conflict:  # signatures are never the same twice
-                pass
-            else:
-                return True
-    _check(repository, spec, manifest, ())
-    return False
+def sign(repository: Repository, spec: Component, manifest: Manifest, key: str) -> bool:
+    """Sign the manifest and store that; False when a signature stands there already, good or not."""
+    with files.scratch() as folder:
+        path = folder / signature_name(spec.name, manifest.version)
+        path.write_bytes(gpg.sign(manifest.content(), key))
+        try:
+            repository.put(spec, manifest.version, path.name, path)
+        except Conflict:  # signatures are never the same twice
+            return False
+    return True
 
 
 def check_signature(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str]) -> str:
@@ -48,10 +41,11 @@ def check_signature(repository: Repository, spec: Component, manifest: Manifest,
             f"{spec.name}={manifest.version} is not signed: there is no {name}",
             hint=f"publish it with --sign KEYID, or fetch {spec.name}={manifest.version} without --verify",
         )
-    return _check(repository, spec, manifest, signers)
+    return check(repository, spec, manifest, signers)
 
 
-def _check(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str]) -> str:
+def check(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str] = ()) -> str:
+    """The fingerprint of who signed, by a signature that is known to stand. Raises IntegrityError for a bad one."""
     with files.scratch() as folder:
         path = folder / signature_name(spec.name, manifest.version)
         fetch_listed(repository, spec, manifest.version, path.name, path, hint=RESTORE)

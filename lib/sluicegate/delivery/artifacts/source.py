@@ -13,7 +13,8 @@ from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
 
-SECRET = re.compile(r"token|pass|secret|key|auth|credential", re.IGNORECASE)
+IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORECASE)
+"""A parameter that a build server needs to find a build; all others may be secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,11 @@ def checkout(source: Path | None) -> Path:
 
 
 def plain(url: str) -> str:
-    """An address without what is secret in it: user and password, and parameters that are called so."""
-    found = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#@]*@)?([^?#]*)(?:\?([^#]*))?(#.*)?", url)
+    """An address without what may be secret in it: user, password, and parameters that do not name the build."""
+    found = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?(#.*)?", url)
     if found is None:
         return url
-    kept = [one for one in (found[3] or "").split("&") if one and not SECRET.search(one.partition("=")[0])]
+    kept = [one for one in (found[3] or "").split("&") if IDENTIFIES.fullmatch(one)]
     return f"{found[1]}{found[2]}{'?' if kept else ''}{'&'.join(kept)}"
 
 

@@ -41,7 +41,7 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
     name = manifest_name(component, version)
     try:
         manifest = read_manifest(repository, spec, version)
-    except (IntegrityError, UsageError) as problem:
+    except IntegrityError as problem:
         return (Checked(name=name, size=0, sha256="", fault=problem.message, hint=problem.hint),)
     recorded = str(built.get("manifest"))
     fault = "" if manifest.sha256 == recorded else f"its SHA-256 is not the ledger's {recorded[:12]}"
@@ -54,8 +54,10 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
     with files.scratch() as folder:
         for artifact in (*manifest.artifacts, *manifest.attachments):
             found.append(_check_file(repository, spec, manifest, artifact, folder))
-    known = {one.name for one in found} | {signing.signature_name(component, version)}
-    for extra in sorted(set(repository.names(spec, version)) - known):
+    present = set(repository.names(spec, version))
+    if signing.signature_name(component, version) in present:
+        found.append(_check_signature(repository, spec, manifest))
+    for extra in sorted(present - {one.name for one in found}):
         fault, hint = "it is in the repository, not in the manifest", "find out who put it there, and delete it there"
         found.append(Checked(name=extra, size=0, sha256="", fault=fault, hint=hint))
     return tuple(found)
@@ -64,17 +66,30 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
 def _check_file(
     repository: Repository, spec: Component, manifest: Manifest, artifact: Artifact, folder: Path
 ) -> Checked:
-    path = folder / artifact.name
+    path = folder / "there"  # never by a name that the repository gives
     fault, hint = "", RESTORE
     try:
         fetch_listed(repository, spec, manifest.version, artifact.name, path)
         fault = _difference(artifact, path)
         if not fault and artifact.name == provenance_name(spec.name, manifest.version):
             check_statement(path.read_bytes(), manifest)
-    except (IntegrityError, UsageError) as problem:
+    except IntegrityError as problem:
         fault, hint = problem.message, problem.hint or RESTORE
     path.unlink(missing_ok=True)
     return Checked(name=artifact.name, size=artifact.size, sha256=artifact.sha256, fault=fault, hint=hint)
+
+
+def _check_signature(repository: Repository, spec: Component, manifest: Manifest) -> Checked:
+    """Whether the signature is one of this manifest; whose key it is must be known here, or nothing is said."""
+    fault = ""
+    try:
+        signing.check(repository, spec, manifest)
+    except IntegrityError as problem:
+        fault = "" if "ERRSIG" in problem.message else problem.message
+    except UsageError:  # no gpg here
+        pass
+    name = signing.signature_name(spec.name, manifest.version)
+    return Checked(name=name, size=0, sha256="", fault=fault, hint=RESTORE)
 
 
 def _difference(artifact: Artifact, path: Path) -> str:
