@@ -191,30 +191,6 @@ def test_what_a_broken_publication_left_is_taken_over(shop: Shop) -> None:
             other.publish("auth", "1.1.0")
 
 
-def test_a_publication_that_broke_off_is_completed_by_another_build(
-    shop: Shop, keys: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the first has sent is all there but the manifest; the second build's SBOM has another number."""
-    first, second = (Origin(commit=COMMIT, build=f"https://ci.example.com/job/auth/{number}/") for number in (7, 8))
-    real = shop.releases.put
-
-    def put(component: Component, version: str, name: str, source: Path) -> Artifact:
-        if name.endswith("manifest.json"):
-            raise RemoteUnavailable("the line is cut")
-        return real(component, version, name, source)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shop.releases, "put", put)
-        with pytest.raises(RemoteUnavailable):
-            shop.publish("auth", "1.0.0", origin=first, extras=Extras(sbom=bom(tmp_path), key="ci@example.com"))
-    other = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
-    found = shop.publish("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
-    assert found.manifest.build == first.build
-    assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
-    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
-
-
 def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extras: Extras) -> None:
     """A publication of auth 1.0.0 that stored everything but the manifest."""
     real = shop.releases.put
@@ -228,6 +204,20 @@ def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extr
         patch.setattr(shop.releases, "put", put)
         with pytest.raises(RemoteUnavailable):
             shop.publish("auth", "1.0.0", origin=origin, extras=extras)
+
+
+def test_a_publication_that_broke_off_is_completed_by_another_build(
+    shop: Shop, keys: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first has sent is all there but the manifest; the second build's SBOM has another number."""
+    first, second = (Origin(commit=COMMIT, build=f"https://ci.example.com/job/auth/{number}/") for number in (7, 8))
+    broken_off(shop, monkeypatch, first, Extras(sbom=bom(tmp_path), key="ci@example.com"))
+    other = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
+    found = shop.publish("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
+    assert found.manifest.build == first.build
+    assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
+    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
+    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
 
 
 def test_a_completion_that_does_not_fit_the_signature_is_refused_and_spoils_nothing(

@@ -251,7 +251,7 @@ def test_what_a_killed_publisher_left_is_removed_a_day_later(repository: Directo
         (folder / name).write_bytes(b"half")
         moment = time.time() - age
         os.utime(folder / name, (moment, moment))
-    repository.put(AUTH, "1.0", "a.zip", source)
+    DirectoryRepository(path=repository.path).put(AUTH, "1.0", "a.zip", source)  # another process
     assert [path.name for path in folder.glob(".put-*")] == [".put-new"]
 
 

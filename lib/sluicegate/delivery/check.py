@@ -14,6 +14,7 @@ from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import process, yamltext
+from sluicegate.tools.gitplace import work_tree
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +36,7 @@ class WorkTree(State):
 
 def looked_at(state: State) -> tuple[State, str]:
     """What is to be checked, and a sentence on it: the work tree where it has something of its own, else `main`."""
-    tree, shared = state.store.work_tree, state.store.shown
+    tree, shared = work_tree(state.store.location), state.store.shown
     if tree is None:
         return state, ""
     mine = WorkTree(state, tree)
@@ -63,15 +64,15 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     mistakes: list[str] = []
     hints: list[str] = []
 
-    def tried(action: Callable[[], Answer]) -> Answer | None:
+    def tried(action: Callable[..., Answer], *words: object) -> Answer | None:
         try:
-            return action()
+            return action(*words)
         except ConfigError as problem:
             mistakes.extend(m for m in problem.mistakes if m not in mistakes)
             hints.append(problem.hint)
             return None
 
-    tried(lambda: check_drivers(config))
+    tried(check_drivers, config)
     drivers_are_well = not mistakes
     for name in state.pin_files():
         meant = name.removesuffix(".yaml")
@@ -81,9 +82,9 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     tried(lambda: state.servers)
     pins = 0
     for environment in config.environments.values():
-        tried(lambda environment=environment: state.group(environment))  # type: ignore[misc]
+        tried(state.group, environment)
         mistakes += _unknown_versions(state, environment)
-        found = tried(lambda environment=environment: state.pins(environment.name))  # type: ignore[misc]
+        found = tried(state.pins, environment.name)
         if found is not None:
             pins += len(found)
             mistakes += _edited(state, environment)

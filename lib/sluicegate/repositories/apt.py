@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import UsageError
-from sluicegate.model.config import Component, Config
+from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact
 from sluicegate.repositories.mirror import Public, read_mirror
 from sluicegate.repositories.packages import PackageRepository, looked_into, read_directory, run
 from sluicegate.tools import files
@@ -57,16 +56,14 @@ class AptRepository(PackageRepository):
         shown = "--showformat=${Package}_${Version}_${Architecture}"
         return looked_into(["dpkg-deb", "--show", shown, "--", package], package, "Debian")
 
-    def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
-        """Store a file once. Raises UsageError for a package of an architecture that is not indexed."""
-        if name.endswith(self.ending) and source.is_file():
-            architecture = self.mark(source).rpartition("_")[2]
-            if architecture not in (*self.architectures, "all"):
-                raise UsageError(
-                    f"{source} is for {architecture}, and the repository indexes {', '.join(self.architectures)}",
-                    hint="add it to 'architectures' of a new repository, or build it for one of these",
-                )
-        return super().put(component, version, name, source)
+    def unindexed(self, mark: str, source: Path) -> UsageError | None:
+        architecture = mark.rpartition("_")[2]
+        if architecture in (*self.architectures, "all"):
+            return None
+        return UsageError(
+            f"{source} is for {architecture}, and the repository indexes {', '.join(self.architectures)}",
+            hint="add it to 'architectures' of a new repository, or build it for one of these",
+        )
 
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
         config = self._config()

@@ -35,11 +35,15 @@ ABANDONED = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class DirectoryRepository:
-    """Files below the absolute folder `path`; `url`, where given, is where the same tree is served, to this login."""
+    """Files below the absolute folder `path`; `url`, where given, is where the same tree is served, to this login.
+
+    `swept` holds the folders that this process has looked through for what killed publishers left.
+    """
 
     path: Path
     url: str = ""
     credentials: Credentials = field(default_factory=Credentials)
+    swept: set[Path] = field(default_factory=set, compare=False)
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> DirectoryRepository:
@@ -72,10 +76,7 @@ class DirectoryRepository:
         if not source.is_file():
             raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
         self.refuse_gone()
-        for left in place.parent.glob(f"{HIDDEN}*"):  # of a publisher that was killed; others are at work, and end
-            with suppress(OSError):
-                if left.stat().st_mtime < time.time() - ABANDONED:
-                    left.unlink()
+        self._sweep(place.parent)
         with self._reached():
             if place.is_file():
                 found = reading.checksums(source, maven2.CHECKSUMS).checksums
@@ -144,6 +145,16 @@ class DirectoryRepository:
                 entry.unlink()
         left = (e.name for e in folder.iterdir()) if folder.is_dir() else ()
         return any(not name.startswith((".", maven2.METADATA)) for name in left)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove what killed publishers left, once for a version; others are at work, and end."""
+        if folder in self.swept:
+            return
+        self.swept.add(folder)
+        for left in folder.glob(f"{HIDDEN}*"):
+            with suppress(OSError):
+                if left.stat().st_mtime < time.time() - ABANDONED:
+                    left.unlink()
 
     def _place(self, component: Component, version: str, name: str) -> Path:
         return self.path / maven2.place(component, version, name)

@@ -44,6 +44,10 @@ class PackageRepository(ABC):
         Raises UsageError for a file that is no such package.
         """
 
+    def unindexed(self, mark: str, source: Path) -> UsageError | None:
+        """Why the index would leave a package out; None when it goes in."""
+        return None
+
     @abstractmethod
     def index(self, added: tuple[Path, ...], gone: tuple[str, ...], everything: Mapping[str, str]) -> None:
         """Bring the index up to date.
@@ -65,6 +69,8 @@ class PackageRepository(ABC):
         if not (name.endswith(self.ending) and source.is_file()):
             return self.files.put(component, version, name, source)
         path, mark = str(maven2.place(component, version, name)), self.mark(source)
+        if problem := self.unindexed(mark, source):
+            raise problem
         self.files.refuse_gone()
         with self._alone(f"marks.{crc32(mark.encode()) % LOCKS}.lock"):
             known = self._marks()

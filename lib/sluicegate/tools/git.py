@@ -68,12 +68,6 @@ class Store:
         return self._own != self.local
 
     @property
-    def work_tree(self) -> Path | None:
-        """The folder with the files of the repository that the location is in; None for a bare one, or a URL."""
-        done = process.run(["git", "-C", self.location, "rev-parse", "--show-toplevel"], check=False)
-        return Path(done.text.strip()) if done.status == 0 and done.text.strip() else None
-
-    @property
     def shown(self) -> str:
         """The repository that is read and written, without a password."""
         return shown(self.remote)

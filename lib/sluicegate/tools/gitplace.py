@@ -53,6 +53,12 @@ def resolve(location: str, cache: Path) -> Place:
     return Place(remote=further.remote, local=further.local, own=own)
 
 
+def work_tree(location: str) -> Path | None:
+    """The folder with the files of the repository that a folder is in; None for a bare one, a URL, and for none."""
+    top = process.run(["git", "-C", location, "rev-parse", "--show-toplevel"], check=False).text.strip()
+    return Path(top) if top else None
+
+
 def _is_url(location: str, folder: Path) -> bool:
     """As Git tells them: scheme://, or HOST:PATH with no slash before the colon, unless it is a path that is there."""
     return bool(re.match(r"[a-z+]+://|[^/]+:", location)) and not os.path.exists(folder / location)

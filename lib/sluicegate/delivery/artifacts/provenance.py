@@ -16,6 +16,7 @@ from pathlib import Path
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
 from sluicegate.delivery.artifacts.source import Origin
+from sluicegate.delivery.artifacts.storing import store
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
@@ -158,21 +159,19 @@ def listing(manifest: Manifest, made: Mapping[str, bytes]) -> Manifest:
 
 
 def restore(
-    repository: Repository, spec: Component, standing: Manifest, made: Mapping[str, bytes], present: Sequence[str]
+    repository: Repository, spec: Component, version: str, lost: Sequence[Artifact], made: Mapping[str, bytes]
 ) -> tuple[list[str], list[str]]:
-    """Put back what the repository has lost and what is `made` as it was: its names, and notes on what is not."""
+    """Put back of these attachments what is `made` as it was: its names, and notes on what is not."""
     again, notes = [], []
-    with files.scratch() as folder:
-        for one in (lost for lost in standing.attachments if lost.name not in present):
-            path = folder / one.name
-            if one in listing(standing, made).attachments:
-                _put(repository, spec, standing.version, path, made[one.name])
-                again.append(one.name)
-                continue
-            try:  # a listing may lag
-                repository.fetch(spec, standing.version, one.name, path)
-            except UsageError:
-                notes.append(f"the repository has lost {one.name}: {RESTORE}")
+    for one in lost:
+        if one.name in made and _artifact(one.name, made[one.name]) == one:
+            store(repository, spec, version, one.name, made[one.name])
+            again.append(one.name)
+            continue
+        try:  # a listing may lag
+            _standing(repository, spec, version, one.name)
+        except UsageError:
+            notes.append(f"the repository has lost {one.name}: {RESTORE}")
     return again, notes
 
 
@@ -187,7 +186,7 @@ def planned(
     """
     made, notes = documents(config, spec, manifest, origin, extras), []
     sbom, provenance = sbom_name(spec.name, manifest.version), provenance_name(spec.name, manifest.version)
-    left = {name: _standing(repository, spec, manifest, name) for name in (sbom, provenance) if name in present}
+    left = {name: _standing(repository, spec, manifest.version, name) for name in (sbom, provenance) if name in present}
     if sbom in left and made.get(sbom) != left[sbom]:  # tools write another number and time into each
         made = {sbom: left[sbom], **{name: content for name, content in made.items() if name != sbom}}
         notes.append(f"{spec.name}={manifest.version} has the SBOM of the publication before, which had broken off")
@@ -208,8 +207,7 @@ def attach(
     there = set(present)
     while True:
         found, made, notes = planned(repository, config, spec, manifest, origin, extras, there)
-        with files.scratch() as folder:
-            late = _first_taken(repository, spec, manifest.version, made, there, folder)
+        late = _first_taken(repository, spec, manifest.version, made, there)
         if not late:
             break
         there.add(late)  # by another publisher, or the listing lags: planned anew with it
@@ -220,22 +218,21 @@ def attach(
 
 
 def _first_taken(
-    repository: Repository, spec: Component, version: str, made: Mapping[str, bytes], there: Collection[str],
-    folder: Path,
-) -> str:  # fmt: skip
+    repository: Repository, spec: Component, version: str, made: Mapping[str, bytes], there: Collection[str]
+) -> str:
     """Store what is not there; the first name that turns out to be taken by something else, '' when all is stored."""
     for name, content in made.items():
         try:
             if name not in there:
-                _put(repository, spec, version, folder / name, content)
+                store(repository, spec, version, name, content)
         except Conflict:
             return name
     return ""
 
 
-def _standing(repository: Repository, spec: Component, manifest: Manifest, name: str) -> bytes:
+def _standing(repository: Repository, spec: Component, version: str, name: str) -> bytes:
     with files.scratch() as folder:
-        repository.fetch(spec, manifest.version, name, folder / name)
+        repository.fetch(spec, version, name, folder / name)
         return (folder / name).read_bytes()
 
 
@@ -253,12 +250,6 @@ def _refuse_other_signature(repository: Repository, spec: Component, manifest: M
         signing.check(repository, spec, manifest)
     except IntegrityError as problem:
         raise Conflict(f"a signature of something else is in the way: {problem.message}") from problem
-
-
-def _put(repository: Repository, spec: Component, version: str, path: Path, content: bytes) -> Artifact:
-    path.write_bytes(content)
-    repository.put(spec, version, path.name, path)
-    return _artifact(path.name, content)
 
 
 def _artifact(name: str, content: bytes) -> Artifact:

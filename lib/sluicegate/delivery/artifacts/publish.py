@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
-from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest
+from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest, recorded_manifest
 from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
+from sluicegate.delivery.artifacts.storing import store
 from sluicegate.delivery.repo import DeliveryRepo, Draft
 from sluicegate.delivery.state import State
 from sluicegate.delivery.versions import order
@@ -101,62 +101,69 @@ class _Job:
             signing.try_key(self.extras.key)  # before anything is sent: what is sent may never be sent otherwise
         strays = sorted(set(self.present) - set(self.named) - taken_names(self.spec.name, self.version))
         notes += [f"{name} stands beside the files of {self.called}, and is no part of it" for name in strays]
-        manifest = self._manifest(hashed(self.named) if self.dry_run else self._upload(self.named))
+        manifest = self._manifest(hashed(self.named) if self.dry_run else self._upload())
         facts = (self.repository, self.state.config, self.spec, manifest, self.origin, self.extras, self.present)
         try:
             if self.dry_run:
-                self._compare()
+                self._compare(manifest.artifacts)
                 manifest, _, taken = planned(*facts)
             else:
                 manifest, taken = attach(*facts)
         except Conflict as problem:
             raise self._left(problem) from problem
         if not self.dry_run:
-            self._put_manifest(manifest)
+            store(
+                self.repository,
+                self.spec,
+                self.version,
+                manifest_name(self.spec.name, self.version),
+                manifest.content(),
+            )
         notes += taken
         return Published(manifest=manifest, signed=bool(self.extras.key), notes=tuple(notes))
 
     def again(self) -> Published:
         """Compare with what stands, put back what the repository has lost, and sign what nobody has signed yet."""
-        standing = read_manifest(self.repository, self.spec, self.version)
-        recorded = self.state.manifest(self.spec.name, self.version) if self.recorded else standing.sha256
-        if recorded != standing.sha256:
-            raise IntegrityError(
-                f"{self.called}: the repository's manifest is {standing.sha256[:12]}, the ledger says {recorded[:12]}",
-                hint=RESTORE,
-            )
+        if self.recorded:
+            standing = recorded_manifest(self.state, self.spec.name, self.version)
+        else:
+            standing = read_manifest(self.repository, self.spec, self.version)
         mine = self._manifest(hashed(self.named))
         if standing.artifacts != mine.artifacts:
             raise Conflict(_difference(standing, mine), hint="publish the change under a new version")
         again = sorted(set(self.named) - set(self.present))
         notes = self._kept(standing)
-        self._store_again()
-        if not self.dry_run:
+        self._store_again(mine.artifacts)
+        lost = [one for one in standing.attachments if one.name not in self.present]
+        if lost and not self.dry_run:
             told = self.state.built(self.spec.name, self.version).get("build_started") if self.recorded else None
             begun = datetime.fromisoformat(str(told)) if told else self.origin.build_started
             origin = replace(self.origin, build_started=begun)
             made = documents(self.state.config, self.spec, standing, origin, self.extras)
-            restored, lost = restore(self.repository, self.spec, standing, made, self.present)
-            again, notes = again + restored, notes + lost
-        signed = bool(self.extras.key)
-        if signed and signing.signature_name(self.spec.name, self.version) in self.present:
-            signed = False
-        elif signed and self.dry_run:
-            signing.try_key(self.extras.key)
-        elif signed:
-            signed = signing.sign(self.repository, self.spec, standing, self.extras.key)
+            restored, missing = restore(self.repository, self.spec, self.version, lost, made)
+            again, notes = again + restored, notes + missing
+        signed = bool(self.extras.key) and self._sign(standing)
         if self.extras.key and not signed:
             signer = signing.check(self.repository, self.spec, standing)
             notes.append(f"{self.called} is signed already, by {signer}")
         return Published(manifest=standing, again=tuple(again), signed=signed, notes=tuple(notes))
 
-    def _store_again(self) -> None:
+    def _sign(self, standing: Manifest) -> bool:
+        """Sign what stands; False when that was done before."""
+        if signing.signature_name(self.spec.name, self.version) in self.present:
+            return False
+        if self.dry_run:
+            signing.try_key(self.extras.key)
+            return True
+        return signing.sign(self.repository, self.spec, standing, self.extras.key)
+
+    def _store_again(self, artifacts: tuple[Artifact, ...]) -> None:
         """Every file once more: the driver skips what is there as it was published. A dry run compares that."""
         try:
             if self.dry_run:
-                self._compare()
+                self._compare(artifacts)
             else:
-                self._upload(self.named)
+                self._upload()
         except Conflict as problem:
             raise IntegrityError(
                 f"{self.called} is not any more what was published: {problem.message}", hint=RESTORE
@@ -184,14 +191,14 @@ class _Job:
             author=self.origin.author, build=self.origin.build,
         )  # fmt: skip
 
-    def _compare(self) -> None:
+    def _compare(self, artifacts: tuple[Artifact, ...]) -> None:
         """Raise Conflict for a file that stands there with other content."""
         with tool_files.scratch() as folder:
             there = folder / "there"
-            for name in sorted(set(self.named) & set(self.present)):
-                self.repository.fetch(self.spec, self.version, name, there)
-                if tool_files.sha256(there) != tool_files.sha256(self.named[name]):
-                    raise Conflict(f"{name} is there with other content")
+            for one in (artifact for artifact in artifacts if artifact.name in self.present):
+                self.repository.fetch(self.spec, self.version, one.name, there)
+                if tool_files.sha256(there) != one.sha256:
+                    raise Conflict(f"{one.name} is there with other content")
                 there.unlink()
 
     def _refuse_lost(self) -> list[str]:
@@ -205,15 +212,14 @@ class _Job:
                 f"{self.called} was published, and the repository has lost it",
                 hint="restore the repository from its backup, or publish under a new version",
             )
-        if known := self.state.versions(self.spec.name):
-            try:
-                read_manifest(self.repository, self.spec, known[-1])
-            except IntegrityError as problem:
-                return [f"is the repository another one than before? {problem.message}"]
-        for other in self.state.config.components.values():  # the first of its component: others tell of a lost mount
-            if other.repository == self.spec.repository and not known and (theirs := self.state.versions(other.name)):
-                with suppress(IntegrityError):
-                    read_manifest(self.repository, other, theirs[-1])
+        same = [one for one in self.state.config.components.values() if one.repository == self.spec.repository]
+        for one in (self.spec, *same):  # the first publication of a component: others tell of a lost mount
+            if known := self.state.versions(one.name):
+                try:
+                    read_manifest(self.repository, one, known[-1])
+                except IntegrityError as problem:
+                    told = f"is the repository another one than before? {problem.message}"
+                    return [told] if one.name == self.spec.name else []
                 break
         return []
 
@@ -229,26 +235,20 @@ class _Job:
             ),
         )
 
-    def _upload(self, named: Mapping[str, Path]) -> tuple[Artifact, ...]:
+    def _upload(self) -> tuple[Artifact, ...]:
         """All files, the largest first; what is there with the same content is skipped by the driver."""
 
         def put(name: str) -> Artifact:
-            return self.repository.put(self.spec, self.version, name, named[name])
+            return self.repository.put(self.spec, self.version, name, self.named[name])
 
-        names = sorted(named, key=lambda name: (-named[name].stat().st_size, name))
+        names = sorted(self.named, key=lambda name: (-self.named[name].stat().st_size, name))
         done, problem = each(names, put, connections=self.connections)
         if isinstance(problem, Conflict) and not self.recorded:
-            others = set(self.repository.names(self.spec, self.version)) & set(named) - set(done)
+            others = set(self.repository.names(self.spec, self.version)) & set(self.named) - set(done)
             raise (self._left(problem) if others else problem) from problem
         if problem is not None:
-            raise _stopped(problem, done, named) from problem
+            raise _stopped(problem, done, self.named) from problem
         return tuple(done[name] for name in sorted(done))
-
-    def _put_manifest(self, manifest: Manifest) -> None:
-        with tool_files.scratch() as folder:
-            path = folder / manifest_name(self.spec.name, manifest.version)
-            path.write_bytes(manifest.content())
-            self.repository.put(self.spec, manifest.version, path.name, path)
 
 
 def _announce(repo: DeliveryRepo, repository: Repository, spec: Component) -> None:

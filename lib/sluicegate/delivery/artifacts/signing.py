@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
+from sluicegate.delivery.artifacts.storing import store
 from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Manifest
@@ -23,13 +24,11 @@ def try_key(key: str) -> None:
 
 def sign(repository: Repository, spec: Component, manifest: Manifest, key: str) -> bool:
     """Sign the manifest and store that; False when a signature stands there already, good or not."""
-    with files.scratch() as folder:
-        path = folder / signature_name(spec.name, manifest.version)
-        path.write_bytes(gpg.sign(manifest.content(), key))
-        try:
-            repository.put(spec, manifest.version, path.name, path)
-        except Conflict:  # signatures are never the same twice
-            return False
+    name = signature_name(spec.name, manifest.version)
+    try:
+        store(repository, spec, manifest.version, name, gpg.sign(manifest.content(), key))
+    except Conflict:  # signatures are never the same twice
+        return False
     return True
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from sluicegate.delivery.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
+from sluicegate.tools.gitplace import work_tree
 
 IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORECASE)
 """A parameter that a build server needs to find a build; all others may be secret."""
@@ -47,8 +48,8 @@ def doubt(source: Path | None) -> list[str]:
     """What speaks against the checkout that was taken because none was named: it is a delivery repo."""
     if source is not None or "WORKSPACE" in os.environ:
         return []
-    top = process.run(["git", "-C", ".", "rev-parse", "--show-toplevel"], check=False).text.strip()
-    if not (top and (Path(top) / CONFIG_FILE).is_file()):
+    top = work_tree(".")
+    if top is None or not (top / CONFIG_FILE).is_file():
         return []
     return [f"the commit is that of the delivery repo {top}; --source names the checkout it was built from"]
 
