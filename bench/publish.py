@@ -229,8 +229,8 @@ class Bench:
 
     def _ledger(self, versions: int) -> Path:
         """A delivery repo with so many published versions, its ledger written as `publish` leaves it."""
-        from sluicegate.delivery import newest
-        from sluicegate.delivery.setup import init_repo
+        from sluicegate.delivery.book import newest
+        from sluicegate.delivery.book.setup import init_repo
         from sluicegate.wiring import EntryPointDrivers
 
         folder = self.folder / f"delivery-{versions}"

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.config import read_config
-from sluicegate.delivery import evidence, intents, rollback, swap, sync
 from sluicegate.delivery.artifacts.publish import Published, publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.evidence import TestRun
-from sluicegate.delivery.planning import Plan
-from sluicegate.delivery.promote import Move, promote
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.resume import Resumed, resume
-from sluicegate.delivery.setup import init_repo
-from sluicegate.delivery.state import LEDGER, MAIN, State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
+from sluicegate.delivery.changes import rollback, swap, sync
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.planning import Plan
+from sluicegate.delivery.changes.resume import Resumed, resume
+from sluicegate.delivery.moves import evidence
+from sluicegate.delivery.moves.evidence import TestRun
+from sluicegate.delivery.moves.promote import Move, promote
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Actor, Artifact, Record
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.config import read_config
-from sluicegate.delivery.setup import SAMPLE
+from sluicegate.delivery.book.setup import SAMPLE
 from sluicegate.errors import ConfigError
 from sluicegate.wiring import EntryPointDrivers
 

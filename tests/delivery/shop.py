@@ -11,12 +11,12 @@ from sluicegate.config import read_config
 from sluicegate.delivery.artifacts.provenance import Extras
 from sluicegate.delivery.artifacts.publish import Published, publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.pinning import pin
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.setup import init_repo
-from sluicegate.delivery.state import LEDGER, MAIN, State
-from sluicegate.delivery.swap import swap
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.swap import swap
+from sluicegate.delivery.moves.pinning import pin
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Actor
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository

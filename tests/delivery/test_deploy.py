@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.delivery import applying, intents, pinning
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.changes import applying
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import (
     Conflict,
     GateRefused,

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.delivery import pinning, sync
+from sluicegate.delivery.changes import sync
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import GateRefused, PartlyDone, RemoteUnavailable, UsageError
 from tests.shop import CONFIG, Shop
 

@@ -16,19 +16,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sluicegate.delivery import pinning
 from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.evidence import TestRun as Run
-from sluicegate.delivery.evidence import judge, record_tests, veto
-from sluicegate.delivery.pins import edit_pins, pins_path
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.resume import resume
-from sluicegate.delivery.rollback import rollback
-from sluicegate.delivery.state import LEDGER, MAIN
-from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import keeps_warm, sync
+from sluicegate.delivery.book.pins import edit_pins, pins_path
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.delivery.changes.resume import resume
+from sluicegate.delivery.changes.rollback import rollback
+from sluicegate.delivery.changes.swap import swap
+from sluicegate.delivery.changes.sync import keeps_warm, sync
+from sluicegate.delivery.moves import pinning
+from sluicegate.delivery.moves.evidence import TestRun as Run
+from sluicegate.delivery.moves.evidence import judge, record_tests, veto
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Actor, Pin
 from sluicegate.tools.git import Edit, Store

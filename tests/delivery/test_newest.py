@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluicegate.delivery import newest
 from sluicegate.delivery.artifacts.prune import prune
-from sluicegate.delivery.versions import matching, sort
+from sluicegate.delivery.book import newest
+from sluicegate.delivery.book.versions import matching, sort
 from sluicegate.errors import UsageError
 from tests.shop import Shop
 

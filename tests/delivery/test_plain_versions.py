@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.delivery import versions
+from sluicegate.delivery.book import versions
 
 NUMBER = st.integers(min_value=0, max_value=10**9 - 1) | st.integers(min_value=0, max_value=12)
 VERSION = st.tuples(NUMBER, NUMBER, NUMBER).map(lambda numbers: ".".join(str(number) for number in numbers))

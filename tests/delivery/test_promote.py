@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery import evidence, pinning
-from sluicegate.delivery.promote import promote
+from sluicegate.delivery.moves import evidence, pinning
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.tools import door

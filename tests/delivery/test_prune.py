@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.answers.history import history
+from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.artifacts.prune import Retention, prune, retention
-from sluicegate.delivery.history import history
-from sluicegate.delivery.pinning import hold, pin
-from sluicegate.delivery.status import status
+from sluicegate.delivery.moves.pinning import hold, pin
 from sluicegate.errors import IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from tests.delivery.shop import Shop, make_shop

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from sluicegate.delivery import intents, pinning
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, RemoteUnavailable
 from sluicegate.model.values import Actor
 from sluicegate.tools import door

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.evidence import TestRun as Run
-from sluicegate.delivery.evidence import record_tests
+from sluicegate.delivery.moves import pinning
+from sluicegate.delivery.moves.evidence import TestRun as Run
+from sluicegate.delivery.moves.evidence import record_tests
 from sluicegate.model.values import Actor
 from tests.shop import Shop
 
@@ -37,7 +37,7 @@ def test_each_step_of_the_way_run_again_in_the_same_build_leaves_everything_as_i
 
 
 def test_a_pin_that_comes_back_is_recorded_again_though_everything_about_it_is_the_same(live: Shop) -> None:
-    from sluicegate.delivery.promote import promote
+    from sluicegate.delivery.moves.promote import promote
 
     for version in ("2.0.0", "3.0.0"):
         live.to_integration(auth=version)

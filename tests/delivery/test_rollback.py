@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.delivery.rollback import rollback
-from sluicegate.delivery.swap import swap
+from sluicegate.delivery.changes.rollback import rollback
+from sluicegate.delivery.changes.swap import swap
 from sluicegate.errors import Conflict, GateRefused, UsageError
 from tests.shop import Shop
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.explain import explain
-from sluicegate.delivery.versions import lower, sort
+from sluicegate.delivery.answers.explain import explain
+from sluicegate.delivery.book.versions import lower, sort
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model import snapshots
 from tests.shop import CONFIG, START, Shop

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery import pinning, swap
+from sluicegate.delivery.changes import swap
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import (
     ConfigError,
     Conflict,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.delivery.versions import order, sort
+from sluicegate.delivery.book.versions import order, sort
 
 ENDINGS = {
     "semver": ("", "-rc1", "-rc.2", "-alpha", "+build.7"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery import evidence
 from sluicegate.delivery.artifacts.copying import copy
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.search import search, show
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.verify import verify
+from sluicegate.delivery.moves import evidence
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from tests.delivery.shop import Shop, make_shop
 

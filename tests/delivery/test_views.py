@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.check import check_repo
-from sluicegate.delivery.explain import explain
-from sluicegate.delivery.flow import flow
-from sluicegate.delivery.history import history
-from sluicegate.delivery.status import status
+from sluicegate.delivery.answers.check import check_repo
+from sluicegate.delivery.answers.explain import explain
+from sluicegate.delivery.answers.flow import flow
+from sluicegate.delivery.answers.history import history
+from sluicegate.delivery.answers.status import status
+from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.tools import door
 from tests.shop import Shop
@@ -191,7 +191,7 @@ def test_check_counts_and_names_mistakes_with_their_lines(live: Shop) -> None:
 
 def test_records_of_newer_writers_and_lines_that_are_none_are_read_leniently(live: Shop) -> None:
     """A union merge may have doubled and mixed lines; another writer may leave the zone of a time out."""
-    from sluicegate.delivery.state import LEDGER
+    from sluicegate.delivery.book.state import LEDGER
     from sluicegate.tools.git import Edit
 
     path = "components/auth/1.0.0.jsonl"

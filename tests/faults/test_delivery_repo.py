@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery import pinning
-from sluicegate.delivery.pins import read_pins
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.resume import resume
-from sluicegate.delivery.state import LEDGER, MAIN
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.book.pins import read_pins
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.delivery.changes.resume import resume
+from sluicegate.delivery.changes.sync import sync
+from sluicegate.delivery.moves import pinning
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.values import Actor
@@ -31,9 +31,9 @@ from tests.faults.world import World, build, check_consistent, edit, pinned
 WRITER = """
 import sys
 from pathlib import Path
-from sluicegate.delivery import evidence
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.state import LEDGER, MAIN
+from sluicegate.delivery.moves import evidence
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import LEDGER, MAIN
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
 from tests.faults.world import FakeDrivers

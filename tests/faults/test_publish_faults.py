@@ -13,9 +13,9 @@ import pytest
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.publish import Published, publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.setup import init_repo
-from sluicegate.delivery.state import LEDGER, MAIN
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.delivery.book.state import LEDGER, MAIN
 from sluicegate.errors import (
     Conflict,
     Denied,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.resume import open_intents, resume
-from sluicegate.delivery.rollback import rollback
-from sluicegate.delivery.state import State
-from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.resume import open_intents, resume
+from sluicegate.delivery.changes.rollback import rollback
+from sluicegate.delivery.changes.swap import swap
+from sluicegate.delivery.changes.sync import sync
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.tools import door
 from tests.faults.world import CONFIG, Killed, World, build, check_consistent, edit, pinned
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from sluicegate.balancers.caddy import CaddyBalancer
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.resume import resume
-from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.changes.resume import resume
+from sluicegate.delivery.changes.swap import swap
+from sluicegate.delivery.changes.sync import sync
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.demo.traffic import Browser
 from sluicegate.errors import SluicegateError
 from sluicegate.tools import door
@@ -151,7 +151,7 @@ def test_48_a_swap_killed_under_traffic_loses_no_request(
 def test_48_a_balancer_that_leads_to_a_wrong_version_is_switched_back(
     staged: World, balancer: CaddyBalancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluicegate.delivery.swap.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("sluicegate.delivery.changes.swap.PROBE_SECONDS", 0.5)
     monkeypatch.setitem(VERSIONS, IDLE, {"auth": "1.9.9", "portal": "1.0.0"})
     staged.drivers.users = balancer
     with traffic(balancer.url) as (_, lost), staged.repo() as repo:

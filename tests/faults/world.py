@@ -13,14 +13,14 @@ from typing import Any
 
 from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.promote import promote
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.resume import open_intents
-from sluicegate.delivery.setup import init_repo
-from sluicegate.delivery.state import LEDGER, MAIN, State
-from sluicegate.delivery.swap import swap
-from sluicegate.delivery.sync import sync
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.resume import open_intents
+from sluicegate.delivery.changes.swap import swap
+from sluicegate.delivery.changes.sync import sync
+from sluicegate.delivery.moves.promote import promote
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Actor
 from sluicegate.tools import door

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.delivery.pins import edit_pins, read_pins
+from sluicegate.delivery.book.pins import edit_pins, read_pins
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.values import Hold, Pin
 from sluicegate.tools import yamltext

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluicegate.delivery import versions
+from sluicegate.delivery.book import versions
 from sluicegate.errors import UsageError
 
 number = st.integers(0, 12)

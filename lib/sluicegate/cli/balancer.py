@@ -14,7 +14,7 @@ def balancer(environment: str) -> None:
 
     Example: sluicegate balancer production > caddy.json && caddy run --config caddy.json
     """
-    from sluicegate.delivery.balancing import configuration
+    from sluicegate.delivery.changes.balancing import configuration
 
     with delivery() as repo:
         click.echo(configuration(repo.state(), environment), nl=False)

@@ -24,7 +24,7 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str
 
     Example: sluicegate sync integration --wait
     """
-    from sluicegate.delivery.sync import sync as sync_environment
+    from sluicegate.delivery.changes.sync import sync as sync_environment
 
     failed: list[object] = []
     with delivery() as repo:
@@ -53,8 +53,8 @@ def deploy(environment: str, end_sessions: bool, why: str, as_json: bool, dry_ru
 
     Example: sluicegate deploy staging --dry-run
     """
-    from sluicegate.delivery.applying import silent
-    from sluicegate.delivery.deploy import deploy as deploy_environment
+    from sluicegate.delivery.changes.applying import silent
+    from sluicegate.delivery.changes.deploy import deploy as deploy_environment
 
     with delivery() as repo:
         plan = deploy_environment(
@@ -89,8 +89,8 @@ def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -
 
     Example: sluicegate swap production
     """
-    from sluicegate.delivery.applying import silent
-    from sluicegate.delivery.swap import swap as swap_environment
+    from sluicegate.delivery.changes.applying import silent
+    from sluicegate.delivery.changes.swap import swap as swap_environment
 
     with delivery() as repo:
         found = swap_environment(repo, environment, back=back, why=why, dry_run=dry_run, say=silent if as_json else say)
@@ -119,7 +119,7 @@ def rollback(environment: str, component: str, further: bool, end_sessions: bool
 
     Example: sluicegate rollback production auth --why 'OPS-12: logout does not end the session'
     """
-    from sluicegate.delivery.rollback import rollback as roll_back
+    from sluicegate.delivery.changes.rollback import rollback as roll_back
 
     with delivery() as repo:
         found = roll_back(
@@ -137,7 +137,7 @@ def resume(dry_run: bool) -> None:
 
     Example: sluicegate resume
     """
-    from sluicegate.delivery.resume import resume as resume_all
+    from sluicegate.delivery.changes.resume import resume as resume_all
 
     with delivery() as repo:
         results = resume_all(repo, dry_run=dry_run, say=say)

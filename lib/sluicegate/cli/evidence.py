@@ -30,7 +30,7 @@ def tests(version: str, environment: str, suite: str, files: tuple[Path, ...], d
 
     Example: sluicegate record tests auth=1.4.2 --in integration --suite regression --junit report.xml
     """
-    from sluicegate.delivery.evidence import read_junit, record_tests, unasked_suite
+    from sluicegate.delivery.moves.evidence import read_junit, record_tests, unasked_suite
 
     component, number = split_exact(version)
     run = read_junit(files)
@@ -72,7 +72,7 @@ def reject(version: str, environment: str, role: str, why: str, dry_run: bool) -
 
 
 def _judge(version: str, environment: str, role: str, why: str, dry: bool, *, approve: bool) -> None:
-    from sluicegate.delivery.evidence import judge, unasked_role
+    from sluicegate.delivery.moves.evidence import judge, unasked_role
 
     component, number = split_exact(version)
     with delivery() as repo:
@@ -112,7 +112,7 @@ def unveto(version: str, environment: str, why: str, dry_run: bool) -> None:
 
 
 def _veto(version: str, environment: str, why: str, dry: bool, *, lift: bool) -> None:
-    from sluicegate.delivery.evidence import veto
+    from sluicegate.delivery.moves.evidence import veto
 
     component, number = split_exact(version)
     with delivery() as repo:

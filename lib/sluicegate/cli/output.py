@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from sluicegate.delivery.repo import DeliveryRepo
+    from sluicegate.delivery.book.repo import DeliveryRepo
     from sluicegate.model.values import Json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,8 +29,8 @@ to_environment = click.option("--to", "environment", required=True, metavar="ENV
 @contextmanager
 def delivery() -> Iterator[DeliveryRepo]:
     """The delivery repo that -C names."""
-    from sluicegate.delivery.repo import DeliveryRepo
-    from sluicegate.delivery.state import LEDGER, MAIN
+    from sluicegate.delivery.book.repo import DeliveryRepo
+    from sluicegate.delivery.book.state import LEDGER, MAIN
     from sluicegate.tools.git import Store
     from sluicegate.wiring import EntryPointDrivers
 

@@ -37,7 +37,7 @@ def promote(
 
     Example: sluicegate promote auth portal=2.0.1 --to staging
     """
-    from sluicegate.delivery.promote import promote as promote_versions
+    from sluicegate.delivery.moves.promote import promote as promote_versions
 
     wanted = dict(split(version) for version in versions)
     if len(wanted) < len(versions):
@@ -67,7 +67,7 @@ def pin(version: str, environment: str, why: str, dry_run: bool) -> None:
 
     Example: sluicegate pin auth=1.4.2 --in integration
     """
-    from sluicegate.delivery import pinning
+    from sluicegate.delivery.moves import pinning
 
     component, number = split_exact(version)
     with delivery() as repo:
@@ -89,7 +89,7 @@ def unpin(component: str, environment: str, why: str, dry_run: bool) -> None:
 
     Example: sluicegate unpin portal --in staging
     """
-    from sluicegate.delivery import pinning
+    from sluicegate.delivery.moves import pinning
 
     with delivery() as repo:
         left = pinning.unpin(repo, component, environment, why=why, dry_run=dry_run)
@@ -111,7 +111,7 @@ def hold(component: str, environment: str, until: datetime | None, why: str, dry
 
     Example: sluicegate hold portal --in staging --until 2026-12-01 --why 'the fair'
     """
-    from sluicegate.delivery import pinning
+    from sluicegate.delivery.moves import pinning
 
     last: date | None = until.date() if until else None
     with delivery() as repo:
@@ -129,7 +129,7 @@ def unhold(component: str, environment: str, why: str, dry_run: bool) -> None:
 
     Example: sluicegate unhold portal --in staging
     """
-    from sluicegate.delivery import pinning
+    from sluicegate.delivery.moves import pinning
 
     with delivery() as repo:
         pinning.unhold(repo, component, environment, why=why, dry_run=dry_run)

@@ -21,7 +21,7 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
 
     Example: sluicegate init delivery
     """
-    from sluicegate.delivery.setup import init_repo
+    from sluicegate.delivery.book.setup import init_repo
     from sluicegate.wiring import EntryPointDrivers
 
     init_repo(folder, EntryPointDrivers(), bare=bare, config=config.read_bytes() if config else None)
@@ -39,7 +39,7 @@ def check(as_json: bool) -> None:
 
     Example: sluicegate -C delivery check
     """
-    from sluicegate.delivery.check import check_repo, looked_at
+    from sluicegate.delivery.answers.check import check_repo, looked_at
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:

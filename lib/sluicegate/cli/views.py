@@ -18,8 +18,8 @@ def status(as_json: bool) -> None:
 
     Example: sluicegate status --json
     """
-    from sluicegate.delivery.status import Cell
-    from sluicegate.delivery.status import status as read_status
+    from sluicegate.delivery.answers.status import Cell
+    from sluicegate.delivery.answers.status import status as read_status
 
     with delivery() as repo:
         found = read_status(repo.state())
@@ -59,7 +59,7 @@ def explain(version: str, environment: str, as_json: bool) -> None:
 
     Example: sluicegate explain auth --to staging
     """
-    from sluicegate.delivery.explain import explain as read_explanation
+    from sluicegate.delivery.answers.explain import explain as read_explanation
 
     component, number = split(version)
     with delivery() as repo:
@@ -94,7 +94,7 @@ def history(name: str, number: int, as_json: bool) -> None:
 
     Example: sluicegate history auth
     """
-    from sluicegate.delivery.history import history as read_history
+    from sluicegate.delivery.answers.history import history as read_history
 
     with delivery() as repo:
         entries = read_history(repo.state(), name)[:number]
@@ -120,7 +120,7 @@ def flow(version: str, as_json: bool) -> None:
 
     Example: sluicegate flow auth=1.4.2
     """
-    from sluicegate.delivery.flow import flow as read_flow
+    from sluicegate.delivery.answers.flow import flow as read_flow
 
     component, number = split(version)
     with delivery() as repo:

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from sluicegate.balancers.caddy import CaddyBalancer, file_server_config, merged
-from sluicegate.delivery.balancing import upstreams
-from sluicegate.delivery.state import LEDGER, MAIN, State
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
+from sluicegate.delivery.changes.balancing import upstreams
 from sluicegate.demo.server import BuildServer
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.hosts.local import LocalHost

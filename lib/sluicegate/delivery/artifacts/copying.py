@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import fetch_listed, recorded_manifest
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import Conflict, IntegrityError, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import suggestion

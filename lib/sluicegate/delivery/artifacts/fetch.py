@@ -6,7 +6,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Manifest, Release, manifest_name

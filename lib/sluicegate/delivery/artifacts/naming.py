@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sluicegate.delivery.artifacts.provenance import taken_names
-from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import check_version, lower, order
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.book.versions import check_version, lower, order
 from sluicegate.errors import UsageError
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component

@@ -14,9 +14,9 @@ from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.storing import store
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
-from sluicegate.delivery.versions import order
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.book.versions import order
 from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sluicegate.delivery.answers.history import Entry
 from sluicegate.delivery.artifacts.fetch import recorded_manifest
-from sluicegate.delivery.history import Entry
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.values import Artifact, Json, Manifest, Record, manifest_name, newest
 

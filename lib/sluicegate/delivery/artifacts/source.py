@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.delivery.state import CONFIG_FILE
+from sluicegate.delivery.book.state import CONFIG_FILE
 from sluicegate.errors import UsageError
 from sluicegate.tools import process
 from sluicegate.tools.gitplace import work_tree

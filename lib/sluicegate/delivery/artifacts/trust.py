@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.artifacts.provenance import check_attachments
 from sluicegate.delivery.artifacts.signing import check_signature
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 
 
 def check_version(state: State, component: str, version: str, *, signed: bool, signers: Sequence[str] = ()) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, read_manifest
 from sluicegate.delivery.artifacts.provenance import check_statement, provenance_name
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name

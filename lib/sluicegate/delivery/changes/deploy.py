@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sluicegate.delivery import gating, intents
-from sluicegate.delivery.applying import Say, carry_out, silent
-from sluicegate.delivery.pinning import refuse_edited
-from sluicegate.delivery.pins import versions_of
-from sluicegate.delivery.planning import Plan, make_plan
-from sluicegate.delivery.promote import standing_pins
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.pins import versions_of
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.applying import Say, carry_out, silent
+from sluicegate.delivery.changes.planning import Plan, make_plan
+from sluicegate.delivery.moves import gating
+from sluicegate.delivery.moves.pinning import refuse_edited
+from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import Conflict
 from sluicegate.model.config import Environment
 from sluicegate.model.ledger import stamp

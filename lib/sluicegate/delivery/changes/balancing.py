@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sluicegate.delivery import intents, swap
-from sluicegate.delivery.applying import Say, silent
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.pins import versions_of
-from sluicegate.delivery.planning import make_plan
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.pins import versions_of
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes import swap
+from sluicegate.delivery.changes.applying import Say, silent
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Hold, Pin, Record, newest

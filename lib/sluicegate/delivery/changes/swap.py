@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluicegate.delivery import gating, intents
-from sluicegate.delivery.applying import Say, silent
-from sluicegate.delivery.pinning import refuse_edited, refuse_held
-from sluicegate.delivery.pins import versions_of
-from sluicegate.delivery.promote import is_lower, lowered, promoted, standing_pins
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.pins import versions_of
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.applying import Say, silent
+from sluicegate.delivery.moves import gating
+from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
+from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
 from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.ledger import stamp

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from sluicegate.delivery import newest as newest_versions
-from sluicegate.delivery import versions
-from sluicegate.delivery.pins import pins_path, read_pins
+from sluicegate.delivery.book import newest as newest_versions
+from sluicegate.delivery.book import versions
+from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component, Config, Environment

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sluicegate.delivery.actor import check_judgement
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.actor import check_judgement
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.settings import suggestion

@@ -7,10 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.delivery.applying import Say
-from sluicegate.delivery.planning import Plan, Step
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.applying import Say
+from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import newest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.ledger import stamp
 from sluicegate.model.settings import suggestion

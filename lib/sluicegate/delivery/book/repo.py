@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluicegate.delivery import newest
-from sluicegate.delivery.actor import Acting, acting
-from sluicegate.delivery.pins import edit_pins, pins_path
-from sluicegate.delivery.state import LEDGER, MAIN, SERVERS_FILE, State
+from sluicegate.delivery.book import newest
+from sluicegate.delivery.book.actor import Acting, acting
+from sluicegate.delivery.book.pins import edit_pins, pins_path
+from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
 from sluicegate.model.values import Actor, Json, Pin, Record

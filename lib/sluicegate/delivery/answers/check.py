@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from sluicegate.delivery import versions
-from sluicegate.delivery.pinning import refuse_edited
-from sluicegate.delivery.pins import pins_path, read_pins
-from sluicegate.delivery.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
+from sluicegate.delivery.book import versions
+from sluicegate.delivery.book.pins import pins_path, read_pins
+from sluicegate.delivery.book.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
+from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion

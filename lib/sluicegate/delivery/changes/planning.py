@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sluicegate.delivery import intents
 from sluicegate.delivery.artifacts.fetch import fetch
-from sluicegate.delivery.planning import Plan, Step
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Json, Record, Release, set_name

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from sluicegate.delivery import intents, versions
-from sluicegate.delivery.pins import pins_path, versions_of
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents, versions
+from sluicegate.delivery.book.pins import pins_path, versions_of
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Hold, Pin

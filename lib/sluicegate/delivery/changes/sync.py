@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery import intents, versions
-from sluicegate.delivery.applying import Say, silent
-from sluicegate.delivery.deploy import deploy
-from sluicegate.delivery.pins import versions_of
-from sluicegate.delivery.planning import Plan
-from sluicegate.delivery.promote import Move, standing_pins
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.resume import take_over_deploy
-from sluicegate.delivery.starting import Started, left_to_start, start, what_starts
-from sluicegate.delivery.state import State
-from sluicegate.delivery.swap import warm
+from sluicegate.delivery.book import intents, versions
+from sluicegate.delivery.book.pins import versions_of
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.after import Started, left_to_start, start, what_starts
+from sluicegate.delivery.changes.applying import Say, silent
+from sluicegate.delivery.changes.deploy import deploy
+from sluicegate.delivery.changes.planning import Plan
+from sluicegate.delivery.changes.resume import take_over_deploy
+from sluicegate.delivery.changes.swap import warm
+from sluicegate.delivery.moves.promote import Move, standing_pins
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Pin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.model.ledger import read_time
 from sluicegate.model.values import Json, Record
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sluicegate.delivery import applying, deploy, intents, swap
-from sluicegate.delivery.applying import Say, silent
-from sluicegate.delivery.planning import make_plan
-from sluicegate.delivery.repo import DeliveryRepo
-from sluicegate.delivery.state import OpenIntent, State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import OpenIntent, State
+from sluicegate.delivery.changes import applying, deploy, swap
+from sluicegate.delivery.changes.applying import Say, silent
+from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sluicegate.delivery import gating, versions
-from sluicegate.delivery.pinning import refuse_held, refuse_swapping
-from sluicegate.delivery.repo import DeliveryRepo, Draft
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import versions
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.moves import gating
+from sluicegate.delivery.moves.pinning import refuse_held, refuse_swapping
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Pin, newest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery import gating, intents
-from sluicegate.delivery.promote import is_lower, standing_pins
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.moves import gating
+from sluicegate.delivery.moves.promote import is_lower, standing_pins
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Json, Verdict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery import intents
-from sluicegate.delivery.promote import standing_pins
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.state import State
+from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Json
 

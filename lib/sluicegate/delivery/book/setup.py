@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sluicegate.delivery.pins import pins_path
-from sluicegate.delivery.repo import SERVERS_HEAD
-from sluicegate.delivery.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE
+from sluicegate.delivery.book.pins import pins_path
+from sluicegate.delivery.book.repo import SERVERS_HEAD
+from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Config
 from sluicegate.ports import Drivers

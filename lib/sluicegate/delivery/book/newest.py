@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
-from sluicegate.delivery import versions
+from sluicegate.delivery.book import versions
 
 LENGTH = 50
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sluicegate.delivery.repo import Draft
-from sluicegate.delivery.state import OpenIntent, State
+from sluicegate.delivery.book.repo import Draft
+from sluicegate.delivery.book.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused, SluicegateError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.values import Json, Record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluicegate.delivery.state import State
+from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment

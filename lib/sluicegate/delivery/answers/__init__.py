@@ -1,0 +1,1 @@
+"""What people and pages ask: status, explanations, history, flow, checks."""

@@ -1,0 +1,1 @@
+"""What changes the outside: plans, deploys, syncs, swaps, and the ways back."""

@@ -1,0 +1,1 @@
+"""What moves a version, and what may stop it: pins, promotions, evidence, gates."""
