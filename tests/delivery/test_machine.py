@@ -494,7 +494,6 @@ TestDelivery.pytestmark = [pytest.mark.timeout(900)]  # each step starts several
 TestDelivery.settings = settings(
     max_examples=6,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )

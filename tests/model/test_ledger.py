@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.model import ledger
@@ -26,7 +26,6 @@ def add(story: list[Record], what: str, by: Actor = ANNA, at: datetime = NOW, **
 
 
 @given(st.lists(st.tuples(st.sampled_from(["tests", "approval", "veto"]), facts), max_size=6), st.randoms())
-@settings(deadline=None)
 def test_what_is_written_is_read_in_whatever_order_and_how_often_the_lines_stand(
     given_: list[tuple[str, dict[str, Any]]], random: Any
 ) -> None:

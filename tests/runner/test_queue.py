@@ -23,7 +23,7 @@ def waiting(queue: Queue) -> dict[int, tuple[str, int]]:
     return {item.id: (item.job, len(item.causes)) for item in queue.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OPERATIONS)
 def test_a_crash_at_any_moment_loses_and_repeats_nothing(operations: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.delivery.artifacts.prune import prune
@@ -26,7 +26,6 @@ def listed(shop: Shop) -> list[str] | None:
     return newest.read(shop.state.ledger_file(newest.newest_path("auth")), "semver")
 
 
-@settings(deadline=None)
 @given(st.lists(VERSION, unique=True, max_size=30), st.sampled_from(["latest", "1.x", ">=1,<2.5", "2.3.4"]))
 def test_the_list_answers_as_all_versions_do(versions: list[str], spec: str) -> None:
     content = None

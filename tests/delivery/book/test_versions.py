@@ -29,7 +29,7 @@ triples = schemes.flatmap(lambda scheme: st.tuples(st.just(scheme), *[plain[sche
 
 
 @given(triples)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_the_order_is_total(case: tuple[str, str, str, str]) -> None:
     scheme, a, b, c = case
     lower = versions.lower
@@ -42,7 +42,6 @@ def test_the_order_is_total(case: tuple[str, str, str, str]) -> None:
 
 
 @given(schemes.flatmap(lambda s: st.tuples(st.just(s), st.lists(plain[s], max_size=8))))
-@settings(deadline=None)
 def test_sorting_keeps_every_version_and_puts_none_before_a_lower_one(case: tuple[str, list[str]]) -> None:
     scheme, known = case
     ordered = versions.sort(scheme, known)
@@ -51,7 +50,6 @@ def test_sorting_keeps_every_version_and_puts_none_before_a_lower_one(case: tupl
 
 
 @given(st.sampled_from(sorted(plain)).flatmap(lambda s: st.tuples(st.just(s), st.lists(plain[s], max_size=8), semver)))
-@settings(deadline=None)
 def test_a_range_and_its_opposite_hold_every_release_once(case: tuple[str, list[str], str]) -> None:
     scheme, known, bound = case
     below, rest = (versions.matching(scheme, known, f"{sign}{bound}") for sign in ("<", ">="))
@@ -60,7 +58,6 @@ def test_a_range_and_its_opposite_hold_every_release_once(case: tuple[str, list[
 
 
 @given(st.lists(semver, max_size=8), semver, semver)
-@settings(deadline=None)
 def test_a_range_holds_what_lies_in_it(known: list[str], low: str, high: str) -> None:
     found = versions.matching("semver", known, f">={low},<{high}")
     for version in known:
