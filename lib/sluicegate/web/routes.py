@@ -7,11 +7,14 @@ from starlette.responses import Response
 from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
-from sluicegate.web import build_actions, item_actions, job_actions, root_actions
 from sluicegate.web.answers import answer_api
 from sluicegate.web.api import Api
 from sluicegate.web.call import Call, not_found
 from sluicegate.web.delivery import Delivery
+from sluicegate.web.objects import build as build_actions
+from sluicegate.web.objects import item as item_actions
+from sluicegate.web.objects import job as job_actions
+from sluicegate.web.objects import root as root_actions
 from sluicegate.web.pages import Pages
 from sluicegate.web.site import Site
 from sluicegate.web.views import Views

@@ -15,15 +15,15 @@ from sluicegate.runner import fingerprints, names
 from sluicegate.runner.items import NEW_FOLDER, Item
 from sluicegate.runner.jobxml import FOLDER
 from sluicegate.web import call as calls
-from sluicegate.web import credential_actions, user_actions
 from sluicegate.web.answers import answer_api
 from sluicegate.web.call import Refusal, not_found
+from sluicegate.web.objects import credentials, user
 from sluicegate.web.site import Site
 from sluicegate.web.things import constant, plain
 from sluicegate.web.tree import Thing
 from sluicegate.web.views import View
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PLUGINS = {
     "cloudbees-folder": "Folders",
@@ -276,14 +276,14 @@ READING: dict[tuple[str, ...], Callable[[Site, tuple[str, ...]], Response]] = {
     ("fingerprint",): _fingerprint,
     ("git", "notifyCommit"): _notify,
     ("static",): _static,
-    ("crumbIssuer",): user_actions.crumb,
-    ("login",): user_actions.login,
-    ("logout",): user_actions.logout,
-    ("me",): user_actions.me,
-    ("whoAmI",): user_actions.me,
-    ("user",): user_actions.user,
-    ("manage", "credentials"): credential_actions.answer,
-    ("credentials",): credential_actions.answer,
+    ("crumbIssuer",): user.crumb,
+    ("login",): user.login,
+    ("logout",): user.logout,
+    ("me",): user.me,
+    ("whoAmI",): user.me,
+    ("user",): user.user,
+    ("manage", "credentials"): credentials.answer,
+    ("credentials",): credentials.answer,
     ("restart",): _forbidden,
     ("safeRestart",): _forbidden,
     ("exit",): _forbidden,
