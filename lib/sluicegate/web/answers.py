@@ -1,12 +1,14 @@
-"""`api/json`, `api/python` and `api/xml`: one thing in three spellings."""
+"""`api/json`, `api/python` and `api/xml`: one object in three spellings."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from sluicegate.web import call as calls
-from sluicegate.web.call import Call, Refusal, not_found
-from sluicegate.web.tree import Thing, picture, select, to_json, to_python, to_xml
+from sluicegate.web.call import Refusal, not_found
+from sluicegate.web.kind import Path
+from sluicegate.web.site import Site
+from sluicegate.web.tree import KindOf, picture, select, to_json, to_python, to_xml
 
 ROOTS = {
     "Hudson": "hudson",
@@ -16,12 +18,13 @@ ROOTS = {
 }
 
 
-def answer_api(call: Call, rest: tuple[str, ...], thing: Thing) -> Response:
+def answer_api(site: Site, kind_of: KindOf, here: object, rest: Path) -> Response:
     """`api/json`, `api/python` or `api/xml` of an object."""
+    call = site.call
     if call.method not in ("GET", "HEAD", "POST"):
         raise Refusal(405, "Method Not Allowed", headers={"Allow": "GET"})
     form = rest[1] if len(rest) in (2, 4) else ""
-    value = picture(thing, call.value("tree"), call.value("depth", "0"))
+    value = picture(site, kind_of, here)
     if form == "json":
         return Response(
             to_json(value).encode("utf-8", "replace"), headers={"content-type": "application/json;charset=utf-8"}
@@ -30,7 +33,8 @@ def answer_api(call: Call, rest: tuple[str, ...], thing: Thing) -> Response:
         return calls.text(to_python(value))
     if form != "xml":
         raise not_found()
-    short = thing.cls.rpartition(".")[2]
+    cls = value.get("_class", "") if isinstance(value, dict) else ""
+    short = str(cls).rpartition(".")[2]
     xml = to_xml(value, ROOTS.get(short, short[:1].lower() + short[1:].replace("$", "-")))
     if xpath := call.value("xpath"):
         try:

@@ -1,6 +1,6 @@
-"""The component x environment matrix at /delivery/: what `sluicegate -C REPO status --json` says, as a page.
+"""What `sluicegate -C REPO status --json` says, for the page at /delivery/.
 
-The server knows nothing of delivery: it runs the command and shows its JSON.
+The server knows nothing of delivery: it runs the command and keeps its JSON for a moment.
 """
 
 from __future__ import annotations
@@ -11,13 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from starlette.responses import Response
-
 from sluicegate.errors import SluicegateError
 from sluicegate.tools import process
-from sluicegate.web import call as calls
-from sluicegate.web.call import Call, not_found
-from sluicegate.web.pages import Pages
 
 FRESH = 5.0
 PATIENCE = 30.0
@@ -47,16 +42,3 @@ class Delivery:
                 except ValueError as problem:
                     raise SluicegateError(f"{Path(self.argv[0]).name} status --json printed no JSON") from problem
             return self._kept[1]
-
-    def page(self, pages: Pages, call: Call) -> Response:
-        """/delivery/ for people, /delivery/api/json for programs."""
-        rest = call.segments[1:]
-        if rest == ("api", "json"):
-            return calls.data(self.status())
-        if rest:
-            raise not_found()
-        try:
-            status, error = self.status(), ""
-        except SluicegateError as problem:
-            status, error = None, problem.message
-        return calls.html(pages.show("delivery.html", call, matrix=status, error=error))

@@ -1,22 +1,19 @@
-"""What an action works with: the runner, the request, and a table of actions by name and method."""
+"""What an object's fields, pages and actions work with: the runner, the request, and what the server keeps beside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
 from sluicegate.web import call as calls
-from sluicegate.web.api import Api
 from sluicegate.web.call import Call, Refusal
+from sluicegate.web.delivery import Delivery
+from sluicegate.web.pages import Pages
 from sluicegate.web.views import Views
-
-if TYPE_CHECKING:
-    from sluicegate.web.pages import Pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,22 +24,21 @@ class Site:
     triggers: Triggers
     views: Views
     pages: Pages
-    api: Api
+    delivery: Delivery | None
     call: Call
 
+    @property
+    def base(self) -> str:
+        """The client's spelling of the root URL, with a slash at the end."""
+        return self.call.base
+
+    def show(self, template: str, **values: object) -> str:
+        """A rendered page."""
+        return self.pages.show(template, self.call, **values)
+
     def target(self, page: Callable[[], str]) -> Response:
-        """A page that redirects lead to: HTML for browsers, an empty body for clients of the API."""
-        self.must_read()
+        """A page that redirects lead to: HTML for browsers; clients of the API get an empty body, and none is made."""
         return calls.html(page()) if self.call.wants_html else calls.empty()
-
-    def must_read(self) -> None:
-        if self.call.method not in ("GET", "HEAD", "POST"):
-            raise Refusal(405, "Method Not Allowed", headers={"Allow": "GET"})
-
-    def must_post(self) -> None:
-        """State changes are refused to anything but POST, and never carried out."""
-        if self.call.method != "POST":
-            raise Refusal(405, "Method Not Allowed", headers={"Allow": "POST"})
 
     def must_be_admin(self, permission: str = "hudson.model.Hudson.Administer") -> None:
         if self.call.login is None or not self.call.login.is_admin:

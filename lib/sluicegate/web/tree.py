@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from sluicegate.errors import UsageError
+from sluicegate.web.kind import ABSENT, Kind
+from sluicegate.web.site import Site
 
 LONGEST_TREE = 16_384
 DEEPEST_TREE = 50
 DEEPEST = 10
 BUDGET = 200_000
+SIMPLE = (str, int, float)
+KindOf = Callable[[object], Kind[Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*")
 RANGE = re.compile(r"\{(\d{0,9})(?:(,)(\d{0,9}))?\}")
-
-
-@dataclass(slots=True, kw_only=True)
-class Thing:
-    """An object of the API. Fields are computed when asked for; long lists are iterators, made as they are written.
-
-    `brief` are shown where depth cuts the object off; `hidden` only when a tree names them; `inline` objects are parts
-    of their owner and shown whole at any depth.
-    """
-
-    cls: str
-    fields: Mapping[str, Callable[[], object]]
-    brief: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
-    inline: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,9 +77,14 @@ def _range(text: str, position: int, below: Selection) -> int:
 
 
 class Picture:
-    """Turns things into plain values, within a budget: cyclic graphs and wild trees end in a refusal."""
+    """Turns objects into plain values, within a budget: cyclic graphs and wild trees end in a refusal.
 
-    def __init__(self) -> None:
+    A dict is a small inline object, a list or an iterator a list of objects; what has a kind is asked for its fields.
+    """
+
+    def __init__(self, site: Site, kind_of: KindOf) -> None:
+        self.site = site
+        self.kind_of = kind_of
         self.left = BUDGET
 
     def _spend(self) -> None:
@@ -99,41 +94,54 @@ class Picture:
 
     def deep(self, value: object, depth: int) -> object:
         """A value with `depth` levels of other objects unfolded."""
-        if isinstance(value, Thing):
-            self._spend()
-            cut = depth < 0 and not value.inline
-            names = value.brief if cut else [name for name in value.fields if name not in value.hidden]
-            return ({"_class": value.cls} if value.cls else {}) | self._fields(value, names, depth)
+        if value is None or isinstance(value, SIMPLE):
+            return value
         if isinstance(value, (list, tuple, Iterator)):
             return [self.deep(one, depth) for one in value]
-        return value
-
-    def _fields(self, thing: Thing, names: object, depth: int) -> dict[str, object]:
-        assert isinstance(names, (list, tuple))
-        below = depth if thing.inline else depth - 1
-        return {name: self.deep(thing.fields[name](), below) for name in names if name in thing.fields}
+        self._spend()
+        if isinstance(value, dict):
+            return {name: self.deep(one, depth) for name, one in value.items()}
+        kind = self.kind_of(value)
+        cut = depth < 0 and not kind.inline
+        names = kind.brief if cut else [name for name in kind.fields if name not in kind.hidden]
+        below = depth if kind.inline else depth - 1
+        found = self._named(kind, value)
+        for name in names:
+            if (one := kind.fields[name](self.site, value)) is not ABSENT:
+                found[name] = self.deep(one, below)
+        return found
 
     def chosen(self, value: object, wanted: Selection) -> object:
         """A value with the fields that a tree names."""
-        if isinstance(value, Thing):
-            self._spend()
-            found: dict[str, object] = {"_class": value.cls} if value.cls else {}
-            every = wanted.names.get("*")
-            for name, compute in value.fields.items():
-                below = wanted.names.get(name) or (every if name not in value.hidden else None)
-                if below is not None:
-                    found[name] = self.chosen(compute(), below)
-            return found
+        if value is None or isinstance(value, SIMPLE):
+            return value
         if isinstance(value, (list, tuple, Iterator)):
             return [self.chosen(one, wanted) for one in islice(value, wanted.start, wanted.end)]
-        return value
+        self._spend()
+        every = wanted.names.get("*")
+        if isinstance(value, dict):
+            rows = ((name, one, wanted.names.get(name, every)) for name, one in value.items() if name != "_class")
+            mark = {"_class": value["_class"]} if "_class" in value else {}
+            return mark | {name: self.chosen(one, below) for name, one, below in rows if below is not None}
+        kind = self.kind_of(value)
+        found = self._named(kind, value)
+        for name, compute in kind.fields.items():
+            below = wanted.names.get(name) or (every if name not in kind.hidden else None)
+            if below is not None and (one := compute(self.site, value)) is not ABSENT:
+                found[name] = self.chosen(one, below)
+        return found
+
+    def _named(self, kind: Kind[Any], value: object) -> dict[str, object]:
+        cls = kind.class_of(self.site, value)
+        return {"_class": cls} if cls else {}
 
 
-def picture(thing: Thing, tree: str, depth: str) -> object:
+def picture(site: Site, kind_of: KindOf, value: object) -> object:
     """The plain value of an API answer; a tree goes before a depth."""
-    if tree:
-        return Picture().chosen(thing, parse(tree))
-    return Picture().deep(thing, min(int(depth), DEEPEST) if depth.isdigit() and len(depth) < 6 else 0)
+    depth = site.call.value("depth", "0")
+    if tree := site.call.value("tree"):
+        return Picture(site, kind_of).chosen(value, parse(tree))
+    return Picture(site, kind_of).deep(value, min(int(depth), DEEPEST) if depth.isdigit() and len(depth) < 6 else 0)
 
 
 def to_json(value: object) -> str:

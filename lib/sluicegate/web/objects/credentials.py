@@ -8,55 +8,68 @@ from starlette.responses import Response
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import vault
+from sluicegate.runner.vault import Credential, Vault
 from sluicegate.web import call as calls
-from sluicegate.web.answers import answer_api
-from sluicegate.web.call import Refusal, not_found
+from sluicegate.web.call import not_found
+from sluicegate.web.kind import Kind, Path
 from sluicegate.web.site import Site
-from sluicegate.web.things import constant, plain
-from sluicegate.web.tree import Thing
 
 STORE = ("store", "system", "domain", "_")
 
 
-def answer(site: Site, rest: tuple[str, ...]) -> Response:
-    """List, create, read, replace and delete credentials."""
+def store(site: Site, rest: Path) -> tuple[object, Path]:
+    """The store at the path below `credentials/`, for the administrator."""
     site.must_be_admin("com.cloudbees.plugins.credentials.CredentialsProvider.View")
     if rest[:4] != STORE:
         raise not_found()
-    rest = rest[4:]
-    if rest[:1] == ("api",):
-        return answer_api(site.call, rest, _list(site))
-    if rest == ("createCredentials",):
-        site.must_post()
-        if not site.call.body or site.call.form:
-            raise UsageError("post the credential as XML")
-        site.runner.vault.store(vault.from_xml(site.call.body))
-        return calls.empty()
-    if len(rest) == 3 and rest[0] == "credential":
-        return _one(site, rest[1], rest[2])
-    raise not_found()
+    return site.runner.vault, rest[4:]
 
 
-def _list(site: Site) -> Thing:
-    rows = [
-        plain("", description=one.description, displayName=one.user or one.id, id=one.id, typeName=one.kind)
-        for one in site.runner.vault.credentials().values()
-    ]
-    name = "com.cloudbees.plugins.credentials.CredentialsStoreAction$DomainWrapper"
-    return Thing(cls=name, fields={"credentials": constant(rows)})
-
-
-def _one(site: Site, name: str, action: str) -> Response:
-    known = site.runner.vault.credentials().get(name)
-    if known is None:
+def _below(site: Site, kept: Vault, rest: Path) -> tuple[object, Path] | None:
+    if rest[0] != "credential" or len(rest) < 2:
+        return None
+    credential = kept.credentials().get(rest[1])
+    if credential is None:
         raise not_found()
-    method = site.call.method
-    if action == "config.xml" and method in ("GET", "HEAD"):
-        return Response(vault.to_xml(known), headers={"content-type": "application/xml"})
-    if action == "config.xml" and method == "POST":
-        site.runner.vault.store(replace(vault.from_xml(site.call.body), id=name), new=False)
-        return calls.empty()
-    if (action, method) in (("config.xml", "DELETE"), ("doDelete", "POST")):
-        site.runner.vault.forget(name)
-        return calls.found("") if method == "POST" else calls.empty()
-    raise Refusal(405, "Method Not Allowed", headers={"Allow": "POST"}) if action == "doDelete" else not_found()
+    return credential, rest[2:]
+
+
+def _create(site: Site, kept: Vault) -> Response:
+    if not site.call.body or site.call.form:
+        raise UsageError("post the credential as XML")
+    kept.store(vault.from_xml(site.call.body))
+    return calls.empty()
+
+
+def _config(site: Site, one: Credential) -> Response:
+    return Response(vault.to_xml(one), headers={"content-type": "application/xml"})
+
+
+def _store(site: Site, one: Credential) -> Response:
+    site.runner.vault.store(replace(vault.from_xml(site.call.body), id=one.id), new=False)
+    return calls.empty()
+
+
+def _forget(site: Site, one: Credential) -> Response:
+    site.runner.vault.forget(one.id)
+    return calls.found("") if site.call.method == "POST" else calls.empty()
+
+
+KIND: Kind[Vault] = Kind(
+    cls="com.cloudbees.plugins.credentials.CredentialsStoreAction$DomainWrapper",
+    fields={"credentials": lambda site, kept: list(kept.credentials().values())},
+    posts={"createCredentials": _create},
+    below=_below,
+)
+ONE: Kind[Credential] = Kind(
+    fields={
+        "description": lambda site, one: one.description,
+        "displayName": lambda site, one: one.user or one.id,
+        "id": lambda site, one: one.id,
+        "typeName": lambda site, one: one.kind,
+    },
+    inline=True,
+    reads={"config.xml": _config},
+    posts={"config.xml": _store, "doDelete": _forget},
+    deletes={"config.xml": _forget},
+)

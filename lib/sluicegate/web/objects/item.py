@@ -1,6 +1,8 @@
-"""What jobs and folders have in common: config.xml, delete, rename, description."""
+"""What jobs and folders have in common: names, config.xml, deleting and renaming."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
@@ -8,24 +10,25 @@ from sluicegate.errors import UsageError
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
 from sluicegate.web import call as calls
+from sluicegate.web.kind import always
 from sluicegate.web.site import Site
 
 
-def answer(site: Site, item: Item, rest: tuple[str, ...]) -> Response | None:
-    """The response of a common action, None when `rest` names none."""
-    if rest == ("config.xml",):
-        return _config(site, item)
-    action = {"doDelete": _delete, "doRename": _rename, "confirmRename": _rename}.get("/".join(rest))
-    if action is None:
-        return None
-    site.must_post()
-    return action(site, item)
+def full_display_name(site: Site, item: Item) -> str:
+    parts = item.full_name.split("/")
+    chain = [site.runner.items.get("/".join(parts[: n + 1])) for n in range(len(parts))]
+    return " » ".join(one.display_name for one in chain if one is not None)
+
+
+def url(site: Site, item: Item) -> str:
+    return site.base + item.path
 
 
 def _config(site: Site, item: Item) -> Response:
-    if site.call.method in ("GET", "HEAD"):
-        return Response(item.text(), headers={"content-type": "application/xml"})
-    site.must_post()
+    return Response(item.text(), headers={"content-type": "application/xml"})
+
+
+def _store(site: Site, item: Item) -> Response:
     site.runner.items.update(item, site.call.body)
     return calls.empty()
 
@@ -41,3 +44,22 @@ def _rename(site: Site, item: Item) -> Response:
     new = site.call.need("newName")
     site.runner.queue.cancel_job(item.full_name)
     return calls.found(site.runner.items.rename(item, new).path.rstrip("/"))
+
+
+FIELDS: Mapping[str, Callable[[Site, Item], object]] = {
+    "actions": always([{}]),
+    "description": lambda site, item: item.config.description,
+    "displayName": lambda site, item: item.display_name,
+    "displayNameOrNull": lambda site, item: item.config.display_name or None,
+    "fullDisplayName": full_display_name,
+    "fullName": lambda site, item: item.full_name,
+    "name": lambda site, item: item.name,
+    "url": url,
+}
+READS: Mapping[str, Callable[[Site, Item], Response]] = {"config.xml": _config}
+POSTS: Mapping[str, Callable[[Site, Item], Response]] = {
+    "config.xml": _store,
+    "doDelete": _delete,
+    "doRename": _rename,
+    "confirmRename": _rename,
+}

@@ -1,4 +1,4 @@
-"""What is done to jobs: build, enable, poll, wipe, number."""
+"""Jobs: their builds, parameters and health, and what is done to them: build, enable, poll, wipe, number."""
 
 from __future__ import annotations
 
@@ -11,31 +11,119 @@ from starlette.responses import Response
 from sluicegate.errors import UsageError
 from sluicegate.runner import scm
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import with_disabled
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Definition, Value
+from sluicegate.runner.records import Record
+from sluicegate.runner.results import Result
 from sluicegate.runner.steps.cleanup import empty as empty_folder
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal, not_found
+from sluicegate.web.kind import Kind, Path, always, plain
+from sluicegate.web.objects import item as items
+from sluicegate.web.objects import queue
 from sluicegate.web.site import Site
 
+MANY = 100
+BUILDS_SHOWN = 50
 DELAY = re.compile(r"(\d{1,9})(?:sec|s)?")
 
 
-def answer(site: Site, item: Item, rest: tuple[str, ...]) -> Response:
-    """The response of a job's action."""
-    if rest == ("build",) and site.call.method == "GET" and site.call.wants_html and item.config.parameters:
-        return calls.html(site.pages.parameters(site.call, item)())
-    if rest == ("scmPollLog",) or rest == ("scmPollLog", "pollingLog"):
-        path = item.folder / "scm-polling.log"
-        return calls.text(path.read_bytes() if path.exists() else "Polling has not run yet.\n")
-    action = ACTIONS.get("/".join(rest))
-    if action is None:
+# -- fields --
+def _link(name: str) -> Callable[[Site, Item], Record | None]:
+    return lambda site, item: item.history.resolve(name)
+
+
+def _named(site: Site, full_names: list[str]) -> list[Item]:
+    return [one for name in full_names if (one := site.runner.items.get(name)) is not None]
+
+
+def _scm(site: Site, item: Item) -> object:
+    element = item.config.scm
+    return plain(element.get("class", scm.NONE) if element is not None else scm.NONE)
+
+
+def _first(site: Site, item: Item) -> Record | None:
+    numbers = item.history.numbers()
+    return item.history.get(numbers[0]) if numbers else None
+
+
+def _health(site: Site, item: Item) -> list[object]:
+    ended = [one for one in item.history.newest(5) if one.result is not None]
+    if not ended:
+        return []
+    failed = sum(one.result is Result.FAILURE for one in ended)
+    score = 100 - 100 * failed // len(ended)
+    text = f"{failed} out of the last {len(ended)} builds failed." if failed else "No recent builds failed."
+    band = 80 if score > 80 else 60 if score > 60 else 40 if score > 40 else 20 if score > 20 else 0
+    icon = f"health-{band:02d}{'plus' if band >= 80 else 'to' + str(band + 19)}"
+    more = {"iconClassName": f"icon-{icon}", "iconUrl": f"{icon}.png", "score": score}
+    return [plain("hudson.model.HealthReport", description=f"Build stability: {text}", **more)]
+
+
+def _properties(site: Site, item: Item) -> list[object]:
+    if not item.config.parameters:
+        return []
+    definitions = [_definition(one) for one in item.config.parameters]
+    return [plain("hudson.model.ParametersDefinitionProperty", parameterDefinitions=definitions)]
+
+
+def _definition(one: Definition) -> object:
+    default: object = None
+    if one.kind != "File":
+        shown = {} if one.kind == "Password" else {"value": one.default}
+        default = plain(one.value_class, name=one.name, **shown)
+    kind = f"{one.kind}ParameterDefinition"
+    more = {"choices": list(one.choices)} if one.kind == "Choice" else {}
+    return plain(
+        f"hudson.model.{kind}",
+        defaultParameterValue=default,
+        description=one.description,
+        name=one.name,
+        type=kind,
+        **more,
+    )
+
+
+def _waiting(site: Site, item: Item) -> object:
+    waiting = site.runner.queue.of_job(item.full_name)
+    return queue.seen(site, waiting[0]) if waiting else None
+
+
+# -- pages and logs --
+def _page(site: Site, item: Item) -> Response:
+    def page() -> str:
+        builds = item.history.newest(BUILDS_SHOWN)
+        waiting = [(one, site.runner.why(one)[1]) for one in site.runner.queue.of_job(item.full_name)]
+        return site.show("job.html", item=item, builds=builds, waiting=waiting)
+
+    return site.target(page)
+
+
+def _form(site: Site, item: Item) -> Response:
+    """`build` in a browser: the form for the parameters. To anybody else a GET of an action is refused."""
+    if not (site.call.method == "GET" and site.call.wants_html and item.config.parameters):
+        raise Refusal(405, "Method Not Allowed", headers={"Allow": "POST"})
+    return calls.html(site.show("parameters.html", item=item))
+
+
+def _polling_log(site: Site, item: Item) -> Response:
+    path = item.folder / "scm-polling.log"
+    return calls.text(path.read_bytes() if path.exists() else "Polling has not run yet.\n")
+
+
+def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
+    """A build by number or permalink."""
+    if not (rest[0].isdigit() or rest[0].endswith("Build")):
+        return None
+    record = item.history.resolve(rest[0])
+    if record is None:
         raise not_found()
-    site.must_post()
-    return action(site, item)
+    return record, rest[1:]
 
 
+# -- actions --
 def _build(site: Site, item: Item) -> Response:
     given = _json_parameters(site.call)
     if item.config.parameters and given is None and site.call.query.get("json") is None:
@@ -87,7 +175,7 @@ def _trigger(site: Site, item: Item, given: dict[str, Value]) -> Response:
     queued = site.runner.trigger(item, (_cause(site, item),), given, delay)
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
         return calls.found(item.path)
-    return Response(b"", status_code=201, headers={"location": f"{site.call.base}queue/item/{queued.id}/"})
+    return Response(b"", status_code=201, headers={"location": f"{site.base}queue/item/{queued.id}/"})
 
 
 def _cause(site: Site, item: Item) -> Cause:
@@ -117,7 +205,7 @@ def _wipe(site: Site, item: Item) -> Response:
     return calls.found(item.path)
 
 
-def _polling(site: Site, item: Item) -> Response:
+def _poll(site: Site, item: Item) -> Response:
     if scm.read(item.config.scm) is not None:
         site.triggers.poll(item)
     return calls.found(item.path)
@@ -131,12 +219,49 @@ def _next_number(site: Site, item: Item) -> Response:
     return calls.found(item.path)
 
 
-ACTIONS: dict[str, Callable[[Site, Item], Response]] = {
-    "build": _build,
-    "buildWithParameters": _build_with,
-    "enable": _switch(False),
-    "disable": _switch(True),
-    "doWipeOutWorkspace": _wipe,
-    "polling": _polling,
-    "nextbuildnumber/submit": _next_number,
-}
+KIND: Kind[Item] = Kind(
+    cls=lambda site, item: item.config.job_class,
+    fields={
+        **items.FIELDS,
+        "allBuilds": lambda site, item: item.history.newest(),
+        "buildable": lambda site, item: item.buildable,
+        "builds": lambda site, item: item.history.newest(MANY),
+        "color": lambda site, item: item.color,
+        "firstBuild": _first,
+        "healthReport": _health,
+        "inQueue": lambda site, item: bool(site.runner.queue.of_job(item.full_name)),
+        "keepDependencies": always(False),
+        "lastBuild": _link("lastBuild"),
+        **{name: _link(name) for name in PERMALINKS},
+        "nextBuildNumber": lambda site, item: item.history.next_number,
+        "property": _properties,
+        "queueItem": _waiting,
+        "concurrentBuild": lambda site, item: item.config.concurrent,
+        "disabled": lambda site, item: item.config.disabled,
+        "downstreamProjects": lambda site, item: _named(site, [c.name for c in site.runner.items.downstream(item)]),
+        "labelExpression": always(None),
+        "scm": _scm,
+        "upstreamProjects": lambda site, item: _named(site, site.runner.items.upstream(item)),
+    },
+    brief=("name", "url", "color"),
+    hidden=("allBuilds",),
+    reads={
+        **items.READS,
+        "": _page,
+        "configure": _page,
+        "build": _form,
+        "scmPollLog": _polling_log,
+        "scmPollLog/pollingLog": _polling_log,
+    },
+    posts={
+        **items.POSTS,
+        "build": _build,
+        "buildWithParameters": _build_with,
+        "enable": _switch(False),
+        "disable": _switch(True),
+        "doWipeOutWorkspace": _wipe,
+        "polling": _poll,
+        "nextbuildnumber/submit": _next_number,
+    },
+    below=_below,
+)

@@ -1,0 +1,116 @@
+"""The queue, and each item that waits in it or left it a moment ago."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.web import call as calls
+from sluicegate.web.call import not_found
+from sluicegate.web.kind import ABSENT, Kind, Path, always, plain
+from sluicegate.web.objects import cause
+from sluicegate.web.site import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An item with its state, looked at once: Waiting, Blocked, Buildable or Left."""
+
+    item: QueueItem
+    state: str
+    why: str | None
+
+
+def seen(site: Site, item: QueueItem) -> Seen:
+    left = item.cancelled or item.number is not None
+    state, why = ("Left", None) if left else site.runner.why(item)
+    return Seen(item=item, state=state, why=why)
+
+
+def _page(site: Site, queue: Queue) -> Response:
+    def page() -> str:
+        runner = site.runner
+        rows = [(one, runner.why(one)[1], runner.items.get(one.job)) for one in queue.items()]
+        return site.show("queue.html", rows=rows, executors=runner.executors)
+
+    return site.target(page)
+
+
+def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
+    if rest[0] != "item" or len(rest) < 3:
+        return None
+    item = queue.get(int(rest[1])) if rest[1].isdigit() and len(rest[1]) < 12 else None
+    if item is None:
+        raise not_found(f"no item {rest[1]} waits in the queue")
+    return seen(site, item), rest[2:]
+
+
+def _cancel(site: Site, text: str) -> Response:
+    # Jenkins 2 says 204, some clients insist on 302 and others on 200 after it: 302 suits all.
+    if not (text.isdigit() and len(text) < 12 and site.runner.queue.cancel(int(text))):
+        raise not_found(f"no item {text} waits in the queue")
+    return calls.found("queue/")
+
+
+KIND: Kind[Queue] = Kind(
+    cls="hudson.model.Queue",
+    fields={
+        "discoverableItems": always([]),
+        "items": lambda site, queue: [seen(site, one) for one in reversed(queue.items())],
+    },
+    reads={"": _page},
+    posts={"cancelItem": lambda site, queue: _cancel(site, site.call.need("id"))},
+    below=_below,
+)
+
+
+# -- items --
+def _task(site: Site, one: Seen) -> object:
+    item = site.runner.items.get(one.item.job)
+    if item is None:
+        return plain("hudson.model.FreeStyleProject", name=one.item.job)
+    return plain(item.config.job_class, name=item.name, url=site.base + item.path, color=item.color)
+
+
+def _executable(site: Site, one: Seen) -> object:
+    if one.state != "Left":
+        return ABSENT
+    item = site.runner.items.get(one.item.job)
+    if one.item.number is None or item is None:
+        return None
+    url = f"{site.base}{item.path}{one.item.number}/"
+    return plain(item.config.build_class, number=one.item.number, url=url)
+
+
+def _buildable_since(site: Site, one: Seen) -> object:
+    return one.item.buildable_since or one.item.ready_at if one.state in ("Blocked", "Buildable") else ABSENT
+
+
+def _secretless(site: Site, one: Seen) -> str:
+    return "".join(f"\n{p.name}={p.text}" for p in one.item.parameters if not p.secret)
+
+
+ITEM: Kind[Seen] = Kind(
+    cls=lambda site, one: f"hudson.model.Queue${one.state}Item",
+    fields={
+        "actions": lambda site, one: cause.actions(one.item.parameters, one.item.causes),
+        "blocked": lambda site, one: one.state == "Blocked",
+        "buildable": lambda site, one: one.state == "Buildable",
+        "id": lambda site, one: one.item.id,
+        "inQueueSince": lambda site, one: one.item.since,
+        "params": _secretless,
+        "stuck": always(False),
+        "task": _task,
+        "url": lambda site, one: f"queue/item/{one.item.id}/",
+        "why": lambda site, one: one.why,
+        "timestamp": lambda site, one: one.item.ready_at if one.state == "Waiting" else ABSENT,
+        "cancelled": lambda site, one: one.item.cancelled if one.state == "Left" else ABSENT,
+        "executable": _executable,
+        "buildableStartMilliseconds": _buildable_since,
+        "pending": lambda site, one: False if one.state == "Buildable" else ABSENT,
+    },
+    inline=True,
+    posts={"cancelQueue": lambda site, one: _cancel(site, str(one.item.id))},
+)

@@ -1,0 +1,86 @@
+"""A build's test report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from sluicegate.runner.records import Record
+from sluicegate.runner.steps import junit
+from sluicegate.web.call import not_found
+from sluicegate.web.kind import Kind, plain
+from sluicegate.web.site import Site
+
+STATUS = {"passed": "PASSED", "failed": "FAILED", "skipped": "SKIPPED"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the tests of a build said."""
+
+    record: Record
+    suites: tuple[junit.Suite, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return junit.counts(list(self.suites))
+
+
+def exist(record: Record) -> bool:
+    return (record.folder / "junitResult.xml").exists()
+
+
+def of(record: Record) -> Report:
+    """The report of a build. Raises Refusal when it has none."""
+    suites = junit.read(record.folder)
+    if suites is None:
+        raise not_found()
+    return Report(record=record, suites=tuple(suites))
+
+
+def _suite(suite: junit.Suite) -> object:
+    cases = [_case(one) for one in suite.cases]
+    cls, stamp = "hudson.tasks.junit.SuiteResult", suite.timestamp or None
+    return plain(cls, cases=cases, duration=suite.duration, name=suite.name, timestamp=stamp)
+
+
+def _case(one: junit.Case) -> object:
+    """A test case; without history each failure is as old as this build."""
+    failed = one.state == "failed"
+    return plain(
+        "hudson.tasks.junit.CaseResult",
+        age=1 if failed else 0,
+        className=one.class_name,
+        duration=one.duration,
+        errorDetails=one.details or None if failed else None,
+        errorStackTrace=one.trace or one.details or None if failed else None,
+        failedSince=0,
+        name=one.name,
+        skipped=one.state == "skipped",
+        skippedMessage=one.details or None if one.state == "skipped" else None,
+        status=STATUS[one.state],
+        stderr=None,
+        stdout=None,
+    )
+
+
+def _page(site: Site, report: Report) -> Response:
+    record, suites, counts = report.record, report.suites, report.counts
+    item = site.runner.items.get(record.job)
+    return site.target(lambda: site.show("tests.html", item=item, record=record, suites=suites, counts=counts))
+
+
+KIND: Kind[Report] = Kind(
+    cls="hudson.tasks.junit.TestResult",
+    fields={
+        "duration": lambda site, report: sum(suite.duration for suite in report.suites),
+        "empty": lambda site, report: not sum(report.counts.values()),
+        "failCount": lambda site, report: report.counts["failed"],
+        "passCount": lambda site, report: report.counts["passed"],
+        "skipCount": lambda site, report: report.counts["skipped"],
+        "suites": lambda site, report: [_suite(suite) for suite in report.suites],
+    },
+    inline=True,
+    reads={"": _page},
+)

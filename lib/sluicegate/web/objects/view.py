@@ -1,0 +1,99 @@
+"""List views, and the view of everything that each folder has."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from sluicegate.errors import UsageError
+from sluicegate.runner import names
+from sluicegate.web import call as calls
+from sluicegate.web.call import not_found
+from sluicegate.web.kind import Kind, Path, always
+from sluicegate.web.site import Site
+from sluicegate.web.views import View
+
+ALL = ("all", "All")
+ALL_CLASS = "hudson.model.AllView"
+ALL_XML = "<hudson.model.AllView>\n  <name>{}</name>\n</hudson.model.AllView>"
+
+
+def everything(owner: str, name: str = "") -> View:
+    """The view of all items of a folder: `all` at the top, `All` in folders."""
+    shown = name or ("All" if owner else "all")
+    return View(folder=owner, name=shown, cls=ALL_CLASS, description=None, jobs=(), pattern=".*")
+
+
+def all_of(site: Site, owner: str) -> list[View]:
+    return [everything(owner), *site.views.of(owner)]
+
+
+def page(site: Site, view: View, title: str) -> str:
+    """The table of the items that a view shows."""
+    shown = [one for one in site.runner.items.children(view.folder) if view.shows(one.name)]
+    rows = [(one, None if one.is_folder else one.history.last()) for one in shown]
+    return site.show("jobs.html", title=title, rows=rows, waiting=len(site.runner.queue.items()))
+
+
+def _page(site: Site, view: View) -> Response:
+    return site.target(lambda: page(site, view, view.name))
+
+
+def _url(site: Site, view: View) -> str:
+    folder = site.base + names.path_of(view.folder)
+    return folder if view.cls == ALL_CLASS else f"{folder}view/{quote(view.name, safe='')}/"
+
+
+def _below(site: Site, view: View, rest: Path) -> tuple[object, Path] | None:
+    if rest[0] != "job" or len(rest) < 2:
+        return None
+    item = site.runner.items.get(f"{view.folder}/{rest[1]}" if view.folder else rest[1])
+    if item is None:
+        raise not_found()
+    return item, rest[2:]
+
+
+def _config(site: Site, view: View) -> Response:
+    content = ALL_XML.format(view.name) if view.cls == ALL_CLASS else site.views.text(view)
+    return Response(content, headers={"content-type": "application/xml"})
+
+
+def _store(site: Site, view: View) -> Response:
+    _must_be_a_list(view)
+    site.views.store(view.folder, view.name, site.call.body)
+    return calls.empty()
+
+
+def _must_be_a_list(view: View) -> None:
+    if view.cls == ALL_CLASS:
+        raise UsageError(f"the view {view.name} shows everything; it has nothing to change")
+
+
+def _delete(site: Site, view: View) -> Response:
+    site.views.delete(view)
+    return calls.found(names.path_of(view.folder))
+
+
+def _include(site: Site, view: View) -> Response:
+    name = site.call.need("name")
+    if site.runner.items.get(names.resolve(name, view.folder)) is None:
+        raise UsageError("Query parameter 'name' does not correspond to a known item")
+    site.views.include(view, name, site.call.segments[-1] == "addJobToView")
+    return calls.empty()
+
+
+KIND: Kind[View] = Kind(
+    cls=lambda site, view: view.cls,
+    fields={
+        "description": lambda site, view: view.description,
+        "jobs": lambda site, view: (one for one in site.runner.items.children(view.folder) if view.shows(one.name)),
+        "name": lambda site, view: view.name,
+        "property": always([]),
+        "url": _url,
+    },
+    brief=("name", "url"),
+    reads={"": _page, "configure": _page, "config.xml": _config},
+    posts={"config.xml": _store, "doDelete": _delete, "addJobToView": _include, "removeJobFromView": _include},
+    below=_below,
+)
