@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser import Person, person_at
 from tests.web.conftest import Server, serving, until
@@ -70,6 +71,24 @@ def test_the_console_grows_while_the_build_runs_and_the_page_says_how_it_ended(
     go.touch()
     until(lambda: page.locator("#state").inner_text() == "FAILURE")
     until(lambda: console.inner_text().endswith("Finished: FAILURE\n"))
+
+
+def test_a_page_that_is_opened_as_the_build_ends_says_how_it_ended(
+    server: Server, anna: Person, name: str, tmp_path: Path
+) -> None:
+    client, go = server.client(), tmp_path / "go"
+    client.create_job(name, job(f"while [ ! -e {go} ]; do sleep 0.1; done"))
+    client.build_job(name)
+    until(lambda: client.get_job_info(name)["builds"])
+
+    def end_it(route: Route) -> None:
+        go.touch()
+        until(lambda: not client.get_build_info(name, 1)["building"])
+        route.continue_()
+
+    anna.page.route("**/progressiveHtml*", end_it, times=1)
+    page = anna.go(f"/job/{name}/1/")
+    until(lambda: page.locator("#state").inner_text() == "SUCCESS")
 
 
 def test_a_running_build_is_aborted_by_its_button(server: Server, anna: Person, name: str) -> None:

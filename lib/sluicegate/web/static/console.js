@@ -13,9 +13,8 @@
         place.insertAdjacentHTML("beforeend", text);
         if (more && atEnd) { window.scrollTo(0, document.body.scrollHeight); }
         if (more) {
-          place.dataset.followed = "yes";
           setTimeout(ask, 700);
-        } else if (place.dataset.followed) {
+        } else if (place.dataset.building) {
           location.reload();
         }
       });
