@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
@@ -64,6 +64,7 @@ def read(content: bytes, file: str) -> Document:
             _refuse_deep(text, file)
         node = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as problem:
+        _refuse_what_libyaml_refuses(text, file)
         mark = problem.problem_mark
         place = f"{file}:{mark.line + 1}" if mark else file
         raise ConfigError([f"{place}: {problem.problem or 'not YAML'}"]) from problem
@@ -82,15 +83,33 @@ def read(content: bytes, file: str) -> Document:
 
 def _refuse_deep(text: str, file: str) -> None:
     """Raise ConfigError before libyaml's composer, which recurses in C, runs out of its stack."""
+    _count_depth(yaml.parse(text, Loader=Loader), file)
+
+
+def _refuse_what_libyaml_refuses(text: str, file: str) -> None:
+    """Raise ConfigError where depth is what is wrong: libyaml looks ahead, and meets a limit of its own first."""
+    scanner = yaml.SafeLoader(text)
+    try:
+        _count_depth(iter(scanner.get_event, None), file)
+    except yaml.MarkedYAMLError as problem:
+        if scanner.flow_level > DEEPEST and problem.problem_mark:
+            raise _too_deep(file, problem.problem_mark.line + 1) from problem
+
+
+def _count_depth(events: Iterator[yaml.Event], file: str) -> None:
     depth, line = 0, 0
-    for event in yaml.parse(text, Loader=Loader):
+    for event in events:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         line = event.start_mark.line + 1 if event.start_mark else line
         if depth > DEEPEST:
-            raise ConfigError([f"{file}:{line}: nested deeper than {DEEPEST} levels"])
+            raise _too_deep(file, line)
+
+
+def _too_deep(file: str, line: int) -> ConfigError:
+    return ConfigError([f"{file}:{line}: nested deeper than {DEEPEST} levels"])
 
 
 class _Walk:
