@@ -1,12 +1,15 @@
 # make demo: play the worked example.  make test: all checks and tests.  PYTHON=python3.12 chooses the interpreter.
+# CONSTRAINTS= takes the newest release of every library instead of the tested ones.
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test lint clean FORCE
+.PHONY: help demo test lint constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make lint    lint, types, layers"
+	@echo "make constraints    write constraints.txt anew: the newest release of every library"
 	@echo "make clean   remove .venv, .tox and the caches"
 	@echo "PYTHON=python3.12 make test    with that interpreter (3.11 or newer); .venv is made anew"
 
@@ -25,22 +28,35 @@ lint: .venv/dev
 	@$(BIN)/lint-imports
 
 # What is installed, by the extra that was asked for; made anew when the package's metadata changes.
-.venv/demo .venv/dev: setup.cfg pyproject.toml .venv/made
+install = -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable
+.venv/demo .venv/dev: setup.cfg pyproject.toml $(CONSTRAINTS) .venv/made
 	@echo "installing into .venv (extra $(@F)) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[$(@F)]' >.venv/pip.log 2>&1 || \
-		{ cat .venv/pip.log; exit 1; }
+	@$(BIN)/python $(install) '.[$(@F)]' >.venv/pip.log 2>&1 || { cat .venv/pip.log; exit 1; }
 	@touch $@
+
+constraints: CONSTRAINTS =
+constraints:
+	@$(PYTHON) -m venv --clear .venv/newest
+	@.venv/newest/bin/python $(install) '.[dev]'
+	@sed -n '/^#/p' constraints.txt > .venv/constraints.txt
+	@.venv/newest/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip=' >> .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
+	@rm -rf .venv/newest
 
 # A missing prerequisite is one line, without a trace of the recipe that found it.
 lacks = $(if $(shell $(1) >/dev/null 2>&1 || echo lacks),$(error $(2)))
 old = import sys; sys.exit(sys.version_info < (3, 11))
-.venv/made: $(if $(filter $(PYTHON),$(shell cat .venv/made 2>/dev/null)),,FORCE)
+made_with = $(PYTHON)$(if $(CONSTRAINTS),, and the newest libraries)
+ifneq ($(shell cat .venv/made 2>/dev/null),$(made_with))
+.venv/made: FORCE
+endif
+.venv/made:
 	$(call lacks,command -v git,git is missing: apt install git)
 	$(call lacks,command -v $(PYTHON),$(PYTHON) is missing: apt install python3 python3-venv)
 	$(call lacks,$(PYTHON) -c '$(old)',$(PYTHON) is older than 3.11: install a newer one and name it: PYTHON=python3.12 make)
 	$(call lacks,$(PYTHON) -c 'import ensurepip; import venv',$(PYTHON) cannot make a .venv: apt install $(notdir $(PYTHON))-venv)
 	@$(PYTHON) -m venv --clear .venv
-	@echo $(PYTHON) > $@
+	@echo "$(made_with)" > $@
 
 clean:
 	rm -rf .venv .tox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
