@@ -9,8 +9,9 @@ import pytest
 
 from sluicegate.runner import scm
 from sluicegate.runner.build import Build
+from sluicegate.runner.elements import catalogue
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.service import Runner
-from sluicegate.runner.steps import registry
 from sluicegate.runner.triggers import Triggers
 from tests.runner.conftest import build, shell, wait_for
 
@@ -51,21 +52,24 @@ class Third:
 
     label = "Third"
 
-    def __init__(self, element: object) -> None:
-        pass
+    def __init__(self, fields: Fields) -> None:
+        self.word = fields.text("word")
 
     def plan(self) -> str:
         return "third"
 
     def perform(self, build: Build) -> None:
-        build.say("a third party's step")
+        build.say(f"a third party's {self.word}")
 
 
 def test_third_parties_add_steps_by_entry_point(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = metadata.EntryPoint("com.example.Third", "tests.runner.test_triggers:Third", registry.GROUP)
-    known = dict(registry._entry_points())
-    monkeypatch.setattr(registry, "_entry_points", lambda: {**known, point.name: point})
-    record = build(runner, "third", b"<project><builders><com.example.Third/></builders></project>")
+    point = metadata.EntryPoint("com.example.Third", "tests.runner.test_triggers:Third", catalogue.GROUP)
+    monkeypatch.setattr(catalogue, "entry_points", lambda: {point.name: point})
+    record = build(
+        runner,
+        "third",
+        b"<project><builders><com.example.Third><word>step</word></com.example.Third></builders></project>",
+    )
     assert "a third party's step" in record.log.read_text()
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import cron
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Definition, definitions
 from sluicegate.runner.results import Result
 from sluicegate.tools import xml
@@ -51,7 +54,6 @@ class JobConfig:
     quiet_period: int
     concurrent: bool
     parameters: tuple[Definition, ...]
-    unknown_parameters: tuple[str, ...]
     timers: tuple[str, ...]
     polls: tuple[str, ...]
     heeds_hooks: bool
@@ -88,7 +90,6 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
     root = xml.parse(content, source=source)
     if root.tag not in CLASSES and "." not in root.tag:
         raise UsageError(f"{source}: <{root.tag}> is not a project type")
-    declared, unknown = definitions(root)
     scm_trigger = root.find("triggers/hudson.triggers.SCMTrigger")
     found = root.find("description")
     return JobConfig(
@@ -99,8 +100,7 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         disabled=xml.flag(root, "disabled"),
         quiet_period=xml.number(root, "quietPeriod", DEFAULT_QUIET_PERIOD),
         concurrent=xml.flag(root, "concurrentBuild"),
-        parameters=declared,
-        unknown_parameters=unknown,
+        parameters=definitions(root),
         timers=_specs(root, "hudson.triggers.TimerTrigger"),
         polls=_specs(root, "hudson.triggers.SCMTrigger"),
         heeds_hooks=scm_trigger is not None and not xml.flag(scm_trigger, "ignorePostCommitHooks"),
@@ -161,3 +161,27 @@ def with_disabled(content: bytes, disabled: bool) -> bytes:
         return DISABLED.sub(wanted, content, count=1)
     end = content.rstrip().rfind(b"</")
     return content[:end] + b"  " + wanted + b"\n" + content[end:] if end >= 0 else content
+
+
+def _read(*paths: str) -> Callable[[Fields], None]:
+    """An element that `parse` reads by itself: these are the children that it knows."""
+    return lambda fields: fields.harmless(*paths)
+
+
+ELEMENTS = (
+    Entry(tag="hudson.triggers.TimerTrigger", plugin="core", kind="trigger", make=_read("spec")),
+    Entry(tag="hudson.triggers.SCMTrigger", plugin="core", kind="trigger", make=_read("spec", "ignorePostCommitHooks")),
+    Entry(
+        tag="jenkins.triggers.ReverseBuildTrigger",
+        plugin="core",
+        kind="trigger",
+        make=_read("spec", "upstreamProjects", "threshold"),
+    ),
+    Entry(tag="jenkins.model.BuildDiscarderProperty", plugin="core", kind="property", make=_read("strategy")),
+    Entry(
+        tag="org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty",
+        plugin="workflow-job",
+        kind="property",
+        ignores="it belongs to pipelines; other jobs say it by <concurrentBuild>",
+    ),
+)

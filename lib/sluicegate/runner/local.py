@@ -11,16 +11,16 @@ from pathlib import Path
 from sluicegate.errors import UsageError
 from sluicegate.runner import jobxml, scm
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.elements import projects
 from sluicegate.runner.parameters import Value, chosen
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
-from sluicegate.runner.steps import registry
 
 
 def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
     """What a run would do, one line a step. Raises UsageError for what is not understood."""
     config = jobxml.parse(content)
-    steps = registry.plan(config)
+    steps = projects.plan(config)
     values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(config.parameters, given)]
     source = scm.read(config.scm)
     where = [f"scm:    git {source.url} {', '.join(source.branches)}"] if source is not None else []

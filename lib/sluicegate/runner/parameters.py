@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import UsageError
+from sluicegate.runner.elements import catalogue
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.tools.xml import tag, text
 
 Kind = Literal["String", "Boolean", "Choice", "Text", "Password", "File"]
 Value = str | bool
-KNOWN: dict[str, Kind] = {
-    "hudson.model.StringParameterDefinition": "String",
-    "hudson.model.BooleanParameterDefinition": "Boolean",
-    "hudson.model.ChoiceParameterDefinition": "Choice",
-    "hudson.model.TextParameterDefinition": "Text",
-    "hudson.model.PasswordParameterDefinition": "Password",
-    "hudson.model.FileParameterDefinition": "File",
-}
 LONGEST = 128 * 1024 - 256
 """Linux takes no environment string beyond 128 KiB (MAX_ARG_STRLEN); the name and `=` count too."""
 DANGEROUS = re.compile(
@@ -64,35 +60,36 @@ class Parameter:
         return str(self.value).lower() if isinstance(self.value, bool) else self.value
 
 
-def definitions(root: Element) -> tuple[tuple[Definition, ...], tuple[str, ...]]:
-    """The declared parameters, and the tags of those that are not understood."""
+def definitions(root: Element) -> tuple[Definition, ...]:
+    """The parameters that a job declares, without those that are not understood."""
     known: list[Definition] = []
-    unknown: list[str] = []
-    path = "properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"
-    for element in root.iterfind(path):
-        kind = KNOWN.get(element.tag)
-        if kind is None:
-            unknown.append(element.tag)
-        else:
-            known.append(_definition(element, kind))
-    return tuple(known), tuple(unknown)
+    for element in root.iterfind("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"):
+        # A build says why it cannot take the others; the job must be shown and kept all the same.
+        with contextlib.suppress(UsageError):
+            known.append(cast(Definition, catalogue.make("parameter", element)))
+    return tuple(known)
 
 
-def _definition(element: Element, kind: Kind) -> Definition:
-    default: Value = text(element, "defaultValue")
-    choices: tuple[str, ...] = ()
-    if kind == "Boolean":
-        default = default == "true"
-    elif kind == "Choice":
-        choices = tuple(one.text or "" for one in element.iterfind("choices//string"))
-        default = choices[0] if choices else ""
-    return Definition(
-        name=text(element, "name"),
-        kind=kind,
-        description=text(element, "description"),
-        default=default,
-        choices=choices,
-    )
+def _definition(kind: Kind) -> Callable[[Fields], Definition]:
+    def read(fields: Fields) -> Definition:
+        default: Value = fields.text("defaultValue")
+        choices: tuple[str, ...] = ()
+        if kind == "Boolean":
+            default = default == "true"
+        elif kind == "Choice":
+            choices = fields.texts("choices//string")
+            fields.harmless("choices")
+            default = choices[0] if choices else ""
+        fields.harmless("trim")
+        return Definition(
+            name=fields.text("name"),
+            kind=kind,
+            description=fields.text("description"),
+            default=default,
+            choices=choices,
+        )
+
+    return read
 
 
 def chosen(declared: tuple[Definition, ...], given: Mapping[str, Value]) -> tuple[Parameter, ...]:
@@ -169,3 +166,17 @@ def read(action: Element) -> tuple[Parameter, ...]:
             )
         )
     return tuple(found)
+
+
+def _declared(fields: Fields) -> tuple[object, ...]:
+    return fields.made("parameter", "parameterDefinitions/*")
+
+
+KINDS: tuple[Kind, ...] = ("String", "Boolean", "Choice", "Text", "Password", "File")
+ELEMENTS = (
+    Entry(tag="hudson.model.ParametersDefinitionProperty", plugin="core", kind="property", make=_declared),
+    *(
+        Entry(tag=f"hudson.model.{kind}ParameterDefinition", plugin="core", kind="parameter", make=_definition(kind))
+        for kind in KINDS
+    ),
+)

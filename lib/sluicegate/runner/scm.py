@@ -15,6 +15,8 @@ from xml.etree.ElementTree import Element
 
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.records import Record
 from sluicegate.runner.steps.cleanup import empty
 from sluicegate.runner.vault import Credential
@@ -282,6 +284,21 @@ def same_repository(one: str, other: str) -> bool:
         return os.path.normpath(text.removesuffix("/").removesuffix(".git")) if text else ""
 
     return bool(plain(one)) and plain(one) == plain(other)
+
+
+def _strict(fields: Fields) -> Git | None:
+    fields.harmless("userRemoteConfigs", "branches", "extensions")  # `read` takes these apart by itself.
+    fields.harmless("configVersion", "browser", "gitTool", "submoduleCfg", "doGenerateSubmoduleConfigurations")
+    # What the git plugin wrote before its version 2, and jenkins-job-builder still writes.
+    fields.harmless("disableSubmodules", "recursiveSubmodules", "remotePoll", "reference", "scmName", "skipTag")
+    fields.harmless("gitConfigName", "gitConfigEmail")
+    return read(fields.element)
+
+
+ELEMENTS = (
+    Entry(tag=GIT, plugin="git", kind="scm", make=_strict),
+    Entry(tag=NONE, plugin="core", kind="scm", ignores="the job checks nothing out"),
+)
 
 
 __all__ = ["Git", "SluicegateError", "changed", "changes", "checkout", "read", "same_repository"]

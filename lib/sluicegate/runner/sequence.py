@@ -10,9 +10,9 @@ from functools import partial
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import scm
 from sluicegate.runner.build import Build, Interrupted, StepFailed
+from sluicegate.runner.elements import projects
+from sluicegate.runner.elements.entry import Plan, Step
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps import registry
-from sluicegate.runner.steps.registry import Plan, Step
 
 
 def perform(build: Build) -> None:
@@ -22,7 +22,7 @@ def perform(build: Build) -> None:
             build.say(line)
     build.say(f"Building in workspace {build.workspace}")
     try:
-        plan = registry.plan(build.config)
+        plan = projects.plan(build.config)
         source = scm.read(build.config.scm)
     except SluicegateError as problem:
         for line in problem.message.splitlines():

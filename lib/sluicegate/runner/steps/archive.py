@@ -6,12 +6,13 @@ import hashlib
 import os
 import time
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 from sluicegate.runner import antglob, fingerprints
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools import files, xml
+from sluicegate.tools import files
 
 
 class Archive:
@@ -19,14 +20,16 @@ class Archive:
 
     label = "Archive the artifacts"
 
-    def __init__(self, element: Element) -> None:
-        self.includes = xml.text(element, "artifacts")
-        self.excludes = xml.text(element, "excludes")
-        self.allow_empty = xml.flag(element, "allowEmptyArchive")
-        self.only_if_good = xml.flag(element, "onlyIfSuccessful")
-        self.fingerprint = xml.flag(element, "fingerprint")
-        self.defaults = xml.flag(element, "defaultExcludes", True)
-        self.case = xml.flag(element, "caseSensitive", True)
+    def __init__(self, fields: Fields) -> None:
+        self.includes = fields.text("artifacts")
+        self.excludes = fields.text("excludes")
+        self.allow_empty = fields.flag("allowEmptyArchive")
+        self.only_if_good = fields.flag("onlyIfSuccessful")
+        self.fingerprint = fields.flag("fingerprint")
+        self.defaults = fields.flag("defaultExcludes", True)
+        # Nothing that a link leads to is archived, however the job is set.
+        fields.harmless("followSymlinks", "latestOnly")
+        self.case = fields.flag("caseSensitive", True)
 
     def plan(self) -> str:
         return f"archive {self.includes}"
@@ -73,3 +76,6 @@ class Archive:
                 writing.write(block)
             os.fchmod(writing.fileno(), os.fstat(reading.fileno()).st_mode & 0o755)
         return digest.hexdigest()
+
+
+ELEMENTS = (Entry(tag="hudson.tasks.ArtifactArchiver", plugin="core", kind="publisher", make=Archive),)

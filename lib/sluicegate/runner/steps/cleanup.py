@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
 from sluicegate.runner.build import Build
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools import xml
 
 NAMES = {
     Result.SUCCESS: "cleanWhenSuccess",
@@ -31,18 +30,14 @@ def empty(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _refuse_patterns(element: Element) -> None:
-    if element.find("patterns/*") is not None:
-        raise UsageError(f"<{element.tag}>: patterns are not supported; the whole workspace is cleaned")
-
-
 class PreBuildCleanup:
     """Empties the workspace before the checkout."""
 
     before_scm = True
 
-    def __init__(self, element: Element) -> None:
-        _refuse_patterns(element)
+    def __init__(self, fields: Fields) -> None:
+        fields.refuse("patterns", "the whole workspace is cleaned")
+        fields.harmless("deleteDirs", "cleanupParameter", "externalDelete", "disableDeferredWipeout")
 
     def plan(self) -> str:
         return "empty the workspace first"
@@ -59,9 +54,11 @@ class WsCleanup:
 
     label = "Delete workspace when build is done"
 
-    def __init__(self, element: Element) -> None:
-        _refuse_patterns(element)
-        self.when = {result for result, name in NAMES.items() if xml.flag(element, name, True)}
+    def __init__(self, fields: Fields) -> None:
+        fields.refuse("patterns", "the whole workspace is cleaned")
+        fields.harmless("deleteDirs", "skipWhenFailed", "notFailBuild", "cleanupMatrixParent", "externalDelete")
+        fields.harmless("disableDeferredWipeout")
+        self.when = {result for result, name in NAMES.items() if fields.flag(name, True)}
 
     def plan(self) -> str:
         return "empty the workspace"
@@ -70,3 +67,9 @@ class WsCleanup:
         if build.result in self.when:
             build.say("[WS-CLEANUP] Deleting project workspace...")
             build.after.append(lambda: empty(build.workspace))
+
+
+ELEMENTS = (
+    Entry(tag="hudson.plugins.ws__cleanup.PreBuildCleanup", plugin="ws-cleanup", kind="wrapper", make=PreBuildCleanup),
+    Entry(tag="hudson.plugins.ws__cleanup.WsCleanup", plugin="ws-cleanup", kind="publisher", make=WsCleanup),
+)

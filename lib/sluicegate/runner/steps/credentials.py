@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from xml.etree.ElementTree import Element
 
 from sluicegate.errors import UsageError
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.masking import refuse_short
 from sluicegate.runner.vault import Credential
-from sluicegate.tools import xml
 
 PREFIX = "org.jenkinsci.plugins.credentialsbinding.impl."
 BINDINGS = {"StringBinding": "string", "UsernamePasswordMultiBinding": "user", "UsernamePasswordBinding": "user"}
@@ -21,14 +21,16 @@ class SecretBuildWrapper:
 
     before_scm = True
 
-    def __init__(self, element: Element) -> None:
-        self.bindings = tuple(element.iterfind("bindings/*"))
+    def __init__(self, fields: Fields) -> None:
+        self.bindings = fields.children("bindings/*")
         for binding in self.bindings:
+            for name in ("credentialsId", "variable", "usernameVariable", "passwordVariable"):
+                binding.text(name)
             if binding.tag.removeprefix(PREFIX) not in BINDINGS:
-                raise UsageError(f"this runner does not know the credentials binding <{binding.tag}>")
+                fields.reasons.append(f"this runner does not know the credentials binding <{binding.tag}>")
 
     def plan(self) -> str:
-        return f"bind the credentials {', '.join(xml.text(one, 'credentialsId') for one in self.bindings)}"
+        return f"bind the credentials {', '.join(one.text('credentialsId') for one in self.bindings)}"
 
     @contextmanager
     def around(self, build: Build) -> Iterator[None]:
@@ -45,9 +47,9 @@ class SecretBuildWrapper:
                 if value is not None:
                     build.env[name] = value
 
-    def _bind(self, build: Build, binding: Element) -> dict[str, str]:
+    def _bind(self, build: Build, binding: Fields) -> dict[str, str]:
         kind = binding.tag.removeprefix(PREFIX)
-        name = xml.text(binding, "credentialsId").strip()
+        name = binding.text("credentialsId").strip()
         try:
             found = build.services.credential(name)
             refuse_short(found.secret, name)
@@ -60,12 +62,22 @@ class SecretBuildWrapper:
         return values
 
 
-def _values(kind: str, binding: Element, found: Credential) -> dict[str, str]:
+def _values(kind: str, binding: Fields, found: Credential) -> dict[str, str]:
     if kind == "StringBinding":
-        return {xml.text(binding, "variable"): found.secret}
+        return {binding.text("variable"): found.secret}
     if kind == "UsernamePasswordBinding":
-        return {xml.text(binding, "variable"): f"{found.user}:{found.secret}"}
+        return {binding.text("variable"): f"{found.user}:{found.secret}"}
     return {
-        xml.text(binding, "usernameVariable"): found.user,
-        xml.text(binding, "passwordVariable"): found.secret,
+        binding.text("usernameVariable"): found.user,
+        binding.text("passwordVariable"): found.secret,
     }
+
+
+ELEMENTS = (
+    Entry(
+        tag="org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper",
+        plugin="credentials-binding",
+        kind="wrapper",
+        make=SecretBuildWrapper,
+    ),
+)

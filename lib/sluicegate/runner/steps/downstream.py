@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree.ElementTree import Element
+from dataclasses import dataclass
 
-from sluicegate.errors import UsageError
 from sluicegate.runner import environment
 from sluicegate.runner.build import Build
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.jobxml import split_names
 from sluicegate.runner.parameters import Value
 from sluicegate.runner.results import Result
-from sluicegate.tools import xml
 
 PREFIX = "hudson.plugins.parameterizedtrigger."
 CONDITIONS = {
@@ -30,8 +30,9 @@ class BuildTrigger:
 
     label = "Build other projects"
 
-    def __init__(self, element: Element) -> None:
-        self.projects = xml.text(element, "childProjects")
+    def __init__(self, fields: Fields) -> None:
+        self.projects = fields.text("childProjects")
+        fields.harmless("threshold")
 
     def plan(self) -> str:
         return f"start {self.projects}"
@@ -40,37 +41,68 @@ class BuildTrigger:
         """Nothing here: the result is not final before all publishers ran."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One config of the publisher: which jobs, after which results, with which parameters."""
+
+    projects: str
+    results: frozenset[Result]
+    sources: tuple[Fields, ...]
+
+
 class ParameterizedTrigger:
     """hudson.plugins.parameterizedtrigger.BuildTrigger: jobs with parameters, by result."""
 
     label = "Trigger parameterized build on other projects"
 
-    def __init__(self, element: Element) -> None:
-        self.configs = tuple(element.iterfind("configs/*"))
-        for source in (one for config in self.configs for one in config.iterfind("configs/*")):
-            if source.tag not in (f"{PREFIX}PredefinedBuildParameters", f"{PREFIX}CurrentBuildParameters"):
-                raise UsageError(f"this runner does not know the parameter source <{source.tag}>")
+    def __init__(self, fields: Fields) -> None:
+        self.starts = tuple(_start(config) for config in fields.children("configs/*"))
 
     def plan(self) -> str:
-        return f"start {', '.join(xml.text(one, 'projects') for one in self.configs)} with parameters"
+        return f"start {', '.join(start.projects for start in self.starts)} with parameters"
 
     def perform(self, build: Build) -> None:
         build.after.append(lambda: self._start(build))
 
     def _start(self, build: Build) -> None:
-        for config in self.configs:
-            if build.result not in CONDITIONS.get(xml.text(config, "condition", "SUCCESS"), set()):
+        for start in self.starts:
+            if build.result not in start.results:
                 continue
-            values = self._values(build, config)
-            for name in split_names(build.expand(xml.text(config, "projects"))):
+            values = self._values(build, start)
+            for name in split_names(build.expand(start.projects)):
                 build.say(build.services.start_downstream(build, name, values))
 
-    def _values(self, build: Build, config: Element) -> Mapping[str, Value]:
+    def _values(self, build: Build, start: Start) -> Mapping[str, Value]:
         values: dict[str, Value] = {}
-        for source in config.iterfind("configs/*"):
-            if source.tag.endswith("CurrentBuildParameters"):
+        for source in start.sources:
+            if source.tag == f"{PREFIX}CurrentBuildParameters":
                 values |= {one.name: one.value for one in build.record.parameters if not one.secret}
             else:
-                given = environment.properties(xml.text(source, "properties"))
+                given = environment.properties(source.text("properties"))
                 values |= {name: build.expand(value) for name, value in given.items()}
         return values
+
+
+def _start(config: Fields) -> Start:
+    sources = config.children("configs/*")
+    for source in sources:
+        source.text("properties")
+        if source.tag not in (f"{PREFIX}PredefinedBuildParameters", f"{PREFIX}CurrentBuildParameters"):
+            config.reasons.append(f"this runner does not know the parameter source <{source.tag}>")
+    config.harmless("triggerWithNoParameters", "triggerFromChildProjects")
+    return Start(
+        projects=config.text("projects"),
+        results=frozenset(CONDITIONS.get(config.text("condition", "SUCCESS"), ())),
+        sources=sources,
+    )
+
+
+ELEMENTS = (
+    Entry(tag="hudson.tasks.BuildTrigger", plugin="core", kind="publisher", make=BuildTrigger),
+    Entry(
+        tag="hudson.plugins.parameterizedtrigger.BuildTrigger",
+        plugin="parameterized-trigger",
+        kind="publisher",
+        make=ParameterizedTrigger,
+    ),
+)

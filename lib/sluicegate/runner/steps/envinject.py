@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
 from sluicegate.runner import environment
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import DANGEROUS
-from sluicegate.tools import files, xml
+from sluicegate.tools import files
 
 REFUSED = ("scriptFilePath", "scriptContent", "groovyScriptContent", "secureGroovyScript/script")
 
@@ -22,12 +22,12 @@ class EnvInject:
     label = "Inject environment variables"
     before_scm = False
 
-    def __init__(self, element: Element) -> None:
+    def __init__(self, fields: Fields) -> None:
         for name in REFUSED:
-            if xml.text(element, f"info/{name}").strip():
-                raise UsageError(f"<{element.tag}>: {name} is not supported; use properties")
-        self.content = xml.text(element, "info/propertiesContent")
-        self.path = xml.text(element, "info/propertiesFilePath").strip()
+            fields.refuse(f"info/{name}", "use properties")
+        fields.harmless("info/loadFilesFromMaster", "info/secureGroovyScript")
+        self.content = fields.text("info/propertiesContent")
+        self.path = fields.text("info/propertiesFilePath").strip()
 
     def plan(self) -> str:
         return f"set {', '.join(environment.properties(self.content)) or 'variables'}" + (
@@ -53,3 +53,9 @@ class EnvInject:
     def around(self, build: Build) -> Iterator[None]:
         self.perform(build)
         yield
+
+
+ELEMENTS = (
+    Entry(tag="EnvInjectBuilder", plugin="envinject", kind="builder", make=EnvInject),
+    Entry(tag="EnvInjectBuildWrapper", plugin="envinject", kind="wrapper", make=EnvInject),
+)

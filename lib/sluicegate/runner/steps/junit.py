@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element
 from sluicegate.errors import UsageError
 from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.tools import files, xml
 
@@ -146,10 +148,13 @@ class JUnit:
 
     label = "Publish JUnit test result report"
 
-    def __init__(self, element: Element) -> None:
-        self.pattern = xml.text(element, "testResults")
-        self.allow_empty = xml.flag(element, "allowEmptyResults")
-        self.mark_unstable = not xml.flag(element, "skipMarkingBuildUnstable")
+    def __init__(self, fields: Fields) -> None:
+        self.pattern = fields.text("testResults")
+        self.allow_empty = fields.flag("allowEmptyResults")
+        self.mark_unstable = not fields.flag("skipMarkingBuildUnstable")
+        # How much of the output is kept, how healthy the job is called, and extras of its pages.
+        fields.harmless("keepLongStdio", "healthScaleFactor", "testDataPublishers")
+        fields.harmless("skipPublishingChecks", "checksName")
 
     def plan(self) -> str:
         return f"read JUnit reports {self.pattern}"
@@ -196,3 +201,6 @@ def _action(tests: dict[str, int]) -> str:
     name = "hudson.tasks.junit.TestResultAction"
     numbers = xml.tag("failCount", str(tests["failed"])) + xml.tag("skipCount", str(tests["skipped"]))
     return f'<{name} plugin="junit">{numbers}{xml.tag("totalCount", str(sum(tests.values())))}</{name}>'
+
+
+ELEMENTS = (Entry(tag="hudson.tasks.junit.JUnitResultArchiver", plugin="junit", kind="publisher", make=JUnit),)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element
-
-from sluicegate.errors import UsageError
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry, Step
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps import registry
-from sluicegate.tools import xml
 
 STEP = "config/buildSteps/org.jenkinsci.plugins.postbuildscript.model.PostBuildStep"
 
@@ -18,18 +15,11 @@ class PostBuildScript:
 
     label = "Execute scripts"
 
-    def __init__(self, element: Element) -> None:
+    def __init__(self, fields: Fields) -> None:
         for kind in ("scriptFiles", "groovyScripts"):
-            if element.find(f"config/{kind}/*") is not None:
-                raise UsageError(f"<{element.tag}>: {kind} are not supported; use build steps")
-        self.unstable = xml.flag(element, "config/markBuildUnstable")
-        self.groups = [
-            (
-                {one.text or "" for one in group.iterfind("results/string")},
-                tuple(map(registry.step, group.iterfind("buildSteps/*"))),
-            )
-            for group in element.iterfind(STEP)
-        ]
+            fields.refuse(f"config/{kind}", "use build steps")
+        self.unstable = fields.flag("config/markBuildUnstable")
+        self.groups = [_group(group) for group in fields.children(STEP)]
 
     def plan(self) -> str:
         return "; ".join(f"on {', '.join(sorted(on)) or 'any'}: {s.plan()}" for on, steps in self.groups for s in steps)
@@ -45,3 +35,20 @@ class PostBuildScript:
                     build.say(problem.message or f"Build step '{step.label}' failed")
                     build.worsen(Result.UNSTABLE if self.unstable else Result.FAILURE)
                     break
+
+
+def _group(fields: Fields) -> tuple[set[str], tuple[Step, ...]]:
+    """The results and the steps that run after them."""
+    fields.only("role", "BOTH", "MASTER", "SLAVE")  # One machine plays both.
+    fields.only("executeOn", "BOTH", "MATRIX", "AXES")
+    return set(fields.texts("results/string")), fields.steps("buildSteps/*")
+
+
+ELEMENTS = (
+    Entry(
+        tag="org.jenkinsci.plugins.postbuildscript.PostBuildScript",
+        plugin="postbuildscript",
+        kind="publisher",
+        make=PostBuildScript,
+    ),
+)

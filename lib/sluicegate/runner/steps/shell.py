@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools import xml
 
 
 class Shell:
@@ -17,9 +17,11 @@ class Shell:
 
     label = "Execute shell"
 
-    def __init__(self, element: Element) -> None:
-        self.command = xml.text(element, "command").replace("\r\n", "\n")
-        self.unstable = xml.number(element, "unstableReturn", 0)
+    def __init__(self, fields: Fields) -> None:
+        self.command = fields.text("command").replace("\r\n", "\n")
+        self.unstable = fields.number("unstableReturn", 0)
+        # Whether a Jenkins' administrators left the step to the job's own tools.
+        fields.harmless("configuredLocalRules")
 
     def plan(self) -> str:
         head = next((line for line in self.command.splitlines() if line.strip() and not line.startswith("#!")), "")
@@ -51,3 +53,6 @@ class Shell:
             build.say(f"Build step '{self.label}' changed build result to UNSTABLE")
             return
         raise StepFailed("")
+
+
+ELEMENTS = (Entry(tag="hudson.tasks.Shell", plugin="core", kind="builder", make=Shell),)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from xml.etree.ElementTree import Element
 
 from sluicegate.errors import UsageError
 from sluicegate.runner.build import Build
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.results import Result
-from sluicegate.tools import xml
 
 OPERATIONS = "hudson.plugins.build__timeout.operations."
 
@@ -21,20 +21,22 @@ class BuildTimeout:
 
     before_scm = True
 
-    def __init__(self, element: Element) -> None:
-        strategy = element.find("strategy")
-        name = (strategy.get("class", "") if strategy is not None else "").rpartition(".")[2]
+    def __init__(self, fields: Fields) -> None:
+        strategy = fields.child("strategy") or fields
+        name = strategy.tag.rpartition(".")[2] if strategy is not fields else ""
         self.kind = name.removesuffix("TimeOutStrategy") or "Absolute"
         if self.kind not in ("Absolute", "NoActivity", "Elastic", "LikelyStuck"):
             raise UsageError(f"this runner does not know the time-out strategy {name}")
-        self.minutes = _number(xml.text(element, "strategy/timeoutMinutes") or xml.text(element, "timeoutMinutes", "3"))
-        self.seconds = _number(xml.text(element, "strategy/timeoutSecondsString", "180"))
-        self.percent = _number(xml.text(element, "strategy/timeoutPercentage", "150"))
-        self.builds = xml.number(element, "strategy/numberOfBuilds", 3)
-        self.default = _number(xml.text(element, "strategy/timeoutMinutesElasticDefault", "60"))
-        self.operations = [one.tag.removeprefix(OPERATIONS) for one in element.iterfind("operationList/*")]
-        self.text = xml.text(element, f"operationList/{OPERATIONS}WriteDescriptionOperation/description")
-        if xml.flag(element, "failBuild"):
+        self.minutes = _number(strategy.text("timeoutMinutes", "3"))
+        self.seconds = _number(strategy.text("timeoutSecondsString", "180"))
+        self.percent = _number(strategy.text("timeoutPercentage", "150"))
+        self.builds = strategy.number("numberOfBuilds", 3)
+        self.default = _number(strategy.text("timeoutMinutesElasticDefault", "60"))
+        strategy.harmless("failSafeTimeoutDuration")
+        operations = fields.children("operationList/*")
+        self.operations = [operation.tag.removeprefix(OPERATIONS) for operation in operations]
+        self.text = next((text for operation in operations if (text := operation.text("description"))), "")
+        if fields.flag("failBuild"):
             self.operations.append("FailOperation")
 
     def plan(self) -> str:
@@ -82,3 +84,13 @@ def _number(text: str) -> float:
         return float(text.strip())
     except ValueError as problem:
         raise UsageError(f"the time-out '{text}' is not a number") from problem
+
+
+ELEMENTS = (
+    Entry(
+        tag="hudson.plugins.build__timeout.BuildTimeoutWrapper",
+        plugin="build-timeout",
+        kind="wrapper",
+        make=BuildTimeout,
+    ),
+)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from sluicegate.runner import fingerprints
+from sluicegate.runner.elements import catalogue
 from sluicegate.runner.service import Runner
 from sluicegate.web import call as calls
 from sluicegate.web.call import Refusal, not_found
@@ -16,18 +17,6 @@ from sluicegate.web.objects import computer, credentials, folder, static, user
 from sluicegate.web.objects import view as views
 from sluicegate.web.site import Site
 
-PLUGINS = {
-    "cloudbees-folder": "Folders",
-    "git": "Git",
-    "junit": "JUnit",
-    "build-timeout": "Build Timeout",
-    "timestamper": "Timestamper",
-    "credentials": "Credentials",
-    "credentials-binding": "Credentials Binding",
-    "ws-cleanup": "Workspace Cleanup",
-    "parameterized-trigger": "Parameterized Trigger",
-    "envinject": "Environment Injector",
-}
 PLUGIN_VERSION = "9999.1"
 NO_GROOVY = "This server runs no Groovy: use the remote API, or jenkins-job-builder.\n"
 DELETE_ALL = "for(jobinjenkins.model.Jenkins.theInstance.getAllItems()){job.delete();}"
@@ -70,13 +59,13 @@ def _plugins(site: Site, rest: Path) -> tuple[object, Path]:
             dependencies=[],
             enabled=True,
             hasUpdate=False,
-            longName=f"{title} (understood by this server)",
+            longName=f"{name} (understood by this server)",
             pinned=False,
             shortName=name,
             url=None,
             version=PLUGIN_VERSION,
         )
-        for name, title in PLUGINS.items()
+        for name in catalogue.plugins()
     ]
     return plain("hudson.LocalPluginManager", plugins=rows), rest
 

@@ -1,0 +1,123 @@
+"""What the catalogue knows of one element, and what a build expects of the objects that are made from elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sluicegate.runner.elements.fields import Fields
+
+if TYPE_CHECKING:
+    from sluicegate.runner.build import Build
+
+KINDS = {
+    "project": "kind of project",
+    "builder": "step",
+    "publisher": "publisher",
+    "wrapper": "build wrapper",
+    "property": "property",
+    "parameter": "parameter",
+    "scm": "source code management",
+    "trigger": "trigger",
+}
+"""Every kind with the words that messages use for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One element: its tag (or `class` attribute), the plugin it comes from, its kind, and what happens to it.
+
+    Exactly one of four: `make` reads it into an object that acts; `skips` says why nothing is done and is named in the
+    console; `ignores` says why nothing has to be done; `refuses` says why a job with it cannot run, and what to do.
+    """
+
+    tag: str
+    plugin: str
+    kind: str
+    make: Callable[[Fields], object] | None = None
+    skips: str = ""
+    ignores: str = ""
+    refuses: Callable[[Fields], str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or sum(map(bool, (self.make, self.skips, self.ignores, self.refuses))) != 1:
+            raise ValueError(f"<{self.tag}>: one kind, and one of make, skips, ignores and refuses")
+
+    @property
+    def short_name(self) -> str:
+        return self.tag.rpartition(".")[2]
+
+
+class Step(Protocol):
+    """A builder or publisher, made from its fields. Its constructor raises UsageError for what it cannot do."""
+
+    label: str
+
+    def plan(self) -> str:
+        """What it will do, for `run --plan`."""
+
+    def perform(self, build: Build) -> None:
+        """Do it. Worsens the build's result, or raises StepFailed."""
+
+
+class Wrapper(Protocol):
+    """A build wrapper, made from its fields."""
+
+    before_scm: bool
+
+    def plan(self) -> str:
+        """What it will do, for `run --plan`."""
+
+    def around(self, build: Build) -> AbstractContextManager[None]:
+        """Entered before the steps, left after them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a build of a job will do, and what it leaves out."""
+
+    wrappers: tuple[Wrapper, ...]
+    builders: tuple[Step, ...]
+    publishers: tuple[Step, ...]
+
+    def lines(self) -> list[str]:
+        """One line a step, for people."""
+        return [
+            *(f"around: {wrapper.plan()}" for wrapper in self.wrappers),
+            *(f"build:  {step.plan()}" for step in self.builders),
+            *(f"after:  {step.plan()}" for step in self.publishers),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A step that only notifies, or talks to an outside service: named in the log, nothing more."""
+
+    label: str
+    why: str
+
+    def plan(self) -> str:
+        return f"skip {self.label}: {self.why}"
+
+    def perform(self, build: Build) -> None:
+        build.say(f"Skipped {self.label}: {self.why}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """An element without influence on the result, wherever it stands."""
+
+    label: str
+    why: str
+    before_scm: bool = True
+
+    def plan(self) -> str:
+        return f"ignore {self.label}: {self.why}"
+
+    def perform(self, build: Build) -> None:
+        """Nothing."""
+
+    def around(self, build: Build) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -1,0 +1,83 @@
+"""The catalogue of Jenkins' elements: whole, strict about children, and the source of what the docs and the API say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, fromstring
+
+import pytest
+
+from sluicegate.errors import UsageError
+from sluicegate.runner.elements import catalogue
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
+from tests.runner import scenario
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "runner.md"
+BEGIN, END = "<!-- elements: written by pytest tests/runner/test_elements.py --update-golden -->\n", "<!-- end -->\n"
+CLASSES = {tag: entry for tag, entry in catalogue.entries().items() if entry.make is not None}
+
+
+def specimens() -> dict[str, Element]:
+    """An element of each class, from the scenarios that show it."""
+    found: dict[str, Element] = {}
+    for name in scenario.NAMES:
+        for content in scenario.jobs(name).values():
+            for element in fromstring(content).iter():
+                found.setdefault(element.get("class") or element.tag, element)
+    return found
+
+
+@pytest.fixture(scope="module")
+def specimen() -> Iterator[dict[str, Element]]:
+    yield specimens()
+
+
+@pytest.mark.parametrize("tag", sorted(CLASSES))
+def test_every_class_has_a_scenario_and_refuses_an_invented_child(tag: str, specimen: dict[str, Element]) -> None:
+    element = specimen.get(tag)
+    assert element is not None, f"no folder of tests/runner/scenarios has a <{tag}>"
+    catalogue.make(CLASSES[tag].kind, element)
+    invented = deepcopy(element)
+    SubElement(invented, "inventedChild").text = "true"
+    with pytest.raises(UsageError, match=r"does not know its option <inventedChild>"):
+        catalogue.make(CLASSES[tag].kind, invented)
+
+
+def test_a_plan_names_all_that_is_not_understood_at_once() -> None:
+    root = fromstring(
+        "<project><inventedRoot/><properties><a.Property/></properties><builders><hudson.tasks.Shell>"
+        "<command>true</command><inventedOption>1</inventedOption></hudson.tasks.Shell><a.Builder/></builders>"
+        "<publishers><a.Publisher/></publishers><triggers><a.Trigger/></triggers></project>"
+    )
+    with pytest.raises(UsageError) as caught:
+        catalogue.make("project", root)
+    for name in ("inventedRoot", "a.Property", "inventedOption", "a.Builder", "a.Publisher", "a.Trigger"):
+        assert sum(f"<{name}>" in line for line in caught.value.message.splitlines()) == 1, caught.value.message
+
+
+def test_a_tag_stands_in_the_catalogue_with_one_answer() -> None:
+    with pytest.raises(ValueError, match="one of make, skips, ignores and refuses"):
+        Entry(tag="a.B", plugin="a", kind="builder", skips="why", ignores="why")
+
+
+def table() -> str:
+    lines = ["| element | plugin | kind | what a build here does |", "|---|---|---|---|"]
+    for entry in sorted(catalogue.entries().values(), key=lambda entry: (entry.kind, entry.tag.lower())):
+        refused = entry.refuses and f"**refused**: {entry.refuses(Fields(Element(entry.tag), catalogue.make))}"
+        skipped = entry.skips and f"named and skipped: {entry.skips}"
+        ignored = entry.ignores and f"ignored: {entry.ignores}"
+        answer = refused or skipped or ignored or "acts"
+        lines.append(f"| `{entry.tag}` | {entry.plugin} | {entry.kind} | {answer} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_the_docs_is_the_catalogue(request: pytest.FixtureRequest) -> None:
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    body, _, tail = rest.partition(END)
+    if request.config.getoption("--update-golden"):
+        body = table()
+        PAGE.write_text(f"{head}{BEGIN}{body}{END}{tail}")
+    assert body == table(), "pytest tests/runner/test_elements.py --update-golden, then read the diff"
