@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import BinaryIO
 
+from sluicegate.tools import sockets
+
 GOALS = {"version": 4.0, "status": 10.0}
 GOALS |= dict.fromkeys(("show-nexus", "fetch-nexus", "fetch-directory-http", "fetch-s3"), 14.0)
 BARE = "bare Python"
@@ -136,9 +138,8 @@ def web_server(home: Path) -> Iterator[str]:
 @contextmanager
 def running(argv: list[str], log: BinaryIO | int = subprocess.DEVNULL) -> Iterator[int]:
     """A server in a process of its own, which gets a free port as its last argument."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    kept = sockets.keep_port()
+    port = sockets.port_of(kept)
     server = subprocess.Popen([*argv, str(port)], stdout=subprocess.DEVNULL, stderr=log)
     try:
         for _ in range(100):
@@ -149,6 +150,7 @@ def running(argv: list[str], log: BinaryIO | int = subprocess.DEVNULL) -> Iterat
     finally:
         server.terminate()
         server.wait()
+        kept.close()
 
 
 def main() -> None:

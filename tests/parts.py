@@ -16,6 +16,7 @@ from pathlib import Path
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.model.values import Release
+from sluicegate.tools import sockets
 
 AUTH = Component(name="auth", repository="releases", group="com.example")
 PORTAL = Component(name="portal", repository="releases", group="com.example")
@@ -45,10 +46,13 @@ def settings(**values: Plain) -> Settings:
     return Settings(where="sluicegate.yaml:7", values=values)
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that is still to be started; it is kept from all others until the tests end."""
+    _kept.append(sockets.keep_port())
+    return sockets.port_of(_kept[-1])
 
 
 def app_files(answer: str, command: str = f"{sys.executable} app.py") -> dict[str, str]:

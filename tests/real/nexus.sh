@@ -17,6 +17,7 @@ version=3.71.0-06
 artifact=org.sonatype.nexus.assemblies:nexus-base-template:$version:zip
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluicegate
 state=$cache/real/nexus
+here=$(cd "$(dirname "$0")" && pwd)
 home=$cache/parts/nexus-base-template-$version
 
 say() { echo "nexus: $*" >&2; }
@@ -83,7 +84,11 @@ up() {
     done
     down
     install
-    port=${SLUICEGATE_NEXUS_PORT:-$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')}
+    port=${SLUICEGATE_NEXUS_PORT:-}
+    if [ -z "$port" ]; then
+        coproc kept { "$here/kept_port"; }
+        read -r port <&"${kept[0]}"
+    fi
     url=http://127.0.0.1:$port
     mkdir -p "$state/data/etc" "$state/data/log" "$state/data/tmp"
     printf 'application-port=%s\napplication-host=127.0.0.1\nnexus.onboarding.enabled=false\n' "$port" \
@@ -97,6 +102,7 @@ up() {
         running || { say "ended; see $state/log"; exit 1; }
         sleep 0.5
     done
+    [ -z "${kept_PID:-}" ] || kill "$kept_PID"
     netrc "$(cat "$state/data/admin.password")"
     password=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
     call PUT security/users/admin/change-password text/plain "$password"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import string
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class World:
 
     root: Path
     ports: dict[str, int] = field(default_factory=dict)
+    kept_ports: dict[str, socket.socket] = field(default_factory=dict)
     directory: subprocess.Popen[bytes] | None = None
     server: BuildServer = field(init=False)
 
@@ -103,7 +105,8 @@ class World:
 
     def build_up(self) -> None:
         """Make and start everything but the components."""
-        self.ports = dict(zip(PORTS, sockets.free_ports(len(PORTS)), strict=True))
+        self.kept_ports = {name: sockets.keep_port() for name in PORTS}
+        self.ports = {name: sockets.port_of(kept) for name, kept in self.kept_ports.items()}
         for folder in (
             "home",
             "git",
@@ -210,6 +213,8 @@ class World:
             host.shutdown()
         if self.directory is not None:
             process.end(self.directory.pid)
+        for kept in self.kept_ports.values():
+            kept.close()
 
 
 def copy_tree(source: Path, to: Path) -> None:

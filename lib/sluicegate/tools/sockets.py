@@ -43,13 +43,16 @@ def _socket(address: str) -> socket.socket:
     return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free now, all different."""
-    probes = [_socket("127.0.0.1") for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+def keep_port() -> socket.socket:
+    """A socket that keeps a port of 127.0.0.1 for a server that is still to be started, until the socket is closed.
+
+    The kernel gives the port to nobody else; a server that sets SO_REUSEADDR, as all do, may listen there meanwhile.
+    """
+    kept = _socket("127.0.0.1")
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
+
+
+def port_of(kept: socket.socket) -> int:
+    return int(kept.getsockname()[1])
