@@ -104,5 +104,5 @@ def test_a_password_parameter_is_sealed_on_disk_and_hidden_in_the_log(runner: Ru
         {"SECRET": "s3cr3t"},
     )
     assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
-    for path in (record.folder / "build.xml", record.log, runner.queue.path):
+    for path in (record.folder / "build.xml", record.log, runner.queue.journal.path):
         assert "s3cr3t" not in path.read_text()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
 from importlib import metadata
 
 import pytest
@@ -13,7 +14,7 @@ from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
-from tests.runner.conftest import build, shell, wait_for
+from tests.runner.conftest import ADMIN, build, shell, wait_for
 
 NIGHTLY = "<triggers><hudson.triggers.TimerTrigger><spec>30 2 * * 1-5</spec></hudson.triggers.TimerTrigger></triggers>"
 
@@ -45,6 +46,67 @@ def test_a_job_broken_on_disk_keeps_nobody_from_starting(runner: Runner) -> None
     item = runner.items.create("", "nightly", shell("true", more=NIGHTLY))
     Triggers(runner).tick(at("2026-11-23T02:30"))
     wait_for(item)
+
+
+HOURLY = "<triggers><hudson.triggers.TimerTrigger><spec>*/5 * * * *</spec></hudson.triggers.TimerTrigger></triggers>"
+
+
+class Clock:
+    """A clock that a test sets; each look at it lets a second pass."""
+
+    def __init__(self, text: str) -> None:
+        self.now = at(text)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def started(runner: Runner) -> dict[str, int]:
+    return {item.job: len(item.causes) for item in runner.queue.items()}
+
+
+def test_a_clock_that_is_set_back_stops_no_timer_and_starts_no_nightly_job_twice(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.items.create("", "nightly", shell("true", more=NIGHTLY, quiet=900))
+    runner.items.create("", "hourly", shell("true", more=HOURLY, quiet=900))
+    clock = Clock("2026-11-23T02:29:50")
+    triggers = Triggers(runner, clock)
+    monkeypatch.setattr(triggers.timers, "wait", lambda seconds: None)
+
+    def pass_minutes(count: int) -> None:
+        for _ in range(count * 60):
+            triggers._look_at_clock()
+
+    pass_minutes(2)
+    assert started(runner) == {"nightly": 1, "hourly": 1}
+    clock.now = at("2026-11-23T01:32:00")
+    pass_minutes(4)
+    assert started(runner) == {"nightly": 1, "hourly": 2}, "what runs each hour goes on at once"
+    pass_minutes(60)
+    assert started(runner)["nightly"] == 1, "half past two came twice"
+
+
+def test_a_clock_that_is_set_forward_starts_a_day_of_timers_once(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.items.create("", "hourly", shell("true", more=HOURLY, quiet=900))
+    clock = Clock("2026-11-23T02:29:50")
+    triggers = Triggers(runner, clock)
+    monkeypatch.setattr(triggers.timers, "wait", lambda seconds: None)
+    clock.now = at("2026-11-24T02:30:00")
+    for _ in range(120):
+        triggers._look_at_clock()
+    assert started(runner) == {"hourly": 1}
+
+
+def test_a_quiet_period_ends_whatever_the_clock_says(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = runner.items.create("", "calm", shell("true", quiet=1))
+    now = time.time()
+    runner.trigger(item, ADMIN, {})
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert wait_for(item).duration < 60_000
 
 
 class Third:

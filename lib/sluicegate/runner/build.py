@@ -85,6 +85,11 @@ class Build:
         self._first_pid = processes.newest_pid()
         self._started = time.monotonic()
 
+    @property
+    def milliseconds(self) -> int:
+        """How long it has run; at least 1, and whatever happens to the machine's clock."""
+        return max(1, int((time.monotonic() - self._started) * 1000))
+
     # -- log --
     def say(self, line: str) -> None:
         """Write one line of our own."""

@@ -61,17 +61,22 @@ KINDS = {name: kind for kind, name in TAGS.items()}
 DEEPEST = 10
 
 
-def from_dict(data: dict[str, object]) -> Cause:
-    """A cause from the queue's journal."""
+def from_dict(data: object) -> Cause:
+    """A cause from the queue's journal. Raises ValueError for a kind that is not known."""
+    if not isinstance(data, dict):
+        raise ValueError("a cause is an object")
     below = data.get("causes")
+    kind = str(data.get("kind", "user"))
+    if kind not in CLASSES:
+        raise ValueError(f"'{kind}' is no cause")
     return Cause(
-        kind=str(data.get("kind", "user")),
+        kind=kind,
         user=str(data.get("user", "")),
         project=str(data.get("project", "")),
         build=int(str(data.get("build", 0))),
         url=str(data.get("url", "")),
         note=str(data.get("note", "")),
-        causes=tuple(from_dict(one) for one in below if isinstance(one, dict)) if isinstance(below, list) else (),
+        causes=tuple(from_dict(one) for one in below) if isinstance(below, list) else (),
     )
 
 

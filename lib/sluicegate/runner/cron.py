@@ -60,6 +60,11 @@ class Schedule:
         local = moment.astimezone(self.zone)
         return any(line.fits(local) for line in self.lines)
 
+    def due_each_hour(self, moment: datetime) -> bool:
+        """Whether a line that names every hour has this minute: such a job goes on when a clock is set back."""
+        local = moment.astimezone(self.zone)
+        return any(line.fits(local) and len(line.hours) == 24 for line in self.lines)
+
     def after(self, moment: datetime) -> datetime | None:
         """The first minute after `moment` that fits, in UTC; None when there is none within eight years."""
         found = [hit for line in self.lines if (hit := self._after(line, moment)) is not None]

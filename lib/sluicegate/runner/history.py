@@ -33,6 +33,7 @@ class History:
         self._lock = threading.RLock()
         self._numbers: list[int] | None = None
         self._links: dict[str, int] | None = None
+        self._unsaved: dict[int, Record] = {}
         self._cache: dict[int, Record] = {}
 
     @property
@@ -94,18 +95,20 @@ class History:
             self._write_links(links)
             self._remember(record)
             self.running.pop(record.number, None)
+            self._unsaved.pop(record.number, None)
             record.result = result
 
     def forget_running(self, record: Record, result: Result) -> None:
-        """The build is over, whatever the disk says."""
+        """The build is over, whatever the disk says; it is told so until it is saved."""
         with self._lock:
+            self._unsaved[record.number] = record
             self.running.pop(record.number, None)
             record.result = result
 
     def get(self, number: int) -> Record | None:
         """The record of a build, running or ended."""
         with self._lock:
-            if found := self.running.get(number) or self._cache.get(number):
+            if found := self.running.get(number) or self._unsaved.get(number) or self._cache.get(number):
                 return found
             record = records.read(self.job, self.builds / str(number)) if number in self.numbers() else None
             if record is not None:

@@ -7,26 +7,32 @@ Imitates hudson.model.Queue: quiet period, merging of equal items, blocking whil
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from sluicegate.runner import causes as cause_forms
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.runner.parameters import Parameter
-from sluicegate.tools import door, files
 
 LEFT_SECONDS = 300
+LONGEST_WAIT = 10.0
+"""Seconds after which an executor looks again by itself, whatever was missed."""
+RETRY = 2.0
+"""Seconds until an item that could not be started, as on a full disk, is tried again."""
 COMPACT_AFTER = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
 class QueueItem:
-    """One accepted trigger. Times are milliseconds since 1970."""
+    """One accepted trigger. Times are milliseconds since 1970, but for `due`: that moment of time.monotonic() when its
+    quiet period ends, which no setting of the clock moves. `trouble` is why the last try to start it failed."""
 
     id: int
     job: str
@@ -38,6 +44,8 @@ class QueueItem:
     cancelled: bool = False
     number: int | None = None
     left_at: float = 0.0
+    due: float = field(default=0.0, compare=False)
+    trouble: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -58,17 +66,52 @@ class Interrupted:
     number: int
 
 
-def _item(data: dict[str, object]) -> QueueItem:
-    causes, values = data["causes"], data["parameters"]
-    assert isinstance(causes, list) and isinstance(values, list)
+class Starter(Protocol):
+    """Who starts what waits. All is called while the queue is locked."""
+
+    def allowed(self, item: QueueItem) -> bool:
+        """Whether its build may start now."""
+
+    def reserve(self, item: QueueItem) -> int:
+        """The number of its build; a number that is reserved in vain is a gap and does no harm."""
+
+    def occupy(self, item: QueueItem) -> None:
+        """The start is on disk, and `item.number` set: the job is busy from now on."""
+
+
+def _item(entry: dict[str, object]) -> QueueItem:
+    """An item from the journal. Raises ValueError for what no item looks like."""
+    causes, values = entry.get("causes"), entry.get("parameters")
+    if not isinstance(causes, list) or not isinstance(values, list):
+        raise ValueError("an item without causes or parameters")
+    since, ready_at = _number(entry, "since"), _number(entry, "ready_at")
+    # A clock that was set back while the server was away must not prolong the quiet period.
+    left = min(ready_at - now_ms(), ready_at - since) / 1000
     return QueueItem(
-        id=int(str(data["id"])),
-        job=str(data["job"]),
+        id=_number(entry, "id"),
+        job=str(entry.get("job", "")),
         causes=tuple(cause_forms.from_dict(one) for one in causes),
-        parameters=tuple(Parameter(name=n, value=v, value_class=c, description=d) for n, v, c, d in values),
-        since=int(str(data["since"])),
-        ready_at=int(str(data["ready_at"])),
+        parameters=tuple(_parameter(one) for one in values),
+        since=since,
+        ready_at=ready_at,
+        due=time.monotonic() + max(0.0, left),
     )
+
+
+def _number(entry: dict[str, object], name: str) -> int:
+    value = entry.get(name)
+    if not isinstance(value, int) or not 0 <= value < 1 << 62:
+        raise ValueError(f"{name} is no number")
+    return value
+
+
+def _parameter(row: object) -> Parameter:
+    if not isinstance(row, list) or len(row) != 4:
+        raise ValueError("a parameter without its four parts")
+    name, value, value_class, description = row
+    if not all(isinstance(one, str) for one in (name, value_class, description)) or not isinstance(value, (str, bool)):
+        raise ValueError("a parameter of another type")
+    return Parameter(name=name, value=value, value_class=value_class, description=description)
 
 
 def now_ms() -> int:
@@ -79,7 +122,7 @@ class Queue:
     """The waiting items in order of arrival, and those that left within the last five minutes."""
 
     def __init__(self, home: Path) -> None:
-        self.path = home / "queue.journal"
+        self.journal = Journal(home / "queue.journal")
         self.changed = threading.Condition()
         self.waiting: dict[int, QueueItem] = {}
         self.left: dict[int, QueueItem] = {}
@@ -87,40 +130,36 @@ class Queue:
         self.paused = False
         self._running: dict[int, QueueItem] = {}
         self._next_id = 1
-        self._lines = 0
-        self._replay()
-        self._descriptor = -1
+        started: dict[int, Interrupted] = {}
+        self.journal.read(lambda entry: self._apply(entry, started))
+        self.interrupted = list(started.values())
         self._compact()
 
-    def _replay(self) -> None:
-        started: dict[int, Interrupted] = {}
-        for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # A crash may cut the last line; what it held was never acknowledged.
-            self._apply(entry, started)
-        self.interrupted = list(started.values())
-
     def _apply(self, entry: dict[str, object], started: dict[int, Interrupted]) -> None:
-        if isinstance(data := entry.get("add"), dict):
-            item = _item(data)
+        """Repeat what an entry says. Raises ValueError for one that says nothing."""
+        if isinstance(added := entry.get("add"), dict):
+            item = _item(added)
             self.waiting[item.id] = item
             self._next_id = max(self._next_id, item.id + 1)
             return
         verb = next(iter(entry))
-        number = int(str(entry[verb]))
+        number = _number(entry, verb)
         if verb == "next":
             self._next_id = max(self._next_id, number)
-        elif verb == "fold" and number in self.waiting and isinstance(causes := entry.get("causes"), list):
-            self.waiting[number].causes += tuple(cause_forms.from_dict(one) for one in causes)
+        elif verb == "fold" and isinstance(causes := entry.get("causes"), list):
+            more = tuple(cause_forms.from_dict(one) for one in causes)
+            if number in self.waiting:
+                self.waiting[number].causes += more
         elif verb == "cancel":
             self.waiting.pop(number, None)
-        elif verb == "start" and number in self.waiting:
-            item = self.waiting.pop(number)
-            started[number] = Interrupted(item=item, number=int(str(entry["number"])))
+        elif verb == "start":
+            build = _number(entry, "number")
+            if (waited := self.waiting.pop(number, None)) is not None:
+                started[number] = Interrupted(item=waited, number=build)
         elif verb == "end":
             started.pop(number, None)
+        else:
+            raise ValueError(f"'{verb}' is nothing that happens in a queue")
 
     def _compact(self) -> None:
         """Rewrite the journal with what still matters."""
@@ -130,78 +169,88 @@ class Queue:
             entries += [{"add": one.item.to_dict()}, {"start": one.item.id, "number": one.number}]
         for item in self._running.values():
             entries += [{"add": item.to_dict()}, {"start": item.id, "number": item.number or 0}]
-        files.replace(self.path, "".join(json.dumps(entry) + "\n" for entry in entries).encode(), mode=0o600)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._lines = len(entries)
+        self.journal.rewrite(entries)
 
-    def _journal(self, entry: dict[str, object], *, durable: bool = True) -> None:
-        door.passing("journal queue")
-        os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
-        if durable:
-            os.fdatasync(self._descriptor)
-        self._lines += 1
-        if self._lines > COMPACT_AFTER:
+    def _write_down(self, entry: dict[str, object], *, durable: bool = True) -> None:
+        """Put an entry on disk. Raises NotStored; what was written before is safe then."""
+        if not self.journal.sound:
             self._compact()
+        self.journal.append(entry, durable=durable)
+        if self.journal.lines > COMPACT_AFTER:
+            with contextlib.suppress(NotStored):  # the entry is stored; the next one tries again
+                self._compact()
 
     def add(self, job: str, causes: tuple[Cause, ...], values: tuple[Parameter, ...], delay: float) -> QueueItem:
         """Accept a trigger: a new item, or the equal one that waits already. On disk when this returns."""
         with self.changed:
             for item in self.waiting.values():
                 if item.job == job and item.parameters == values:
-                    self._journal({"fold": item.id, "causes": [cause.to_dict() for cause in causes]})
+                    self._write_down({"fold": item.id, "causes": [cause.to_dict() for cause in causes]})
                     item.causes += causes
                     return item
             now = now_ms()
             ready = now + int(delay * 1000)
-            item = QueueItem(id=self._next_id, job=job, causes=causes, parameters=values, since=now, ready_at=ready)
-            self._journal({"add": item.to_dict()})
+            item = QueueItem(
+                id=self._next_id,
+                job=job,
+                causes=causes,
+                parameters=values,
+                since=now,
+                ready_at=ready,
+                due=time.monotonic() + delay,
+            )
+            self._write_down({"add": item.to_dict()})
             self._next_id += 1
             self.waiting[item.id] = item
             self.changed.notify()
             return item
 
-    def take(self, allowed: Callable[[QueueItem], bool], begin: Callable[[QueueItem], int]) -> QueueItem | None:
-        """Start the first item that may run now, or wait for a change; None when the wait was in vain.
-
-        `begin` reserves the build number; it is journaled before the build exists.
-        """
+    def take(self, starter: Starter) -> QueueItem | None:
+        """Start the first item that may run now, or wait for a change; None when the wait was in vain."""
         with self.changed:
-            now = now_ms()
-            soonest: int | None = None
+            now = time.monotonic()
+            soonest = now + LONGEST_WAIT
             for item in self.waiting.values() if not self.paused else ():
-                if item.ready_at > now:
-                    soonest = item.ready_at if soonest is None else min(soonest, item.ready_at)
+                if item.due > now:
+                    soonest = min(soonest, item.due)
                     continue
-                item.buildable_since = item.buildable_since or now
-                if allowed(item):
-                    return self._start(item, begin)
-            self.changed.wait(None if soonest is None else max(0.001, (soonest - now) / 1000))
+                item.buildable_since = item.buildable_since or now_ms()
+                if starter.allowed(item) and self._start(item, starter):
+                    return item
+            self.changed.wait(max(0.001, soonest - now))
             return None
 
-    def _start(self, item: QueueItem, begin: Callable[[QueueItem], int]) -> QueueItem:
-        number = begin(item)
-        self._journal({"start": item.id, "number": number})
+    def _start(self, item: QueueItem, starter: Starter) -> bool:
+        """Start an item; False, and a later try, when that is not possible: others behind it must not wait for it."""
+        try:
+            number = starter.reserve(item)
+            self._write_down({"start": item.id, "number": number})
+        except Exception as problem:  # a full disk, a job that is broken on disk
+            item.trouble = f"{type(problem).__name__}: {problem}"
+            item.due = time.monotonic() + RETRY
+            logging.getLogger(__name__).warning("%s cannot be started now: %s", item.job, item.trouble)
+            return False
         del self.waiting[item.id]
         item.number, item.left_at = number, time.monotonic()
         self._running[item.id] = item
         self._leave(item)
-        return item
+        starter.occupy(item)
+        return True
 
     def end(self, item: QueueItem) -> None:
         """The build of an item has ended and is recorded."""
         with self.changed:
-            # Not synced: after a power cut the record itself tells that the build ended.
-            self._journal({"end": item.id}, durable=False)
             self._running.pop(item.id, None)
             self.changed.notify_all()
+            # Not synced, and on a full disk not written: the record itself tells that the build ended.
+            with contextlib.suppress(NotStored):
+                self._write_down({"end": item.id}, durable=False)
 
     def forget_interrupted(self) -> None:
         """The builds that ran when the server died are marked now."""
         with self.changed:
             for one in self.interrupted:
-                self._journal({"end": one.item.id})
+                self._write_down({"end": one.item.id})
                 one.item.number, one.item.left_at = one.number, time.monotonic()
                 self.left[one.item.id] = one.item
             self.interrupted = []
@@ -212,7 +261,7 @@ class Queue:
             item = self.waiting.get(number)
             if item is None:
                 return False
-            self._journal({"cancel": number})
+            self._write_down({"cancel": number})
             del self.waiting[number]
             item.cancelled, item.left_at = True, time.monotonic()
             self._leave(item)
@@ -222,6 +271,16 @@ class Queue:
         """Take out all items of a job that is being deleted."""
         for item in self.of_job(job):
             self.cancel(item.id)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Jobs have other names now (old -> new): what waits for them waits on."""
+        with self.changed:
+            for item in self.waiting.values():
+                item.job = names.get(item.job, item.job)
+            try:
+                self._compact()
+            except NotStored:
+                self.journal.sound = False  # the next entry writes all of it
 
     def _leave(self, item: QueueItem) -> None:
         self.left[item.id] = item
@@ -252,6 +311,6 @@ class Queue:
 
     def close(self) -> None:
         with self.changed:
-            self._compact()
-            os.close(self._descriptor)
-            self._descriptor = -1
+            with contextlib.suppress(NotStored):  # the longer journal says the same
+                self._compact()
+            self.journal.close()

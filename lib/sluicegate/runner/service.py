@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import SluicegateError, UsageError
@@ -21,9 +24,21 @@ from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
 from sluicegate.runner.users import Users
 from sluicegate.runner.vault import Credential, Vault
+from sluicegate.runner.worker import Worker
+from sluicegate.tools import files
 
 DELETE_PATIENCE = 15.0
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaved:
+    """A build that failed while the disk took nothing; `reason` is the end of its log."""
+
+    waiting: QueueItem
+    item: Item
+    record: Record
+    reason: str
 
 
 class Runner:
@@ -45,28 +60,30 @@ class Runner:
         self.echo: Callable[[bytes], None] | None = None
         self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
-        self._threads: list[threading.Thread] = []
+        self._unsaved: list[Unsaved] = []
+        self._saving = threading.Lock()
         self._stopping = False
+        self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         self._recover()
 
     # -- life --
     def start(self) -> None:
         """Start the executors."""
-        for number in range(len(self.executors)):
-            thread = threading.Thread(target=self._execute, args=(number,), name=f"executor {number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        for worker in self.workers:
+            worker.start()
 
     def stop(self) -> None:
         """Abort what runs, keep what waits, and give the home back."""
         self._stopping = True
         for build in list(self._running.values()):
             build.interrupt("Aborted because the server stops")
-        self.queue.wake()
-        for thread in self._threads:
-            while thread.is_alive():
+        for worker in self.workers:
+            worker.stop()
+        for worker in self.workers:
+            while worker.alive:
                 self.queue.wake()
-                thread.join(0.05)
+                worker.join(0.05)
+        self._save_at_last()
         self.queue.close()
         self.home.release()
 
@@ -139,7 +156,9 @@ class Runner:
 
     def why(self, item: QueueItem) -> tuple[str, str]:
         """The state of a waiting item (Waiting, Blocked or Buildable) and the sentence for people."""
-        left = item.ready_at / 1000 - time.time()
+        if item.trouble:
+            return "Waiting", f"It could not be started and is tried again soon: {item.trouble}"
+        left = item.due - time.monotonic()
         if left > 0:
             return "Waiting", f"In the quiet period. Expires in {left:.2g} sec"
         job = self.items.job(item.job)
@@ -148,36 +167,58 @@ class Runner:
             return "Blocked", f"Build #{number} is already in progress (ETA: N/A)"
         return "Buildable", "Waiting for next available executor"
 
+    def rename(self, item: Item, new: str) -> Item:
+        """Give a job or folder another name; what waits for it, or below it, waits on.
+
+        Raises UsageError for a name that cannot be, and while something of it builds.
+        """
+        old = item.full_name
+        with self.queue.changed:  # nothing of it starts meanwhile
+            below = [job for job in self.items.jobs() if f"{job.full_name}/".startswith(f"{old}/")]
+            if busy := next((job for job in below if job.history.running), None):
+                raise UsageError(f"{busy.full_name} is building; {old} cannot be renamed now")
+            renamed = self.items.rename(item, new)
+            self.queue.rename({job.full_name: renamed.full_name + job.full_name.removeprefix(old) for job in below})
+            return renamed
+
     # -- executors --
     def _execute(self, number: int) -> None:
-        while not self._stopping:
-            item = self.queue.take(self._allowed, self._begin)
-            if item is None:
-                continue
-            try:
-                self._build(number, item)
-            except Exception as problem:  # the executor must live on whatever a build does
-                self._failed_inside(item, problem)
-            finally:
-                record, self.executors[number] = self.executors[number], None
+        """One round of an executor: start what may start now, or wait a little."""
+        self._save_at_last()
+        item = self.queue.take(self)
+        if item is None:
+            return
+        try:
+            self._build(number, item)
+        except Exception as problem:  # the executor must live on whatever a build does
+            self._failed_inside(item, problem)
+        finally:
+            record, self.executors[number] = self.executors[number], None
+            if all(row.waiting is not item for row in self._unsaved):
                 self.queue.end(item)
-                if record is not None:
-                    self.on_end(record)
+            if record is not None:
+                self.on_end(record)
 
-    def _allowed(self, waiting: QueueItem) -> bool:
+    # -- what the queue asks before it starts something (Starter) --
+    def allowed(self, waiting: QueueItem) -> bool:
         if self._stopping or self.offline:
             return False
         item = self.items.job(waiting.job)
         return item is not None and (item.config.concurrent or not item.history.running)
 
-    def _begin(self, waiting: QueueItem) -> int:
-        """Reserve the number and make the job busy, while the queue is locked."""
+    def reserve(self, waiting: QueueItem) -> int:
+        return self._job(waiting).history.take_number()
+
+    def occupy(self, waiting: QueueItem) -> None:
+        assert waiting.number is not None
+        item = self._job(waiting)
+        item.history.running[waiting.number] = self._new_record(item, waiting, waiting.number)
+
+    def _job(self, waiting: QueueItem) -> Item:
         item = self.items.job(waiting.job)
         if item is None:
             raise UsageError(f"the job {waiting.job} is gone")
-        number = item.history.take_number()
-        item.history.running[number] = self._new_record(item, waiting, number)
-        return number
+        return item
 
     def _new_record(self, item: Item, waiting: QueueItem, number: int) -> Record:
         return Record(
@@ -196,9 +237,9 @@ class Runner:
         if item is None or waiting.number is None:
             return
         record = item.history.running[waiting.number]
+        self.executors[executor] = record
         workspace = self.workspaces.take(item.full_name)
         record.workspace = str(workspace)
-        self.executors[executor] = record
         item.history.begin(record)
         env = environment.inherited(secrets=self.own_secrets) | {
             one.name: self._plain(one) for one in record.parameters
@@ -241,7 +282,7 @@ class Runner:
                 "<jenkins.model.InterruptedBuildAction><causes/></jenkins.model.InterruptedBuildAction>"
             )
         build.say(f"Finished: {build.result.name}")
-        record.duration = max(1, sequence.now_ms() - record.start_time)
+        record.duration = build.milliseconds
         item.history.finish(record, build.result)
         # Only now: a downstream build may ask for this one's result at once.
         for child in downstream:
@@ -250,19 +291,34 @@ class Runner:
         item.history.discard(item.config.keep_builds)
 
     def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
-        """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log."""
+        """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log.
+
+        Where the disk takes nothing of this, the job is free nevertheless, and the record is saved when there is room.
+        """
         item = self.items.job(waiting.job)
         record = item.history.running.get(waiting.number or 0) if item is not None else None
         if item is None or record is None:
             return
-        with contextlib.suppress(OSError):
-            record.folder.mkdir(parents=True, exist_ok=True)
-            with record.log.open("ab") as stream:
-                stream.write(f"ERROR: the runner failed: {type(problem).__name__}: {problem}\n".encode())
-                stream.write(b"Finished: FAILURE\n")
-            item.history.finish(record, Result.FAILURE)
-        # Also when the disk took nothing of this: the job must not look busy for ever.
+        reason = f"ERROR: the runner failed: {type(problem).__name__}: {problem}\nFinished: FAILURE\n"
+        logging.getLogger(__name__).exception("%s #%d failed inside the runner", record.job, record.number)
+        record.duration = max(1, sequence.now_ms() - record.start_time)
         item.history.forget_running(record, Result.FAILURE)
+        self._unsaved.append(Unsaved(waiting=waiting, item=item, record=record, reason=reason))
+        self._save_at_last()
+
+    def _save_at_last(self) -> None:
+        """Write down the ends of builds that the disk did not take when they came."""
+        with self._saving:
+            for row in list(self._unsaved):
+                try:
+                    if self.items.job(row.record.job) is row.item:  # else it was deleted meanwhile
+                        row.record.folder.mkdir(parents=True, exist_ok=True)
+                        _append(row.record.log, row.reason.encode("utf-8", "replace"))
+                        row.item.history.finish(row.record, Result.FAILURE)
+                except OSError:
+                    continue
+                self._unsaved.remove(row)
+                self.queue.end(row.waiting)
 
     # -- what a build may ask for (Services) --
     def credential(self, name: str) -> Credential:
@@ -297,6 +353,22 @@ class Runner:
     def estimate(self, build: Build, count: int) -> float | None:
         item = self.items.job(build.record.job)
         return None if item is None else average_seconds(item, count)
+
+
+def _append(log: Path, text: bytes) -> None:
+    """Add lines to the end of a log, whole or not at all, and once."""
+    with log.open("r+b" if log.exists() else "w+b", buffering=0) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - len(text)))
+        tail = stream.read()
+        if tail == text:
+            return
+        try:
+            files.write(stream, b"" if tail.endswith(b"\n") else b"\n", log)
+            files.write(stream, text, log)
+        except OSError:
+            stream.truncate(size)
+            raise
 
 
 def average_seconds(item: Item, count: int = 3) -> float | None:

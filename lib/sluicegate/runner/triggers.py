@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -13,9 +15,16 @@ from sluicegate.runner import cron, scm
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
+from sluicegate.runner.worker import Worker
 
 CATCH_UP = timedelta(hours=1)
 POLLERS = 2
+LOOK_AGAIN = 10.0
+"""Seconds after which the clock is looked at again, as it may have been set meanwhile."""
+
+
+def _minute_after(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 @lru_cache(maxsize=4096)
@@ -23,65 +32,79 @@ def _schedule(spec: str, full_name: str) -> cron.Schedule:
     return cron.parse(spec, full_name)
 
 
-def due(specs: tuple[str, ...], full_name: str, moment: datetime) -> bool:
-    """Whether one of a job's schedules names this minute; a broken one never does."""
+def due(specs: tuple[str, ...], full_name: str, moment: datetime, *, again: bool = False) -> bool:
+    """Whether one of a job's schedules names this minute; a broken one never does.
+
+    `again`: the clock was set back, and this minute was there already. As in Vixie's cron a job of a certain hour is
+    not started twice then, while one of each hour goes on.
+    """
     for spec in specs:
         try:
-            if _schedule(spec, full_name).due(moment):
-                return True
+            schedule = _schedule(spec, full_name)
         except SluicegateError:
             continue
+        if schedule.due_each_hour(moment) if again else schedule.due(moment):
+            return True
     return False
 
 
 class Triggers:
     """One thread looks at the clock each minute; a few others poll repositories."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.runner = runner
+        self.clock = clock
+        self._next = _minute_after(clock())
+        self._latest = self._next - timedelta(minutes=1)
         self._polls: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._wanted: set[str] = set()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._clock, name="timers", daemon=True)]
-        self._threads += [
-            threading.Thread(target=self._poller, name=f"poller {n}", daemon=True) for n in range(POLLERS)
-        ]
+        self.timers = Worker("timers", self._look_at_clock)
+        self.pollers = [Worker(f"poller {n}", self._poll_next) for n in range(POLLERS)]
+
+    @property
+    def workers(self) -> list[Worker]:
+        return [self.timers, *self.pollers]
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        for worker in self.workers:
+            worker.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        for _ in range(POLLERS):
+        for worker in self.workers:
+            worker.stop()
+        for _ in self.pollers:
             self._polls.put(None)
-        for thread in self._threads:
-            thread.join(5)
+        for worker in self.workers:
+            worker.join(5)
 
-    def _clock(self) -> None:
-        minute = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        while not self._stop.wait(max(0.0, (minute - datetime.now(UTC)).total_seconds())):
-            now = datetime.now(UTC)
-            if now - minute > CATCH_UP:
-                # The machine slept, or its clock was set: Jenkins does not run a day's timers at once either.
-                minute = now.replace(second=0, microsecond=0)
-            self.tick(minute)
-            minute += timedelta(minutes=1)
+    def _look_at_clock(self) -> None:
+        """One round: start what is due, or sleep a little. No sleep is long, whatever happens to the clock."""
+        now = self.clock()
+        if now - self._next > CATCH_UP or self._next - now > timedelta(minutes=2):
+            # The machine slept, or its clock was set: Jenkins does not run a day's timers at once either.
+            self._next = now.replace(second=0, microsecond=0) if now > self._next else _minute_after(now)
+        if now < self._next:
+            self.timers.wait(min(LOOK_AGAIN, (self._next - now).total_seconds()))
+            return
+        minute = self._next
+        self._next += timedelta(minutes=1)
+        self.tick(minute, again=minute <= self._latest)
+        self._latest = max(self._latest, minute)
 
-    def tick(self, minute: datetime) -> None:
+    def tick(self, minute: datetime, *, again: bool = False) -> None:
         """Start what the schedules of this minute ask for."""
         for name in sorted(self.runner.items.triggered):
-            item = self.runner.items.job(name)
-            if item is None or not item.buildable:
-                continue
             try:
-                if due(item.config.timers, name, minute):
+                item = self.runner.items.job(name)
+                if item is None or not item.buildable:
+                    continue
+                if due(item.config.timers, name, minute, again=again):
                     self.runner.trigger(item, (Cause(kind="timer"),))
                 if due(item.config.polls, name, minute):
                     self.poll(item)
-            except (SluicegateError, OSError):
-                continue  # One job's trouble must not keep the others from starting.
+            except Exception:  # one job's trouble must not keep the others from starting
+                logging.getLogger(__name__).exception("the timer of %s failed", name)
 
     def poll(self, item: Item) -> None:
         """Look for changes soon; a job that waits to be polled is not queued twice."""
@@ -108,13 +131,16 @@ class Triggers:
                 found.append(name)
         return found
 
-    def _poller(self) -> None:
-        while (name := self._polls.get()) is not None:
-            with self._lock:
-                self._wanted.discard(name)
-            item = self.runner.items.job(name)
-            if item is not None and item.buildable:
-                self._look(item)
+    def _poll_next(self) -> None:
+        """One round: wait for a job that is to be polled, and poll it."""
+        name = self._polls.get()
+        if name is None:
+            return
+        with self._lock:
+            self._wanted.discard(name)
+        item = self.runner.items.job(name)
+        if item is not None and item.buildable:
+            self._look(item)
 
     def _look(self, item: Item) -> None:
         """Poll one job; what was found is in jobs/NAME/scm-polling.log."""

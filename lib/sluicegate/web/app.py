@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import html as escaping
 import logging
+import os
 import secrets
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
 from sluicegate.web import call as calls
 from sluicegate.web.call import VERSION, Call, Refusal
@@ -25,6 +28,8 @@ from sluicegate.web.routes import Routes
 LARGEST = 64 << 20
 SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+STATUS = ((UsageError, 400), (NotStored, 503))
 OPEN = ("login", "static", "git", "favicon.ico", "loginError")
 """First path segments that need no login: the hook only makes the server look at repositories that it knows."""
 
@@ -94,9 +99,17 @@ class Application:
             return self.routes.answer(call)
         except SluicegateError as problem:
             return refusal(problem, call.headers, call.login)
-        except Exception:
-            logging.getLogger(__name__).exception("%s /%s failed", call.method, "/".join(call.segments))
-            return calls.text("The server failed; its log says why.\n", 500)
+        except Exception as problem:
+            return self._failed(call, problem)
+
+    def _failed(self, call: Call, problem: Exception) -> Response:
+        """A fault of the disk, which is told, or of ours, which only the log tells."""
+        log = logging.getLogger(__name__)
+        if isinstance(problem, OSError) and problem.errno in FULL:
+            log.warning("%s /%s: %s", call.method, "/".join(call.segments), problem)
+            return refusal(NotStored(f"the disk takes nothing: {os.strerror(problem.errno)}"), call.headers, call.login)
+        log.error("%s /%s failed", call.method, "/".join(call.segments), exc_info=problem)
+        return calls.text("The server failed; its log says why.\n", 500)
 
     def _authenticate(self, call: Call) -> None:
         """Basic with password or token, else the session cookie. Wrong credentials are 401 wherever they are sent."""
@@ -190,7 +203,9 @@ def _cookie(headers: Headers) -> str:
 
 def refusal(problem: SluicegateError, headers: Headers, login: Login | None = None) -> Response:
     """The answer for an error: 400 with X-Error for what the user did wrong."""
-    status = problem.status if isinstance(problem, Refusal) else 400 if isinstance(problem, UsageError) else 500
+    status = (
+        problem.status if isinstance(problem, Refusal) else next((n for c, n in STATUS if isinstance(problem, c)), 500)
+    )
     message = escaping.escape(problem.message)
     hint = f"<p>{escaping.escape(problem.hint)}</p>" if problem.hint else ""
     jump = ""
@@ -200,7 +215,9 @@ def refusal(problem: SluicegateError, headers: Headers, login: Login | None = No
     response = calls.html(f"{head}<body><h2>Error {status}</h2><p>{message}</p>{hint}{jump}</body></html>", status)
     if isinstance(problem, Refusal):
         response.headers.update({name: calls.header(value) for name, value in problem.headers.items()})
-    if status == 400:
+    if isinstance(problem, NotStored):
+        response.headers["Retry-After"] = "10"
+    if status in (400, 503):
         response.headers["X-Error"] = calls.header(problem.message)
     if status == 403:
         response.headers["X-You-Are-Authenticated-As"] = calls.header(login.user if login else "anonymous")

@@ -59,9 +59,20 @@ def _executor(site: Site, number: int, record: Record | None) -> object:
     return plain("", currentExecutable=current, idle=record is None, likelyStuck=False, number=number, progress=-1)
 
 
+def _workers(site: Site, nodes: Nodes) -> list[object]:
+    """The threads of the server, and the last trouble of each."""
+    return [
+        plain("", name=one.name, alive=one.alive, trouble=one.trouble, troubledAt=int(one.troubled_at * 1000))
+        for one in (*site.runner.workers, *site.triggers.workers)
+    ]
+
+
 def _page(site: Site, here: object) -> Response:
     runner = site.runner
-    return site.target(lambda: site.show("computer.html", executors=runner.executors, offline=runner.offline.strip()))
+    workers = (*runner.workers, *site.triggers.workers)
+    return site.target(
+        lambda: site.show("computer.html", executors=runner.executors, offline=runner.offline.strip(), workers=workers)
+    )
 
 
 def _below(site: Site, nodes: Nodes, rest: Path) -> tuple[object, Path] | None:
@@ -91,7 +102,9 @@ NODES: Kind[Nodes] = Kind(
         "computer": lambda site, nodes: [Node(name=NAMES[0])],
         "displayName": always("Nodes"),
         "totalExecutors": lambda site, nodes: len(site.runner.executors),
+        "workers": _workers,
     },
+    hidden=("workers",),
     reads={"": _page},
     below=_below,
 )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
-from sluicegate.errors import UsageError
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
 from sluicegate.web import call as calls
@@ -39,11 +38,7 @@ def _delete(site: Site, item: Item) -> Response:
 
 
 def _rename(site: Site, item: Item) -> Response:
-    if item.history.running:
-        raise UsageError(f"{item.full_name} is building; it cannot be renamed now")
-    new = site.call.need("newName")
-    site.runner.queue.cancel_job(item.full_name)
-    return calls.found(site.runner.items.rename(item, new).path.rstrip("/"))
+    return calls.found(site.runner.rename(item, site.call.need("newName")).path.rstrip("/"))
 
 
 FIELDS: Mapping[str, Callable[[Site, Item], object]] = {

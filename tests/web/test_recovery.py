@@ -1,0 +1,154 @@
+"""A server that met a full disk, a damaged home or an absurd number goes on, and loses nothing that it accepted."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.runner.conftest import shell
+from tests.web.conftest import Server, ended, serving, until
+
+
+def post(server: Server, path: str) -> requests.Response:
+    return server.session().post(server.url + path, allow_redirects=False)
+
+
+@contextmanager
+def files_at_most(server: Server, size: int) -> Iterator[None]:
+    """Let no file of the server grow beyond `size` bytes, as on a full disk: a write is cut there, the next fails."""
+    assert server.process is not None
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+def builds_still(server: Server, name: str = "ordinary") -> None:
+    """An ordinary job is still built."""
+    client = server.client()
+    client.create_job(name, shell("true").decode())
+    client.build_job(name)
+    assert ended(client, name)["result"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("delay", ["", "?delay=999999999sec"])
+def test_an_endless_quiet_period_stops_no_executor(fresh: Server, delay: str) -> None:
+    client = fresh.client()
+    for number in range(3):
+        client.create_job(f"calm-{number}", shell("true", quiet=99999999999).decode())
+        assert post(fresh, f"job/calm-{number}/build{delay}").status_code == 201
+    builds_still(fresh)
+
+
+def test_a_build_waits_for_room_for_its_number(fresh: Server) -> None:
+    client = fresh.client()
+    client.create_job("one", shell("true", quiet=1).decode())
+    session = fresh.session()
+    assert session.post(f"{fresh.url}job/one/build").status_code == 201
+    with files_at_most(fresh, 0):
+        until(lambda: "No space" in why(session, fresh) or "too large" in why(session, fresh))
+        assert not client.get_job_info("one")["builds"]
+    assert ended(client, "one")["result"] == "SUCCESS"
+    builds_still(fresh)
+
+
+def why(session: requests.Session, server: Server) -> str:
+    return " ".join(str(item["why"]) for item in session.get(f"{server.url}queue/api/json").json()["items"])
+
+
+def test_a_trigger_that_is_not_on_disk_is_not_accepted_and_harms_no_other(fresh: Server) -> None:
+    client, session = fresh.client(), fresh.session()
+    for number in range(4):
+        client.create_job(f"j{number}", shell("true").decode())
+    session.post(f"{fresh.url}quietDown")
+    assert session.post(f"{fresh.url}job/j0/build").status_code == 201
+    journal = fresh.home / "queue.journal"
+    with files_at_most(fresh, journal.stat().st_size + 10):
+        for _ in range(2):
+            refused = session.post(f"{fresh.url}job/j1/build")
+            assert refused.status_code == 503 and refused.headers["Retry-After"]
+    assert session.post(f"{fresh.url}job/j2/build").status_code == 201
+    fresh.kill()
+    fresh.start()
+    client = fresh.client()
+    for job in ("j0", "j2"):
+        assert ended(client, job)["result"] == "SUCCESS"
+    assert not client.get_job_info("j1")["builds"]
+
+
+def test_a_job_that_finds_no_room_is_refused_as_such(fresh: Server) -> None:
+    session = fresh.session()
+    with files_at_most(fresh, 0):
+        answer = session.post(f"{fresh.url}createItem?name=x", data=shell("true"))
+        assert answer.status_code == 503
+    assert session.get(f"{fresh.url}job/x/api/json").status_code == 404
+    builds_still(fresh, "x")
+
+
+def test_a_build_that_met_the_full_disk_fails_with_the_cause(fresh: Server, tmp_path: Path) -> None:
+    client = fresh.client()
+    go = tmp_path / "go"
+    client.create_job("talks", shell(f"while [ ! -e {go} ]; do sleep 0.05; done; seq 100; sleep 0.2; seq 100").decode())
+    client.build_job("talks")
+    until(lambda: (fresh.home / "jobs/talks/builds/1/log").exists())
+    with files_at_most(fresh, 0):
+        go.touch()
+        assert ended(client, "talks")["result"] == "FAILURE"
+    until(lambda: "<result>FAILURE" in (fresh.home / "jobs/talks/builds/1/build.xml").read_text())
+    console = client.get_build_console_output("talks", 1)
+    assert "File too large" in console and console.endswith("Finished: FAILURE\n")
+    fresh.kill()
+    fresh.start()
+    assert fresh.client().get_build_info("talks", 1)["result"] == "FAILURE"
+    builds_still(fresh)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[1, 2]", "7", "null", "{}", '{"add": {"id": "x"}}', '{"add": 5}', '{"start": "one"}', "\0\0\0\0", '"\xff'],
+    ids=lambda line: line.strip("\0")[:12] or "zeros",
+)
+def test_a_line_of_the_journal_that_says_nothing_keeps_the_server_from_nothing(tmp_path: Path, line: str) -> None:
+    with serving(tmp_path / "home") as server:
+        client = server.client()
+        client.create_job("one", shell("true").decode())
+        server.session().post(f"{server.url}quietDown")
+        client.build_job("one")
+        server.kill()
+        with (server.home / "queue.journal").open("ab") as stream:
+            stream.write(line.encode("latin-1") + b"\n")
+        server.start()
+        assert ended(server.client(), "one")["result"] == "SUCCESS"
+        assert line.encode("latin-1") in (server.home / "queue.journal.damaged").read_bytes()
+
+
+def test_a_folder_is_not_renamed_while_a_child_builds_and_what_waits_comes_along(fresh: Server) -> None:
+    client, session = fresh.client(), fresh.session()
+    client.create_job("team", "<com.cloudbees.hudson.plugins.folder.Folder/>")
+    client.create_job("team/busy", shell("sleep 30").decode())
+    client.create_job("team/next", shell("true").decode())
+    client.build_job("team/busy")
+    until(lambda: client.get_job_info("team/busy")["builds"])
+    answer = session.post(f"{fresh.url}job/team/doRename?newName=crew")
+    assert answer.status_code == 400 and "busy" in answer.headers["X-Error"]
+    client.stop_build("team/busy", 1)
+    assert ended(client, "team/busy")["result"] == "ABORTED"
+    session.post(f"{fresh.url}quietDown")
+    client.build_job("team/next")
+    assert session.post(f"{fresh.url}job/team/doRename?newName=crew", allow_redirects=False).status_code == 302
+    fresh.kill()
+    fresh.start()
+    assert ended(fresh.client(), "crew/next")["result"] == "SUCCESS"
+
+
+def test_the_health_of_what_works_in_the_background_is_shown(fresh: Server) -> None:
+    rows = fresh.session().get(f"{fresh.url}computer/api/json?tree=workers[name,alive,trouble]").json()["workers"]
+    assert {"executor 0", "executor 1", "timers", "poller 0"} <= {row["name"] for row in rows}
+    assert all(row["alive"] and not row["trouble"] for row in rows)
