@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.service import Runner
 from sluicegate.runner.steps import junit
 from sluicegate.runner.vault import Credential
+from sluicegate.tools import reports
 from tests.runner.conftest import build, wait_for
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -127,7 +129,7 @@ def _compare(record: Record, expect: dict[str, Any]) -> None:
         files = [path for path in record.archive.rglob("*") if path.is_file()]
         assert {p.relative_to(record.archive).as_posix(): p.read_text() for p in files} == expect["artifacts"], log
     if "tests" in expect:
-        assert junit.counts(junit.read(record.folder) or []) == expect["tests"]
+        assert asdict(reports.tally(junit.read(record.folder) or [])) == expect["tests"]
     if "workspace" in expect:
         assert sorted(path.name for path in Path(record.workspace).iterdir()) == expect["workspace"]
     for field in ("description", "display_name"):

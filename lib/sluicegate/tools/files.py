@@ -209,12 +209,16 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
         yield
 
 
-def open_beneath(root: Path, relative: str) -> int:
+def open_beneath(root: Path, relative: str, *, follow: bool = False) -> int:
     """A descriptor of the regular file `relative` below `root`; no part of the way may be a link.
 
     Every level is opened from the one above without following links, so that a file swapped for a link between
-    check and use is not opened. Raises OSError.
+    check and use is not opened. With `follow`, links that stay below `root` are resolved first. Raises OSError.
     """
+    if follow:
+        real_root = os.path.realpath(root)
+        place = os.path.relpath(os.path.realpath(root / relative), real_root)
+        return open_beneath(Path(real_root), place)
     parts = relative.split("/")
     if not relative or any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise FileNotFoundError(relative)

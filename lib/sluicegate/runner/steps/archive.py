@@ -43,8 +43,8 @@ class Archive:
         found = antglob.find(
             build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
         )
-        for name in found.refused:
-            build.say(f"WARNING: '{name}' is a link and is not archived")
+        for name, reason in found.refused.items():
+            build.say(f"WARNING: '{name}' is {reason} and is not archived")
         if not found.files:
             self._none(build, includes)
             return
@@ -60,15 +60,15 @@ class Archive:
         raise StepFailed(f'No artifacts found that match the file pattern "{includes}". Configuration error?')
 
     def _copy(self, build: Build, name: str) -> str:
-        """Copy one file and return its MD5 (Jenkins' fingerprint); empty when it vanished or became a link."""
+        """Copy one file and return its MD5 (Jenkins' fingerprint); empty when it vanished or leads elsewhere now."""
         build.check()
         target = build.record.archive / name
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.md5(usedforsecurity=False)
         try:
-            source = files.open_beneath(build.workspace, name)
+            source = files.open_beneath(build.workspace, name, follow=True)
         except OSError:
-            build.say(f"WARNING: '{name}' is gone or a link and is not archived")
+            build.say(f"WARNING: '{name}' is gone or leads out of the workspace and is not archived")
             return ""
         with os.fdopen(source, "rb") as reading, Path(target).open("wb") as writing:
             while block := reading.read(files.BLOCK):

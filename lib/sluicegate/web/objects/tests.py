@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sluicegate.runner.records import Record
 from sluicegate.runner.steps import junit
+from sluicegate.tools import reports
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, plain
 from sluicegate.web.site import Site
@@ -20,11 +21,11 @@ class Report:
     """What the tests of a build said."""
 
     record: Record
-    suites: tuple[junit.Suite, ...]
+    suites: tuple[reports.Suite, ...]
 
     @property
-    def counts(self) -> dict[str, int]:
-        return junit.counts(list(self.suites))
+    def counts(self) -> reports.Tally:
+        return reports.tally(self.suites)
 
 
 def exist(record: Record) -> bool:
@@ -39,17 +40,17 @@ def of(record: Record) -> Report:
     return Report(record=record, suites=tuple(suites))
 
 
-def _suite(suite: junit.Suite) -> object:
+def _suite(suite: reports.Suite) -> object:
     cases = [_case(one) for one in suite.cases]
-    cls, stamp = "hudson.tasks.junit.SuiteResult", suite.timestamp or None
+    cls, stamp = "hudson.tasks.reports.SuiteResult", suite.timestamp or None
     return plain(cls, cases=cases, duration=suite.duration, name=suite.name, timestamp=stamp)
 
 
-def _case(one: junit.Case) -> object:
+def _case(one: reports.Case) -> object:
     """A test case; without history each failure is as old as this build."""
     failed = one.state == "failed"
     return plain(
-        "hudson.tasks.junit.CaseResult",
+        "hudson.tasks.reports.CaseResult",
         age=1 if failed else 0,
         className=one.class_name,
         duration=one.duration,
@@ -75,10 +76,10 @@ KIND: Kind[Report] = Kind(
     cls="hudson.tasks.junit.TestResult",
     fields={
         "duration": lambda site, report: sum(suite.duration for suite in report.suites),
-        "empty": lambda site, report: not sum(report.counts.values()),
-        "failCount": lambda site, report: report.counts["failed"],
-        "passCount": lambda site, report: report.counts["passed"],
-        "skipCount": lambda site, report: report.counts["skipped"],
+        "empty": lambda site, report: not report.counts.total,
+        "failCount": lambda site, report: report.counts.failed,
+        "passCount": lambda site, report: report.counts.passed,
+        "skipCount": lambda site, report: report.counts.skipped,
         "suites": lambda site, report: [_suite(suite) for suite in report.suites],
     },
     inline=True,

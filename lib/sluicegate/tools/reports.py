@@ -1,0 +1,326 @@
+"""Reads test reports in JUnit's format, whoever wrote them: one reader for the gates and for the runner.
+
+The format has no standard, so it is read as Jenkins' junit plugin reads it (SuiteResult, CaseResult), with one rule on
+top: nothing that is red, unreadable or did not run may come out as passed. junitparser is not used: docs/decisions/.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from xml.parsers import expat
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import reporttext
+
+DEPTH = 200
+MOST_CASES = 2_000_000
+LONGEST_TRACE = 100_000  # characters kept of one failure's text
+FAILING = frozenset(("failure", "error", "rerunfailure", "rerunerror"))
+FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then passed when it was run again
+NOT_RUN = frozenset(("skipped", "disabled", "ignored", "notrun", "pending"))
+SILENT = frozenset(("system-out", "system-err", "properties"))
+SUITES = frozenset(("testsuite", "testsuites"))
+# What an attribute `status`, `result` or `outcome` says of a test, in lower case, without blanks, hyphens, underscores.
+NOT_RUN_WORDS = NOT_RUN | {
+    "skip", "suppressed", "ignore", "inactive", "excluded", "filtered", "todo", "blocked", "undefined", "untested",
+    "notexecuted", "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
+}  # fmt: skip
+FAILED_WORDS = {
+    "fail", "failed", "failure", "error", "errored", "errors", "broken", "timeout", "timedout", "aborted", "abort",
+    "crash", "crashed", "killed", "started", "running", "nok", "notok", "false",
+}  # fmt: skip
+TIME = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE]([+-]?[0-9]{1,2})(?![0-9]))?(?![0-9eE])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test. `state` is passed, failed or skipped (it did not run); `duration` is in seconds, finite."""
+
+    class_name: str
+    name: str
+    duration: float
+    state: str
+    details: str = ""
+    trace: str = ""
+    flaky: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """The tests that stand together in one element of a report."""
+
+    name: str
+    timestamp: str
+    cases: tuple[Case, ...]
+
+    @property
+    def duration(self) -> float:
+        return sum(case.duration for case in self.cases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many tests ended how."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.passed + self.failed + self.skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one file holds. `note` says what somebody has to know who reads only the numbers; '' for nothing."""
+
+    suites: tuple[Suite, ...]
+    note: str = ""
+
+
+def tally(suites: Iterable[Suite]) -> Tally:
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for suite in suites:
+        for case in suite.cases:
+            counts[case.state] += 1
+    return Tally(**counts)
+
+
+def read(stream: BinaryIO, source: str) -> Report:
+    """The tests of the report `source`, at most 512 MiB. What cannot be read is one failed test, as with Jenkins."""
+    parser = _Parser(source)
+    try:
+        parser.feed(reporttext.cleaned(stream))
+    except reporttext.EmptyReport:
+        return unreadable(source, "is empty; the tests that should have written it may have crashed", "[empty]")
+    except (reporttext.UnfitReport, expat.ExpatError) as problem:
+        return unreadable(source, f"cannot be read: {problem}")
+    suites = tuple(parser.suites)
+    if not suites:
+        return Report(suites=(), note="holds no test case and is left out")
+    flaky = sum(case.flaky for suite in suites for case in suite.cases)
+    return Report(suites=suites, note=f"{flaky} passed only when run again" if flaky else "")
+
+
+def unreadable(source: str, why: str, name: str = "[failed-to-read]") -> Report:
+    """A report of which nothing is known: one failed test, so that the others count and nothing turns green."""
+    case = Case(class_name=source, name=name, duration=0.0, state="failed", details=f"{source} {why}")
+    suite = Suite(name=source, timestamp="", cases=(case,))
+    return Report(suites=(suite,), note=f"{why}; it counts as one failed test")
+
+
+def named(names: Sequence[Path]) -> list[Path]:
+    """The files that these names mean: a file, a pattern (`**` for any folder), a folder with all its `*.xml`.
+
+    Each file comes once, whatever links lead to it. Raises UsageError when a name means no file.
+    """
+    files: dict[str, Path] = {}
+    for name in names:
+        paths = _files_of(name)
+        if not paths:
+            raise UsageError(f"there is no report {name}", hint="name report files, a folder of them or a pattern")
+        for path in paths:
+            files.setdefault(os.path.realpath(path), path)
+    return sorted(files.values())
+
+
+def _files_of(name: Path) -> list[Path]:
+    if name.is_dir():
+        walk = os.walk(name, followlinks=False)
+        return [Path(folder) / file for folder, _, below in walk for file in below if file.lower().endswith(".xml")]
+    if os.path.lexists(name):
+        return [name]
+    return [Path(path) for path in glob.glob(str(name), recursive=True) if not os.path.isdir(path)]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Mark:
+    """<failure>, <error>, <skipped> and the like while it is read."""
+
+    failing: bool
+    message: str
+    text: list[str] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, text: str) -> None:
+        if self.length < LONGEST_TRACE:
+            self.text.append(text[: LONGEST_TRACE - self.length])
+            self.length += len(text)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Test:
+    """<testcase> while it is read."""
+
+    attributes: Mapping[str, str]
+    state: str
+    mark: _Mark | None = None
+    flaky: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Group:
+    """An element outside of tests, which is a suite as soon as a test stands in it, whatever its name."""
+
+    tag: str
+    attributes: Mapping[str, str]
+    in_suite: bool
+    cases: list[Case] = field(default_factory=list)
+    errors: list[_Mark] = field(default_factory=list)
+    red: bool = False
+
+    @property
+    def declares_red(self) -> bool:
+        """Whether the element's own sums speak of failures."""
+        sums = (self.attributes.get(key, "") for key in ("failures", "errors"))
+        return any(re.fullmatch(r"[0-9]*[1-9][0-9]*", value.strip()) for value in sums)
+
+
+class _Parser:
+    """Makes suites of expat's events, and keeps nothing of what tests printed: a report may have 100 MB of it."""
+
+    def __init__(self, source: str) -> None:
+        self.file = source.rpartition("/")[2]
+        self.suites: list[Suite] = []
+        self.count = 0
+        # Everything that is open, outermost first. Below a silent element only the depth is counted.
+        self.path: list[_Group | _Test | _Mark | None] = [_Group(tag="", attributes={}, in_suite=False)]
+        self.silence = 0
+        self.expat = expat.ParserCreate()
+        self.expat.buffer_text = True
+        self.expat.StartElementHandler = self.start
+        self.expat.EndElementHandler = self.end
+        self.expat.CharacterDataHandler = self.text
+        self.expat.StartDoctypeDeclHandler = self.refuse_doctype
+
+    def feed(self, texts: Iterator[str]) -> None:
+        for text in texts:
+            self.expat.Parse(text, False)
+        self.expat.Parse("", True)
+        self.end("")
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if len(self.path) + self.silence > DEPTH:
+            raise reporttext.UnfitReport(f"it is nested deeper than {DEPTH} levels")
+        name = tag.rpartition(":")[2].lower()
+        if self.silence or name in SILENT:
+            self.silence += 1
+            return
+        test = self._test()
+        if name == "testcase":
+            self.path.append(_Test(attributes=attributes, state=_state(attributes)))
+        elif name in FAILING or (name in NOT_RUN and test):
+            self.path.append(_Mark(failing=name in FAILING, message=attributes.get("message", "")))
+        elif test:
+            test.flaky |= name in FLAKY
+            self.silence += name in FLAKY
+            if name not in FLAKY:
+                self.path.append(None)
+        else:
+            group = self._group()
+            inside = group.in_suite or name in SUITES
+            self.path.append(_Group(tag=name, attributes=attributes, in_suite=inside))
+
+    def text(self, text: str) -> None:
+        if not self.silence:
+            mark = next((entry for entry in reversed(self.path) if entry is not None), None)
+            if isinstance(mark, _Mark):
+                mark.add(text)
+
+    def end(self, _tag: str) -> None:
+        if self.silence:
+            self.silence -= 1
+            return
+        entry = self.path.pop()
+        if isinstance(entry, _Mark):
+            self._close_mark(entry)
+        elif isinstance(entry, _Test):
+            self._close_test(entry)
+        elif isinstance(entry, _Group):
+            self._close_group(entry)
+
+    def refuse_doctype(self, *_: object) -> None:
+        raise reporttext.UnfitReport("it has a document type declaration (DOCTYPE), which is not read")
+
+    def _test(self) -> _Test | None:
+        return next((entry for entry in reversed(self.path) if isinstance(entry, _Test)), None)
+
+    def _group(self) -> _Group:
+        return next(entry for entry in reversed(self.path) if isinstance(entry, _Group))
+
+    def _close_mark(self, mark: _Mark) -> None:
+        test = self._test()
+        if test is None:
+            self._group().errors.append(mark)
+        elif mark.failing and (test.mark is None or not test.mark.failing):
+            test.state, test.mark = "failed", mark
+        elif not mark.failing and test.state == "passed":
+            test.state, test.mark = "skipped", mark
+
+    def _close_test(self, test: _Test) -> None:
+        self.count += 1
+        if self.count > MOST_CASES:
+            raise reporttext.UnfitReport(f"it holds more than {MOST_CASES} tests")
+        group = self._group()
+        name = test.attributes.get("name", "")
+        class_name = test.attributes.get("classname") or group.attributes.get("name")
+        if class_name is None and "." in name:
+            class_name, _, name = name.rpartition(".")
+        group.cases.append(
+            Case(
+                class_name=class_name or f"({self.file})",
+                name=name or "(?)",
+                duration=seconds(test.attributes.get("time", "")),
+                state=test.state,
+                details=test.mark.message if test.mark else "",
+                trace="".join(test.mark.text) if test.mark else "",
+                flaky=test.flaky and test.state == "passed",
+            )
+        )
+        group.red |= test.state == "failed" or test.flaky
+
+    def _close_group(self, group: _Group) -> None:
+        """Make a suite of the group; a failure of the group itself is a failed test `<init>`, as with Jenkins."""
+        name = group.attributes.get("name") or f"({self.file})"
+        known = group.tag in SUITES or bool(group.cases)
+        errors = group.errors if known or group.in_suite or len(self.path) == 1 else []
+        if known and group.declares_red and not (errors or group.red):
+            errors = [_Mark(failing=True, message="its sums speak of failures, but no test that failed is in it")]
+        group.cases += [
+            Case(
+                class_name=name, name="<init>", duration=0.0, state="failed", details=error.message,
+                trace="".join(error.text),
+            )
+            for error in errors
+        ]  # fmt: skip
+        if self.path:
+            self._group().red |= group.red or bool(errors)
+        if group.cases:
+            package = group.attributes.get("package", "")
+            full_name = f"{package}.{name}" if package and "name" in group.attributes else name
+            stamp = group.attributes.get("timestamp", "")
+            self.suites.append(Suite(name=full_name, timestamp=stamp, cases=tuple(group.cases)))
+
+
+def _state(attributes: Mapping[str, str]) -> str:
+    """What a test's own attributes say: googletest, CTest and others mark a test that did not run only there."""
+    words = [re.sub(r"[\s_-]", "", attributes.get(key, "")).lower() for key in ("status", "result", "outcome")]
+    if any(word in FAILED_WORDS for word in words):
+        return "failed"
+    flags = {key: attributes.get(key, "").strip().lower() for key in ("executed", "disabled", "skipped", "ignored")}
+    if any(word in NOT_RUN_WORDS for word in words) or flags.pop("executed") in ("false", "no", "0"):
+        return "skipped"
+    return "skipped" if any(flag in ("true", "yes", "1") for flag in flags.values()) else "passed"
+
+
+def seconds(text: str) -> float:
+    """A test's time as Jenkins reads it: `1,234.5` has thousands, what is no finite number is 0."""
+    number = TIME.match(text.replace(",", ""))
+    return float(f"{number[1]}e{number[2] or 0}") if number else 0.0
