@@ -219,7 +219,8 @@ def test_wrong_words_are_usage_errors_with_one_sentence(shop: Shop, words: list[
         (["publish", "auth=one", "@"], "is not a version that semver can order"),
         (["publish", "auht=1.2.0", "@"], "Did you mean 'auth'?"),
         (["fetch", "auth=7.7.7", "--to", "@to"], "auth has no version '7.7.7'"),
-        (["record", "tests", "auth=1.0.0", "--in", "integration", "--suite", "s", "--junit", "@"], "@"),
+        (["record", "tests", "auth=1.0.0", "--in", "integration", "--suite", "s", "--junit", "@to"], "no report"),
+        (["record", "tests", "auth=1.0.0", "b=2", "--in", "integration", "--suite", "s", "--junit", "@"], "one COMP"),
     ],
 )
 def test_unknown_names_and_versions_are_usage_errors_that_change_nothing(
@@ -235,6 +236,39 @@ def test_unknown_names_and_versions_are_usage_errors_that_change_nothing(
 def test_a_test_run_of_what_is_not_deployed_is_refused(shop: Shop) -> None:
     words = ["--in", "integration", "--suite", "regression", "--junit", shop.root / "junit.xml"]
     refused(shop("record", "tests", "auth=1.0.0", *words), 2, "is not deployed in integration (it has 1.1.0)")
+
+
+@pytest.mark.parametrize("way", ["as a shell's pattern gives them", "before the version", "folder", "pattern"])
+def test_reports_are_named_as_people_name_them(shop: Shop, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    folder = shop.root / "target"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "TEST-a.xml").write_text(JUNIT)
+    (folder / "TEST-b.xml").write_text('<testsuite><testcase name="c" status="notrun"/></testsuite>')
+    (folder / "TEST-c=1.xml").touch()
+    before = ["record", "tests", "--in", "integration", "--suite", "regression"]
+    files = sorted(path.name for path in folder.iterdir())
+    words = {
+        "as a shell's pattern gives them": [*before, "auth=1.1.0", "--junit", *files],
+        "before the version": [*before, "--junit", *files, "auth=1.1.0"],
+        "folder": [*before, "auth=1.1.0", "--junit", str(folder)],
+        "pattern": [*before, "auth=1.1.0", "--junit", "**/TEST-*.xml"],
+    }
+    said = shop(*words[way])
+    assert said.code == 0, said.err
+    assert "2 passed, 1 failed, 1 did not run" in said.out
+    assert "TEST-c=1.xml is empty" in said.out
+    explained = shop("explain", "auth=1.1.0", "--to", "staging")
+    assert "1 of 3 tests failed, 1 did not run" in explained.out
+
+
+def test_tests_that_nobody_ran_open_no_gate(shop: Shop) -> None:
+    report = shop.root / "off.xml"
+    report.write_text('<testsuites><testsuite><testcase name="a" result="suppressed"/></testsuite></testsuites>')
+    words = ["--in", "integration", "--suite", "regression", "--junit", report]
+    assert shop("record", "tests", "auth=1.1.0", *words).code == 0
+    explained = shop("explain", "auth=1.1.0", "--to", "staging")
+    assert "0 tests passed, 1 did not run, at least 1 are wanted" in explained.out
 
 
 # The surroundings

@@ -17,30 +17,44 @@ def record() -> None:
 
 
 @record.command()
-@click.argument("version", metavar="COMPONENT=VERSION")
+@click.argument("words", metavar="COMPONENT=VERSION [FILE]...", nargs=-1, required=True)
 @in_environment
 @click.option("--suite", required=True, metavar="NAME", help="The suite's name, as the gates name it.")
 @click.option(
-    "--junit", "files", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="A JUnit XML file; may be given several times.",
+    "--junit", "reports", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="A JUnit report, a folder with all its *.xml, or a quoted pattern such as 'target/**/TEST-*.xml'; more files "
+    "may follow, as a shell's pattern gives them, and the option may be repeated.",
 )  # fmt: skip
 @dry_run
-def tests(version: str, environment: str, suite: str, files: tuple[Path, ...], dry_run: bool) -> None:
-    """Record a test run from JUnit XML, on the set that the environment has now.
+def tests(words: tuple[str, ...], environment: str, suite: str, reports: tuple[Path, ...], dry_run: bool) -> None:
+    """Record a test run from JUnit reports, on the set that the environment has now.
+
+    A report that is empty or cannot be read counts as one failed test; a test that did not run never counts as passed.
 
     Example: sluicegate record tests auth=1.4.2 --in integration --suite regression --junit report.xml
     """
     from sluicegate.delivery.moves.evidence import read_junit, record_tests, unasked_suite
 
+    version, more = _version_and_files(words)
     component, number = split_exact(version)
-    run = read_junit(files)
+    run = read_junit([*reports, *more])
+    for note in run.notes:
+        say(note)
     with delivery() as repo:
         record_tests(repo, component, number, environment, suite, run, dry_run=dry_run)
         note = unasked_suite(repo.state().config, suite)
-    counts = f"{run.passed} passed, {run.failed} failed"
+    counts = f"{run.passed} passed, {run.failed} failed" + (f", {run.skipped} did not run" if run.skipped else "")
     done(f"record{'' if dry_run else 'ed'} {suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
     if note:
         say(note)
+
+
+def _version_and_files(words: tuple[str, ...]) -> tuple[str, list[Path]]:
+    """`--junit TEST-*.xml` comes from the shell as `--junit TEST-a.xml TEST-b.xml`: all but one word are files."""
+    versions = [word for word in words if "=" in word and not Path(word).exists()] or list(words)
+    if len(versions) > 1:
+        raise click.UsageError(f"one COMPONENT=VERSION is expected beside the reports, not {' and '.join(versions)}")
+    return versions[0], [Path(word) for word in words if word != versions[0]]
 
 
 @click.command()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Candidate, Record, Verdict
+from sluicegate.model.values import Candidate, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,17 @@ class TestsGate:
         counts = [run.get(key, 0) for key in ("passed", "failed", "skipped")]
         if not all(type(count) is int and count >= 0 for count in counts):
             return Verdict(gate=name, state="error", reason=f"its counts cannot be read: {counts}", since=run.at)
-        passed, failed = counts[:2]
+        passed, failed, skipped = counts
+        left_out = f", {skipped} did not run" if skipped else ""
         if failed:
             return Verdict(
-                gate=name, state="refused", reason=f"{failed} of {passed + failed} tests failed",
+                gate=name, state="refused", reason=f"{failed} of {passed + failed} tests failed{left_out}",
                 who_can_help="a new version", since=run.at,
             )  # fmt: skip
         if passed < max(self.minimum, 1):
-            reason = f"{passed} tests passed, at least {max(self.minimum, 1)} are wanted"
+            reason = f"{passed} tests passed{left_out}, at least {max(self.minimum, 1)} are wanted"
             return Verdict(gate=name, state="refused", reason=reason, who_can_help="a fuller run", since=run.at)
-        return Verdict(gate=name, state="passed", reason=self._summary(run), since=run.at)
-
-    def _summary(self, run: Record) -> str:
-        skipped = int(run.get("skipped", 0))
-        return f"{run.get('passed')} passed" + (f", {skipped} skipped" if skipped else "")
+        return Verdict(gate=name, state="passed", reason=f"{passed} passed{left_out}", since=run.at)
 
     def _waiting(self, name: str, reason: str, candidate: Candidate) -> Verdict:
         command = (

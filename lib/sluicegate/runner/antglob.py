@@ -81,7 +81,7 @@ class _Walk:
                 return
             is_link = entry.is_symlink()
             place = os.path.realpath(entry.path) if is_link else os.path.join(chain[-1], entry.name)
-            if not entry.is_dir():
+            if not (os.path.isdir(place) if is_link else entry.is_dir()):
                 yield from self._file(entry, relative, place)
             elif place not in chain and any(one.reaches_below(relative) for one in self.wanted):
                 yield from self._folder(Path(entry.path), f"{relative}/", (*chain, place), linked=linked or is_link)

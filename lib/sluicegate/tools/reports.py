@@ -26,7 +26,9 @@ FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then p
 NOT_RUN = frozenset(("skipped", "disabled", "ignored", "notrun", "pending"))
 SILENT = frozenset(("system-out", "system-err", "properties"))
 SUITES = frozenset(("testsuite", "testsuites"))
-# What an attribute `status`, `result` or `outcome` says of a test, in lower case, without blanks, hyphens, underscores.
+# What an attribute says of a test, in lower case, without blanks, hyphens and underscores.
+OUTCOMES = {"status", "result", "outcome"}
+TELLING = OUTCOMES | {"executed", "disabled", "skipped", "ignored"}
 NOT_RUN_WORDS = NOT_RUN | {
     "skip", "suppressed", "ignore", "inactive", "excluded", "filtered", "todo", "blocked", "undefined", "untested",
     "notexecuted", "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
@@ -197,7 +199,6 @@ class _Parser:
         self.expat.buffer_text = True
         self.expat.StartElementHandler = self.start
         self.expat.EndElementHandler = self.end
-        self.expat.CharacterDataHandler = self.text
         self.expat.StartDoctypeDeclHandler = self.refuse_doctype
 
     def feed(self, texts: Iterator[str]) -> None:
@@ -218,6 +219,7 @@ class _Parser:
             self.path.append(_Test(attributes=attributes, state=_state(attributes)))
         elif name in FAILING or (name in NOT_RUN and test):
             self.path.append(_Mark(failing=name in FAILING, message=attributes.get("message", "")))
+            self.expat.CharacterDataHandler = self.text  # unset otherwise: what tests print would be most of the work
         elif test:
             test.flaky |= name in FLAKY
             self.silence += name in FLAKY
@@ -229,10 +231,9 @@ class _Parser:
             self.path.append(_Group(tag=name, attributes=attributes, in_suite=inside))
 
     def text(self, text: str) -> None:
+        marks = [entry for entry in self.path if isinstance(entry, _Mark)]
         if not self.silence:
-            mark = next((entry for entry in reversed(self.path) if entry is not None), None)
-            if isinstance(mark, _Mark):
-                mark.add(text)
+            marks[-1].add(text)
 
     def end(self, _tag: str) -> None:
         if self.silence:
@@ -240,6 +241,8 @@ class _Parser:
             return
         entry = self.path.pop()
         if isinstance(entry, _Mark):
+            if not any(isinstance(outer, _Mark) for outer in self.path):
+                self.expat.CharacterDataHandler = None
             self._close_mark(entry)
         elif isinstance(entry, _Test):
             self._close_test(entry)
@@ -311,13 +314,16 @@ class _Parser:
 
 def _state(attributes: Mapping[str, str]) -> str:
     """What a test's own attributes say: googletest, CTest and others mark a test that did not run only there."""
-    words = [re.sub(r"[\s_-]", "", attributes.get(key, "")).lower() for key in ("status", "result", "outcome")]
-    if any(word in FAILED_WORDS for word in words):
+    telling = TELLING & attributes.keys()
+    words = {key: re.sub(r"[\s_-]", "", attributes[key]).lower() for key in telling}
+    if any(word in FAILED_WORDS for key, word in words.items() if key in OUTCOMES):
         return "failed"
-    flags = {key: attributes.get(key, "").strip().lower() for key in ("executed", "disabled", "skipped", "ignored")}
-    if any(word in NOT_RUN_WORDS for word in words) or flags.pop("executed") in ("false", "no", "0"):
-        return "skipped"
-    return "skipped" if any(flag in ("true", "yes", "1") for flag in flags.values()) else "passed"
+    did_not_run = any(
+        word in NOT_RUN_WORDS if key in OUTCOMES else word in ("false", "no", "0") if key == "executed"
+        else word in ("true", "yes", "1")
+        for key, word in words.items()
+    )  # fmt: skip
+    return "skipped" if did_not_run else "passed"
 
 
 def seconds(text: str) -> float:

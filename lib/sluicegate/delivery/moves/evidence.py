@@ -14,44 +14,54 @@ from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Actor, Record, lifting, newest, vetoed
-from sluicegate.tools import xml
-
-LARGEST_REPORT = 100_000_000
+from sluicegate.tools import files, reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRun:
-    """The sums of JUnit files; a test that errored counts as failed. `digest` names the files' content."""
+    """The sums of test reports; a test that errored counts as failed, one that did not run as skipped.
+
+    `digest` names the files' content; `notes` say what somebody must know of single files.
+    """
 
     passed: int
     failed: int
     skipped: int
     digest: str
+    notes: tuple[str, ...] = ()
 
 
 def read_junit(paths: Sequence[Path]) -> TestRun:
-    """Add up JUnit XML files. Raises UsageError when one can't be read or there is no test at all."""
+    """Add up JUnit reports: files, patterns, folders. A report that can't be read is a failed test.
+
+    Raises UsageError when a name means no file or there is no test at all.
+    """
     if not paths:
         raise UsageError("no JUnit file was named")
     passed = failed = skipped = 0
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}")
-        content = path.read_bytes()
-        digest.update(content)
-        for case in xml.parse(content, limit=LARGEST_REPORT, source=str(path)).iter("testcase"):
-            kinds = {child.tag for child in case}
-            if kinds & {"failure", "error"}:
-                failed += 1
-            elif "skipped" in kinds:
-                skipped += 1
-            else:
-                passed += 1
+    notes = []
+    for path in reports.named(paths):
+        report = _report(path, digest)
+        tests = reports.tally(report.suites)
+        passed, failed, skipped = passed + tests.passed, failed + tests.failed, skipped + tests.skipped
+        if report.note:
+            notes.append(f"{path} {report.note}")
     if passed + failed + skipped == 0:
         names = ", ".join(map(str, paths))
         raise UsageError(f"{names}: no test case is in it; an empty run is no evidence")
-    return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest())
+    return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest(), notes=tuple(notes))
+
+
+def _report(path: Path, digest: hashlib._Hash) -> reports.Report:
+    """What stands in the file; its content is added to the digest."""
+    try:
+        digest.update(bytes.fromhex(files.sha256(path)))
+        with path.open("rb") as stream:
+            return reports.read(stream, str(path))
+    except OSError as problem:
+        digest.update(str(path).encode(errors="replace"))
+        return reports.unreadable(str(path), f"cannot be read: {problem.strerror or problem}")
 
 
 def record_tests(
