@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluicegate.runner import scm
+from sluicegate.runner.scm import work
 from sluicegate.runner.service import Runner
 from tests.runner.conftest import ADMIN, build, until, wait_for
 
@@ -27,7 +27,7 @@ def job() -> Iterator[bytes]:
 def test_the_build_fails_after_the_time_that_the_job_gives(
     runner: Runner, job: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scm, "MINUTE", 0.5)
+    monkeypatch.setattr(work, "MINUTE", 0.5)
     record = build(runner, "slow", job)
     assert record.result is not None and record.result.name == "FAILURE"
     assert "ERROR: 'git fetch' did not end within " in record.log.read_text()
@@ -37,7 +37,7 @@ def test_the_build_can_be_aborted(runner: Runner, job: bytes) -> None:
     item = runner.items.create("", "slow", job)
     runner.trigger(item, ADMIN, {}, 0)
     log = item.folder / "builds" / "1" / "log"
-    until(lambda: log.exists() and "Fetching changes" in log.read_text())
+    until(lambda: log.exists() and "Fetching upstream changes" in log.read_text())
     assert runner.abort(item.history.running[1], "Aborted by anna")
     record = wait_for(item)
     assert record.result is not None and record.result.name == "ABORTED"

@@ -8,7 +8,6 @@ from importlib import metadata
 
 import pytest
 
-from sluicegate.runner import scm
 from sluicegate.runner.build import Build
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.fields import Fields
@@ -133,17 +132,3 @@ def test_third_parties_add_steps_by_entry_point(runner: Runner, monkeypatch: pyt
         b"<project><builders><com.example.Third><word>step</word></com.example.Third></builders></project>",
     )
     assert "a third party's step" in record.log.read_text()
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("ssh://git@host/a.git", "git@host:a.git", True),
-        ("https://user@host/a.git", "https://host/a", True),
-        ("/srv/a.git", "file:///srv/a.git/", True),
-        ("https://host/a.git", "https://host/b.git", False),
-        ("", "", False),
-    ],
-)
-def test_spellings_of_a_repository_are_recognised(one: str, other: str, same: bool) -> None:
-    assert scm.same_repository(one, other) is same

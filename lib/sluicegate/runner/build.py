@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Protocol
 
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import environment, launch, processes
+from sluicegate.runner.causes import Cause
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.masking import Mask
@@ -46,6 +48,12 @@ class Services(Protocol):
 
     def previous(self, build: Build) -> Record | None:
         """The job's build before this one that ended."""
+
+    def earlier(self, build: Build) -> Iterator[Record]:
+        """The job's builds before this one that ended, newest first."""
+
+    def start_again(self, build: Build, cause: Cause) -> None:
+        """Start another build of this job, with this one's parameters."""
 
     def estimate(self, build: Build, count: int) -> float | None:
         """The average duration of up to `count` good builds in seconds."""
@@ -139,6 +147,16 @@ class Build:
         with contextlib.suppress(BlockingIOError):
             if os.read(self._stop_reading, 1):
                 raise Interrupted(self.interrupted_by)
+
+    def rest(self, seconds: float) -> None:
+        """Wait. Raises Interrupted at once when the build is aborted, or its time is over."""
+        end = time.monotonic() + seconds
+        limit = self.limits.deadline
+        until = end if limit is None else min(end, limit)
+        select.select([self._stop_reading], [], [], max(0.0, until - time.monotonic()))
+        self.check()
+        if limit is not None and time.monotonic() >= limit:
+            self._stopped("deadline")
 
     # -- commands --
     def launch(

@@ -15,14 +15,14 @@ from sluicegate.runner.records import Record
 SECRET_NAMES = re.compile(r".*(_TOKEN|_PASSWORD|_SECRET|_PASSPHRASE|_SECRET_KEY|_SECRET_ACCESS_KEY)")
 OUTER_BUILD = re.compile(
     r"(BUILD|JOB)_(ID|NUMBER|NAME|URL|TAG|BASE_NAME|DISPLAY_NAME)|HUDSON_.*|WORKSPACE(_TMP)?|EXECUTOR_NUMBER|NODE_NAME"
-    r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_(COMMIT|BRANCH|URL|LOCAL_BRANCH|PREVIOUS_COMMIT)"
+    r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_.*"
 )
 REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_.]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 NODE_COOKIE = "JENKINS_NODE_COOKIE"
 
 
 def inherited(*, secrets: bool = False) -> dict[str, str]:
-    """Our own variables for a build, without those of a Jenkins build that we may run in.
+    """Our own variables for a build, without those of a Jenkins build or a Git hook that we may run in.
 
     Without `secrets`, as on a server, those that look like secrets stay out too: jobs get these by credentials binding.
     """

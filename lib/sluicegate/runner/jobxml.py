@@ -61,6 +61,7 @@ class JobConfig:
     children: tuple[Child, ...]
     token: str
     keep_builds: int
+    checkout_retries: int
 
     @property
     def is_folder(self) -> bool:
@@ -110,6 +111,7 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         ),
         token=xml.text(root, "authToken").strip(),
         keep_builds=_keep_builds(root),
+        checkout_retries=xml.number(root, "scmCheckoutRetryCount", 0),
     )
 
 

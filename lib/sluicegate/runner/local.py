@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sluicegate.errors import UsageError
-from sluicegate.runner import jobxml, scm
+from sluicegate.runner import jobxml
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import projects
 from sluicegate.runner.parameters import Value, chosen
@@ -22,9 +22,7 @@ def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
     config = jobxml.parse(content)
     steps = projects.plan(config)
     values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(config.parameters, given)]
-    source = scm.read(config.scm)
-    where = [f"scm:    git {source.url} {', '.join(source.branches)}"] if source is not None else []
-    return [*values, *where, *steps.lines()]
+    return [*values, *steps.lines()]
 
 
 def must_declare(content: bytes, given: Mapping[str, Value]) -> None:

@@ -14,6 +14,7 @@ from sluicegate.runner.parameters import Parameter
 from sluicegate.runner.results import Result
 from sluicegate.tools import files, xml
 
+NO_CHANGELOG = '<scm class="hudson.scm.NullChangeLogParser"/>'
 OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
 
 
@@ -37,6 +38,7 @@ class Record:
     workspace: str = ""
     extra: list[str] = field(default_factory=list)
     root_tag: str = "build"
+    changelog_parser: str = NO_CHANGELOG
 
     @property
     def log(self) -> Path:
@@ -75,7 +77,7 @@ class Record:
             xml.tag("keepLog", str(self.keep).lower(), "  "),
             "  <builtOn></builtOn>\n",
             xml.tag("workspace", self.workspace, "  "),
-            '  <scm class="hudson.scm.NullChangeLogParser"/>\n',
+            f"  {self.changelog_parser}\n",
             f"</{self.root_tag}>",
         ]
         return "".join(lines)
@@ -109,6 +111,8 @@ def read(job: str, folder: Path) -> Record | None:
     record.display_name = xml.text(root, "displayName")
     record.keep = xml.flag(root, "keepLog")
     record.workspace = xml.text(root, "workspace")
+    if (parser := root.find("scm")) is not None:
+        record.changelog_parser = tostring(parser, encoding="unicode").strip().replace(" />", "/>")
     _read_actions(record, root)
     return record
 

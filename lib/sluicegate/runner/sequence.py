@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from functools import partial
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import scm
 from sluicegate.runner.build import Build, Interrupted, StepFailed
 from sluicegate.runner.elements import projects
 from sluicegate.runner.elements.entry import Plan, Step
 from sluicegate.runner.results import Result
+from sluicegate.runner.scm.checkout import checkout
 
 
 def perform(build: Build) -> None:
@@ -23,13 +23,12 @@ def perform(build: Build) -> None:
     build.say(f"Building in workspace {build.workspace}")
     try:
         plan = projects.plan(build.config)
-        source = scm.read(build.config.scm)
     except SluicegateError as problem:
         for line in problem.message.splitlines():
             build.say(f"ERROR: {line}")
         build.worsen(Result.FAILURE)
         return
-    _guarded(build, lambda: _main(build, plan, source))
+    _guarded(build, lambda: _main(build, plan))
     for step in plan.publishers:
         _guarded(build, partial(_publish, build, step))
     build.kill_leftovers()
@@ -61,13 +60,12 @@ def _interrupted(build: Build) -> None:
         build.worsen(Result.ABORTED)
 
 
-def _main(build: Build, plan: Plan, source: scm.Git | None) -> None:
+def _main(build: Build, plan: Plan) -> None:
     with ExitStack() as stack:
         for wrapper in plan.wrappers:
             if wrapper.before_scm:
                 stack.enter_context(wrapper.around(build))
-        if source is not None:
-            scm.checkout(build, source)
+        checkout(build, plan.source)
         for wrapper in plan.wrappers:
             if not wrapper.before_scm:
                 stack.enter_context(wrapper.around(build))

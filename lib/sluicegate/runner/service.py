@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -346,9 +346,19 @@ class Runner:
         return f"Triggering a new build of {full_name}"
 
     def previous(self, build: Build) -> Record | None:
+        return next(self.earlier(build), None)
+
+    def earlier(self, build: Build) -> Iterator[Record]:
         item = self.items.job(build.record.job)
-        found = item.history.newest(20) if item is not None else []
-        return next((one for one in found if one.number < build.record.number and not one.building), None)
+        for number in reversed(item.history.numbers() if item is not None else []):
+            record = item.history.get(number) if item is not None and number < build.record.number else None
+            if record is not None and not record.building:
+                yield record
+
+    def start_again(self, build: Build, cause: Cause) -> None:
+        item = self.items.job(build.record.job)
+        if item is not None and item.buildable:
+            self.queue.add(item.full_name, (cause,), build.record.parameters, 0)
 
     def estimate(self, build: Build, count: int) -> float | None:
         item = self.items.job(build.record.job)

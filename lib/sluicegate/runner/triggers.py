@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import cron, scm
+from sluicegate.runner import cron, environment
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.items import Item
+from sluicegate.runner.scm import history, reading, urls
+from sluicegate.runner.scm.polling import Poller
 from sluicegate.runner.service import Runner
 from sluicegate.runner.worker import Worker
 
@@ -122,11 +124,11 @@ class Triggers:
             if item is None or not item.buildable or not item.config.heeds_hooks:
                 continue
             try:
-                git = scm.read(item.config.scm)
+                gits = reading.read(item.config.scm).gits
             except SluicegateError:
                 continue
-            heeds = item.config.heeds_hooks and git is not None and not git.has("IgnoreNotifyCommit")
-            if heeds and git is not None and scm.same_repository(git.url, url):
+            listed = [remote.url for git in gits if git.heeds_hooks for remote in git.remotes]
+            if any(urls.same_repository(one, url) for one in listed):
                 self.poll(item)
                 found.append(name)
         return found
@@ -146,15 +148,25 @@ class Triggers:
         """Poll one job; what was found is in jobs/NAME/scm-polling.log."""
         lines = [f"Started on {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC"]
         try:
-            git = scm.read(item.config.scm)
-            if git is None:
-                return
-            credential = self.runner.vault.credential(git.credentials) if git.credentials else None
-            last = next((r for r in item.history.newest(50) if any("BuildData" in text for text in r.extra)), None)
-            change = scm.changed(git, last, credential)
+            change = self._change(item)
             lines.append(f"Changes found: {change}" if change else "No changes")
             if change:
                 self.runner.trigger(item, (Cause(kind="scm"),))
         except (SluicegateError, OSError) as problem:
             lines.append(f"ERROR: {problem}")
         (item.folder / "scm-polling.log").write_text("\n".join(lines) + "\n")
+
+    def _change(self, item: Item) -> str:
+        """What is new in any of the job's repositories, '' when nothing is."""
+        gits = reading.read(item.config.scm).gits
+        records = (item.history.get(number) for number in reversed(item.history.numbers()))
+        last = next((one for one in records if one is not None and any(history.of(one))), None)
+        env = environment.inherited(secrets=True)
+        values = env | {one.name: str(one.default) for one in item.config.parameters}
+        poller = Poller(self.runner.home.path / "caches", env, last, len(gits) == 1)
+        for git in gits:
+            named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
+            credential = self.runner.vault.credential(named) if named else None
+            if change := poller.changed(git, credential, values):
+                return change
+        return ""

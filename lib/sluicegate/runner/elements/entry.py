@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sluicegate.runner.elements.fields import Fields
+from sluicegate.runner.scm.model import NOTHING, Source
 
 if TYPE_CHECKING:
     from sluicegate.runner.build import Build
@@ -81,10 +82,12 @@ class Plan:
     wrappers: tuple[Wrapper, ...]
     builders: tuple[Step, ...]
     publishers: tuple[Step, ...]
+    source: Source = NOTHING
 
     def lines(self) -> list[str]:
         """One line a step, for people."""
         return [
+            *(f"scm:    {line}" for line in self.source.plan()),
             *(f"around: {wrapper.plan()}" for wrapper in self.wrappers),
             *(f"build:  {step.plan()}" for step in self.builders),
             *(f"after:  {step.plan()}" for step in self.publishers),

@@ -8,8 +8,18 @@ from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.entry import Entry, Plan, Step, Wrapper
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.jobxml import FOLDER, JobConfig
+from sluicegate.runner.scm.reading import joined
 
-READ_BY_JOBXML = ("description", "displayName", "disabled", "quietPeriod", "concurrentBuild", "authToken", "logRotator")
+READ_BY_JOBXML = (
+    "description",
+    "displayName",
+    "disabled",
+    "quietPeriod",
+    "concurrentBuild",
+    "authToken",
+    "logRotator",
+    "scmCheckoutRetryCount",
+)
 HARMLESS = (
     "actions",
     "keepDependencies",
@@ -20,7 +30,6 @@ HARMLESS = (
     "blockBuildWhenDownstreamBuilding",
     "blockBuildWhenUpstreamBuilding",
     "customWorkspace",
-    "scmCheckoutRetryCount",
 )
 
 
@@ -29,8 +38,8 @@ def freestyle(fields: Fields) -> Plan:
     fields.harmless(*READ_BY_JOBXML, *HARMLESS)
     fields.made("property", "properties/*")
     fields.made("trigger", "triggers/*")
-    fields.made("scm", "scm")
     return Plan(
+        source=joined(fields.made("scm", "scm")),
         wrappers=cast("tuple[Wrapper, ...]", fields.made("wrapper", "buildWrappers/*")),
         builders=cast("tuple[Step, ...]", fields.made("builder", "builders/*")),
         publishers=cast("tuple[Step, ...]", fields.made("publisher", "publishers/*")),

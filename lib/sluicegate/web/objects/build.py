@@ -9,9 +9,11 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from sluicegate.errors import UsageError
-from sluicegate.runner import fingerprints, scm
+from sluicegate.runner import fingerprints
 from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
+from sluicegate.runner.scm import changelog, history
+from sluicegate.runner.scm.history import Built
 from sluicegate.runner.service import average_seconds
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
@@ -63,18 +65,22 @@ def _extra(text: str) -> object:
     if cls == "hudson.tasks.junit.TestResultAction":
         numbers = {key: int(n) for key, n in re.findall(r"<(\w+Count)>(\d+)</", text)}
         return plain(cls, urlName="testReport", **numbers)
-    if cls == "hudson.plugins.git.util.BuildData":
-        revision = {
-            "SHA1": _inside(text, "sha1"),
-            "branch": [{"SHA1": _inside(text, "sha1"), "name": _inside(text, "branch")}],
-        }
-        return plain(cls, lastBuiltRevision=revision, remoteUrls=[_inside(text, "string")], scmName="")
+    if cls == history.TAG and (data := history.read(text)) is not None:
+        last = _revision(data.last.commit, data.last.branches) if data.last is not None else None
+        branches = {name: _built(one) for name, one in data.by_branch.items()}
+        remotes = list(data.remotes)
+        return plain(cls, buildsByBranchName=branches, lastBuiltRevision=last, remoteUrls=remotes, scmName=data.name)
     return plain(cls)
 
 
-def _inside(text: str, tag: str) -> str:
-    found = re.search(rf"<{tag}>([^<]*)</{tag}>", text)
-    return found[1] if found else ""
+def _revision(commit: str, branches: tuple[str, ...]) -> dict[str, object]:
+    return {"SHA1": commit, "branch": [{"SHA1": commit, "name": name} for name in branches]}
+
+
+def _built(one: Built) -> dict[str, object]:
+    marked, revision = _revision(one.marked, one.branches), _revision(one.commit, one.branches)
+    number = {"buildNumber": one.number, "buildResult": None}
+    return {"_class": history.BUILD, **number, "marked": marked, "revision": revision}
 
 
 def _artifacts(site: Site, record: Record) -> list[object]:
@@ -95,15 +101,18 @@ def _changes(site: Site, record: Record) -> object:
     rows = [
         plain(
             "hudson.plugins.git.GitChangeSet",
-            commitId=one.get("commit", ""),
-            id=one.get("commit", ""),
-            msg=one.get("message", ""),
-            comment=one.get("message", "") + "\n",
-            authorEmail=one.get("email", ""),
-            timestamp=int(one.get("time", "0") or 0) * 1000,
-            author={"fullName": one.get("author", ""), "absoluteUrl": ""},
+            affectedPaths=[path for _, path in one.paths],
+            commitId=one.commit,
+            id=one.commit,
+            msg=one.message.partition("\n")[0],
+            comment=one.message,
+            date=one.date,
+            authorEmail=one.email,
+            timestamp=one.at,
+            author={"fullName": one.author, "absoluteUrl": ""},
+            paths=[{"editType": edit, "file": path} for edit, path in one.paths],
         )
-        for one in scm.changes(record)
+        for one in changelog.read(record)
     ]
     cls = "hudson.plugins.git.GitChangeSetList" if rows else "hudson.scm.EmptyChangeLogSet"
     return plain(cls, items=rows, kind="git" if rows else None)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from sluicegate.errors import UsageError
-from sluicegate.runner import scm
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
@@ -17,6 +16,8 @@ from sluicegate.runner.jobxml import with_disabled
 from sluicegate.runner.parameters import Definition, Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
+from sluicegate.runner.scm import reading
+from sluicegate.runner.scm.reading import NONE
 from sluicegate.runner.steps.cleanup import empty as empty_folder
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal, not_found
@@ -41,7 +42,7 @@ def _named(site: Site, full_names: list[str]) -> list[Item]:
 
 def _scm(site: Site, item: Item) -> object:
     element = item.config.scm
-    return plain(element.get("class", scm.NONE) if element is not None else scm.NONE)
+    return plain(element.get("class", NONE) if element is not None else NONE)
 
 
 def _first(site: Site, item: Item) -> Record | None:
@@ -206,7 +207,7 @@ def _wipe(site: Site, item: Item) -> Response:
 
 
 def _poll(site: Site, item: Item) -> Response:
-    if scm.read(item.config.scm) is not None:
+    if reading.read(item.config.scm).gits:
         site.triggers.poll(item)
     return calls.found(item.path)
 

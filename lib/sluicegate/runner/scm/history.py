@@ -1,0 +1,125 @@
+"""Which commits of which branches a job has built: hudson.plugins.git.util.BuildData in build.xml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from xml.etree.ElementTree import Element
+
+from sluicegate.errors import UsageError
+from sluicegate.runner.records import Record
+from sluicegate.tools import xml
+
+TAG = "hudson.plugins.git.util.BuildData"
+BUILD = "hudson.plugins.git.util.Build"
+SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One build of one commit. `marked` is the commit that was chosen, `commit` what it became by a merge."""
+
+    marked: str
+    commit: str
+    branches: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildData:
+    """The last build of each branch, and the last of all."""
+
+    by_branch: Mapping[str, Built] = field(default_factory=dict)
+    last: Built | None = None
+    remotes: tuple[str, ...] = ()
+    name: str = ""
+
+    def has_built(self, commit: str) -> bool:
+        """Whether the last build, or the last one of any branch, was of this commit."""
+        builds = [*self.by_branch.values(), *([self.last] if self.last else [])]
+        return any(commit in (one.marked, one.commit) for one in builds)
+
+    def with_build(self, built: Built) -> BuildData:
+        return replace(self, by_branch={**self.by_branch, **dict.fromkeys(built.branches, built)}, last=built)
+
+    def to_xml(self) -> str:
+        """The element as Jenkins writes it, but without references to other elements."""
+        entries = "".join(
+            f"<entry>{_line('string', branch)}{_build(BUILD, built)}</entry>"
+            for branch, built in self.by_branch.items()
+        )
+        last = _build("lastBuild", self.last) if self.last else ""
+        urls = "".join(_line("string", url) for url in self.remotes)
+        name = _line("scmName", self.name) if self.name else ""
+        return (
+            f'<{TAG} plugin="git"><buildsByBranchName>{entries}</buildsByBranchName>{last}{name}'
+            f"<remoteUrls>{urls}</remoteUrls></{TAG}>"
+        )
+
+
+def _line(name: str, value: str) -> str:
+    return xml.tag(name, value).strip()
+
+
+def _build(tag: str, built: Built) -> str:
+    return (
+        f"<{tag}>{_revision('marked', built.marked, built.branches)}"
+        f"{_revision('revision', built.commit, built.branches)}"
+        f"<hudsonBuildNumber>{built.number}</hudsonBuildNumber></{tag}>"
+    )
+
+
+def _revision(tag: str, commit: str, branches: Iterable[str]) -> str:
+    listed = "".join(
+        f"<hudson.plugins.git.Branch>{_line('sha1', commit)}{_line('name', name)}</hudson.plugins.git.Branch>"
+        for name in branches
+    )
+    return f'<{tag} plugin="git-client">{_line("sha1", commit)}<branches class="list">{listed}</branches></{tag}>'
+
+
+def of(record: Record) -> Iterator[BuildData]:
+    """What a build has recorded, one for each of its repositories."""
+    for text in record.extra:
+        if text.startswith(f"<{TAG}") and (data := read(text)) is not None:
+            yield data
+
+
+def read(text: str) -> BuildData | None:
+    """A BuildData element's text; None when it is none: a record that somebody broke by hand is as good as none."""
+    try:
+        return parse(xml.parse(text.encode(), source="build.xml"))
+    except UsageError:
+        return None
+
+
+def parse(root: Element) -> BuildData:
+    """Read a BuildData element; what is a `reference` in a real Jenkins' one repeats a value that stands before it."""
+    by_branch = {}
+    for entry in root.iterfind("buildsByBranchName/entry"):
+        if (element := entry.find(BUILD)) is not None and (built := _read(element)) is not None:
+            by_branch[xml.text(entry, "string")] = built
+    last = root.find("lastBuild")
+    built = _read(last) if last is not None else None
+    if built is None and by_branch:
+        built = max(by_branch.values(), key=lambda one: one.number)
+    urls = tuple(one.text or "" for one in root.iterfind("remoteUrls/string"))
+    return BuildData(by_branch=by_branch, last=built, remotes=urls, name=xml.text(root, "scmName"))
+
+
+def _read(element: Element) -> Built | None:
+    marked = _sha(element, "marked")
+    if not marked:
+        return None
+    names = tuple(
+        name
+        for one in element.iterfind("marked/branches//hudson.plugins.git.Branch")
+        if (name := xml.text(one, "name"))
+    )
+    number = xml.number(element, "hudsonBuildNumber", 0)
+    return Built(marked=marked, commit=_sha(element, "revision") or marked, branches=names, number=number)
+
+
+def _sha(element: Element, path: str) -> str:
+    said = xml.text(element, f"{path}/sha1").strip()
+    return said if SHA.fullmatch(said) else ""

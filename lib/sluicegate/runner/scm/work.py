@@ -1,0 +1,87 @@
+"""One repository in a work tree: its git commands, in an environment that nobody else's settings leak into."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.scm.model import PATIENCE
+from sluicegate.runner.vault import Credential
+from sluicegate.tools import process
+
+SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C.UTF-8"}
+MINUTE = 60.0
+ASKPASS = '#!/bin/sh\ncase "$1" in Username*) echo "$SG_USER" ;; *) echo "$SG_PASSWORD" ;; esac\n'
+
+
+class Repository:
+    """A folder with or for a repository, and the environment of git there."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self.folder = folder
+        # A folder without a repository of its own must not be taken for a part of one around it.
+        self.env = {**env, **SAFE, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+
+    def ask(self, *words: str, stdin: bytes | None = None) -> process.Completed:
+        """A question to git that ends at once; nothing of it is in the log."""
+        return process.run(
+            ["git", *words],
+            cwd=self.folder,
+            env=self.env,
+            stdin=stdin,
+            check=False,
+            inherit=False,
+            timeout=60 * PATIENCE,
+        )
+
+    def answer(self, *words: str) -> str:
+        """What git prints to a question, '' when it fails."""
+        done = self.ask(*words)
+        return done.text.strip() if done.status == 0 else ""
+
+    def commit(self, name: str) -> str:
+        """The commit that a name leads to, '' when there is none."""
+        return self.answer("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+
+    def obey_no_broken_settings(self) -> bool:
+        """Leave the user's .gitconfig out when git cannot read it; whether that was so."""
+        if self.ask("config", "--list").status == 0:
+            return False
+        healthy = {**self.env, "GIT_CONFIG_GLOBAL": os.devnull}
+        if process.run(["git", "config", "--list"], cwd=self.folder, env=healthy, check=False, inherit=False).status:
+            return False  # Then it is the repository's own that is broken.
+        self.env = healthy
+        return True
+
+
+class WorkTree(Repository):
+    """The repository of a build: its commands are in the log, and an abort or a time-out reaches them."""
+
+    def __init__(self, build: Build, folder: Path, env: Mapping[str, str]) -> None:
+        super().__init__(folder, {**build.env, **env})
+        self.build = build
+
+    def git(self, *words: str, minutes: int = PATIENCE) -> None:
+        """Run git. Raises StepFailed when it fails or does not end in time."""
+        self.build.say(f" > git {' '.join(words)} # timeout={minutes}")
+        status = self.build.launch(["git", *words], cwd=self.folder, env=self.env, quiet=True, within=minutes * MINUTE)
+        if status != 0:
+            raise StepFailed(f"git {words[0]} failed")
+
+
+@contextmanager
+def authentication(credential: Credential | None) -> Iterator[dict[str, str]]:
+    """Variables that let git log in: a helper that prints the words from the environment, or ssh with a key file."""
+    if credential is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="sluicegate-git-") as folder:
+        script = Path(folder) / "askpass"
+        script.write_text(ASKPASS)
+        script.chmod(stat.S_IRWXU)
+        yield {"GIT_ASKPASS": str(script), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}

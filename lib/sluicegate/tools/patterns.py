@@ -1,0 +1,37 @@
+"""Regular expressions that users wrote: a text on which one takes too long ends the search, not the program.
+
+`re` keeps the interpreter for as long as `(a+)+b` takes; the regex library reads the same language and can be stopped.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import SluicegateError, UsageError
+
+if TYPE_CHECKING:
+    import regex
+
+SECONDS = 2.0
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> regex.Pattern[str]:
+    """The pattern, ready to search with. Raises UsageError that says what is wrong with it."""
+    import regex
+
+    try:
+        return regex.compile(pattern)
+    except regex.error as problem:
+        raise UsageError(f"'{pattern}' is not a regular expression: {problem}") from problem
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the whole text matches, as Java's Matcher.matches. Raises SluicegateError when it takes too long."""
+    try:
+        return compiled(pattern).fullmatch(text, timeout=SECONDS) is not None
+    except TimeoutError as problem:
+        raise SluicegateError(
+            f"the regular expression '{pattern}' took more than {SECONDS:g} s on one text"
+        ) from problem
