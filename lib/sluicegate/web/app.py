@@ -1,4 +1,4 @@
-"""The ASGI application: reads a request whole, checks host, login and crumb, and hands it to the routes."""
+"""The ASGI application: checks host, framing and login of a request, reads it, and hands it to the routes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import base64
 import binascii
 import errno
 import html as escaping
+import ipaddress
 import logging
 import os
+import re
 import secrets
 from urllib.parse import urlsplit
 
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException
+from anyio import CapacityLimiter, to_thread
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,16 +23,25 @@ from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
 from sluicegate.web import call as calls
+from sluicegate.web.body import Bodies
 from sluicegate.web.call import VERSION, Call, Refusal
 from sluicegate.web.routes import Routes
 
-LARGEST = 64 << 20
 SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 STATUS = ((UsageError, 400), (NotStored, 503))
-OPEN = ("login", "static", "git", "favicon.ico", "loginError")
-"""First path segments that need no login: the hook only makes the server look at repositories that it knows."""
+HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
+READING = ("GET", "HEAD", "OPTIONS")
+OPEN = {
+    ("login",): ("GET", "HEAD", "POST"),
+    ("git", "notifyCommit"): ("GET", "HEAD", "POST"),
+    ("static", "style.css"): ("GET", "HEAD"),
+    ("static", "console.js"): ("GET", "HEAD"),
+}
+"""What needs no login, whole: the hook only makes the server look at repositories that it knows."""
+READERS, CHANGERS, LOGINS = 40, 16, 2
+"""Threads for what reads, for what changes something, and for passwords, which are slow on purpose."""
 
 
 class Application:
@@ -39,62 +49,57 @@ class Application:
 
     def __init__(self, routes: Routes, *, hosts: frozenset[str]) -> None:
         self.routes = routes
-        self.hosts = hosts
+        self.hosts = frozenset(host.lower() for host in hosts)
         self.root = routes.runner.url
         self.users = routes.runner.users
+        self.bodies = Bodies()
+        self.readers, self.changers, self.logins = map(CapacityLimiter, (READERS, CHANGERS, LOGINS))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        set_session = ""
+        call: Call | None = None
         try:
-            call = await self._read(request)
-            # One thread call a request: everything behind it is plain blocking code on files.
-            response = await run_in_threadpool(self._answer, call)
-            set_session = call.set_session
+            call = self._head(request)
+            await self._authenticate(call)
+            async with self.bodies.read(request, call):
+                pool = self.readers if call.method in READING else self.changers
+                # One thread call a request: everything behind it is plain blocking code on files.
+                response = await to_thread.run_sync(self._answer, call, limiter=pool)
         except ClientDisconnect:
             return
         except SluicegateError as problem:
-            response = refusal(problem, request.headers)
-        self._dress(response, set_session)
+            response = refusal(problem, request.headers, call.login if call else None)
+        self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
 
-    async def _read(self, request: Request) -> Call:
+    def _head(self, request: Request) -> Call:
+        """What the head of a request says. Raises Refusal for a foreign host, and for a request that has two ends."""
         headers = request.headers
+        _must_end_once(request)
         host = headers.get("host", "")
         self._must_be_ours(host)
-        body = await _body(request)
-        call = Call(
+        return Call(
             method=request.method,
             segments=calls.split_path(request.scope.get("raw_path") or request.scope["path"].encode()),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
-            body=body,
+            body=b"",
             base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "application/x-www-form-urlencoded":
-            call.form = calls.pairs(body.decode("utf-8", "surrogateescape"))
-        elif kind == "multipart/form-data":
-            await _multipart(request, call)
-        return call
 
     def _must_be_ours(self, host: str) -> None:
         """Answers name the request's host, so a foreign one is refused: no poisoned links, no DNS rebinding."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            name = ""
-        loopback = name == "localhost" or name == "::1" or name.startswith("127.") or name.endswith(".localhost")
-        if not (loopback or name in self.hosts):
+        found = HOST.fullmatch(host)
+        name = ((found["v6"] or found["name"]) if found else host).lower()
+        if found is None or not (name in self.hosts or _is_loopback(name)):
             raise Refusal(
                 421, f"this server does not answer for the host '{name}'; start it with --url or --allow-host"
             )
 
     def _answer(self, call: Call) -> Response:
         try:
-            self._authenticate(call)
             self._check_crumb(call)
             return self.routes.answer(call)
         except SluicegateError as problem:
@@ -111,19 +116,19 @@ class Application:
         log.error("%s /%s failed", call.method, "/".join(call.segments), exc_info=problem)
         return calls.text("The server failed; its log says why.\n", 500)
 
-    def _authenticate(self, call: Call) -> None:
+    async def _authenticate(self, call: Call) -> None:
         """Basic with password or token, else the session cookie. Wrong credentials are 401 wherever they are sent."""
         call.session = _cookie(call.headers)
         scheme, _, rest = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            call.login = self._basic(rest)
+            call.login = await to_thread.run_sync(self._basic, rest, limiter=self.logins)
             if call.login is None:
                 raise Refusal(
                     401, "Unauthorized", headers={"WWW-Authenticate": 'Basic realm="Jenkins", charset="UTF-8"'}
                 )
         elif call.session and (user := self.users.session_user(call.session)):
             call.login = Login(user=user)
-        if call.login is None and not self._is_open(call):
+        if call.login is None and not _is_open(call):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
 
     def _basic(self, encoded: str) -> Login | None:
@@ -133,18 +138,9 @@ class Application:
             return None
         return self.users.login(user, secret)
 
-    def _is_open(self, call: Call) -> bool:
-        """What needs no login: the login itself, the hook, the empty root that clients ask for the version, and
-        `build` with the token of a job's <authToken>, which the route compares."""
-        if not call.segments:
-            return not call.wants_html and call.method in ("GET", "HEAD")
-        if call.query.get("token") and call.segments[-1] in ("build", "buildWithParameters"):
-            return True
-        return call.segments[0] in OPEN
-
     def _check_crumb(self, call: Call) -> None:
         """Everything but reading needs a crumb, unless an API token proves that no browser was tricked."""
-        if call.method in ("GET", "HEAD", "OPTIONS") or call.login is None or call.login.by_token:
+        if call.method in READING or call.login is None or call.login.by_token:
             return
         crumb = call.headers.get("jenkins-crumb") or call.form.get("Jenkins-Crumb", "")
         if not (crumb and self.users.crumb_fits(crumb, call.login.user, call.session)):
@@ -163,33 +159,26 @@ class Application:
             response.headers["Set-Cookie"] = f"{COOKIE}={set_session}; Path=/; HttpOnly; SameSite=Lax"
 
 
-async def _body(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > LARGEST:
-        raise Refusal(413, f"at most {LARGEST} bytes are read")
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LARGEST:
-            raise Refusal(413, f"at most {LARGEST} bytes are read")
-        parts.append(part)
-    return b"".join(parts)
+def _must_end_once(request: Request) -> None:
+    """Two statements of a body's length, or one that a proxy before us may not know, would smuggle a request in."""
+    headers = request.headers
+    coded, counted = headers.getlist("transfer-encoding"), headers.getlist("content-length")
+    if coded and (counted or request.scope["http_version"] != "1.1"):
+        raise Refusal(400, "the request says twice where it ends", headers={"Connection": "close"})
 
 
-async def _multipart(request: Request, call: Call) -> None:
-    async def again() -> dict[str, object]:
-        return {"type": "http.request", "body": call.body, "more_body": False}
-
+def _is_loopback(name: str) -> bool:
     try:
-        form = await Request(request.scope, again).form(max_files=100, max_fields=1000, max_part_size=1 << 20)
-    except MultiPartException as problem:
-        raise UsageError(f"the multipart body is broken: {problem.message}") from problem
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            call.uploads[name] = (value.filename or name, await value.read())
-        else:
-            call.form.setdefault(name, value)
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _is_open(call: Call) -> bool:
+    """What needs no login: the open routes, and the empty root that clients ask for the version."""
+    if not call.segments:
+        return not call.wants_html and call.method in ("GET", "HEAD")
+    return call.method in OPEN.get(call.segments, ())
 
 
 def _cookie(headers: Headers) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from sluicegate.errors import UsageError
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
 from sluicegate.web.app import Application
+from sluicegate.web.connection import MOST, Connection
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.routes import Routes
 
@@ -29,7 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"cannot listen on {host} port {port}: {problem.strerror}", hint="choose another --port"
         ) from problem
-    listening.listen(512)
+    listening.listen(2048)
     return listening
 
 
@@ -50,12 +52,14 @@ def serve(
         access_log=False,
         lifespan="off",
         server_header=False,
+        http=Connection,
+        ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
-        limit_concurrency=1000,
         h11_max_incomplete_event_size=64 << 10,
     )
     server = uvicorn.Server(config)
+    _allow_descriptors()
     runner.start()
     triggers.start()
     started()
@@ -64,6 +68,14 @@ def serve(
     finally:
         triggers.stop()
         runner.stop()
+
+
+def _allow_descriptors() -> None:
+    """Let the process open as many files as all connections need, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST + 1000
+    if hard == resource.RLIM_INFINITY or hard >= wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def home_url(listening: socket.socket, host: str, url: str) -> str:

@@ -1,0 +1,77 @@
+"""One HTTP connection with an end to each wait: nobody holds a place by silence, or by a byte a second."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 20.0
+"""How long a connection may take to send a request's head, from its start or from the answer before."""
+WRITE_SECONDS = 60.0
+"""How long a client may leave an answer untaken."""
+MOST = 4000
+"""Connections at a time; beyond, the longest idle one goes for the newest."""
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection with limits of time for heads, idling and answers (the body's stands in body.py)."""
+
+    idle: ClassVar[dict[Connection, None]] = {}
+    """The connections of this process that are between two requests, the longest idle first."""
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST:
+            (next(iter(self.idle), self)).abort()
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_there()
+        self._cancel_write_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._head_is_there()
+
+    def on_response_complete(self) -> None:
+        self._await_head()
+        super().on_response_complete()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._head_is_there()  # the next request was sent along with the one before
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._cancel_write_timer()
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.abort)
+
+    def resume_writing(self) -> None:
+        self._cancel_write_timer()
+        super().resume_writing()
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is lost."""
+        self.idle.pop(self, None)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _await_head(self) -> None:
+        self._head_is_there()
+        self.idle[self] = None
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.abort)
+
+    def _head_is_there(self) -> None:
+        self.idle.pop(self, None)
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

@@ -1,0 +1,168 @@
+"""What opens the server, and what only looks as if it did."""
+
+from __future__ import annotations
+
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.runner.conftest import shell
+from tests.web.conftest import Server
+from tests.web.test_security import raw
+
+PARAMETERS = (
+    "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions><hudson.model.StringParameterDefinition>"
+    "<name>A</name><defaultValue>inside-knowledge</defaultValue></hudson.model.StringParameterDefinition>"
+    "</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties><authToken>open-sesame</authToken>"
+)
+
+
+@pytest.mark.parametrize("token", ["x", "open-sesame"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "job/{0}/build",
+        "job/{0}/buildWithParameters",
+        "view/build",
+        "view/all/build",
+        "job/{0}/1/artifact/build",
+        "job/{0}/lastSuccessfulBuild/artifact/build",
+        "user/admin/build",
+        "credentials/build",
+        "login/../job/{0}/build",
+        "static/build",
+        "git/build",
+        "loginError/build",
+    ],
+)
+def test_a_token_in_the_address_opens_nothing_to_a_stranger(server: Server, name: str, path: str, token: str) -> None:
+    server.client().create_job(name, shell("true", more=PARAMETERS).decode())
+    for method in ("GET", "POST"):
+        answer = requests.request(
+            method, server.url + path.format(name), params={"token": token}, headers={"Accept": "text/html"}
+        )
+        assert answer.status_code in (403, 404, 405), (method, answer.text)
+        assert "inside-knowledge" not in answer.text
+    assert not server.client().get_job_info(name)["builds"]
+
+
+@pytest.mark.parametrize("path", ["git/notifyCommit/x?url=y", "gitx/notifyCommit", "login/x", "static", "git"])
+def test_open_routes_are_open_whole_and_not_by_their_beginning(server: Server, path: str) -> None:
+    assert requests.get(server.url + path).status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.evil.example",
+        "evil.com:1\\@127.0.0.1",
+        "127.0.0.1@evil.com",
+        "evil.com#@127.0.0.1",
+        "127.0.0.1.evil.com",
+        "localhost.evil.com",
+        "127.0.0.1:80:80",
+        "[::1]evil.com",
+        "127.0.0.1/evil",
+        "evil localhost",
+        "",
+    ],
+)
+def test_a_host_is_compared_whole(server: Server, host: str) -> None:
+    request = f"GET /api/json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    status = raw(server, request.encode()).split(b" ", 2)[1]
+    assert status in (b"400", b"421"), host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.7:1", "localhost", "LOCALHOST:8080", "[::1]:80"])
+def test_each_spelling_of_this_machine_is_answered(server: Server, host: str) -> None:
+    request = f"GET /api/json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    assert raw(server, request.encode()).split(b" ", 2)[1] == b"403"
+
+
+SMUGGLED = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: \xb2\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+    ],
+)
+@pytest.mark.parametrize("login", [False, True])
+def test_a_request_with_two_ends_is_refused_and_the_connection_closed(
+    server: Server, framing: bytes, login: bool
+) -> None:
+    import base64
+
+    head = b"POST /createItem?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if login:
+        head += b"Authorization: Basic " + base64.b64encode(f"admin:{server.token()}".encode()) + b"\r\n"
+    answer = raw(server, head + framing + b"\r\n0\r\n\r\n" + SMUGGLED)
+    assert answer.split(b" ", 2)[1] in (b"400", b"501"), answer[:100]
+    assert answer.count(b"HTTP/1.1 ") == 1, "the second request was answered"
+
+
+def connect(server: Server) -> socket.socket:
+    address = urlsplit(server.url)
+    return socket.create_connection((str(address.hostname), int(address.port or 0)), 60)
+
+
+def test_a_thousand_idle_connections_keep_nobody_out(fresh: Server) -> None:
+    session = fresh.session()
+    idle = [connect(fresh) for _ in range(1100)]
+    try:
+        assert session.get(f"{fresh.url}api/json", timeout=20).status_code == 200
+        assert requests.get(f"{fresh.url}login", timeout=20).status_code == 200
+    finally:
+        for one in idle:
+            one.close()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"GET /api/json HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
+        b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\n",
+    ],
+    ids=["nothing", "head", "body"],
+)
+def test_who_sends_a_byte_a_second_is_not_waited_for(server: Server, beginning: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(beginning)
+        end = time.monotonic() + 40
+        connection.settimeout(1)
+        while time.monotonic() < end:
+            try:
+                if beginning:
+                    connection.sendall(b"a")
+                if not connection.recv(4096):
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+        raise AssertionError("the connection is open for ever")
+
+
+def test_a_stranger_s_body_is_not_read(server: Server) -> None:
+    """The answer comes before the body: nobody without a login makes the server keep what he sends."""
+    request = b"POST /createItem?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50000000\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(request)
+        assert connection.recv(100).split(b" ", 2)[1] == b"403"
+    for size in (b"70000", b"99999999999999999999"):
+        request = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: " + size + b"\r\n\r\n"
+        with connect(server) as connection:
+            connection.sendall(request)
+            assert connection.recv(100).split(b" ", 2)[1] == b"413"
