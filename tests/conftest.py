@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from sluicegate.tools import door
+from sluicegate.tools import door, scratch
 from tests.shop import Shop
 
 IN_CI = os.environ.get("CI") == "true"
@@ -69,6 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(folder))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         yield folder
+    scratch.sweep()  # tests kill commands that have temporary folders
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +16,7 @@ from sluicegate.model.values import Installed, Release, Service
 from sluicegate.ports import Host
 from sluicegate.tools import archives, door
 from sluicegate.tools.probe import spoken_version, wait_for_version
+from sluicegate.tools.scratch import scratch
 
 MARK = ".sluicegate.json"
 
@@ -69,8 +69,8 @@ class ArchiveDeployer:
         before = _read(host, component, "chosen")
         past = tuple(f for f in ((before.folder, *before.previous) if before else ()) if f != folder)
         mark = _Mark(installed=wanted, folder=folder, previous=past[: self.keep])
-        with tempfile.TemporaryDirectory(prefix="sluicegate-") as temporary:
-            unpacked = Path(temporary) / "release"
+        with scratch() as temporary:
+            unpacked = temporary / "release"
             archives.unpack(_archive(release), unpacked)
             command = _command(unpacked, release)
             _write(mark, component, unpacked)
@@ -152,6 +152,6 @@ def _read(host: Host, component: Component, link: str) -> _Mark | None:
 def _take_away(host: Host, folders: Sequence[str]) -> None:
     """Sending an empty folder takes away what was there."""
     door.passing("take away old releases")
-    with tempfile.TemporaryDirectory(prefix="sluicegate-") as empty:
+    with scratch() as empty:
         for folder in folders:
-            host.send(Path(empty), folder)
+            host.send(empty, folder)

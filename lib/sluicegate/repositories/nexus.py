@@ -25,10 +25,10 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import conflict, etag, no_nexus, refused
-from sluicegate.tools import files
 from sluicegate.tools.answers import Reply
 from sluicegate.tools.credentials import Credentials
 from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.scratch import scratch
 from sluicegate.tools.transfer import SMALL, Server
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class NexusRepository:
 
     def _explain(self, path: str, standing: str, sent: Sent) -> None:
         """After an upload the server reports another checksum: somebody else's file, or a damaged or lying server."""
-        with files.scratch() as folder:
+        with scratch() as folder:
             reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
         if found.checksums["sha1"] == standing and found.size >= sent.size and not reply.looks_like_a_page:
             raise conflict(self._shown(path), standing, sent.checksums["sha1"])
@@ -143,7 +143,7 @@ class NexusRepository:
             raise self._refused(reply, path)
         if reported := etag(reply):
             return reported
-        with files.scratch() as folder:
+        with scratch() as folder:
             reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
         if reply.status == 200 and reply.looks_like_a_page:
             raise no_nexus(self._shown(path))

@@ -23,9 +23,9 @@ from sluicegate.model.values import Artifact, Json
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus import KINDS, NexusRepository
 from sluicegate.repositories.nexus_answers import conflict, etag
-from sluicegate.tools import files
 from sluicegate.tools.answers import Reply
 from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.scratch import scratch
 from sluicegate.tools.transfer import Server
 
 PACKAGES = {
@@ -75,7 +75,7 @@ class NexusPackages:
         if place is None:
             upload = self._form(component, version, source)
             place = self.server.patiently(lambda _: self._upload(source, *upload))
-            with files.scratch() as folder:
+            with scratch() as folder:
                 note = folder / "place"
                 note.write_text(json.dumps({key: getattr(place, key) for key in Place.__slots__}, sort_keys=True))
                 self.beside.put(component, version, name + ENDING, note)
@@ -214,7 +214,7 @@ class NexusPackages:
 
     def _place(self, component: Component, version: str, name: str) -> Place | None:
         """What the small file beside says, None where there is none."""
-        with files.scratch() as folder:
+        with scratch() as folder:
             try:
                 self.beside.fetch(component, version, name + ENDING, folder / "place")
             except UsageError:

@@ -16,8 +16,9 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
-from sluicegate.tools import awskeys, files, s3
+from sluicegate.tools import awskeys, s3
 from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.scratch import scratch
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -99,7 +100,7 @@ class S3Repository:
             )
 
     def _stored_sha256(self, key: str) -> str:
-        with files.scratch() as folder:
+        with scratch() as folder:
             found = self._bucket.fetch(key, folder / "found")
         return found[1].checksums["sha256"] if found else ""
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import jobxml
@@ -15,6 +13,7 @@ from sluicegate.runner.elements import projects
 from sluicegate.runner.parameters import Value, chosen
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
+from sluicegate.tools.scratch import scratch
 
 
 def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
@@ -35,8 +34,8 @@ def must_declare(content: bytes, given: Mapping[str, Value]) -> None:
 
 def run(name: str, content: bytes, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
     """Run a job to its end. A KeyboardInterrupt aborts it, processes and all."""
-    with tempfile.TemporaryDirectory(prefix="sluicegate-run-") as folder:
-        runner = Runner(Path(folder) / "home", executors=1, own_secrets=True)
+    with scratch() as folder:
+        runner = Runner(folder / "home", executors=1, own_secrets=True)
         runner.echo = write
         item = None
         for index, part in enumerate(parts := name.split("/")):

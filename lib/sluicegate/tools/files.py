@@ -67,18 +67,6 @@ def made(folder: Path, *, mode: int = 0o777) -> Path:
     return folder
 
 
-@contextmanager
-def scratch(*, beside: Path | None = None) -> Iterator[Path]:
-    """A temporary folder, gone at the end; inside the folder `beside` where a rename must stay on its file system."""
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix=".sluicegate-", dir=beside)
-    except OSError as problem:
-        place = beside or tempfile.gettempdir()
-        raise UsageError(f"the folder {place} cannot be written: {os.strerror(problem.errno or 0)}") from problem
-    with temporary as folder:
-        yield Path(folder)
-
-
 def copy(source: Path, to: Path, *, checksums: tuple[str, ...] = ("sha256",)) -> dict[str, str]:
     """Copy a file into the new file `to`, on disk when this returns; the checksums of what was copied, in hex.
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluicegate.errors import IntegrityError, SluicegateError, UsageError
-from sluicegate.tools import files, process
+from sluicegate.tools import process
+from sluicegate.tools.scratch import scratch
 
 STATUS = "[GNUPG:] "
 
@@ -34,7 +35,7 @@ def verify(content: bytes, signature: bytes, *, signers: Sequence[str] = ()) -> 
 
     `signers` are the fingerprints that may sign, of the key or of its primary key; any known key when empty.
     """
-    with files.scratch() as folder:
+    with scratch() as folder:
         place = folder / "signature"
         place.write_bytes(signature)
         return _verify(content, place, [re.sub(r"\s", "", one) for one in signers])

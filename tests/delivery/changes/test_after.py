@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import time
+from pathlib import Path
+
 from tests.shop import CONFIG, Shop
 
 
@@ -32,3 +36,18 @@ def test_a_suite_that_fails_is_told_and_the_deploy_stands(shop: Shop) -> None:
     shop.publish("auth", "1.0.0")
     assert [str(one) for one in shop.sync(wait=1).failed] == ["suite of auth=1.0.0"]
     assert shop.running("int1") == {"auth": "1.0.0"}
+
+
+def test_what_is_not_waited_for_writes_to_a_log_that_its_evidence_names(shop: Shop) -> None:
+    starting(shop, '"echo said by {component}"')
+    shop.publish("auth", "1.0.0")
+    shop.sync()
+    (record,) = [r for r in shop.state.story("auth", "1.0.0") if r.what == "started"]
+    machine, _, log = str(record.get("log")).partition(":")
+    assert machine == platform.node()
+    assert Path(log).is_relative_to(Path.home() / ".local" / "state" / "sluicegate")
+    for _ in range(500):
+        if said := Path(log).read_text():
+            break
+        time.sleep(0.02)
+    assert said == "said by auth\n"

@@ -22,6 +22,7 @@ class Entry:
         """The record in a few words."""
         r = self.record
         where, scope = r.get("env"), f" from {r.get('env')} on" if r.get("env") else ""
+        log = r.get("log")
         words = {
             "built": f"built from {str(r.get('commit'))[:12] or 'an unnamed commit'}",
             "deployed": f"deployed in {where} on {r.get('group')}" if where else f"deployed on {r.get('group')}",
@@ -37,7 +38,7 @@ class Entry:
             "copied": f"copied to {r.get('to')}",
             "pruned": "pruned",
             "removed": "files removed",
-            "started": f"{r.get('suite')} started in {where}",
+            "started": f"{r.get('suite')} started in {where}{f', its output: {log}' if log else ''}",
             "swap": f"swap{' back' if r.get('back') else ''}: {r.get('idle')} -> {r.get('live')}",
             "intent": f"{r.get('verb')} begun",
         }

@@ -16,6 +16,7 @@ from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     wanted[manifest_name(component, version)] = recorded
     found = Copied(manifest=manifest, addresses=tuple(target.address(spec, version, name) for name in names))
     copied: list[str] = []
-    with files.scratch() as folder:
+    with scratch() as folder:
         if (signature := signing.signature_name(component, version)) in names:
             fetch_listed(source, spec, version, signature, folder / signature)
             wanted[signature] = files.sha256(folder / signature)

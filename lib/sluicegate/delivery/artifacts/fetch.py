@@ -12,6 +12,7 @@ from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 MANIFEST = "manifest.json"
 RESTORE = "restore the repository from its backup, or correct its place in sluicegate.yaml"
@@ -50,7 +51,7 @@ def recorded_manifest(state: State, component: str, version: str) -> Manifest:
 
 def read_manifest(repository: Repository, spec: Component, version: str) -> Manifest:
     """The manifest in the repository. Raises IntegrityError when it is no manifest of this version."""
-    with files.scratch() as folder:
+    with scratch() as folder:
         path = folder / MANIFEST
         fetch_listed(repository, spec, version, manifest_name(spec.name, version), path, hint=RESTORE)
         content = path.read_bytes()
@@ -102,7 +103,7 @@ def _fetch_one(repository: Repository, spec: Component, version: str, artifact: 
         raise UsageError(f"{final} is a folder, where a file of this name goes", hint="remove it, or fetch elsewhere")
     if final.is_file() and files.sha256(final) == artifact.sha256:
         return
-    with files.scratch(beside=to) as folder:
+    with scratch(beside=to) as folder:
         path = folder / artifact.name
         fetch_listed(repository, spec, version, artifact.name, path)
         if (found := files.sha256(path)) != artifact.sha256:

@@ -23,6 +23,7 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -231,7 +232,7 @@ def _first_taken(
 
 
 def _standing(repository: Repository, spec: Component, version: str, name: str) -> bytes:
-    with files.scratch() as folder:
+    with scratch() as folder:
         repository.fetch(spec, version, name, folder / name)
         return (folder / name).read_bytes()
 
@@ -258,7 +259,7 @@ def _artifact(name: str, content: bytes) -> Artifact:
 
 def check_attachments(repository: Repository, spec: Component, manifest: Manifest) -> None:
     """Fetch what stands beside the files and compare it. A version of before has nothing beside it."""
-    with files.scratch() as folder:
+    with scratch() as folder:
         for one in manifest.attachments:
             path = folder / one.name
             fetch_listed(repository, spec, manifest.version, one.name, path)

@@ -23,6 +23,7 @@ from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
+from sluicegate.tools.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +194,7 @@ class _Job:
 
     def _compare(self, artifacts: tuple[Artifact, ...]) -> None:
         """Raise Conflict for a file that stands there with other content."""
-        with tool_files.scratch() as folder:
+        with scratch() as folder:
             there = folder / "there"
             for one in (artifact for artifact in artifacts if artifact.name in self.present):
                 self.repository.fetch(self.spec, self.version, one.name, there)

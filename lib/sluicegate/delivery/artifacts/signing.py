@@ -10,7 +10,8 @@ from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Manifest
 from sluicegate.ports import Repository
-from sluicegate.tools import files, gpg
+from sluicegate.tools import gpg
+from sluicegate.tools.scratch import scratch
 
 
 def signature_name(component: str, version: str) -> str:
@@ -45,7 +46,7 @@ def check_signature(repository: Repository, spec: Component, manifest: Manifest,
 
 def check(repository: Repository, spec: Component, manifest: Manifest, signers: Sequence[str] = ()) -> str:
     """The fingerprint of who signed, by a signature that is known to stand. Raises IntegrityError for a bad one."""
-    with files.scratch() as folder:
+    with scratch() as folder:
         path = folder / signature_name(spec.name, manifest.version)
         fetch_listed(repository, spec, manifest.version, path.name, path, hint=RESTORE)
         return gpg.verify(manifest.content(), path.read_bytes(), signers=signers)

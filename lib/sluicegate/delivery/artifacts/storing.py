@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sluicegate.model.config import Component
 from sluicegate.ports import Repository
-from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 
 def store(repository: Repository, spec: Component, version: str, name: str, content: bytes) -> None:
     """Store these bytes as a file of the version. Raises Conflict where other content has the name."""
-    with files.scratch() as folder:
+    with scratch() as folder:
         path = folder / name
         path.write_bytes(content)
         repository.put(spec, version, name, path)

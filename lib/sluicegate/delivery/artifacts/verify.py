@@ -14,6 +14,7 @@ from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
         fault = "the ledger lists other files"
     size = len(manifest.content())
     found = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]
-    with files.scratch() as folder:
+    with scratch() as folder:
         for artifact in (*manifest.artifacts, *manifest.attachments):
             found.append(_check_file(repository, spec, manifest, artifact, folder))
     present = set(repository.names(spec, version))

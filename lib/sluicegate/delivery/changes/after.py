@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from sluicegate.delivery.changes.applying import Say
 from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import newest
-from sluicegate.tools import jenkins, process
+from sluicegate.model.values import Json, newest
+from sluicegate.tools import jenkins, logs, process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,20 +102,30 @@ def _addresses(state: State, plan: Plan) -> dict[str, str]:
 
 def start(repo: DeliveryRepo, one: Started, *, wait: bool, say: Say) -> bool:
     """Start it and record that. A command is followed to its end with `wait`; False when it failed."""
+    facts: dict[str, Json] = {"suite": one.name, "set": one.set_name}
+    well = True
     if one.job:
-        what, well = one.job, _start_job(repo.state(), one, say)
+        facts["run"] = one.job
+        _start_job(repo.state(), one, say)
     else:
-        what, well = " ".join(one.command), _start_command(repo, one, wait, say)
+        facts["run"] = " ".join(one.command)
+        say(f"starting {one}: {facts['run']}")
+        if wait:
+            well = process.follow(one.command, env=_environment(repo, one)) == 0
+        else:
+            log = logs.new_log(one.name)
+            process.start(one.command, cwd=Path.cwd(), env=_environment(repo, one), log=log)
+            facts["log"] = f"{platform.node()}:{log}"
+            say(f"its output goes to {log}")
 
     def decide(state: State, draft: Draft) -> None:
-        facts = {"suite": one.name, "set": one.set_name, "run": what}
         draft.note(one.component, one.version, "started", env=one.environment, **facts)
 
     repo.change(decide, f"{one.environment}: started {one}")
     return well
 
 
-def _start_job(state: State, one: Started, say: Say) -> bool:
+def _start_job(state: State, one: Started, say: Say) -> None:
     if state.config.jenkins is None:
         raise UsageError(f"{one}: the job '{one.job}' needs 'jenkins: {{url: ...}}' in sluicegate.yaml")
     addresses = " ".join(f"{name}={url}" for name, url in one.addresses.items())
@@ -127,11 +137,11 @@ def _start_job(state: State, one: Started, say: Say) -> bool:
     }
     place = jenkins.start_job(state.config.jenkins, one.job, parameters)
     say(f"started {one}: the job {one.job} ({place or 'queued'})")
-    return True
 
 
-def _start_command(repo: DeliveryRepo, one: Started, wait: bool, say: Say) -> bool:
-    environment = {
+def _environment(repo: DeliveryRepo, one: Started) -> dict[str, str]:
+    """What a command is started with: all that we have, and what it may want to know."""
+    return {
         **os.environ,
         **one.addresses,
         "SLUICEGATE_COMPONENT": one.component,
@@ -139,11 +149,3 @@ def _start_command(repo: DeliveryRepo, one: Started, wait: bool, say: Say) -> bo
         "SLUICEGATE_ENVIRONMENT": one.environment,
         "SLUICEGATE_REPO": repo.store.location,
     }
-    say(f"starting {one}: {' '.join(one.command)}")
-    if wait:
-        return process.follow(one.command, env=environment) == 0
-    handle, log = tempfile.mkstemp(prefix=f"sluicegate-{one.name}-", suffix=".log")
-    os.close(handle)
-    process.start(one.command, cwd=Path.cwd(), env=environment, log=Path(log))
-    say(f"its output goes to {log}")
-    return True

@@ -13,7 +13,7 @@ from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Json, Record, Release, set_name
-from sluicegate.tools import files
+from sluicegate.tools.scratch import scratch
 
 Say = Callable[[str], None]
 
@@ -29,7 +29,7 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
     done: list[Step] = []
     try:
         _release_sessions(state, environment)
-        with files.scratch() as folder:
+        with scratch() as folder:
             releases = _fetched(state, plan, folder)
             for step in plan.steps:
                 say(f"{plan.environment}: {step}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.scm.model import PATIENCE
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import process
+from sluicegate.tools.scratch import scratch
 
 SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C.UTF-8"}
 MINUTE = 60.0
@@ -80,8 +80,8 @@ def authentication(credential: Credential | None) -> Iterator[dict[str, str]]:
     if credential is None:
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="sluicegate-git-") as folder:
-        script = Path(folder) / "askpass"
+    with scratch() as folder:
+        script = folder / "askpass"
         script.write_text(ASKPASS)
         script.chmod(stat.S_IRWXU)
         yield {"GIT_ASKPASS": str(script), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}

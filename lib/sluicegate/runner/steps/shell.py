@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
+from sluicegate.tools.scratch import scratch
 
 
 class Shell:
@@ -38,14 +35,11 @@ class Shell:
         return ["/bin/sh", "-xe"]
 
     def perform(self, build: Build) -> None:
-        handle, name = tempfile.mkstemp(prefix="jenkins", suffix=".sh")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(self.command.encode("utf-8", "surrogateescape"))
-            os.chmod(name, 0o700)
-            status = build.launch([*self._interpreter(), name])
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with scratch() as folder:
+            script = folder / "jenkins.sh"
+            script.write_bytes(self.command.encode("utf-8", "surrogateescape"))
+            script.chmod(0o700)
+            status = build.launch([*self._interpreter(), str(script)])
         if status == 0:
             return
         if status == self.unstable:
