@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -63,6 +64,37 @@ def test_an_abort_ends_double_forked_children(runner: Runner, tmp_path: Path) ->
     assert record.result is not None and record.result.name == "ABORTED"
     assert "Aborted by anna\nFinished: ABORTED\n" in record.log.read_text()
     assert not processes.alive(pid)
+
+
+@pytest.mark.parametrize("how", ["abort", "server"])
+@pytest.mark.parametrize("command", ["sleep 60", ""])
+def test_a_stop_in_the_moment_after_a_build_has_started_is_heeded(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, how: str, command: str
+) -> None:
+    moment, stopped, take = threading.Event(), threading.Event(), runner.workspaces.take
+
+    def held(name: str) -> Path:
+        moment.set()
+        assert stopped.wait(20)
+        return take(name)
+
+    monkeypatch.setattr(runner.workspaces, "take", held)
+    item = runner.items.create("", "slow", shell(command) if command else b"<project/>")
+    runner.trigger(item, ADMIN, {}, 0)
+    assert moment.wait(20)
+    if how == "abort":
+        assert runner.abort(item.history.running[1], "Aborted by anna")
+        stopped.set()
+    else:
+        stopping = threading.Thread(target=runner.stop)
+        stopping.start()
+        until(lambda: not runner.allowed(next(iter(runner.queue.left.values()))))
+        stopped.set()
+        stopping.join()
+    record = wait_for(item)
+    assert record.result is not None and record.result.name == "ABORTED"
+    assert f"Aborted {'by anna' if how == 'abort' else 'because the server stops'}\n" in record.log.read_text()
+    assert not runner.abort(record, "Aborted by olle")
 
 
 def test_what_a_finished_build_leaves_behind_is_ended(runner: Runner, tmp_path: Path) -> None:

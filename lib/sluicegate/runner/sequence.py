@@ -61,6 +61,7 @@ def _interrupted(build: Build) -> None:
 
 
 def _main(build: Build, plan: Plan) -> None:
+    build.check()
     with ExitStack() as stack:
         for wrapper in plan.wrappers:
             if wrapper.before_scm:

@@ -28,6 +28,7 @@ from sluicegate.runner.worker import Worker
 from sluicegate.tools import files
 
 DELETE_PATIENCE = 15.0
+SERVER_STOPS = "Aborted because the server stops"
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
 
 
@@ -60,6 +61,8 @@ class Runner:
         self.echo: Callable[[bytes], None] | None = None
         self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
+        self._stopped_early: dict[tuple[str, int], str] = {}
+        self._stopping_builds = threading.Lock()
         self._unsaved: list[Unsaved] = []
         self._saving = threading.Lock()
         self._stopping = False
@@ -74,9 +77,10 @@ class Runner:
 
     def stop(self) -> None:
         """Abort what runs, keep what waits, and give the home back."""
-        self._stopping = True
-        for build in list(self._running.values()):
-            build.interrupt("Aborted because the server stops")
+        with self._stopping_builds:
+            self._stopping = True
+            for build in self._running.values():
+                build.interrupt(SERVER_STOPS)
         for worker in self.workers:
             worker.stop()
         for worker in self.workers:
@@ -147,12 +151,30 @@ class Runner:
             self.queue.cancel_job(job.full_name)
 
     def abort(self, record: Record, by: str) -> bool:
-        """Stop a running build; False when it does not run."""
-        build = self._running.get((record.job, record.number))
-        if build is None:
-            return False
-        build.interrupt(by)
-        return True
+        """Stop a running build, also one that is only about to begin; False when it does not run."""
+        key = record.job, record.number
+        with self._stopping_builds:
+            item = self.items.job(record.job)
+            if item is None or record.number not in item.history.running:
+                return False
+            if (build := self._running.get(key)) is not None:
+                build.interrupt(by)
+            else:
+                self._stopped_early.setdefault(key, by)
+            return True
+
+    def _begin(self, build: Build) -> None:
+        """From now on a stop reaches the build; one that came before it was there reaches it here."""
+        key = build.record.job, build.record.number
+        with self._stopping_builds:
+            self._running[key] = build
+            if by := self._stopped_early.pop(key, SERVER_STOPS if self._stopping else ""):
+                build.interrupt(by)
+
+    def _end(self, record: Record) -> None:
+        with self._stopping_builds:
+            for builds in (self._running, self._stopped_early):
+                builds.pop((record.job, record.number), None)
 
     def why(self, item: QueueItem) -> tuple[str, str]:
         """The state of a waiting item (Waiting, Blocked or Buildable) and the sentence for people."""
@@ -197,6 +219,7 @@ class Runner:
             if all(row.waiting is not item for row in self._unsaved):
                 self.queue.end(item)
             if record is not None:
+                self._end(record)
                 self.on_end(record)
 
     # -- what the queue asks before it starts something (Starter) --
@@ -257,12 +280,11 @@ class Runner:
             echo=self.echo,
         )
         build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
-        self._running[record.job, record.number] = build
+        self._begin(build)
         try:
             sequence.perform(build)
             self._finish(item, build)
         finally:
-            self._running.pop((record.job, record.number), None)
             build.close()
             self.workspaces.give_back(workspace)
 
