@@ -21,11 +21,13 @@ from xml.etree import ElementTree
 import yaml
 
 from sluicegate.jjb import render
+from sluicegate.runner import configfiles
 from sluicegate.runner.records import Record
 from sluicegate.runner.service import Runner
-from sluicegate.runner.steps import junit
+from sluicegate.runner.steps import junit, timeout
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import reports
+from sluicegate.tools.xml import tag
 from tests.runner.conftest import build, wait_for
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -71,12 +73,15 @@ def _play(name: str, runner: Runner, drop: str) -> None:
         runner.items.create("", other, other_content)
     for credential in expect.get("credentials", ()):
         runner.vault.store(Credential(**credential))
+    if "config_files" in expect:
+        (runner.home.path / configfiles.STORE).write_text(_store(expect["config_files"]))
     for path, text in expect.get("before", {}).items():
         target = runner.workspaces.root / job / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     began = time.monotonic()
-    with _variables(_tools(name) | _repository(runner, expect.get("repository"))):
+    world = _tools(name) | _repository(runner, expect.get("repository"))
+    with _variables(world), _shortest_timeout(expect.get("minimum_timeout", timeout.MINIMUM)):
         record = build(runner, job, without(content, drop) if drop else content, expect.get("given"))
         _compare(record, expect)
         for other, wanted in expect.get("builds", {}).items():
@@ -108,6 +113,16 @@ def _repository(runner: Runner, files: dict[str, str] | None) -> dict[str, str]:
 
 
 @contextmanager
+def _shortest_timeout(seconds: float) -> Iterator[None]:
+    """Time-outs may be shorter than the three minutes that a build has at least."""
+    before, timeout.MINIMUM = timeout.MINIMUM, seconds
+    try:
+        yield
+    finally:
+        timeout.MINIMUM = before
+
+
+@contextmanager
 def _variables(values: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -116,6 +131,14 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _store(contents: dict[str, str]) -> str:
+    rows = "".join(
+        f"<config>{tag('id', name)}{tag('name', name)}{tag('content', text)}</config>"
+        for name, text in contents.items()
+    )
+    return f"<files><configs>{rows}</configs></files>"
 
 
 def _compare(record: Record, expect: dict[str, Any]) -> None:
@@ -130,6 +153,9 @@ def _compare(record: Record, expect: dict[str, Any]) -> None:
         assert {p.relative_to(record.archive).as_posix(): p.read_text() for p in files} == expect["artifacts"], log
     if "tests" in expect:
         assert asdict(reports.tally(junit.read(record.folder) or [])) == expect["tests"]
+    if "files" in expect:
+        found = [path for path in Path(record.workspace).rglob("*") if path.is_file()]
+        assert {p.relative_to(record.workspace).as_posix(): p.read_text() for p in found} == expect["files"], log
     if "workspace" in expect:
         assert sorted(path.name for path in Path(record.workspace).iterdir()) == expect["workspace"]
     for field in ("description", "display_name"):

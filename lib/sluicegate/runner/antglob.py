@@ -42,6 +42,21 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
     return Found(files=tuple(sorted(files)), refused=dict(sorted({**refused, **walk.unseen}.items())))
 
 
+def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = False) -> list[Path]:
+    """All that matches below `root`, links themselves and never what they lead to, and folders when asked for."""
+    wanted, unwanted = _patterns(includes, True), _patterns(excludes, True)
+    names: list[str] = []
+    for place, below, files in os.walk(root):
+        inside = os.path.relpath(place, root)
+        links = [name for name in below if os.path.islink(os.path.join(place, name))]
+        names += [os.path.normpath(os.path.join(inside, name)) for name in (*files, *(below if folders else links))]
+    return [
+        root / name
+        for name in sorted(names)
+        if any(one.matches(name) for one in wanted) and not any(one.matches(name) for one in unwanted)
+    ]
+
+
 def without_twins(root: Path, names: Iterable[str]) -> list[str]:
     """The names without those by which symbolic links lead to a file that another name stands for, too."""
     real_root = os.path.realpath(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import environment, launch, processes
+from sluicegate.runner import launch, processes, properties
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.masking import Mask
@@ -22,6 +24,7 @@ from sluicegate.runner.parameters import Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.vault import Credential
+from sluicegate.tools import files
 
 SLOW_BUILD = 60.0
 
@@ -40,8 +43,14 @@ class Services(Protocol):
     def credential(self, name: str) -> Credential:
         """A stored credential. Raises UsageError when there is none."""
 
+    def config_file(self, name: str) -> ConfigFile:
+        """A managed file. Raises UsageError when there is none."""
+
+    def passwords(self) -> Mapping[str, str]:
+        """The passwords that every build may have: variable -> value."""
+
     def unseal(self, sealed: str) -> str:
-        """The text of a sealed value."""
+        """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
     def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
         """Start another job; the sentence for the log."""
@@ -69,6 +78,7 @@ class Build:
         config: JobConfig,
         workspace: Path,
         env: dict[str, str],
+        given: Mapping[str, str],
         marks: dict[str, str],
         services: Services,
         echo: Callable[[bytes], None] | None = None,
@@ -77,6 +87,7 @@ class Build:
         self.config = config
         self.workspace = workspace
         self.env = env
+        self.given = dict(given)
         self.marks = marks
         self.services = services
         self.result = Result.SUCCESS
@@ -131,7 +142,36 @@ class Build:
 
     def expand(self, text: str) -> str:
         """Replace the build's variables in a configured text."""
-        return environment.expand(text, self.env)
+        return properties.expand(text, self.variables)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a command sees: a parameter wins over what a step set (AbstractBuild.getBuildVariables)."""
+        return {**self.env, **self.given}
+
+    @contextlib.contextmanager
+    def variables_set(self, values: Mapping[str, str]) -> Iterator[None]:
+        """Variables for the steps within."""
+        before = {name: self.env.get(name) for name in values}
+        self.env.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                self.env.pop(name, None)
+                if value is not None:
+                    self.env[name] = value
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder beside the workspace that only this user may read, gone afterwards (hudson.slaves.WorkspaceList)."""
+        with tempfile.TemporaryDirectory(dir=files.made(self.temporary, mode=0o700)) as folder:
+            yield Path(folder)
+
+    @property
+    def temporary(self) -> Path:
+        """The folder beside the workspace, WORKSPACE_TMP."""
+        return self.workspace.with_name(f"{self.workspace.name}@tmp")
 
     # -- interruption --
     def interrupt(self, by: str) -> None:
@@ -183,7 +223,7 @@ class Build:
             ended = launch.run(
                 argv,
                 cwd=folder,
-                env={**self.env, **(env or {})},
+                env={**self.variables, **(env or {})},
                 write=self.write,
                 stop=self._stop_reading,
                 limits=Limits(deadline=deadline, silence=self.limits.silence),

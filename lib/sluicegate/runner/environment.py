@@ -1,4 +1,4 @@
-"""The variables of a build, as a real Jenkins sets them (recording 046), and their expansion in patterns."""
+"""The variables of a build, as a real Jenkins sets them (recording 046)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from sluicegate.runner.causes import Cause
 from sluicegate.runner.names import path_of
 from sluicegate.runner.records import Record
 
@@ -17,7 +18,6 @@ OUTER_BUILD = re.compile(
     r"(BUILD|JOB)_(ID|NUMBER|NAME|URL|TAG|BASE_NAME|DISPLAY_NAME)|HUDSON_.*|WORKSPACE(_TMP)?|EXECUTOR_NUMBER|NODE_NAME"
     r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_.*"
 )
-REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_.]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 NODE_COOKIE = "JENKINS_NODE_COOKIE"
 
 
@@ -55,6 +55,7 @@ def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int
     found = {
         **characteristic(record, cookie),
         "BUILD_DISPLAY_NAME": record.display_name or f"#{record.number}",
+        **_triggers(record.causes),
         "CI": "true",
         "EXECUTOR_NUMBER": str(executor),
         "HUDSON_COOKIE": str(uuid.uuid4()),
@@ -74,17 +75,29 @@ def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int
     return found
 
 
-def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace $NAME and ${NAME} (hudson.Util.replaceMacro); unknown names stay as they are."""
-    return REFERENCE.sub(lambda found: variables.get(found[1] or found[2], found[0]), text)
+TRIGGERS = {
+    "user": "MANUALTRIGGER",
+    "upstream": "UPSTREAMTRIGGER",
+    "timer": "TIMERTRIGGER",
+    "scm": "SCMTRIGGER",
+    "remote": "REMOTECAUSE",
+}
 
 
-def properties(text: str) -> dict[str, str]:
-    """A Java properties text, as far as people write it in jobs: NAME=VALUE lines, # comments, lines joined by \\."""
-    joined = re.sub(r"\\\r?\n[ \t]*", "", text)
-    found = {}
-    for line in joined.splitlines():
-        name, mark, value = line.strip().partition("=")
-        if mark and name.strip() and not name.startswith(("#", "!")):
-            found[name.strip()] = value.strip()
+def _triggers(causes: tuple[Cause, ...]) -> dict[str, str]:
+    """BUILD_CAUSE and ROOT_BUILD_CAUSE, as EnvInject sets them in every build of a Jenkins that has it."""
+    found: dict[str, str] = {}
+    for head, chosen in (("BUILD_CAUSE", causes), ("ROOT_BUILD_CAUSE", tuple(_roots(causes)))):
+        kinds = list(dict.fromkeys(TRIGGERS[cause.kind] for cause in chosen if cause.kind in TRIGGERS))
+        if kinds:
+            found[head] = ",".join(kinds)
+            found |= {f"{head}_{kind}": "true" for kind in kinds}
     return found
+
+
+def _roots(causes: tuple[Cause, ...]) -> Iterator[Cause]:
+    for cause in causes:
+        if cause.causes:
+            yield from _roots(cause.causes)
+        else:
+            yield cause

@@ -105,7 +105,7 @@ def _choose(one: Definition, given: Mapping[str, Value]) -> Parameter:
     if DANGEROUS.fullmatch(one.name) or not re.fullmatch(r"[^=\x00]+", one.name):
         raise UsageError(f"the parameter '{one.name}' may not be set: programs of the build would obey it")
     if one.kind == "Boolean":
-        value = value if isinstance(value, bool) else value.strip().lower() in ("true", "on", "yes", "1")
+        value = value if isinstance(value, bool) else value.strip().lower() == "true"
     elif isinstance(value, bool):
         value = "true" if value else "false"
     if isinstance(value, str):

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import SluicegateError, UsageError
-from sluicegate.runner import causes, environment, names, processes, sequence
+from sluicegate.runner import causes, configfiles, environment, names, processes, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.parameters import Parameter, Value, chosen
@@ -264,17 +265,17 @@ class Runner:
         workspace = self.workspaces.take(item.full_name)
         record.workspace = str(workspace)
         item.history.begin(record)
-        env = environment.inherited(secrets=self.own_secrets) | {
-            one.name: self._plain(one) for one in record.parameters
-        }
-        env |= environment.standard(
+        standard = environment.standard(
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
+        given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
+        env = environment.inherited(secrets=self.own_secrets) | given | standard
         build = Build(
             record=record,
             config=item.config,
             workspace=workspace,
             env=env,
+            given=given,
             marks=environment.characteristic(record, self.cookie),
             services=self,
             echo=self.echo,
@@ -346,8 +347,17 @@ class Runner:
     def credential(self, name: str) -> Credential:
         return self.vault.credential(name)
 
+    def config_file(self, name: str) -> ConfigFile:
+        return configfiles.find(self.home.path, name)
+
+    def passwords(self) -> Mapping[str, str]:
+        return {}
+
     def unseal(self, sealed: str) -> str:
-        return self.vault.open(sealed)
+        try:
+            return self.vault.open(sealed)
+        except SluicegateError:
+            return sealed
 
     def _plain(self, one: Parameter) -> str:
         return self.vault.open(one.text) if one.secret else one.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -18,19 +19,46 @@ from sluicegate.tools import files, xml
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-STRING = "org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl"
-USER = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl"
+CLASSES = {
+    "string": "org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl",
+    "user": "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl",
+    "ssh": "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSHUserPrivateKey",
+    "file": "org.jenkinsci.plugins.plaincredentials.impl.FileCredentialsImpl",
+    "certificate": "com.cloudbees.plugins.credentials.impl.CertificateCredentialsImpl",
+}
+"""Kind of credential -> Jenkins' class."""
+SECRETS = {
+    "string": "secret",
+    "user": "password",
+    "ssh": "privateKeySource/privateKey",
+    "file": "secretBytes",
+    "certificate": "keyStoreSource/uploadedKeystoreBytes",
+}
+"""Kind of credential -> where its class keeps the secret. A file and a key store are base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A stored secret: a text, or a user name with a password. It prints without its secret."""
+    """A stored secret of one of the kinds of `CLASSES`. It prints without its secret.
+
+    `passphrase` opens an ssh key or a key store; `file_name` is what a file is called where a build sees it.
+    """
 
     id: str
     kind: str
     secret: str
     user: str = ""
     description: str = ""
+    passphrase: str = ""
+    file_name: str = ""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of a file or a key store. Raises UsageError when they are not base64."""
+        try:
+            return base64.b64decode(self.secret.strip("{}"), validate=False)
+        except ValueError as problem:
+            raise UsageError(f"the credential '{self.id}' is not base64: {problem}") from problem
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, kind={self.kind!r}, user={self.user!r}, secret=****)"
@@ -119,19 +147,25 @@ def from_xml(content: bytes) -> Credential:
     name = xml.text(root, "id").strip()
     if not name:
         raise UsageError("the credential has no <id>")
-    description = xml.text(root, "description")
-    if root.tag == STRING:
-        return Credential(id=name, kind="string", secret=xml.text(root, "secret"), description=description)
-    if root.tag == USER:
-        user, password = xml.text(root, "username"), xml.text(root, "password")
-        return Credential(id=name, kind="user", secret=password, user=user, description=description)
-    raise UsageError(f"<{root.tag}> is not a kind of credential that is kept here", hint=f"use {STRING} or {USER}")
+    kind = next((kind for kind, tag in CLASSES.items() if tag == root.tag), None)
+    if kind is None:
+        known = ", ".join(CLASSES.values())
+        raise UsageError(f"<{root.tag}> is not a kind of credential that is kept here", hint=f"use one of {known}")
+    return Credential(
+        id=name,
+        kind=kind,
+        secret=xml.text(root, SECRETS[kind]),
+        user=xml.text(root, "username"),
+        description=xml.text(root, "description"),
+        passphrase=xml.text(root, "password" if kind == "certificate" else "passphrase"),
+        file_name=xml.text(root, "fileName"),
+    )
 
 
 def to_xml(credential: Credential) -> str:
     """The credential for config.xml: without its secret."""
-    root, secret = (STRING, "secret") if credential.kind == "string" else (USER, "password")
-    user = xml.tag("username", credential.user, "  ") if credential.kind == "user" else ""
+    root, secret = CLASSES[credential.kind], SECRETS[credential.kind].rpartition("/")[2]
+    user = xml.tag("username", credential.user, "  ") if credential.user else ""
     head = xml.tag("id", credential.id, "  ") + xml.tag("description", credential.description, "  ")
     return (
         f"<{root}>\n  <scope>GLOBAL</scope>\n{head}{user}  <{secret}>\n    <secret-redacted/>\n  </{secret}>\n</{root}>"

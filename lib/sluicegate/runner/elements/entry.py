@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.scm.model import NOTHING, Source
@@ -22,6 +22,9 @@ KINDS = {
     "parameter": "parameter",
     "scm": "source code management",
     "trigger": "trigger",
+    "binding": "credentials binding",
+    "condition": "run condition",
+    "parameter source": "parameter source",
 }
 """Every kind with the words that messages use for it."""
 
@@ -54,7 +57,9 @@ class Entry:
 class Step(Protocol):
     """A builder or publisher, made from its fields. Its constructor raises UsageError for what it cannot do."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """What the log calls it, as Jenkins does."""
 
     def plan(self) -> str:
         """What it will do, for `run --plan`."""
@@ -63,10 +68,13 @@ class Step(Protocol):
         """Do it. Worsens the build's result, or raises StepFailed."""
 
 
+@runtime_checkable
 class Wrapper(Protocol):
     """A build wrapper, made from its fields."""
 
-    before_scm: bool
+    @property
+    def before_scm(self) -> bool:
+        """Whether it begins before the checkout."""
 
     def plan(self) -> str:
         """What it will do, for `run --plan`."""

@@ -37,6 +37,10 @@ class Fields:
         """What the catalogue calls it: its `class` attribute where Jenkins writes one, else its tag."""
         return self.element.get("class") or self.element.tag
 
+    def attribute(self, name: str) -> str:
+        """An attribute of the element itself."""
+        return self.element.get(name, "")
+
     def has(self, path: str) -> bool:
         """Whether there is such a child; it counts as read."""
         self._note(path)

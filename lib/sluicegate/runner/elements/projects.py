@@ -36,11 +36,11 @@ HARMLESS = (
 def freestyle(fields: Fields) -> Plan:
     """hudson.model.FreeStyleProject: wrappers around steps, then publishers."""
     fields.harmless(*READ_BY_JOBXML, *HARMLESS)
-    fields.made("property", "properties/*")
+    properties = tuple(one for one in fields.made("property", "properties/*") if isinstance(one, Wrapper))
     fields.made("trigger", "triggers/*")
     return Plan(
         source=joined(fields.made("scm", "scm")),
-        wrappers=cast("tuple[Wrapper, ...]", fields.made("wrapper", "buildWrappers/*")),
+        wrappers=properties + cast("tuple[Wrapper, ...]", fields.made("wrapper", "buildWrappers/*")),
         builders=cast("tuple[Step, ...]", fields.made("builder", "builders/*")),
         publishers=cast("tuple[Step, ...]", fields.made("publisher", "publishers/*")),
     )

@@ -34,7 +34,6 @@ IGNORED = (
     ("hudson.plugins.ansicolor.AnsiColorBuildWrapper", "ansicolor", "wrapper", SHOWS),
     ("jenkins.plugins.openstack.compute.JCloudsOneOffSlave", "openstack-cloud", "wrapper", ONE_MACHINE),
     ("org.jenkinsci.plugins.buildnamesetter.BuildNameSetter", "build-name-setter", "wrapper", SHOWS),
-    ("com.michelin.cio.hudson.plugins.maskpasswords.MaskPasswordsBuildWrapper", "mask-passwords", "wrapper", SHOWS),
     ("hudson.plugins.throttleconcurrents.ThrottleJobProperty", "throttle-concurrents", "property", ONE_MACHINE),
     ("hudson.plugins.heavy__job.HeavyJobProperty", "heavy-job", "property", ONE_MACHINE),
     ("com.coravy.hudson.plugins.github.GithubProjectProperty", "github", "property", SHOWS),

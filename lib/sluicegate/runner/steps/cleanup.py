@@ -1,13 +1,17 @@
-"""ws-cleanup: an empty workspace before the build (PreBuildCleanup) or after it (WsCleanup)."""
+"""ws-cleanup: files of the workspace removed before the build (PreBuildCleanup) or after it (WsCleanup)."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.runner.build import Build
+from sluicegate.runner import antglob
+from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
@@ -19,54 +23,104 @@ NAMES = {
     Result.NOT_BUILT: "cleanWhenNotBuilt",
     Result.ABORTED: "cleanWhenAborted",
 }
+COMMAND_WORD = re.compile(r'"([^"]+)"|(\S+)')
 
 
 def empty(folder: Path) -> None:
     """Remove all below a folder, links themselves and not what they point to."""
     for path in list(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What to remove (hudson.plugins.ws_cleanup.Cleanup): all, or what the patterns say, perhaps by a command."""
+
+    includes: str
+    excludes: str
+    folders: bool
+    command: str
+
+    def carry_out(self, build: Build) -> None:
+        build.say("[WS-CLEANUP] Deleting project workspace...")
+        if not (self.includes or self.excludes or self.command):
+            empty(build.workspace)
         else:
-            path.unlink(missing_ok=True)
+            includes = build.expand(self.includes) or "**/*"
+            for path in antglob.matching(build.workspace, includes, build.expand(self.excludes), folders=self.folders):
+                self._delete(build, path)
+        build.say("[WS-CLEANUP] done")
+
+    def _delete(self, build: Build, path: Path) -> None:
+        if not self.command:
+            _remove(path)
+            return
+        quoted = self.command.replace("%s", f'"{path}"') if "%s" in self.command else f"{self.command} {path}"
+        argv = [found[1] or found[2] for found in COMMAND_WORD.finditer(quoted)]
+        with suppress(StepFailed):  # Only said in the log, as the plugin does.
+            if build.launch(argv) != 0:
+                build.say(f"ERROR: Cleanup command '{shlex.join(argv)}' failed")
+
+
+def _sweep(fields: Fields) -> Sweep:
+    patterns = [(p.text("type", "INCLUDE").strip(), p.text("pattern").strip()) for p in fields.children("patterns/*")]
+    fields.harmless("disableDeferredWipeout")  # Nothing is deferred here.
+    return Sweep(
+        includes=",".join(pattern for kind, pattern in patterns if kind == "INCLUDE"),
+        excludes=",".join(pattern for kind, pattern in patterns if kind == "EXCLUDE"),
+        folders=fields.flag("deleteDirs"),
+        command=fields.text("externalDelete").strip(),
+    )
 
 
 class PreBuildCleanup:
-    """Empties the workspace before the checkout."""
+    """Sweeps the workspace before the checkout, unless a parameter says no."""
 
     before_scm = True
 
     def __init__(self, fields: Fields) -> None:
-        fields.refuse("patterns", "the whole workspace is cleaned")
-        fields.harmless("deleteDirs", "cleanupParameter", "externalDelete", "disableDeferredWipeout")
+        self.sweep = _sweep(fields)
+        self.parameter = fields.text("cleanupParameter").strip()
 
     def plan(self) -> str:
-        return "empty the workspace first"
+        return "sweep the workspace first"
 
     @contextmanager
     def around(self, build: Build) -> Iterator[None]:
-        build.say("[WS-CLEANUP] Deleting project workspace...")
-        empty(build.workspace)
+        # The plugin asks for the value "true" of a parameter that exists, and cleans where there is none.
+        if self.parameter and build.variables.get(self.parameter, "true").lower() != "true":
+            build.say("[WS-CLEANUP] Skipping workspace deletion because of a parameter")
+        else:
+            self.sweep.carry_out(build)
         yield
 
 
 class WsCleanup:
-    """Empties the workspace afterwards, by result."""
+    """Sweeps the workspace afterwards, by result."""
 
     label = "Delete workspace when build is done"
 
     def __init__(self, fields: Fields) -> None:
-        fields.refuse("patterns", "the whole workspace is cleaned")
-        fields.harmless("deleteDirs", "skipWhenFailed", "notFailBuild", "cleanupMatrixParent", "externalDelete")
-        fields.harmless("disableDeferredWipeout")
+        self.sweep = _sweep(fields)
         self.when = {result for result, name in NAMES.items() if fields.flag(name, True)}
+        if fields.flag("skipWhenFailed"):  # The plugin's form before its version 0.14.
+            self.when.discard(Result.FAILURE)
+        # No matrix has a workspace of its own here, and a file that cannot be removed never fails a build.
+        fields.harmless("cleanupMatrixParent", "notFailBuild")
 
     def plan(self) -> str:
-        return "empty the workspace"
+        return "sweep the workspace"
 
     def perform(self, build: Build) -> None:
         if build.result in self.when:
-            build.say("[WS-CLEANUP] Deleting project workspace...")
-            build.after.append(lambda: empty(build.workspace))
+            build.after.append(lambda: self.sweep.carry_out(build))
 
 
 ELEMENTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluicegate.runner import environment
+from sluicegate.runner import properties
 from sluicegate.runner.build import Build
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -78,7 +78,7 @@ class ParameterizedTrigger:
             if source.tag == f"{PREFIX}CurrentBuildParameters":
                 values |= {one.name: one.value for one in build.record.parameters if not one.secret}
             else:
-                given = environment.properties(source.text("properties"))
+                given = properties.load(source.text("properties"))
                 values |= {name: build.expand(value) for name, value in given.items()}
         return values
 

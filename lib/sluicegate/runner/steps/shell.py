@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -24,22 +26,10 @@ class Shell:
         head = next((line for line in self.command.splitlines() if line.strip() and not line.startswith("#!")), "")
         rest = len(self.command.splitlines()) - 1
         more = f" (and {rest} more lines)" if rest > 0 else ""
-        return f"{' '.join(self._interpreter())}: {head.strip()}{more}"
-
-    def _interpreter(self) -> list[str]:
-        """The words of the shebang, else Jenkins' default shell."""
-        if self.command.startswith("#!"):
-            first = self.command.splitlines()[0][2:].split()
-            if first:
-                return first
-        return ["/bin/sh", "-xe"]
+        return f"{' '.join(interpreter(self.command))}: {head.strip()}{more}"
 
     def perform(self, build: Build) -> None:
-        with scratch() as folder:
-            script = folder / "jenkins.sh"
-            script.write_bytes(self.command.encode("utf-8", "surrogateescape"))
-            script.chmod(0o700)
-            status = build.launch([*self._interpreter(), str(script)])
+        status = run_script(build, self.command)
         if status == 0:
             return
         if status == self.unstable:
@@ -47,6 +37,24 @@ class Shell:
             build.say(f"Build step '{self.label}' changed build result to UNSTABLE")
             return
         raise StepFailed("")
+
+
+def interpreter(command: str) -> list[str]:
+    """The words of the shebang, else Jenkins' default shell."""
+    if command.startswith("#!"):
+        words = command.splitlines()[0][2:].split()
+        if words:
+            return words
+    return ["/bin/sh", "-xe"]
+
+
+def run_script(build: Build, command: str, *, words: Sequence[str] = (), suffix: str = ".sh") -> int:
+    """Run a script from a file of its own, by `words` or else by its interpreter; its exit status."""
+    with scratch() as folder:
+        script = folder / f"jenkins{suffix}"
+        script.write_bytes(command.encode("utf-8", "surrogateescape"))
+        script.chmod(0o700)
+        return build.launch([*(words or interpreter(command)), str(script)])
 
 
 ELEMENTS = (Entry(tag="hudson.tasks.Shell", plugin="core", kind="builder", make=Shell),)

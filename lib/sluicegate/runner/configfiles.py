@@ -1,0 +1,41 @@
+"""Managed files of the config-file-provider plugin, kept where a Jenkins keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import xml
+
+STORE = "org.jenkinsci.plugins.configfiles.GlobalConfigFiles.xml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """One file that jobs ask for by its id."""
+
+    id: str
+    name: str
+    content: str
+
+
+def read(home: Path) -> dict[str, ConfigFile]:
+    """The files of a home by id. Raises UsageError when their store is not XML."""
+    path = home / STORE
+    if not path.exists():
+        return {}
+    root = xml.parse(path.read_bytes(), source=STORE)
+    files = [
+        ConfigFile(id=xml.text(one, "id").strip(), name=xml.text(one, "name"), content=xml.text(one, "content"))
+        for one in root.iterfind("configs/*")
+    ]
+    return {file.id: file for file in files}
+
+
+def find(home: Path, name: str) -> ConfigFile:
+    """The file of this id. Raises UsageError when there is none."""
+    file = read(home).get(name)
+    if file is None:
+        raise UsageError(f"there is no managed file '{name}'", hint=f"{STORE} of the home holds them")
+    return file
