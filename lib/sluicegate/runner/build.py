@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,14 @@ class Interrupted(SluicegateError):
     """The build was aborted, or a time-out stopped it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A job that waits in the queue, or is built already."""
+
+    job: str
+    queue_id: int
+
+
 class Services(Protocol):
     """What a build may ask of the runner around it."""
 
@@ -52,8 +61,11 @@ class Services(Protocol):
     def unseal(self, sealed: str) -> str:
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
-        """Start another job; the sentence for the log."""
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> Started:
+        """Start another job. Raises UsageError when there is none of this name, or it cannot be built."""
+
+    def wait(self, build: Build, started: Started) -> Record | None:
+        """Wait for a job that was started; its record, None when it left the queue without a build."""
 
     def previous(self, build: Build) -> Record | None:
         """The job's build before this one that ended."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.runner import causes, configfiles, environment, names, processes, sequence
-from sluicegate.runner.build import Build
+from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.home import Home, Workspaces
@@ -30,6 +30,7 @@ from sluicegate.tools import files
 
 DELETE_PATIENCE = 15.0
 SERVER_STOPS = "Aborted because the server stops"
+POLL_SECONDS = 0.05
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
 
 
@@ -310,7 +311,7 @@ class Runner:
         # Only now: a downstream build may ask for this one's result at once.
         for child in downstream:
             with contextlib.suppress(SluicegateError):
-                self._start(build, child.name, {})
+                self.start_downstream(build, child.name, {})
         item.history.discard(item.config.keep_builds)
 
     def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
@@ -362,20 +363,45 @@ class Runner:
     def _plain(self, one: Parameter) -> str:
         return self.vault.open(one.text) if one.secret else one.text
 
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
-        return self._start(build, name, values)
-
-    def _start(self, build: Build, name: str, values: Mapping[str, Value]) -> str:
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> Started:
         full_name = names.resolve(name, names.folder_of(build.record.job))
         item = self.items.job(full_name)
         if item is None:
-            return f"WARNING: there is no job {name}; nothing was started"
+            raise UsageError(f"there is no job {name}; nothing was started")
         if not item.buildable:
-            return f"{full_name} is disabled. Triggering skipped"
+            raise UsageError(f"{full_name} is disabled. Triggering skipped")
         record = build.record
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
-        self.trigger(item, (cause,), values)
-        return f"Triggering a new build of {full_name}"
+        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values).id)
+
+    def wait(self, build: Build, started: Started) -> Record | None:
+        number: int | None = None
+        with self._another_executor():
+            while True:
+                waiting = self.queue.get(started.queue_id) if number is None else None
+                if waiting is not None and waiting.number is not None:
+                    number = waiting.number
+                item = self.items.job(started.job)
+                if item is None or (number is None and (waiting is None or waiting.cancelled)):
+                    return None
+                record = None if number is None else item.history.get(number)
+                if record is not None and not record.building:
+                    return record
+                build.rest(POLL_SECONDS)
+
+    @contextlib.contextmanager
+    def _another_executor(self) -> Iterator[None]:
+        """One more, while a build only waits for another: with none free, both would wait for ever."""
+        number = len(self.executors)
+        self.executors.append(None)
+        worker = Worker(f"executor {number}", partial(self._execute, number))
+        self.workers.append(worker)
+        worker.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            self.queue.wake()
 
     def previous(self, build: Build) -> Record | None:
         return next(self.earlier(build), None)

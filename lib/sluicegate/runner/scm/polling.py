@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import environment
+from sluicegate.runner import properties
 from sluicegate.runner.records import Record
 from sluicegate.runner.scm import branches, choosing, history, urls
 from sluicegate.runner.scm.choosing import Candidate, Question
@@ -43,8 +43,8 @@ class Poller:
 
     def changed(self, git: Git, credential: Credential | None, expand: Mapping[str, str]) -> str:
         """What is new, as a sentence; empty when nothing is. Raises SluicegateError when a remote does not answer."""
-        specs = tuple(environment.expand(spec, expand) for spec in git.branches)
-        addresses = tuple(urls.check(environment.expand(remote.url, expand)) for remote in git.remotes)
+        specs = tuple(properties.expand(spec, expand) for spec in git.branches)
+        addresses = tuple(urls.check(properties.expand(remote.url, expand)) for remote in git.remotes)
         past = self._past(git, addresses)
         with authentication(credential) as login:
             env = {**self.env, **login}

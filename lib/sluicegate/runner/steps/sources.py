@@ -1,0 +1,210 @@
+"""parameterized-trigger: where the parameters of a started job come from, and how many builds a factory makes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from sluicegate.runner import antglob, properties
+from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.entry import Entry
+from sluicegate.runner.elements.fields import Fields
+from sluicegate.runner.parameters import Value
+from sluicegate.tools import files
+
+PREFIX = "hudson.plugins.parameterizedtrigger."
+NODES = "org.jvnet.jenkins.plugins.nodelabelparameter.parameterizedtrigger."
+LARGEST = 1 << 20
+
+
+class NotTriggered(StepFailed):
+    """The jobs of this configuration are not started (AbstractBuildParameters.DontTriggerException)."""
+
+
+class Source(Protocol):
+    """Parameters for the started jobs. Raises NotTriggered when they must not be started."""
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        """Name -> value."""
+
+
+class Factory(Protocol):
+    """One set of parameters for each build of the started jobs."""
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        """A build each."""
+
+
+class Current:
+    """CurrentBuildParameters: what this build was started with."""
+
+    def __init__(self, fields: Fields) -> None:
+        pass
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {one.name: one.value for one in build.record.parameters if not one.secret}
+
+
+class Predefined:
+    """PredefinedBuildParameters: lines of NAME=VALUE."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.text = fields.text("properties")
+        fields.harmless("textParamValueOnNewLine")  # Lines that a backslash joins are one value in any case.
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {name: build.expand(value) for name, value in properties.load(self.text).items()}
+
+
+class FromFiles:
+    """FileBuildParameters: lines of NAME=VALUE in files of the workspace."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.names = fields.text("propertiesFile")
+        self.needs_file = fields.flag("failTriggerOnMissing")
+        self.encoding = fields.text("encoding").strip() or "utf-8"
+        fields.harmless("textParamValueOnNewLine")
+        fields.only("useMatrixChild", "false")
+        fields.harmless("combinationFilter", "onlyExactRuns")
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        values: dict[str, Value] = {}
+        for name in filter(None, map(str.strip, build.expand(self.names).split(","))):
+            values |= self._read(build, name)
+        return values
+
+    def _read(self, build: Build, name: str) -> Mapping[str, Value]:
+        try:
+            return properties.load(build.expand(text_of(build, name, self.encoding)))
+        except OSError as problem:
+            told = f"Could not trigger downstream project, as properties file {name} did not exist."
+            build.say(f"[parameterizedtrigger] {told}")
+            if self.needs_file:
+                raise NotTriggered("") from problem
+            return {}
+
+
+class Booleans:
+    """BooleanParameters: names with true or false."""
+
+    def __init__(self, fields: Fields) -> None:
+        configs = fields.children("configs/*")
+        self.flags = {config.text("name").strip(): config.flag("value") for config in configs}
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return self.flags
+
+
+class SameNode:
+    """NodeParameters: the same machine; here is only one."""
+
+    def __init__(self, fields: Fields) -> None:
+        pass
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {}
+
+
+class Label:
+    """NodeLabelBuildParameter: the value of a label parameter."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.name, self.label = fields.text("name").strip(), fields.text("nodeLabel")
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {self.name: build.expand(self.label)}
+
+
+class Counter:
+    """CounterBuildParameterFactory: a build for each number, `$COUNT` in its lines."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.bounds = tuple(fields.text(name) for name in ("from", "to", "step"))
+        self.text = fields.text("paramExpr")
+        self.otherwise = fields.text("validationFail", "FAIL").strip()
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        first, last, step = (_whole(build.expand(bound)) for bound in self.bounds)
+        if first != last and (step == 0 or (last > first) != (step > 0)):
+            return nothing(build, self.otherwise, "counting would not come to an end")
+        numbers = [first] if first == last else range(first, last + (1 if step > 0 else -1), step)
+        return [properties.load(properties.expand(self.text, {"COUNT": str(number)})) for number in numbers]
+
+
+class FileEach:
+    """FileBuildParameterFactory: a build for each file that matches."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.pattern = fields.text("filePattern")
+        self.encoding = fields.text("encoding").strip() or "utf-8"
+        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        found = antglob.find(build.workspace, build.expand(self.pattern))
+        if not found.files:
+            return nothing(build, self.otherwise, f"no files match {self.pattern}")
+        return [properties.load(text_of(build, name, self.encoding)) for name in found.files]
+
+
+class EachNode:
+    """AllNodesForLabelBuildParameterFactory and AllNodesBuildParameterFactory: a build for each machine, here one."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.name = fields.text("name").strip()
+        fields.harmless("nodeLabel", "ignoreOfflineNodes")
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        return [{self.name: build.env["NODE_NAME"]} if self.name else {}]
+
+
+def text_of(build: Build, name: str, encoding: str) -> str:
+    """A file of the workspace. Raises OSError when it is not there, or leads out of it."""
+    relative = os.path.normpath(name.removeprefix(f"{build.workspace}/"))
+    with os.fdopen(files.open_beneath(build.workspace, relative), "rb") as stream:
+        content = stream.read(LARGEST)
+    try:
+        return content.decode(encoding, "replace")
+    except LookupError as problem:
+        raise StepFailed(f"'{encoding}' is not a character encoding") from problem
+
+
+def nothing(build: Build, otherwise: str, why: str) -> Sequence[Mapping[str, Value]]:
+    """What a factory does that found nothing: fail, start nothing, or start without its parameters."""
+    build.say(f"[parameterizedtrigger] {why}")
+    if otherwise == "FAIL":
+        raise StepFailed("")
+    if otherwise == "SKIP":
+        raise NotTriggered("")
+    return [{}]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text.strip())
+    except ValueError as problem:
+        raise StepFailed(f"'{text}' is not a whole number") from problem
+
+
+SOURCES: dict[str, Callable[[Fields], Source]] = {
+    f"{PREFIX}CurrentBuildParameters": Current,
+    f"{PREFIX}PredefinedBuildParameters": Predefined,
+    f"{PREFIX}FileBuildParameters": FromFiles,
+    f"{PREFIX}BooleanParameters": Booleans,
+    f"{PREFIX}NodeParameters": SameNode,
+    f"{NODES}NodeLabelBuildParameter": Label,
+}
+FACTORIES: dict[str, Callable[[Fields], Factory]] = {
+    f"{PREFIX}CounterBuildParameterFactory": Counter,
+    f"{PREFIX}FileBuildParameterFactory": FileEach,
+    f"{NODES}AllNodesForLabelBuildParameterFactory": EachNode,
+    f"{NODES}AllNodesBuildParameterFactory": EachNode,
+}
+
+
+def _entry(tag: str, make: Callable[[Fields], object]) -> Entry:
+    plugin = "nodelabelparameter" if tag.startswith(NODES) else "parameterized-trigger"
+    return Entry(tag=tag, plugin=plugin, kind="parameter source", make=make)
+
+
+ELEMENTS = tuple(_entry(tag, make) for tag, make in [*SOURCES.items(), *FACTORIES.items()])
