@@ -67,6 +67,7 @@ class Runner:
         self._stopping_builds = threading.Lock()
         self._unsaved: list[Unsaved] = []
         self._saving = threading.Lock()
+        self._lending = threading.Lock()
         self._stopping = False
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         self._recover()
@@ -392,11 +393,13 @@ class Runner:
     @contextlib.contextmanager
     def _another_executor(self) -> Iterator[None]:
         """One more, while a build only waits for another: with none free, both would wait for ever."""
-        number = len(self.executors)
-        self.executors.append(None)
-        worker = Worker(f"executor {number}", partial(self._execute, number))
-        self.workers.append(worker)
-        worker.start()
+        with self._lending:
+            # The place of one that was lent before and has ended, else a new one.
+            number = next((n for n, worker in enumerate(self.workers) if not worker.alive), len(self.workers))
+            worker = Worker(f"executor {number}", partial(self._execute, number))
+            self.workers[number:] = [worker, *self.workers[number + 1 :]]
+            self.executors[number:] = [None, *self.executors[number + 1 :]]
+            worker.start()
         try:
             yield
         finally:

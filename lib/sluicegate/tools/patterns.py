@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,17 @@ def compiled(pattern: str) -> regex.Pattern[str]:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether the whole text matches, as Java's Matcher.matches. Raises SluicegateError when it takes too long."""
+    return _within(pattern, lambda wanted: wanted.fullmatch(text, timeout=SECONDS)) is not None
+
+
+def search(pattern: str, text: str) -> regex.Match[str] | None:
+    """The first match within a text. Raises SluicegateError when it takes too long."""
+    return _within(pattern, lambda wanted: wanted.search(text, timeout=SECONDS))
+
+
+def _within(pattern: str, look: Callable[[regex.Pattern[str]], regex.Match[str] | None]) -> regex.Match[str] | None:
     try:
-        return compiled(pattern).fullmatch(text, timeout=SECONDS) is not None
+        return look(compiled(pattern))
     except TimeoutError as problem:
         raise SluicegateError(
             f"the regular expression '{pattern}' took more than {SECONDS:g} s on one text"

@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast
 
-from sluicegate.errors import UsageError
-from sluicegate.runner import antglob, patterns
+from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.shell import run_script
+from sluicegate.tools import patterns
 
 CORE = "org.jenkins_ci.plugins.run_condition.core."
 LOGIC = "org.jenkins_ci.plugins.run_condition.logic."
@@ -103,8 +104,8 @@ def _expression(fields: Fields) -> Rule:
 
     def matches(build: Build) -> bool:
         try:
-            return patterns.fullmatch(build.expand(expression), build.expand(label)) is not None
-        except UsageError as problem:
+            return patterns.matches(build.expand(expression), build.expand(label))
+        except SluicegateError as problem:
             raise StepFailed(problem.message) from problem
 
     return Rule(words=f"'{label}' matches {expression}", decide=matches)
