@@ -56,12 +56,12 @@ def serve(
 
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
-    from sluicegate.tools import gitplace
+    from sluicegate.tools.git import place
     from sluicegate.web import delivery, server
 
     if repo:
         try:
-            gitplace.resolve(repo, gitplace.cache_folder())
+            place.resolve(repo, place.cache_folder())
         except UsageError as problem:  # it may come back, as after a mount: its page tells until then
             click.echo(f"--delivery: {problem.message}", err=True)
     listening = server.bind(host, port)

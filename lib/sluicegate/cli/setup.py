@@ -39,18 +39,19 @@ def check(as_json: bool) -> None:
 
     Example: sluicegate -C delivery check
     """
-    from sluicegate.delivery.answers.check import check_repo, looked_at
+    from sluicegate.delivery.answers.check import check_repo, looked_at, rewinding
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
         state, told = looked_at(repo.state())
         checked = check_repo(state, EntryPointDrivers().check)
+        notices = [notice for notice in (told, rewinding(repo.store)) if notice]
     if as_json:
-        print_json({**checked, "looked_at": told})
+        print_json({**checked, "notices": notices})
         return
     click.echo(f"all is well: {', '.join(f'{number} {_plural(what, number)}' for what, number in checked.items())}")
-    if told:
-        click.echo(told)
+    for notice in notices:
+        click.echo(notice)
 
 
 def _plural(what: str, number: int) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from sluicegate.errors import UsageError
 from sluicegate.tools import files
-from sluicegate.tools.gitplace import cache_folder
+from sluicegate.tools.git.place import cache_folder
 
 KEPT = 100
 LARGEST = 100_000_000  # bytes, all together

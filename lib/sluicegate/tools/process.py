@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,23 +66,28 @@ def run(
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
     try:
-        done = subprocess.run(
+        running = subprocess.Popen(
             words,
             cwd=cwd,
             env={**(os.environ if inherit else plain_environment()), **(env or {})},
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except FileNotFoundError as problem:
         if cwd is not None and not cwd.is_dir():
             raise UsageError(f"the folder {cwd} does not exist") from problem
         raise missing(words[0]) from problem
-    except subprocess.TimeoutExpired as problem:
-        raise RemoteUnavailable(f"'{' '.join(words[:3])}' did not end within {timeout:g} seconds") from problem
-    completed = Completed(argv=words, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    with running:
+        try:
+            stdout, stderr = running.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as problem:
+            kill_tree(running.pid)  # a hook, say, would hold our pipes open for as long as it likes
+            raise RemoteUnavailable(f"'{' '.join(words[:3])}' did not end within {timeout:g} seconds") from problem
+        except BaseException:
+            running.kill()
+            raise
+    completed = Completed(argv=words, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and completed.status != 0:
         said = completed.error_text or completed.text.strip() or "it printed nothing"
         raise SluicegateError(f"'{' '.join(words[:3])}' ended with status {completed.status}: {said}")
@@ -158,6 +164,26 @@ def end(pid: int, *, seconds: float = 30.0) -> None:
                 return
             time.sleep(0.02)
     raise SluicegateError(f"process {pid} ({command_line(pid)}) does not end", hint=f"look at it: ps -fp {pid}")
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that descend from it, from the root on, so that none starts another one unseen."""
+    waiting = [pid]
+    while waiting:
+        number = waiting.pop()
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGSTOP)
+        waiting += _children(number)
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            children += map(int, tasks.read_text().split())
+    return children
 
 
 def _running(pid: int) -> bool:

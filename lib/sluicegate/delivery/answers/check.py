@@ -13,8 +13,10 @@ from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
-from sluicegate.tools import process, yamltext
-from sluicegate.tools.gitplace import work_tree
+from sluicegate.tools import yamltext
+from sluicegate.tools.git import Store
+from sluicegate.tools.git.command import git
+from sluicegate.tools.git.place import work_tree
 
 Answer = TypeVar("Answer")
 
@@ -49,13 +51,25 @@ def looked_at(state: State) -> tuple[State, str]:
     if not dirty and not _git(tree, "rev-list", "--max-count=1", "HEAD", "--not", shared_here):
         return state, f"this is what {shared} has; the work tree here is older: git pull"
     where = "main" if str(tree) in (shared, shared.removesuffix("/.git")) else shared
-    behind = process.run(["git", "-C", tree, "merge-base", "--is-ancestor", state.tips[MAIN], "HEAD"], check=False)
+    behind = git("merge-base", "--is-ancestor", state.tips[MAIN], "HEAD", folder=tree, check=False)
     told = f"this is the work tree here; {where} has another {changed}"
     return mine, told if behind.status == 0 else f"{told}, and commits that are not here: git pull --rebase"
 
 
 def _git(tree: Path, *words: str) -> str:
-    return process.run(["git", "-C", tree, *words], check=False).text.strip()
+    return git(*words, folder=tree, check=False).text.strip()
+
+
+def rewinding(store: Store) -> str:
+    """A word on a repository whose history can be pushed away, or of which nobody here can know it; else empty."""
+    if not Path(store.remote).is_dir():
+        return f"whether {store.shown} refuses to be rewound cannot be known from here: ask its keepers"
+    wanted = ("receive.denyNonFastForwards", "receive.denyDeletes")
+    folder = Path(store.remote)
+    settings = {name: git("config", "--type=bool", "--get", name, repository=folder, check=False) for name in wanted}
+    missing = [name for name, answer in settings.items() if answer.text.strip() != "true"]
+    commands = "; ".join(f"git -C {folder} config {name} true" for name in missing)
+    return f"history can be pushed away from {folder}; forbid it: {commands}" if missing else ""
 
 
 def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda config: None) -> dict[str, int]:

@@ -14,7 +14,7 @@ from sluicegate.model import snapshots
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact
 from sluicegate.tools import files as tool_files
-from sluicegate.tools import process
+from sluicegate.tools.git.command import git
 
 VERSION_FILE = "VERSION"
 
@@ -60,7 +60,7 @@ def _tagged(component: Component, source: Path) -> str:
 
 
 def _git(source: Path, *words: str) -> str | None:
-    done = process.run(["git", "-C", source, *words], env={"LC_ALL": "C"}, check=False)
+    done = git(*words, folder=source, check=False)
     return done.text.strip() if done.status == 0 else None
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sluicegate.delivery.book.state import CONFIG_FILE
 from sluicegate.errors import UsageError
-from sluicegate.tools import process
-from sluicegate.tools.gitplace import work_tree
+from sluicegate.tools.git.command import git
+from sluicegate.tools.git.place import work_tree
 
 IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORECASE)
 """A parameter that a build server needs to find a build; all others may be secret."""
@@ -60,7 +60,7 @@ def read_origin(
     """Read the commit of the checkout, where there is one."""
     folder, build = checkout(source), plain(build)
     format_ = "--format=%H%n%an%n%cI"
-    done = process.run(["git", "-C", folder, "log", "-1", format_], env={"LC_ALL": "C"}, check=False)
+    done = git("log", "-1", format_, folder=folder, check=False)
     if done.status != 0:
         if source is not None:
             raise UsageError(f"{source} is not a Git checkout with a commit: {done.error_text}")

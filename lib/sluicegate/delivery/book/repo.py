@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,9 @@ from sluicegate.errors import Conflict
 from sluicegate.model import ledger
 from sluicegate.model.values import Actor, Json, Pin, Record
 from sluicegate.ports import Drivers
-from sluicegate.tools.git import Beaten, Edit, Signature, Store
+from sluicegate.tools.git import Beaten, Edit, LockInTheWay, Signature, Store, halves, locks
 
-TRIES = 12
+PATIENCE = 60.0  # seconds that a change gives way to others
 PIN_RECORDS = ("pinned", "unpinned", "held", "unheld")
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
 Decision = TypeVar("Decision")
@@ -156,24 +157,36 @@ class DeliveryRepo:
         if dry_run:
             state = self.state()
             return decide(state, Draft(state, self.acting(state).actor))
+        deadline = time.monotonic() + PATIENCE
         with self.store.lock():
-            for attempt in range(TRIES):
+            for attempt in itertools.count():
                 state = self.state()
-                draft = Draft(state, self.acting(state).actor)
-                decision = decide(state, draft)
-                subject = message if isinstance(message, str) else message(decision)
-                text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
                 try:
+                    if halves.complete(self.store, state.tips):
+                        continue
+                    draft = Draft(state, self.acting(state).actor)
+                    decision = decide(state, draft)
+                    subject = message if isinstance(message, str) else message(decision)
+                    text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
                     self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
-                except Beaten:
-                    import random
-
-                    time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
+                except Beaten as problem:
+                    self._wait(problem, attempt, deadline)
                     continue
                 return decision
-        raise Conflict(
-            f"the delivery repo was changed by others in each of {TRIES} tries", hint="run the command again"
-        )
+        raise AssertionError("a change ends by being made or refused")
+
+    def _wait(self, problem: Beaten, attempt: int, deadline: float) -> None:
+        """Give way to whoever was first, or take away what a killed one left. Raises Conflict after a minute."""
+        import random
+
+        lock = locks.look_at(problem.path, self.store.remote) if isinstance(problem, LockInTheWay) else None
+        if lock and locks.remove_stale(lock):
+            return
+        if time.monotonic() > deadline:
+            if lock:
+                raise Conflict(f"a lock of Git is in the way: {lock}", hint=f"if no git runs there: rm {lock.path}")
+            raise Conflict(f"others changed the delivery repo for {PATIENCE:g} s on end", hint="run the command again")
+        time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
 
     def _signature(self, by: Actor) -> Signature:
         """The committer: the actor, with the address that Git knows."""

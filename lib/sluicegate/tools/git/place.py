@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import UsageError
-from sluicegate.tools import process
+from sluicegate.tools.git.command import git
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,11 @@ class Place:
     own: Path
 
 
-def resolve(location: str, cache: Path) -> Place:
-    """A URL, a bare repository, one without an origin; a clone with a work tree stands for its origin."""
+def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Place:
+    """A URL, a bare repository, one without an origin; a clone with a work tree stands for its origin.
+
+    `clones` are those whose origins led here.
+    """
     if location.startswith("-") or "::" in location.split("/")[0]:
         raise UsageError(f"'{location}' is not taken as a delivery repo: give a path or an https, ssh or git URL")
     if _is_url(location, Path()):
@@ -33,7 +36,7 @@ def resolve(location: str, cache: Path) -> Place:
     if plain := _without_remotes(folder):
         return Place(remote=str(plain), local=plain, own=plain)
     asked = ("--is-bare-repository", "--absolute-git-dir")
-    done = process.run(["git", "-C", folder, "rev-parse", *asked], env={"LC_ALL": "C"}, check=False)
+    done = git("rev-parse", *asked, folder=folder, check=False)
     if "dubious ownership" in done.error_text:
         raise UsageError(
             f"{folder} belongs to somebody else, so Git does not read it",
@@ -46,16 +49,21 @@ def resolve(location: str, cache: Path) -> Place:
         )
     bare, _, found = done.text.strip().partition("\n")
     own = Path(found)
-    origin = process.run(["git", "-C", folder, "config", "--get", "remote.origin.url"], check=False).text.strip()
+    origin = git("config", "--get", "remote.origin.url", folder=folder, check=False).text.strip()
     if bare == "true" or not origin:
         return Place(remote=str(own), local=own, own=own)
-    further = resolve(origin if _is_url(origin, folder) else str((folder / origin).resolve()), cache)
+    if own in clones:
+        raise UsageError(
+            f"the origin of {folder} leads back to itself", hint=f"git -C {folder} remote set-url origin URL"
+        )
+    place = origin if _is_url(origin, folder) else str((folder / origin).resolve())
+    further = resolve(place, cache, clones=(*clones, own))
     return Place(remote=further.remote, local=further.local, own=own)
 
 
 def work_tree(location: str) -> Path | None:
     """The folder with the files of the repository that a folder is in; None for a bare one, a URL, and for none."""
-    top = process.run(["git", "-C", location, "rev-parse", "--show-toplevel"], check=False).text.strip()
+    top = git("rev-parse", "--show-toplevel", folder=location, check=False).text.strip()
     return Path(top) if top else None
 
 
@@ -69,8 +77,6 @@ def _without_remotes(folder: Path) -> Path | None:
 
     None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
     """
-    if "GIT_DIR" in os.environ:
-        return None
     found = folder / ".git" if (folder / ".git").exists() else folder
     try:
         settings = (found / "config").read_bytes()
@@ -88,23 +94,42 @@ def _mirror(url: str, cache: Path) -> Path:
     folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
     if not (folder / "HEAD").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        process.run(["git", "init", "--quiet", "--bare", "--", folder])
+        git("init", "--quiet", "--bare", "--", folder)
     return folder
 
 
-def cache_folder() -> Path:
-    """Our folder for locks and mirrors; without a home it is at a place that anybody could have taken before us."""
+def cache_path() -> Path:
+    """Where our locks, mirrors and memories are; without a home at a place that anybody could have taken before us."""
     base = os.environ.get("XDG_CACHE_HOME") or (f"{os.environ['HOME']}/.cache" if os.environ.get("HOME") else "")
-    folder = Path(base) / "sluicegate" if base else Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+    return Path(base) / "sluicegate" if base else _homeless()
+
+
+def _homeless() -> Path:
+    return Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+
+
+def cache_folder() -> Path:
+    """Our folder for locks and mirrors, made where it is not there."""
+    folder = cache_path()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise UsageError(
             f"the cache folder {folder} cannot be made: {problem.strerror}", hint="name another one: XDG_CACHE_HOME"
         ) from problem
-    if not base and folder.lstat().st_uid != os.getuid():
+    if folder == _homeless() and folder.lstat().st_uid != os.getuid():
         raise UsageError(f"the cache folder {folder} is somebody else's", hint="name another one: XDG_CACHE_HOME")
     return folder
+
+
+def restoring(remote: str, local: Path) -> str:
+    """What helps when an object of the repository is damaged or missing."""
+    if str(local) != remote:  # a mirror is made anew from the repository that it is of
+        return f"rm -r {local}; then run the same again"
+    return (
+        f"git -C {local} fsck --full names the file; remove it, then bring it back from a clone that has it: "
+        f"git -C {local} fetch --refetch CLONE 'refs/heads/*:refs/restored/*'"
+    )
 
 
 def shown(remote: str) -> str:

@@ -1,0 +1,90 @@
+"""Completes a change of both branches of which only one arrived, because the push was killed between the two.
+
+Each commit of the ledger names the commit of main that it belongs to, and each commit of main that changed the ledger
+too names the tree that the ledger got with it. So whoever comes next sees which of the two is ahead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sluicegate.errors import IntegrityError
+from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, Commit, without_trailers
+from sluicegate.tools.git.store import Edit, Signature, Store
+from sluicegate.tools.git.writing import commit_of_tree
+
+
+def complete(store: Store, tips: Mapping[str, str]) -> str:
+    """Bring the branch that is behind to where the other one is; a sentence on what was done, '' when nothing was.
+
+    Raises Beaten when somebody else moves the branch meanwhile, IntegrityError when the missing half cannot be had.
+    """
+    main, ledger = store.branches
+    if not tips.get(main) or not tips.get(ledger):
+        return ""
+    named = store.commit(tips[ledger]).trailers.get(MAIN_COMMIT, "")
+    if not named or named == tips[main]:  # a ledger of before has no names
+        return ""
+    if store.descends(tips[main], named):
+        return _complete_ledger(store, tips, since=named)
+    return _complete_main(store, tips, named)
+
+
+def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> str:
+    """Commits of main after `since` are made by hand, but for one whose half of the ledger did not arrive."""
+    main, ledger = store.branches
+    listed = store.git("rev-list", "--first-parent", "--reverse", f"{since}..{tips[main]}").text.split()
+    for commit_id in listed:
+        commit = store.commit(commit_id)
+        tree = commit.trailers.get(LEDGER_TREE, "")
+        if not tree or commit.trailers.get(LEDGER_BASE, "") != tips[ledger]:
+            continue
+        if not store.has(tree):
+            raise IntegrityError(
+                f"the commit {commit_id} of '{main}' was pushed without its half on '{ledger}', whose tree {tree} "
+                f"is not in {store.shown}",
+                hint=f"take the change back, then make it again: git revert {commit_id}",
+            )
+        by, at = _person(commit)
+        message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
+        with commit_of_tree(store, tree, parent=tips[ledger], message=message, by=by, at=at) as half:
+            store.advance(ledger, tips[ledger], half)
+        return f"'{ledger}' got its half of {commit_id[:12]}, whose push was cut off"
+    return ""
+
+
+def _complete_main(store: Store, tips: Mapping[str, str], named: str) -> str:
+    """The ledger has its half of a change; main gets its own, on top of what was committed there meanwhile."""
+    main, ledger = store.branches
+    if not store.has(named):
+        raise IntegrityError(
+            f"'{ledger}' of {store.shown} belongs to the commit {named} of '{main}', which is not there",
+            hint=f"push it from a clone that has it: git push {store.shown} {named}:refs/heads/{main}",
+        )
+    half = store.commit(named)
+    if tips[main] in half.parents:
+        store.advance(main, tips[main], named)
+        return f"'{main}' got the commit {named[:12]}, whose push was cut off"
+    (parent,) = half.parents[:1] or ("",)
+    paths = store.git("diff-tree", "-r", "--name-only", "-z", parent, named).text.split("\0") if parent else []
+    files = {
+        path: store.read(named, path)
+        for path in paths
+        if path and store.read(tips[main], path) == store.read(parent, path)  # what was edited since stays
+    }
+    by, at = _person(half)
+    note = f"{without_trailers(half.message).rstrip()}\n\nThe push of {named} was cut off; this is its half.\n"
+    mark: dict[str, bytes | None] = {".gitattributes": store.read(tips[ledger], ".gitattributes")}
+    edits = (Edit(branch=main, base=tips[main], files=files), Edit(branch=ledger, base=tips[ledger], files=mark))
+    store.push(edits, note, by=by, at=at)
+    return f"'{main}' got the change of {named[:12]}, whose push was cut off"
+
+
+def _person(commit: Commit) -> tuple[Signature, datetime]:
+    """Who made a commit, and when."""
+    written = re.fullmatch(r"(.*) <(.*)> ([0-9]{1,11}) [-+][0-9]{4}", commit.committer)
+    if written is None:
+        raise IntegrityError(f"a commit's committer cannot be read: '{commit.committer}'")
+    return Signature(name=written[1], email=written[2]), datetime.fromtimestamp(int(written[3]), UTC)

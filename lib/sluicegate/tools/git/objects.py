@@ -1,0 +1,95 @@
+"""Reads objects of a repository by one long-lived `git cat-file`, and tells what is missing from what is damaged."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.errors import IntegrityError, SluicegateError, UsageError
+from sluicegate.tools import door, process
+from sluicegate.tools.git.command import refuse_broken_settings, surroundings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Object:
+    """One object of Git: its id, its type (blob, tree, commit), its content."""
+
+    id: str
+    type: str
+    content: bytes
+
+
+class Objects:
+    """The objects of one Git folder."""
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    def get(self, name: str) -> Object | None:
+        """The object that a name such as COMMIT:PATH leads to; None where there is no such name.
+
+        Raises IntegrityError where the name is there and its object is not, or is damaged.
+        """
+        if "\n" in name:
+            raise UsageError(f"a name with a line break cannot be looked up: {name!r}")
+        reader = self._opened()
+        assert reader.stdin is not None and reader.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended, and what it said is read below
+            reader.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            reader.stdin.flush()
+        header = reader.stdout.readline().decode("utf-8", "replace").rstrip("\n")
+        if header.endswith((" missing", " ambiguous")):
+            return None
+        described = re.fullmatch(r"([0-9a-f]+) (\w+) ([0-9]+)", header)
+        if not described:
+            raise self._ended(name)
+        size = int(described[3])
+        content = reader.stdout.read(size + 1)
+        if len(content) <= size:
+            raise self._ended(name)
+        return Object(id=described[1], type=described[2], content=content[:size])
+
+    def _opened(self) -> subprocess.Popen[bytes]:
+        if self._reader is None or self._reader.poll() is not None:
+            self.close()
+            door.passing("git cat-file")
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the reader)
+            try:
+                self._reader = subprocess.Popen(
+                    ["git", "cat-file", "--batch"],
+                    env=surroundings(self.repository),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._said,
+                )
+            except FileNotFoundError as problem:
+                raise process.missing("git") from problem
+        return self._reader
+
+    def _ended(self, name: str) -> SluicegateError:
+        """What the reader died of."""
+        assert self._reader is not None
+        self.close()
+        self._said.seek(0)
+        said = self._said.read().decode("utf-8", "replace").strip()
+        refuse_broken_settings(said)
+        place = name if ":" in name else f"the object {name}"
+        return IntegrityError(
+            f"{self.repository}: {place} cannot be read: {said or 'git cat-file ended without a word'}",
+            hint=f"look what is damaged: git -C {self.repository} fsck; then fetch it again from a clone that has it",
+        )
+
+    def close(self) -> None:
+        """End the reading process."""
+        if self._reader is not None:
+            assert self._reader.stdin is not None and self._reader.stdout is not None
+            with suppress(BrokenPipeError):
+                self._reader.stdin.close()
+            self._reader.stdout.close()
+            self._reader.wait()
+            self._reader = None

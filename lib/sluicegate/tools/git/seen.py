@@ -1,0 +1,75 @@
+"""The tips that this machine saw: history that was there before and is gone is a conflict, not news."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import Conflict
+from sluicegate.tools.git.commits import LEDGER_BASE
+from sluicegate.tools.git.place import cache_path
+
+if TYPE_CHECKING:
+    from sluicegate.tools.git.store import Store
+
+
+def refuse_rewound(store: Store, tips: Mapping[str, str]) -> None:
+    """Raise Conflict when a branch has lost what it had on the last visit, or what a commit of main was decided on."""
+    path = memory_path(store.remote)
+    before = remembered(path)
+    if before == tips:
+        return
+    for branch, commit in before.items():
+        now = tips.get(branch, "")
+        if now and commit != now and commit not in store.commit(now).parents and not store.descends(now, commit):
+            raise _rewound(store, branch, commit, f"this machine saw it there; if that was meant: rm {path}")
+    _refuse_unknown_base(store, tips)
+    remember(path, tips)
+
+
+def _refuse_unknown_base(store: Store, tips: Mapping[str, str]) -> None:
+    """What a fresh clone can notice: main names the ledger's commit that it was decided on."""
+    if len(store.branches) < 2 or not all(tips.get(branch) for branch in store.branches):
+        return
+    main, ledger = (tips[branch] for branch in store.branches)
+    base = store.commit(main).trailers.get(LEDGER_BASE, "")
+    if base and base != ledger and base not in store.commit(ledger).parents and not store.descends(ledger, base):
+        raise _rewound(
+            store, store.branches[1], base, f"the commit {main[:12]} of {store.branches[0]} was decided on it"
+        )
+
+
+def _rewound(store: Store, branch: str, commit: str, why: str) -> Conflict:
+    return Conflict(
+        f"the history of '{branch}' in {store.shown} was rewound: the commit {commit} is not in it any more ({why})",
+        hint=f"put it back from a clone that has it: git push {store.shown} {commit}:refs/heads/{branch}",
+    )
+
+
+def memory_path(remote: str) -> Path:
+    """Where the tips of a repository are remembered."""
+    import hashlib
+
+    return cache_path() / f"{hashlib.sha256(remote.encode()).hexdigest()[:24]}.seen"
+
+
+def remembered(path: Path) -> dict[str, str]:
+    """Branch -> commit as seen last; empty on the first visit, and where the cache is somebody else's."""
+    try:
+        lines = path.read_text().splitlines() if path.stat().st_uid == os.getuid() else []
+    except OSError:
+        return {}
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def remember(path: Path, tips: Mapping[str, str]) -> None:
+    """Note what was seen. A cache that cannot be written notices less, and stops nobody."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.writelines(f"{branch} {commit}\n" for branch, commit in tips.items())
+        os.replace(temporary, path)

@@ -1,0 +1,309 @@
+"""A Git repository used as a store: read files at the tips of its branches, commit to them in one push.
+
+No work tree is needed. What a commit is based on is what the push compares with, so that a change by somebody else
+in between is seen as `Beaten` and never overwritten. Of two branches the second, the ledger, belongs to the first:
+the commits of a change name each other (see halves.py), so that a push that was cut in half can be completed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
+from sluicegate.tools import process
+from sluicegate.tools.git import locks, seen
+from sluicegate.tools.git.command import git
+from sluicegate.tools.git.commits import Commit, read_commit
+from sluicegate.tools.git.objects import Objects
+from sluicegate.tools.git.place import cache_folder, resolve, restoring, shown
+
+PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
+DEEPER = (64, 1024, 16384)  # commits that a shallow clone fetches in addition until it has what it looks for
+
+
+class Beaten(Conflict):
+    """Somebody else moved a branch first: take the new tips and decide again."""
+
+
+class LockInTheWay(Beaten):
+    """A lock of Git keeps a branch from moving: somebody moves it just now, or was killed while moving it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"Git's lock {path} is in the way")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it)."""
+
+    branch: str
+    base: str
+    files: Mapping[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who a commit is by."""
+
+    name: str
+    email: str
+
+
+class Store:
+    """One Git repository by path or URL. `remote` is where changes are pushed, `local` the object store read here."""
+
+    def __init__(self, location: str, branches: tuple[str, ...], *, cache: Path | None = None) -> None:
+        self.location = location
+        self.branches = branches
+        place = resolve(location, cache or cache_folder())
+        self.remote, self.local, self._own = place.remote, place.local, place.own
+        self.mirrored = str(self.local) != self.remote
+        self._objects = Objects(self.local)
+
+    @property
+    def clone(self) -> bool:
+        """Whether the location is a clone, that stands for another repository."""
+        return self._own != self.local
+
+    @property
+    def shown(self) -> str:
+        """The repository that is read and written, without a password."""
+        return shown(self.remote)
+
+    def git(self, *words: str, stdin: bytes | None = None, check: bool = True) -> process.Completed:
+        """Run Git on the objects that are read here."""
+        return git(*words, repository=self.local, stdin=stdin, check=check, timeout=PATIENCE)
+
+    def tips(self) -> dict[str, str]:
+        """The newest commit of each branch, '' where there is none; fetched when the remote is elsewhere.
+
+        Raises Conflict when history that this machine saw, or that a commit names, is gone.
+        """
+        if self.mirrored:
+            self._fetch()
+        commits = {branch: self._tip(branch) for branch in self.branches}
+        seen.refuse_rewound(self, commits)
+        return commits
+
+    def _tip(self, branch: str) -> str:
+        commit = self._objects.get(f"{self.ref(branch)}^{{commit}}")
+        if commit is None and self.git("rev-parse", "--quiet", "--verify", self.ref(branch), check=False).status == 0:
+            raise self._lost(f"the commit at the tip of '{branch}'")
+        return commit.id if commit else ""
+
+    def ref(self, branch: str) -> str:
+        """What a branch of the remote is called here."""
+        return f"refs/remotes/origin/{branch}" if self.mirrored else f"refs/heads/{branch}"
+
+    def _fetch(self) -> None:
+        from sluicegate.tools import files
+
+        refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
+        known = all(self._objects.get(self.ref(branch)) for branch in self.branches)
+        depth = [] if known else ["--depth=1"]
+        try:  # Git lets only one change what a repository is shallow of
+            with files.locked(self.local.with_suffix(".fetch")):
+                done = self.git("fetch", "--quiet", "--no-tags", *depth, "--", self.remote, *refspecs, check=False)
+        except (RemoteUnavailable, Conflict) as problem:
+            raise RemoteUnavailable(
+                f"the delivery repo {self.shown} says nothing: {problem.message}",
+                hint="look at the Git server and the network, then run the same again",
+            ) from problem
+        if "couldn't find remote ref" in done.error_text:
+            wanted = " and ".join(self.branches)
+            raise UsageError(f"{self.shown} is not a delivery repo: it lacks the branches {wanted}")
+        if done.status != 0:
+            raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {_words(done.error_text)}")
+
+    def has(self, object_id: str) -> bool:
+        """Whether an object is here, or comes from the remote: a commit with its parent, so that it can be pushed."""
+        if self._objects.get(object_id) is None and self.mirrored:
+            self.git("fetch", "--quiet", "--no-tags", "--depth=2", "--", self.remote, object_id, check=False)
+        return self._objects.get(object_id) is not None
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether `commit` has `ancestor` in its history; a shallow clone fetches more of it until it is clear."""
+        for further in (0, *(DEEPER if self.mirrored else ())):
+            if further:
+                refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
+                self.git("fetch", "--quiet", "--no-tags", f"--deepen={further}", "--", self.remote, *refspecs)
+            if self._objects.get(ancestor) is None:
+                continue
+            if self.git("merge-base", "--is-ancestor", ancestor, commit, check=False).status == 0:
+                return True
+            if not (self.local / "shallow").exists():
+                return False
+        return False
+
+    def commit(self, commit: str) -> Commit:
+        """A commit that must be there."""
+        content = self._objects.get(commit)
+        if content is None or content.type != "commit":
+            raise self._lost(f"the commit {commit}")
+        return read_commit(content.content)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's content at a commit; None when it is not there. Raises IntegrityError when it cannot be read."""
+        if not commit:
+            return None
+        content = self._objects.get(f"{commit}:{path}")
+        if content is None:
+            self._refuse_lost(commit, path)
+        return content.content if content and content.type == "blob" else None
+
+    def names(self, commit: str, folder: str) -> tuple[str, ...]:
+        """The entries of a folder at a commit, sorted; empty when it is not there."""
+        if not commit:
+            return ()
+        tree = self._objects.get(f"{commit}:{folder}")
+        if tree is None:
+            self._refuse_lost(commit, folder)
+        return tuple(sorted(_entries(tree.content, len(tree.id)))) if tree and tree.type == "tree" else ()
+
+    def _refuse_lost(self, commit: str, path: str) -> None:
+        """Raise IntegrityError when the trees say that there is such a name: then its object is lost."""
+        tree = self._objects.get(f"{commit}^{{tree}}")
+        if tree is None:
+            raise self._lost(f"the commit {commit} or its tree")
+        parts = path.split("/")
+        for depth, part in enumerate(parts, start=1):
+            below = _entries(tree.content, len(tree.id)).get(part) if tree.type == "tree" else None
+            if below is None:
+                return
+            tree = self._objects.get(below)
+            if tree is None:
+                raise self._lost(f"'{'/'.join(parts[:depth])}' (object {below})")
+
+    def _lost(self, what: str) -> IntegrityError:
+        hint = restoring(self.remote, self.local)
+        return IntegrityError(f"{what} of the delivery repo {self.shown} is damaged or missing", hint=hint)
+
+    def close(self) -> None:
+        """End the reading process."""
+        self._objects.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Git's own idea of who we are, in the clone that we work in."""
+        done = git("var", "GIT_COMMITTER_IDENT", repository=self._own, check=False)
+        found = re.match(r"(.*) <(.*)> [0-9]+ ", done.text)
+        if done.status != 0 or not found:
+            raise UsageError(
+                "Git does not know who you are",
+                hint="git config --global user.name NAME; git config --global user.email ADDRESS",
+            )
+        return Signature(name=found[1], email=found[2])
+
+    def push(self, edits: Iterable[Edit], message: str, *, by: Signature, at: datetime) -> dict[str, str]:
+        """Commit all edits and push them in one atomic step. Raises Beaten when a branch has moved since its base."""
+        from sluicegate.tools.git import writing
+
+        everything = tuple(edits)
+        edits = tuple(edit for edit in everything if edit.files)
+        if not edits:
+            return {}
+        with writing.committed(self, everything, message, by=by, at=at) as commits:
+            self._send(edits, commits, tuple(edit for edit in everything if not edit.files))
+        return commits
+
+    def advance(self, branch: str, base: str, commit: str) -> None:
+        """Move one branch of the remote from `base` on to a commit that exists. Raises Beaten when it has moved."""
+        self._send((Edit(branch=branch, base=base, files={}),), {branch: commit}, ())
+
+    def _send(self, edits: tuple[Edit, ...], shas: Mapping[str, str], unchanged: tuple[Edit, ...]) -> None:
+        """Push; a branch that was read but not changed is compared with its base as well."""
+        leases = [f"--force-with-lease=refs/heads/{edit.branch}:{edit.base}" for edit in (*edits, *unchanged)]
+        refspecs = [f"{shas[edit.branch]}:refs/heads/{edit.branch}" for edit in edits]
+        refspecs += [f"{edit.base}:refs/heads/{edit.branch}" for edit in unchanged if edit.base]
+        done = self.git("push", "--porcelain", "--atomic", *leases, "--", self.remote, *refspecs, check=False)
+        if done.status == 0:
+            return
+        if self._landed(edits, shas):
+            return
+        said = f"{done.text}\n{done.error_text}"
+        if lock := locks.lock_in(said):
+            raise LockInTheWay(lock)
+        if any(sign in said for sign in BEATEN_SIGNS):
+            raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
+        if "hook declined" in said or "unstaged changes" in said or "updateInstead" in said:
+            hint = UNCOMMITTED if "unstaged changes" in said else ""
+            raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(said)}", hint=hint)
+        raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(said)}")
+
+    def refuse_changed(self) -> None:
+        """Raise Conflict when the repository has a work tree with changes, for which Git would refuse our next push."""
+        if Path(self.remote).name != ".git" or not Path(self.remote).is_dir():
+            return
+        place = Path(self.remote).parent
+        done = git("status", "--porcelain", "--untracked-files=no", folder=place, check=False)
+        if names := ", ".join(line[3:] for line in done.text.splitlines()):
+            raise Conflict(f"{place} has changes that are not committed: {names}", hint=UNCOMMITTED)
+
+    def _landed(self, edits: tuple[Edit, ...], shas: Mapping[str, str]) -> bool:
+        """Whether the push took effect although its answer was lost: the branches are where we put them."""
+        done = self.git("ls-remote", "--", self.remote, *(f"refs/heads/{e.branch}" for e in edits), check=False)
+        now = {ref: sha for sha, ref in (line.split("\t") for line in done.text.splitlines() if "\t" in line)}
+        return done.status == 0 and all(now.get(f"refs/heads/{e.branch}") == shas[e.branch] for e in edits)
+
+    @contextmanager
+    def lock(self, seconds: float = 60.0) -> Iterator[None]:
+        """Hold back other writers on this machine, so that they do not wear each other out with retries."""
+        import hashlib
+
+        from sluicegate.tools import files
+
+        name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
+        with files.locked(cache_folder() / f"{name}.lock", seconds=seconds):
+            yield
+
+
+UNCOMMITTED = "commit them there, or put them aside: git stash"
+BEATEN_SIGNS = (
+    "stale info",
+    "fetch first",
+    "non-fast-forward",
+    "incorrect old value",
+    "failed to update ref",
+    "cannot lock ref",
+    "failed to lock",
+    "reference already exists",
+)
+
+
+def init_store(folder: Path, *, bare: bool, branch: str) -> None:
+    """Make a new repository, whose history nobody can push away; a work tree in it follows what is pushed."""
+    git("init", "--quiet", f"--initial-branch={branch}", *(["--bare"] if bare else []), "--", folder)
+    settings = {"receive.denyNonFastForwards": "true", "receive.denyDeletes": "true"}
+    if not bare:
+        settings["receive.denyCurrentBranch"] = "updateInstead"
+    for name, value in settings.items():
+        git("config", name, value, folder=folder)
+
+
+def update_work_tree(folder: Path) -> None:
+    """Check out the current branch's tip into the work tree."""
+    git("reset", "--quiet", "--hard", folder=folder)
+
+
+def _entries(tree: bytes, id_length: int) -> dict[str, str]:
+    """Name -> object id of a tree's entries; `id_length` is that of an id in hex."""
+    pattern = rb"[0-7]+ ([^\0]+)\0((?s:.{%d}))" % (id_length // 2)
+    return {entry[1].decode("utf-8", "surrogateescape"): entry[2].hex() for entry in re.finditer(pattern, tree)}
+
+
+def _words(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("To ", "Done"))]
+    return "; ".join(lines[-6:])

@@ -1,0 +1,164 @@
+"""Makes the commits of a change, which name each other, without a work tree and in one `git fast-import`."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import SluicegateError
+from sluicegate.tools import door, process
+from sluicegate.tools.git.command import refuse_broken_settings, surroundings
+from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, with_trailers
+
+if TYPE_CHECKING:
+    from sluicegate.tools.git.store import Edit, Signature, Store
+
+
+@contextmanager
+def committed(
+    store: Store, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
+) -> Iterator[dict[str, str]]:
+    """Branch -> new commit of each edit that changes something; the commits stay until the block ends.
+
+    The first edit's commit names the ledger that it was decided on, and the tree that the ledger gets with it; the
+    second's names the commit of the first branch that it belongs to.
+    """
+    prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
+    changed = [edit for edit in edits if edit.files]
+    person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
+    try:
+        with _Import(store, prefix, person) as importer:
+            commits = _pair(importer, edits, message) if len(edits) == 2 else {}
+            for edit in changed if len(edits) != 2 else ():
+                commits[edit.branch] = importer.commit(edit, message)
+        yield commits
+    finally:
+        lines = "".join(f"delete {prefix}/{edit.branch}\n" for edit in changed)
+        store.git("update-ref", "--stdin", stdin=lines.encode(), check=False)
+
+
+@contextmanager
+def commit_of_tree(store: Store, tree: str, *, parent: str, message: str, by: Signature, at: datetime) -> Iterator[str]:
+    """A new commit of a tree that is there; it stays until the block ends."""
+    from sluicegate.tools.git.store import Edit
+
+    prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
+    person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
+    try:
+        with _Import(store, prefix, person) as importer:
+            commit = importer.commit(Edit(branch="half", base=parent, files={}), message, tree=tree)
+        yield commit
+    finally:
+        store.git("update-ref", "-d", f"{prefix}/half", check=False)
+
+
+def _pair(importer: _Import, edits: tuple[Edit, ...], message: str) -> dict[str, str]:
+    main, ledger = edits
+    commits = {}
+    tree = importer.tree(ledger) if main.files and ledger.files else ""
+    if main.files:
+        text = with_trailers(message, {LEDGER_BASE: ledger.base, LEDGER_TREE: tree})
+        commits[main.branch] = importer.commit(main, text)
+    if ledger.files:
+        text = with_trailers(message, {MAIN_COMMIT: commits.get(main.branch, main.base)})
+        commits[ledger.branch] = importer.commit(ledger, text, tree=tree)
+    return commits
+
+
+class _Import:
+    """A running `git fast-import`, asked as it goes: each answer is needed for the next commit."""
+
+    def __init__(self, store: Store, prefix: str, person: str) -> None:
+        self.store = store
+        self.prefix = prefix
+        self.person = person
+        self.mark = 0
+
+    def __enter__(self) -> _Import:
+        door.passing("git fast-import")
+        try:
+            self._process = subprocess.Popen(
+                ["git", "fast-import", "--quiet", "--done"],
+                env=surroundings(self.store.local),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except FileNotFoundError as problem:
+            raise process.missing("git") from problem
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._process.kill()
+        words = self._process.communicate(None if kind else b"done\n", timeout=60)[1]
+        if kind is None and self._process.returncode != 0:
+            raise _failed(words)
+
+    def tree(self, edit: Edit) -> str:
+        """The tree that a commit of the edit will have, made now."""
+        self._write(edit, "a tree\n", branch=f"{edit.branch}-tree")
+        answer = self._ask(f'ls :{self.mark} ""\n')  # as `040000 tree ID<tab>`
+        self._send(f"reset {self.prefix}/{edit.branch}-tree\nfrom {'0' * 40}\n\n".encode())
+        return answer.split()[2]
+
+    def commit(self, edit: Edit, message: str, *, tree: str = "") -> str:
+        """Make the commit of an edit, or one of a tree that is made already; its id."""
+        self._write(edit, message, branch=edit.branch, tree=tree)
+        return self._ask(f"get-mark :{self.mark}\n")
+
+    def _write(self, edit: Edit, message: str, *, branch: str, tree: str = "") -> None:
+        self.mark += 1
+        text = message.encode()
+        head = f"commit {self.prefix}/{branch}\nmark :{self.mark}\ncommitter {self.person}\ndata {len(text)}\n"
+        base = f"from {edit.base}\n" if edit.base else ""
+        self._send(head.encode() + text + b"\n" + base.encode())
+        if tree:
+            self._send(f'M 040000 {tree} ""\n\n'.encode())
+        else:
+            self._send(_file_commands(edit.files) + b"\n")
+
+    def _send(self, commands: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(commands)
+        except BrokenPipeError as problem:
+            raise self._broken() from problem
+
+    def _ask(self, question: str) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._send(question.encode())
+        try:
+            self._process.stdin.flush()
+        except BrokenPipeError as problem:
+            raise self._broken() from problem
+        answer = self._process.stdout.readline().decode("utf-8", "replace").strip()
+        if not answer:
+            raise self._broken()
+        return answer
+
+    def _broken(self) -> SluicegateError:
+        assert self._process.stderr is not None
+        return _failed(self._process.stderr.read())
+
+
+def _failed(said: bytes) -> SluicegateError:
+    words = said.decode("utf-8", "replace").strip()
+    refuse_broken_settings(words)
+    first = next((line for line in words.splitlines() if line.startswith(("fatal:", "error:"))), words)
+    return SluicegateError(f"git fast-import could not commit: {first or 'it ended without a word'}")
+
+
+def _file_commands(files: Mapping[str, bytes | None]) -> bytes:
+    commands = bytearray()
+    for path, content in sorted(files.items()):
+        quoted = '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        if content is None:
+            commands += f"D {quoted}\n".encode()
+        else:
+            commands += f"M 100644 inline {quoted}\ndata {len(content)}\n".encode() + content + b"\n"
+    return bytes(commands)

@@ -1,0 +1,115 @@
+"""Whoever calls us may be a hook, a worktree or a broken account: Git works on the repository that was asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.wiring import EntryPointDrivers
+from tests.shop import Shop
+
+FOREIGN = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+
+
+def sluicegate(shop: Shop, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", str(shop.bare), *words],
+        env={**os.environ, **env}, text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+
+
+def git(*words: str | Path) -> str:
+    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def published(shop: Shop) -> Shop:
+    shop.publish("auth", "1.0.0")
+    return shop
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_variable_that_names_another_repository_moves_no_pin_there(
+    published: Shop, tmp_path: Path, name: str
+) -> None:
+    other = tmp_path / "other.git"
+    git("clone", "--quiet", "--bare", published.bare, other)
+    before = git("-C", other, "for-each-ref")
+    value = {"GIT_NAMESPACE": "elsewhere", "GIT_OBJECT_DIRECTORY": str(other / "objects")}.get(name, str(other))
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **{name: value})
+    assert done.returncode == 0, done.stderr
+    assert git("-C", other, "for-each-ref") == before
+    assert "auth: 1.0.0" in git("-C", published.bare, "show", "main:environments/integration.yaml")
+
+
+def test_a_hook_of_a_work_tree_may_check_the_delivery_repo(tmp_path: Path) -> None:
+    clone, tree = tmp_path / "clone", tmp_path / "tree"
+    init_repo(tmp_path / "delivery.git", EntryPointDrivers(), bare=True)
+    git("clone", "--quiet", tmp_path / "delivery.git", clone)
+    git("-C", clone, "worktree", "add", "--quiet", tree)
+    hook = clone / ".git" / "hooks" / "pre-commit"
+    hook.write_text(f"#!/bin/sh\nexec {sys.executable} -m sluicegate check >&2\n")
+    hook.chmod(0o755)
+    (tree / "note").write_text("x")
+    git("-C", tree, "add", "note")
+    git("-C", tree, "commit", "--quiet", "-m", "A note")
+    (tree / "sluicegate.yaml").write_text("nonsense: true\n")
+    git("-C", tree, "add", "sluicegate.yaml")
+    refused = subprocess.run(["git", "-C", tree, "commit", "-m", "x"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "nonsense" in refused.stderr
+
+
+def test_a_receiving_hook_reads_what_is_being_pushed(published: Shop, tmp_path: Path) -> None:
+    clone, hook = tmp_path / "clone", Path(published.bare) / "hooks" / "pre-receive"
+    git("clone", "--quiet", published.bare, clone)
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\nread old new ref\n"
+        f"{sys.executable} -c 'import sys\n"
+        "from sluicegate.tools.git import Store\n"
+        'with Store(".", ("main", "ledger")) as store:\n'
+        '    print(store.read(sys.argv[1], "pushed").decode())\' "$new" >&2\n'
+    )
+    hook.chmod(0o755)
+    (clone / "pushed").write_text("read in quarantine")
+    git("-C", clone, "add", "pushed")
+    git("-C", clone, "commit", "--quiet", "-m", "A push")
+    done = subprocess.run(["git", "-C", clone, "push"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "read in quarantine" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("check",), ("pin", "auth=1.0.0", "--in", "integration")])
+def test_a_broken_configuration_of_git_is_told_in_its_words(
+    published: Shop, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "gitconfig").write_text("[user\nname = x\n")
+    done = sluicegate(published, *words, GIT_CONFIG_GLOBAL=str(tmp_path / "gitconfig"))
+    assert done.returncode == 2
+    assert "bad config line 1 in file" in done.stderr
+
+
+def test_settings_that_ci_gives_in_variables_are_kept(published: Shop) -> None:
+    given = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ci-bot"}
+    given |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "ci@example.com"}
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **given)
+    assert done.returncode == 0, done.stderr
+    assert git("-C", published.bare, "log", "-1", "--format=%cn", "main") == "ci-bot"
+
+
+def test_a_clone_whose_origin_leads_back_to_itself_is_a_usage_error(tmp_path: Path) -> None:
+    for name, origin in (("one", "two"), ("two", "one")):
+        git("init", "--quiet", tmp_path / name)
+        git("-C", tmp_path / name, "remote", "add", "origin", tmp_path / origin)
+    done = subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", str(tmp_path / "one"), "status"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "leads back to itself" in done.stderr
