@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Installed, Release, Service
 from sluicegate.ports import Host
@@ -26,7 +26,7 @@ class FakeRepository:
         place(component, version, name)
         key = self._key(component, version, name)
         if not source.is_file():
-            raise UsageError(f"there is no file {source}")
+            raise UnknownName(f"there is no file {source}")
         content = source.read_bytes()
         if self.files.setdefault(key, content) != content:
             raise Conflict(f"{name} is already published with other content")
@@ -35,7 +35,7 @@ class FakeRepository:
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         key = self._key(component, version, name)
         if key not in self.files:
-            raise UsageError(f"there is no file {name}")
+            raise NotFound(f"there is no file {name}")
         to.write_bytes(self.files[key])
 
     def names(self, component: Component, version: str) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class FakeHost:
         self._check_up()
         parts = PurePosixPath(path)
         if not path or parts.is_absolute() or ".." in parts.parts:
-            raise UsageError(f"'{path}' is not a path below a host's folder")
+            raise Malformed(f"'{path}' is not a path below a host's folder")
         return str(parts)
 
     def _resolved(self, path: str) -> str:
@@ -181,7 +181,7 @@ class FakeBalancer:
     def switch(self, to: str, *, keep_sessions: bool) -> None:
         self._check_up()
         if to not in self.groups:
-            raise UsageError(f"no group is called '{to}'")
+            raise UnknownName(f"no group is called '{to}'")
         self.group, self.keeps = to, keep_sessions
 
     def release(self) -> None:

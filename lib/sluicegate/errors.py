@@ -1,14 +1,20 @@
 """Every exception of sluicegate, each with its exit code.
 
-SluicegateError            1   failed
-|-- Denied                 1   a server refuses our credentials, or wants some; trying again would not help
-|-- UsageError             2   the command or the configuration is wrong; nothing was changed
-|   `-- ConfigError        2   mistakes in YAML files, each with file:line
-|-- GateRefused            3   a gate said no, or not yet
-|-- Conflict               4   somebody else was first, or holds the environment
-|-- RemoteUnavailable      5   a server did not answer; a retry may help
-|-- IntegrityError         6   content differs from its checksum
-`-- PartlyDone             7   some of it is done; the message lists what
+SluicegateError              1   failed
+|-- Denied                   1   a server refuses our credentials, or wants some; trying again would not help
+|-- NotFound                 1   it is not there, says whoever was asked: a server's 404, a folder without the file
+|-- Malformed                2   a name, a version or a document is not in the form that was expected
+|-- MissingProgram           2   a program or a package that the command needs is not installed
+|-- UsageError               2   the command or the configuration is wrong; nothing was changed
+|   |-- UnknownName          2   it is not there, and the user named it: a component, a version, a file
+|   `-- ConfigError          2   mistakes in YAML files or a job's config.xml, each where it stands
+|-- GateRefused              3   a gate said no, or not yet
+|-- Conflict                 4   somebody else was first, or holds the environment
+|-- RemoteUnavailable        5   a server did not answer; a retry may help
+|-- IntegrityError           6   content differs from its checksum
+`-- PartlyDone               7   some of it is done; the message lists what
+
+Catch NotFound where absence means something, never UsageError: missing credentials or a wrong proxy are no absence.
 """
 
 from __future__ import annotations
@@ -29,11 +35,27 @@ class SluicegateError(Exception):
 
 
 class Denied(SluicegateError):
-    """A server answered 401 or 403."""
+    """A server answered 401, 403 or 407, or with its login page."""
+
+
+class NotFound(SluicegateError):
+    """What we looked for is absent; that it should be there is for the caller to know."""
+
+
+class Malformed(SluicegateError):
+    exit_code = 2
+
+
+class MissingProgram(SluicegateError):
+    exit_code = 2
 
 
 class UsageError(SluicegateError):
     exit_code = 2
+
+
+class UnknownName(UsageError):
+    """The user, on the command line or in a YAML file, named what does not exist."""
 
 
 class ConfigError(UsageError):

@@ -21,7 +21,7 @@ class Repository(Protocol):
         """
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
-        """Write the file to the new path `to`. Raises UsageError when there is no such file."""
+        """Write the file to the new path `to`. Raises NotFound when there is no such file."""
 
     def names(self, component: Component, version: str) -> tuple[str, ...]:
         """The files of a version, sorted; empty when there is no such version."""

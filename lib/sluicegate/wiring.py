@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from sluicegate.config import read_config
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.errors import ConfigError, MissingProgram, UsageError
 from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
@@ -88,4 +88,4 @@ def _load(family: str, spec: DriverSpec) -> Any:
     except ModuleNotFoundError as problem:
         extra = EXTRAS.get(problem.name or "")
         hint = f"pip install 'sluicegate[{extra}]'" if extra else ""
-        raise UsageError(f"the driver '{spec.driver}' needs the package {problem.name}", hint=hint) from problem
+        raise MissingProgram(f"the driver '{spec.driver}' needs the package {problem.name}", hint=hint) from problem

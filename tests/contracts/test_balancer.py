@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from sluicegate.balancers.caddy import CaddyBalancer
-from sluicegate.errors import UsageError
+from sluicegate.errors import UnknownName
 from sluicegate.ports import Balancer
 from sluicegate.tools.caddy import start_caddy
 from tests.fakes import FakeBalancer
@@ -106,7 +106,7 @@ def test_switching_to_the_live_group_and_releasing_twice_change_nothing(bench: B
 
 
 def test_an_unknown_group_is_a_usage_error_and_changes_nothing(bench: Bench) -> None:
-    with pytest.raises(UsageError, match="no group is called 'geen'"):
+    with pytest.raises(UnknownName, match="no group is called 'geen'"):
         bench.balancer.switch("geen", keep_sessions=False)
     assert bench.balancer.live() == bench.visitor().visit() == "blue"
 

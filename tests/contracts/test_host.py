@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.values import Service
 from sluicegate.ports import Host
@@ -101,12 +101,12 @@ def test_a_link_leads_to_its_newest_target(bench: Bench, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../up", "apps/../../up"])
-def test_a_path_that_leads_out_is_a_usage_error(bench: Bench, tmp_path: Path, path: str) -> None:
-    with pytest.raises(UsageError):
+def test_a_path_that_leads_out_is_refused(bench: Bench, tmp_path: Path, path: str) -> None:
+    with pytest.raises(Malformed):
         bench.host.read(path)
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         bench.host.send(write(tmp_path / "one", {"a": "1"}), path)
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         bench.host.link("apps/current", path)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import Conflict, UsageError
+from sluicegate.errors import Conflict, Malformed, NotFound, UnknownName
 from sluicegate.model.values import Artifact
 from sluicegate.ports import Repository
 from sluicegate.repositories.apt import AptRepository
@@ -88,18 +88,18 @@ def test_a_published_file_comes_back_unchanged(repository: Repository, source: P
     ["", ".", "..", "../up", "a/b", "/etc/passwd", "-rf", "a\nb", "a\0b", "a\x1bb", "a\\b", ".hidden", "a\u0301.zip",
      "\udcff", "n" * 300, "auth.tar.gz.sha256", "maven-metadata.xml"],
 )  # fmt: skip
-def test_a_name_that_would_not_come_back_is_a_usage_error(
+def test_a_name_that_would_not_come_back_is_refused(
     repository: Repository, source: Path, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         repository.put(AUTH, "1.0", name, source)
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         repository.fetch(AUTH, "1.0", name, tmp_path / "fetched")
     assert repository.names(AUTH, "1.0") == ()
 
 
 def test_a_version_cannot_lead_out_of_the_component(repository: Repository, source: Path) -> None:
-    with pytest.raises(UsageError, match="version"):
+    with pytest.raises(Malformed, match="version"):
         repository.put(AUTH, "../portal", "a.zip", source)
 
 
@@ -144,18 +144,16 @@ def test_of_two_publishers_at_once_one_wins(repository: Repository, tmp_path: Pa
     assert results.count("conflict") == 7
 
 
-def test_a_missing_file_is_a_usage_error_and_leaves_nothing(
-    repository: Repository, source: Path, tmp_path: Path
-) -> None:
+def test_a_missing_file_is_not_found_and_leaves_nothing(repository: Repository, source: Path, tmp_path: Path) -> None:
     repository.put(AUTH, "1.0", "a.zip", source)
     for version, name in (("1.0", "b.zip"), ("2.0", "a.zip")):
-        with pytest.raises(UsageError, match="no file"):
+        with pytest.raises(NotFound, match="no file"):
             repository.fetch(AUTH, version, name, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 
 
-def test_a_missing_source_is_a_usage_error(repository: Repository, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file"):
+def test_a_missing_source_is_an_unknown_name(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="no file"):
         repository.put(AUTH, "1.0", "a.zip", tmp_path / "never-built")
     assert repository.names(AUTH, "1.0") == ()
 
@@ -190,7 +188,7 @@ def test_a_removed_version_is_gone_and_the_others_stay(repository: Repository, s
     repository.remove(AUTH, "1.0")
     repository.announce(AUTH, ["1.0.1", "1.1"])
     assert repository.names(AUTH, "1.0") == ()
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(NotFound, match="no file"):
         repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
     for component, version in ((AUTH, "1.0.1"), (AUTH, "1.1"), (PORTAL, "1.0")):
         assert repository.names(component, version) == ("a.zip",)
@@ -199,7 +197,7 @@ def test_a_removed_version_is_gone_and_the_others_stay(repository: Repository, s
 def test_removing_cannot_lead_out_of_the_component(repository: Repository, source: Path) -> None:
     repository.put(PORTAL, "1.0", "a.zip", source)
     for version in ("..", "../portal/1.0", "", "."):
-        with pytest.raises(UsageError):
+        with pytest.raises(Malformed):
             repository.remove(AUTH, version)
     assert repository.names(PORTAL, "1.0") == ("a.zip",)
 
@@ -225,5 +223,5 @@ def test_publications_of_a_snapshot_share_a_folder_and_are_apart(
 
 
 def test_a_file_of_a_snapshot_says_which_publication_it_is_of(repository: Repository, source: Path) -> None:
-    with pytest.raises(UsageError, match="does not begin with"):
+    with pytest.raises(Malformed, match="does not begin with"):
         repository.put(AUTH, "1.0-20261123.093011-1", "auth.zip", source)

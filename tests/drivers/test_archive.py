@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.deployers.archive import ArchiveDeployer
-from sluicegate.errors import ConfigError, IntegrityError, SluicegateError, UsageError
+from sluicegate.errors import ConfigError, IntegrityError, Malformed, SluicegateError
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.values import Release
 from sluicegate.tools import archives, door
@@ -296,14 +296,14 @@ def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_p
 )
 def test_not_exactly_one_archive_is_a_usage_error(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
     wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=names)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(Malformed, match=said):
         ArchiveDeployer().install(FakeHost(), AUTH, wanted)
 
 
 @pytest.mark.parametrize("procfile", ["", "worker: x\n", "web:\n", "web:   \nworker: y\n"])
 def test_an_archive_without_a_web_line_is_a_usage_error_and_nothing_is_sent(tmp_path: Path, procfile: str) -> None:
     host = FakeHost()
-    with pytest.raises(UsageError, match="no Procfile with a line 'web: COMMAND'"):
+    with pytest.raises(Malformed, match="no Procfile with a line 'web: COMMAND'"):
         ArchiveDeployer().install(host, AUTH, release(tmp_path, "1.0", {"Procfile": procfile, "x": ""}))
     assert host.files == {}
 

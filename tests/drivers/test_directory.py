@@ -18,9 +18,9 @@ from sluicegate.errors import (
     Conflict,
     Denied,
     IntegrityError,
+    NotFound,
     RemoteUnavailable,
     SluicegateError,
-    UsageError,
 )
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.directory import DirectoryRepository
@@ -174,7 +174,7 @@ def _answering(status: int, body: bytes, length: int | None = None) -> type[Base
         (_answering(302, b""), SluicegateError),
         (_answering(401, b""), Denied),
         (_answering(410, b""), SluicegateError),
-        (_answering(404, b""), UsageError),
+        (_answering(404, b""), NotFound),
         (_answering(429, b""), RemoteUnavailable),
         (_answering(503, b"busy"), RemoteUnavailable),
     ],

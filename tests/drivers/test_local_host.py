@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from sluicegate.errors import ConfigError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import ConfigError, NotFound, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Service
@@ -121,8 +121,8 @@ def test_a_busy_port_is_recognised_before_the_start(host: LocalHost) -> None:
     host.restart(SERVICE)
 
 
-def test_a_component_without_a_port_is_a_usage_error_that_names_the_place(host: LocalHost) -> None:
-    with pytest.raises(UsageError, match="no port for 'web'") as caught:
+def test_a_component_without_a_port_is_not_found_by_an_error_that_names_the_place(host: LocalHost) -> None:
+    with pytest.raises(NotFound, match="no port for 'web'") as caught:
         host.restart(Service(name="web", command="x", folder="app"))
     assert "sluicegate.yaml:7" in caught.value.hint
 

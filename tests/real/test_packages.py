@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sluicegate.errors import ConfigError, Conflict, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import ConfigError, Conflict, Malformed, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.yum import YumRepository
@@ -259,7 +259,7 @@ def test_what_is_no_package_is_refused_before_it_is_stored(
     for repository, ending in ((apt, "deb"), (yum, "rpm")):
         fake = tmp_path / f"fake.{ending}"
         fake.write_text("not a package")
-        with pytest.raises(UsageError, match="is no"):
+        with pytest.raises(Malformed, match="is no"):
             repository.put(AUTH, "1.0", fake.name, fake)
         assert repository.names(AUTH, "1.0") == ()
 

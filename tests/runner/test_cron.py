@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner import cron
 
 GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "cron-hash.jsonl").read_text().splitlines()]
@@ -50,5 +50,5 @@ def test_sunday_is_both_0_and_7() -> None:
     "spec", ["61 * * * *", "* * * *", "0 0 31 2 *", "H/90 * * * *", "TZ=Mars/Base\n* * * * *", "5/2 * * * *"]
 )
 def test_a_schedule_that_cannot_be_is_refused(spec: str) -> None:
-    with pytest.raises(UsageError, match="schedule"):
+    with pytest.raises(Malformed, match="schedule"):
         cron.parse(spec, "x")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.items import Items
 
@@ -31,7 +31,7 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_hostile_xml_is_refused_at_once(attack: bytes) -> None:
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         jobxml.parse(attack)
     assert time.monotonic() - began < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
@@ -59,7 +59,7 @@ def test_disabling_changes_nothing_else() -> None:
     "name", ["..", ".", "", " ", "a/b", "a\\b", "x" * 300, "a\nb", "a\x00b", "a@b", "a.", "a:b", "\udc80"]
 )
 def test_bad_names_are_refused_with_a_reason(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Malformed) as caught:
         Items(tmp_path).create("", name, b"<project/>")
     assert caught.value.message
     assert not (tmp_path / "jobs").exists()

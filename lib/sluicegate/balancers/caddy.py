@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Json
@@ -73,7 +73,7 @@ class CaddyBalancer:
 
     def switch(self, to: str, *, keep_sessions: bool) -> None:
         if to not in self.groups:
-            raise UsageError(f"no group is called '{to}'.{suggestion(to, list(self.groups))}")
+            raise UnknownName(f"no group is called '{to}'.{suggestion(to, list(self.groups))}")
         self._write(f"{to} keep" if keep_sessions else to)
 
     def release(self) -> None:
@@ -103,7 +103,7 @@ class CaddyBalancer:
         try:
             text = self.file.read_text(errors="replace")
         except FileNotFoundError as problem:
-            raise UsageError(
+            raise UnknownName(
                 f"the balancer's switch file {self.file} does not exist, so no group is live",
                 hint=f"write the live group into it: echo {self.groups[0] if self.groups else 'blue'} > {self.file}",
             ) from problem

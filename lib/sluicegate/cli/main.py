@@ -13,7 +13,7 @@ import click
 
 from sluicegate import __version__
 from sluicegate.cli.start import TERMINATED
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import MissingProgram, SluicegateError, UsageError
 
 COMMANDS = {
     "Start": {
@@ -200,7 +200,7 @@ def _missing(problem: ModuleNotFoundError) -> int:
     if extra is None:
         return _bug(problem)
     hint = f"pip install 'sluicegate[{extra}]'"
-    return _fail(UsageError(f"this command needs the package {problem.name}, which is not installed", hint=hint))
+    return _fail(MissingProgram(f"this command needs the package {problem.name}, which is not installed", hint=hint))
 
 
 def _bug(problem: Exception) -> int:

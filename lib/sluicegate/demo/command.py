@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import MissingProgram, SluicegateError
 
 if TYPE_CHECKING:
     from sluicegate.demo.world import Result
@@ -66,7 +66,7 @@ def demo(serve: bool, quiet: bool) -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise UsageError(f"the demo needs {', '.join(missing)}", hint="pip install 'sluicegate[demo]'")
+        raise MissingProgram(f"the demo needs {', '.join(missing)}", hint="pip install 'sluicegate[demo]'")
     from sluicegate.demo.example import Example
     from sluicegate.demo.world import World
 

@@ -17,7 +17,7 @@ from sluicegate.balancers.caddy import CaddyBalancer, file_server_config, merged
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.balancing import upstreams
 from sluicegate.demo.server import BuildServer
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import SluicegateError, UnknownName
 from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import process, sockets
 from sluicegate.tools.caddy import start_caddy, stop_caddy
@@ -206,7 +206,7 @@ class World:
             state = self.state()
             with state.store:
                 hosts = [state.drivers.host(state.config, name) for name in state.config.hosts]
-        except UsageError:  # it was not built up so far
+        except UnknownName:  # it was not built up so far
             hosts = []
         for host in hosts:
             assert isinstance(host, LocalHost)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sluicegate.errors import IntegrityError, UsageError
+from sluicegate.errors import IntegrityError, Malformed
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Installed, Release, Service
@@ -59,7 +59,7 @@ class ArchiveDeployer:
     def install(self, host: Host, component: Component, release: Release) -> None:
         """Put the release on the host, start it, and probe until it answers with its version.
 
-        Raises UsageError for a release that is not one archive with a Procfile, IntegrityError for a dangerous
+        Raises Malformed for a release that is not one archive with a Procfile, IntegrityError for a dangerous
         archive, RemoteUnavailable for a host that is down, SluicegateError when the version does not answer.
         """
         wanted = Installed(version=release.version, manifest=release.manifest)
@@ -100,7 +100,7 @@ def _archive(release: Release) -> Path:
     found = [name for name in release.files if archives.is_archive(name)]
     if len(found) != 1:
         listed = ", ".join(found or release.files) or "no file at all"
-        raise UsageError(
+        raise Malformed(
             f"{release.component} {release.version} has {len(found)} archives ({listed}), expected exactly one",
             hint=f"publish one file that ends in {', '.join(archives.ENDINGS)}",
         )
@@ -115,7 +115,7 @@ def _command(unpacked: Path, release: Release) -> str:
         text = ""
     found = re.search(r"^web:[ \t]*(\S.*)$", text, re.MULTILINE)
     if not found:
-        raise UsageError(
+        raise Malformed(
             f"the archive of {release.component} {release.version} has no Procfile with a line 'web: COMMAND'",
             hint="add one at the archive's top, for example: web: ./serve --port $PORT",
         )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sluicegate.errors import RemoteUnavailable, UsageError
+from sluicegate.errors import Malformed, NotFound, RemoteUnavailable
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Service
@@ -62,7 +62,7 @@ class LocalHost:
         """Copy a folder to the host; an empty one takes away what was there, as Git knows no empty folders."""
         place = self._place(to)
         if not folder.is_dir():
-            raise UsageError(f"there is no folder {folder} to send")
+            raise NotFound(f"there is no folder {folder} to send")
         with self._up():
             files.put_folder(folder, place)
 
@@ -98,7 +98,7 @@ class LocalHost:
 
     def _port(self, component: str) -> int:
         if component not in self.ports:
-            raise UsageError(
+            raise NotFound(
                 f"the host '{self.name}' has no port for '{component}'",
                 hint=f"add it at {self.where or 'the host'}: ports: {{{component}: 8101}}",
             )
@@ -107,7 +107,7 @@ class LocalHost:
     def _place(self, path: str) -> Path:
         parts = PurePosixPath(path)
         if not path or parts.is_absolute() or ".." in parts.parts or not parts.parts or "\0" in path:
-            raise UsageError(f"'{path}' is not a path below a host's folder", hint="correct the name or the version")
+            raise Malformed(f"'{path}' is not a path below a host's folder", hint="correct the name or the version")
         return self.folder / parts
 
     @contextmanager

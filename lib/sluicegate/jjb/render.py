@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.errors import ConfigError, MissingProgram, UnknownName, UsageError
 
 SUFFIXES = (".yaml", ".yml")
 OPTIONAL = ("jenkins_jobs", "pkg_resources", "stevedore")
@@ -33,18 +33,18 @@ def jobs(path: Path) -> dict[str, bytes]:
 def render(paths: Sequence[Path], extra_templates: Sequence[Path] = ()) -> dict[str, bytes]:
     """Full job name -> config.xml of all jobs in YAML files and folders; our templates, then `extra_templates`, help.
 
-    Raises ConfigError with all mistakes in jenkins-job-builder's own words, UsageError where it is not installed.
+    Raises ConfigError with all mistakes in jenkins-job-builder's own words, MissingProgram where it is not installed.
     """
     for path in (*paths, *extra_templates):
         if not path.exists():
-            raise UsageError(f"{path} does not exist")
+            raise UnknownName(f"{path} does not exist")
     try:
         import jenkins_jobs.registry  # noqa: F401
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in OPTIONAL:
             raise
         hint = "install the extra: pip install 'sluicegate[jobs]'"
-        raise UsageError("jenkins-job-builder is not installed", hint=hint) from problem
+        raise MissingProgram("jenkins-job-builder is not installed", hint=hint) from problem
     with _quiet():
         return _render(_files([*paths, templates(), *extra_templates]))
 
@@ -165,5 +165,5 @@ def choose(rendered: dict[str, bytes], name: str | None, path: Path) -> tuple[st
             raise UsageError(f"{path} holds {len(rendered)} jobs; name one of: {', '.join(sorted(rendered))}")
         name = next(iter(rendered))
     if name not in rendered:
-        raise UsageError(f"{path} holds no job '{name}'; it holds: {', '.join(sorted(rendered))}")
+        raise UnknownName(f"{path} holds no job '{name}'; it holds: {', '.join(sorted(rendered))}")
     return name, rendered[name]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import UnknownName
 from sluicegate.model.settings import Settings, suggestion
 
 
@@ -98,17 +98,17 @@ class Config:
 
     def component(self, name: str) -> Component:
         if name not in self.components:
-            raise UsageError(f"no component is called '{name}'.{suggestion(name, list(self.components))}")
+            raise UnknownName(f"no component is called '{name}'.{suggestion(name, list(self.components))}")
         return self.components[name]
 
     def environment(self, name: str) -> Environment:
         if name not in self.environments:
-            raise UsageError(f"no environment is called '{name}'.{suggestion(name, list(self.environments))}")
+            raise UnknownName(f"no environment is called '{name}'.{suggestion(name, list(self.environments))}")
         return self.environments[name]
 
     def role(self, name: str) -> Role:
         if name not in self.roles:
-            raise UsageError(f"no role is called '{name}'.{suggestion(name, list(self.roles))}")
+            raise UnknownName(f"no role is called '{name}'.{suggestion(name, list(self.roles))}")
         return self.roles[name]
 
     def swap_partner(self, environment: Environment) -> Environment | None:

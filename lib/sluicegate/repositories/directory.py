@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
@@ -74,7 +74,7 @@ class DirectoryRepository:
         """Store a file once: complete under a hidden name first, then linked to its own, which never overwrites."""
         place = self._place(component, version, name)
         if not source.is_file():
-            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+            raise UnknownName(f"there is no file {source} to store", hint="build it first, or correct the path")
         self.refuse_gone()
         self._sweep(place.parent)
         with self._reached():
@@ -255,5 +255,5 @@ def _checksum(content: bytes, where: str) -> str:
     return words[0].lower()
 
 
-def _missing(name: str, where: str) -> UsageError:
-    return UsageError(f"there is no file {name} at {where}", hint="check component, version and file name")
+def _missing(name: str, where: str) -> NotFound:
+    return NotFound(f"there is no file {name} at {where}", hint="check component, version and file name")

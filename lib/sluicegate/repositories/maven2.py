@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component
 
@@ -20,10 +20,10 @@ LONGEST = 200
 
 
 def check_name(name: str, what: str = "file name") -> None:
-    """Raise UsageError for a name that cannot stand alone in a folder, or that would not come back unchanged."""
+    """Raise Malformed for a name that cannot stand alone in a folder, or that would not come back unchanged."""
     found = _fault(name)
     if found:
-        raise UsageError(f"the {what} {name!r} {found}", hint="rename it and try again")
+        raise Malformed(f"the {what} {name!r} {found}", hint="rename it and try again")
 
 
 @lru_cache(maxsize=1000)  # group, component and version are asked for each file
@@ -48,10 +48,10 @@ def _fault(name: str) -> str:
 
 
 def check_file_name(name: str) -> None:
-    """Raise UsageError also for the names that belong to the repository itself."""
+    """Raise Malformed also for the names that belong to the repository itself."""
     check_name(name)
     if is_sidecar(name) or name == METADATA:
-        raise UsageError(
+        raise Malformed(
             f"the file name {name!r} belongs to the repository: it writes checksums and {METADATA} itself",
             hint="leave this file out",
         )
@@ -77,10 +77,10 @@ def version_folder(component: Component, version: str) -> PurePosixPath:
 
 
 def place(component: Component, version: str, name: str) -> PurePosixPath:
-    """Where a version's file stands. Raises UsageError for a name that would not come back as one of this version."""
+    """Where a version's file stands. Raises Malformed for a name that would not come back as one of this version."""
     check_file_name(name)
     if not belongs(component, version, name):
-        raise UsageError(
+        raise Malformed(
             f"the file name {name!r} does not begin with {component.name}-{version}",
             hint=f"the files of {snapshots.base(version)} share a folder, so each says which publication it is of",
         )

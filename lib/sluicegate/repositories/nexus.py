@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, NotFound, SluicegateError, UnknownName
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
-from sluicegate.repositories.nexus_answers import conflict, etag, no_nexus, refused
+from sluicegate.repositories.nexus_answers import absent, conflict, etag, no_nexus, refused
 from sluicegate.tools.answers import Reply
 from sluicegate.tools.credentials import Credentials
 from sluicegate.tools.reading import Sent, checksums
@@ -82,7 +82,7 @@ class NexusRepository:
         """Store a file once; the server's checksum is compared with that of what was sent."""
         path = self._path(component, version, name)
         if not source.is_file():
-            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+            raise UnknownName(f"there is no file {source} to store", hint="build it first, or correct the path")
         with self.turns[hash(path) % TURNS]:
             there = path in self.recent
             sent = self.server.patiently(lambda number: self._put_once(path, source, again=there or number > 0))
@@ -137,7 +137,7 @@ class NexusRepository:
     def _stored(self, path: str) -> str | None:
         """The SHA-1 of what stands at a path, None where nothing does; without an ETag the content is read back."""
         reply = self.server.head(path)
-        if reply.status == 404:
+        if absent(reply):
             return None
         if reply.status != 200:
             raise self._refused(reply, path)
@@ -153,8 +153,8 @@ class NexusRepository:
         """Write the file to `to` and compare it with the checksum that the server reports."""
         path = self._path(component, version, name)
         reply, found = self.server.download(path, to, kinds=("sha1",))
-        if reply.status == 404:
-            raise UsageError(
+        if absent(reply):
+            raise NotFound(
                 f"there is no file {name} at {self._shown(path)}", hint="check component, version and file name"
             )
         if reply.status != 200:
@@ -183,8 +183,10 @@ class NexusRepository:
         """The manifest and the files that it lists; and what may stand beside them, a signature with it."""
         name = manifest_name(component.name, version)
         reply = self.server.ask("GET", self._folder(component, version) + quote(name))
-        if reply.status != 200:
+        if absent(reply):
             return set(), set()
+        if reply.status != 200:
+            raise self._refused(reply, self._folder(component, version))
         try:
             value = json.loads(reply.body)
             listed = {str(one["name"]) for one in value["artifacts"]}
@@ -196,7 +198,7 @@ class NexusRepository:
     def _listed(self, folder: str) -> set[str]:
         """All files in a folder as the HTML listing has them, and as this process knows better."""
         reply = self.server.ask("GET", f"/service/rest/repository/browse/{folder.removeprefix('/repository/')}")
-        if reply.status not in (200, 404):
+        if reply.status != 200 and not absent(reply):
             raise self._refused(reply, folder)
         import html
 
@@ -228,7 +230,7 @@ class NexusRepository:
         for name in sorted(names, key=lambda name: (name != first, name)):
             path = folder + quote(name)
             reply = self.server.ask("DELETE", path)
-            if reply.status not in (200, 204, 404):
+            if reply.status not in (200, 204) and not absent(reply):
                 raise self._refused(reply, path)
             self.recent.discard(path)
 

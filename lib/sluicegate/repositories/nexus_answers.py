@@ -28,6 +28,11 @@ def no_nexus(where: str) -> IntegrityError:
     )
 
 
+def absent(reply: Reply) -> bool:
+    """Whether the server says that this path is empty; a repository that is not there says nothing of its files."""
+    return reply.status == 404 and "Repository not found" not in reply.said
+
+
 def refused(reply: Reply, where: str, repository: str) -> SluicegateError:
     """The server's own words for what it does not take."""
     said = f"{where}: the server answered {reply.said}"
@@ -41,5 +46,5 @@ def refused(reply: Reply, where: str, repository: str) -> SluicegateError:
         return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "
                           "component and version; or set its layout policy to permissive")  # fmt: skip
     if reply.status in (400, 409, 412):
-        return UsageError(said, hint="see the repository's settings")
+        return SluicegateError(said, hint="see the repository's settings")
     return SluicegateError(said, hint="see the server's log")

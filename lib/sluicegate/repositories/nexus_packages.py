@@ -17,12 +17,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
+from sluicegate.errors import IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus import KINDS, NexusRepository
-from sluicegate.repositories.nexus_answers import conflict, etag
+from sluicegate.repositories.nexus_answers import absent, conflict, etag
 from sluicegate.tools.answers import Reply
 from sluicegate.tools.reading import Sent, checksums
 from sluicegate.tools.scratch import scratch
@@ -70,7 +70,7 @@ class NexusPackages:
             return self.beside.put(component, version, name, source)
         maven2.check_file_name(name)
         if not source.is_file():
-            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+            raise UnknownName(f"there is no file {source} to store", hint="build it first, or correct the path")
         place = self._place(component, version, name)
         if place is None:
             upload = self._form(component, version, source)
@@ -175,8 +175,8 @@ class NexusPackages:
             self.beside.fetch(component, version, name, to)
             return
         reply, found = self.server.download(place.path, to, kinds=("sha256",))
-        if reply.status == 404:
-            raise UsageError(f"there is no file {name} at {self.server.url}{place.path}: it was deleted there")
+        if absent(reply):
+            raise NotFound(f"there is no file {name} at {self.server.url}{place.path}: it was deleted there")
         if reply.status != 200:
             raise self._refused(reply)
         if found.checksums["sha256"] != place.sha256:
@@ -217,7 +217,7 @@ class NexusPackages:
         with scratch() as folder:
             try:
                 self.beside.fetch(component, version, name + ENDING, folder / "place")
-            except UsageError:
+            except NotFound:
                 if name + ENDING in self.beside.names(component, version):
                     raise
                 return None
@@ -228,10 +228,10 @@ class NexusPackages:
             except (ValueError, KeyError, TypeError) as problem:
                 raise IntegrityError(f"{name}{ENDING} does not say where the package stands") from problem
 
-    def _refused(self, reply: Reply) -> UsageError | Conflict:
+    def _refused(self, reply: Reply) -> SluicegateError:
         """The server's own words: a 400 carries JSON or the text of a Java object."""
         said = re.findall(r"message\"?\s*[=:]\s*['\"](.+?)['\"]\s*[,}]", reply.body.decode("utf-8", "replace"))
-        return UsageError(
+        return SluicegateError(
             f"the Nexus does not take it into '{self.repository}': {'; '.join(said) or reply.said}",
             hint=f"is '{self.repository}' a hosted repository of the format {self.format}?",
         )

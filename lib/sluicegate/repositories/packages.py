@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, Malformed, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
@@ -41,7 +41,7 @@ class PackageRepository(ABC):
     def mark(self, package: Path) -> str:
         """Name, version and architecture, as the package manager tells packages apart.
 
-        Raises UsageError for a file that is no such package.
+        Raises Malformed for a file that is no such package.
         """
 
     def unindexed(self, mark: str, source: Path) -> UsageError | None:
@@ -174,9 +174,9 @@ def run(words: list[str | Path]) -> str:
 
 
 def looked_into(words: list[str | Path], package: Path, what: str) -> str:
-    """What a package tool says of a file. Raises UsageError when it is no such package."""
+    """What a package tool says of a file. Raises Malformed when it is no such package."""
     done = process.run(words, check=False, env={"LC_ALL": "C"})
     if done.status != 0 or not done.text.strip():
         said = (done.error_text.splitlines() or ["it cannot be read"])[-1]
-        raise UsageError(f"{package} is no {what} package: {said}", hint="build it again, or name another file")
+        raise Malformed(f"{package} is no {what} package: {said}", hint="build it again, or name another file")
     return done.text.strip()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
@@ -49,7 +49,7 @@ class S3Repository:
         for part in prefix.split("/") if prefix else ():
             try:
                 maven2.check_name(part, "prefix")
-            except UsageError as problem:
+            except Malformed as problem:
                 raise settings.fail(problem.message) from problem
         file, profile = _credentials(settings)
         return cls(
@@ -70,7 +70,7 @@ class S3Repository:
         """Store a file once; what the server keeps is compared with what was read."""
         key = self._key(component, version, name)
         if not source.is_file():
-            raise UsageError(f"there is no file {source} to store", hint="build it first, or correct the path")
+            raise UnknownName(f"there is no file {source} to store", hint="build it first, or correct the path")
         read = checksums(source, s3.KINDS)
         standing = self._bucket.object(key)
         if standing is None:
@@ -109,7 +109,7 @@ class S3Repository:
         key = self._key(component, version, name)
         found = self._bucket.fetch(key, to)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"there is no file {name} at {self._shown(key)}", hint="check component, version and file name"
             )
         head, received = found

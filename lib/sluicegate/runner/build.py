@@ -50,10 +50,10 @@ class Services(Protocol):
     """What a build may ask of the runner around it."""
 
     def credential(self, name: str) -> Credential:
-        """A stored credential. Raises UsageError when there is none."""
+        """A stored credential. Raises NotFound when there is none."""
 
     def config_file(self, name: str) -> ConfigFile:
-        """A managed file. Raises UsageError when there is none."""
+        """A managed file. Raises NotFound when there is none."""
 
     def passwords(self) -> Mapping[str, str]:
         """The passwords that every build may have: variable -> value."""
@@ -62,7 +62,7 @@ class Services(Protocol):
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
     def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> Started:
-        """Start another job. Raises UsageError when there is none of this name, or it cannot be built."""
+        """Start another job. Raises NotFound when there is none of this name, and Conflict when it is disabled."""
 
     def wait(self, build: Build, started: Started) -> Record | None:
         """Wait for a job that was started; its record, None when it left the queue without a build."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import NotFound
 from sluicegate.tools import xml
 
 STORE = "org.jenkinsci.plugins.configfiles.GlobalConfigFiles.xml"
@@ -21,7 +21,7 @@ class ConfigFile:
 
 
 def read(home: Path) -> dict[str, ConfigFile]:
-    """The files of a home by id. Raises UsageError when their store is not XML."""
+    """The files of a home by id. Raises Malformed when their store is not XML."""
     path = home / STORE
     if not path.exists():
         return {}
@@ -34,8 +34,8 @@ def read(home: Path) -> dict[str, ConfigFile]:
 
 
 def find(home: Path, name: str) -> ConfigFile:
-    """The file of this id. Raises UsageError when there is none."""
+    """The file of this id. Raises NotFound when there is none."""
     file = read(home).get(name)
     if file is None:
-        raise UsageError(f"there is no managed file '{name}'", hint=f"{STORE} of the home holds them")
+        raise NotFound(f"there is no managed file '{name}'", hint=f"{STORE} of the home holds them")
     return file

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 
 LOWER = (0, 0, 1, 1, 0)
 UPPER = (59, 23, 31, 12, 7)
@@ -85,7 +85,7 @@ class Schedule:
 
 
 def parse(spec: str, seed: str) -> Schedule:
-    """Read a spec; `seed` is the job's full name. Raises UsageError naming the line and field."""
+    """Read a spec; `seed` is the job's full name. Raises Malformed naming the line and field."""
     draw = generator(seed)
     zone: tzinfo | None = None
     lines: list[Line] = []
@@ -124,13 +124,13 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as problem:
-        raise UsageError(f"schedule: the time zone '{name}' is not known") from problem
+        raise Malformed(f"schedule: the time zone '{name}' is not known") from problem
 
 
 def _line(line: str, draw: Callable[[int], int], number: int) -> Line:
     words = ALIASES.get(line, line).split()
     if len(words) != 5:
-        raise UsageError(f"schedule, line {number}: expected five fields or an alias such as @daily, found '{line}'")
+        raise Malformed(f"schedule, line {number}: expected five fields or an alias such as @daily, found '{line}'")
     values = [_field(word, index, draw, number) for index, word in enumerate(words)]
     weekdays = frozenset(day % 7 for day in values[4])
     _must_occur(values[2], values[3], line, number)
@@ -140,7 +140,7 @@ def _line(line: str, draw: Callable[[int], int], number: int) -> Line:
 def _must_occur(days: frozenset[int], months: frozenset[int], line: str, number: int) -> None:
     longest = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
     if not any(day <= longest.get(month, 31) for day in days for month in months):
-        raise UsageError(f"schedule, line {number}: '{line}' names a day that no month has")
+        raise Malformed(f"schedule, line {number}: '{line}' names a day that no month has")
 
 
 def _field(word: str, index: int, draw: Callable[[int], int], number: int) -> frozenset[int]:
@@ -152,7 +152,7 @@ def _term(term: str, index: int, draw: Callable[[int], int], number: int) -> ran
     found = TERM.fullmatch(term)
     where = f"schedule, line {number}, {FIELDS[index]}"
     if found is None or (found["s"] and not found["e"] and found["step"]):
-        raise UsageError(f"{where}: '{term}' is not a number, range, * or H")
+        raise Malformed(f"{where}: '{term}' is not a number, range, * or H")
     step = int(found["step"] or 1)
     if found["hash"]:
         start, end = int(found["hs"] or LOWER[index]), int(found["he"] or HASH_UPPER[index])
@@ -161,11 +161,11 @@ def _term(term: str, index: int, draw: Callable[[int], int], number: int) -> ran
     else:
         start, end = int(found["s"]), int(found["e"] or found["s"])
     if start > end or start < LOWER[index] or end > UPPER[index] or step < 1:
-        raise UsageError(f"{where}: '{term}' must lie within {LOWER[index]}-{UPPER[index]} and rise")
+        raise Malformed(f"{where}: '{term}' must lie within {LOWER[index]}-{UPPER[index]} and rise")
     if not found["hash"]:
         return range(start, end + 1, step)
     if step > end - start + 1:
-        raise UsageError(f"{where}: the step of '{term}' is larger than its range")
+        raise Malformed(f"{where}: the step of '{term}' is larger than its range")
     if step > 1:
         return range(start + draw(step), end + 1, step)
     value = start + draw(end + 1 - start)

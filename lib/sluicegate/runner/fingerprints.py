@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
 from sluicegate.tools import files, xml
 
@@ -41,7 +41,7 @@ def read(home: Path, md5: str) -> Fingerprint | None:
         return None
     try:
         root = xml.parse(path(home, md5).read_bytes(), source="the fingerprint")
-    except (OSError, UsageError):
+    except (OSError, Malformed):
         return None
     usages = [(xml.text(one, "string"), xml.text(one, "ranges")) for one in root.iterfind("usages/entry")]
     return Fingerprint(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Conflict
 from sluicegate.tools import files
 
 
@@ -22,11 +22,11 @@ class Home:
         self._lock = FileLock(self.path / "runner.lock")
 
     def hold(self, address: str = "") -> None:
-        """Take the home. Raises UsageError that names the holder when another runner has it."""
+        """Take the home. Raises Conflict that names the holder when another runner has it."""
         try:
             self._lock.acquire(timeout=0)
         except Timeout as problem:
-            raise UsageError(
+            raise Conflict(
                 f"the home {self.path} is held by another runner{self._holder()}",
                 hint="stop that one first, or give another folder with --home",
             ) from problem

@@ -7,7 +7,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import JobConfig
@@ -57,7 +57,7 @@ class Item:
     def _read(self) -> JobConfig:
         try:
             return jobxml.parse(self.text(), source=f"{self.full_name}/config.xml")
-        except (UsageError, OSError):
+        except (Malformed, OSError):
             # Broken by hand on disk: the job is shown, says so when it is built, and can be posted anew.
             return jobxml.parse(UNREADABLE)
 
@@ -151,7 +151,7 @@ class Items:
             return [one for one in self.by_name.values() if not one.is_folder]
 
     def create(self, folder: str, name: str, content: bytes) -> Item:
-        """A new item. Raises UsageError for bad names, bad XML and names that are taken."""
+        """A new item. Raises Malformed for bad names and bad XML, UsageError for names that are taken."""
         names.check(name)
         full_name = f"{folder}/{name}" if folder else name
         jobxml.check(content, full_name)

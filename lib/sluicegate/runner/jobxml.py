@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner import cron
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -87,10 +87,10 @@ class JobConfig:
 
 
 def parse(content: bytes, source: str = "config.xml") -> JobConfig:
-    """Read a config.xml. Raises UsageError when it is not a job's or folder's."""
+    """Read a config.xml. Raises Malformed when it is not a job's or folder's."""
     root = xml.parse(content, source=source)
     if root.tag not in CLASSES and "." not in root.tag:
-        raise UsageError(f"{source}: <{root.tag}> is not a project type")
+        raise Malformed(f"{source}: <{root.tag}> is not a project type")
     scm_trigger = root.find("triggers/hudson.triggers.SCMTrigger")
     found = root.find("description")
     return JobConfig(

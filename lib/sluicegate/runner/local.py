@@ -17,7 +17,7 @@ from sluicegate.tools.scratch import scratch
 
 
 def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
-    """What a run would do, one line a step. Raises UsageError for what is not understood."""
+    """What a run would do, one line a step. Raises ConfigError for what is not understood."""
     config = jobxml.parse(content)
     steps = projects.plan(config)
     values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(config.parameters, given)]

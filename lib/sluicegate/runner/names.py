@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 
 UNSAFE = frozenset("?*/\\%!@#$^&|<>[]:;")
 LONGEST = 200
 
 
 def check(name: str) -> str:
-    """The name, or UsageError with Jenkins' words."""
+    """The name, or Malformed with Jenkins' words."""
     if not name.strip():
-        raise UsageError("No name is specified")
+        raise Malformed("No name is specified")
     if name in (".", ".."):
-        raise UsageError(f"‘{name}’ is not an allowed name")
+        raise Malformed(f"‘{name}’ is not an allowed name")
     for character in name:
         if ord(character) < 32 or ord(character) == 127 or 0xD800 <= ord(character) <= 0xDFFF:
-            raise UsageError("No control characters are allowed in names")
+            raise Malformed("No control characters are allowed in names")
         if character in UNSAFE:
-            raise UsageError(f"‘{character}’ is an unsafe character")
+            raise Malformed(f"‘{character}’ is an unsafe character")
     if name.endswith("."):
-        raise UsageError("A name cannot end with ‘.’")
+        raise Malformed("A name cannot end with ‘.’")
     if name != name.strip():
-        raise UsageError("A name cannot begin or end with a space")
+        raise Malformed("A name cannot begin or end with a space")
     if len(name.encode()) > LONGEST:
-        raise UsageError(f"The name has more than {LONGEST} bytes")
+        raise Malformed(f"The name has more than {LONGEST} bytes")
     return name
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import ConfigError, UsageError
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -65,7 +65,7 @@ def definitions(root: Element) -> tuple[Definition, ...]:
     known: list[Definition] = []
     for element in root.iterfind("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"):
         # A build says why it cannot take the others; the job must be shown and kept all the same.
-        with contextlib.suppress(UsageError):
+        with contextlib.suppress(ConfigError):
             known.append(cast(Definition, catalogue.make("parameter", element)))
     return tuple(known)
 

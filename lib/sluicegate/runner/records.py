@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
@@ -98,7 +98,7 @@ def read(job: str, folder: Path) -> Record | None:
     """The record in `folder`, None when there is no readable build.xml. Unknown actions are kept as they are."""
     try:
         root = xml.parse((folder / "build.xml").read_bytes(), source=f"{folder.name}/build.xml")
-    except (OSError, UsageError):
+    except (OSError, Malformed):
         return None
     record = Record(job=job, number=int(folder.name), folder=folder, root_tag=root.tag)
     for name in ("queue_id", "timestamp", "start_time", "duration"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.runner.results import Result
 from sluicegate.tools import door
 
@@ -42,7 +42,7 @@ class Remote:
             raise RemoteUnavailable(f"{self.url} did not answer within {TIMEOUT:g} seconds") from problem
         except jenkins.NotFoundException as problem:
             page = path.partition("?")[0].removesuffix("/api/json")
-            raise UsageError(f"{self.url}{page} does not exist") from problem
+            raise UnknownName(f"{self.url}{page} does not exist") from problem
         except jenkins.JenkinsException as problem:
             raise self._refused(problem) from problem
         except requests.HTTPError as problem:
@@ -65,7 +65,7 @@ class Remote:
         if re.search(r"\[401\]|\[403\]|Possibly authentication failed", text):
             who = f"user '{self.user}'" if self.user else "a request without a user"
             hint = "set JENKINS_TOKEN to an API token of the user given by --user"
-            return UsageError(f"{self.url} refuses {who}: wrong token, or no right to do this", hint=hint)
+            return Denied(f"{self.url} refuses {who}: wrong token, or no right to do this", hint=hint)
         return RemoteUnavailable(f"{self.url}: {text[:300]}")
 
     def _failed(self, path: str, response: Any) -> SluicegateError:
@@ -73,7 +73,7 @@ class Remote:
         if reason := response.headers.get("X-Error"):
             return UsageError(f"{self.url}: {reason}")
         if status == 409:
-            return UsageError(f"{self.url}{path.removesuffix('build')} is disabled")
+            return SluicegateError(f"{self.url}{path.removesuffix('build')} is disabled")
         if status == 400:
             return UsageError(f"{self.url} does not take these parameters")
         return RemoteUnavailable(f"{self.url} answered with status {status}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import Conflict, NotFound, SluicegateError
 from sluicegate.runner import causes, configfiles, environment, names, processes, sequence
 from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
@@ -136,7 +136,7 @@ class Runner:
         return replace(one, value=self.vault.seal(one.text)) if one.secret else one
 
     def delete(self, item: Item) -> None:
-        """Remove a job or folder, after its builds were aborted. Raises UsageError when one does not end."""
+        """Remove a job or folder, after its builds were aborted. Raises Conflict when one does not end."""
         prefix = f"{item.full_name}/"
         doomed = [job for job in self.items.jobs() if f"{job.full_name}/".startswith(prefix)]
         for job in doomed:
@@ -147,7 +147,7 @@ class Runner:
         # A build that still runs would write its record into the folder that is gone.
         while any(job.history.running for job in doomed):
             if time.monotonic() > end:
-                raise UsageError(f"{item.full_name} is still building; try again when that build has ended")
+                raise Conflict(f"{item.full_name} is still building; try again when that build has ended")
             time.sleep(0.02)
         self.items.delete(item)
         for job in doomed:
@@ -195,13 +195,13 @@ class Runner:
     def rename(self, item: Item, new: str) -> Item:
         """Give a job or folder another name; what waits for it, or below it, waits on.
 
-        Raises UsageError for a name that cannot be, and while something of it builds.
+        Raises Malformed for a name that cannot be, and Conflict while something of it builds.
         """
         old = item.full_name
         with self.queue.changed:  # nothing of it starts meanwhile
             below = [job for job in self.items.jobs() if f"{job.full_name}/".startswith(f"{old}/")]
             if busy := next((job for job in below if job.history.running), None):
-                raise UsageError(f"{busy.full_name} is building; {old} cannot be renamed now")
+                raise Conflict(f"{busy.full_name} is building; {old} cannot be renamed now")
             renamed = self.items.rename(item, new)
             self.queue.rename({job.full_name: renamed.full_name + job.full_name.removeprefix(old) for job in below})
             return renamed
@@ -243,7 +243,7 @@ class Runner:
     def _job(self, waiting: QueueItem) -> Item:
         item = self.items.job(waiting.job)
         if item is None:
-            raise UsageError(f"the job {waiting.job} is gone")
+            raise NotFound(f"the job {waiting.job} is gone")
         return item
 
     def _new_record(self, item: Item, waiting: QueueItem, number: int) -> Record:
@@ -368,9 +368,9 @@ class Runner:
         full_name = names.resolve(name, names.folder_of(build.record.job))
         item = self.items.job(full_name)
         if item is None:
-            raise UsageError(f"there is no job {name}; nothing was started")
+            raise NotFound(f"there is no job {name}; nothing was started")
         if not item.buildable:
-            raise UsageError(f"{full_name} is disabled. Triggering skipped")
+            raise Conflict(f"{full_name} is disabled. Triggering skipped")
         record = build.record
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
         return Started(job=full_name, queue_id=self.trigger(item, (cause,), values).id)

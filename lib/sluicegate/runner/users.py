@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner import names
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import files
@@ -78,7 +78,7 @@ class Users:
     def _safe(self, name: str) -> bool:
         try:
             names.check(name)
-        except UsageError:
+        except Malformed:
             return False
         return not name.startswith(".")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import Malformed, NotFound, SluicegateError, UsageError
 from sluicegate.runner.masking import refuse_short
 from sluicegate.tools import files, xml
 
@@ -54,11 +54,11 @@ class Credential:
 
     @property
     def content(self) -> bytes:
-        """The bytes of a file or a key store. Raises UsageError when they are not base64."""
+        """The bytes of a file or a key store. Raises Malformed when they are not base64."""
         try:
             return base64.b64decode(self.secret.strip("{}"), validate=False)
         except ValueError as problem:
-            raise UsageError(f"the credential '{self.id}' is not base64: {problem}") from problem
+            raise Malformed(f"the credential '{self.id}' is not base64: {problem}") from problem
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, kind={self.kind!r}, user={self.user!r}, secret=****)"
@@ -118,7 +118,7 @@ class Vault:
     def credential(self, name: str) -> Credential:
         found = self.credentials().get(name)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"there is no credential '{name}'", hint="store it by createCredentials, see the runner's docs"
             )
         return found
@@ -146,11 +146,11 @@ def from_xml(content: bytes) -> Credential:
     root: Element = xml.parse(content, limit=1 << 20, source="the credential")
     name = xml.text(root, "id").strip()
     if not name:
-        raise UsageError("the credential has no <id>")
+        raise Malformed("the credential has no <id>")
     kind = next((kind for kind, tag in CLASSES.items() if tag == root.tag), None)
     if kind is None:
         known = ", ".join(CLASSES.values())
-        raise UsageError(f"<{root.tag}> is not a kind of credential that is kept here", hint=f"use one of {known}")
+        raise Malformed(f"<{root.tag}> is not a kind of credential that is kept here", hint=f"use one of {known}")
     return Credential(
         id=name,
         kind=kind,

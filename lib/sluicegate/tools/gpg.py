@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sluicegate.errors import IntegrityError, SluicegateError, UsageError
+from sluicegate.errors import IntegrityError, Malformed, SluicegateError
 from sluicegate.tools import process
 from sluicegate.tools.scratch import scratch
 
@@ -16,7 +16,7 @@ STATUS = "[GNUPG:] "
 def sign(content: bytes, key: str) -> bytes:
     """A detached, armoured signature by the key (fingerprint, id or address)."""
     if not re.fullmatch(r"[0-9A-Za-z@._+<> -]{1,200}", key) or key.startswith("-"):
-        raise UsageError(f"'{key[:60]}' names no key; expected a fingerprint or an address")
+        raise Malformed(f"'{key[:60]}' names no key; expected a fingerprint or an address")
     done = process.run(
         ["gpg", "--batch", "--no-tty", "--armor", "--local-user", key, "--detach-sign", "--output", "-"],
         stdin=content,
@@ -44,7 +44,7 @@ def verify(content: bytes, signature: bytes, *, signers: Sequence[str] = ()) -> 
 def _verify(content: bytes, signature: Path, signers: list[str]) -> str:
     for one in signers:
         if not re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", one):
-            raise UsageError(f"'{one[:60]}' is no fingerprint; expected its 40 digits (gpg --fingerprint)")
+            raise Malformed(f"'{one[:60]}' is no fingerprint; expected its 40 digits (gpg --fingerprint)")
     command: list[str | Path] = ["gpg", "--batch", "--no-tty", "--status-fd", "1", "--verify", "--", signature, "-"]
     done = process.run(command, stdin=content, check=False, env={"LC_ALL": "C"})
     said = [line.removeprefix(STATUS).split() for line in done.text.splitlines() if line.startswith(STATUS)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Jenkins
 from sluicegate.model.values import Json
 from sluicegate.tools import http
@@ -53,7 +53,7 @@ def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
     answer = http.post(f"{jenkins.url}/job/{path}/buildWithParameters", parameters, login=_login(jenkins), timeout=30.0)
     _check(jenkins, answer)
     if answer.status == 404:
-        raise UsageError(f"{jenkins.url} has no job '{job}'", hint="jenkins-jobs update makes the jobs")
+        raise UnknownName(f"{jenkins.url} has no job '{job}'", hint="jenkins-jobs update makes the jobs")
     if answer.status not in (200, 201, 303):
         said = answer.headers.get("X-Error") or f"status {answer.status}"
         raise SluicegateError(f"{jenkins.url} did not start the job '{job}': {said}")
@@ -90,6 +90,8 @@ def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     url = f"{jenkins.url}/job/{path}/{quote(number, safe='')}/api/json"
     answer = http.get(f"{url}?tree={quote(TREE)}", login=_login(jenkins), timeout=30.0)
     _check(jenkins, answer)
+    if answer.status == 404:
+        raise NotFound(f"{url} does not exist", hint=f"may the user '{jenkins.user}' read that job?")
     if answer.status != 200:
         raise SluicegateError(f"{url} answered with status {answer.status}")
     try:
@@ -105,7 +107,7 @@ def _check(jenkins: Jenkins, answer: http.Answer) -> None:
     """Wrong credentials, a login page, a Jenkins that is not ready."""
     to_login = answer.status in (301, 302, 307) and "login" in answer.headers.get("Location", "")
     if answer.status in (401, 403) or to_login:
-        raise UsageError(
+        raise Denied(
             f"{jenkins.url} refused the user '{jenkins.user}' (status {answer.status})",
             hint=f"set {jenkins.token_variable} to an API token of that user",
         )

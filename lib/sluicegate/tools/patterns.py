@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import Malformed, SluicegateError
 
 if TYPE_CHECKING:
     import regex
@@ -19,13 +19,13 @@ SECONDS = 2.0
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> regex.Pattern[str]:
-    """The pattern, ready to search with. Raises UsageError that says what is wrong with it."""
+    """The pattern, ready to search with. Raises Malformed that says what is wrong with it."""
     import regex
 
     try:
         return regex.compile(pattern)
     except regex.error as problem:
-        raise UsageError(f"'{pattern}' is not a regular expression: {problem}") from problem
+        raise Malformed(f"'{pattern}' is not a regular expression: {problem}") from problem
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import MissingProgram, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.tools import door
 
 INSTALL_HINTS = {
@@ -42,10 +42,10 @@ class Completed:
         return self.stderr.decode("utf-8", "replace").strip()
 
 
-def missing(program: str) -> UsageError:
+def missing(program: str) -> MissingProgram:
     """The error for a program that is not on PATH."""
     hint = INSTALL_HINTS.get(program, f"install {program} and put it on PATH")
-    return UsageError(f"the program '{program}' was not found on PATH", hint=hint)
+    return MissingProgram(f"the program '{program}' was not found on PATH", hint=hint)
 
 
 def run(
@@ -60,7 +60,7 @@ def run(
 ) -> Completed:
     """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
 
-    Raises UsageError when the program is missing, RemoteUnavailable when the time is over, SluicegateError when
+    Raises MissingProgram, RemoteUnavailable when the time is over, SluicegateError when
     `check` is set and it ended with a status other than 0.
     """
     words = tuple(str(word) for word in argv)
@@ -76,7 +76,7 @@ def run(
         )
     except FileNotFoundError as problem:
         if cwd is not None and not cwd.is_dir():
-            raise UsageError(f"the folder {cwd} does not exist") from problem
+            raise UnknownName(f"the folder {cwd} does not exist") from problem
         raise missing(words[0]) from problem
     with running:
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import UnknownName
 from sluicegate.tools import reporttext
 
 DEPTH = 200
@@ -121,13 +121,13 @@ def unreadable(source: str, why: str, name: str = "[failed-to-read]") -> Report:
 def named(names: Sequence[Path]) -> list[Path]:
     """The files that these names mean: a file, a pattern (`**` for any folder), a folder with all its `*.xml`.
 
-    Each file comes once, whatever links lead to it. Raises UsageError when a name means no file.
+    Each file comes once, whatever links lead to it. Raises UnknownName when a name means no file.
     """
     files: dict[str, Path] = {}
     for name in names:
         paths = _files_of(name)
         if not paths:
-            raise UsageError(f"there is no report {name}", hint="name report files, a folder of them or a pattern")
+            raise UnknownName(f"there is no report {name}", hint="name report files, a folder of them or a pattern")
         for path in paths:
             files.setdefault(os.path.realpath(path), path)
     return sorted(files.values())

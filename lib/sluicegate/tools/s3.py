@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote_plus
 
-from sluicegate.errors import Denied, IntegrityError, SluicegateError, UsageError
+from sluicegate.errors import Denied, IntegrityError, Malformed, SluicegateError, UsageError
 from sluicegate.tools import meter, sigv4
 from sluicegate.tools.answers import BUSY, Busy, Reply, seconds
 from sluicegate.tools.credentials import Login, Secret
@@ -174,7 +174,7 @@ class Bucket(Server):
             reply = self._asked("GET", f"/?{sigv4.query(asked)}")
             try:
                 page = xml.parse(re.sub(rb'\sxmlns="[^"]*"', b"", reply.body, count=1))
-            except UsageError as problem:
+            except Malformed as problem:
                 raise self._no_list(prefix) from problem
             if page.findtext("Name") != self.name:
                 raise self._no_list(prefix)

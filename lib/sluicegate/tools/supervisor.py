@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from sluicegate.errors import RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Malformed, MissingProgram, RemoteUnavailable, SluicegateError
 from sluicegate.tools import door, files, process, sockets
 
 SOCKET = "supervisor.sock"
@@ -43,7 +43,7 @@ class Supervisor:
         port, SluicegateError with its last lines when it ends at once, RemoteUnavailable without a supervisord.
         """
         if not re.fullmatch(NAME, name):
-            raise UsageError(f"'{name}' cannot be the name of a service; letters, digits, '.', '_' and '-' can")
+            raise Malformed(f"'{name}' cannot be the name of a service; letters, digits, '.', '_' and '-' can")
         with self._locked():
             server = self._server()
             if server is not None and _state(server, name) not in ("", "STOPPED", "FATAL", "EXITED"):
@@ -124,7 +124,7 @@ class Supervisor:
     def _start(self) -> xmlrpc.client.ServerProxy:
         """Start supervisord; its services start by themselves."""
         if importlib.util.find_spec("supervisor") is None:
-            raise UsageError(
+            raise MissingProgram(
                 "hosts with 'driver: local' need the package supervisor", hint="pip install 'sluicegate[local]'"
             )
         conf = self.folder / "supervisord.conf"

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 
 LIMIT = 8 << 20
 DEPTH = 200
@@ -14,17 +14,17 @@ HEADER = "<?xml version='1.1' encoding='UTF-8'?>\n"
 
 
 def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element:
-    """The root element. Raises UsageError for anything that is not plain, small, well-formed XML.
+    """The root element. Raises Malformed for anything that is not plain, small, well-formed XML.
 
     Jenkins writes XML 1.1 declarations and jenkins-job-builder 1.0: expat takes both.
     """
     if len(content) > limit:
-        raise UsageError(f"{source} has {len(content)} bytes; at most {limit} are read")
+        raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
     reader = _Reader(source)
     try:
         return reader.read(content)
     except (expat.ExpatError, LookupError, UnicodeError, ValueError) as problem:
-        raise UsageError(f"{source} is not well-formed: {problem}") from problem
+        raise Malformed(f"{source} is not well-formed: {problem}") from problem
 
 
 class _Reader:
@@ -49,7 +49,7 @@ class _Reader:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > DEPTH:
-            raise UsageError(f"{self.source} is nested deeper than {DEPTH} levels")
+            raise Malformed(f"{self.source} is nested deeper than {DEPTH} levels")
         self.builder.start(tag, attributes)
 
     def end(self, tag: str) -> None:
@@ -57,7 +57,7 @@ class _Reader:
         self.builder.end(tag)
 
     def refuse_doctype(self, *_: object) -> None:
-        raise UsageError(f"{self.source} has a document type declaration; DTDs and entities are refused")
+        raise Malformed(f"{self.source} has a document type declaration; DTDs and entities are refused")
 
 
 def text(element: Element | None, path: str, default: str = "") -> str:

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import Conflict, Malformed, NotFound, SluicegateError, UsageError
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
 from sluicegate.web import call as calls
@@ -30,7 +30,8 @@ from sluicegate.web.routes import Routes
 SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-STATUS = ((UsageError, 400), (NotStored, 503))
+STATUS = ((UsageError, 400), (Malformed, 400), (NotFound, 400), (Conflict, 400), (NotStored, 503))
+"""A Failure of Jenkins is 400; what it has no page for, and answers by 404, is a Refusal."""
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
 READING = ("GET", "HEAD", "OPTIONS")
 OPEN = {

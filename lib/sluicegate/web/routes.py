@@ -27,7 +27,7 @@ class Routes:
         self.delivery = delivery
 
     def answer(self, call: Call) -> Response:
-        """The response to an authenticated request. Raises UsageError and Refusal."""
+        """The response to an authenticated request. Raises Refusal, and every error of the runner."""
         site = Site(
             runner=self.runner,
             triggers=self.triggers,

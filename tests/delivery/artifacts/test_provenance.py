@@ -26,7 +26,7 @@ from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.trust import check_version
 from sluicegate.delivery.artifacts.verify import verify
-from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.model.config import Component, Config, Jenkins
 from sluicegate.model.values import Artifact, Json, Manifest
 from tests.delivery.shop import Shop, make_shop
@@ -139,15 +139,15 @@ def test_an_sbom_in_cyclonedx_is_taken_as_it_is(tmp_path: Path, version: str) ->
 
 @pytest.mark.parametrize("change", [{"bomFormat": "SPDX"}, {"specVersion": "1.3"}, {"specVersion": 1.6}])
 def test_another_sbom_is_a_usage_error(tmp_path: Path, change: dict[str, Json]) -> None:
-    with pytest.raises(UsageError, match="expected 'CycloneDX'"):
+    with pytest.raises(Malformed, match="expected 'CycloneDX'"):
         read_sbom(bom(tmp_path, **change))
 
 
 @pytest.mark.parametrize("content", [b"", b"<bom/>", b"[]", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_document_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_json_document_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bom"
     path.write_bytes(content)
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         read_sbom(path)
 
 
@@ -338,7 +338,7 @@ def test_a_signed_version_says_who_signed(shop: Shop, keys: dict[str, str]) -> N
     assert check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci]) == ci
     with pytest.raises(IntegrityError, match="none of"):
         check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[keys["eve@example.com"]])
-    with pytest.raises(UsageError, match="fingerprint"):
+    with pytest.raises(Malformed, match="fingerprint"):
         check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci[-8:]])
     assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
     copy(shop.repo, "auth", "1.0.0", "archive")

@@ -9,7 +9,7 @@ import pytest
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
+from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.repositories.directory import DirectoryRepository
 from tests.shop import Shop
@@ -132,7 +132,7 @@ def test_the_list_of_versions_is_announced_again_when_that_had_failed(shop: Shop
 
 @pytest.mark.parametrize("version", ["latest", "", "1..2", "-1.0", "../x", "1 0", "x" * 500, "1.0\n", "release"])
 def test_38_what_is_no_version_is_not_published(shop: Shop, version: str) -> None:
-    with shop.unchanged(), pytest.raises(UsageError):
+    with shop.unchanged(), pytest.raises(Malformed):
         shop.publish("auth", version)
 
 

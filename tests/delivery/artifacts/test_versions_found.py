@@ -13,7 +13,7 @@ from sluicegate.delivery.artifacts.search import search, show
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.verify import verify
 from sluicegate.delivery.moves import evidence
-from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, Malformed, UnknownName, UsageError
 from tests.delivery.shop import Shop, make_shop
 
 COMMIT = "ab12" * 10
@@ -143,8 +143,10 @@ def test_resolve_by_commit(shop: Shop) -> None:
     state = shop.state()
     assert state.resolve("auth", f"commit:{COMMIT[:8]}") == "1.0.0"
     assert state.resolve("auth", f"commit:{COMMIT.upper()}") == "1.0.0"
-    for wrong in ("commit:ffffffff", "commit:ab", "commit:"):
-        with pytest.raises(UsageError):
+    with pytest.raises(UnknownName):
+        state.resolve("auth", "commit:ffffffff")
+    for wrong in ("commit:ab", "commit:"):
+        with pytest.raises(Malformed):
             state.resolve("auth", wrong)
 
 

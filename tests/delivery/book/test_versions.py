@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.delivery.book import versions
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 
 number = st.integers(0, 12)
 semver = st.builds("{}.{}.{}".format, number, number, number)
@@ -91,14 +91,14 @@ def test_38_each_ecosystem_has_its_own_order(scheme: str, one: str, other: str) 
     "version", ["latest", "LATEST", "release", "", ".1", "1..2", "a b", "1/2", "1\n", "é", "1" * 201]
 )
 def test_38_what_is_no_version_is_refused(version: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         versions.check_version(version)
 
 
 @pytest.mark.parametrize("scheme", sorted(plain))
 def test_38_a_number_of_ten_thousand_digits_takes_no_time(scheme: str) -> None:
     started = time.monotonic()
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         versions.order(scheme, "9" * 10_000)
     versions.lower(scheme, "9" * 190 + ".1", "9" * 190 + ".2")
     assert time.monotonic() - started < 5
@@ -136,5 +136,5 @@ def test_a_version_that_cannot_be_ordered_does_not_spoil_a_range() -> None:
 @pytest.mark.parametrize("known", [["1.0.0"], []])
 @pytest.mark.parametrize("spec", [">", ">=", ">=1 <2", "=>1", "<<1", ">=1,,<2"])
 def test_what_is_no_range_is_a_mistake_whatever_is_published(spec: str, known: list[str]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(Malformed):
         versions.matching("semver", known, spec)

@@ -8,7 +8,7 @@ import pytest
 
 from sluicegate.delivery.changes.rollback import rollback
 from sluicegate.delivery.changes.swap import swap
-from sluicegate.errors import Conflict, GateRefused, UsageError
+from sluicegate.errors import Conflict, GateRefused, NotFound, UsageError
 from tests.shop import Shop
 
 HOUR = timedelta(hours=1)
@@ -159,13 +159,13 @@ def test_after_a_way_back_other_components_are_not_taken_back(live: Shop) -> Non
 def test_a_component_that_had_no_version_before_is_not_taken_away(again: Shop) -> None:
     again.swap(back=True)
     for component in ("", "auth"):
-        with again.unchanged(), pytest.raises(UsageError, match="nothing to roll"):
+        with again.unchanged(), pytest.raises(NotFound, match="nothing to roll"):
             again.rollback(component=component, further=True)
 
 
 @pytest.mark.parametrize("environment", ["integration", "staging", "training"])
 def test_where_there_is_nothing_to_go_back_to_it_says_so(live: Shop, environment: str) -> None:
-    with live.unchanged(), pytest.raises(UsageError, match="nothing to roll"):
+    with live.unchanged(), pytest.raises(NotFound, match="nothing to roll"):
         live.rollback(environment)
 
 

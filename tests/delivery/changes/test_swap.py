@@ -14,6 +14,7 @@ from sluicegate.errors import (
     ConfigError,
     Conflict,
     GateRefused,
+    NotFound,
     PartlyDone,
     RemoteUnavailable,
     SluicegateError,
@@ -272,7 +273,7 @@ def test_back_puts_the_versions_before_back_and_lowers_because_it_was_asked(agai
 
 def test_back_is_possible_once(again: Shop) -> None:
     again.swap(back=True)
-    with again.unchanged(), pytest.raises(UsageError, match="no swap to take back"):
+    with again.unchanged(), pytest.raises(NotFound, match="no swap to take back"):
         again.swap(back=True)
 
 
@@ -311,12 +312,12 @@ def test_back_goes_past_the_gates_but_never_to_a_vetoed_version(again: Shop) -> 
 
 
 def test_before_the_first_swap_there_is_no_way_back(shop: Shop) -> None:
-    with pytest.raises(UsageError, match="no swap to take back"):
+    with pytest.raises(NotFound, match="no swap to take back"):
         shop.swap(back=True)
 
 
 def test_before_the_first_version_there_is_no_way_back(live: Shop) -> None:
-    with pytest.raises(UsageError, match="had nothing to go back to"):
+    with pytest.raises(NotFound, match="had nothing to go back to"):
         live.swap(back=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
-from sluicegate.errors import GateRefused, UsageError
+from sluicegate.errors import GateRefused, Malformed, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.shop import CONFIG, Shop
@@ -327,7 +327,7 @@ def test_in_place_where_there_is_no_parallel_side(live: Shop) -> None:
 def test_an_empty_run_is_no_evidence(live: Shop, tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "r.xml"
     path.write_text("<testsuites><testsuite name='a'/></testsuites>")
-    with pytest.raises(UsageError, match="no evidence"):
+    with pytest.raises(Malformed, match="no evidence"):
         evidence.read_junit([path])
 
 

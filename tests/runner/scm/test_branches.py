@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner.scm import branches
 
 
@@ -36,5 +36,5 @@ def test_a_star_stays_within_a_slash_and_a_regular_expression_matches_the_whole(
 
 
 def test_a_broken_regular_expression_is_named() -> None:
-    with pytest.raises(UsageError, match=r"is not a regular expression"):
+    with pytest.raises(Malformed, match=r"is not a regular expression"):
         branches.matches(":(", "origin/main")

@@ -9,8 +9,8 @@ from typing import TypeVar
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
-from sluicegate.delivery.moves.pinning import refuse_edited
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.delivery.moves.pinning import edited_pins
+from sluicegate.errors import ConfigError, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import yamltext
@@ -122,7 +122,7 @@ def _unknown_versions(state: State, environment: Environment) -> list[str]:
         try:
             if component in state.config.components:
                 state.known_story(component, pin.version)
-        except UsageError as problem:
+        except UnknownName as problem:
             found.append(f"{lines.where(component)}: {problem.message}")
     return found
 
@@ -130,13 +130,10 @@ def _unknown_versions(state: State, environment: Environment) -> list[str]:
 def _edited(state: State, environment: Environment) -> list[str]:
     """Pins of a production that swaps and that are not what its last swap made."""
     try:
-        if environment.swaps_with:
-            refuse_edited(state, environment)
+        edited = edited_pins(state, environment) if environment.swaps_with else ""
     except ConfigError:  # unknown roles, which are told where the state reads them
         return []
-    except UsageError as problem:
-        return [f"{pins_path(environment.name)}: {problem.message}"]
-    return []
+    return [f"{pins_path(environment.name)}: {edited}"] if edited else []
 
 
 def _without_address(state: State, environment: Environment) -> Iterator[str]:
@@ -148,7 +145,7 @@ def _without_address(state: State, environment: Environment) -> Iterator[str]:
             for component in state.pins(environment.name):
                 try:
                     state.drivers.host(state.config, name).address(component)
-                except UsageError as problem:
+                except NotFound as problem:
                     yield f"{lines.where(component)}: {component} is pinned, and {problem.message}"
 
 
@@ -159,7 +156,7 @@ def _wrong_range(state: State, environment: Environment) -> list[str]:
     try:
         for scheme in dict.fromkeys(component.versions for component in state.config.components.values()):
             versions.matching(scheme, (), environment.follow.range)
-    except UsageError as problem:
+    except Malformed as problem:
         lines = yamltext.read(state.file(CONFIG_FILE) or b"", CONFIG_FILE)
         return [f"{lines.where(f'environments/{environment.name}/follow')}: {problem.message}"]
     return []

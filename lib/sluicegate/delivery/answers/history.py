@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import UsageError
+from sluicegate.errors import UnknownName
 from sluicegate.model.ledger import stamp
 from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Json, Record
@@ -60,7 +60,7 @@ def history(state: State, name: str = "") -> tuple[Entry, ...]:
     """
     known = [*state.config.components, *state.config.environments]
     if name and name not in known:
-        raise UsageError(f"no component or environment is called '{name}'.{suggestion(name, known)}")
+        raise UnknownName(f"no component or environment is called '{name}'.{suggestion(name, known)}")
     entries = []
     for component in state.config.components:
         whole = name in ("", component)

@@ -10,7 +10,7 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import fetch_listed, recorded_manifest
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import Conflict, IntegrityError, PartlyDone, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, NotFound, PartlyDone, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Manifest, manifest_name
@@ -37,7 +37,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     state = repo.state()
     spec = state.component(component)
     if to not in state.config.repositories:
-        raise UsageError(f"no repository is called '{to}'.{suggestion(to, list(state.config.repositories))}")
+        raise UnknownName(f"no repository is called '{to}'.{suggestion(to, list(state.config.repositories))}")
     if to == spec.repository:
         raise UsageError(f"{component} lives in {to} already")
     source = state.drivers.repository(state.config, spec.repository)
@@ -78,7 +78,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
 def _refuse_other(target: Repository, spec: Component, version: str, name: str, wanted: str, there: Path) -> None:
     try:
         target.fetch(spec, version, name, there)
-    except UsageError:  # it is listed there, and lost
+    except NotFound:  # the repository lists it, and has lost it
         return
     if (found := files.sha256(there)) != wanted:
         raise Conflict(
@@ -130,7 +130,4 @@ def _copy_one(
 
 def _holds(repository: Repository, spec: Component, version: str) -> bool:
     """Whether the repository has the whole version."""
-    try:
-        return manifest_name(spec.name, version) in repository.names(spec, version)
-    except SluicegateError:
-        return False
+    return manifest_name(spec.name, version) in repository.names(spec, version)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import IntegrityError, UsageError
+from sluicegate.errors import IntegrityError, NotFound, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
@@ -89,7 +89,7 @@ def fetch_listed(
     """Fetch what was published, so that its absence is no mistake of who asks: IntegrityError."""
     try:
         repository.fetch(spec, version, name, to)
-    except UsageError as problem:
+    except NotFound as problem:
         raise IntegrityError(
             f"the repository has lost {name} of {spec.name}={version}, which was published: {problem.message}",
             hint=hint,

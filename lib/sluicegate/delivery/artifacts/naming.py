@@ -9,7 +9,7 @@ from pathlib import Path
 from sluicegate.delivery.artifacts.provenance import taken_names
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import check_version, lower, order
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed, UnknownName, UsageError
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact
@@ -35,7 +35,7 @@ def made_version(component: Component, source: Path, file: str = VERSION_FILE) -
         raise UsageError(f"there is no file {place}, and no tag at the commit, to make a version from", hint=instead)
     text = place.read_text("utf-8", "replace").strip()
     if not re.fullmatch(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", text):
-        raise UsageError(f"{place} holds {text[:40]!r}, expected MAJOR.MINOR such as 1.4", hint=instead)
+        raise Malformed(f"{place} holds {text[:40]!r}, expected MAJOR.MINOR such as 1.4", hint=instead)
     if _git(source, "rev-parse", "--is-shallow-repository") == "true":
         raise UsageError(
             f"{source} is a shallow checkout, so the count of its commits is not the whole",
@@ -52,7 +52,7 @@ def _tagged(component: Component, source: Path) -> str:
         try:
             if found:
                 order(component.versions, found[1])
-        except UsageError:
+        except Malformed:
             continue
         if found and (not best or lower(component.versions, best, found[1])):
             best = found[1]
@@ -97,7 +97,7 @@ def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str
             raise UsageError(f"{path} is a folder", hint=f"name its files: {path}/*; or pack it into one")
         if not path.is_file():
             said = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
-            raise UsageError(said, hint="build it first, or correct the path")
+            raise UnknownName(said, hint="build it first, or correct the path")
         name = artifact_name(component, version, path.name)
         if name in found:
             raise UsageError(f"two files would be published as {name}")

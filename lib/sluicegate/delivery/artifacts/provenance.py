@@ -17,7 +17,7 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.storing import store
-from sluicegate.errors import Conflict, IntegrityError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
@@ -120,17 +120,17 @@ def check_statement(content: bytes, manifest: Manifest) -> None:
 def read_sbom(path: Path) -> bytes:
     """A CycloneDX document in JSON, versions 1.4 to 1.7; only what tells it from something else is checked."""
     if not path.is_file():
-        raise UsageError(f"there is no SBOM {path}")
+        raise UnknownName(f"there is no SBOM {path}")
     if path.stat().st_size > LARGEST:
-        raise UsageError(f"the SBOM {path} is larger than {LARGEST >> 20} MB")
+        raise Malformed(f"the SBOM {path} is larger than {LARGEST >> 20} MB")
     content = path.read_bytes()
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"the SBOM {path} is no JSON: {problem}", hint="expected CycloneDX 1.6 in JSON") from problem
+        raise Malformed(f"the SBOM {path} is no JSON: {problem}", hint="expected CycloneDX 1.6 in JSON") from problem
     found = (value.get("bomFormat"), value.get("specVersion")) if isinstance(value, dict) else (None, None)
     if found[0] != "CycloneDX" or found[1] not in ("1.4", "1.5", "1.6", "1.7"):
-        raise UsageError(
+        raise Malformed(
             f"the SBOM {path} has bomFormat {found[0]!r} and specVersion {found[1]!r},"
             " expected 'CycloneDX' and '1.4' to '1.7'",
             hint="for example: cyclonedx-py environment --output-format JSON --spec-version 1.6",
@@ -171,7 +171,7 @@ def restore(
             continue
         try:  # a listing may lag
             _standing(repository, spec, version, one.name)
-        except UsageError:
+        except NotFound:
             notes.append(f"the repository has lost {one.name}: {RESTORE}")
     return again, notes
 

@@ -17,7 +17,7 @@ from sluicegate.delivery.artifacts.storing import store
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import order
-from sluicegate.errors import Conflict, Denied, IntegrityError, PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.errors import Conflict, IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError
 from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
@@ -268,8 +268,8 @@ def _difference(standing: Manifest, manifest: Manifest) -> str:
 
 
 def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[str, Path]) -> Exception:
-    """The failure as it is, but for a refusal half-way: that lists what is done and what is not."""
-    if isinstance(problem, Denied | UsageError) and done:
+    """The failure as it is, but for a plain one half-way: that lists what is done and what is not."""
+    if isinstance(problem, SluicegateError) and problem.exit_code in (1, 2) and done:
         undone = sorted(set(named) - set(done))
         lines = [f"{problem.message}; {len(done)} of {len(named)} files are stored, the version is not announced"]
         lines += [f"  stored: {name}" for name in sorted(done)] + [f"  not stored: {name}" for name in undone]

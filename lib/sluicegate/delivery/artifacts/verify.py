@@ -9,7 +9,7 @@ from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, read_manifest
 from sluicegate.delivery.artifacts.provenance import check_statement, provenance_name
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import IntegrityError, UsageError
+from sluicegate.errors import IntegrityError, MissingProgram
 from sluicegate.model.config import Component
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 from sluicegate.ports import Repository
@@ -87,7 +87,7 @@ def _check_signature(repository: Repository, spec: Component, manifest: Manifest
         signing.check(repository, spec, manifest)
     except IntegrityError as problem:
         fault = "" if "ERRSIG" in problem.message else problem.message
-    except UsageError:  # no gpg here
+    except MissingProgram:  # whose gpg would tell
         pass
     name = signing.signature_name(spec.name, manifest.version)
     return Checked(name=name, size=0, sha256="", fault=fault, hint=RESTORE)

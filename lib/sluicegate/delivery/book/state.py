@@ -10,7 +10,7 @@ from functools import cached_property
 from sluicegate.delivery.book import newest as newest_versions
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.values import Installed, Pin, Record, newest, vetoed
@@ -138,9 +138,9 @@ class State:
         return {str(r.get("version")): r for r in self.prunings(component) if r.what == "pruned"}
 
     def refuse_pruned(self, component: str, version: str) -> None:
-        """Raise UsageError for a version whose files were removed: it never comes back, as itself or as another."""
+        """Raise UnknownName for a version whose files were removed: it never comes back, as itself or as another."""
         if record := self.pruned(component).get(version):
-            raise UsageError(
+            raise UnknownName(
                 f"{component}={version} was pruned by {record.by.user} on {record.at:%Y-%m-%d}",
                 hint=f"take another one: sluicegate resolve {component}",
             )
@@ -148,7 +148,7 @@ class State:
     def resolve(self, component: str, spec: str = "latest") -> str:
         """The newest version within `spec`: a range, a SNAPSHOT, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
 
-        Raises UsageError when there is none.
+        Raises UnknownName when there is none.
         """
         scheme = self.config.component(component).versions
         kind, colon, value = spec.partition(":")
@@ -161,7 +161,7 @@ class State:
         if not found:
             self.refuse_pruned(component, spec)
             newest_known = ", ".join(known[-3:]) or "none is published yet"
-            raise UsageError(f"{component} has no version '{spec}' (newest: {newest_known})")
+            raise UnknownName(f"{component} has no version '{spec}' (newest: {newest_known})")
         return found[-1]
 
     def _among_newest(self, component: str, spec: str) -> str:
@@ -184,7 +184,7 @@ class State:
         for version in reversed(self.versions(component)):
             if versions.tells(self.story(component, version), kind, value):
                 return version
-        raise UsageError(f"{component} has no version '{kind}:{value}'", hint=f"sluicegate history {component}")
+        raise UnknownName(f"{component} has no version '{kind}:{value}'", hint=f"sluicegate history {component}")
 
     def story(self, component: str, version: str) -> tuple[Record, ...]:
         """The ledger's records of one version, oldest first."""
@@ -206,7 +206,7 @@ class State:
         story = self.story(component, version)
         if not any(record.what == "built" for record in story):
             known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
-            raise UsageError(f"{component} has no version '{version}' (newest: {known})")
+            raise UnknownName(f"{component} has no version '{version}' (newest: {known})")
         return story
 
     def built(self, component: str, version: str) -> Record:

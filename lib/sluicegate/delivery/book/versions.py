@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.model import snapshots
 from sluicegate.model.values import Record
 
@@ -35,20 +35,20 @@ def _kind(scheme: str) -> type[Version]:
 
 
 def order(scheme: str, version: str) -> Version:
-    """A value that compares as the scheme says. Raises UsageError for what is no version there."""
+    """A value that compares as the scheme says. Raises Malformed for what is no version there."""
     check_version(version)
     try:
         return _kind(scheme)(snapshots.ordered_as(scheme, version))
     except Exception as problem:  # univers raises a different error for each scheme
-        raise UsageError(f"'{version}' is not a version that {scheme} can order") from problem
+        raise Malformed(f"'{version}' is not a version that {scheme} can order") from problem
 
 
 def check_version(version: str) -> None:
     """Refuse what no repository and no file name takes as a version."""
     if not VERSION.fullmatch(version) or len(version) > LONGEST or ".." in version:
-        raise UsageError(f"'{version[:60]}' is not a version; expected a form such as 1.4.2")
+        raise Malformed(f"'{version[:60]}' is not a version; expected a form such as 1.4.2")
     if version.lower() in ("latest", "release", "newest"):
-        raise UsageError(f"'{version}' is a word for a version that moves; name one that stays, such as 1.4.2")
+        raise Malformed(f"'{version}' is a word for a version that moves; name one that stays, such as 1.4.2")
 
 
 def lower(scheme: str, one: str, other: str) -> bool:
@@ -89,7 +89,7 @@ def sort(scheme: str, versions: Iterable[str]) -> list[str]:
             continue
         try:
             known.append((order(scheme, version), version))
-        except UsageError:
+        except Malformed:
             strange.append(version)
     found = [version for _, version in sorted(plain)]
     for key, version in sorted(known, key=lambda pair: pair[0]):
@@ -115,8 +115,8 @@ def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
     return [version for version in ordered if version == spec]
 
 
-def _no_range(spec: str) -> UsageError:
-    return UsageError(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
+def _no_range(spec: str) -> Malformed:
+    return Malformed(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
 
 
 def tells(story: Iterable[Record], kind: str, value: str) -> bool:
@@ -126,7 +126,7 @@ def tells(story: Iterable[Record], kind: str, value: str) -> bool:
     """
     if kind == "commit":
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", value):
-            raise UsageError(f"'{value}' is no commit; expected at least 4 digits of its hash")
+            raise Malformed(f"'{value}' is no commit; expected at least 4 digits of its hash")
         return any(r.what == "built" and str(r.get("commit")).startswith(value.lower()) for r in story)
     if kind == "deployed":
         return any(r.what == "deployed" and r.get("env") == value for r in story)
@@ -146,7 +146,7 @@ def _within(scheme: str, version: str, conditions: Iterable[tuple[str, Version]]
     """False also for what the scheme can't order, such as a version from before the scheme was changed."""
     try:
         one = order(scheme, version)
-    except UsageError:
+    except Malformed:
         return False
     return all(
         {

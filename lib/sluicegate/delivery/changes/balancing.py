@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import UsageError
+from sluicegate.errors import NotFound, UsageError
 
 
 def configuration(state: State, name: str) -> str:
@@ -28,7 +28,7 @@ def upstreams(state: State, name: str) -> dict[str, dict[str, list[str]]]:
             for component in state.config.components:
                 try:
                     address = host.address(component)
-                except UsageError:  # not every component runs on every host
+                except NotFound:  # not every component runs on every host
                     continue
                 found[group].setdefault(component, []).append(urlsplit(address).netloc)
     return found

@@ -13,7 +13,7 @@ from sluicegate.delivery.changes import swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import make_plan
-from sluicegate.errors import Conflict, GateRefused, UsageError
+from sluicegate.errors import Conflict, GateRefused, NotFound
 from sluicegate.model.config import Environment
 from sluicegate.model.values import Hold, Pin, Record, newest
 
@@ -50,7 +50,7 @@ def rollback(
         """Raise Conflict when somebody else has moved what was looked at."""
         try:
             again = plan(state, name, component, further=further)
-        except (UsageError, GateRefused):
+        except (NotFound, GateRefused):
             again = None
         if again != found:
             raise Conflict(f"{name} was changed meanwhile", hint="look at it and run the command again")
@@ -83,7 +83,7 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
 
 
 def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
-    """What would go and what would come back. Raises UsageError when there is nothing to go back to."""
+    """What would go and what would come back. Raises NotFound when there is nothing to go back to."""
     environment = state.config.environment(name)
     if component:
         state.config.component(component)
@@ -108,7 +108,7 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
             return Rollback(
                 environment=name, bad=bad, target=target, how="swap" if environment.swaps_with else "deploy"
             )
-    raise UsageError(
+    raise NotFound(
         f"{name} has nothing to roll {component or 'any component'} back to", hint=f"sluicegate history {name}"
     )
 

@@ -13,7 +13,7 @@ from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
-from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
+from sluicegate.errors import GateRefused, NotFound, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.ledger import stamp
 from sluicegate.model.values import Pin, Record, newest, set_name
@@ -154,7 +154,7 @@ def plan_back(state: State, name: str) -> Swap:
     production, staging = sides(state, name)
     last = state.last_swap(production)
     if last is None or last.get("back") is True:
-        raise UsageError(f"{name} has no swap to take back", hint=f"sluicegate history {name}")
+        raise NotFound(f"{name} has no swap to take back", hint=f"sluicegate history {name}")
     if not warm(state, production, last):
         raise GateRefused(
             f"{last.get('idle')} does not have its old versions any more, so there is no way back by a swap",
@@ -171,7 +171,7 @@ def plan_back(state: State, name: str) -> Swap:
     )
     refuse_vetoed(state, found)
     if not found.after:
-        raise UsageError(f"before the last swap {name} had nothing to go back to")
+        raise NotFound(f"before the last swap {name} had nothing to go back to")
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sluicegate.delivery.book.actor import check_judgement
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import GateRefused, UsageError
+from sluicegate.errors import GateRefused, Malformed, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Actor, Record, lifting, newest, vetoed
@@ -34,7 +34,7 @@ class TestRun:
 def read_junit(paths: Sequence[Path]) -> TestRun:
     """Add up JUnit reports: files, patterns, folders. A report that can't be read is a failed test.
 
-    Raises UsageError when a name means no file or there is no test at all.
+    Raises UnknownName when a name means no file, Malformed when there is no test at all.
     """
     if not paths:
         raise UsageError("no JUnit file was named")
@@ -49,7 +49,7 @@ def read_junit(paths: Sequence[Path]) -> TestRun:
             notes.append(f"{path} {report.note}")
     if passed + failed + skipped == 0:
         names = ", ".join(map(str, paths))
-        raise UsageError(f"{names}: no test case is in it; an empty run is no evidence")
+        raise Malformed(f"{names}: no test case is in it; an empty run is no evidence")
     return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest(), notes=tuple(notes))
 
 

@@ -44,16 +44,20 @@ def is_recorded(state: State, pin: Pin, environment: str) -> bool:
     return any(record.what == "pinned" and record.get("env") == environment for record in story)
 
 
-def refuse_edited(state: State, production: Environment) -> None:
-    """The pins of a production that swaps are what the last swap made them; raise UsageError when they were edited."""
+def edited_pins(state: State, production: Environment) -> str:
+    """How the pins of a production that swaps differ from what its last swap made them, as a sentence; '' if equal."""
     wanted = state.swapped_in(production)
     now = versions_of(state.pins(production.name))
-    if edited := [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]:
-        names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
-        raise UsageError(
-            f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}",
-            hint=f"set {pins_path(production.name)} back; promote to {production.swaps_with} and swap instead",
-        )
+    edited = [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]
+    names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
+    return f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}" if edited else ""
+
+
+def refuse_edited(state: State, production: Environment) -> None:
+    """Raise UsageError where somebody edited the pins of a production that swaps: only a swap moves them."""
+    if edited := edited_pins(state, production):
+        hint = f"set {pins_path(production.name)} back; promote to {production.swaps_with} and swap instead"
+        raise UsageError(edited, hint=hint)
 
 
 def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, why: str, dry_run: bool = False) -> str:

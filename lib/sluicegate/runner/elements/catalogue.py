@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import ConfigError, Malformed, UsageError
 from sluicegate.runner import steps
 from sluicegate.runner.elements.entry import KINDS, Entry, Silent, Skipped
 from sluicegate.runner.elements.fields import Fields
@@ -48,13 +48,13 @@ def plugins() -> list[str]:
 
 
 def find(kind: str, element: Element) -> Entry:
-    """What is known of an element in a place for this kind. Raises UsageError when nobody knows it there."""
+    """What is known of an element in a place for this kind. Raises ConfigError when nobody knows it there."""
     tag = element.get("class") or element.tag
     if (point := entry_points().get(tag)) is not None:
         return Entry(tag=tag, plugin=point.module, kind=kind, make=point.load())
     entry = entries().get(tag)
     if entry is None or not _fits(entry.kind, kind):
-        raise UsageError(f"this runner does not know the {KINDS[kind]} <{tag}>")
+        raise ConfigError([f"this runner does not know the {KINDS[kind]} <{tag}>"])
     return entry
 
 
@@ -65,10 +65,10 @@ def _fits(known: str, wanted: str) -> bool:
 
 
 def make(kind: str, element: Element) -> object:
-    """The object of an element. Raises UsageError with the reasons why there can be none, one a line."""
+    """The object of an element. Raises ConfigError with the reasons why there can be none."""
     entry = find(kind, element)
     if entry.refuses:
-        raise UsageError(f"<{entry.tag}>: {entry.refuses(Fields(element, make))}")
+        raise ConfigError([f"<{entry.tag}>: {entry.refuses(Fields(element, make))}"])
     if entry.skips:
         return Skipped(label=entry.short_name, why=entry.skips)
     if entry.make is None:
@@ -76,9 +76,9 @@ def make(kind: str, element: Element) -> object:
     fields = Fields(element, make)
     try:
         made = entry.make(fields)
-    except UsageError as problem:
-        raise UsageError("\n".join([*fields.reasons, problem.message])) from problem
+    except (UsageError, Malformed) as problem:
+        raise ConfigError([*fields.reasons, problem.message]) from problem
     unknown = [f"<{entry.tag}>: this runner does not know its option <{path}>" for path in fields.unread()]
     if reasons := [*fields.reasons, *unknown]:
-        raise UsageError("\n".join(reasons))
+        raise ConfigError(reasons)
     return made

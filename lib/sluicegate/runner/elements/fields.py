@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, cast
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import ConfigError
 from sluicegate.tools import xml
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Maker(Protocol):
     """What makes the object of an element within another one: the catalogue."""
 
     def __call__(self, kind: str, element: Element) -> object:
-        """The object. Raises UsageError with every reason why there is none, one a line."""
+        """The object. Raises ConfigError with every reason why there is none."""
 
 
 class Fields:
@@ -103,8 +103,8 @@ class Fields:
         for element in self.element.iterfind(path):
             try:
                 objects.append(self._make(kind, element))
-            except UsageError as problem:
-                self.reasons += problem.message.splitlines()
+            except ConfigError as problem:
+                self.reasons += problem.mistakes
         return tuple(objects)
 
     def steps(self, path: str) -> tuple[Step, ...]:

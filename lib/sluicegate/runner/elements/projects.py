@@ -57,7 +57,7 @@ def pipeline(fields: Fields) -> str:
 
 
 def plan(config: JobConfig) -> Plan:
-    """Everything that a build of the job will do. Raises UsageError with every reason why it cannot run, one a line."""
+    """Everything that a build of the job will do. Raises ConfigError with every reason why it cannot run."""
     return cast(Plan, catalogue.make("project", config.root))
 
 

@@ -19,7 +19,7 @@ def pattern(spec: str) -> re.Pattern[str]:
 
 
 def matches(spec: str, name: str) -> bool:
-    """Whether the specifier means this branch. Raises UsageError for a `:REGEX` that is none."""
+    """Whether the specifier means this branch. Raises Malformed for a `:REGEX` that is none."""
     if spec.startswith(":") and len(spec) > 1:
         return patterns.matches(spec[1:], name)
     return pattern(spec).fullmatch(name) is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
 from sluicegate.runner.scm.history import Built
 from sluicegate.runner.scm.model import Git
@@ -81,7 +81,7 @@ def read(record: Record) -> list[Change]:
     if content.startswith("<"):
         try:
             logs = [one.text or "" for one in xml.parse(content.encode(), source="changelog.xml").iter("sub-log")]
-        except UsageError:
+        except Malformed:
             return []
     else:
         logs = [content]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed, NotFound
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.results import Result
@@ -133,7 +133,7 @@ class _Checkout:
         )
         try:
             found = choosing.candidates(tree, question)
-        except UsageError as problem:
+        except Malformed as problem:
             raise StepFailed(problem.message) from problem
         if not found:
             wanted = ", ".join(question.specs)
@@ -184,7 +184,7 @@ def _several(question: Question) -> bool:
 def _url(build: Build, remote: Remote) -> str:
     try:
         url = urls.check(build.expand(remote.url))
-    except UsageError as problem:
+    except Malformed as problem:
         hint = f" ({problem.hint})" if problem.hint else ""
         raise StepFailed(problem.message + hint) from problem
     build.mask([urls.password(url)])
@@ -206,7 +206,7 @@ def _credential(build: Build, remote: Remote) -> Credential | None:
         return None
     try:
         credential = build.services.credential(name)
-    except UsageError:
+    except NotFound:
         build.say(f'Warning: CredentialId "{name}" could not be found.')  # The plugin goes on too.
         return None
     build.say(f"using credential {name}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
 from sluicegate.tools import xml
 
@@ -89,7 +89,7 @@ def read(text: str) -> BuildData | None:
     """A BuildData element's text; None when it is none: a record that somebody broke by hand is as good as none."""
     try:
         return parse(xml.parse(text.encode(), source="build.xml"))
-    except UsageError:
+    except Malformed:
         return None
 
 

@@ -19,7 +19,7 @@ HARMLESS = ("configVersion", "submoduleCfg", "gitTool", "browser", "remotePoll")
 
 
 def read(element: Element | None) -> Source:
-    """The repositories of an `<scm>` element. Raises UsageError with every reason why they cannot be checked out."""
+    """The repositories of an `<scm>` element. Raises ConfigError with every reason why they cannot be checked out."""
     return Source() if element is None else cast(Source, catalogue.make("scm", element))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 
 
 def same_repository(one: str, other: str) -> bool:
@@ -21,14 +21,14 @@ def _plain(url: str) -> str:
 
 
 def check(url: str) -> str:
-    """The address as it was given. Raises UsageError for one that git would read as something else."""
+    """The address as it was given. Raises Malformed for one that git would read as something else."""
     if unset := re.search(r"\$\{?([A-Za-z_]\w*)", url):
-        raise UsageError(
+        raise Malformed(
             f"the repository URL '{url}' names the variable {unset[1]}, which is not set",
             hint=f"give it as a parameter of the job or as a global variable: --env {unset[1]}=VALUE",
         )
     if not url or url.startswith("-") or re.search(r"[\0\n\r]", url):
-        raise UsageError(f"the repository URL '{url}' cannot be used")
+        raise Malformed(f"the repository URL '{url}' cannot be used")
     return url
 
 

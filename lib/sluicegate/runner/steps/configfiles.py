@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import NotFound
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -60,7 +60,7 @@ class Provided:
 def _provide(build: Build, managed: Managed) -> Path:
     try:
         file = build.services.config_file(build.expand(managed.id))
-    except UsageError as problem:
+    except NotFound as problem:
         raise StepFailed(f"not able to provide the file [{managed.id}]: {problem.message}") from problem
     content = build.expand(file.content) if managed.replaces else file.content
     path = place(build, build.expand(managed.target), file.name or file.id)

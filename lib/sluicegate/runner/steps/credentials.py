@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import SluicegateError
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -45,7 +45,7 @@ def find(build: Build, name: str, kind: str) -> Credential:
     try:
         credential = build.services.credential(name)
         refuse_short(credential.secret, name)
-    except UsageError as problem:
+    except SluicegateError as problem:
         raise StepFailed(problem.message) from problem
     if credential.kind != kind:
         raise StepFailed(f"the credential '{name}' is of the kind {credential.kind}, expected {kind}")

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import SluicegateError
 from sluicegate.runner.build import Build, Started, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.jobxml import split_names
+from sluicegate.runner.journal import NotStored
 from sluicegate.runner.parameters import Value
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.sources import Factory, NotTriggered, Source
@@ -87,7 +88,9 @@ class Start:
                 try:
                     started.append(build.services.start_downstream(build, name, values))
                     build.say(f"Triggering a new build of {started[-1].job}")
-                except UsageError as problem:
+                except NotStored:
+                    raise
+                except SluicegateError as problem:
                     build.say(f"WARNING: {problem.message}")
         return started
 

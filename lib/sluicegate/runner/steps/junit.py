@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed
 from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -52,7 +52,7 @@ def read(folder: Path) -> list[Suite] | None:
     """The suites that a build recorded, None when it has no report."""
     try:
         root = xml.parse((folder / "junitResult.xml").read_bytes(), limit=LARGEST, source="junitResult.xml")
-    except (OSError, UsageError):
+    except (OSError, Malformed):
         return None
     found = []
     for suite in root.iterfind("suites/suite"):

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import UnknownName, UsageError
 from sluicegate.tools.git.command import git
 
 
@@ -32,7 +32,7 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
         return Place(remote=location, local=mirror, own=mirror)
     folder = Path(location).resolve()
     if not os.path.isdir(folder):  # unlike Path's, it takes a name that is too long
-        raise UsageError(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
+        raise UnknownName(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
     if plain := _without_remotes(folder):
         return Place(remote=str(plain), local=plain, own=plain)
     asked = ("--is-bare-repository", "--absolute-git-dir")
@@ -43,7 +43,7 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
             hint=f"let its owner run this, or trust it: git config --global --add safe.directory {folder}",
         )
     if done.status != 0:
-        raise UsageError(
+        raise UnknownName(
             f"{folder} is not a Git repository, so not a delivery repo",
             hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Conflict, UsageError
 from sluicegate.runner import fingerprints
 from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
@@ -151,7 +151,7 @@ def _stop(site: Site, record: Record) -> Response:
 def _delete(site: Site, record: Record) -> Response:
     item = _item(site, record)
     if record.building:
-        raise UsageError(f"{item.full_name} #{record.number} is running; stop it first")
+        raise Conflict(f"{item.full_name} #{record.number} is running; stop it first")
     if record.keep:
         raise UsageError(f"{item.full_name} #{record.number} is marked to be kept")
     item.history.delete(record.number)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import names
 from sluicegate.runner.items import NEW_FOLDER, Item
 from sluicegate.runner.jobxml import FOLDER
@@ -75,7 +75,7 @@ def create_view(site: Site, owner: str) -> Response:
 def check_name(site: Site, here: object) -> Response:
     try:
         names.check(site.call.value("value"))
-    except UsageError as problem:
+    except Malformed as problem:
         return calls.html(f'<div class="error">{escaping.escape(problem.message, quote=False)}</div>')
     return calls.html("<div/>")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import Conflict, UsageError
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
@@ -195,7 +195,7 @@ def _switch(disabled: bool) -> Callable[[Site, Item], Response]:
 
 def _wipe(site: Site, item: Item) -> Response:
     if item.history.running:
-        raise UsageError(f"{item.full_name} is building; its workspace is in use")
+        raise Conflict(f"{item.full_name} is building; its workspace is in use")
     empty_folder(site.runner.workspaces.root / item.full_name)
     return calls.found(item.path)
 
