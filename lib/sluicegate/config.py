@@ -255,7 +255,7 @@ def _check_requires(top: Settings) -> None:
     wanted = top.text("requires", "")
     if not wanted:
         return
-    found = re.fullmatch(r">=\s*([0-9]+(?:\.[0-9]+)*)", wanted)
+    found = re.fullmatch(r">=\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,9})", wanted)
     if not found:
         raise top.fail(f"'requires' is '{wanted}', expected a form such as \">=0.1\"")
     if [int(n) for n in found[1].split(".")] > [int(n) for n in __version__.split(".")]:

@@ -67,6 +67,7 @@ def serve(
     listening = server.bind(host, port)
     root = server.home_url(listening, host, url)
     runner = Runner(home or server.default_home(), executors=executors, url=root)
+    server.log_to(runner.home.path)
     for name in (ADMIN, *users):
         runner.users.create(name)
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)

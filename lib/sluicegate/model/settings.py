@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sluicegate.errors import ConfigError
+from sluicegate.model.numbers import decimal, whole
 
 type_names = {str: "a text", tuple: "a list", dict: "a mapping"}
 
 Plain = str | tuple["Plain", ...] | dict[str, "Plain"]
 """What YAML holds once every scalar is text: 1.10 stays `1.10`."""
 
+LONGEST = 100 * 365 * 86400
+"""Seconds: a hundred years are more than any pipeline waits."""
 UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -29,10 +32,12 @@ def suggestion(word: str, known: list[str]) -> str:
 
 def duration(text: str) -> timedelta:
     """`90 s`, `15 min`, `2 h`, `1 d` as a span of time. Raises ValueError."""
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", text)
-    if not found or found[2] not in UNITS:
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]+)\s*", text)
+    unit = UNITS.get(found[2]) if found else None
+    number = decimal(found[1], most=LONGEST / unit) if found and unit else None
+    if number is None or unit is None:
         raise ValueError(f"'{text}' is not a span of time; write for example '15 min' (units: {', '.join(UNITS)})")
-    return timedelta(seconds=float(found[1]) * UNITS[found[2]])
+    return timedelta(seconds=number * unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +82,10 @@ class Settings:
 
     def number(self, key: str, default: int | None = None) -> int:
         value = self.text(key, None if default is None else str(default))
-        if not re.fullmatch(r"[0-9]{1,9}", value):
-            raise self.fail(f"'{key}' must be a whole number, not '{value}'")
-        return int(value)
+        number = whole(value, most=999_999_999)
+        if number is None:
+            raise self.fail(f"'{key}' must be a whole number up to 999999999, not '{value}'")
+        return number
 
     def span(self, key: str, default: str | None = None) -> timedelta:
         try:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from sluicegate.model.numbers import required
+
 ENDING = "-SNAPSHOT"
 FORM = "%Y%m%d.%H%M%S"
 STAMPED = re.compile(r"(?P<release>.+)-(?P<time>[0-9]{8}\.[0-9]{6})-(?P<number>[0-9]{1,9})")
@@ -24,7 +26,7 @@ def parts(version: str) -> tuple[str, str, int]:
     """Release, time and number of a publication, such as 1.4.2, 20261123.093012 and 1."""
     found = STAMPED.fullmatch(version)
     assert found, version
-    return found["release"], found["time"], int(found["number"])
+    return found["release"], found["time"], required(found["number"])
 
 
 def publications(versions: Iterable[str], snapshot: str) -> list[str]:

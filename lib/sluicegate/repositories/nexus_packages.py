@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 
 from sluicegate.errors import IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Component
+from sluicegate.model.numbers import required
 from sluicegate.model.values import Artifact, Json
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus import KINDS, NexusRepository
@@ -224,7 +225,7 @@ class NexusPackages:
             try:
                 value = json.loads((folder / "place").read_bytes())
                 texts = {key: str(value[key]) for key in ("path", "sha1", "sha256")}
-                return Place(size=int(value["size"]), **texts)
+                return Place(size=required(value["size"]), **texts)
             except (ValueError, KeyError, TypeError) as problem:
                 raise IntegrityError(f"{name}{ENDING} does not say where the package stands") from problem
 

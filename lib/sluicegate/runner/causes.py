@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from sluicegate.model.numbers import INT, required, whole
 from sluicegate.tools.xml import tag, text
 
 
@@ -73,7 +74,7 @@ def from_dict(data: object) -> Cause:
         kind=kind,
         user=str(data.get("user", "")),
         project=str(data.get("project", "")),
-        build=int(str(data.get("build", 0))),
+        build=required(data.get("build", 0), most=INT),
         url=str(data.get("url", "")),
         note=str(data.get("note", "")),
         causes=tuple(from_dict(one) for one in below) if isinstance(below, list) else (),
@@ -135,7 +136,7 @@ def read(action: Element) -> tuple[Cause, ...]:
     for entry in action.iterfind("causeBag/entry"):
         for element in entry:
             if element.tag in KINDS:
-                times = int(text(entry, "int", "1") or 1)
+                times = whole(text(entry, "int").strip(), least=1, most=INT) or 1
                 found.extend([_cause(element)] * min(times, 100))
     for element in action.iterfind("causes/*"):
         if element.tag in KINDS:
@@ -144,13 +145,12 @@ def read(action: Element) -> tuple[Cause, ...]:
 
 
 def _cause(element: Element) -> Cause:
-    build = text(element, "upstreamBuild", "0")
     return Cause(
         kind=KINDS[element.tag],
         user=text(element, "userId"),
         project=text(element, "upstreamProject"),
         url=text(element, "upstreamUrl"),
-        build=int(build) if build.isdigit() else 0,
+        build=whole(text(element, "upstreamBuild").strip(), most=INT) or 0,
         note=text(element, "addr"),
         causes=tuple(_cause(one) for one in element.iterfind("upstreamCauses/*") if one.tag in KINDS),
     )

@@ -25,7 +25,8 @@ ALIASES = {
     "@hourly": "H * * * *",
 }
 TERM = re.compile(
-    r"(?:(?P<star>\*)|(?P<hash>H)(?:\((?P<hs>\d+)-(?P<he>\d+)\))?|(?P<s>\d+)(?:-(?P<e>\d+))?)(?:/(?P<step>\d+))?"
+    r"(?:(?P<star>\*)|(?P<hash>H)(?:\((?P<hs>[0-9]{1,9})-(?P<he>[0-9]{1,9})\))?"
+    r"|(?P<s>[0-9]{1,9})(?:-(?P<e>[0-9]{1,9}))?)(?:/(?P<step>[0-9]{1,9}))?"
 )
 FURTHEST = timedelta(days=366 * 8 + 3)
 

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from sluicegate.model.numbers import INT, required, whole
 from sluicegate.runner import records
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
@@ -44,7 +45,7 @@ class History:
     def next_number(self) -> int:
         """The number of the next build; never one that is taken."""
         try:
-            written = int((self.folder / "nextBuildNumber").read_text())
+            written = required((self.folder / "nextBuildNumber").read_text().strip(), least=1, most=INT)
         except (OSError, ValueError):
             written = 1
         numbers = self.numbers()
@@ -68,7 +69,8 @@ class History:
         with self._lock:
             if self._numbers is None:
                 try:
-                    self._numbers = sorted(int(name) for name in os.listdir(self.builds) if name.isdigit())
+                    read = (whole(name, least=1, most=INT) for name in os.listdir(self.builds))
+                    self._numbers = sorted(number for number in read if number is not None)
                 except OSError:
                     self._numbers = []
             return list(self._numbers)
@@ -137,7 +139,7 @@ class History:
     def _read_links(self) -> dict[str, int]:
         try:
             lines = (self.builds / "permalinks").read_text().splitlines()
-            read = {name: int(number) for name, number in (line.split() for line in lines)}
+            read = {name: required(number, least=-1, most=INT) for name, number in (line.split() for line in lines)}
             if set(PERMALINKS) <= set(read):
                 return read
         except (OSError, ValueError):
@@ -159,8 +161,8 @@ class History:
 
     def resolve(self, name: str) -> Record | None:
         """A build by number or permalink."""
-        if name.isdigit() and len(name) < 12:
-            return self.get(int(name))
+        if (number := whole(name, least=1, most=INT)) is not None:
+            return self.get(number)
         if name == "lastBuild":
             return self.last()
         number = self.links().get(name, -1)

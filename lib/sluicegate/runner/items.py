@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
@@ -57,8 +58,9 @@ class Item:
     def _read(self) -> JobConfig:
         try:
             return jobxml.parse(self.text(), source=f"{self.full_name}/config.xml")
-        except (Malformed, OSError):
+        except (Malformed, OSError, ValueError, RecursionError) as problem:
             # Broken by hand on disk: the job is shown, says so when it is built, and can be posted anew.
+            logging.getLogger(__name__).warning("the job %s cannot be read: %s", self.full_name, problem)
             return jobxml.parse(UNREADABLE)
 
     @property

@@ -12,13 +12,15 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 
+from sluicegate.model.numbers import whole
+
 SOFT_KILL = 5.0
 """Seconds between SIGTERM and SIGKILL (SoftKillWaitSeconds of Jenkins)."""
 
 
 def pids(lowest: int = 0) -> list[int]:
     """The processes of this machine with a number of at least `lowest`."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) >= lowest]
+    return [pid for name in os.listdir("/proc") if (pid := whole(name, least=lowest)) is not None]
 
 
 def newest_pid() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Malformed
+from sluicegate.model.numbers import INT, LAST_MOMENT, whole
 from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
@@ -100,10 +101,13 @@ def read(job: str, folder: Path) -> Record | None:
         root = xml.parse((folder / "build.xml").read_bytes(), source=f"{folder.name}/build.xml")
     except (OSError, Malformed):
         return None
-    record = Record(job=job, number=int(folder.name), folder=folder, root_tag=root.tag)
+    number = whole(folder.name, least=1, most=INT)
+    if number is None:
+        return None
+    record = Record(job=job, number=number, folder=folder, root_tag=root.tag)
     for name in ("queue_id", "timestamp", "start_time", "duration"):
         head, _, tail = name.partition("_")
-        setattr(record, name, xml.number(root, head + tail.title(), 0))
+        setattr(record, name, xml.number(root, head + tail.title(), 0, least=-1, most=LAST_MOMENT))
     result = xml.text(root, "result")
     record.result = Result.named(result, Result.FAILURE) if result else None
     found = root.find("description")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, UnknownName, UsageError
+from sluicegate.model.numbers import INT, whole
 from sluicegate.runner.results import Result
 from sluicegate.tools import door
 
@@ -137,7 +138,9 @@ def _queue(remote: Remote, item: str, say: Callable[[str], None]) -> int:
         if state.get("cancelled"):
             raise SluicegateError("the build was cancelled while it waited in the queue")
         if executable := state.get("executable"):
-            return int(executable["number"])
+            if (number := whole(executable.get("number"), least=1, most=INT)) is None:
+                raise SluicegateError(f"the server names no build: {str(executable)[:100]}")
+            return number
         why = re.sub(r"[\d.]+ (m?sec|ms|s)\b.*", "a moment", state.get("why") or "")
         if why and why != told:
             say(f"waiting: {why}")
@@ -155,7 +158,8 @@ def _console(remote: Remote, path: str, write: Callable[[bytes], None]) -> Resul
         if answer.content:
             write(answer.content)
             pause = 0.1
-        start = int(answer.headers.get("X-Text-Size", start))
+        size = whole(answer.headers.get("X-Text-Size", ""))
+        start = start if size is None else size
         if answer.headers.get("X-More-Data") != "true":
             break
         time.sleep(pause)

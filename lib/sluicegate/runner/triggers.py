@@ -50,6 +50,15 @@ def due(specs: tuple[str, ...], full_name: str, moment: datetime, *, again: bool
     return False
 
 
+def _is_told_of(item: Item, url: str) -> bool:
+    """Whether a push to `url` lets the job be polled."""
+    if not item.buildable or not item.config.heeds_hooks:
+        return False
+    gits = reading.read(item.config.scm).gits
+    listed = [remote.url for git in gits if git.heeds_hooks for remote in git.remotes]
+    return any(urls.same_repository(one, url) for one in listed)
+
+
 class Triggers:
     """One thread looks at the clock each minute; a few others poll repositories."""
 
@@ -120,17 +129,13 @@ class Triggers:
         """A push happened at `url`: poll the jobs of that repository that have an SCM trigger. Their names."""
         found = []
         for name in sorted(self.runner.items.triggered):
-            item = self.runner.items.job(name)
-            if item is None or not item.buildable or not item.config.heeds_hooks:
-                continue
             try:
-                gits = reading.read(item.config.scm).gits
-            except SluicegateError:
-                continue
-            listed = [remote.url for git in gits if git.heeds_hooks for remote in git.remotes]
-            if any(urls.same_repository(one, url) for one in listed):
-                self.poll(item)
-                found.append(name)
+                item = self.runner.items.job(name)
+                if item is not None and _is_told_of(item, url):
+                    self.poll(item)
+                    found.append(name)
+            except Exception:  # one job's trouble must not keep the others from hearing of the push
+                logging.getLogger(__name__).exception("the job %s cannot be told of a push to %s", name, url)
         return found
 
     def _poll_next(self) -> None:

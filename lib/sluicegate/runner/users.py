@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import Malformed
+from sluicegate.model.numbers import required
 from sluicegate.runner import names
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import files
@@ -141,7 +142,7 @@ class Users:
         try:
             name, until, _ = body.split(".")
             user = bytes.fromhex(name).decode()
-            if float(until) < (time.time() if now is None else now):
+            if required(until) < (time.time() if now is None else now):
                 return None
         except (ValueError, UnicodeDecodeError):
             return None

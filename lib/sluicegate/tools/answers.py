@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sluicegate.errors import RemoteUnavailable
+from sluicegate.model.numbers import INT, whole
 from sluicegate.tools.wire import Head
 
 LARGEST = 64 << 20
@@ -57,8 +58,8 @@ def seconds(text: str | None) -> float | None:
     """Retry-After: seconds, or a date."""
     if not text:
         return None
-    if text.isdecimal():
-        return float(text)
+    if (number := whole(text.strip(), most=INT)) is not None:
+        return float(number)
     import email.utils
 
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import MissingProgram, RemoteUnavailable
+from sluicegate.model.numbers import INT, required
 from sluicegate.model.values import Json
 from sluicegate.tools import files, process, sockets
 
@@ -56,7 +57,7 @@ def start_caddy(config: Mapping[str, Json], folder: Path) -> Caddy:
 def stop_caddy(folder: Path) -> None:
     """End the Caddy of this folder, from any process; nothing happens when there is none."""
     try:
-        pid = int((folder / "caddy.pid").read_text())
+        pid = required((folder / "caddy.pid").read_text().strip(), most=INT)
     except (FileNotFoundError, ValueError):
         return
     # The number may be another process' by now.

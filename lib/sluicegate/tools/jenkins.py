@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Jenkins
+from sluicegate.model.numbers import whole
 from sluicegate.model.values import Json
 from sluicegate.tools import http
 
@@ -80,7 +81,7 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
         )
     parts = url.removeprefix(f"{jenkins.url}/").strip("/").split("/")
     names, number = parts[1:-1:2], parts[-1]
-    if len(parts) % 2 == 0 or set(parts[0:-1:2]) != {"job"} or not number.isdigit():
+    if len(parts) % 2 == 0 or set(parts[0:-1:2]) != {"job"} or whole(number, least=1) is None:
         raise UsageError(f"BUILD_URL is {url}, which is no build's address")
     return "/".join(unquote(name) for name in names), number
 

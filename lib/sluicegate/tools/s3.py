@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote_plus
 
 from sluicegate.errors import Denied, IntegrityError, Malformed, SluicegateError, UsageError
+from sluicegate.model.numbers import whole
 from sluicegate.tools import meter, sigv4
 from sluicegate.tools.answers import BUSY, Busy, Reply, seconds
 from sluicegate.tools.credentials import Login, Secret
@@ -180,7 +181,9 @@ class Bucket(Server):
                 raise self._no_list(prefix)
             for entry in page.iterfind("Contents"):
                 size, etag = entry.findtext("Size", ""), entry.findtext("ETag", "")
-                yield unquote_plus(entry.findtext("Key", "")), (int(size), etag.strip('"'))
+                if (length := whole(size)) is None:
+                    raise self._no_list(prefix)
+                yield unquote_plus(entry.findtext("Key", "")), (length, etag.strip('"'))
             token = page.findtext("NextContinuationToken", "")
             if not token:
                 return
@@ -227,12 +230,13 @@ def head(reply: Reply) -> Head:
     """What an answer says of its object. Raises IntegrityError for one that no S3 server gives."""
     found = reply.head.headers
     etag = found.get("etag", "").strip('"')
-    if not etag or not found.get("content-length", "").isdecimal():
+    size = whole(found.get("content-length", ""))
+    if not etag or size is None:
         raise IntegrityError("the answer has no ETag, so it is none of an S3 server", hint="look at 'endpoint'")
     simple = len(etag) == 32 and not found.get("x-amz-server-side-encryption", "").startswith("aws:kms")
     start = "x-amz-meta-"
     metadata = {name.removeprefix(start): value for name, value in found.items() if name.startswith(start)}
-    return Head(size=int(found["content-length"]), md5=etag if simple else "", metadata=metadata)
+    return Head(size=size, md5=etag if simple else "", metadata=metadata)
 
 
 def _said(reply: Reply) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from sluicegate.errors import Malformed, MissingProgram, RemoteUnavailable, SluicegateError
+from sluicegate.model.numbers import INT, required
 from sluicegate.tools import door, files, process, sockets
 
 SOCKET = "supervisor.sock"
@@ -173,7 +174,7 @@ class Supervisor:
     def _pid_from_file(self) -> int:
         """The process number in the pid file, 0 unless that process is still this supervisord."""
         try:
-            pid = int((self.folder / "supervisord.pid").read_text())
+            pid = required((self.folder / "supervisord.pid").read_text().strip(), most=INT)
         except (FileNotFoundError, ValueError):
             return 0
         return pid if str(self.folder / "supervisord.conf") in process.command_line(pid) else 0

@@ -7,10 +7,13 @@ nothing, nor read 300 answers a second without taking the processor from the ser
 from __future__ import annotations
 
 import io
+import re
 import select
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+from sluicegate.model.numbers import whole
 
 LONGEST_LINE = 1 << 16
 MOST_HEADERS = 200
@@ -81,9 +84,10 @@ class Wire:
         elif head.headers.get("transfer-encoding", "").lower() == "chunked":
             yield from self._chunks()
         elif "content-length" in head.headers:
-            if not head.headers["content-length"].isdecimal():
+            length = whole(head.headers["content-length"])
+            if length is None:
                 raise BrokenAnswer("the answer's Content-Length is no number")
-            yield from self._exactly(int(head.headers["content-length"]))
+            yield from self._exactly(length)
         else:
             while block := self._reader.read1(BLOCK):
                 yield block
@@ -100,11 +104,11 @@ class Wire:
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
-            try:
-                size = int(self._line().partition(b";")[0], 16)
-            except ValueError as problem:
-                raise BrokenAnswer("a chunk of the answer has no size") from problem
-            if size <= 0:
+            digits = self._line().partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", digits):
+                raise BrokenAnswer("a chunk of the answer has no size")
+            size = int(digits, 16)
+            if size == 0:
                 break
             yield from self._exactly(size)
             self._line()
@@ -123,7 +127,8 @@ class Wire:
         lines = self._lines()
         version, _, rest = next(lines, "").partition(" ")
         status, _, reason = rest.partition(" ")
-        if not version.startswith("HTTP/1.") or len(status) != 3 or not status.isdecimal():
+        code = whole(status, least=100, most=999)
+        if not version.startswith("HTTP/1.") or code is None:
             raise BrokenAnswer("the answer is no HTTP")
         headers: dict[str, str] = {}
         for line in lines:
@@ -131,7 +136,7 @@ class Wire:
             headers[name.strip().lower()] = value.strip()
             if len(headers) > MOST_HEADERS:
                 raise BrokenAnswer("the answer has too many headers")
-        return Head(status=int(status), reason=reason.strip(), headers=headers)
+        return Head(status=code, reason=reason.strip(), headers=headers)
 
     def _lines(self) -> Iterator[str]:
         """The lines of a head; in one piece where it came in one, as it nearly always does."""

@@ -7,6 +7,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from sluicegate.errors import Malformed
+from sluicegate.model.numbers import INT, whole
 
 LIMIT = 8 << 20
 DEPTH = 200
@@ -76,10 +77,10 @@ def flag(element: Element | None, path: str, default: bool = False) -> bool:
     return default if not value else value == "true"
 
 
-def number(element: Element | None, path: str, default: int) -> int:
-    """A whole number below `path`; `default` when it is missing or something else."""
-    value = text(element, path).strip()
-    return int(value) if value.lstrip("-").isdigit() else default
+def number(element: Element | None, path: str, default: int, *, least: int = -INT - 1, most: int = INT) -> int:
+    """A whole number below `path`, of Java's int unless said; `default` when it is missing or something else."""
+    value = whole(text(element, path).strip(), least=least, most=most)
+    return default if value is None else value
 
 
 def clean(value: str) -> str:

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from sluicegate.errors import UsageError
+from sluicegate.model.numbers import whole
 from sluicegate.tools import xml
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal
@@ -64,10 +65,10 @@ def _announced(request: Request, most: int) -> int:
     """How many bytes to make room for: the announced length, or the most when there is none (chunks)."""
     if "transfer-encoding" in request.headers:
         return most
-    text = request.headers.get("content-length", "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 16) or int(text) > most:
+    length = whole(request.headers.get("content-length", "0"), most=most)
+    if length is None:
         raise Refusal(413, f"at most {most} bytes are read here")
-    return int(text)
+    return length
 
 
 async def _whole(request: Request, most: int) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
@@ -33,6 +35,15 @@ def bind(host: str, port: int) -> socket.socket:
         ) from problem
     listening.listen(2048)
     return listening
+
+
+def log_to(home: Path) -> None:
+    """Warnings and worse go to stderr and to HOME/logs/server.log, of which three are kept, 5 MB each."""
+    folder = home / "logs"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = RotatingFileHandler(folder / "server.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True)
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, handlers=[logging.StreamHandler(), kept], force=True)
 
 
 def serve(

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from sluicegate.errors import UsageError
+from sluicegate.model.numbers import whole
 from sluicegate.web.kind import ABSENT, Kind
 from sluicegate.web.site import Site
 
@@ -22,7 +23,7 @@ BUDGET = 200_000
 SIMPLE = (str, int, float)
 KindOf = Callable[[object], Kind[Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*")
-RANGE = re.compile(r"\{(\d{0,9})(?:(,)(\d{0,9}))?\}")
+RANGE = re.compile(r"\{([0-9]{0,9})(?:(,)([0-9]{0,9}))?\}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,7 +142,7 @@ def picture(site: Site, kind_of: KindOf, value: object) -> object:
     depth = site.call.value("depth", "0")
     if tree := site.call.value("tree"):
         return Picture(site, kind_of).chosen(value, parse(tree))
-    return Picture(site, kind_of).deep(value, min(int(depth), DEEPEST) if depth.isdigit() and len(depth) < 6 else 0)
+    return Picture(site, kind_of).deep(value, min(whole(depth) or 0, DEEPEST))
 
 
 def to_json(value: object) -> str:

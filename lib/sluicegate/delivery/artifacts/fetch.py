@@ -9,7 +9,8 @@ from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, NotFound, UsageError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Manifest, Release, manifest_name
+from sluicegate.model.numbers import required
+from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
@@ -49,6 +50,10 @@ def recorded_manifest(state: State, component: str, version: str) -> Manifest:
     return manifest
 
 
+def _listed(row: Json) -> Artifact:
+    return Artifact(name=row["name"], size=required(row["size"]), sha256=row["sha256"])
+
+
 def read_manifest(repository: Repository, spec: Component, version: str) -> Manifest:
     """The manifest in the repository. Raises IntegrityError when it is no manifest of this version."""
     with scratch() as folder:
@@ -63,12 +68,8 @@ def read_manifest(repository: Repository, spec: Component, version: str) -> Mani
             commit=value["commit"],
             author=value["author"],
             build=value["build"],
-            artifacts=tuple(
-                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value["artifacts"]
-            ),
-            attachments=tuple(
-                Artifact(name=a["name"], size=int(a["size"]), sha256=a["sha256"]) for a in value.get("attachments", ())
-            ),
+            artifacts=tuple(_listed(one) for one in value["artifacts"]),
+            attachments=tuple(_listed(one) for one in value.get("attachments", ())),
         )
         for one in (*manifest.artifacts, *manifest.attachments):
             if PurePosixPath(one.name).name != one.name:

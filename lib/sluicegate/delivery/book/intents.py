@@ -11,6 +11,7 @@ from sluicegate.delivery.book.repo import Draft
 from sluicegate.delivery.book.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused, SluicegateError
 from sluicegate.model.config import Config, Environment
+from sluicegate.model.numbers import INT, whole
 from sluicegate.model.values import Json, Record
 from sluicegate.tools import process
 
@@ -69,7 +70,7 @@ def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> 
 def at_work(config: Config, intent: OpenIntent) -> bool | None:
     """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
     here = intent.record.get("host") == os.uname().nodename
-    pid = int(intent.record.get("pid", 0))
+    pid = whole(intent.record.get("pid", 0), most=INT) or 0
     same = intent.record.get("born") in ("", process.born(pid))  # else the number is another process' by now
     if here and same and pid != os.getpid() and process.command_line(pid):
         return True

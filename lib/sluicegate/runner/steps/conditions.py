@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.model.numbers import LONG, decimal
 from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -181,10 +182,10 @@ def _numerical(fields: Fields) -> Rule:
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text.strip())
-    except ValueError as problem:
-        raise StepFailed(f"'{text}' is not a number") from problem
+    number = decimal(text.strip(), least=-LONG, most=LONG)
+    if number is None:
+        raise StepFailed(f"'{text}' is not a number")
+    return number
 
 
 def _time(fields: Fields) -> Rule:

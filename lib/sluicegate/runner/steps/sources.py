@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import antglob, properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -180,10 +181,10 @@ def nothing(build: Build, otherwise: str, why: str) -> Sequence[Mapping[str, Val
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text.strip())
-    except ValueError as problem:
-        raise StepFailed(f"'{text}' is not a whole number") from problem
+    number = whole(text.strip(), least=-INT, most=INT)
+    if number is None:
+        raise StepFailed(f"'{text}' is not a whole number")
+    return number
 
 
 SOURCES: dict[str, Callable[[Fields], Source]] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluicegate.errors import UsageError
+from sluicegate.model.numbers import decimal
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -20,6 +21,8 @@ STRATEGIES = ("Absolute", "NoActivity", "Elastic", "LikelyStuck", "Deadline")
 OPERATIONS = ("Abort", "Fail", "WriteDescription")
 MINIMUM = 180.0
 """Seconds below which no time-out is taken, but for silence (BuildTimeoutWrapper.MINIMUM_TIMEOUT_MILLISECONDS)."""
+LONGEST = 100_000_000
+"""The largest number of minutes, seconds or percent that is taken."""
 STUCK_WITHOUT_HISTORY = 24 * 3600.0
 WORDS = ("deadlineTime", "failSafeTimeoutDuration")
 """What a strategy says that is no number."""
@@ -185,10 +188,10 @@ def _until(text: str, tolerance: float) -> float:
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text.strip())
-    except ValueError as problem:
-        raise UsageError(f"the time-out '{text}' is not a number") from problem
+    number = decimal(text.strip(), most=LONGEST)
+    if number is None:
+        raise UsageError(f"the time-out '{text}' is not a number from 0 to {LONGEST}")
+    return number
 
 
 ELEMENTS = (

@@ -80,7 +80,7 @@ def _file(
     if suffix in ACTIVE or suffix not in TYPES:
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     size = status.st_size
-    wanted = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", site.call.headers.get("range", ""))
+    wanted = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", site.call.headers.get("range", ""))
     if wanted is None or not (wanted[1] or wanted[2]):
         return Response(read(size), headers=headers)
     first = int(wanted[1]) if wanted[1] else max(0, size - int(wanted[2]))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from sluicegate.errors import Conflict, UsageError
+from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import fingerprints
 from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
@@ -63,7 +64,7 @@ def _extra(text: str) -> object:
     name = re.match(r"<([\w.$-]+)", text)
     cls = name[1].replace("_-", "$") if name else ""
     if cls == "hudson.tasks.junit.TestResultAction":
-        numbers = {key: int(n) for key, n in re.findall(r"<(\w+Count)>(\d+)</", text)}
+        numbers = {key: whole(n, most=INT) or 0 for key, n in re.findall(r"<(\w+Count)>([0-9]+)</", text)}
         return plain(cls, urlName="testReport", **numbers)
     if cls == history.TAG and (data := history.read(text)) is not None:
         last = _revision(data.last.commit, data.last.branches) if data.last is not None else None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
+from sluicegate.model.numbers import whole
 from sluicegate.runner.records import Record
 from sluicegate.web import call as calls
 from sluicegate.web.site import Site
@@ -31,8 +32,7 @@ def _console_text(site: Site, record: Record) -> Response:
 def _progressive(site: Site, record: Record) -> Response:
     """New text from `start` on. X-More-Data is there only while more can come; cuts fall between characters."""
     more = record.building  # Looked at first: what is written before the end is then surely in the file.
-    text = site.call.value("start", "0")
-    start = int(text) if text.isdigit() and len(text) < 16 else 0
+    start = whole(site.call.value("start", "0")) or 0
     block, size = _tail(record, start)
     if more and (cut := _unfinished(block)):
         block, size = block[:-cut], size - cut

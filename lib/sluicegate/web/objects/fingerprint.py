@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sluicegate.model.numbers import INT, whole
 from sluicegate.runner.fingerprints import Fingerprint
 from sluicegate.web.kind import Kind, plain
 from sluicegate.web.site import Site
@@ -10,7 +11,7 @@ from sluicegate.web.site import Site
 def _usage(site: Site, one: Fingerprint) -> list[object]:
     found: list[object] = []
     for job, ranges in one.usages:
-        numbers = [int(text) for text in ranges.split(",") if text.isdigit()]
+        numbers = [number for text in ranges.split(",") if (number := whole(text, most=INT)) is not None]
         spans = [{"end": number + 1, "start": number} for number in numbers]
         found.append(plain("", name=job, ranges={"ranges": spans}))
     return found

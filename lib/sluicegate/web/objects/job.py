@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from sluicegate.errors import Conflict, UsageError
+from sluicegate.model.numbers import whole
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
@@ -27,7 +28,7 @@ from sluicegate.web.site import Site
 
 MANY = 100
 BUILDS_SHOWN = 50
-DELAY = re.compile(r"(\d{1,9})(?:sec|s)?")
+DELAY = re.compile(r"([0-9]{1,9})(?:sec|s)?")
 
 
 # -- fields --
@@ -115,7 +116,7 @@ def _polling_log(site: Site, item: Item) -> Response:
 
 def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
     """A build by number or permalink."""
-    if not (rest[0].isdigit() or rest[0].endswith("Build")):
+    if whole(rest[0]) is None and not rest[0].endswith("Build"):
         return None
     record = item.history.resolve(rest[0])
     if record is None:
@@ -207,10 +208,10 @@ def _poll(site: Site, item: Item) -> Response:
 
 
 def _next_number(site: Site, item: Item) -> Response:
-    text = site.call.need("nextBuildNumber")
-    if not text.isdigit() or len(text) > 9 or int(text) < item.history.next_number:
+    number = whole(site.call.need("nextBuildNumber"), least=item.history.next_number, most=999_999_999)
+    if number is None:
         raise UsageError(f"nextBuildNumber must be a number of at least {item.history.next_number}")
-    item.history.set_next_number(int(text))
+    item.history.set_next_number(number)
     return calls.found(item.path)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from sluicegate.model.numbers import whole
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
@@ -41,7 +42,8 @@ def _page(site: Site, queue: Queue) -> Response:
 def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
     if rest[0] != "item" or len(rest) < 3:
         return None
-    item = queue.get(int(rest[1])) if rest[1].isdigit() and len(rest[1]) < 12 else None
+    number = whole(rest[1])
+    item = None if number is None else queue.get(number)
     if item is None:
         raise not_found(f"no item {rest[1]} waits in the queue")
     return seen(site, item), rest[2:]
@@ -49,7 +51,8 @@ def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
 
 def _cancel(site: Site, text: str) -> Response:
     # Jenkins 2 says 204, some clients insist on 302 and others on 200 after it: 302 suits all.
-    if not (text.isdigit() and len(text) < 12 and site.runner.queue.cancel(int(text))):
+    number = whole(text)
+    if number is None or not site.runner.queue.cancel(number):
         raise not_found(f"no item {text} waits in the queue")
     return calls.found("queue/")
 

@@ -1,0 +1,37 @@
+"""Numbers of outside data: ASCII digits within bounds, or none at all. Nobody else turns foreign text into a number."""
+
+from __future__ import annotations
+
+import re
+
+INT = 2**31 - 1
+LONG = 2**63 - 1
+LAST_MOMENT = 253_402_300_799_999
+"""The end of the year 9999 in milliseconds: no later time can be shown."""
+
+
+def whole(said: object, *, least: int = 0, most: int = LONG) -> int | None:
+    """The whole number that a text of at most 19 ASCII digits says, or a number of JSON; None outside the bounds."""
+    if isinstance(said, str) and re.fullmatch(r"[+-]?[0-9]{1,19}", said):
+        number = int(said)
+    elif isinstance(said, int) and not isinstance(said, bool):
+        number = said
+    else:
+        return None
+    return number if least <= number <= most else None
+
+
+def required(said: object, *, least: int = 0, most: int = LONG) -> int:
+    """The same for what must be there. Raises ValueError."""
+    number = whole(said, least=least, most=most)
+    if number is None:
+        raise ValueError(f"{str(said)[:40]!r} is no whole number from {least} to {most}")
+    return number
+
+
+def decimal(said: str, *, least: float = 0.0, most: float) -> float | None:
+    """The number that a text such as `2` or `0.25` says; None for any other text and outside the bounds."""
+    if not re.fullmatch(r"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,19})?|\.[0-9]{1,19})", said):
+        return None
+    number = float(said)
+    return number if least <= number <= most else None
