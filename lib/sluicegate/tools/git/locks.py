@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluicegate.model.numbers import whole
 from sluicegate.tools import door
 
 REFUSED = re.compile(r"Unable to create '(?P<path>[^']+\.lock)': File exists")
@@ -62,7 +63,8 @@ def _holder(lock: Path, repository: Path, age: float) -> str:
         return f"the repository lies on {kind}, where another machine may hold it"
     us = _ourselves()
     for process in Path("/proc").iterdir():
-        if process.name.isdecimal() and int(process.name) not in us and (who := _uses(process, lock, repository)):
+        pid = whole(process.name)
+        if pid is not None and pid not in us and (who := _uses(process, lock, repository)):
             return who
     return ""
 
