@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,6 @@ from typing import Any
 from sluicegate.config import read_config
 from sluicegate.delivery.artifacts.publish import Published, publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
@@ -26,7 +26,8 @@ from sluicegate.delivery.moves import evidence
 from sluicegate.delivery.moves.evidence import TestRun
 from sluicegate.delivery.moves.promote import Move, promote
 from sluicegate.model.config import Config, Environment
-from sluicegate.model.values import Actor, Artifact, Record
+from sluicegate.model.evidence import Intent
+from sluicegate.model.values import Actor, Artifact
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Store
@@ -278,15 +279,14 @@ class Shop:
         self.pass_time()
         return resume(self.by(user), **options)
 
-    def begin(self, environment: str, verb: str, user: str = "berta", **facts: Any) -> Record:
+    def begin(self, environment: str, verb: str, user: str = "berta", **facts: Any) -> Intent:
         """The intent of a command that does not end; its process is this one, unless `pid` says otherwise."""
         pid = facts.pop("pid", os.getpid())
-        who = {"pid": pid, "born": facts.pop("born", process.born(pid))}
+        born = facts.pop("born", process.born(pid))
+        intent = Intent(verb=verb, host=os.uname().nodename, pid=pid, born=born, nonce=time.time_ns(), **facts)
 
-        def decide(state: State, draft: Draft) -> Record:
-            record = intents.begin(draft, environment, verb, **facts)
-            record.facts.update(who)  # type: ignore[attr-defined]
-            return record
+        def decide(state: State, draft: Draft) -> Intent:
+            return draft.note_environment(environment, intent)
 
         return self.by(user).change(decide, f"{verb} {environment}: begin")
 
@@ -335,10 +335,10 @@ class Shop:
     def pins(self, environment: str) -> dict[str, str]:
         return {component: pin.version for component, pin in self.state.pins(environment).items()}
 
-    def story(self, component: str, version: str, *whats: str) -> list[Record]:
+    def story(self, component: str, version: str, *whats: str) -> list[Any]:
         return [r for r in self.state.story(component, version) if not whats or r.what in whats]
 
-    def chronicle(self, environment: str, *whats: str) -> list[Record]:
+    def chronicle(self, environment: str, *whats: str) -> list[Any]:
         return [r for r in self.state.chronicle(environment) if not whats or r.what in whats]
 
     def kinds(self, component: str, version: str) -> list[str]:

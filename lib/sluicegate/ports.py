@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.values import Artifact, Candidate, Installed, Release, Service, Verdict
+from sluicegate.model.story import Candidate
+from sluicegate.model.values import Artifact, Installed, Release, Service, Verdict
 
 
 class Repository(Protocol):

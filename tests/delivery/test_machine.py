@@ -225,7 +225,7 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def set_production_back_by_hand(self) -> None:
         swaps = self.shop.chronicle("production", "swap")
-        pins = dict(swaps[-1].get("pins")) if swaps else {}
+        pins = dict(swaps[-1].pins) if swaps else {}
         store, path = self.stores["direct"], pins_path("production")
         tip = store.tips()[MAIN]
         changes = {n: Pin(component=n, version=pins[n]) if n in pins else None for n in ("auth", "portal")}
@@ -234,7 +234,7 @@ class Delivery(RuleBasedStateMachine):
 
     def production_was_edited(self) -> bool:
         swaps = self.shop.chronicle("production", "swap")
-        return self.shop.pins("production") != (dict(swaps[-1].get("pins")) if swaps else {})
+        return self.shop.pins("production") != (dict(swaps[-1].pins) if swaps else {})
 
     @rule(place=places, wanted=st.dictionaries(components, st.sampled_from(("", *VERSIONS)), min_size=1),
           lower=st.sets(components))  # fmt: skip
@@ -260,7 +260,7 @@ class Delivery(RuleBasedStateMachine):
                 for r in self.shop.story(component, version)
                 if r.what in ("approval", "rejection") and r.by.user == user
             ]
-            assert [r.what for r in said if r.get("role") == role][-1] == what
+            assert [r.what for r in said if r.role == role][-1] == what
 
     @rule(component=components, environment=st.sampled_from(("integration", "staging")), passed=st.integers(1, 9),
           failed=st.sampled_from((0, 0, 0, 1)))  # fmt: skip
@@ -274,7 +274,7 @@ class Delivery(RuleBasedStateMachine):
         run = Run(passed=passed, failed=failed, skipped=0, digest=f"{self.builds:064d}")
         if self.try_(lambda: record_tests(repo, component, version, environment, suite, run)):
             self.evidence.tests[component, version, suite] = (passed, failed, on)
-            assert self.shop.story(component, version, "tests")[-1].get("passed") == passed
+            assert self.shop.story(component, version, "tests")[-1].passed == passed
 
     @rule(place=places, environment=environments, end=st.booleans())
     def sync(self, place: str, environment: str, end: bool) -> None:
@@ -342,7 +342,7 @@ class Delivery(RuleBasedStateMachine):
         for component in ("auth", "portal"):
             for version in state.versions(component):
                 said = [r for r in state.story(component, version) if r.what in ("veto", "unveto")]
-                last = [r for r in said if r.get("env") == environment]
+                last = [r for r in said if r.env == environment]
                 if last and last[-1].what == "veto":
                     found.add((component, version, environment))
         return found
@@ -351,15 +351,15 @@ class Delivery(RuleBasedStateMachine):
     def hold(self, place: str, component: str, environment: str) -> None:
         if self.try_(lambda: pinning.hold(self.repo(place), component, environment, until=None, why="the fair")):
             version = self.shop.pins(environment)[component]
-            holds = [r for r in self.shop.story(component, version) if r.get("env") == environment]
-            assert [r.what for r in holds if r.what in ("held", "unheld")][-1] == "held"
+            holds = self.shop.story(component, version, "held", "unheld")
+            assert [r.what for r in holds if r.env == environment][-1] == "held"
 
     @rule(place=places, component=components, environment=environments)
     def unhold(self, place: str, component: str, environment: str) -> None:
         if self.try_(lambda: pinning.unhold(self.repo(place), component, environment, why="")):
             version = self.shop.pins(environment)[component]
-            holds = [r for r in self.shop.story(component, version) if r.get("env") == environment]
-            assert [r.what for r in holds if r.what in ("held", "unheld")][-1] == "unheld"
+            holds = self.shop.story(component, version, "held", "unheld")
+            assert [r.what for r in holds if r.env == environment][-1] == "unheld"
 
     @rule(place=places, component=components, version=versions, environment=st.sampled_from(("", *ENVIRONMENTS)),
           lift=st.booleans())  # fmt: skip
@@ -367,7 +367,7 @@ class Delivery(RuleBasedStateMachine):
         repo = self.repo(place)
         if self.try_(lambda: veto(repo, component, version, environment, lift=lift, why="OPS-12")):
             said = [r for r in self.shop.story(component, version) if r.what in ("veto", "unveto")]
-            assert [r.what for r in said if r.get("env") == environment][-1] == ("unveto" if lift else "veto")
+            assert [r.what for r in said if r.env == environment][-1] == ("unveto" if lift else "veto")
             key = (component, version, environment)
             self.evidence.vetoes = self.evidence.vetoes - {key} if lift else self.evidence.vetoes | {key}
 
@@ -477,7 +477,7 @@ class Delivery(RuleBasedStateMachine):
                 if (environment, component, version) in self.by_hand:
                     continue
                 pinned = self.shop.story(component, version, "pinned")
-                assert any(r.get("env") == environment for r in pinned), f"{component}={version} in {environment}: why?"
+                assert any(r.env == environment for r in pinned), f"{component}={version} in {environment}: why?"
 
     @invariant()
     def servers_balancer_and_pins_agree(self) -> None:

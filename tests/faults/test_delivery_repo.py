@@ -23,6 +23,7 @@ from sluicegate.delivery.moves import pinning
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model import ledger
+from sluicegate.model.evidence import Veto
 from sluicegate.model.values import Actor
 from sluicegate.tools import door, git, process
 from sluicegate.tools.git import Store
@@ -34,6 +35,7 @@ from pathlib import Path
 from sluicegate.delivery.moves import evidence
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.model.evidence import Veto
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
 from tests.faults.world import FakeDrivers
@@ -44,8 +46,8 @@ with Store(place, (MAIN, LEDGER)) as store:
     repo = DeliveryRepo(store, FakeDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
     for turn in range(int(changes)):
         def decide(state, draft):
-            count = sum(1 for r in state.story("auth", "1.0.0") if r.what == "veto")
-            draft.note("auth", "1.0.0", "veto", env="production", why=f"{number}.{turn}", number=count)
+            count = len([*state.story("auth", "1.0.0").of(Veto)])
+            draft.note("auth", "1.0.0", Veto(env="production", why=f"{number}.{turn}", of=str(count)))
             draft.pin("integration", "auth", Pin(component="auth", version=f"1.0.{count}"))
         repo.change(decide, f"{number}.{turn}")
         with open(log, "a") as stream:
@@ -122,11 +124,11 @@ def test_42_sixteen_writers_on_one_line_lose_nothing_though_some_are_killed(worl
     assert len(acknowledged) >= 12 * changes
     with world.repo() as repo:
         state = repo.state()
-        story = [r for r in state.story("auth", "1.0.0") if r.what == "veto"]
-        written = [str(r.get("why")) for r in story]
+        story = [*state.story("auth", "1.0.0").of(Veto)]
+        written = [veto.why for veto in story]
         assert set(acknowledged) <= set(written)
         assert len(written) == len(set(written))
-        assert [int(r.get("number", -1)) for r in story] == list(range(len(story))), (
+        assert [veto.of for veto in story] == [str(number) for number in range(len(story))], (
             "order in the book is order of effect"
         )
         assert pinned(state, "integration")["auth"] == f"1.0.{len(story) - 1}"

@@ -107,14 +107,14 @@ def swapped(staged: World, tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def records(state: State, version: str, what: str, environment: str = "") -> int:
     story = state.story("auth", version)
-    return sum(1 for r in story if r.what == what and (not environment or r.get("env") == environment))
+    return sum(1 for r in story if r.what == what and (not environment or getattr(r, "env", "") == environment))
 
 
 def test_48_a_swap_killed_at_any_call_is_finished_by_resume_and_swap(staged: World, tmp_path: Path) -> None:
     def check(world: World, state: State) -> None:
         assert pinned(state, "production") == pinned(state, "staging") == {"auth": "2.0.0", "portal": "1.0.0"}
         assert records(state, "2.0.0", "deployed", "production") == 1
-        done = [r.get("of") for r in state.chronicle("production") if r.what == "swap"]
+        done = [r.of for r in state.chronicle("production") if r.what == "swap"]
         assert len(done) == len(set(done)) == 2
 
     names = killed_everywhere(staged, tmp_path, lambda world, repo: swap(repo, "production"), check)

@@ -176,8 +176,8 @@ def check_consistent(world: World, state: State) -> None:
     assert world.drivers.users.live() == live
     last = state.last_swap(production)
     assert last is not None
-    assert (last.get("live"), last.get("idle")) == (live, idle)
-    assert last.get("pins") == pinned(state, "production")
+    assert (last.live, last.idle) == (live, idle)
+    assert last.pins == pinned(state, "production")
     assert world.on_host(live) == pinned(state, "production")
     for environment, group in ((production, live), (staging, idle)):
         standing = state.effective(environment)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from sluicegate.demo.traffic import Browser, Traffic
 from sluicegate.demo.world import COMPONENTS, Result, World
 from sluicegate.errors import SluicegateError
+from sluicegate.model.evidence import Tests
 
 NOISE = ("+", "Started by", "Running as", "Building", "[", "Finished:")
 
@@ -215,22 +216,19 @@ class Example:
             state = self.world.state()
             with state.store:
                 standing = state.effective(state.config.environment(environment))
-                return standing is not None and any(
-                    r.what == "tests" and r.get("suite") == suite and r.get("set") == standing.set_name
-                    for r in state.story(component, version)
-                )
+                story = state.story(component, version)
+                return standing is not None and story.has(Tests, suite=suite, set=standing.set_name)
 
         self.world.server.wait_for(recorded, f"{suite} of {component}={version} in {environment}")
         run = self.newest_run(component, version, environment, suite)
-        self.show.checked(
-            f"{component}={version} in {environment}: {suite}: {run['passed']} passed, {run['failed']} failed"
-        )
+        self.show.checked(f"{component}={version} in {environment}: {suite}: {run.passed} passed, {run.failed} failed")
 
-    def newest_run(self, component: str, version: str, environment: str, suite: str) -> dict[str, Any]:
+    def newest_run(self, component: str, version: str, environment: str, suite: str) -> Tests:
         state = self.world.state()
         with state.store:
-            runs = [r for r in state.story(component, version) if r.what == "tests" and r.get("env") == environment]
-        return dict([r for r in runs if r.get("suite") == suite][-1].facts)
+            run = state.story(component, version).latest(Tests, env=environment, suite=suite)
+        assert run is not None
+        return run
 
     def press(self, person: str, job: str, *, result: str = "SUCCESS", **parameters: str) -> str:
         """Build with parameters as one of the people; what the build printed."""

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from sluicegate.model.config import Config, Role
+from sluicegate.model.evidence import Judgement, Rejection
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Candidate, Record, Verdict
+from sluicegate.model.story import Candidate
+from sluicegate.model.values import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,9 @@ class ApprovalGate:
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         name = f"approval {self.role.name}"
         judged = self._judgements(candidate)
-        rejections = [r for r in judged if r.what == "rejection"]
+        rejections = [r for r in judged if isinstance(r, Rejection)]
         if rejections:
-            who, why = rejections[-1].by.user, rejections[-1].get("why")
+            who, why = rejections[-1].by.user, rejections[-1].why
             reason = f"{who} rejected it" + (f": {why}" if why else "")
             return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
         valid = [r for r in judged if not self._objection(r, candidate)]
@@ -60,23 +62,21 @@ class ApprovalGate:
             command=command,
         )
 
-    def _judgements(self, candidate: Candidate) -> list[Record]:
+    def _judgements(self, candidate: Candidate) -> list[Judgement]:
         """The last word of each member of the role, oldest first."""
-        last: dict[str, Record] = {}
-        for record in candidate.story:
-            ours = record.what in ("approval", "rejection") and record.get("role") == self.role.name
-            if ours and record.get("env") == candidate.target:
-                last[record.by.user] = record
+        last: dict[str, Judgement] = {}
+        for judgement in candidate.story.of(Judgement, role=self.role.name, env=candidate.target):
+            last[judgement.by.user] = judgement
         return sorted(last.values(), key=lambda record: record.at)
 
-    def _objection(self, record: Record, candidate: Candidate) -> str:
+    def _objection(self, judgement: Judgement, candidate: Candidate) -> str:
         """Why an approval does not count, '' when it does."""
-        if record.by.user not in self.role.members:
+        if judgement.by.user not in self.role.members:
             return "not a member of the role"
-        if record.get("manifest") != candidate.manifest:
+        if judgement.manifest != candidate.manifest:
             return "it was for other files (manifest differs)"
-        if self.accept == "verified" and not record.by.verified:
+        if self.accept == "verified" and not judgement.by.verified:
             return "the actor is not verified"
-        if self.apart_from_author and record.by.user == candidate.author:
+        if self.apart_from_author and judgement.by.user == candidate.author:
             return "the author may not approve the own change"
         return ""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluicegate.model.config import Config
+from sluicegate.model.evidence import Tests
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Candidate, Verdict
+from sluicegate.model.story import Candidate
+from sluicegate.model.values import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +29,17 @@ class TestsGate:
 
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         name = f"tests {self.suite}"
-        run = candidate.latest("tests", suite=self.suite, env=candidate.origin)
+        run = candidate.story.latest(Tests, suite=self.suite, env=candidate.origin)
         if run is None:
             return self._waiting(name, f"no run of the suite in {candidate.origin} is recorded", candidate)
-        if run.get("manifest") != candidate.manifest:
+        if run.manifest != candidate.manifest:
             return self._waiting(name, "the recorded run was on other files (manifest differs)", candidate)
-        if self.together and run.get("set") != candidate.set_name:
-            reason = f"the recorded run was on the set {str(run.get('set'))[:12]}, not {candidate.set_name[:12]}"
+        if self.together and run.set != candidate.set_name:
+            reason = f"the recorded run was on the set {run.set[:12]}, not {candidate.set_name[:12]}"
             return self._waiting(name, reason, candidate)
-        counts = [run.get(key, 0) for key in ("passed", "failed", "skipped")]
-        if not all(type(count) is int and count >= 0 for count in counts):
-            return Verdict(gate=name, state="error", reason=f"its counts cannot be read: {counts}", since=run.at)
-        passed, failed, skipped = counts
+        passed, failed, skipped = run.passed, run.failed, run.skipped
+        if passed is None or failed is None or skipped is None:
+            return Verdict(gate=name, state="error", reason="the recorded run has counts that are none", since=run.at)
         left_out = f", {skipped} did not run" if skipped else ""
         if failed:
             return Verdict(

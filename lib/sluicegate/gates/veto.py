@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Candidate, Verdict, lifting, vetoed
+from sluicegate.model.story import Candidate, lifting, vetoed
+from sluicegate.model.values import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,8 @@ class VetoGate:
         veto = vetoed(candidate.story, self.scopes)
         if veto is None:
             return Verdict(gate="veto", state="passed", reason="none")
-        why = f": {veto.get('why')}" if veto.get("why") else ""
-        where = f" from {veto.get('env')} on" if veto.get("env") else ""
+        why = f": {veto.why}" if veto.why else ""
+        where = f" from {veto.env} on" if veto.env else ""
         return Verdict(
             gate="veto",
             state="refused",

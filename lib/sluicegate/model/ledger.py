@@ -1,17 +1,17 @@
-"""How a record is written as a line of the ledger, and read back leniently."""
+"""The files of the ledger: their names, their lines, and the chain of records that a file holds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
-from sluicegate.model.values import Actor, Json, Record, canonical, newest
+from sluicegate.model.evidence import Judgement, Record, Vetoing, as_json, from_json, own_facts
+from sluicegate.model.story import Kind, Story, newest
+from sluicegate.model.values import Actor, canonical
 
-FAMILIES = {"approval": "judgement", "rejection": "judgement", "veto": "veto", "unveto": "veto"}
 SUBJECT = ("env", "role", "suite", "group")
-OWN = ("id", "after", "at", "what", "by")
 
 
 def component_path(component: str, version: str) -> str:
@@ -31,59 +31,30 @@ def environment_path(environment: str) -> str:
     return f"environments/{environment}.jsonl"
 
 
-def stamp(at: datetime) -> str:
-    """A time as the ledger writes it: UTC, to the microsecond."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def read_time(text: str) -> datetime:
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return at if at.tzinfo else at.replace(tzinfo=UTC)  # a writer that left the zone out means UTC
-
-
 def line(record: Record) -> bytes:
     """One record as one line of JSON."""
-    by = {"user": record.by.user, "source": record.by.source, "verified": record.by.verified}
-    head = {"id": record.id, "after": record.after, "at": stamp(record.at), "what": record.what}
-    return json.dumps({**head, **record.facts, "by": by}, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(as_json(record), ensure_ascii=False).encode() + b"\n"
 
 
-def read(content: bytes | None) -> tuple[Record, ...]:
+def read(content: bytes | None) -> Story:
     """The records of a file in the order of their times; lines that are no records are passed over.
 
     A union merge may have changed the order of lines or doubled one, so neither is relied upon.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for text in (content or b"").splitlines():
-        record = _record(text)
-        if record is not None:
-            found[record.id] = record
-    return tuple(sorted(found.values(), key=lambda record: record.at))
-
-
-def _record(text: bytes) -> Record | None:
-    try:
-        value = json.loads(text)
-        by = value.get("by", {})
-        return Record(
-            id=str(value["id"]),
-            after=str(value.get("after", "")),
-            at=read_time(str(value["at"])),
-            what=str(value["what"]),
-            by=Actor(
-                user=str(by.get("user", "")), source=str(by.get("source", "")), verified=by.get("verified") is True
-            ),
-            facts={key: fact for key, fact in value.items() if key not in OWN},
-        )
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return None
+        try:
+            record = from_json(json.loads(text))
+        except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
+            continue
+        records[record.id] = record
+    return Story(sorted(records.values(), key=lambda record: record.at))
 
 
 def next_record(
-    story: Iterable[Record], path: str, what: str, facts: Mapping[str, Json], *, by: Actor, at: datetime,
-    again: bool = False,
-) -> Record | None:  # fmt: skip
-    """The record to append, or None when the same source has already written just this: a retried job step.
+    story: Story, path: str, record: Kind, *, by: Actor, at: datetime, again: bool = False
+) -> Kind | None:  # fmt: skip
+    """The record as it is to be appended, or None when the same source has already written just this: a retried step.
 
     `again` says that it is no retry.
 
@@ -91,22 +62,25 @@ def next_record(
     """
     import hashlib
 
-    if taken := set(facts) & set(OWN):
-        raise ValueError(f"a fact may not be called {', '.join(sorted(taken))}: it would hide the record's own")
-    story = tuple(story)
-    latest = newest(r for r in story if _same_subject(r, what, facts, by))
-    if latest and not again and (latest.what, latest.by.source, dict(latest.facts)) == (what, by.source, dict(facts)):
+    facts = own_facts(record)
+    latest = newest(one for one in story if _same_subject(one, record, by))
+    if latest and not again and (latest.what, latest.by.source, own_facts(latest)) == (record.what, by.source, facts):
         return None
     after = story[-1].id if story else ""
     if story:  # clocks of several machines differ; the order of the chain counts
         at = max(at, story[-1].at + timedelta(microseconds=1))
-    about = canonical([path, what, by.source, after, facts])
-    return Record(id=hashlib.sha256(about).hexdigest()[:16], after=after, at=at, what=what, by=by, facts=dict(facts))
+    about = canonical([path, record.what, by.source, after, facts])
+    return replace(record, id=hashlib.sha256(about).hexdigest()[:16], after=after, at=at, by=by)
 
 
-def _same_subject(record: Record, what: str, facts: Mapping[str, Json], by: Actor) -> bool:
-    if FAMILIES.get(record.what, record.what) != FAMILIES.get(what, what):
+def _same_subject(one: Record, other: Record, by: Actor) -> bool:
+    """Whether one would say again, or take back, what the other says."""
+    if _family(one) is not _family(other):
         return False
-    if FAMILIES.get(what) == "judgement" and record.by.user != by.user:
+    if isinstance(other, Judgement) and one.by.user != by.user:
         return False
-    return all(record.facts.get(key) == facts.get(key) for key in SUBJECT)
+    return all(getattr(one, name, "") == getattr(other, name, "") for name in SUBJECT)
+
+
+def _family(record: Record) -> type[Record]:
+    return next((family for family in (Judgement, Vetoing) if isinstance(record, family)), type(record))

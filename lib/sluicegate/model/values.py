@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,62 +140,18 @@ class Actor:
     verified: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One line of the ledger: a recorded fact. `facts` holds what is special to its kind `what`."""
-
-    id: str
-    after: str
-    at: datetime
-    what: str
-    by: Actor
-    facts: Mapping[str, Json] = field(default_factory=dict)
-
-    def get(self, key: str, default: Json = "") -> Json:
-        return self.facts.get(key, default)
+def stamp(at: datetime) -> str:
+    """A time as the ledger writes it: UTC, to the microsecond."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A version that wants to enter an environment, with everything that its gates may read."""
-
-    component: str
-    version: str
-    manifest: str
-    origin: str
-    target: str
-    set_name: str
-    story: tuple[Record, ...]
-    author: str = ""
-
-    def latest(self, *whats: str, **facts: str) -> Record | None:
-        """The newest record of one of these kinds whose facts are as given."""
-        return newest(r for r in self.story if r.what in whats and all(r.get(k) == v for k, v in facts.items()))
+def read_time(text: str) -> datetime:
+    """A time as it was written, in UTC; a writer that left the zone out means UTC. Raises ValueError, OverflowError."""
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def newest(records: Iterable[Record]) -> Record | None:
-    """The record with the latest time; the later line where times are equal."""
-    found = None
-    for record in records:
-        if found is None or record.at >= found.at:
-            found = record
-    return found
-
-
-def vetoed(story: Iterable[Record], scopes: Iterable[str]) -> Record | None:
-    """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
-    story = tuple(story)
-    for scope in scopes:
-        last = newest(r for r in story if r.what in ("veto", "unveto") and r.get("env") == scope)
-        if last and last.what == "veto":
-            return last
-    return None
-
-
-def lifting(component: str, version: str, veto: Record) -> str:
-    """The command that takes a veto back."""
-    scope = f" --in {veto.get('env')}" if veto.get("env") else ""
-    return f"sluicegate unveto {component}={version}{scope}"
+State = Literal["passed", "waiting", "refused", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +159,7 @@ class Verdict:
     """One gate's answer about one candidate."""
 
     gate: str
-    state: Literal["passed", "waiting", "refused", "error"]
+    state: State
     reason: str
     who_can_help: str = ""
     command: str = ""

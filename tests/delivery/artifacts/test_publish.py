@@ -22,8 +22,8 @@ def test_a_published_version_has_files_a_manifest_and_the_evidence_built(shop: S
     found = shop.publish("auth", "1.0.0", "the files", author="ada")
     assert shop.drivers.releases.files[FILE] == b"the files"
     (built,) = shop.story("auth", "1.0.0")
-    assert built.what == "built" and built.get("manifest") == found.manifest.sha256
-    assert built.get("author") == "ada" and built.by.user == "ci"
+    assert built.what == "built" and built.manifest == found.manifest.sha256
+    assert built.author == "ada" and built.by.user == "ci"
     assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
 
 

@@ -105,7 +105,7 @@ def test_a_copy_is_the_same_byte_by_byte_and_recorded(shop: Shop) -> None:
         key: content for key, content in shop.releases.files.items() if key[:2] == ("auth", "1.0.0")
     }
     copied = [r for r in shop.state().story("auth", "1.0.0") if r.what == "copied"]
-    assert [r.get("to") for r in copied] == ["archive"]
+    assert [r.to for r in copied] == ["archive"]
     assert shop.archive.announced["auth"] == ("1.0.0",)
 
 

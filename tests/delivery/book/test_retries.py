@@ -48,7 +48,7 @@ def test_a_pin_that_comes_back_is_recorded_again_though_everything_about_it_is_t
         promote(olle, {"auth": version}, "staging", downgrade=["auth"])
     olle.store.close()
     for version in ("2.0.0", "3.0.0"):
-        assert len([r for r in live.story("auth", version, "pinned") if r.get("env") == "staging"]) == 2
+        assert len([r for r in live.story("auth", version, "pinned") if r.env == "staging"]) == 2
 
 
 def test_the_same_report_recorded_again_is_one_run_and_another_report_is_another(live: Shop) -> None:
@@ -58,5 +58,5 @@ def test_the_same_report_recorded_again_is_one_run_and_another_report_is_another
         run = Run(passed=20, failed=0, skipped=0, digest=digest * 64)
         record_tests(olle, "auth", "1.0.0", "integration", "smoke", run)
     olle.store.close()
-    runs = [r for r in live.story("auth", "1.0.0", "tests") if r.get("suite") == "smoke"]
+    runs = [r for r in live.story("auth", "1.0.0", "tests") if r.suite == "smoke"]
     assert [r.by.source[:7] for r in runs] == ["junit:a", "junit:b", "junit:a"]

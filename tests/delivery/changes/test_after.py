@@ -28,7 +28,7 @@ def test_a_suite_is_started_for_what_has_changed_with_what_it_needs_to_know(shop
     shop.publish("portal", "1.1.0")
     shop.sync(wait=1)
     assert out.read_text().splitlines()[2:] == ["portal 1.1.0 http://int1.invalid/auth"]
-    assert [r.get("suite") for r in shop.story("auth", "1.0.0", "started")] == ["suite"]
+    assert [r.suite for r in shop.story("auth", "1.0.0", "started")] == ["suite"]
 
 
 def test_a_suite_that_fails_is_told_and_the_deploy_stands(shop: Shop) -> None:

@@ -44,9 +44,9 @@ def test_48_a_deploy_writes_its_intent_before_and_evidence_after(pinned: Shop) -
     pinned.deploy("training")
     assert [r.what for r in pinned.chronicle("training")] == ["intent", "deployed", "done"]
     intent, deployed, done = pinned.chronicle("training")
-    assert done.get("of") == deployed.get("of") == intent.id
-    assert pinned.state.effective(pinned.state.config.environment("training")).set_name == deployed.get("set")  # type: ignore[union-attr]
-    assert pinned.story("auth", "2.0.0")[-1].get("env") == "training"
+    assert done.of == deployed.of == intent.id
+    assert pinned.state.effective(pinned.state.config.environment("training")).set_name == deployed.set  # type: ignore[union-attr]
+    assert pinned.story("auth", "2.0.0")[-1].env == "training"
 
 
 def test_a_host_that_is_down_changes_nothing_at_all(pinned: Shop) -> None:
@@ -70,7 +70,7 @@ def test_what_breaks_in_the_middle_is_partly_done_and_listed(pinned: Shop) -> No
     assert "the service 'auth' ended at once" in caught.value.message
     assert "done: room1: auth - -> 2.0.0" in caught.value.message and "room2: auth" not in caught.value.message
     assert [r.what for r in pinned.chronicle("training")] == ["intent", "failed"]
-    assert "deployed" not in [r.what for r in pinned.story("auth", "2.0.0") if r.get("env") == "training"]
+    assert "deployed" not in [r.what for r in pinned.story("auth", "2.0.0") if getattr(r, "env", "") == "training"]
 
 
 def test_what_breaks_at_once_is_failed_and_not_partly_done(pinned: Shop) -> None:
@@ -195,7 +195,7 @@ def test_a_pin_commit_by_hand_passes_the_gates_or_is_not_deployed(live: Shop) ->
     live.approve("auth", "2.0.0")
     live.sync("staging")
     assert live.running("blue1")["auth"] == "2.0.0"
-    assert [r.get("how") for r in live.story("auth", "2.0.0", "pinned")] == ["follow", "commit"]
+    assert [r.how for r in live.story("auth", "2.0.0", "pinned")] == ["follow", "commit"]
 
 
 def test_a_pin_commit_of_a_vetoed_version_is_not_deployed_to_integration(live: Shop) -> None:
@@ -232,7 +232,7 @@ def test_a_pin_set_back_by_a_commit_and_never_deployed_is_on_record_too(again: S
     again.pass_time(timedelta(hours=1))
     again.pin_by_hand("staging", auth="1.0.0")
     again.sync("staging")
-    assert again.story("auth", "1.0.0", "pinned")[-1].get("how") == "commit"
+    assert again.story("auth", "1.0.0", "pinned")[-1].how == "commit"
 
 
 def test_a_version_edited_back_by_hand_is_not_swapped_in_unasked(again: Shop) -> None:

@@ -19,7 +19,7 @@ def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop:
     assert shop.pins("integration") == {"auth": "1.1.0"} == shop.running("int1")
     assert done.failed == ()
     (started,) = [r for r in shop.state.story("auth", "1.1.0") if r.what == "started"]
-    assert (started.get("suite"), started.get("run"), started.get("env")) == ("regression", "true auth", "integration")
+    assert (started.suite, started.run, started.env) == ("regression", "true auth", "integration")
 
 
 def test_a_dry_run_plans_with_the_pins_that_would_follow(live: Shop) -> None:
@@ -154,10 +154,10 @@ def test_unpinning_a_promotion_goes_back_to_what_production_has(live: Shop) -> N
     assert pinning.unpin(live.by("anna"), "auth", "staging", why="not now") == "1.0.0"
     assert live.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
     assert live.story("auth", "2.0.0")[-1].what == "unpinned"
-    assert live.story("auth", "1.0.0")[-1].get("how") == "unpin"
+    assert live.story("auth", "1.0.0")[-1].how == "unpin"
     live.sync("staging")
     assert live.running("blue1") == live.running("blue2") == {"auth": "1.0.0", "portal": "1.0.0"}
-    assert live.story("auth", "1.0.0", "pinned")[-1].get("how") == "unpin"
+    assert live.story("auth", "1.0.0", "pinned")[-1].how == "unpin"
 
 
 def test_what_production_has_cannot_be_unpinned_in_its_staging(live: Shop) -> None:
@@ -201,7 +201,7 @@ def test_each_pin_and_hold_leaves_its_own_record(live: Shop) -> None:
     for version in ("2.0.0", "1.0.0", "2.0.0"):
         live.pass_time()
         pinning.pin(anna, "auth", version, "training", why="")
-    assert len([r for r in live.story("auth", "2.0.0", "pinned") if r.get("env") == "training"]) == 2
+    assert len([r for r in live.story("auth", "2.0.0", "pinned") if r.env == "training"]) == 2
     for _ in range(2):
         pinning.hold(anna, "auth", "training", until=None, why="")
         pinning.unhold(anna, "auth", "training", why="")

@@ -11,6 +11,7 @@ import pytest
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, RemoteUnavailable
+from sluicegate.model.evidence import Intent
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.shop import CONFIG, Shop
@@ -184,7 +185,10 @@ def of_a_build(live: Shop) -> Shop:
     build = live.opened_by(Actor(user="ci", source=source, verified=True))
     target = {"auth": "2.0.0", "portal": "1.0.0"}
     build.change(
-        lambda state, draft: intents.begin(draft, "integration", "deploy", group="int", target=target, gated=True), "x"
+        lambda state, draft: intents.begin(
+            draft, "integration", Intent(verb="deploy", group="int", target=target, gated=True)
+        ),
+        "x",
     )
     build.store.close()
     return live

@@ -25,7 +25,7 @@ def test_production_rolls_back_by_a_swap_while_the_other_group_is_warm(again: Sh
 def test_the_bad_version_is_vetoed_for_production_and_does_not_come_back(again: Shop) -> None:
     again.rollback(why="OPS-12")
     veto = again.story("auth", "2.0.0", "veto")[-1]
-    assert (veto.get("env"), veto.get("why")) == ("production", "OPS-12")
+    assert (veto.env, veto.why) == ("production", "OPS-12")
     with pytest.raises(GateRefused, match="vetoed from production on by rita: OPS-12"):
         again.promote(auth="2.0.0")
 

@@ -20,8 +20,7 @@ from sluicegate.errors import (
     SluicegateError,
     UsageError,
 )
-from sluicegate.model.ledger import stamp
-from sluicegate.model.values import Actor
+from sluicegate.model.values import Actor, stamp
 from sluicegate.tools import door
 from tests.parts import answering, web_server
 from tests.shop import Shop
@@ -113,9 +112,9 @@ def test_a_swap_commits_pins_and_roles_and_evidence_at_once(ready: Shop) -> None
     assert ready.drivers.users.group == "blue"
     (_, swap, _) = ready.chronicle("production")[-3:]
     assert [r.what for r in ready.chronicle("production")[-3:]] == ["intent", "swap", "done"]
-    assert (swap.get("live"), swap.get("idle"), swap.get("back")) == ("blue", "green", False)
+    assert (swap.live, swap.idle, swap.back) == ("blue", "green", False)
     assert ready.kinds("auth", "2.0.0")[-2:] == ["pinned", "deployed"]
-    assert ready.story("auth", "2.0.0")[-1].get("env") == "production"
+    assert ready.story("auth", "2.0.0")[-1].env == "production"
 
 
 def test_a_swap_leaves_production_alone_until_its_intent_is_written(ready: Shop) -> None:
@@ -357,7 +356,7 @@ def test_the_way_back_keeps_no_promotion_that_was_vetoed_since(again: Shop) -> N
 def test_sessions_are_kept_until_the_deadline_and_the_swap_says_until_when(ready: Shop) -> None:
     ready.swap()
     assert ready.drivers.users.reached("green") == "green"
-    assert ready.chronicle("production", "swap")[-1].get("sessions_until") == stamp(ready.now + timedelta(minutes=30))
+    assert ready.chronicle("production", "swap")[-1].sessions_until == stamp(ready.now + timedelta(minutes=30))
 
 
 def test_deploying_to_the_group_refuses_until_then(again: Shop) -> None:

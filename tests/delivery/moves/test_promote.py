@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def test_a_promotion_pins_records_its_verdicts_and_deploys_nothing(ready: Shop) 
     assert [(m.before, m.after) for m in ready.promote(auth="2.0.0")] == [("1.0.0", "2.0.0")]
     assert ready.pins("staging") == {"auth": "2.0.0", "portal": "1.0.0"}
     record = ready.story("auth", "2.0.0", "pinned")[-1]
-    assert (record.get("env"), record.get("how"), record.by.user) == ("staging", "promote", "anna")
-    gates = {v["gate"]: v["state"] for v in record.get("verdicts")}
+    assert (record.env, record.how, record.by.user) == ("staging", "promote", "anna")
+    gates = {verdict.gate: verdict.state for verdict in record.verdicts}
     assert gates == dict.fromkeys(("deployed in integration", "tests regression", "approval qa", "veto"), "passed")
     assert ready.outside() == before
 
@@ -197,7 +198,7 @@ def test_46_an_approval_for_another_manifest_does_not_count(ready: Shop) -> None
     record = ready.story("auth", "2.0.0", "approval")[-1]
 
     def decide(state, draft):  # type: ignore[no-untyped-def]
-        draft.note("auth", "2.0.0", "approval", **{**record.facts, "manifest": "0" * 64})
+        draft.note("auth", "2.0.0", replace(record, manifest="0" * 64))
 
     ready.by("anna", build=7).change(decide, "forged")
     refused(ready, "it was for other files")
@@ -207,7 +208,7 @@ def test_46_tests_of_another_manifest_do_not_count(ready: Shop) -> None:
     record = ready.story("auth", "2.0.0", "tests")[-1]
 
     def decide(state, draft):  # type: ignore[no-untyped-def]
-        draft.note("auth", "2.0.0", "tests", **{**record.facts, "manifest": "0" * 64})
+        draft.note("auth", "2.0.0", replace(record, manifest="0" * 64))
 
     ready.by("tester", build=7).change(decide, "forged")
     refused(ready, "the recorded run was on other files")
@@ -236,7 +237,7 @@ def test_lowering_is_refused_unless_it_is_said(ready: Shop) -> None:
     assert "--downgrade auth" in caught.hint
     refused(ready, "is lower", auth="1.0.0", downgrade=("portal",))
     ready.promote(auth="1.0.0", downgrade=("auth",))
-    assert ready.story("auth", "1.0.0", "pinned")[-1].get("downgrade") is True
+    assert ready.story("auth", "1.0.0", "pinned")[-1].downgrade is True
 
 
 @pytest.mark.parametrize("by_hand", ["", "auth: 0.9.0"])
@@ -247,7 +248,7 @@ def test_a_version_below_productions_is_lowering_whatever_the_files_say(ready: S
     ready.edited("environments/staging.yaml", by_hand)
     refused(ready, r"auth=2\.0\.0 is lower than 3\.0\.0, which (staging|production) has")
     ready.promote(auth="2.0.0", downgrade=("auth",))
-    assert ready.story("auth", "2.0.0", "pinned")[-1].get("downgrade") is True
+    assert ready.story("auth", "2.0.0", "pinned")[-1].downgrade is True
 
 
 def test_a_held_pin_is_not_promoted_over_until_its_last_day_is_over(ready: Shop) -> None:
@@ -289,7 +290,7 @@ def test_a_lowering_by_a_machine_whose_clock_is_late_is_the_last_word_too(ready:
     ready.now = now
     ready.deploy("staging", end_sessions=True)
     last = ready.story("auth", "1.0.0", "pinned")[-1]
-    assert (last.get("how"), last.get("downgrade")) == ("promote", True)
+    assert (last.how, last.downgrade) == ("promote", True)
 
 
 def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, tmp_path: Path) -> None:

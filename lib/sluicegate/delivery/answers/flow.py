@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluicegate.delivery.book.state import State
-from sluicegate.model.ledger import read_time
-from sluicegate.model.values import Json, Record
+from sluicegate.model.evidence import Built, Deployed, Intent, Tests
+from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +62,13 @@ def flow(state: State, component: str, version: str = "") -> Flow:
     story = state.known_story(component, chosen)
     environment = next((e for e in state.config.environments.values() if e.follow), None)
     name = environment.name if environment else ""
-    built = _first(story, "built")
-    deployed = _first(story, "deployed", name)
+    where = {"env": name} if name else {}
+    built = story.first(Built)
+    deployed = story.first(Deployed, **where)
     begun = _intent(state, name, deployed)
-    tested = _first(story, "tests", name)
-    committed = _time(built, "committed")
-    build_started = _time(built, "build_started")
+    tested = story.first(Tests, **where)  # reruns do not count twice
+    committed = built.committed if built else None
+    build_started = built.build_started if built else None
     published = built.at if built else None
     stages = (
         Stage(name="build", waited=_span(committed, build_started), worked=_span(build_started, published)),
@@ -91,20 +92,8 @@ def flow(state: State, component: str, version: str = "") -> Flow:
     )
 
 
-def _first(story: tuple[Record, ...], what: str, environment: str = "") -> Record | None:
-    """The first record of a kind: reruns do not count twice."""
-    return next((r for r in story if r.what == what and (not environment or r.get("env") == environment)), None)
-
-
-def _intent(state: State, environment: str, deployed: Record | None) -> Record | None:
-    if deployed is None:
-        return None
-    return next((r for r in state.chronicle(environment) if r.id == deployed.get("of")), None)
-
-
-def _time(record: Record | None, key: str) -> datetime | None:
-    text = str(record.get(key)) if record else ""
-    return read_time(text) if text else None
+def _intent(state: State, environment: str, deployed: Deployed | None) -> Intent | None:
+    return state.chronicle(environment).first(Intent, id=deployed.of) if deployed else None
 
 
 def _span(start: datetime | None, end: datetime | None) -> timedelta | None:

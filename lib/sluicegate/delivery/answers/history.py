@@ -6,9 +6,29 @@ from dataclasses import dataclass
 
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import UnknownName
-from sluicegate.model.ledger import stamp
+from sluicegate.model.evidence import (
+    Approval,
+    Built,
+    Copied,
+    Deployed,
+    InEnvironment,
+    Intent,
+    Judgement,
+    Other,
+    PinEvent,
+    Pinned,
+    Record,
+    Removed,
+    Started,
+    Swapped,
+    Tests,
+    Unheld,
+    Veto,
+    Vetoing,
+    as_json,
+)
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Json, Record
+from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,37 +40,43 @@ class Entry:
 
     def summary(self) -> str:
         """The record in a few words."""
-        r = self.record
-        where, scope = r.get("env"), f" from {r.get('env')} on" if r.get("env") else ""
-        log = r.get("log")
-        words = {
-            "built": f"built from {str(r.get('commit'))[:12] or 'an unnamed commit'}",
-            "deployed": f"deployed in {where} on {r.get('group')}" if where else f"deployed on {r.get('group')}",
-            "tests": f"{r.get('suite')} in {where}: {r.get('passed')} passed, {r.get('failed')} failed",
-            "approval": f"approved for {where} as {r.get('role')}",
-            "rejection": f"rejected for {where} as {r.get('role')}",
-            "veto": f"vetoed{scope}",
-            "unveto": f"veto lifted{scope}",
-            "pinned": f"pinned in {where} by {r.get('how')}",
-            "unpinned": f"unpinned in {where}",
-            "held": f"held in {where}",
-            "unheld": f"no longer held in {where}",
-            "copied": f"copied to {r.get('to')}",
-            "pruned": "pruned",
-            "removed": "files removed",
-            "started": f"{r.get('suite')} started in {where}{f', its output: {log}' if log else ''}",
-            "swap": f"swap{' back' if r.get('back') else ''}: {r.get('idle')} -> {r.get('live')}",
-            "intent": f"{r.get('verb')} begun",
-        }
-        text = words.get(r.what, r.what)
-        why = " ".join(str(r.get("why")).split())
+        text, why = _words(self.record), " ".join(str(getattr(self.record, "why", "")).split())
         return f"{text}: {why}" if why else text
 
     def json(self) -> Json:
         """The shape of an entry of `history --json`."""
-        by = {"user": self.record.by.user, "source": self.record.by.source, "verified": self.record.by.verified}
-        head = {"subject": self.subject, "at": stamp(self.record.at), "what": self.record.what}
-        return {**head, **self.record.facts, "id": self.record.id, "after": self.record.after, "by": by}
+        return {"subject": self.subject, **as_json(self.record)}
+
+
+def _words(record: Record) -> str:
+    match record:
+        case Built(commit=commit):
+            return f"built from {commit[:12] or 'an unnamed commit'}"
+        case Deployed(env=env, group=group):
+            return f"deployed in {env} on {group}" if env else f"deployed on {group}"
+        case Tests(env=env, suite=suite, passed=passed, failed=failed):
+            return f"{suite} in {env}: {passed} passed, {failed} failed"
+        case Judgement(env=env, role=role):
+            return f"{'approved' if isinstance(record, Approval) else 'rejected'} for {env} as {role}"
+        case Vetoing(env=env):
+            return ("vetoed" if isinstance(record, Veto) else "veto lifted") + (f" from {env} on" if env else "")
+        case Pinned(env=env, how=how):
+            return f"pinned in {env} by {how}"
+        case PinEvent(env=env):
+            return f"{'no longer held' if isinstance(record, Unheld) else record.what} in {env}"
+        case Copied(to=to):
+            return f"copied to {to}"
+        case Removed():
+            return "files removed"
+        case Started(env=env, suite=suite, log=log):
+            return f"{suite} started in {env}" + (f", its output: {log}" if log else "")
+        case Swapped(back=back, idle=idle, live=live):
+            return f"swap{' back' if back else ''}: {idle} -> {live}"
+        case Intent(verb=verb):
+            return f"{verb} begun"
+        case Other(kind=kind):
+            return kind
+    return record.what
 
 
 def history(state: State, name: str = "") -> tuple[Entry, ...]:
@@ -69,7 +95,7 @@ def history(state: State, name: str = "") -> tuple[Entry, ...]:
                 Entry(subject=f"{component}={version}", record=record)
                 for version in state.recorded_versions(component)
                 for record in state.story(component, version)
-                if whole or record.get("env") == name
+                if whole or (isinstance(record, InEnvironment) and record.env == name)
             ]
     for environment in state.config.environments:
         if name in ("", environment):

@@ -8,6 +8,7 @@ from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
+from sluicegate.model.evidence import Failed
 from sluicegate.model.values import Json
 
 
@@ -94,9 +95,8 @@ def _unsure(state: State, environment: Environment) -> str:
     intent = state.unsure(environment, group) if group else None
     if intent is None:
         return ""
-    ends = (r for one in state.pair(environment) for r in state.chronicle(one.name) if r.get("of") == intent.id)
-    why = " ".join(str(r.get("why")) for r in ends if r.what == "failed")
-    why = " ".join(why.split()) or "nobody ended it"
+    ends = (end for one in state.pair(environment) for end in state.chronicle(one.name).of(Failed, of=intent.id))
+    why = " ".join(" ".join(end.why for end in ends).split()) or "nobody ended it"
     return f"the last deploy to {group} failed: {why}"
 
 

@@ -11,6 +11,7 @@ from sluicegate.delivery.artifacts.fetch import fetch_listed, recorded_manifest
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import Conflict, IntegrityError, NotFound, PartlyDone, SluicegateError, UnknownName, UsageError
+from sluicegate.model import evidence
 from sluicegate.model.config import Component
 from sluicegate.model.settings import suggestion
 from sluicegate.model.values import Manifest, manifest_name
@@ -67,7 +68,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     def decide(state: State, draft: Draft) -> None:
         if state.manifest(component, version) != recorded:
             raise IntegrityError(f"{component}={version} has another manifest in the ledger now")
-        draft.note(component, version, "copied", to=to, manifest=recorded, files=len(names), why=why)
+        draft.note(component, version, evidence.Copied(to=to, manifest=recorded, files=len(names), why=why))
 
     repo.change(decide, f"copy {component}={version} to {to}", why=why)
     announced = [one for one in state.versions(component) if one == version or _holds(target, spec, one)]

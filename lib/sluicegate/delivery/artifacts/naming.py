@@ -78,10 +78,10 @@ def stamped(state: State, spec: Component, version: str, paths: Sequence[Path], 
 def _is(state: State, spec: Component, version: str, paths: Sequence[Path], commit: str) -> bool:
     """Whether the ledger has the same files under `version`, built from the same commit; sizes are looked at first."""
     built = state.built(spec.name, version)
-    if built.get("commit") != commit:
+    if built.commit != commit:
         return False
     named = named_files(spec.name, version, paths)
-    known = {str(one["name"]): (int(one["size"]), str(one["sha256"])) for one in built.get("artifacts", ())}
+    known = {one.name: (one.size, one.sha256) for one in built.artifacts}
     if {name: path.stat().st_size for name, path in named.items()} != {name: size for name, (size, _) in known.items()}:
         return False
     return all(tool_files.sha256(path) == known[name][1] for name, path in named.items())

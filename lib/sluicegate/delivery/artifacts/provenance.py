@@ -18,9 +18,8 @@ from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.storing import store
 from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
-from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config
-from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name, stamp
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
@@ -65,7 +64,7 @@ def statement(
     external |= {"parameters": dict(parameters)} if parameters else {}
     metadata = {"invocationId": manifest.build} if manifest.build else {}
     if origin.build_started:
-        metadata["startedOn"] = ledger.stamp(origin.build_started)
+        metadata["startedOn"] = stamp(origin.build_started)
     value = {
         "_type": STATEMENT,
         "subject": [{"name": a.name, "digest": {"sha256": a.sha256}} for a in manifest.artifacts],

@@ -12,7 +12,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Environment
-from sluicegate.model.values import Record
+from sluicegate.model.evidence import Deployed, Pruned, Removed, Swapped
 from sluicegate.ports import Repository
 
 Stays = Callable[[object, str], None]
@@ -48,8 +48,8 @@ def prune(
     def decide(state: State, draft: Draft) -> Retention:
         found = retention(state, component, keep=keep, window=window)
         for version in found.goes:
-            facts = {"manifest": state.manifest(component, version), "keep": keep}
-            draft.note_pruned(component, version, "pruned", **facts, **({"why": why} if why else {}))
+            manifest = state.manifest(component, version)
+            draft.note_pruned(component, Pruned(version=version, manifest=manifest, keep=keep, why=why))
         return found
 
     state = repo.state()
@@ -80,7 +80,7 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
 
     def decide(state: State, draft: Draft) -> None:
         for version in removed:
-            draft.note_pruned(component, version, "removed")
+            draft.note_pruned(component, Removed(version=version))
 
     if removed:
         repo.change(decide, f"prune {component}: {len(removed)} versions are removed")
@@ -93,7 +93,7 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
 
 
 def _unremoved(state: State, component: str) -> list[str]:
-    done = {str(r.get("version")) for r in state.prunings(component) if r.what == "removed"}
+    done = {record.version for record in state.prunings(component).of(Removed)}
     return [version for version in state.pruned(component) if version not in done]
 
 
@@ -152,22 +152,21 @@ def _standing(state: State, component: str, environment: Environment, stays: Sta
         if found and component in found.installed:
             stays(found.installed[component].version, f"runs on {group}")
     if swap := state.last_swap(environment):
-        stays(swap.get("before", {}).get(component), f"in {swap.get('env')} before the last swap")
+        stays(swap.before.get(component), f"in {swap.env} before the last swap")
     for intent in state.open_intents(environment):
-        for facts in ("target", "before", "after"):
-            stays(intent.record.get(facts, {}).get(component), f"part of what goes on in {intent.environment}")
+        for versions_by_name in (intent.record.target, intent.record.before, intent.record.pins):
+            stays(versions_by_name.get(component), f"part of what goes on in {intent.environment}")
 
 
 def _window(state: State, component: str, environment: Environment, window: int, stays: Stays) -> None:
     """What the environment had within its last sets, deployed or swapped in."""
-    changes = [record for record in state.chronicle(environment.name) if record.what in ("deployed", "swap")]
+    changes = [record for record in state.chronicle(environment.name) if isinstance(record, Deployed | Swapped)]
     for record in changes[-window:]:
         for version in _versions(record, component):
             stays(version, f"in the last {window} sets of {environment.name}")
 
 
-def _versions(record: Record, component: str) -> list[str]:
-    if record.what == "deployed":
-        one = record.get("components", {}).get(component)
-        return [str(one["version"])] if one else []
-    return [str(pins[component]) for pins in (record.get("before", {}), record.get("pins", {})) if component in pins]
+def _versions(record: Deployed | Swapped, component: str) -> list[str]:
+    if isinstance(record, Deployed):
+        return [record.components[component].version] if component in record.components else []
+    return [pins[component] for pins in (record.before, record.pins) if component in pins]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
@@ -18,9 +17,10 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import order
 from sluicegate.errors import Conflict, IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError
-from sluicegate.model import ledger, snapshots
+from sluicegate.model import snapshots
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.model.evidence import Built
+from sluicegate.model.values import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.scratch import scratch
@@ -93,7 +93,7 @@ class _Job:
 
     @property
     def recorded(self) -> bool:
-        return any(record.what == "built" for record in self.state.story(self.spec.name, self.version))
+        return self.state.story(self.spec.name, self.version).has(Built)
 
     def first(self) -> Published:
         """Store everything, the manifest last. What a publication that broke off has left is completed."""
@@ -137,9 +137,8 @@ class _Job:
         self._store_again(mine.artifacts)
         lost = [one for one in standing.attachments if one.name not in self.present]
         if lost and not self.dry_run:
-            told = self.state.built(self.spec.name, self.version).get("build_started") if self.recorded else None
-            begun = datetime.fromisoformat(str(told)) if told else self.origin.build_started
-            origin = replace(self.origin, build_started=begun)
+            begun = self.state.built(self.spec.name, self.version).build_started if self.recorded else None
+            origin = replace(self.origin, build_started=begun or self.origin.build_started)
             made = documents(self.state.config, self.spec, standing, origin, self.extras)
             restored, missing = restore(self.repository, self.spec, self.version, lost, made)
             again, notes = again + restored, notes + missing
@@ -180,7 +179,7 @@ class _Job:
             before = [one.sha256 for one in standing.attachments if one.name == name]
             if before != [tool_files.sha256(self.extras.sbom)]:
                 notes.append(f"{self.called} keeps {'its first SBOM' if before else 'having no SBOM'}")
-        figures = self.state.built(self.spec.name, self.version).get("figures", {}) if self.recorded else {}
+        figures = self.state.built(self.spec.name, self.version).figures if self.recorded else {}
         if self.recorded and self.origin.figures and dict(self.origin.figures) != figures:
             told = ", ".join(f"{name}={value}" for name, value in figures.items())
             notes.append(f"{self.called} keeps {f'its first figures: {told}' if told else 'having no figures'}")
@@ -283,24 +282,20 @@ def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[st
 
 def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None]:
     def decide(state: State, draft: Draft) -> None:
-        for record in state.story(manifest.component, manifest.version):
-            if record.what == "built" and record.get("manifest") != manifest.sha256:
+        for before in state.story(manifest.component, manifest.version).of(Built):
+            if before.manifest != manifest.sha256:
                 raise Conflict(f"{manifest.component}={manifest.version} was published by someone else first")
-            if record.what == "built":
-                return
-        facts: dict[str, Json] = {
-            "manifest": manifest.sha256,
-            "commit": manifest.commit,
-            "author": manifest.author,
-            "build": manifest.build,
-            "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in manifest.artifacts],
-        }
-        if origin.committed and origin.commit == manifest.commit:
-            facts["committed"] = ledger.stamp(origin.committed)
-        if origin.build_started and origin.build == manifest.build:
-            facts["build_started"] = ledger.stamp(origin.build_started)
-        if origin.figures:
-            facts["figures"] = dict(origin.figures)
-        draft.note(manifest.component, manifest.version, "built", **facts)
+            return
+        built = Built(
+            manifest=manifest.sha256,
+            commit=manifest.commit,
+            author=manifest.author,
+            build=manifest.build,
+            artifacts=manifest.artifacts,
+            committed=origin.committed if origin.commit == manifest.commit else None,
+            build_started=origin.build_started if origin.build == manifest.build else None,
+            figures=dict(origin.figures or {}),
+        )
+        draft.note(manifest.component, manifest.version, built)
 
     return decide

@@ -9,7 +9,8 @@ from sluicegate.delivery.answers.history import Entry
 from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
-from sluicegate.model.values import Artifact, Json, Manifest, Record, manifest_name, newest
+from sluicegate.model.evidence import Built
+from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,34 +42,34 @@ def search(state: State, text: str) -> tuple[Hit, ...]:
     wanted = text.strip().lower()
     if not wanted:
         raise UsageError("name something to search for: a part of a name, a version, a checksum, a commit, a figure")
-    found: list[tuple[Record, Hit]] = []
+    found: list[tuple[Built, Hit]] = []
     for component in state.config.components:
         for version in state.versions(component):
-            built = newest(r for r in state.story(component, version) if r.what == "built")
+            built = state.story(component, version).latest(Built)
             if built is None:
                 continue
             why = tuple(dict.fromkeys(_matches(component, version, built, wanted)))
             if why:
-                commit, at = str(built.get("commit")), f"{built.at:%Y-%m-%d %H:%M:%S}"
+                commit, at = built.commit, f"{built.at:%Y-%m-%d %H:%M:%S}"
                 found.append((built, Hit(component=component, version=version, commit=commit, built=at, why=why)))
     return tuple(hit for _, hit in sorted(found, key=lambda pair: pair[0].at, reverse=True))
 
 
-def _matches(component: str, version: str, built: Record, wanted: str) -> Iterator[str]:
+def _matches(component: str, version: str, built: Built, wanted: str) -> Iterator[str]:
     if wanted in f"{component}={version}".lower():
         yield "name"
-    if str(built.get("manifest")).startswith(wanted):
+    if built.manifest.startswith(wanted):
         yield "manifest"
-    if str(built.get("commit")).startswith(wanted):
+    if built.commit.startswith(wanted):
         yield "commit"
-    if wanted in str(built.get("author")).lower():
+    if wanted in built.author.lower():
         yield "author"
-    for artifact in built.get("artifacts", []):
-        if wanted in str(artifact.get("name", "")).lower():
-            yield str(artifact["name"])
-        if str(artifact.get("sha256", "")).startswith(wanted):
-            yield f"sha256 of {artifact.get('name', '')}"
-    for name, value in built.get("figures", {}).items():
+    for artifact in built.artifacts:
+        if wanted in artifact.name.lower():
+            yield artifact.name
+        if artifact.sha256.startswith(wanted):
+            yield f"sha256 of {artifact.name}"
+    for name, value in built.figures.items():
         if wanted in f"{name}={value}".lower():
             yield f"{name}={value}"
 
@@ -116,6 +117,6 @@ def show(state: State, component: str, version: str) -> Shown:
     return Shown(
         manifest=manifest,
         addresses={name: repository.address(spec, version, name) for name in names},
-        figures={str(name): str(value) for name, value in built.get("figures", {}).items()},
+        figures=built.figures,
         evidence=tuple(Entry(subject=f"{component}={version}", record=record) for record in story),
     )

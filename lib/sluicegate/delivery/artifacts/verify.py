@@ -44,11 +44,9 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
         manifest = read_manifest(repository, spec, version)
     except IntegrityError as problem:
         return (Checked(name=name, size=0, sha256="", fault=problem.message, hint=problem.hint),)
-    recorded = str(built.get("manifest"))
+    recorded = built.manifest
     fault = "" if manifest.sha256 == recorded else f"its SHA-256 is not the ledger's {recorded[:12]}"
-    listed = [Artifact(name=str(a["name"]), size=int(a["size"]), sha256=str(a["sha256"]))
-              for a in built.get("artifacts", [])]  # fmt: skip
-    if tuple(listed) != manifest.artifacts and not fault:
+    if built.artifacts != manifest.artifacts and not fault:
         fault = "the ledger lists other files"
     size = len(manifest.content())
     found = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from sluicegate.delivery.book.repo import Draft
 from sluicegate.delivery.book.state import OpenIntent, State
 from sluicegate.errors import Conflict, GateRefused, SluicegateError
 from sluicegate.model.config import Config, Environment
+from sluicegate.model.evidence import Done, Ending, Failed, Intent
 from sluicegate.model.numbers import INT, whole
-from sluicegate.model.values import Json, Record
 from sluicegate.tools import process
 
 Result = TypeVar("Result")
@@ -37,41 +38,35 @@ def refuse_locked(state: State, environment: Environment) -> None:
 
 def refuse_swap_at_work(state: State, environment: Environment) -> None:
     """Raise Conflict while a swap is going on: at its end both environments get the pins that it began with."""
-    if any(intent.record.get("verb") == "swap" for intent in state.open_intents(environment)):
+    if any(intent.record.verb == "swap" for intent in state.open_intents(environment)):
         refuse_locked(state, environment)
 
 
 def described(intent: OpenIntent) -> str:
     record = intent.record
-    where = f" (process {record.get('pid')} on {record.get('host')})"
-    return f"'{record.get('verb')}' by {record.by.user} since {record.at:%Y-%m-%d %H:%M:%S} UTC{where}"
+    where = f" (process {record.pid} on {record.host})"
+    return f"'{record.verb}' by {record.by.user} since {record.at:%Y-%m-%d %H:%M:%S} UTC{where}"
 
 
-def begin(draft: Draft, environment: str, verb: str, **facts: Json) -> Record:
-    """Write the intent into the change being decided; every intent is a record of its own."""
+def begin(draft: Draft, environment: str, intent: Intent) -> Intent:
+    """Write the intent into the change being decided, with who does it; every intent is a record of its own."""
     # the nanosecond tells one intent from the next: the same command twice must lock twice
     me = os.getpid()
-    return draft.note_environment(
-        environment, "intent", verb=verb, host=os.uname().nodename, pid=me, born=process.born(me),
-        nonce=time.time_ns(), **facts,
-    )  # fmt: skip
+    who = replace(intent, host=os.uname().nodename, pid=me, born=process.born(me), nonce=time.time_ns())
+    return draft.note_environment(environment, who)
 
 
-def end(draft: Draft, environment: str, intent: Record, *, failed: str = "") -> None:
+def end(draft: Draft, environment: str, intent: Intent, *, failed: str = "") -> None:
     """End an intent that is still open; ending it twice changes nothing."""
-    if any(r.what in ("done", "failed") and r.get("of") == intent.id for r in draft.state.chronicle(environment)):
-        return
-    if failed:
-        draft.note_environment(environment, "failed", of=intent.id, why=failed)
-    else:
-        draft.note_environment(environment, "done", of=intent.id)
+    if not draft.state.chronicle(environment).has(Ending, of=intent.id):
+        draft.note_environment(environment, Failed(of=intent.id, why=failed) if failed else Done(of=intent.id))
 
 
 def at_work(config: Config, intent: OpenIntent) -> bool | None:
     """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
-    here = intent.record.get("host") == os.uname().nodename
-    pid = whole(intent.record.get("pid", 0), most=INT) or 0
-    same = intent.record.get("born") in ("", process.born(pid))  # else the number is another process' by now
+    here = intent.record.host == os.uname().nodename
+    pid = whole(intent.record.pid, most=INT) or 0
+    same = intent.record.born in ("", process.born(pid))  # else the number is another process' by now
     if here and same and pid != os.getpid() and process.command_line(pid):
         return True
     url = intent.record.by.source

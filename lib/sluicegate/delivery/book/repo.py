@@ -14,12 +14,13 @@ from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
-from sluicegate.model.values import Actor, Json, Pin, Record
+from sluicegate.model.evidence import PinEvent, Pruned, Record, Removed
+from sluicegate.model.story import Kind, Story
+from sluicegate.model.values import Actor, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, LockInTheWay, Signature, Store, halves, locks
 
 PATIENCE = 60.0  # seconds that a change gives way to others
-PIN_RECORDS = ("pinned", "unpinned", "held", "unheld")
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
 Decision = TypeVar("Decision")
 
@@ -48,52 +49,50 @@ class Draft:
         lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
         self.files[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
 
-    def note(self, component: str, version: str, what: str, **facts: Json) -> None:
+    def note(self, component: str, version: str, record: Record) -> None:
         """Record a fact about a version; nothing when the same source has already written just this.
 
         A pin that moves is a new fact each time, though the same source may have moved it just so before.
         """
         path, at = ledger.component_path(component, version), None
-        before = self.moved.get((str(facts.get("env")), component)) if what in PIN_RECORDS else None
+        before = self.moved.get((record.env, component)) if isinstance(record, PinEvent) else None
         if before:  # which of two versions was pinned last is asked for, whatever the clocks of machines say
             drafted = self.records.get(ledger.component_path(component, before), ())
             at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
         story = self.state.story(component, version)
-        if self._append(path, story, what, facts, again=before is not None, at=at) and not story:
+        if self._append(path, story, record, again=before is not None, at=at) and not story:
             self.published.setdefault(component, []).append(version)
 
     def _later(self, told: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""
         return max([self.state.now, *(at + timedelta(microseconds=1) for at in told)])
 
-    def note_pruned(self, component: str, version: str, what: str, **facts: Json) -> None:
-        """Record that a version was *pruned* or its files *removed*: in its story, and in the list of such versions."""
-        self.note(component, version, what, **facts)
-        story = self.state.prunings(component)
-        self._append(ledger.pruned_path(component), story, what, {"version": version, **facts})
+    def note_pruned(self, component: str, record: Pruned | Removed) -> None:
+        """Record that a version was pruned or its files removed: in its story, and in the list of such versions."""
+        self.note(component, record.version, record)
+        self._append(ledger.pruned_path(component), self.state.prunings(component), record)
 
-    def note_environment(self, environment: str, what: str, **facts: Json) -> Record:
+    def note_environment(self, environment: str, record: Kind) -> Kind:
         """Record a fact about an environment."""
         story = self.state.chronicle(environment)
         # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
         pair = self.state.pair(self.state.config.environment(environment))
         at = self._later(r.at for one in pair for r in self._told(one.name))
-        record = self._append(ledger.environment_path(environment), story, what, facts, at=at)
-        return record or story[-1]
+        written = self._append(ledger.environment_path(environment), story, record, at=at)
+        return written or next(one for one in reversed(story) if isinstance(one, type(record)))
 
     def _told(self, environment: str) -> tuple[Record, ...]:
         written = self.records.get(ledger.environment_path(environment), ())
         return (*self.state.chronicle(environment), *written)
 
     def _append(
-        self, path: str, story: tuple[Record, ...], what: str, facts: dict[str, Json], *, again: bool = False,
-        at: datetime | None = None,
-    ) -> Record | None:  # fmt: skip
-        story = (*story, *self.records.get(path, ()))
-        record = ledger.next_record(story, path, what, facts, by=self.by, at=at or self.state.now, again=again)
-        if record is not None:
-            self.records.setdefault(path, []).append(record)
-        return record
+        self, path: str, story: Story, record: Kind, *, again: bool = False, at: datetime | None = None
+    ) -> Kind | None:
+        story = Story((*story, *self.records.get(path, ())))
+        written = ledger.next_record(story, path, record, by=self.by, at=at or self.state.now, again=again)
+        if written is not None:
+            self.records.setdefault(path, []).append(written)
+        return written
 
     def edits(self) -> tuple[Edit, ...]:
         appended: dict[str, bytes | None] = {}

@@ -13,7 +13,9 @@ from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger, snapshots
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.values import Installed, Pin, Record, newest, vetoed
+from sluicegate.model.evidence import Built, Deployed, Ending, Intent, Pruned, Swapped, Veto
+from sluicegate.model.story import Story, newest, vetoed
+from sluicegate.model.values import Installed, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools import yamltext
 from sluicegate.tools.git import Store
@@ -29,7 +31,7 @@ class OpenIntent:
     """A change to the outside that was begun and not yet ended; it locks the environment."""
 
     environment: str
-    record: Record
+    record: Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,9 @@ class State:
         self.drivers = drivers
         self.now = now
         self.tips = store.tips()
-        self._stories: dict[tuple[str, str], tuple[Record, ...]] = {}
-        self._chronicles: dict[str, tuple[Record, ...]] = {}
-        self._prunings: dict[str, tuple[Record, ...]] = {}
+        self._stories: dict[tuple[str, str], Story] = {}
+        self._chronicles: dict[str, Story] = {}
+        self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
 
     def file(self, path: str) -> bytes | None:
@@ -95,7 +97,7 @@ class State:
     def _refuse_exchanged(self, production: Environment, group: str, where: str) -> None:
         """Only a swap moves users: a role that was edited, or reverted in Git, would have staging deployed to them."""
         swap = self.last_swap(production) if production.swaps_with else None
-        live = str(swap.get("live")) if swap else group
+        live = swap.live if swap else group
         if live != group and live in production.groups:
             raise ConfigError(
                 [f"{where}: '{production.name}: {group}', but its users are on {live} since the last swap"],
@@ -127,15 +129,15 @@ class State:
         pruned = self.pruned(component)
         return [version for version in self.recorded_versions(component) if version not in pruned]
 
-    def prunings(self, component: str) -> tuple[Record, ...]:
+    def prunings(self, component: str) -> Story:
         """The component's records *pruned* and, once the files are gone, *removed*; oldest first."""
         if component not in self._prunings:
             self._prunings[component] = ledger.read(self.ledger_file(ledger.pruned_path(component)))
         return self._prunings[component]
 
-    def pruned(self, component: str) -> dict[str, Record]:
+    def pruned(self, component: str) -> dict[str, Pruned]:
         """The versions whose files were removed, with their record."""
-        return {str(r.get("version")): r for r in self.prunings(component) if r.what == "pruned"}
+        return {record.version: record for record in self.prunings(component).of(Pruned)}
 
     def refuse_pruned(self, component: str, version: str) -> None:
         """Raise UnknownName for a version whose files were removed: it never comes back, as itself or as another."""
@@ -169,7 +171,7 @@ class State:
         scheme = self.config.component(component).versions
         known = newest_versions.read(self.ledger_file(newest_versions.newest_path(component)), scheme) or ()
         for version in reversed(versions.matching(scheme, known, spec)):
-            if not any(record.what == "pruned" for record in self.story(component, version)):
+            if not self.story(component, version).has(Pruned):
                 return version
         return ""
 
@@ -186,41 +188,41 @@ class State:
                 return version
         raise UnknownName(f"{component} has no version '{kind}:{value}'", hint=f"sluicegate history {component}")
 
-    def story(self, component: str, version: str) -> tuple[Record, ...]:
+    def story(self, component: str, version: str) -> Story:
         """The ledger's records of one version, oldest first."""
         key = (component, version)
         if key not in self._stories:
             self._stories[key] = ledger.read(self.ledger_file(ledger.component_path(component, version)))
         return self._stories[key]
 
-    def chronicle(self, environment: str) -> tuple[Record, ...]:
+    def chronicle(self, environment: str) -> Story:
         """The ledger's records of one environment, oldest first."""
         if environment not in self._chronicles:
             self._chronicles[environment] = ledger.read(self.ledger_file(ledger.environment_path(environment)))
         return self._chronicles[environment]
 
-    def known_story(self, component: str, version: str) -> tuple[Record, ...]:
+    def known_story(self, component: str, version: str) -> Story:
         """The story of a version that must have been published."""
         self.config.component(component)
         self.refuse_pruned(component, version)
         story = self.story(component, version)
-        if not any(record.what == "built" for record in story):
+        if not story.has(Built):
             known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
             raise UnknownName(f"{component} has no version '{version}' (newest: {known})")
         return story
 
-    def built(self, component: str, version: str) -> Record:
+    def built(self, component: str, version: str) -> Built:
         """The *built* record of a published version."""
-        found = newest(record for record in self.known_story(component, version) if record.what == "built")
+        found = self.known_story(component, version).latest(Built)
         assert found is not None
         return found
 
     def size(self, component: str, version: str) -> int:
         """The bytes of a published version's files."""
-        return sum(int(one["size"]) for one in self.built(component, version).get("artifacts", ()))
+        return sum(one.size for one in self.built(component, version).artifacts)
 
     def manifest(self, component: str, version: str) -> str:
-        return str(self.built(component, version).get("manifest"))
+        return self.built(component, version).manifest
 
     def pair(self, environment: Environment) -> tuple[Environment, ...]:
         """The environment, and the one that it swaps with."""
@@ -229,21 +231,17 @@ class State:
 
     def group_state(self, environment: Environment, group: str) -> GroupState | None:
         """What a group has by the last *deployed* evidence."""
-        records = (r for e in self.pair(environment) for r in self.chronicle(e.name))
-        found = newest(r for r in records if r.what == "deployed" and r.get("group") == group)
+        found = newest(r for e in self.pair(environment) for r in self.chronicle(e.name).of(Deployed, group=group))
         if found is None:
             return None
-        installed = {
-            name: Installed(version=str(one["version"]), manifest=str(one["manifest"]))
-            for name, one in found.get("components", {}).items()
-        }
-        return GroupState(group=group, installed=installed, set_name=str(found.get("set")), at=found.at)
+        return GroupState(group=group, installed=found.components, set_name=found.set, at=found.at)
 
-    def unsure(self, environment: Environment, group: str) -> Record | None:
+    def unsure(self, environment: Environment, group: str) -> Intent | None:
         """The last deploy's intent, where that did not end well: *deployed* evidence may be true no more."""
-        records = [r for e in self.pair(environment) for r in self.chronicle(e.name) if r.get("group") == group]
-        last = newest(r for r in records if r.what == "intent" and r.get("verb") == "deploy")
-        return None if last and any(r.what == "deployed" and r.get("of") == last.id for r in records) else last
+        chronicles = [self.chronicle(one.name) for one in self.pair(environment)]
+        last = newest(r for chronicle in chronicles for r in chronicle.of(Intent, verb="deploy", group=group))
+        well = last and any(chronicle.has(Deployed, group=group, of=last.id) for chronicle in chronicles)
+        return None if well else last
 
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""
@@ -253,24 +251,21 @@ class State:
         """Changes to the environment, or to the one it swaps with, that have begun and not ended."""
         found = []
         for one in self.pair(environment):
-            ended = {str(r.get("of")) for r in self.chronicle(one.name) if r.what in ("done", "failed")}
-            found += [
-                OpenIntent(environment=one.name, record=r)
-                for r in self.chronicle(one.name)
-                if r.what == "intent" and r.id not in ended
-            ]
+            ended = {ending.of for ending in self.chronicle(one.name).of(Ending)}
+            begun = self.chronicle(one.name).of(Intent)
+            found += [OpenIntent(environment=one.name, record=intent) for intent in begun if intent.id not in ended]
         return tuple(found)
 
-    def last_swap(self, environment: Environment) -> Record | None:
+    def last_swap(self, environment: Environment) -> Swapped | None:
         """The newest swap of the pair that this environment belongs to."""
-        return newest(r for e in self.pair(environment) for r in self.chronicle(e.name) if r.what == "swap")
+        return newest(swap for one in self.pair(environment) for swap in self.chronicle(one.name).of(Swapped))
 
     def swapped_in(self, production: Environment) -> dict[str, str]:
         """What the last swap put into a production that swaps: component -> version, whatever its file says."""
         swap = self.last_swap(production)
-        return {str(name): str(version) for name, version in swap.get("pins", {}).items()} if swap else {}
+        return dict(swap.pins) if swap else {}
 
-    def vetoed(self, component: str, version: str, environment: str) -> Record | None:
+    def vetoed(self, component: str, version: str, environment: str) -> Veto | None:
         """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""
         return vetoed(self.story(component, version), self.config.veto_scopes(environment))
 

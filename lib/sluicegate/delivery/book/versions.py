@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import Malformed
 from sluicegate.model import snapshots
-from sluicegate.model.values import Record
+from sluicegate.model.evidence import Built, Deployed, Tests
+from sluicegate.model.story import Story
 
 if TYPE_CHECKING:
     from univers.versions import Version
@@ -119,7 +120,7 @@ def _no_range(spec: str) -> Malformed:
     return Malformed(f"'{spec}' is not a range; expected a form such as '>=1.2,<2' or '1.x'")
 
 
-def tells(story: Iterable[Record], kind: str, value: str) -> bool:
+def tells(story: Story, kind: str, value: str) -> bool:
     """Whether a version's story says: built from this commit, tested or deployed in this environment.
 
     `tested` wants at least one suite, and that the last run of every suite there failed nowhere.
@@ -127,11 +128,11 @@ def tells(story: Iterable[Record], kind: str, value: str) -> bool:
     if kind == "commit":
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", value):
             raise Malformed(f"'{value}' is no commit; expected at least 4 digits of its hash")
-        return any(r.what == "built" and str(r.get("commit")).startswith(value.lower()) for r in story)
+        return any(built.commit.startswith(value.lower()) for built in story.of(Built))
     if kind == "deployed":
-        return any(r.what == "deployed" and r.get("env") == value for r in story)
-    last = {str(r.get("suite")): r for r in story if r.what == "tests" and r.get("env") == value}
-    return bool(last) and all(r.get("failed", 0) == 0 and r.get("passed", 0) > 0 for r in last.values())
+        return story.has(Deployed, env=value)
+    last = {run.suite: run for run in story.of(Tests, env=value)}
+    return bool(last) and all(run.failed == 0 and run.passed for run in last.values())
 
 
 def _conditions(scheme: str, spec: str) -> list[tuple[str, Version]]:

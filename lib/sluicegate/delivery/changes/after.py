@@ -12,8 +12,9 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say
 from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import UsageError
+from sluicegate.model import evidence
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Json, newest
+from sluicegate.model.evidence import Deployed, Tests
 from sluicegate.tools import jenkins, logs, process
 
 
@@ -60,16 +61,14 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
     """What the last deployment should have started on the set that stands there, and did not: its command died."""
     environment = state.config.environment(name)
     standing = state.effective(environment)
-    record = newest(
-        r for r in state.chronicle(name) if r.what == "deployed" and r.get("group") == state.group(environment)
-    )
+    record = state.chronicle(name).latest(Deployed, group=state.group(environment))
     if standing is None or record is None or record.at != standing.at:
         return ()
     target = {component: one.version for component, one in standing.installed.items()}
     changed = [
         component
         for component, version in target.items()
-        if any(r.what == "deployed" and r.get("of") == record.get("of") for r in state.story(component, version))
+        if state.story(component, version).has(Deployed, of=record.of)
     ]
     steps = tuple(Step(host="", component=component, before="", after=target[component]) for component in changed)
     plan = Plan(environment=name, group=standing.group, target=target, steps=steps)
@@ -77,11 +76,8 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
 
 
 def _was_started(state: State, one: Started) -> bool:
-    return any(
-        r.what in ("started", "tests")
-        and (r.get("env"), r.get("suite"), r.get("set")) == (one.environment, one.name, one.set_name)
-        for r in state.story(one.component, one.version)
-    )
+    story = state.story(one.component, one.version)
+    return story.has(evidence.Started, Tests, env=one.environment, suite=one.name, set=one.set_name)
 
 
 def _unproven(state: State, environment: Environment, plan: Plan) -> set[str]:
@@ -102,24 +98,24 @@ def _addresses(state: State, plan: Plan) -> dict[str, str]:
 
 def start(repo: DeliveryRepo, one: Started, *, wait: bool, say: Say) -> bool:
     """Start it and record that. A command is followed to its end with `wait`; False when it failed."""
-    facts: dict[str, Json] = {"suite": one.name, "set": one.set_name}
-    well = True
+    well, where = True, ""
+    run = one.job or " ".join(one.command)
     if one.job:
-        facts["run"] = one.job
         _start_job(repo.state(), one, say)
     else:
-        facts["run"] = " ".join(one.command)
-        say(f"starting {one}: {facts['run']}")
+        say(f"starting {one}: {run}")
         if wait:
             well = process.follow(one.command, env=_environment(repo, one)) == 0
         else:
             log = logs.new_log(one.name)
             process.start(one.command, cwd=Path.cwd(), env=_environment(repo, one), log=log)
-            facts["log"] = f"{platform.node()}:{log}"
+            where = f"{platform.node()}:{log}"
             say(f"its output goes to {log}")
 
+    started = evidence.Started(env=one.environment, suite=one.name, set=one.set_name, run=run, log=where)
+
     def decide(state: State, draft: Draft) -> None:
-        draft.note(one.component, one.version, "started", env=one.environment, **facts)
+        draft.note(one.component, one.version, started)
 
     repo.change(decide, f"{one.environment}: started {one}")
     return well

@@ -12,7 +12,8 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.planning import Plan, Step
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Json, Record, Release, set_name
+from sluicegate.model.evidence import Deployed, Intent
+from sluicegate.model.values import Installed, Release, set_name
 from sluicegate.tools.scratch import scratch
 
 Say = Callable[[str], None]
@@ -22,7 +23,7 @@ def silent(text: str) -> None:
     """Progress that nobody watches."""
 
 
-def carry_out(repo: DeliveryRepo, plan: Plan, intent: Record, say: Say) -> Plan:
+def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say) -> Plan:
     """Apply the plan under its intent, and record how it ended."""
     state = repo.state()
     environment = state.config.environment(plan.environment)
@@ -72,13 +73,13 @@ def _apply(state: State, environment: Environment, step: Step, releases: Mapping
 def _release_sessions(state: State, environment: Environment) -> None:
     """Whoever still stays on the group that is about to change goes to the live one."""
     swap = state.last_swap(environment)
-    if swap is None or swap.get("idle") != state.group(environment) or not swap.get("sessions_until"):
+    if swap is None or swap.idle != state.group(environment) or not swap.sessions_until:
         return
-    production = state.config.environment(str(swap.get("env")))
+    production = state.config.environment(swap.env)
     state.drivers.balancer(state.config, production).release()
 
 
-def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Record, problem: SluicegateError, done: list[Step]) -> None:
+def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Intent, problem: SluicegateError, done: list[Step]) -> None:
     try:
         give_up(repo, plan.environment, intent, problem.message)
     except SluicegateError as second:  # it must not hide what failed first; the intent stays open
@@ -91,29 +92,25 @@ def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Record, problem: Slu
     ) from problem
 
 
-def give_up(repo: DeliveryRepo, environment: str, intent: Record, reason: str) -> None:
+def give_up(repo: DeliveryRepo, environment: str, intent: Intent, reason: str) -> None:
     """Record that a deploy has ended before its end."""
     repo.change(
         lambda state, draft: intents.end(draft, environment, intent, failed=reason), f"deploy {environment}: failed"
     )
 
 
-def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Record) -> None:
+def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
     manifests = {name: state.manifest(name, version) for name, version in plan.target.items()}
     target_set = set_name({name: (version, manifests[name]) for name, version in plan.target.items()})
-    components: dict[str, Json] = {
-        name: {"version": version, "manifest": manifests[name]} for name, version in plan.target.items()
-    }
-    draft.note_environment(
-        plan.environment, "deployed", group=plan.group, set=target_set, components=components, of=intent.id
-    )
+    components = {n: Installed(version=version, manifest=manifests[n]) for n, version in plan.target.items()}
+    whole = Deployed(group=plan.group, set=target_set, components=components, of=intent.id)
+    draft.note_environment(plan.environment, whole)
     changed = {step.component for step in plan.steps}
     for name, version in plan.target.items():
         # a version that came into this environment because its group changed roles counts as well
-        known = any(r.what == "deployed" and r.get("env") == plan.environment for r in state.story(name, version))
-        if name in changed or not known:
-            draft.note(
-                name, version, "deployed", env=plan.environment, group=plan.group, set=target_set,
-                manifest=manifests[name], of=intent.id,
-            )  # fmt: skip
+        if name in changed or not state.story(name, version).has(Deployed, env=plan.environment):
+            one = Deployed(
+                env=plan.environment, group=plan.group, set=target_set, manifest=manifests[name], of=intent.id
+            )
+            draft.note(name, version, one)
     intents.end(draft, plan.environment, intent)

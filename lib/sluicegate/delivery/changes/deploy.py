@@ -15,8 +15,8 @@ from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import Conflict
 from sluicegate.model.config import Environment
-from sluicegate.model.ledger import stamp
-from sluicegate.model.values import Pin, Record, newest
+from sluicegate.model.evidence import Intent, Pinned, Swapped, Unpinned
+from sluicegate.model.values import Pin, stamp
 
 
 def deploy(
@@ -48,7 +48,7 @@ def deploy(
             _note_standing(repo, state, environment)
         return plan
 
-    def decide(state: State, draft: Draft) -> Record:
+    def decide(state: State, draft: Draft) -> Intent:
         environment = state.config.environment(name)
         if together is not None:  # first: it knows best when somebody has moved what the plan was made of
             together(state, draft)
@@ -57,8 +57,8 @@ def deploy(
             if versions_of(standing_pins(state, environment)) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
-        gated = target is None
-        return intents.begin(draft, name, "deploy", group=plan.group, target=dict(plan.target), gated=gated, why=why)
+        intent = Intent(verb="deploy", group=plan.group, target=dict(plan.target), gated=target is None, why=why)
+        return intents.begin(draft, name, intent)
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)
     return carry_out(repo, plan, intent, say)
@@ -120,17 +120,17 @@ def _refuse_sessions(state: State, environment: Environment, end_sessions: bool)
     until = kept_until(state, environment, swap)
     if swap is not None and until and not end_sessions:
         raise intents.Occupied(
-            f"logged-in users may stay on {swap.get('idle')} until {until}",
+            f"logged-in users may stay on {swap.idle} until {until}",
             hint=f"wait (sluicegate sync {environment.name} --wait), or --end-sessions",
         )
 
 
-def kept_until(state: State, environment: Environment, swap: Record | None) -> str:
+def kept_until(state: State, environment: Environment, swap: Swapped | None) -> str:
     """Until when users stay on the group that plays this environment, '' when nobody does."""
-    if swap is None or swap.get("idle") != state.group(environment):
+    if swap is None or swap.idle != state.group(environment):
         return ""
-    until = str(swap.get("sessions_until"))
-    return until if until and until > stamp(state.now) else ""
+    until = swap.sessions_until
+    return stamp(until) if until and until > state.now else ""
 
 
 def note_pins(state: State, draft: Draft, environment: Environment) -> None:
@@ -140,18 +140,17 @@ def note_pins(state: State, draft: Draft, environment: Environment) -> None:
             draft.pin(environment.name, component, pin)
         if environment.swaps_with:
             continue
-        last = newest(
-            r for r in state.story(component, pin.version) if r.what == "pinned" and r.get("env") == environment.name
-        )
+        last = state.story(component, pin.version).latest(Pinned, env=environment.name)
         if last is None or _repinned(state, component, pin, environment, last):
-            draft.note(component, pin.version, "pinned", env=environment.name, how="commit", commit=state.tips["main"])
+            pinned = Pinned(env=environment.name, how="commit", commit=state.tips["main"])
+            draft.note(component, pin.version, pinned)
 
 
-def _repinned(state: State, component: str, pin: Pin, environment: Environment, last: Record) -> bool:
+def _repinned(state: State, component: str, pin: Pin, environment: Environment, last: Pinned) -> bool:
     """Whether another version was pinned after `last`, so that this pin came back by a commit."""
     return any(
-        record.what in ("pinned", "unpinned") and record.get("env") == environment.name and record.at > last.at
+        event.at > last.at
         for version in state.recorded_versions(component)
         if version != pin.version
-        for record in state.story(component, version)
+        for event in state.story(component, version).of(Pinned, Unpinned, env=environment.name)
     )

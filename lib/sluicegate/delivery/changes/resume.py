@@ -33,7 +33,7 @@ def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> t
     failures: list[tuple[OpenIntent, SluicegateError]] = []
     state = repo.state()
     for intent in open_intents(state):
-        verb = str(intent.record.get("verb"))
+        verb = intent.record.verb
         try:
             if intents.at_work(state.config, intent):
                 raise Conflict(
@@ -66,7 +66,7 @@ def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:
     """Finish a deploy to the environment whose command is known to be dead; whatever else is open stays so."""
     state = repo.state()
     for intent in state.open_intents(state.config.environment(name)):
-        mine = intent.environment == name and intent.record.get("verb") == "deploy"
+        mine = intent.environment == name and intent.record.verb == "deploy"
         if mine and intents.at_work(state.config, intent) is False:
             say(f"{name}: finishing {intents.described(intent)}, which was interrupted")
             _deploy(repo, intent, say)
@@ -95,9 +95,9 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """
     state = repo.state()
     environment = state.config.environment(intent.environment)
-    target = {str(name): str(version) for name, version in intent.record.get("target", {}).items()}
+    target = intent.record.target
     try:
-        deploy.refuse_ungated(state, environment, target, past_gates=intent.record.get("gated") is not True)
+        deploy.refuse_ungated(state, environment, target, past_gates=not intent.record.gated)
     except GateRefused as refused:
         applying.give_up(repo, intent.environment, intent.record, refused.message)
         raise GateRefused(

@@ -15,7 +15,9 @@ from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, NotFound
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Hold, Pin, Record, newest
+from sluicegate.model.evidence import Deployed, Intent, Pinned, Swapped, Tests, Veto
+from sluicegate.model.story import newest
+from sluicegate.model.values import Hold, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +74,7 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
         one: version
         for one in ([component] if component else state.config.components)
         for version in state.versions(one)
-        if any(
-            r.what == "veto" and r.get("env") == name and r.get("of") == "rollback" and r.by.source == source
-            for r in state.story(one, version)
-        )
+        if any(veto.by.source == source for veto in state.story(one, version).of(Veto, env=name, of="rollback"))
     }
     if not bad or any(now.get(one) == version for one, version in bad.items()):
         return None
@@ -115,17 +114,12 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
 
 def _refuse_twice(state: State, environment: Environment, component: str, now: Mapping[str, str]) -> None:
     """Two people who answer to one incident must not go back twice."""
-    pins = (
-        record
-        for one in ([component] if component in now else now)
-        for record in state.story(one, now[one])
-        if record.what == "pinned" and record.get("env") == environment.name
-    )
-    last = newest(pins)
-    if last is not None and last.get("how") in ("rollback", "swap back"):
+    names = [component] if component in now else now
+    last = newest(pin for one in names for pin in state.story(one, now[one]).of(Pinned, env=environment.name))
+    if last is not None and last.how in ("rollback", "swap back"):
         again = " ".join(filter(None, ("sluicegate rollback", environment.name, component, "--further")))
         raise GateRefused(
-            f"{environment.name} has gone back already: {last.get('how')} by {last.by.user}"
+            f"{environment.name} has gone back already: {last.how} by {last.by.user}"
             f" at {last.at:%Y-%m-%d %H:%M:%S} UTC, and nothing new has come since",
             hint=f"to go back further: {again}",
         )
@@ -133,30 +127,25 @@ def _refuse_twice(state: State, environment: Environment, component: str, now: M
 
 def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> list[dict[str, str]]:
     """Sets that the environment had before what it has now, newest first."""
-    chronicle = list(reversed(state.chronicle(environment.name)))
+    chronicle = state.chronicle(environment.name)
     if environment.swaps_with:
-        return [dict(r.get("before", {})) for r in chronicle if r.what == "swap" and r.get("back") is not True]
-    sets = [r for r in chronicle if r.what == "deployed" and _known_good(state, environment, r)]
-    return [{one: str(v["version"]) for one, v in r.get("components", {}).items()} for r in sets]
+        return [dict(swap.before) for swap in reversed([*chronicle.of(Swapped, back=False)])]
+    sets = [one for one in reversed([*chronicle.of(Deployed)]) if _known_good(state, environment, one)]
+    return [{name: one.version for name, one in deployed.components.items()} for deployed in sets]
 
 
-def _known_good(state: State, environment: Environment, deployed: Record) -> bool:
+def _known_good(state: State, environment: Environment, deployed: Deployed) -> bool:
     """Whether no suite failed on the versions of a set in this environment."""
-    for component, one in deployed.get("components", {}).items():
-        runs = [
-            r
-            for r in state.story(component, str(one["version"]))
-            if r.what == "tests" and r.get("env") == environment.name
-        ]
-        last = {r.get("suite"): r for r in runs}
-        if any(r.get("failed", 0) != 0 for r in last.values()):
+    for component, one in deployed.components.items():
+        last = {run.suite: run for run in state.story(component, one.version).of(Tests, env=environment.name)}
+        if any(run.failed != 0 for run in last.values()):
             return False
     return True
 
 
 def _veto(draft: Draft, found: Rollback, why: str) -> None:
     for component, version in found.bad.items():
-        draft.note(component, version, "veto", env=found.environment, why=why or "rolled back", of="rollback")
+        draft.note(component, version, Veto(env=found.environment, why=why or "rolled back", of="rollback"))
 
 
 def _by_deploy(
@@ -174,7 +163,8 @@ def _by_deploy(
             pin = Pin(component=component, version=version or "", hold=hold if environment.follow else None)
             draft.pin(found.environment, component, pin if version else None)
             if version:
-                draft.note(component, version, "pinned", env=found.environment, how="rollback", before=bad, why=why)
+                pinned = Pinned(env=found.environment, how="rollback", before=bad, why=why)
+                draft.note(component, version, pinned)
 
     deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why, together=decide)
 
@@ -186,7 +176,7 @@ def _by_swap(
     state = repo.state()
     production, staging = swap.sides(state, found.environment)
     last = state.last_swap(production)
-    still_warm = last is not None and swap.warm(state, production, last) and last.get("before") == found.target
+    still_warm = last is not None and swap.warm(state, production, last) and dict(last.before) == dict(found.target)
     if not still_warm and make_plan(state, staging, found.target).steps:
 
         def first(state: State, draft: Draft) -> None:
@@ -197,7 +187,7 @@ def _by_swap(
             repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why, together=first
         )  # fmt: skip
 
-    def decide(state: State, draft: Draft) -> tuple[swap.Swap, Record]:
+    def decide(state: State, draft: Draft) -> tuple[swap.Swap, Intent]:
         unchanged(state)
         production, staging = swap.sides(state, found.environment)
         way = swap.Swap(

@@ -15,8 +15,8 @@ from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
 from sluicegate.errors import GateRefused, NotFound, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.ledger import stamp
-from sluicegate.model.values import Pin, Record, newest, set_name
+from sluicegate.model.evidence import Deployed, Intent, Pinned, Swapped, Unpinned
+from sluicegate.model.values import Pin, set_name
 from sluicegate.ports import Balancer
 from sluicegate.tools.probe import wait_for_version
 
@@ -48,7 +48,7 @@ def swap(
 ) -> Swap:
     """Swap production with its staging. Raises GateRefused; when nothing differs, nothing is done."""
 
-    def decide(state: State, draft: Draft) -> tuple[Swap, Record | None]:
+    def decide(state: State, draft: Draft) -> tuple[Swap, Intent | None]:
         found = plan_back(state, name) if back else plan_forward(state, name)
         if not found.changes:
             return found, None
@@ -60,24 +60,25 @@ def swap(
     return found
 
 
-def begin(draft: Draft, found: Swap, why: str) -> Record:
+def begin(draft: Draft, found: Swap, why: str) -> Intent:
     """Write the intent of a swap."""
-    return intents.begin(
-        draft, found.environment, "swap", staging=found.staging, live=found.live, to=found.to,
-        before=dict(found.before), pins=dict(found.after), back=found.back, why=why,
+    intent = Intent(
+        verb="swap", staging=found.staging, live=found.live, to=found.to, before=dict(found.before),
+        pins=dict(found.after), back=found.back, why=why,
     )  # fmt: skip
+    return intents.begin(draft, found.environment, intent)
 
 
-def from_intent(intent: Record, environment: str) -> Swap:
+def from_intent(intent: Intent, environment: str) -> Swap:
     """The swap that an intent began."""
     return Swap(
         environment=environment,
-        staging=str(intent.get("staging")),
-        live=str(intent.get("live")),
-        to=str(intent.get("to")),
-        before=dict(intent.get("before", {})),
-        after=dict(intent.get("pins", {})),
-        back=intent.get("back") is True,
+        staging=intent.staging,
+        live=intent.live,
+        to=intent.to,
+        before=intent.before,
+        after=intent.pins,
+        back=intent.back,
     )
 
 
@@ -137,8 +138,8 @@ def _refuse_lowering(state: State, staging: Environment, component: str, version
     assert production is not None
     if not version or not is_lower(state, component, version, state.pins(production.name)):
         return
-    pinned = newest(r for r in state.story(component, version) if r.what == "pinned" and r.get("env") == staging.name)
-    if pinned is None or pinned.get("downgrade") is not True:
+    pinned = state.story(component, version).latest(Pinned, env=staging.name)
+    if pinned is None or not pinned.downgrade:
         now = state.pins(production.name)[component].version
         raise lowered(component, version, now, production.name, staging.name)
 
@@ -153,11 +154,11 @@ def plan_back(state: State, name: str) -> Swap:
     """Production becomes what it was before the last swap; possible until something is deployed to that group."""
     production, staging = sides(state, name)
     last = state.last_swap(production)
-    if last is None or last.get("back") is True:
+    if last is None or last.back:
         raise NotFound(f"{name} has no swap to take back", hint=f"sluicegate history {name}")
     if not warm(state, production, last):
         raise GateRefused(
-            f"{last.get('idle')} does not have its old versions any more, so there is no way back by a swap",
+            f"{last.idle} does not have its old versions any more, so there is no way back by a swap",
             hint=f"sluicegate rollback {name}",
         )
     found = Swap(
@@ -166,7 +167,7 @@ def plan_back(state: State, name: str) -> Swap:
         live=state.group(production),
         to=state.group(staging),
         before=versions_of(state.pins(name)),
-        after=dict(last.get("before", {})),
+        after=last.before,
         back=True,
     )
     refuse_vetoed(state, found)
@@ -175,13 +176,12 @@ def plan_back(state: State, name: str) -> Swap:
     return found
 
 
-def warm(state: State, production: Environment, last: Record) -> bool:
+def warm(state: State, production: Environment, last: Swapped) -> bool:
     """Whether the group that was swapped out still has what it had: no deploy to it has even begun since."""
     return not any(
-        record.what == "intent" and record.get("verb") == "deploy" and record.get("group") == last.get("idle")
+        deploy.at > last.at
         for one in state.pair(production)
-        for record in state.chronicle(one.name)
-        if record.at > last.at
+        for deploy in state.chronicle(one.name).of(Intent, verb="deploy", group=last.idle)
     )
 
 
@@ -192,7 +192,7 @@ def refuse_vetoed(state: State, found: Swap) -> None:
             gating.refuse_vetoed(state, component, after, found.environment)
 
 
-def carry_out(repo: DeliveryRepo, found: Swap, intent: Record, say: Say) -> None:
+def carry_out(repo: DeliveryRepo, found: Swap, intent: Intent, say: Say) -> None:
     """Switch the balancer, look through it, commit. What fails is switched back, and recorded."""
     state = repo.state()
     production = state.config.environment(found.environment)
@@ -230,7 +230,7 @@ def _switch_back(balancer: Balancer, found: Swap, first: SluicegateError) -> Non
         raise first from second
 
 
-def give_up(repo: DeliveryRepo, found: Swap, intent: Record, reason: str) -> None:
+def give_up(repo: DeliveryRepo, found: Swap, intent: Intent, reason: str) -> None:
     """Record that nothing was swapped."""
     repo.change(
         lambda state, draft: intents.end(draft, found.environment, intent, failed=reason),
@@ -238,11 +238,11 @@ def give_up(repo: DeliveryRepo, found: Swap, intent: Record, reason: str) -> Non
     )
 
 
-def finish(repo: DeliveryRepo, found: Swap, intent: Record) -> None:
+def finish(repo: DeliveryRepo, found: Swap, intent: Intent) -> None:
     """One commit: pins of both, roles of the groups, evidence. What was promoted and does not go out stays promoted."""
 
     def decide(state: State, draft: Draft) -> None:
-        if any(r.what == "swap" and r.get("of") == intent.id for r in state.chronicle(found.environment)):
+        if state.chronicle(found.environment).has(Swapped, of=intent.id):
             return
         production = state.config.environment(found.environment)
         stays = set(_promoted(state, found))
@@ -272,22 +272,22 @@ def _promoted(state: State, found: Swap) -> dict[str, Pin]:
     }
 
 
-def _note(state: State, draft: Draft, found: Swap, intent: Record, production: Environment) -> None:
+def _note(state: State, draft: Draft, found: Swap, intent: Intent, production: Environment) -> None:
     manifests = {name: state.manifest(name, version) for name, version in found.after.items()}
     the_set = set_name({name: (version, manifests[name]) for name, version in found.after.items()})
     keep = production.keep_sessions
-    draft.note_environment(
-        found.environment, "swap", env=found.environment, live=found.to, idle=found.live, before=dict(found.before),
-        pins=dict(found.after), back=found.back, set=the_set, of=intent.id, why=intent.get("why"),
-        sessions_until=stamp(state.now + keep) if keep else "",
+    swapped = Swapped(
+        env=found.environment, live=found.to, idle=found.live, before=dict(found.before), pins=dict(found.after),
+        back=found.back, set=the_set, of=intent.id, why=intent.why, sessions_until=state.now + keep if keep else None,
     )  # fmt: skip
+    draft.note_environment(found.environment, swapped)
     how = "swap back" if found.back else "swap"
     for component, (before, after) in found.changes.items():
         if not after:
-            draft.note(component, before, "unpinned", env=found.environment, how=how)
+            draft.note(component, before, Unpinned(env=found.environment, how=how))
             continue
-        draft.note(component, after, "pinned", env=found.environment, how=how, before=before, of=intent.id)
-        draft.note(
-            component, after, "deployed", env=found.environment, group=found.to, set=the_set,
-            manifest=manifests[component], of=intent.id,
-        )  # fmt: skip
+        draft.note(component, after, Pinned(env=found.environment, how=how, before=before, of=intent.id))
+        deployed = Deployed(
+            env=found.environment, group=found.to, set=the_set, manifest=manifests[component], of=intent.id
+        )
+        draft.note(component, after, deployed)

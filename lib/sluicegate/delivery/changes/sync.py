@@ -17,6 +17,7 @@ from sluicegate.delivery.changes.swap import warm
 from sluicegate.delivery.moves.promote import Move, standing_pins
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
+from sluicegate.model.evidence import Built, Pinned
 from sluicegate.model.values import Pin
 
 
@@ -104,7 +105,7 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
             if before and not vetoed and versions.lower(scheme, newest, before):
                 continue
             draft.pin(name, component, Pin(component=component, version=newest))
-            draft.note(component, newest, "pinned", env=name, how="follow", before=before)
+            draft.note(component, newest, Pinned(env=name, how="follow", before=before))
             moves.append(Move(component=component, before=before, after=newest))
         if moves:  # a pin that cannot be deployed is said before anything is written
             for component in state.pins(name).keys() - {move.component for move in moves}:
@@ -124,7 +125,6 @@ def _newest(state: State, environment: Environment, component: str) -> str | Non
     scheme = state.config.component(component).versions
     known = versions.matching(scheme, state.versions(component), environment.follow.range)
     for version in reversed(known):
-        built = any(record.what == "built" for record in state.story(component, version))
-        if built and not state.vetoed(component, version, environment.name):
+        if state.story(component, version).has(Built) and not state.vetoed(component, version, environment.name):
             return version
     return None

@@ -12,8 +12,10 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, Malformed, UsageError
 from sluicegate.model.config import Config
+from sluicegate.model.evidence import Approval, Rejection, Tests, Unveto, Veto, Vetoing
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Actor, Record, lifting, newest, vetoed
+from sluicegate.model.story import Story, lifting, vetoed
+from sluicegate.model.values import Actor
 from sluicegate.tools import files, reports
 
 
@@ -85,10 +87,11 @@ def record_tests(
             )
         if not draft.by.source.startswith("http"):  # outside of a build the files' content tells one run from another
             draft.by = replace(draft.by, source=f"junit:{run.digest[:16]}")
-        facts = {"passed": run.passed, "failed": run.failed, "skipped": run.skipped}
-        draft.note(
-            component, version, "tests", env=environment, suite=suite, set=standing.set_name, manifest=manifest, **facts
-        )
+        tests = Tests(
+            env=environment, suite=suite, set=standing.set_name, manifest=manifest, passed=run.passed,
+            failed=run.failed, skipped=run.skipped,
+        )  # fmt: skip
+        draft.note(component, version, tests)
 
     outcome = f"{run.passed} passed, {run.failed} failed"
     repo.change(decide, f"record tests {component}={version} in {environment}: {suite}: {outcome}", dry_run=dry_run)
@@ -99,7 +102,7 @@ def judge(
     dry_run: bool = False,
 ) -> None:  # fmt: skip
     """Approve or reject a version for an environment in a role. Raises GateRefused for who is not in the role."""
-    what = "approval" if approve else "rejection"
+    kind = Approval if approve else Rejection
 
     def decide(state: State, draft: Draft) -> None:
         state.config.environment(environment)
@@ -112,10 +115,9 @@ def judge(
                 f"{draft.by.user or 'nobody'} is not in the role '{role}'",
                 reasons=[f"members: {', '.join(members) or 'none'}"],
             )
-        facts = {"why": why} if why else {}
-        draft.note(component, version, what, env=environment, role=role, manifest=manifest, **facts)
+        draft.note(component, version, kind(env=environment, role=role, manifest=manifest, why=why))
 
-    repo.change(decide, f"{what} of {component}={version} to {environment} as {role}", why=why, dry_run=dry_run)
+    repo.change(decide, f"{kind.what} of {component}={version} to {environment} as {role}", why=why, dry_run=dry_run)
 
 
 def unasked_role(config: Config, environment: str, role: str) -> str:
@@ -146,7 +148,7 @@ def veto(
     repo: DeliveryRepo, component: str, version: str, environment: str, *, lift: bool, why: str, dry_run: bool = False
 ) -> None:
     """Say, or take back, that a version must not go further; from `environment` on, or everywhere when it is ''."""
-    what = "unveto" if lift else "veto"
+    kind = Unveto if lift else Veto
 
     def decide(state: State, draft: Draft) -> None:
         if environment:
@@ -154,25 +156,24 @@ def veto(
         story = state.known_story(component, version)
         if lift:
             _refuse_unvetoed(story, component, version, environment, draft.by)
-        draft.note(component, version, what, env=environment, why=why)
+        draft.note(component, version, kind(env=environment, why=why))
 
     repo.change(
         decide,
-        f"{what} {component}={version}" + (f" in {environment}" if environment else ""),
+        f"{kind.what} {component}={version}" + (f" in {environment}" if environment else ""),
         why=why,
         dry_run=dry_run,
     )
 
 
-def _refuse_unvetoed(story: tuple[Record, ...], component: str, version: str, environment: str, by: Actor) -> None:
+def _refuse_unvetoed(story: Story, component: str, version: str, environment: str, by: Actor) -> None:
     """Raise UsageError when no such veto stands; a step that runs again may lift again what it has lifted."""
-    said = [r for r in story if r.what in ("veto", "unveto")]
-    last = newest(r for r in said if r.get("env") == environment)
-    if last is not None and (last.what == "veto" or last.by.source == by.source):
+    last = story.latest(Vetoing, env=environment)
+    if last is not None and (isinstance(last, Veto) or last.by.source == by.source):
         return
     what = f"{component}={version}"
-    standing = vetoed(story, dict.fromkeys(str(r.get("env")) for r in said))
+    standing = vetoed(story, dict.fromkeys(one.env for one in story.of(Vetoing)))
     if standing is None:
         raise UsageError(f"{what} is not vetoed", hint=f"sluicegate history {component}")
-    where = f"from {standing.get('env')} on" if standing.get("env") else "everywhere"
+    where = f"from {standing.env} on" if standing.env else "everywhere"
     raise UsageError(f"{what} is vetoed {where}", hint=lifting(component, version, standing))

@@ -6,7 +6,9 @@ from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Candidate, Verdict, lifting
+from sluicegate.model.evidence import Deployed
+from sluicegate.model.story import Candidate, lifting
+from sluicegate.model.values import Verdict
 
 
 def candidate(state: State, component: str, version: str, target: Environment) -> Candidate:
@@ -17,12 +19,12 @@ def candidate(state: State, component: str, version: str, target: Environment) -
     return Candidate(
         component=component,
         version=version,
-        manifest=str(built.get("manifest")),
+        manifest=built.manifest,
         origin=target.origin,
         target=target.name,
         set_name=standing.set_name if standing else "",
         story=state.story(component, version),
-        author=str(built.get("author")),
+        author=built.author,
     )
 
 
@@ -32,7 +34,7 @@ def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
     origin = state.config.environments.get(target.origin)
     answers = []
     if origin is not None and origin.groups:
-        deployed = one.latest("deployed", env=origin.name, manifest=one.manifest)
+        deployed = one.story.latest(Deployed, env=origin.name, manifest=one.manifest)
         reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"
         answers.append(
             Verdict(
@@ -74,7 +76,7 @@ def refuse_vetoed(state: State, component: str, version: str, environment: str) 
     """A way back goes past the gates, but never to a vetoed version."""
     if veto := state.vetoed(component, version, environment):
         raise GateRefused(
-            f"{component}={version} is vetoed by {veto.by.user}: {veto.get('why') or 'no reason given'}",
+            f"{component}={version} is vetoed by {veto.by.user}: {veto.why or 'no reason given'}",
             hint=lifting(component, version, veto),
         )
 
@@ -84,8 +86,3 @@ def spoken(verdict: Verdict) -> str:
     helper = f" (who can help: {verdict.who_can_help})" if verdict.who_can_help and not verdict.passed else ""
     since = f", since {verdict.since:%Y-%m-%d %H:%M} UTC" if verdict.since and not verdict.passed else ""
     return f"{verdict.gate}: {verdict.state}: {verdict.reason}{helper}{since}"
-
-
-def as_facts(answers: tuple[Verdict, ...]) -> list[dict[str, str]]:
-    """Verdicts as they go into a record."""
-    return [{"gate": v.gate, "state": v.state, "reason": v.reason} for v in answers]

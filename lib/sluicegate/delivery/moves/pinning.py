@@ -11,6 +11,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
+from sluicegate.model.evidence import Held, Pinned, Unheld, Unpinned
 from sluicegate.model.values import Hold, Pin
 
 
@@ -40,8 +41,7 @@ def refuse_swapping(state: State, environment: Environment, verb: str) -> None:
 
 def is_recorded(state: State, pin: Pin, environment: str) -> bool:
     """Whether the ledger knows this pin. One that was edited by hand is known from the next deploy on."""
-    story = state.story(pin.component, pin.version)
-    return any(record.what == "pinned" and record.get("env") == environment for record in story)
+    return state.story(pin.component, pin.version).has(Pinned, env=environment)
 
 
 def edited_pins(state: State, production: Environment) -> str:
@@ -79,7 +79,7 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
         back = now is not None and versions.lower(scheme, exact, now.version)
         hold = Hold(by=draft.by.user, why=why or "set back by hand") if back and place.follow else None
         draft.pin(environment, component, Pin(component=component, version=exact, hold=hold))
-        draft.note(component, exact, "pinned", env=environment, how="pin", downgrade=back, why=why)
+        draft.note(component, exact, Pinned(env=environment, how="pin", downgrade=back, why=why))
         return exact
 
     return repo.change(decide, f"pin {component}={version} in {environment}", why=why, dry_run=dry_run)
@@ -104,9 +104,9 @@ def unpin(repo: DeliveryRepo, component: str, environment: str, *, why: str, dry
                 hint=f"sluicegate rollback {partner.name} {component}, or promote another version",
             )
         draft.pin(environment, component, Pin(component=component, version=live) if live else None)
-        draft.note(component, now.version, "unpinned", env=environment, why=why)
+        draft.note(component, now.version, Unpinned(env=environment, why=why))
         if live:
-            draft.note(component, live, "pinned", env=environment, how="unpin", before=now.version, why=why)
+            draft.note(component, live, Pinned(env=environment, how="unpin", before=now.version, why=why))
         return live
 
     return repo.change(decide, f"unpin {component} in {environment}", why=why, dry_run=dry_run)
@@ -122,7 +122,8 @@ def hold(
         if until is not None and until < state.now.date():
             raise UsageError(f"--until {until} is in the past")
         draft.pin(environment, component, replace(now, hold=Hold(by=draft.by.user, why=why, until=until)))
-        draft.note(component, now.version, "held", env=environment, why=why, until=until.isoformat() if until else "")
+        held = Held(env=environment, why=why, until=until.isoformat() if until else "")
+        draft.note(component, now.version, held)
 
     repo.change(decide, f"hold {component} in {environment}", why=why, dry_run=dry_run)
 
@@ -135,7 +136,7 @@ def unhold(repo: DeliveryRepo, component: str, environment: str, *, why: str, dr
         if now.hold is None:
             raise UsageError(f"{component} is not held in {environment}")
         draft.pin(environment, component, replace(now, hold=None))
-        draft.note(component, now.version, "unheld", env=environment, why=why)
+        draft.note(component, now.version, Unheld(env=environment, why=why))
 
     repo.change(decide, f"unhold {component} in {environment}", why=why, dry_run=dry_run)
 

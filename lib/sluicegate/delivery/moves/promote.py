@@ -12,7 +12,8 @@ from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_held, refuse_swapping
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.values import Pin, newest
+from sluicegate.model.evidence import Pinned
+from sluicegate.model.values import Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +69,11 @@ def promote(
                 state, name, version, environment, name in lowering
             ):
                 continue
-            draft.note(
-                name, version, "pinned", env=environment, how="promote", before=before, why=why,
-                downgrade=name in lowering, verdicts=gating.as_facts(answers[name]),
+            promotion = Pinned(
+                env=environment, how="promote", before=before, why=why, downgrade=name in lowering,
+                verdicts=answers[name],
             )  # fmt: skip
+            draft.note(name, version, promotion)
         return tuple(moves)
 
     names = " ".join(f"{name}={version}" if version else name for name, version in wanted.items())
@@ -97,9 +99,8 @@ def is_lower(state: State, component: str, version: str, pins: Mapping[str, Pin]
 
 def _on_record(state: State, component: str, version: str, environment: str, lowering: bool) -> bool:
     """Whether this pin was promoted already, and said so: a retried job step."""
-    story = state.story(component, version)
-    last = newest(r for r in story if r.what == "pinned" and r.get("env") == environment)
-    return last is not None and last.get("how") == "promote" and (last.get("downgrade") is True or not lowering)
+    last = state.story(component, version).latest(Pinned, env=environment)
+    return last is not None and last.how == "promote" and (last.downgrade or not lowering)
 
 
 def lowered(component: str, version: str, now: str, place: str, environment: str) -> GateRefused:

@@ -1,0 +1,393 @@
+"""Evidence: one frozen class a kind of record, and the one place where a record becomes JSON and JSON a record.
+
+It is read leniently: newer writers may add fields and kinds. A field that is missing, or that holds something else than
+its kind says, has its default; a count that is no count is None, which no gate takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import ClassVar, get_args
+
+from sluicegate.model.numbers import whole
+from sluicegate.model.values import Actor, Artifact, Installed, Json, State, Verdict, read_time, stamp
+
+UNWRITTEN = datetime.min.replace(tzinfo=UTC)
+NOBODY = Actor(user="", source="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every record has; the ledger fills it in as it is written. `after` is the id of the record before it."""
+
+    what: ClassVar[str] = ""
+    id: str = ""
+    after: str = ""
+    at: datetime = UNWRITTEN
+    by: Actor = NOBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other(Record):
+    """A record of a kind that this version does not know: a newer one wrote it."""
+
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built(Record):
+    """A version was published. Times as the ledger writes them; figures are what the build measured."""
+
+    what = "built"
+    manifest: str = ""
+    commit: str = ""
+    author: str = ""
+    build: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    committed: datetime | None = None
+    build_started: datetime | None = None
+    figures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied(Record):
+    """A version's files were copied to another repository."""
+
+    what = "copied"
+    to: str = ""
+    manifest: str = ""
+    files: int | None = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned(Record):
+    """A version's files shall be removed; in the list of a component `version` says which."""
+
+    what = "pruned"
+    version: str = ""
+    manifest: str = ""
+    keep: int | None = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed(Record):
+    """A pruned version's files are gone."""
+
+    what = "removed"
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InEnvironment(Record):
+    """A record about one environment; '' means: everywhere."""
+
+    env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed(InEnvironment):
+    """A group of hosts got a version (in its story), or a whole set: `components` (in the environment's)."""
+
+    what = "deployed"
+    group: str = ""
+    set: str = ""
+    manifest: str = ""
+    components: Mapping[str, Installed] = field(default_factory=dict)
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests(InEnvironment):
+    """A suite ran on a version; a count that cannot be read is None."""
+
+    what = "tests"
+    suite: str = ""
+    set: str = ""
+    manifest: str = ""
+    passed: int | None = 0
+    failed: int | None = 0
+    skipped: int | None = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(InEnvironment):
+    """What an installation started: a job of the build server or a command, whose output is in `log`, HOST:PATH."""
+
+    what = "started"
+    suite: str = ""
+    set: str = ""
+    run: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement(InEnvironment):
+    """A person's word in a role about these very files."""
+
+    role: str = ""
+    manifest: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval(Judgement):
+    what = "approval"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection(Judgement):
+    what = "rejection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vetoing(InEnvironment):
+    """A version must not go further from `env` on, or may again. `of` is 'rollback' where that said so."""
+
+    why: str = ""
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Veto(Vetoing):
+    what = "veto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unveto(Vetoing):
+    what = "unveto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinEvent(InEnvironment):
+    """Something happened to the pin of a component in an environment."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned(PinEvent):
+    """`how`: pin, unpin, promote, follow, commit, rollback, swap, swap back. `before`: the version before."""
+
+    what = "pinned"
+    how: str = ""
+    before: str = ""
+    downgrade: bool = False
+    commit: str = ""
+    of: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpinned(PinEvent):
+    what = "unpinned"
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(PinEvent):
+    """`until` is a day, '' for good."""
+
+    what = "held"
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheld(PinEvent):
+    what = "unheld"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swapped(InEnvironment):
+    """Production `env` went from the group `idle` to `live`, and from the versions `before` to `pins`.
+
+    Logged-in users stay on `idle` until `sessions_until`.
+    """
+
+    what = "swap"
+    live: str = ""
+    idle: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    back: bool = False
+    set: str = ""
+    of: str = ""
+    why: str = ""
+    sessions_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent(Record):
+    """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
+
+    A deploy brings `target` to `group`, past the gates unless `gated`; a swap moves users from `live` to `to`.
+    """
+
+    what = "intent"
+    verb: str = ""
+    host: str = ""
+    pid: int | None = 0
+    born: str = ""
+    nonce: int | None = 0
+    group: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
+    gated: bool = False
+    staging: str = ""
+    live: str = ""
+    to: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    back: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending(Record):
+    """The intent `of` has ended."""
+
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Ending):
+    what = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Ending):
+    what = "failed"
+    why: str = ""
+
+
+KINDS: Mapping[str, type[Record]] = {
+    kind.what: kind
+    for kind in (
+        Built, Copied, Pruned, Removed, Deployed, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned, Unpinned,
+        Held, Unheld, Swapped, Intent, Done, Failed,
+    )
+}  # fmt: skip
+
+
+def as_json(record: Record) -> dict[str, Json]:
+    """The record as it is written: what every record has, then the fields of its kind that are not empty."""
+    by = {"user": record.by.user, "source": record.by.source, "verified": record.by.verified}
+    what = record.kind if isinstance(record, Other) else record.what
+    return {"id": record.id, "after": record.after, "at": stamp(record.at), "what": what, **own_facts(record), "by": by}
+
+
+def own_facts(record: Record) -> dict[str, Json]:
+    """The fields of the record's kind as JSON; texts, mappings and flags that are empty are left out."""
+    written = {name: _written(getattr(record, name)) for name, _ in OWN_FIELDS[type(record)] if name != "kind"}
+    return {name: value for name, value in written.items() if value or type(value) is int}
+
+
+def from_json(value: Json) -> Record:
+    """A record from its JSON. Raises ValueError and the like for what lacks an id, a time or a kind."""
+    by = value.get("by", {})
+    what = str(value["what"])
+    kind = KINDS.get(what, Other)
+    facts = {name: read(value[name]) for name, read in OWN_FIELDS[kind] if name in value}
+    if kind is Other:
+        facts = {"kind": what}
+    return kind(
+        id=str(value["id"]),
+        after=_text(value.get("after")),
+        at=read_time(str(value["at"])),
+        by=Actor(user=_text(by.get("user")), source=_text(by.get("source")), verified=by.get("verified") is True),
+        **facts,
+    )
+
+
+def _written(value: Json) -> Json:
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, Mapping):
+        return {name: _written(one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return [_written(one) for one in value]
+    if isinstance(value, Artifact):
+        return {"name": value.name, "size": value.size, "sha256": value.sha256}
+    if isinstance(value, Installed):
+        return {"version": value.version, "manifest": value.manifest}
+    if isinstance(value, Verdict):
+        return {"gate": value.gate, "state": value.state, "reason": value.reason}
+    return value
+
+
+def _text(value: Json) -> str:
+    return "" if value is None else str(value)
+
+
+def _flag(value: Json) -> bool:
+    return value is True
+
+
+def _count(value: Json) -> int | None:
+    return whole(value) if isinstance(value, int) else None
+
+
+def _time(value: Json) -> datetime | None:
+    try:
+        return read_time(str(value)) if value else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _texts(value: Json) -> dict[str, str]:
+    return {str(name): _text(one) for name, one in value.items()} if isinstance(value, dict) else {}
+
+
+def _entries(value: Json) -> list[dict[str, Json]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _artifacts(value: Json) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(name=_text(one.get("name")), size=_count(one.get("size")) or 0, sha256=_text(one.get("sha256")))
+        for one in _entries(value)
+    )
+
+
+def _installed(value: Json) -> dict[str, Installed]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {
+        str(name): Installed(version=_text(one.get("version")), manifest=_text(one.get("manifest")))
+        for name, one in pairs
+        if isinstance(one, dict)
+    }
+
+
+def _verdicts(value: Json) -> tuple[Verdict, ...]:
+    return tuple(
+        Verdict(
+            gate=_text(one.get("gate")),
+            state=one["state"] if one.get("state") in get_args(State) else "error",
+            reason=_text(one.get("reason")),
+        )
+        for one in _entries(value)
+    )
+
+
+READERS: Mapping[str, Callable[[Json], object]] = {
+    "str": _text,
+    "bool": _flag,
+    "int | None": _count,
+    "datetime | None": _time,
+    "Mapping[str, str]": _texts,
+    "Mapping[str, Installed]": _installed,
+    "tuple[Artifact, ...]": _artifacts,
+    "tuple[Verdict, ...]": _verdicts,
+}
+"""How a field is read, by its type as it stands in the class."""
+
+
+def _own_fields(kind: type[Record]) -> tuple[tuple[str, Callable[[Json], Json]], ...]:
+    """The fields of a kind besides those of every record, each with its reader."""
+    common = {one.name for one in fields(Record)}
+    return tuple((one.name, READERS[str(one.type)]) for one in fields(kind) if one.name not in common)
+
+
+OWN_FIELDS = {kind: _own_fields(kind) for kind in (*KINDS.values(), Other)}

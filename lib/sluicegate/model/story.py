@@ -1,0 +1,73 @@
+"""Stories: the records of a version or of an environment, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sluicegate.model.evidence import Record, Veto, Vetoing
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+class Story(tuple[Record, ...]):
+    """The records of a version or of an environment, oldest first."""
+
+    __slots__ = ()
+
+    def of(self, *kinds: type[Kind], **wanted: object) -> Iterator[Kind]:
+        """The records of these kinds whose fields are as wanted, oldest first."""
+        for record in self:
+            if isinstance(record, kinds) and all(getattr(record, name) == value for name, value in wanted.items()):
+                yield record
+
+    def latest(self, *kinds: type[Kind], **wanted: object) -> Kind | None:
+        """The newest record of these kinds whose fields are as wanted."""
+        return newest(self.of(*kinds, **wanted))
+
+    def has(self, *kinds: type[Record], **wanted: object) -> bool:
+        """Whether there is a record of these kinds whose fields are as wanted."""
+        return any(True for _ in self.of(*kinds, **wanted))
+
+    def first(self, *kinds: type[Kind], **wanted: object) -> Kind | None:
+        """The oldest record of these kinds whose fields are as wanted."""
+        return next(self.of(*kinds, **wanted), None)
+
+
+def newest(records: Iterable[Kind]) -> Kind | None:
+    """The record with the latest time; the later line where times are equal."""
+    latest = None
+    for record in records:
+        if latest is None or record.at >= latest.at:
+            latest = record
+    return latest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that wants to enter an environment, with everything that its gates may read."""
+
+    component: str
+    version: str
+    manifest: str
+    origin: str
+    target: str
+    set_name: str
+    story: Story
+    author: str = ""
+
+
+def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:
+    """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
+    for scope in scopes:
+        last = story.latest(Vetoing, env=scope)
+        if isinstance(last, Veto):
+            return last
+    return None
+
+
+def lifting(component: str, version: str, veto: Veto) -> str:
+    """The command that takes a veto back."""
+    scope = f" --in {veto.env}" if veto.env else ""
+    return f"sluicegate unveto {component}={version}{scope}"
