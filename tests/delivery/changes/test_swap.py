@@ -20,7 +20,7 @@ from sluicegate.errors import (
     SluicegateError,
     UsageError,
 )
-from sluicegate.model.values import Actor, stamp
+from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.parts import answering, web_server
 from tests.shop import Shop
@@ -356,7 +356,7 @@ def test_the_way_back_keeps_no_promotion_that_was_vetoed_since(again: Shop) -> N
 def test_sessions_are_kept_until_the_deadline_and_the_swap_says_until_when(ready: Shop) -> None:
     ready.swap()
     assert ready.drivers.users.reached("green") == "green"
-    assert ready.chronicle("production", "swap")[-1].sessions_until == stamp(ready.now + timedelta(minutes=30))
+    assert ready.chronicle("production", "swap")[-1].sessions_until == ready.now + timedelta(minutes=30)
 
 
 def test_deploying_to_the_group_refuses_until_then(again: Shop) -> None:
