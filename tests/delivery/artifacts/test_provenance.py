@@ -257,7 +257,7 @@ def test_a_dry_run_plans_with_what_was_left_and_facts_of_two_builds_are_not_mixe
     found = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras)
     assert found.manifest == planned.manifest
     assert shop.state().built("auth", "1.0.0").build == first.build
-    assert shop.state().built("auth", "1.0.0").build_started == ""
+    assert shop.state().built("auth", "1.0.0").build_started is None
 
 
 def test_a_bad_signature_is_found_by_verify_and_by_a_dry_run(shop: Shop, keys: dict[str, str]) -> None:
