@@ -43,7 +43,7 @@ def test_what_is_not_waited_for_writes_to_a_log_that_its_evidence_names(shop: Sh
     shop.publish("auth", "1.0.0")
     shop.sync()
     (record,) = [r for r in shop.state.story("auth", "1.0.0") if r.what == "started"]
-    machine, _, log = str(record.get("log")).partition(":")
+    machine, _, log = record.log.partition(":")
     assert machine == platform.node()
     assert Path(log).is_relative_to(Path.home() / ".local" / "state" / "sluicegate")
     for _ in range(500):
