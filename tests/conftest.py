@@ -56,6 +56,27 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"skipped in CI, where nothing may be skipped: {reason}"
 
 
+left_out = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count what needs root and was left out: a run that does not say so looks whole."""
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.config.stash[left_out] = item.config.stash.get(left_out, 0) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := config.stash.get(left_out, 0):
+        said = f"{count} test{'s' if count != 1 else ''} marked root left out; as root: python -m pytest -m root"
+        terminalreporter.write_line(said)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty home with Git's user in it."""

@@ -85,6 +85,15 @@ def test_a_folder_that_others_can_enter_is_not_used(temporary: Path, taken: str)
         pass
 
 
+@pytest.mark.root
+def test_a_folder_of_another_user_is_not_used(temporary: Path) -> None:
+    house = temporary / f"sluicegate-{os.getuid()}"
+    house.mkdir(mode=0o700)
+    os.chown(house, 65534, 65534)
+    with pytest.raises(UsageError, match="is not a folder of yours"), scratch():
+        pass
+
+
 def test_a_folder_for_temporary_files_that_is_not_there_is_named(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
