@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from datetime import datetime, timedelta
+from pathlib import Path
 
-from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, UnknownName
-from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Installed, Release, Service
-from sluicegate.ports import Host
+from sluicegate.errors import Conflict, NotFound, RemoteUnavailable, SluicegateError, UnknownName
+from sluicegate.hosts import places
+from sluicegate.model.config import Component, Config
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.model.settings import Settings
+from sluicegate.model.values import Artifact, Installed, Release
+from sluicegate.ports import Host, Wanted
 from sluicegate.repositories import maven2
 from sluicegate.repositories.maven2 import place
+from sluicegate.tools.process import Completed
 
 
 class FakeRepository:
     """Files in a dictionary; `down` makes every call fail."""
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakeRepository:
+        return cls()
 
     def __init__(self) -> None:
         self.files: dict[tuple[str, str, str], bytes] = {}
@@ -67,15 +76,28 @@ class FakeRepository:
 
 
 class FakeHost:
-    """Files, links and services in dictionaries; `down` makes every call fail, `broken` services do not start."""
+    """Files and links in dictionaries, and services that a FakeDeployer notes; it runs no programs.
+
+    `down` makes every call fail, `broken` services do not start.
+    """
 
     def __init__(self, name: str = "host") -> None:
         self.name = name
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
-        self.services: dict[str, Service] = {}
+        self.services: dict[str, str] = {}
         self.broken: set[str] = set()
         self.down = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakeHost:
+        return cls(name)
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0, root: bool = False
+    ) -> Completed:
+        self._check_up()
+        return Completed(argv=tuple(argv), status=127, stdout=b"", stderr=b"a fake host runs nothing")
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(self._resolved(self._place(path)))
@@ -83,36 +105,37 @@ class FakeHost:
     def send(self, folder: Path, to: str) -> None:
         place = self._place(to)
         sent = {f"{place}/{p.relative_to(folder)}": p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-        below = f"{place}/"
-        self.files = {path: content for path, content in self.files.items() if not path.startswith(below)} | sent
-        self.links = {path: goal for path, goal in self.links.items() if not path.startswith(below)}
+        self.remove(to)
+        self.files |= sent
+
+    def remove(self, path: str) -> None:
+        place = self._place(path)
+        self.files = {at: content for at, content in self.files.items() if at != place and not _is_below(at, place)}
+        self.links = {at: goal for at, goal in self.links.items() if at != place and not _is_below(at, place)}
 
     def link(self, path: str, target: str) -> None:
         self.links[self._place(path)] = self._place(target)
 
-    def restart(self, service: Service) -> None:
-        self._place(service.folder)
-        if service.name in self.broken:
-            raise SluicegateError(f"the service '{service.name}' ended at once")
-        self.services[service.name] = service
+    def address(self, component: str) -> str:
+        return f"http://{self.name}.invalid/{component}"
+
+    def restart(self, name: str, version: str) -> None:
+        self._check_up()
+        if name in self.broken:
+            raise SluicegateError(f"the service '{name}' ended at once")
+        self.services[name] = version
 
     def stop(self, name: str) -> None:
         self._check_up()
         self.services.pop(name, None)
 
-    def address(self, component: str) -> str:
-        return f"http://{self.name}.invalid/{component}"
-
     def _place(self, path: str) -> str:
         self._check_up()
-        parts = PurePosixPath(path)
-        if not path or parts.is_absolute() or ".." in parts.parts:
-            raise Malformed(f"'{path}' is not a path below a host's folder")
-        return str(parts)
+        return str(places.below(path))
 
     def _resolved(self, path: str) -> str:
         for link, goal in self.links.items():
-            if path.startswith(f"{link}/"):
+            if _is_below(path, link):
                 return goal + path[len(link) :]
         return path
 
@@ -121,36 +144,64 @@ class FakeHost:
             raise RemoteUnavailable(f"the host '{self.name}' is down")
 
 
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
+
+
 class FakeDeployer:
     """Notes on a FakeHost what it has. A version in `silent` never answers; `down` makes every call fail."""
+
+    carries = True
 
     def __init__(self) -> None:
         self.silent: set[str] = set()
         self.down = False
 
-    def installed(self, host: Host, component: Component) -> Installed | None:
-        self._check_up()
-        content = host.read(f"apps/{component.name}/current")
-        if not content:
-            return None
-        version, _, manifest = content.decode().partition("\n")
-        return Installed(version=version, manifest=manifest)
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakeDeployer:
+        return cls()
 
-    def install(self, host: Host, component: Component, release: Release) -> None:
+    def survey(self, host: Host) -> dict[str, Installed]:
         self._check_up()
-        if self.installed(host, component) == Installed(version=release.version, manifest=release.manifest):
+        fake = _fake(host)
+        fake.read("apps")  # raises when the host is down
+        found = {}
+        for path, content in fake.files.items():
+            _, component, place = path.split("/")
+            if place == "current":
+                version, _, manifest = content.decode().partition("\n")
+                found[component] = Installed(version=version, manifest=manifest)
+        return found
+
+    def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
+        return ()
+
+    def apply(self, host: Host, wanted: Wanted) -> dict[str, Outcome]:
+        outcomes = dict.fromkeys(wanted, NOT_STARTED)
+        for component, release in wanted.items():
+            try:
+                self.install(host, component, release) if release else self.remove(host, component)
+            except SluicegateError as problem:
+                outcomes[component] = Outcome.of(problem)
+                break
+            outcomes[component] = DONE
+        return outcomes
+
+    def install(self, host: Host, component: str, release: Release) -> None:
+        self._check_up()
+        if self.survey(host).get(component) == Installed(version=release.version, manifest=release.manifest):
             return
-        place, fake = f"apps/{component.name}/current", _fake(host)
+        place, fake = f"apps/{component}/current", _fake(host)
         fake.files.pop(place, None)
-        fake.restart(Service(name=component.name, command=release.version, folder=f"apps/{component.name}"))
+        fake.restart(component, release.version)
         if release.version in self.silent:
-            raise SluicegateError(f"{component.name} {release.version} did not answer")
+            raise SluicegateError(f"{component} {release.version} did not answer")
         fake.files[place] = f"{release.version}\n{release.manifest}".encode()
 
-    def remove(self, host: Host, component: Component) -> None:
+    def remove(self, host: Host, component: str) -> None:
         self._check_up()
-        host.stop(component.name)
-        _fake(host).files.pop(f"apps/{component.name}/current", None)
+        _fake(host).stop(component)
+        _fake(host).files.pop(f"apps/{component}/current", None)
 
     def _check_up(self) -> None:
         if self.down:
@@ -170,6 +221,10 @@ class FakeBalancer:
         self.groups = groups
         self.keeps = False
         self.down = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakeBalancer:
+        return cls(groups=tuple(config.groups))
 
     def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
         return "".join(f"{group}: {components}\n" for group, components in upstreams.items())
@@ -198,3 +253,48 @@ class FakeBalancer:
     def _check_up(self) -> None:
         if self.down:
             raise RemoteUnavailable("the balancer is down")
+
+
+class FakePool:
+    """What each host of a pool is to its users, and how many requests it works on."""
+
+    def __init__(self, hosts: Iterable[str] = ()) -> None:
+        self.states = dict.fromkeys(hosts, "ready")
+        self.requests = dict.fromkeys(self.states, 0)
+        self.stay: timedelta | None = timedelta(minutes=30)
+        self.down = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakePool:
+        return cls(host for hosts in config.groups.values() for host in hosts)
+
+    def drain(self, host: str) -> None:
+        self._set(host, "drain")
+
+    def ready(self, host: str) -> None:
+        self._set(host, "ready")
+
+    def out(self, host: str) -> None:
+        self._set(host, "out")
+
+    def in_flight(self, host: str) -> int:
+        self._check(host)
+        return self.requests[host]
+
+    def kept_until(self, host: str, drained: datetime) -> datetime | None:
+        self._check(host)
+        return drained + self.stay if self.stay is not None else None
+
+    def leads(self) -> set[str]:
+        """The hosts that new users reach."""
+        return {host for host, state in self.states.items() if state == "ready"}
+
+    def _set(self, host: str, state: str) -> None:
+        self._check(host)
+        self.states[host] = state
+
+    def _check(self, host: str) -> None:
+        if self.down:
+            raise RemoteUnavailable("the balancer is down")
+        if host not in self.states:
+            raise NotFound(f"no host of the pool is called '{host}'")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sluicegate.model.config import Component, Config
+from sluicegate.model.config import Component, Config, DriverSpec
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.model.values import Release
 from sluicegate.tools import sockets
@@ -24,6 +24,7 @@ CONFIG = Config(
     repositories={},
     components={"auth": AUTH, "portal": PORTAL},
     environments={},
+    hosts={"int1": DriverSpec(driver="local", settings=Settings(where="sluicegate.yaml:7"))},
     groups={"blue": ("app1",), "green": ("app3",)},
 )
 

@@ -111,12 +111,12 @@ class OutsideBalancer(FakeBalancer):
 class OutsideDeployer(FakeDeployer):
     """A deployer whose changes pass the door."""
 
-    def install(self, host: Any, component: Any, release: Any) -> None:
-        door.passing(f"install {component.name} on {host.name}")
+    def install(self, host: Any, component: str, release: Any) -> None:
+        door.passing(f"install {component} on {host.name}")
         super().install(host, component, release)
 
-    def remove(self, host: Any, component: Any) -> None:
-        door.passing(f"remove {component.name} from {host.name}")
+    def remove(self, host: Any, component: str) -> None:
+        door.passing(f"remove {component} from {host.name}")
         super().remove(host, component)
 
 

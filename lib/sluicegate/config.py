@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -52,8 +52,9 @@ class _Reading:
             repositories=self.each("repositories", _driver),
             components=self.each("components", _component),
             roles=self.each("roles", _role),
-            hosts=self.each("hosts", _driver),
+            hosts=self.each("hosts", _host),
             groups=self.groups(),
+            variables=self.variables(),
             environments=self.each("environments", self.environment),
             objective=self.objective(),
             jenkins=self.jenkins(),
@@ -95,13 +96,43 @@ class _Reading:
         return made
 
     def groups(self) -> dict[str, tuple[str, ...]]:
+        """Group -> hosts; a group that has more to say than its hosts is a mapping."""
         if "groups" not in self.document.content:
             return {}
         found: dict[str, tuple[str, ...]] = {}
         with self.noted():
             settings = self.settings("groups")
-            found = {name: settings.texts(name) for name in settings.values}
+            for name, value in settings.values.items():
+                with self.noted():
+                    found[name] = self.group(name).texts("hosts") if isinstance(value, dict) else settings.texts(name)
         return found
+
+    def group(self, name: str) -> Settings:
+        settings = self.settings(f"groups/{name}")
+        settings.only("hosts", "variables")
+        return settings
+
+    def variables(self) -> dict[str, dict[str, str]]:
+        """Host -> its variables: those of its groups, then its own."""
+        found: dict[str, dict[str, str]] = {}
+        with suppress(ConfigError):  # whoever reads the groups and hosts themselves notes it
+            for name, value in self.settings("groups").values.items() if "groups" in self.document.content else ():
+                for host in self.group(name).texts("hosts") if isinstance(value, dict) else ():
+                    found.setdefault(host, {}).update(self.variables_of(f"groups/{name}"))
+            for host in self.settings("hosts").values if "hosts" in self.document.content else ():
+                found.setdefault(host, {}).update(self.variables_of(f"hosts/{host}"))
+        return found
+
+    def variables_of(self, path: str) -> dict[str, str]:
+        if "variables" not in self.settings(path).values:
+            return {}
+        settings = self.settings(f"{path}/variables")
+        with self.noted():
+            for variable in settings.values:
+                if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or "\0" in settings.text(variable):
+                    raise settings.fail(f"'{variable}' cannot be a variable: letters, digits and '_' can")
+            return {variable: settings.text(variable) for variable in settings.values}
+        return {}
 
     def objective(self) -> timedelta:
         found = timedelta(minutes=15)
@@ -265,6 +296,11 @@ def _check_requires(top: Settings) -> None:
 def _driver(name: str, settings: Settings) -> DriverSpec:
     rest = {key: value for key, value in settings.values.items() if key != "driver"}
     return DriverSpec(driver=settings.text("driver"), settings=Settings(where=settings.where, values=rest))
+
+
+def _host(name: str, settings: Settings) -> DriverSpec:
+    rest = {key: value for key, value in settings.values.items() if key != "variables"}
+    return _driver(name, Settings(where=settings.where, values=rest))
 
 
 def _component(name: str, settings: Settings) -> Component:

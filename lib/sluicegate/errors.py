@@ -11,6 +11,7 @@ SluicegateError              1   failed
 |-- GateRefused              3   a gate said no, or not yet
 |-- Conflict                 4   somebody else was first, or holds the environment
 |-- RemoteUnavailable        5   a server did not answer; a retry may help
+|   `-- TimedOut             5   it began, and was not ready when its time was over
 |-- IntegrityError           6   content differs from its checksum
 `-- PartlyDone               7   some of it is done; the message lists what
 
@@ -19,8 +20,9 @@ Catch NotFound where absence means something, never UsageError: missing credenti
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class SluicegateError(Exception):
@@ -32,6 +34,12 @@ class SluicegateError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def saying(self, message: str) -> Self:
+        """The same failure in other words."""
+        other = copy.copy(self)
+        other.message, other.args = message, (message,)
+        return other
 
 
 class Denied(SluicegateError):
@@ -82,6 +90,10 @@ class Conflict(SluicegateError):
 
 class RemoteUnavailable(SluicegateError):
     exit_code = 5
+
+
+class TimedOut(RemoteUnavailable):
+    """What was asked for may be half-way."""
 
 
 class IntegrityError(SluicegateError):

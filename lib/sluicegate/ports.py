@@ -1,19 +1,28 @@
-"""What delivery expects of the outside where configuration chooses: one Protocol a driver family."""
+"""What delivery expects of the outside where configuration chooses: one Protocol a driver family.
+
+`configure` makes a driver from its part of sluicegate.yaml; `name` is the entry's. Raises ConfigError.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from sluicegate.model.config import Component, Config, Environment
+from sluicegate.model.outcomes import Outcome
+from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
-from sluicegate.model.values import Artifact, Installed, Release, Service, Verdict
+from sluicegate.model.values import Artifact, Installed, Release, Verdict
+from sluicegate.tools.process import Completed
 
 
 class Repository(Protocol):
     """Where artifacts live. A file is named by component, version and file name; the driver knows the layout."""
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once, hashing on the way: size and SHA-256 of what went out.
@@ -38,45 +47,78 @@ class Repository(Protocol):
 
 
 class Host(Protocol):
-    """A machine that runs components. Paths are relative to the host's root folder for us."""
+    """A machine that runs components. Paths are relative to the folder that is ours there.
+
+    Every call raises RemoteUnavailable for a host that is down, TimedOut for one that hangs, SluicegateError with the
+    host's own words for one that refuses.
+    """
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+
+    @property
+    def name(self) -> str:
+        """What sluicegate.yaml calls it."""
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0, root: bool = False
+    ) -> Completed:
+        """Run a program in our folder, to its end; its status is an answer, whatever it is. `timeout` in seconds.
+
+        With `root` as the superuser, by `sudo -n` where we are not that already. Raises Denied when sudo refuses.
+        """
 
     def read(self, path: str) -> bytes | None:
-        """A file's content, None when it is missing. Raises RemoteUnavailable when the host is down."""
+        """A file's content, None when it is missing."""
 
     def send(self, folder: Path, to: str) -> None:
-        """Copy a local folder to the host; it appears under `to` at once and whole, replacing what was there.
-
-        An empty folder takes away what was there.
-        """
+        """Copy a local folder to the host; it appears under `to` at once and whole, replacing what was there."""
 
     def link(self, path: str, target: str) -> None:
         """Make the link `path` point to `target`, in one step."""
 
-    def restart(self, service: Service) -> None:
-        """Start the service, or replace the running one, under the host's supervisor."""
-
-    def stop(self, name: str) -> None:
-        """Stop the service and forget it; nothing happens when there is none."""
+    def remove(self, path: str) -> None:
+        """Take away a file, a link or a whole folder; nothing happens when there is none."""
 
     def address(self, component: str) -> str:
-        """The base URL of a component on this host, without a slash at the end."""
+        """The base URL of a component on this host, without a slash at the end. Raises NotFound without a port."""
+
+
+Wanted = Mapping[str, Release | None]
+"""Component -> what a host shall have of it, None for nothing; in the order in which it is to be changed."""
 
 
 class Deployer(Protocol):
-    """How a version gets onto a host."""
+    """How versions get onto a host. Each call is about all components of a host, in one round trip where it can be."""
 
-    def installed(self, host: Host, component: Component) -> Installed | None:
-        """What the host has now, None when it has nothing of the component."""
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
 
-    def install(self, host: Host, component: Component, release: Release) -> None:
-        """Put the release on the host, start it, and probe until the host answers with its version."""
+    @property
+    def carries(self) -> bool:
+        """Whether the files pass through us: then `apply` is given what changes, each release with its files.
 
-    def remove(self, host: Host, component: Component) -> None:
-        """Take the component off the host."""
+        Else the host gets them by itself, and `apply` is given all that shall be there, without files.
+        """
+
+    def survey(self, host: Host) -> Mapping[str, Installed]:
+        """What the host has now of the configuration's components. Raises as Host does."""
+
+    def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
+        """What keeps this from being installed, a sentence each; asked while planning, and changes nothing there."""
+
+    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+        """Make the host have what is wanted, start it, and probe until it answers with its version.
+
+        One result a component: those after a failure are *not started*.
+        """
 
 
 class Balancer(Protocol):
     """What leads users to a group."""
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
 
     def live(self) -> str:
         """The group that new users reach."""
@@ -94,8 +136,36 @@ class Balancer(Protocol):
         """What the server behind it is to be started with; group -> component -> `host:port` of each of its hosts."""
 
 
+class Pool(Protocol):
+    """What leads users to the single hosts of a group. A host is called as in sluicegate.yaml.
+
+    `out` takes whoever is on the host to another one; `drain` leaves them there, and `ready` ends both.
+    """
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+
+    def drain(self, host: str) -> None:
+        """Lead no new users to the host; those who are logged in there stay."""
+
+    def ready(self, host: str) -> None:
+        """Lead users to the host."""
+
+    def out(self, host: str) -> None:
+        """Lead nobody to the host."""
+
+    def in_flight(self, host: str) -> int:
+        """How many requests the host is working on."""
+
+    def kept_until(self, host: str, drained: datetime) -> datetime | None:
+        """When the last user has left a host that is drained since `drained`; None when nothing bounds their stay."""
+
+
 class Gate(Protocol):
     """A rule that reads evidence and answers with a verdict; pure."""
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
 
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict: ...
 

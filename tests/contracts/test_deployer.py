@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from sluicegate.deployers.archive import ArchiveDeployer
-from sluicegate.errors import RemoteUnavailable, SluicegateError
+from sluicegate.deployers.keepers import SupervisorKeeper
+from sluicegate.errors import RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
 from tests.fakes import FakeDeployer, FakeHost
-from tests.parts import AUTH, CONFIG, app_files, free_port, release, settings
+from tests.parts import CONFIG, app_files, free_port, release, settings
+from tests.remotes import Line, ShellHost
 
 
 @dataclass(kw_only=True)
@@ -26,28 +29,47 @@ class Bench:
     silent: Callable[[str], Release]
     take_down: Callable[[], object]
 
+    def install(self, wanted: Release) -> Outcome:
+        return self.deployer.apply(self.host, {"auth": wanted})["auth"]
 
-@pytest.fixture(params=["fake", "archive on local host"])
+    def remove(self) -> Outcome:
+        return self.deployer.apply(self.host, {"auth": None})["auth"]
+
+    @property
+    def installed(self) -> Installed | None:
+        return self.deployer.survey(self.host).get("auth")
+
+
+@pytest.fixture(params=["fake", "archive on local host", "archive on remote host"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
-        deployer, host = FakeDeployer(), FakeHost()
-
-        def silent(version: str) -> Release:
-            deployer.silent.add(version)
-            return release(tmp_path, version)
-
-        yield Bench(deployer=deployer, host=host, silent=silent, take_down=lambda: setattr(host, "down", True))
+        yield _fake_bench(tmp_path)
         return
     folder = tmp_path / "host"
     folder.mkdir()
-    local = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
+    ports = {"auth": free_port()}
+    host: Host = LocalHost(name="int1", folder=folder, ports=ports)
+    if "remote" in request.param:
+        line = Line(latency=0.002)
+        host = ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports=ports, line=line)
+    keeper = SupervisorKeeper.of(host, CONFIG)
     yield Bench(
         deployer=ArchiveDeployer.configure("archive", settings(timeout="1 s"), CONFIG),
-        host=local,
+        host=host,
         silent=lambda version: release(tmp_path, version, app_files("0.0")),
-        take_down=lambda: (local.shutdown(), folder.rename(tmp_path / "unplugged")),  # type: ignore[func-returns-value]
+        take_down=lambda: (keeper.shutdown(), folder.rename(tmp_path / "unplugged")),  # type: ignore[func-returns-value]
     )
-    local.shutdown()
+    keeper.shutdown()
+
+
+def _fake_bench(tmp_path: Path) -> Bench:
+    deployer, host = FakeDeployer(), FakeHost()
+
+    def silent(version: str) -> Release:
+        deployer.silent.add(version)
+        return release(tmp_path, version)
+
+    return Bench(deployer=deployer, host=host, silent=silent, take_down=lambda: setattr(host, "down", True))
 
 
 def installed(of: Release) -> Installed:
@@ -55,48 +77,52 @@ def installed(of: Release) -> Installed:
 
 
 def test_a_fresh_host_has_nothing(bench: Bench) -> None:
-    assert bench.deployer.installed(bench.host, AUTH) is None
+    assert bench.deployer.survey(bench.host) == {}
 
 
 def test_what_was_installed_is_there_and_can_be_replaced_and_brought_back(bench: Bench, tmp_path: Path) -> None:
     one, two = release(tmp_path, "1.0"), release(tmp_path, "2.0")
     for wanted in (one, two, one):
-        bench.deployer.install(bench.host, AUTH, wanted)
-        assert bench.deployer.installed(bench.host, AUTH) == installed(wanted)
+        assert bench.install(wanted) == DONE
+        assert bench.installed == installed(wanted)
 
 
 def test_installing_again_changes_nothing(bench: Bench, tmp_path: Path) -> None:
     wanted = release(tmp_path, "1.0")
     for _ in range(2):
-        bench.deployer.install(bench.host, AUTH, wanted)
-    assert bench.deployer.installed(bench.host, AUTH) == installed(wanted)
+        assert bench.deployer.refusals(bench.host, {"auth": wanted}) == ()
+        assert bench.install(wanted) == DONE
+    assert bench.installed == installed(wanted)
 
 
 def test_a_version_that_does_not_answer_fails_and_does_not_count_as_installed(bench: Bench, tmp_path: Path) -> None:
     good = release(tmp_path, "1.0")
-    bench.deployer.install(bench.host, AUTH, good)
-    with pytest.raises(SluicegateError, match="answer"):
-        bench.deployer.install(bench.host, AUTH, bench.silent("2.0"))
-    assert bench.deployer.installed(bench.host, AUTH) is None
-    bench.deployer.install(bench.host, AUTH, good)
-    assert bench.deployer.installed(bench.host, AUTH) == installed(good)
+    bench.install(good)
+    outcome = bench.install(bench.silent("2.0"))
+    assert (outcome.ending, "answer" in outcome.why) == ("failed", True)
+    assert bench.installed is None
+    assert bench.install(good) == DONE
+    assert bench.installed == installed(good)
+
+
+def test_what_comes_after_a_failure_is_not_started(bench: Bench, tmp_path: Path) -> None:
+    outcomes = bench.deployer.apply(bench.host, {"auth": bench.silent("2.0"), "portal": None})
+    assert [(name, outcome.ending) for name, outcome in outcomes.items()] == [
+        ("auth", "failed"),
+        ("portal", "not started"),
+    ]
 
 
 def test_removing_leaves_nothing_and_may_be_repeated(bench: Bench, tmp_path: Path) -> None:
-    bench.deployer.install(bench.host, AUTH, release(tmp_path, "1.0"))
-    bench.deployer.remove(bench.host, AUTH)
-    bench.deployer.remove(bench.host, AUTH)
-    assert bench.deployer.installed(bench.host, AUTH) is None
+    bench.install(release(tmp_path, "1.0"))
+    assert (bench.remove(), bench.remove()) == (DONE, DONE)
+    assert bench.installed is None
 
 
 def test_a_host_that_is_down_is_unavailable_for_everything(bench: Bench, tmp_path: Path) -> None:
     wanted = release(tmp_path, "1.0")
     bench.take_down()
-    calls: tuple[Callable[[], object], ...] = (
-        lambda: bench.deployer.installed(bench.host, AUTH),
-        lambda: bench.deployer.install(bench.host, AUTH, wanted),
-        lambda: bench.deployer.remove(bench.host, AUTH),
-    )
-    for call in calls:
-        with pytest.raises(RemoteUnavailable):
-            call()
+    with pytest.raises(RemoteUnavailable):
+        bench.deployer.survey(bench.host)
+    assert bench.install(wanted).ending == "unreachable"
+    assert bench.remove().ending == "unreachable"

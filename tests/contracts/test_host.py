@@ -2,74 +2,42 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
-from sluicegate.errors import Malformed, RemoteUnavailable, SluicegateError
+from sluicegate.errors import Malformed, RemoteUnavailable, SluicegateError, TimedOut
 from sluicegate.hosts.local import LocalHost
-from sluicegate.model.values import Service
 from sluicegate.ports import Host
 from tests.fakes import FakeHost
-from tests.parts import CONFIG, app_files, free_port, settings, write
+from tests.parts import CONFIG, settings, write
+from tests.remotes import Line, ShellHost
 
 
 @dataclass(kw_only=True)
 class Bench:
-    """A host, and what a test sees of it from outside."""
+    """A host, and how it goes down."""
 
     host: Host
-    answers: Callable[[str], str | None]
-    take_down: Callable[[], None]
-    break_service: Callable[[str], None]
+    take_down: Callable[[], object]
 
 
-@pytest.fixture(params=["fake", "local"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["fake", "local", "remote"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "fake":
-        yield _fake_bench()
-        return
+        fake = FakeHost("int1")
+        return Bench(host=fake, take_down=lambda: setattr(fake, "down", True))
     folder = tmp_path / "host"
     folder.mkdir()
-    host = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
-    yield Bench(
-        host=host,
-        answers=lambda name: _http_answer(host, name),
-        take_down=lambda: (host.shutdown(), folder.rename(tmp_path / "unplugged"))[0],  # type: ignore[func-returns-value]
-        break_service=lambda name: None,
-    )
-    host.shutdown()
-
-
-def _fake_bench() -> Bench:
-    host = FakeHost("int1")
-
-    def answers(name: str) -> str | None:
-        service = host.services.get(name)
-        content = host.read(f"{service.folder}/answer") if service else None
-        return content.decode() if content else None
-
-    return Bench(
-        host=host,
-        answers=answers,
-        take_down=lambda: setattr(host, "down", True),
-        break_service=host.broken.add,
-    )
-
-
-def _http_answer(host: LocalHost, name: str) -> str | None:
-    try:
-        return requests.get(host.address(name), timeout=5).text
-    except requests.ConnectionError:
-        return None
-
-
-def service(folder: str) -> Service:
-    return Service(name="auth", command=f"{sys.executable} app.py --port $PORT", folder=folder)
+    host: LocalHost | ShellHost
+    if request.param == "local":
+        host = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": "8101"}), CONFIG)
+    else:
+        line = Line(latency=0.002)
+        host = ShellHost(name="int1", folder="a 'b", root=folder, reached_at="::1", ports={"auth": 8101}, line=line)
+    return Bench(host=host, take_down=lambda: folder.rename(tmp_path / "unplugged"))
 
 
 def test_a_file_that_was_sent_is_read(bench: Bench, tmp_path: Path) -> None:
@@ -86,11 +54,14 @@ def test_sending_replaces_the_whole_folder(bench: Bench, tmp_path: Path) -> None
     assert bench.host.read("apps/auth/b") is None
 
 
-def test_sending_an_empty_folder_takes_away_what_was_there(bench: Bench, tmp_path: Path) -> None:
-    bench.host.send(write(tmp_path / "one", {"a": "1"}), "apps/auth")
-    bench.host.send(write(tmp_path / "empty", {}), "apps/auth")
-    bench.host.send(write(tmp_path / "empty", {}), "apps/never")
-    assert bench.host.read("apps/auth/a") is None
+def test_what_is_removed_is_gone_and_may_be_removed_again(bench: Bench, tmp_path: Path) -> None:
+    bench.host.send(write(tmp_path / "one", {"a": "1", "deep/b": "2"}), "apps/auth")
+    for _ in range(2):
+        bench.host.remove("apps/auth/deep")
+        assert (bench.host.read("apps/auth/deep/b"), bench.host.read("apps/auth/a")) == (None, b"1")
+        bench.host.remove("apps/auth")
+        assert bench.host.read("apps/auth/a") is None
+        bench.host.send(tmp_path / "one", "apps/auth")
 
 
 def test_a_link_leads_to_its_newest_target(bench: Bench, tmp_path: Path) -> None:
@@ -110,32 +81,13 @@ def test_a_path_that_leads_out_is_refused(bench: Bench, tmp_path: Path, path: st
         bench.host.link("apps/current", path)
 
 
-def test_a_service_runs_in_its_folder_until_it_is_stopped(bench: Bench, tmp_path: Path) -> None:
-    bench.host.send(write(tmp_path / "one", app_files("first")), "apps/auth/1")
-    bench.host.restart(service("apps/auth/1"))
-    assert bench.answers("auth") == "first"
-    bench.host.stop("auth")
-    bench.host.stop("auth")
-    assert bench.answers("auth") is None
-
-
-def test_restarting_replaces_the_running_service(bench: Bench, tmp_path: Path) -> None:
-    for answer in ("first", "second", "third"):
-        bench.host.send(write(tmp_path / answer, app_files(answer)), f"apps/auth/{answer}")
-        bench.host.restart(service(f"apps/auth/{answer}"))
-        assert bench.answers("auth") == answer
-
-
-def test_a_service_that_ends_at_once_is_reported(bench: Bench, tmp_path: Path) -> None:
-    bench.break_service("auth")
-    bench.host.send(write(tmp_path / "one", {"app.py": "raise SystemExit('no database')"}), "apps/auth/1")
-    with pytest.raises(SluicegateError, match="ended at once"):
-        bench.host.restart(service("apps/auth/1"))
-    assert bench.answers("auth") is None
-
-
-def test_stopping_what_never_ran_does_nothing(bench: Bench) -> None:
-    bench.host.stop("auth")
+def test_names_that_a_shell_would_read_are_only_names(bench: Bench, tmp_path: Path) -> None:
+    name = 'apps/it\'s $(touch x) `touch x` "q" -rf *'
+    bench.host.send(write(tmp_path / "one", {"a": "1"}), name)
+    bench.host.link("apps/-link", name)
+    assert bench.host.read("apps/-link/a") == bench.host.read(f"{name}/a") == b"1"
+    bench.host.remove(name)
+    assert bench.host.read(f"{name}/a") is None
 
 
 def test_an_address_has_no_slash_at_the_end(bench: Bench) -> None:
@@ -150,9 +102,51 @@ def test_a_host_that_is_down_is_unavailable_for_everything(bench: Bench, tmp_pat
         lambda: bench.host.read("a"),
         lambda: bench.host.send(folder, "apps/auth"),
         lambda: bench.host.link("apps/current", "apps/auth"),
-        lambda: bench.host.restart(service("apps/auth")),
-        lambda: bench.host.stop("auth"),
+        lambda: bench.host.remove("apps"),
+        lambda: bench.host.run(["true"]),
     )
     for call in calls:
         with pytest.raises(RemoteUnavailable, match="is down"):
             call()
+
+
+@pytest.fixture(params=["local", "remote"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
+    """A host that runs programs."""
+    (tmp_path / "host").mkdir()
+    if request.param == "local":
+        return LocalHost.configure("int1", settings(folder=str(tmp_path / "host")), CONFIG)
+    return ShellHost(name="int1", folder="ours", root=tmp_path / "host")
+
+
+def test_a_program_gets_its_words_and_its_input_and_gives_its_output_and_status(shell: Host) -> None:
+    done = shell.run(["sh", "-c", 'cat; printf "%s|" "$@" >&2; exit 3', "sh", "a b", "$HOME", "it's", ""], stdin=b"in")
+    assert (done.status, done.stdout, done.stderr) == (3, b"in", b"a b|$HOME|it's||")
+
+
+def test_a_program_runs_in_our_folder(shell: Host, tmp_path: Path) -> None:
+    shell.send(write(tmp_path / "one", {"a": "1"}), "apps")
+    assert shell.run(["cat", "apps/a"]).stdout == b"1"
+
+
+def test_a_program_that_hangs_is_timed_out(shell: Host) -> None:
+    with pytest.raises(TimedOut):
+        shell.run(["sleep", "60"], timeout=0.1)
+
+
+def test_a_folder_that_may_not_be_written_is_told_in_the_host_s_words(shell: Host, tmp_path: Path) -> None:
+    shell.send(write(tmp_path / "one", {"a": "1"}), "apps")
+    with pytest.raises(SluicegateError, match=r"Not a directory|File exists"):
+        shell.send(tmp_path / "one", "apps/a/below")
+
+
+@pytest.mark.parametrize("bytes_through", [0, 512, 1024, 1536, 2048, 2560])
+def test_a_line_that_breaks_while_sending_leaves_what_was_there(tmp_path: Path, bytes_through: int) -> None:
+    (tmp_path / "host").mkdir()
+    host = ShellHost(name="int1", folder="ours", root=tmp_path / "host")
+    host.send(write(tmp_path / "one", {"a": "1", "b": "1"}), "apps/auth")
+    host.line.cut_after = bytes_through
+    with pytest.raises(RemoteUnavailable):
+        host.send(write(tmp_path / "two", {"a": "2", "b": "2"}), "apps/auth")
+    assert (host.read("apps/auth/a"), host.read("apps/auth/b")) == (b"1", b"1")
+    assert [p.name for p in (tmp_path / "host/ours/apps").iterdir()] == ["auth"]

@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from sluicegate.deployers.archive import ArchiveDeployer
+from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.errors import ConfigError, IntegrityError, Malformed, SluicegateError
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.settings import Plain
 from sluicegate.model.values import Release
+from sluicegate.ports import Host
 from sluicegate.tools import archives, door
-from tests.fakes import FakeHost
-from tests.parts import AUTH, CONFIG, app_files, free_port, release, settings, tar
+from tests.parts import CONFIG, app_files, free_port, release, settings, tar
+from tests.remotes import ShellHost
 
 Entry = tuple[str, dict[str, object], bytes]
 
@@ -217,7 +220,18 @@ def host(tmp_path: Path) -> Iterator[LocalHost]:
     folder.mkdir()
     made = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
     yield made
-    made.shutdown()
+    SupervisorKeeper.of(made, CONFIG).shutdown()
+
+
+def archive(**values: Plain) -> ArchiveDeployer:
+    return ArchiveDeployer.configure("archive", settings(**values), CONFIG)
+
+
+def install(host: Host, wanted: Release, deployer: ArchiveDeployer | None = None) -> None:
+    """Have it installed, or raise why not."""
+    outcome = (deployer or archive()).apply(host, {"auth": wanted})["auth"]
+    if outcome.problem is not None:
+        raise outcome.problem
 
 
 def releases(host: LocalHost) -> list[str]:
@@ -225,40 +239,45 @@ def releases(host: LocalHost) -> list[str]:
 
 
 def test_old_releases_are_pruned_and_the_newest_stay(host: LocalHost, tmp_path: Path) -> None:
-    deployer = ArchiveDeployer.configure("archive", settings(keep="1"), CONFIG)
     for version in ("1.0", "2.0", "3.0", "2.0"):
-        deployer.install(host, AUTH, release(tmp_path, version))
+        install(host, release(tmp_path, version), archive(keep="1"))
     assert releases(host) == ["2.0", "3.0"]
 
 
 def test_the_running_release_is_not_restarted_when_it_answers(host: LocalHost, tmp_path: Path) -> None:
-    deployer, wanted = ArchiveDeployer(), release(tmp_path, "1.0")
-    deployer.install(host, AUTH, wanted)
+    wanted = release(tmp_path, "1.0")
+    install(host, wanted)
     passed: list[str] = []
     door.watcher = passed.append
     try:
-        deployer.install(host, AUTH, wanted)
+        install(host, wanted)
     finally:
         door.watcher = None
-    assert [name.split()[0] for name in passed] == ["read", "read", "GET"]
+    assert [name.split()[0] for name in passed] == ["sh", "GET"]
+
+
+def test_all_components_of_a_host_are_surveyed_in_one_call(tmp_path: Path) -> None:
+    host = ShellHost(name="int1", folder="ours", root=tmp_path)
+    assert archive().survey(host) == {}
+    assert host.line.calls == 1
 
 
 def test_a_release_that_stopped_answering_is_started_again(host: LocalHost, tmp_path: Path) -> None:
-    deployer, wanted = ArchiveDeployer(), release(tmp_path, "1.0")
-    deployer.install(host, AUTH, wanted)
-    host.stop("auth")
-    deployer.install(host, AUTH, wanted)
-    assert deployer.installed(host, AUTH) is not None
+    wanted = release(tmp_path, "1.0")
+    install(host, wanted)
+    SupervisorKeeper.of(host, CONFIG).stop("auth")
+    install(host, wanted)
+    assert "auth" in archive().survey(host)
 
 
 def test_a_plain_text_answer_counts_as_a_version(host: LocalHost, tmp_path: Path) -> None:
-    ArchiveDeployer().install(host, AUTH, release(tmp_path, "1.0", app_files("1.0\n")))
+    install(host, release(tmp_path, "1.0", app_files("1.0\n")))
 
 
 def test_the_wrong_answer_is_told(host: LocalHost, tmp_path: Path) -> None:
-    deployer = ArchiveDeployer.configure("archive", settings(timeout="0.2 s"), CONFIG)
+    wanted = release(tmp_path, "2.0", app_files('{"version": "1.0"}'))
     with pytest.raises(SluicegateError, match=r"/version answered '1\.0' .* expected version 2\.0"):
-        deployer.install(host, AUTH, release(tmp_path, "2.0", app_files('{"version": "1.0"}')))
+        install(host, wanted, archive(timeout="0.2 s"))
 
 
 class Killed(BaseException):
@@ -266,7 +285,6 @@ class Killed(BaseException):
 
 
 def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_path: Path) -> None:
-    deployer = ArchiveDeployer()
     for number in range(1, 100):
         version, calls = f"1.{number}", iter(range(10_000))
 
@@ -277,17 +295,17 @@ def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_p
         wanted = release(tmp_path, version)
         door.watcher = kill
         try:
-            deployer.install(host, AUTH, wanted)
+            install(host, wanted)
         except Killed:
             door.watcher = None
-            found = deployer.installed(host, AUTH)
+            found = archive().survey(host).get("auth")
             assert found is None or found.version in (version, f"1.{number - 1}")
         else:
             break
         finally:
             door.watcher = None
-        deployer.install(host, AUTH, wanted)
-        assert deployer.installed(host, AUTH) is not None
+        install(host, wanted)
+        assert "auth" in archive().survey(host)
     assert number > 10
 
 
@@ -297,23 +315,24 @@ def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_p
 def test_not_exactly_one_archive_is_a_usage_error(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
     wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=names)
     with pytest.raises(Malformed, match=said):
-        ArchiveDeployer().install(FakeHost(), AUTH, wanted)
+        install(ShellHost(name="int1", folder="ours", root=tmp_path), wanted)
 
 
 @pytest.mark.parametrize("procfile", ["", "worker: x\n", "web:\n", "web:   \nworker: y\n"])
 def test_an_archive_without_a_web_line_is_a_usage_error_and_nothing_is_sent(tmp_path: Path, procfile: str) -> None:
-    host = FakeHost()
+    (tmp_path / "root").mkdir()
+    host = ShellHost(name="int1", folder="ours", root=tmp_path / "root")
     with pytest.raises(Malformed, match="no Procfile with a line 'web: COMMAND'"):
-        ArchiveDeployer().install(host, AUTH, release(tmp_path, "1.0", {"Procfile": procfile, "x": ""}))
-    assert host.files == {}
+        install(host, release(tmp_path, "1.0", {"Procfile": procfile, "x": ""}))
+    assert list((tmp_path / "root/ours").iterdir()) == []
 
 
 def test_an_archive_that_brings_our_mark_is_refused(tmp_path: Path) -> None:
     files = {**app_files("1.0"), ".sluicegate.json": json.dumps({"version": "9.9"})}
     with pytest.raises(IntegrityError, match="only we may write"):
-        ArchiveDeployer().install(FakeHost(), AUTH, release(tmp_path, "1.0", files))
+        install(ShellHost(name="int1", folder="ours", root=tmp_path), release(tmp_path, "1.0", files))
 
 
 def test_keeping_no_release_is_a_mistake_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        ArchiveDeployer.configure("archive", settings(keep="0"), CONFIG)
+        archive(keep="0")

@@ -74,8 +74,8 @@ def announced(kind: type[Any], *names: str) -> Any:
 
 
 PassingBalancer = announced(FakeBalancer, "live", "switch", "release")
-PassingHost = announced(FakeHost, "read", "send", "link", "restart", "stop")
-PassingDeployer = announced(FakeDeployer, "installed", "install", "remove")
+PassingHost = announced(FakeHost, "read", "send", "link", "remove", "restart", "stop")
+PassingDeployer = announced(FakeDeployer, "survey", "install", "remove")
 PassingRepository = announced(FakeRepository, "put", "fetch", "names", "announce")
 
 

@@ -17,8 +17,8 @@ from sluicegate.balancers.caddy import CaddyBalancer, file_server_config, merged
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.balancing import upstreams
 from sluicegate.demo.server import BuildServer
+from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.errors import SluicegateError, UnknownName
-from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import process, sockets
 from sluicegate.tools.caddy import start_caddy, stop_caddy
 from sluicegate.tools.git import Store
@@ -206,11 +206,11 @@ class World:
             state = self.state()
             with state.store:
                 hosts = [state.drivers.host(state.config, name) for name in state.config.hosts]
+                keepers = [SupervisorKeeper.of(host, state.config) for host in hosts]
         except UnknownName:  # it was not built up so far
-            hosts = []
-        for host in hosts:
-            assert isinstance(host, LocalHost)
-            host.shutdown()
+            keepers = []
+        for keeper in keepers:
+            keeper.shutdown()
         if self.directory is not None:
             process.end(self.directory.pid)
         for kept in self.kept_ports.values():

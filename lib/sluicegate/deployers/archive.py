@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
-from sluicegate.errors import IntegrityError, Malformed
+from sluicegate.deployers.keepers import keeper
+from sluicegate.errors import IntegrityError, Malformed, SluicegateError
 from sluicegate.model.config import Component, Config
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Installed, Release, Service
-from sluicegate.ports import Host
-from sluicegate.tools import archives, door
+from sluicegate.ports import Host, Wanted
+from sluicegate.tools import archives
 from sluicegate.tools.probe import spoken_version, wait_for_version
 from sluicegate.tools.scratch import scratch
 
@@ -38,8 +41,10 @@ class ArchiveDeployer:
     after the probe. Where they differ an installation was broken off or failed, and nothing counts as installed.
     """
 
+    config: Config
     keep: int = 3
     timeout: timedelta = timedelta(seconds=30)
+    carries: ClassVar[bool] = True
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> ArchiveDeployer:
@@ -48,25 +53,48 @@ class ArchiveDeployer:
         keep = settings.number("keep", 3)
         if keep < 1:
             raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
-        return cls(keep=keep, timeout=settings.span("timeout", "30 s"))
+        return cls(config=config, keep=keep, timeout=settings.span("timeout", "30 s"))
 
-    def installed(self, host: Host, component: Component) -> Installed | None:
-        current, chosen = _read(host, component, "current"), _read(host, component, "chosen")
-        if current is None or chosen is None or current.folder != chosen.folder:
-            return None
-        return current.installed
+    def survey(self, host: Host) -> Mapping[str, Installed]:
+        marks = _marks(host, self.config.components)
+        found = {}
+        for component in self.config.components:
+            current, chosen = marks[component, "current"], marks[component, "chosen"]
+            if current and chosen and current.folder == chosen.folder:
+                found[component] = current.installed
+        return found
 
-    def install(self, host: Host, component: Component, release: Release) -> None:
+    def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
+        return ()
+
+    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+        """One component after the other, as each is stopped while it is changed."""
+        outcomes = dict.fromkeys(wanted, NOT_STARTED)
+        for name, release in wanted.items():
+            try:
+                if release is None:
+                    self._remove(host, self.config.component(name))
+                else:
+                    self._install(host, self.config.component(name), release)
+            except SluicegateError as problem:
+                outcomes[name] = Outcome.of(problem)
+                break
+            outcomes[name] = DONE
+        return outcomes
+
+    def _install(self, host: Host, component: Component, release: Release) -> None:
         """Put the release on the host, start it, and probe until it answers with its version.
 
         Raises Malformed for a release that is not one archive with a Procfile, IntegrityError for a dangerous
         archive, RemoteUnavailable for a host that is down, SluicegateError when the version does not answer.
         """
         wanted = Installed(version=release.version, manifest=release.manifest)
-        if self.installed(host, component) == wanted and spoken_version(_probe_url(host, component)) == release.version:
+        marks = _marks(host, [component.name])
+        before, current = marks[component.name, "chosen"], marks[component.name, "current"]
+        standing = current is not None and current == before and current.installed == wanted
+        if standing and spoken_version(_probe_url(host, component)) == release.version:
             return
         folder = f"apps/{component.name}/releases/{release.version}-{release.manifest[:8]}"
-        before = _read(host, component, "chosen")
         past = tuple(f for f in ((before.folder, *before.previous) if before else ()) if f != folder)
         mark = _Mark(installed=wanted, folder=folder, previous=past[: self.keep])
         with scratch() as temporary:
@@ -76,7 +104,7 @@ class ArchiveDeployer:
             _write(mark, component, unpacked)
             host.send(unpacked, folder)
         host.link(f"apps/{component.name}/chosen", folder)
-        host.restart(Service(name=component.name, command=command, folder=folder))
+        keeper(host, self.config).restart(Service(name=component.name, command=command, folder=folder))
         wait_for_version(
             _probe_url(host, component),
             release.version,
@@ -84,12 +112,13 @@ class ArchiveDeployer:
             hint="see the component's log on the host; the release before is still there",
         )
         host.link(f"apps/{component.name}/current", folder)
-        _take_away(host, past[self.keep :])
+        for old in past[self.keep :]:
+            host.remove(old)
 
-    def remove(self, host: Host, component: Component) -> None:
+    def _remove(self, host: Host, component: Component) -> None:
         """Stop the component and take its folder off the host."""
-        host.stop(component.name)
-        _take_away(host, (f"apps/{component.name}",))
+        keeper(host, self.config).stop(component.name)
+        host.remove(f"apps/{component.name}")
 
 
 def _probe_url(host: Host, component: Component) -> str:
@@ -136,10 +165,29 @@ def _write(mark: _Mark, component: Component, unpacked: Path) -> None:
     place.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _read(host: Host, component: Component, link: str) -> _Mark | None:
-    """The mark of the release that a link points to; None when there is none that is readable."""
+READ_MARKS = f"""\
+for component; do
+    for link in chosen current; do
+        mark="apps/$component/$link/{MARK}"
+        if [ -e "$mark" ]; then cat -- "$mark" || exit 1; fi
+        printf '\\0'
+    done
+done
+"""
+
+
+def _marks(host: Host, components: Iterable[str]) -> dict[tuple[str, str], _Mark | None]:
+    """The marks of the releases that each component's links point to; None when there is none that is readable."""
+    names = [(component, link) for component in components for link in ("chosen", "current")]
+    done = host.run(["sh", "-c", READ_MARKS, "survey", *dict.fromkeys(component for component, _ in names)])
+    if done.status != 0:
+        raise SluicegateError(f"the host '{host.name}' does not let us read what it has: {done.error_text}")
+    return dict(zip(names, map(_mark, done.stdout.split(b"\0")[:-1]), strict=True))
+
+
+def _mark(content: bytes) -> _Mark | None:
     try:
-        value = json.loads(host.read(f"apps/{component.name}/{link}/{MARK}") or b"null")
+        value = json.loads(content)
         return _Mark(
             installed=Installed(version=str(value["version"]), manifest=str(value["manifest"])),
             folder=str(value["folder"]),
@@ -147,11 +195,3 @@ def _read(host: Host, component: Component, link: str) -> _Mark | None:
         )
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _take_away(host: Host, folders: Sequence[str]) -> None:
-    """Sending an empty folder takes away what was there."""
-    door.passing("take away old releases")
-    with scratch() as empty:
-        for folder in folders:
-            host.send(empty, folder)

@@ -85,7 +85,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of sluicegate.yaml, checked."""
+    """The whole of sluicegate.yaml, checked. `variables`: host -> what its services find in their environment."""
 
     repositories: Mapping[str, DriverSpec]
     components: Mapping[str, Component]
@@ -93,6 +93,7 @@ class Config:
     roles: Mapping[str, Role] = field(default_factory=dict)
     hosts: Mapping[str, DriverSpec] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     objective: timedelta = timedelta(minutes=15)
     jenkins: Jenkins | None = None
 

@@ -76,21 +76,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A version's files, fetched and verified into a local folder."""
+    """A version's files, fetched and verified into a local folder; none where the host gets them by itself."""
 
     component: str
     version: str
     manifest: str
-    folder: Path
-    files: tuple[str, ...]
+    folder: Path = Path()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What a host has of a component."""
+    """What a host has of a component. `manifest` is '' where the host knows a version only."""
 
     version: str
-    manifest: str
+    manifest: str = ""
+
+    def is_version(self, version: str, manifest: str) -> bool:
+        return self.manifest == manifest if self.manifest else self.version == version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

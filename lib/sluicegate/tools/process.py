@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from sluicegate.errors import MissingProgram, RemoteUnavailable, SluicegateError, UnknownName
+from sluicegate.errors import MissingProgram, SluicegateError, TimedOut, UnknownName
 from sluicegate.tools import door
 
 INSTALL_HINTS = {
@@ -53,15 +54,15 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: bytes | None = None,
+    stdin: bytes | IO[bytes] | None = None,
     timeout: float = 300.0,
     check: bool = True,
     inherit: bool = True,
 ) -> Completed:
     """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
 
-    Raises MissingProgram, RemoteUnavailable when the time is over, SluicegateError when
-    `check` is set and it ended with a status other than 0.
+    Raises MissingProgram, TimedOut when the time is over, SluicegateError when `check` is set and it ended with
+    a status other than 0.
     """
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
@@ -70,7 +71,7 @@ def run(
             words,
             cwd=cwd,
             env={**(os.environ if inherit else plain_environment()), **(env or {})},
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -80,10 +81,10 @@ def run(
         raise missing(words[0]) from problem
     with running:
         try:
-            stdout, stderr = running.communicate(stdin, timeout=timeout)
+            stdout, stderr = running.communicate(stdin if isinstance(stdin, bytes) else None, timeout=timeout)
         except subprocess.TimeoutExpired as problem:
             kill_tree(running.pid)  # a hook, say, would hold our pipes open for as long as it likes
-            raise RemoteUnavailable(f"'{' '.join(words[:3])}' did not end within {timeout:g} seconds") from problem
+            raise TimedOut(f"'{' '.join(words[:3])}' did not end within {timeout:g} seconds") from problem
         except BaseException:
             running.kill()
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path, PurePosixPath
 
-from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
+from sluicegate.delivery.artifacts.storing import CONNECTIONS
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, NotFound, UsageError
 from sluicegate.model.config import Component
@@ -13,6 +13,7 @@ from sluicegate.model.numbers import required
 from sluicegate.model.values import Artifact, Json, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
+from sluicegate.tools.parallel import each
 from sluicegate.tools.scratch import scratch
 
 MANIFEST = "manifest.json"
@@ -25,13 +26,11 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
     spec = state.component(component)
     repository = state.drivers.repository(state.config, spec.repository)
     files.made(to)
-    _, problem = each(
-        manifest.artifacts,
-        lambda artifact: _fetch_one(repository, spec, version, artifact, to),
-        connections=connections,
+    results = each(
+        manifest.artifacts, lambda artifact: _fetch_one(repository, spec, version, artifact, to), connections
     )
-    if problem is not None:
-        raise problem
+    if results.first_failure is not None:
+        raise results.first_failure
     names = tuple(artifact.name for artifact in manifest.artifacts)
     return Release(component=component, version=version, manifest=manifest.sha256, folder=to, files=names)
 

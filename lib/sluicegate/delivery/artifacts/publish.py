@@ -9,10 +9,9 @@ from pathlib import Path
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest, recorded_manifest
 from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
-from sluicegate.delivery.artifacts.parallel import CONNECTIONS, each
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.artifacts.storing import store
+from sluicegate.delivery.artifacts.storing import CONNECTIONS, store
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import order
@@ -23,6 +22,7 @@ from sluicegate.model.evidence import Built
 from sluicegate.model.values import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
+from sluicegate.tools.parallel import each
 from sluicegate.tools.scratch import scratch
 
 
@@ -242,7 +242,8 @@ class _Job:
             return self.repository.put(self.spec, self.version, name, self.named[name])
 
         names = sorted(self.named, key=lambda name: (-self.named[name].stat().st_size, name))
-        done, problem = each(names, put, connections=self.connections)
+        results = each(names, put, self.connections)
+        done, problem = results.done, results.first_failure
         if isinstance(problem, Conflict) and not self.recorded:
             others = set(self.repository.names(self.spec, self.version)) & set(self.named) - set(done)
             raise (self._left(problem) if others else problem) from problem

@@ -10,7 +10,7 @@ from pathlib import Path
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say
-from sluicegate.delivery.changes.planning import Plan, Step
+from sluicegate.delivery.changes.planning import Plan, Step, Transaction
 from sluicegate.errors import UsageError
 from sluicegate.model import evidence
 from sluicegate.model.config import Environment
@@ -71,7 +71,7 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
         if state.story(component, version).has(Deployed, of=record.of)
     ]
     steps = tuple(Step(host="", component=component, before="", after=target[component]) for component in changed)
-    plan = Plan(environment=name, group=standing.group, target=target, steps=steps)
+    plan = Plan(environment=name, group=standing.group, target=target, batches=((Transaction(host="", steps=steps),),))
     return tuple(one for one in what_starts(state, plan) if not _was_started(state, one))
 
 

@@ -41,6 +41,7 @@ def deploy(
     _refuse(state, environment, target, more, end_sessions)
     wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
     plan = make_plan(state, environment, wanted)
+    plan.refuse_unsafe()
     if dry_run:
         return plan
     if together is None and _as_recorded(state, environment, plan):

@@ -105,6 +105,7 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
             hint=f"pin what shall be there, then: sluicegate sync {environment.name}",
         ) from refused
     plan = make_plan(state, environment, target)
+    plan.refuse_unsafe()
     applying.carry_out(repo, plan, intent.record, say)
     return "finished"
 

@@ -177,7 +177,8 @@ def _by_swap(
     production, staging = swap.sides(state, found.environment)
     last = state.last_swap(production)
     still_warm = last is not None and swap.warm(state, production, last) and dict(last.before) == dict(found.target)
-    if not still_warm and make_plan(state, staging, found.target).steps:
+    plan = make_plan(state, staging, found.target)
+    if not still_warm and (plan.steps or plan.down):
 
         def first(state: State, draft: Draft) -> None:
             unchanged(state)

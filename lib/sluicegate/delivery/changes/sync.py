@@ -48,7 +48,7 @@ def sync(
         take_over_deploy(repo, name, say)
     if keeps_warm(repo.state(), name):
         say(f"{name}: keeps what production had before the last swap; 'deploy {name}' would end the way back")
-        return Synced(moves=moves, plan=Plan(environment=name, group="", target={}, steps=()), failed=())
+        return Synced(moves=moves, plan=Plan(environment=name, group="", target={}), failed=())
     ahead = {move.component: move.after for move in moves} if dry_run else {}
     plan = intents.until_free(
         lambda: deploy(repo, name, ahead=ahead, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait

@@ -1,0 +1,42 @@
+"""How it ended on a host: for each component that was to be changed there, and for the host as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sluicegate.errors import RemoteUnavailable, SluicegateError, TimedOut
+
+Ending = Literal["done", "failed", "unreachable", "timed out", "not started"]
+WORST_FIRST: tuple[Ending, ...] = ("failed", "timed out", "unreachable", "not started", "done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One result; `problem` says why it is not `done`, None where it is or where nothing was begun."""
+
+    ending: Ending
+    problem: SluicegateError | None = None
+
+    @classmethod
+    def of(cls, problem: SluicegateError) -> Outcome:
+        """What a failure means: nobody there, not in time, or refused."""
+        if isinstance(problem, TimedOut):
+            return cls(ending="timed out", problem=problem)
+        if isinstance(problem, RemoteUnavailable):
+            return cls(ending="unreachable", problem=problem)
+        return cls(ending="failed", problem=problem)
+
+    @property
+    def why(self) -> str:
+        return self.problem.message if self.problem else ""
+
+
+DONE = Outcome(ending="done")
+NOT_STARTED = Outcome(ending="not started")
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """What a host as a whole ended with; *done* when there was nothing to do."""
+    return min(outcomes, key=lambda outcome: WORST_FIRST.index(outcome.ending), default=DONE)
