@@ -55,6 +55,9 @@ class Services(Protocol):
     def config_file(self, name: str) -> ConfigFile:
         """A managed file. Raises NotFound when there is none."""
 
+    def tool(self, kind: str, name: str) -> Path | None:
+        """The folder of the installation of a tool (maven, ant, gradle, ...) by its name; None when there is none."""
+
     def passwords(self) -> Mapping[str, str]:
         """The passwords that every build may have: variable -> value."""
 
@@ -73,8 +76,8 @@ class Services(Protocol):
     def earlier(self, build: Build) -> Iterator[Record]:
         """The job's builds before this one that ended, newest first."""
 
-    def start_again(self, build: Build, cause: Cause) -> None:
-        """Start another build of this job, with this one's parameters."""
+    def start_again(self, build: Build, cause: Cause, delay: float = 0) -> None:
+        """Start another build of this job, with this one's parameters, `delay` seconds from now."""
 
     def estimate(self, build: Build, count: int) -> float | None:
         """The average duration of up to `count` good builds in seconds."""
@@ -147,6 +150,13 @@ class Build:
 
     def masked(self, text: str) -> str:
         return self._mask.text(text)
+
+    def lines(self) -> Iterator[str]:
+        """The log so far, without line ends."""
+        self._emit(self._mask.flush())
+        with self.record.log.open(encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                yield line.rstrip("\n")
 
     # -- result --
     def worsen(self, result: Result) -> None:

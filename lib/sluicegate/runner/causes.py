@@ -11,7 +11,7 @@ from sluicegate.tools.xml import tag, text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One cause. `kind` is user, upstream, timer, scm or remote; the other fields belong to some kinds only."""
+    """One cause. `kind` is a key of `CLASSES`; the other fields belong to some kinds only."""
 
     kind: str
     user: str = ""
@@ -30,6 +30,7 @@ class Cause:
             "timer": "Started by timer",
             "scm": "Started by an SCM change",
             "remote": f"Started by remote host {self.note}",
+            "naginator": f"Started by Naginator, attempt {self.build}",
         }[self.kind]
 
     def lines(self) -> list[str]:
@@ -56,6 +57,7 @@ CLASSES = {
     "timer": "hudson.triggers.TimerTrigger$TimerTriggerCause",
     "scm": "hudson.triggers.SCMTrigger$SCMTriggerCause",
     "remote": "hudson.model.Cause$RemoteCause",
+    "naginator": "com.chikli.hudson.plugin.naginator.NaginatorCause",
 }
 TAGS = {kind: name.replace("$", "_-") for kind, name in CLASSES.items()}
 KINDS = {name: kind for kind, name in TAGS.items()}

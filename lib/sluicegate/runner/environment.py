@@ -81,6 +81,7 @@ TRIGGERS = {
     "timer": "TIMERTRIGGER",
     "scm": "SCMTRIGGER",
     "remote": "REMOTECAUSE",
+    "naginator": "NAGINATORCAUSE",
 }
 
 

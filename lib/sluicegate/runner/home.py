@@ -54,10 +54,12 @@ class Workspaces:
         self._used: set[Path] = set()
         self._lock = threading.Lock()
 
-    def take(self, full_name: str) -> Path:
+    def take(self, full_name: str, custom: str = "") -> Path:
+        """A folder that no other build uses: the job's own, or `custom`, absolute or relative to the home."""
+        wanted = self.root.parent / custom if custom else self.root / full_name
         with self._lock:
             number = 1
-            while (path := self.root / (full_name + (f"@{number}" if number > 1 else ""))) in self._used:
+            while (path := wanted.with_name(wanted.name + (f"@{number}" if number > 1 else ""))) in self._used:
                 number += 1
             self._used.add(path)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)

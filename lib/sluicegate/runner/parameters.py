@@ -13,6 +13,7 @@ from sluicegate.errors import ConfigError, UsageError
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
+from sluicegate.tools import patterns
 from sluicegate.tools.xml import tag, text
 
 Kind = Literal["String", "Boolean", "Choice", "Text", "Password", "File"]
@@ -27,13 +28,16 @@ DANGEROUS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One parameter that a job declares."""
+    """One parameter that a job declares. Its value must match `pattern` as a whole, else `complaint` is told."""
 
     name: str
     kind: Kind
     description: str = ""
     default: Value = ""
     choices: tuple[str, ...] = ()
+    trim: bool = False
+    pattern: str = ""
+    complaint: str = ""
 
     @property
     def value_class(self) -> str:
@@ -80,13 +84,13 @@ def _definition(kind: Kind) -> Callable[[Fields], Definition]:
             choices = fields.texts("choices//string")
             fields.harmless("choices")
             default = choices[0] if choices else ""
-        fields.harmless("trim")
         return Definition(
             name=fields.text("name"),
             kind=kind,
             description=fields.text("description"),
             default=default,
             choices=choices,
+            trim=fields.flag("trim"),
         )
 
     return read
@@ -109,6 +113,7 @@ def _choose(one: Definition, given: Mapping[str, Value]) -> Parameter:
     elif isinstance(value, bool):
         value = "true" if value else "false"
     if isinstance(value, str):
+        value = value.strip() if one.trim else value
         _must_fit(one, value)
     return Parameter(name=one.name, value=value, value_class=one.value_class, description=one.description)
 
@@ -117,6 +122,9 @@ def _must_fit(one: Definition, value: str) -> None:
     if one.kind == "Choice" and value not in one.choices:
         listed = ", ".join(one.choices)
         raise UsageError(f"Illegal choice for parameter {one.name}: {value} (expected one of: {listed})")
+    if one.pattern and not patterns.matches(one.pattern, value):
+        told = f": {one.complaint}" if one.complaint else ""
+        raise UsageError(f"Invalid value for parameter [{one.name}]{told}: '{value}' does not match {one.pattern}")
     if "\0" in value:
         raise UsageError(f"the value of the parameter '{one.name}' contains a NUL character")
     size = len(value.encode("utf-8", "surrogateescape"))

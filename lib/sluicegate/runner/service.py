@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import Conflict, NotFound, SluicegateError
-from sluicegate.runner import causes, configfiles, environment, names, processes, sequence
+from sluicegate.runner import causes, configfiles, environment, hindrances, names, processes, properties, sequence
 from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
@@ -26,7 +26,7 @@ from sluicegate.runner.results import Result
 from sluicegate.runner.users import Users
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.runner.worker import Worker
-from sluicegate.tools import files
+from sluicegate.tools import files, xml
 
 DELETE_PATIENCE = 15.0
 SERVER_STOPS = "Aborted because the server stops"
@@ -68,6 +68,7 @@ class Runner:
         self._unsaved: list[Unsaved] = []
         self._saving = threading.Lock()
         self._lending = threading.Lock()
+        self.tools: dict[tuple[str, str], Path] = {}
         self._stopping = False
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         self._recover()
@@ -187,9 +188,8 @@ class Runner:
         if left > 0:
             return "Waiting", f"In the quiet period. Expires in {left:.2g} sec"
         job = self.items.job(item.job)
-        if job is not None and job.history.running and not job.config.concurrent:
-            number = max(job.history.running)
-            return "Blocked", f"Build #{number} is already in progress (ETA: N/A)"
+        if job is not None and (reason := hindrances.reason(job, item, self.items, self.queue.items())):
+            return "Blocked", reason
         return "Buildable", "Waiting for next available executor"
 
     def rename(self, item: Item, new: str) -> Item:
@@ -230,7 +230,7 @@ class Runner:
         if self._stopping or self.offline:
             return False
         item = self.items.job(waiting.job)
-        return item is not None and (item.config.concurrent or not item.history.running)
+        return item is not None and not hindrances.reason(item, waiting, self.items, self.queue.items())
 
     def reserve(self, waiting: QueueItem) -> int:
         return self._job(waiting).history.take_number()
@@ -264,7 +264,7 @@ class Runner:
             return
         record = item.history.running[waiting.number]
         self.executors[executor] = record
-        workspace = self.workspaces.take(item.full_name)
+        workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
         record.workspace = str(workspace)
         item.history.begin(record)
         standard = environment.standard(
@@ -290,6 +290,12 @@ class Runner:
         finally:
             build.close()
             self.workspaces.give_back(workspace)
+
+    def _custom_workspace(self, item: Item, record: Record) -> str:
+        """The folder that the job wants instead of its own, empty when it wants none."""
+        variables = {one.name: self._plain(one) for one in record.parameters}
+        variables |= environment.characteristic(record, self.cookie)
+        return properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
 
     def _finish(self, item: Item, build: Build) -> None:
         """Start what comes after, write the last line, and save the result."""
@@ -351,6 +357,9 @@ class Runner:
 
     def config_file(self, name: str) -> ConfigFile:
         return configfiles.find(self.home.path, name)
+
+    def tool(self, kind: str, name: str) -> Path | None:
+        return self.tools.get((kind, name))
 
     def passwords(self) -> Mapping[str, str]:
         return {}
@@ -416,10 +425,10 @@ class Runner:
             if record is not None and not record.building:
                 yield record
 
-    def start_again(self, build: Build, cause: Cause) -> None:
+    def start_again(self, build: Build, cause: Cause, delay: float = 0) -> None:
         item = self.items.job(build.record.job)
         if item is not None and item.buildable:
-            self.queue.add(item.full_name, (cause,), build.record.parameters, 0)
+            self.queue.add(item.full_name, (cause,), build.record.parameters, delay)
 
     def estimate(self, build: Build, count: int) -> float | None:
         item = self.items.job(build.record.job)

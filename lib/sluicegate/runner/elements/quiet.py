@@ -15,8 +15,6 @@ EVENT = "its event comes to a Jenkins only; start the job by hand, with the even
 GROOVY = "it runs Groovy, which is not run here; use a shell step"
 
 SKIPPED = (
-    ("hudson.plugins.descriptionsetter.DescriptionSetterBuilder", "description-setter", "builder", SHOWS),
-    ("hudson.plugins.descriptionsetter.DescriptionSetterPublisher", "description-setter", "publisher", SHOWS),
     ("hudson.plugins.emailext.ExtendedEmailPublisher", "email-ext", "publisher", NOTIFIES),
     ("hudson.tasks.Mailer", "mailer", "publisher", NOTIFIES),
     ("hudson.plugins.ircbot.IrcPublisher", "ircbot", "publisher", NOTIFIES),
@@ -33,8 +31,6 @@ IGNORED = (
     ("hudson.plugins.timestamper.TimestamperBuildWrapper", "timestamper", "wrapper", SHOWS),
     ("hudson.plugins.ansicolor.AnsiColorBuildWrapper", "ansicolor", "wrapper", SHOWS),
     ("jenkins.plugins.openstack.compute.JCloudsOneOffSlave", "openstack-cloud", "wrapper", ONE_MACHINE),
-    ("org.jenkinsci.plugins.buildnamesetter.BuildNameSetter", "build-name-setter", "wrapper", SHOWS),
-    ("hudson.plugins.throttleconcurrents.ThrottleJobProperty", "throttle-concurrents", "property", ONE_MACHINE),
     ("hudson.plugins.heavy__job.HeavyJobProperty", "heavy-job", "property", ONE_MACHINE),
     ("com.coravy.hudson.plugins.github.GithubProjectProperty", "github", "property", SHOWS),
     ("hudson.security.AuthorizationMatrixProperty", "matrix-auth", "property", "who may do what is not asked here"),
