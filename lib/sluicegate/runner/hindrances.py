@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import ConfigError, SluicegateError
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.jobxml import JobConfig
@@ -21,7 +21,7 @@ def of_job(config: JobConfig) -> tuple[Hindrance, ...]:
     for element in config.section("properties"):
         try:
             made = catalogue.make("property", element)
-        except UsageError:
+        except ConfigError:
             continue
         if isinstance(made, Hindrance):
             found.append(made)

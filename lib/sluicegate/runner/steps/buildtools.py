@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import NotFound
 from sluicegate.runner import properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -68,7 +68,7 @@ class Settings:
             return
         try:
             managed = build.services.config_file(build.expand(self.id))
-        except UsageError as problem:
+        except NotFound as problem:
             raise StepFailed(f"Maven's settings '{self.id}' cannot be provided: {problem.message}") from problem
         with build.scratch() as folder:
             path = folder / "settings.xml"
