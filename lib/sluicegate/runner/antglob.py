@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,46 +115,72 @@ class _Walk:
 
 
 class _Pattern:
-    """One pattern: its parts between slashes, a trailing slash meaning all below."""
+    """One pattern: its parts between slashes, None for `**`, a trailing slash meaning all below.
+
+    Matching never goes back further than to the last star, so that no pattern takes long (a regular expression would).
+    """
 
     def __init__(self, text: str, case: bool) -> None:
-        flags = re.DOTALL if case else re.DOTALL | re.IGNORECASE
-        parts = (f"{text}**" if text.endswith("/") else text).removeprefix("./").split("/")
-        self.whole = re.compile(_regex(parts), flags)
-        self.parts = [None if part == "**" else re.compile(_segment(part), flags) for part in parts]
+        self.case = case
+        whole = (f"{text}**" if text.endswith("/") else text).removeprefix("./")
+        self.parts = [None if part == "**" else self._folded(part) for part in whole.split("/")]
+
+    def _folded(self, text: str) -> str:
+        return text if self.case else text.lower()
 
     def matches(self, relative: str) -> bool:
-        return self.whole.fullmatch(relative) is not None
+        """Whether the path fits. In Ant `a/**` means a itself as well as all below it."""
+        return _whole(self._folded(relative).split("/"), self.parts)
 
     def reaches_below(self, folder: str) -> bool:
         """Whether something in this folder, or below it, can match."""
-        names = folder.split("/")
+        names = self._folded(folder).split("/")
         for name, part in zip(names, self.parts, strict=False):
             if part is None:
                 return True
-            if not part.fullmatch(name):
+            if not _name(name, part):
                 return False
         return len(names) < len(self.parts)
 
 
+def _whole(names: Sequence[str], parts: Sequence[str | None]) -> bool:
+    """Whether names fit parts one by one; `**` stands for any number of names."""
+    at = part = 0
+    back = -1  # where to go on after a part that does not fit: one name more for the last `**`
+    resume = 0
+    while at < len(names):
+        wanted = parts[part] if part < len(parts) else ""
+        if part < len(parts) and wanted is None:
+            back, resume = part, at
+            part += 1
+        elif part < len(parts) and wanted is not None and _name(names[at], wanted):
+            at, part = at + 1, part + 1
+        elif back >= 0:
+            resume += 1
+            at, part = resume, back + 1
+        else:
+            return False
+    return all(one is None for one in parts[part:])
+
+
+def _name(name: str, part: str) -> bool:
+    """Whether a name fits a part with `*` and `?`; goes back to the last star only."""
+    at = position = 0
+    back = -1
+    resume = 0
+    while at < len(name):
+        if position < len(part) and part[position] == "*":
+            back, resume = position, at
+            position += 1
+        elif position < len(part) and part[position] in ("?", name[at]):
+            at, position = at + 1, position + 1
+        elif back >= 0:
+            resume += 1
+            at, position = resume, back + 1
+        else:
+            return False
+    return not part[position:].strip("*")
+
+
 def _patterns(text: str, case: bool) -> list[_Pattern]:
     return [_Pattern(one.strip().replace("\\", "/"), case) for one in text.split(",") if one.strip()]
-
-
-def _segment(part: str) -> str:
-    return "".join({"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character)) for character in part)
-
-
-def _regex(parts: Sequence[str]) -> str:
-    text = ""
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
-        if part == "**":
-            text += ".*" if last else "(?:[^/]+/)*"
-            continue
-        text += _segment(part)
-        if list(parts[index + 1 :]) == ["**"]:
-            # Ant: `a/**` means a itself as well as all below it.
-            return text + "(?:/.*)?"
-        text += "" if last else "/"
-    return text

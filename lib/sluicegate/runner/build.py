@@ -114,7 +114,8 @@ class Build:
         self._mask = Mask()
         self._lock = threading.Lock()
         self._stop_reading, self._stop_writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._log = os.open(record.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._log = os.open(record.log, flags, 0o644)
         self._leaders: list[int] = []
         self._first_pid = processes.newest_pid()
         self._started = time.monotonic()

@@ -12,6 +12,7 @@ from sluicegate.model.numbers import INT, required, whole
 from sluicegate.runner import records
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
+from sluicegate.tools import files
 
 PERMALINKS = (
     "lastCompletedBuild",
@@ -52,10 +53,7 @@ class History:
         return max(written, numbers[-1] + 1 if numbers else 1)
 
     def set_next_number(self, number: int) -> None:
-        path = self.folder / "nextBuildNumber"
-        temporary = path.with_name(".nextBuildNumber")
-        temporary.write_text(f"{number}\n")
-        os.replace(temporary, path)
+        files.replace(self.folder / "nextBuildNumber", f"{number}\n".encode(), durable=False)
 
     def take_number(self) -> int:
         """Reserve the next number. Not synced: the queue's journal carries it too, and gaps do no harm."""
@@ -208,10 +206,8 @@ class History:
             self._cache.pop(next(iter(self._cache)))
 
     def _write_links(self, links: dict[str, int]) -> None:
-        self.builds.mkdir(parents=True, exist_ok=True)
-        temporary = self.builds / ".permalinks"
-        temporary.write_text("".join(f"{name} {links.get(name, -1)}\n" for name in PERMALINKS))
-        os.replace(temporary, self.builds / "permalinks")
+        lines = "".join(f"{name} {links.get(name, -1)}\n" for name in PERMALINKS)
+        files.replace(self.builds / "permalinks", lines.encode(), durable=False)
 
 
 def matches(link: str, result: Result) -> bool:

@@ -12,7 +12,7 @@ from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import JobConfig
-from sluicegate.tools import files
+from sluicegate.tools import beneath, files
 
 NEW_FOLDER = b"""<?xml version='1.1' encoding='UTF-8'?>
 <com.cloudbees.hudson.plugins.folder.Folder>
@@ -77,7 +77,7 @@ class Item:
 
     def text(self) -> bytes:
         """config.xml as it was posted."""
-        return (self.folder / "config.xml").read_bytes()
+        return beneath.read(self.folder / "config.xml")
 
     def store(self, content: bytes) -> None:
         """Replace config.xml; nothing is written when it is the same already."""
@@ -107,7 +107,7 @@ class Items:
         for name in entries:
             path = folder / name
             try:
-                content = (path / "config.xml").read_bytes()
+                content = beneath.read(path / "config.xml")
             except OSError:
                 continue
             full_name = f"{prefix}{name}"
@@ -190,7 +190,7 @@ class Items:
             os.replace(item.folder, self._path(target))
             self._leave(item.full_name)
             path = self._path(target)
-            self._enter(Item(target, path), (path / "config.xml").read_bytes())
+            self._enter(Item(target, path), beneath.read(path / "config.xml"))
             self._scan(path / "jobs", f"{target}/")
             return self.by_name[target]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
@@ -13,7 +12,7 @@ from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
 from sluicegate.runner.results import Result
-from sluicegate.tools import files, xml
+from sluicegate.tools import beneath, files, xml
 
 NO_CHANGELOG = '<scm class="hudson.scm.NullChangeLogParser"/>'
 OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
@@ -87,18 +86,13 @@ class Record:
         """Write build.xml by rename; `durable` waits for the disk, as the end of a build does."""
         content = self.to_xml().encode()
         path = self.folder / "build.xml"
-        if durable:
-            files.replace(path, content)
-            return
-        temporary = path.with_name(".build.xml.new")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        files.replace(path, content, durable=durable)
 
 
 def read(job: str, folder: Path) -> Record | None:
     """The record in `folder`, None when there is no readable build.xml. Unknown actions are kept as they are."""
     try:
-        root = xml.parse((folder / "build.xml").read_bytes(), source=f"{folder.name}/build.xml")
+        root = xml.parse(beneath.read(folder / "build.xml"), source=f"{folder.name}/build.xml")
     except (OSError, Malformed):
         return None
     number = whole(folder.name, least=1, most=INT)

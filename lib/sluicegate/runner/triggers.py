@@ -18,6 +18,7 @@ from sluicegate.runner.scm import history, reading, urls
 from sluicegate.runner.scm.polling import Poller
 from sluicegate.runner.service import Runner
 from sluicegate.runner.worker import Worker
+from sluicegate.tools import files
 
 CATCH_UP = timedelta(hours=1)
 POLLERS = 2
@@ -159,7 +160,9 @@ class Triggers:
                 self.runner.trigger(item, (Cause(kind="scm"),))
         except (SluicegateError, OSError) as problem:
             lines.append(f"ERROR: {problem}")
-        (item.folder / "scm-polling.log").write_text("\n".join(lines) + "\n")
+        files.replace(
+            item.folder / "scm-polling.log", ("\n".join(lines) + "\n").encode("utf-8", "replace"), durable=False
+        )
 
     def _change(self, item: Item) -> str:
         """What is new in any of the job's repositories, '' when nothing is."""

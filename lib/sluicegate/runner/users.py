@@ -146,7 +146,8 @@ class Users:
                 return None
         except (ValueError, UnicodeDecodeError):
             return None
-        return user if hmac.compare_digest(signature, self._sign(body, user)) else None
+        fits = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(body, user).encode())
+        return user if fits else None
 
     def crumb(self, user: str, session: str) -> str:
         """The crumb for a user's session: bound to both (DefaultCrumbIssuer)."""
@@ -155,7 +156,7 @@ class Users:
     def crumb_fits(self, crumb: str, user: str, session: str) -> bool:
         if self.session_user(session) is None:
             return False
-        return hmac.compare_digest(crumb.encode(), self.crumb(user, session).encode())
+        return hmac.compare_digest(crumb.encode("utf-8", "replace"), self.crumb(user, session).encode())
 
     def _sign(self, body: str, user: str) -> str:
         password = self._password(user) if user else ""

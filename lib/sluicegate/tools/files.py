@@ -31,8 +31,8 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Put `content` at `path` by rename; the file is on disk before it has its name."""
+def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Put `content` at `path` by rename; the file is on disk before it has its name, where it is to be `durable`."""
 
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -40,7 +40,8 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.chmod(temporary, mode)
         door.passing(f"rename {path.name}")
         os.replace(temporary, path)

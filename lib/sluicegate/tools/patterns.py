@@ -28,20 +28,23 @@ def compiled(pattern: str) -> regex.Pattern[str]:
         raise Malformed(f"'{pattern}' is not a regular expression: {problem}") from problem
 
 
-def matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str, *, seconds: float | None = None) -> bool:
     """Whether the whole text matches, as Java's Matcher.matches. Raises SluicegateError when it takes too long."""
-    return _within(pattern, lambda wanted: wanted.fullmatch(text, timeout=SECONDS)) is not None
+    return _within(pattern, lambda wanted, limit: wanted.fullmatch(text, timeout=limit), seconds) is not None
 
 
 def search(pattern: str, text: str) -> regex.Match[str] | None:
     """The first match within a text. Raises SluicegateError when it takes too long."""
-    return _within(pattern, lambda wanted: wanted.search(text, timeout=SECONDS))
+    return _within(pattern, lambda wanted, limit: wanted.search(text, timeout=limit), None)
 
 
-def _within(pattern: str, look: Callable[[regex.Pattern[str]], regex.Match[str] | None]) -> regex.Match[str] | None:
+def _within(
+    pattern: str, look: Callable[[regex.Pattern[str], float], regex.Match[str] | None], seconds: float | None
+) -> regex.Match[str] | None:
+    limit = SECONDS if seconds is None else seconds
     try:
-        return look(compiled(pattern))
+        return look(compiled(pattern), limit)
     except TimeoutError as problem:
         raise SluicegateError(
-            f"the regular expression '{pattern}' took more than {SECONDS:g} s on one text"
+            f"the regular expression '{pattern}' took more than {limit:.2g} s on one text"
         ) from problem

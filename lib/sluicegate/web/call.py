@@ -81,10 +81,8 @@ def split_path(raw: bytes) -> tuple[str, ...]:
     for part in raw.decode("latin-1").strip("/").split("/"):
         if part == "":
             continue
-        try:
-            text = unquote(part, encoding="utf-8", errors="strict")
-        except UnicodeDecodeError as problem:
-            raise Refusal(400, "the path is not UTF-8") from problem
+        # Names of artifacts may be bytes that are no text; in other names such characters are refused or not found.
+        text = unquote(part, encoding="utf-8", errors="surrogateescape")
         if text in (".", "..") or "/" in text or "\\" in text or "\0" in text:
             raise Refusal(400, "Bad Request")
         found.append(text)
@@ -114,12 +112,17 @@ def empty(status: int = 200) -> Response:
     return Response(b"", status_code=status)
 
 
+def _bytes(body: str | bytes) -> bytes:
+    """A body; what is no text in it, such as an artifact's name in another encoding, is shown as question marks."""
+    return body.encode("utf-8", "replace") if isinstance(body, str) else body
+
+
 def text(body: str | bytes, status: int = 200) -> Response:
-    return Response(body, status_code=status, headers={"content-type": "text/plain;charset=utf-8"})
+    return Response(_bytes(body), status_code=status, headers={"content-type": "text/plain;charset=utf-8"})
 
 
 def html(body: str, status: int = 200) -> Response:
-    return Response(body, status_code=status, headers={"content-type": "text/html;charset=utf-8"})
+    return Response(_bytes(body), status_code=status, headers={"content-type": "text/html;charset=utf-8"})
 
 
 def data(value: object) -> Response:

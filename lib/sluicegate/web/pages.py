@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -23,6 +24,7 @@ class Pages:
         self.environment.filters["when"] = when
         self.environment.filters["span"] = span
         self.environment.filters["state"] = state
+        self.environment.filters["urlencode"] = address
 
     def show(self, template: str, call: Call, **values: object) -> str:
         """A rendered template with what every page needs: the user, and a crumb for its forms."""
@@ -31,6 +33,11 @@ class Pages:
         crumb = self.users.crumb(call.user, call.session)
         shared = {"user": call.login.user if call.login else "", "crumb": crumb, "with_delivery": self.with_delivery}
         return self.environment.get_template(template).render(**shared, **values)
+
+
+def address(path: str) -> str:
+    """A name within a path of an address; bytes that are no text stay the bytes that they are."""
+    return quote(path, safe="/", errors="surrogateescape")
 
 
 def when(milliseconds: int) -> str:

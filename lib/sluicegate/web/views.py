@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.runner import names
-from sluicegate.tools import files, xml
+from sluicegate.tools import files, patterns, xml
 
+EVERYTHING = ".*"
+PATTERN_SECONDS = 1.0
+"""How long the pattern of a view may take for all names together."""
 NEW = "<?xml version='1.1' encoding='UTF-8'?>\n<{0}>\n  <name>{1}</name>\n  <jobNames/>\n  <columns/>\n</{0}>\n"
 
 
@@ -26,13 +32,19 @@ class View:
     jobs: tuple[str, ...]
     pattern: str
 
-    def shows(self, job: str) -> bool:
-        if job in self.jobs:
-            return True
+    def shown(self, names: Sequence[str]) -> set[str]:
+        """Which of these names the view shows; a pattern that takes too long shows no more, and the log says so."""
+        listed = {name for name in names if name in self.jobs}
+        if self.pattern == EVERYTHING:
+            return set(names)
+        end = time.monotonic() + PATTERN_SECONDS
         try:
-            return bool(self.pattern) and re.fullmatch(self.pattern, job) is not None
-        except re.error:
-            return False
+            for name in names if self.pattern else ():
+                if patterns.matches(self.pattern, name, seconds=max(0.01, end - time.monotonic())):
+                    listed.add(name)
+        except SluicegateError as problem:
+            logging.getLogger(__name__).warning("the view %s: %s", self.name, problem)
+        return listed
 
 
 class Views:

@@ -17,8 +17,8 @@ from sluicegate.runner.scm.choosing import Candidate, Question
 from sluicegate.runner.scm.history import BuildData, Built
 from sluicegate.runner.scm.model import Git, Remote, Source
 from sluicegate.runner.scm.work import WorkTree, authentication
-from sluicegate.runner.steps.cleanup import empty
 from sluicegate.runner.vault import Credential
+from sluicegate.tools.beneath import empty
 
 RETRY_PAUSE = 10.0
 """Seconds between attempts (AbstractBuild.defaultCheckout)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sluicegate.runner.scm.model import Clone, Git, Remote
 from sluicegate.runner.scm.work import WorkTree
-from sluicegate.runner.steps.cleanup import empty
+from sluicegate.tools.beneath import empty
 
 
 def healthy(tree: WorkTree) -> bool:

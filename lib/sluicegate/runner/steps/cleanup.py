@@ -15,6 +15,7 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
+from sluicegate.tools import beneath
 
 NAMES = {
     Result.SUCCESS: "cleanWhenSuccess",
@@ -24,12 +25,6 @@ NAMES = {
     Result.ABORTED: "cleanWhenAborted",
 }
 COMMAND_WORD = re.compile(r'"([^"]+)"|(\S+)')
-
-
-def empty(folder: Path) -> None:
-    """Remove all below a folder, links themselves and not what they point to."""
-    for path in list(folder.iterdir()) if folder.is_dir() else []:
-        _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -51,7 +46,7 @@ class Sweep:
     def carry_out(self, build: Build) -> None:
         build.say("[WS-CLEANUP] Deleting project workspace...")
         if not (self.includes or self.excludes or self.command):
-            empty(build.workspace)
+            beneath.empty(build.workspace)
         else:
             includes = build.expand(self.includes) or "**/*"
             for path in antglob.matching(build.workspace, includes, build.expand(self.excludes), folders=self.folders):

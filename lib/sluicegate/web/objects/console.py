@@ -5,38 +5,65 @@ from __future__ import annotations
 import html as escaping
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from sluicegate.model.numbers import whole
 from sluicegate.runner.records import Record
+from sluicegate.tools import beneath
 from sluicegate.web import call as calls
 from sluicegate.web.site import Site
+from sluicegate.web.streams import BLOCK
 
-NOTE = re.compile(rb"\x1b\[8mha:.*?\x1b\[0m", re.DOTALL)
+NOTE = re.compile(rb"\x1b\[8mha:[^\x1b]*\x1b\[0m")
 """A console note of a real Jenkins: encoded Java objects inside the log, hidden from plain readers."""
-
-
-def log_bytes(record: Record) -> bytes:
-    try:
-        return record.log.read_bytes()
-    except OSError:
-        return b""
+NOTE_START = b"\x1b[8mha:"
+LONGEST_NOTE = 64 << 10
+MOST_AT_ONCE = 1 << 20
+"""Bytes of one progressive answer; who follows a log asks again."""
 
 
 def _console_text(site: Site, record: Record) -> Response:
-    return calls.text(NOTE.sub(b"", log_bytes(record)))
+    """The whole log as it is now, without notes, however large."""
+    try:
+        descriptor = beneath.open_file(record.log)
+    except OSError:
+        return calls.text(b"")
+    return StreamingResponse(_without_notes(descriptor), headers={"content-type": "text/plain;charset=utf-8"})
+
+
+def _without_notes(descriptor: int) -> Iterator[bytes]:
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        left = os.fstat(descriptor).st_size
+        held = b""
+        while left > 0 and (block := stream.read(min(BLOCK, left))):
+            left -= len(block)
+            block = NOTE.sub(b"", held + block)
+            at = _note_begins(block)
+            held = block[at:]
+            if at:
+                yield block[:at]
+        if held:
+            yield held
+
+
+def _note_begins(block: bytes) -> int:
+    """Where a note begins that may end in the next block; the length of the block when none does."""
+    at = block.rfind(b"\x1b", max(0, len(block) - LONGEST_NOTE))
+    rest = block[at:] if at >= 0 else b""
+    return at if rest and (rest.startswith(NOTE_START) or NOTE_START.startswith(rest)) else len(block)
 
 
 def _progressive(site: Site, record: Record) -> Response:
     """New text from `start` on. X-More-Data is there only while more can come; cuts fall between characters."""
     more = record.building  # Looked at first: what is written before the end is then surely in the file.
     start = whole(site.call.value("start", "0")) or 0
-    block, size = _tail(record, start)
+    block, end, size = _tail(record, start)
+    more = more or end < size
     if more and (cut := _unfinished(block)):
-        block, size = block[:-cut], size - cut
-    headers = {"content-type": "text/plain;charset=utf-8", "x-text-size": str(size)}
+        block, end = block[:-cut], end - cut
+    headers = {"content-type": "text/plain;charset=utf-8", "x-text-size": str(end)}
     if more:
         headers["x-more-data"] = "true"
     if site.call.segments[-1] == "progressiveHtml":
@@ -45,16 +72,17 @@ def _progressive(site: Site, record: Record) -> Response:
     return Response(block, headers=headers)
 
 
-def _tail(record: Record, start: int) -> tuple[bytes, int]:
-    """The log from a byte on, and its size; nothing when `start` lies beyond the end."""
+def _tail(record: Record, start: int) -> tuple[bytes, int, int]:
+    """A piece of the log from a byte on, where it ends, and the log's size; nothing when `start` lies beyond."""
     try:
-        with record.log.open("rb") as stream:
+        with os.fdopen(beneath.open_file(record.log), "rb", buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
-            stream.seek(min(start, size))
-            block = stream.read(size - min(start, size))
+            at = min(start, size)
+            stream.seek(at)
+            block = stream.read(min(size - at, MOST_AT_ONCE))
     except OSError:
-        return b"", 0
-    return block, size
+        return b"", 0, 0
+    return block, at + len(block), size
 
 
 def _unfinished(block: bytes) -> int:

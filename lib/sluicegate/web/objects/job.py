@@ -18,7 +18,7 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm import reading
 from sluicegate.runner.scm.reading import NONE
-from sluicegate.runner.steps.cleanup import empty as empty_folder
+from sluicegate.tools import beneath
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal, not_found
 from sluicegate.web.kind import Kind, Path, always, plain
@@ -110,8 +110,10 @@ def _form(site: Site, item: Item) -> Response:
 
 
 def _polling_log(site: Site, item: Item) -> Response:
-    path = item.folder / "scm-polling.log"
-    return calls.text(path.read_bytes() if path.exists() else "Polling has not run yet.\n")
+    try:
+        return calls.text(beneath.read(item.folder / "scm-polling.log"))
+    except OSError:
+        return calls.text("Polling has not run yet.\n")
 
 
 def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
@@ -197,7 +199,7 @@ def _switch(disabled: bool) -> Callable[[Site, Item], Response]:
 def _wipe(site: Site, item: Item) -> Response:
     if item.history.running:
         raise Conflict(f"{item.full_name} is building; its workspace is in use")
-    empty_folder(site.runner.workspaces.root / item.full_name)
+    beneath.empty(site.runner.workspaces.root / item.full_name)
     return calls.found(item.path)
 
 

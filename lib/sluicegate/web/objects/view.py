@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import names
+from sluicegate.runner.items import Item
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path, always
 from sluicegate.web.site import Site
-from sluicegate.web.views import View
+from sluicegate.web.views import EVERYTHING, View
 
 ALL = ("all", "All")
 ALL_CLASS = "hudson.model.AllView"
@@ -22,17 +23,22 @@ ALL_XML = "<hudson.model.AllView>\n  <name>{}</name>\n</hudson.model.AllView>"
 def everything(owner: str, name: str = "") -> View:
     """The view of all items of a folder: `all` at the top, `All` in folders."""
     shown = name or ("All" if owner else "all")
-    return View(folder=owner, name=shown, cls=ALL_CLASS, description=None, jobs=(), pattern=".*")
+    return View(folder=owner, name=shown, cls=ALL_CLASS, description=None, jobs=(), pattern=EVERYTHING)
 
 
 def all_of(site: Site, owner: str) -> list[View]:
     return [everything(owner), *site.views.of(owner)]
 
 
+def _items(site: Site, view: View) -> list[Item]:
+    items = site.runner.items.children(view.folder)
+    shown = view.shown([one.name for one in items])
+    return [one for one in items if one.name in shown]
+
+
 def page(site: Site, view: View, title: str) -> str:
     """The table of the items that a view shows."""
-    shown = [one for one in site.runner.items.children(view.folder) if view.shows(one.name)]
-    rows = [(one, None if one.is_folder else one.history.last()) for one in shown]
+    rows = [(one, None if one.is_folder else one.history.last()) for one in _items(site, view)]
     return site.show("jobs.html", title=title, rows=rows, waiting=len(site.runner.queue.items()))
 
 
@@ -87,7 +93,7 @@ KIND: Kind[View] = Kind(
     cls=lambda site, view: view.cls,
     fields={
         "description": lambda site, view: view.description,
-        "jobs": lambda site, view: (one for one in site.runner.items.children(view.folder) if view.shows(one.name)),
+        "jobs": lambda site, view: iter(_items(site, view)),
         "name": lambda site, view: view.name,
         "property": always([]),
         "url": _url,

@@ -1,0 +1,79 @@
+"""Reads and empties folders in which strangers may have put links: each hop of the way is opened without following.
+
+A path is checked by opening it: what is opened part by part, each from the one above, cannot be swapped for a link
+between a check and its use. Paths are absolute; the home of a server is resolved once, at its start.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import files
+
+ROOT = Path("/")
+
+
+def open_file(path: Path) -> int:
+    """A descriptor of a regular file. Raises OSError."""
+    return files.open_beneath(ROOT, str(path.relative_to(ROOT)))
+
+
+def read(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError."""
+    with os.fdopen(open_file(path), "rb") as stream:
+        return stream.read()
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of a folder. Raises OSError."""
+    here = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in path.relative_to(ROOT).parts:
+        try:
+            if part == "..":
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+        finally:
+            os.close(here)
+        here = below
+    return here
+
+
+def names(folder: Path) -> Iterator[str]:
+    """The relative paths of all regular files below a folder, sorted within each; nothing where there is none."""
+    try:
+        top = open_folder(folder)
+    except OSError:
+        return
+    try:
+        for place, below, _, here in os.fwalk(".", dir_fd=top):
+            below.sort()
+            prefix = "" if place == "." else f"{place[2:]}/"
+            with os.scandir(here) as entries:
+                yield from (
+                    f"{prefix}{name}" for name in sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
+                )
+    finally:
+        os.close(top)
+
+
+def empty(folder: Path) -> None:
+    """Remove all below a folder; of links themselves, not what they point to. Raises UsageError where it is a link."""
+    try:
+        here = open_folder(folder)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise UsageError(f"{folder} is not emptied: a part of its way is a link, or no folder") from problem
+    try:
+        for entry in list(os.scandir(here)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.name, ignore_errors=True, dir_fd=here)
+            else:
+                os.unlink(entry.name, dir_fd=here)
+    finally:
+        os.close(here)
