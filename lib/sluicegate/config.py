@@ -10,7 +10,17 @@ from typing import TypeVar
 
 from sluicegate import __version__
 from sluicegate.errors import ConfigError
-from sluicegate.model.config import After, Component, Config, DriverSpec, Environment, Follow, Jenkins, Role
+from sluicegate.model.config import (
+    TAG_VERSION,
+    After,
+    Component,
+    Config,
+    DriverSpec,
+    Environment,
+    Follow,
+    Jenkins,
+    Role,
+)
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.tools import yamltext
 
@@ -304,7 +314,7 @@ def _host(name: str, settings: Settings) -> DriverSpec:
 
 
 def _component(name: str, settings: Settings) -> Component:
-    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues")
+    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues", "tag-pattern")
     return Component(
         name=name,
         repository=settings.text("repository"),
@@ -315,7 +325,17 @@ def _component(name: str, settings: Settings) -> Component:
         needs=settings.texts("needs"),
         probe=settings.text("probe", "/version"),
         issues=settings.text("issues", ""),
+        tag_pattern=_tag_pattern(settings),
     )
+
+
+def _tag_pattern(settings: Settings) -> str:
+    pattern = settings.text("tag-pattern", "")
+    if pattern and pattern.count(TAG_VERSION) != 1:
+        raise settings.fail(
+            f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'"
+        )
+    return pattern
 
 
 def _role(name: str, settings: Settings) -> Role:

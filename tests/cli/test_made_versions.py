@@ -84,6 +84,64 @@ def test_the_file_can_be_another_one(call: Call) -> None:
     assert "auth=7.1.3" in call("publish", "auth", "auth.zip", "--version-file", "auth/VERSION")[1]
 
 
+@pytest.mark.parametrize(
+    "tag", ["20241125", "2024-11-25", "77", "3rd-party", "100-percent-coverage", "v2", "nightly", "1st.try"]
+)
+def test_a_tag_that_names_something_else_is_no_version(call: Call, tag: str) -> None:
+    git("tag", tag)
+    assert "auth=1.4.3" in call("publish", "auth", "auth.zip")[1]
+    commit("release")
+    for one in (tag, "v1.5.0"):
+        git("tag", "--force", one)
+    assert "auth=1.5.0," in call("publish", "auth", "auth.zip")[1]
+
+
+def test_a_date_counts_only_where_no_other_tag_does(call: Call) -> None:
+    for tag in ("2024.11.25", "v1.5.0"):
+        git("tag", tag)
+    assert "auth=1.5.0," in call("publish", "auth", "auth.zip")[1]
+    commit("calendar")
+    git("tag", "2024.11.26")
+    assert "auth=2024.11.26," in call("publish", "auth", "auth.zip")[1]
+
+
+@pytest.fixture
+def patterned(calls: Callable[[str], Call], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Like `call`, with a component whose tags have a form of their own."""
+    monkeypatch.setattr(f"{__name__}.CONFIG", CONFIG.replace("maven", "maven, tag-pattern: 'build/{{version}}-final'"))
+    call: Call = request.getfixturevalue("call")
+    return call
+
+
+def test_a_pattern_says_where_the_version_stands_in_a_tag(patterned: Call) -> None:
+    for tag in ("v9.0.0", "build/77-final", "build/78"):
+        git("tag", tag)
+    assert "auth=77," in patterned("publish", "auth", "auth.zip")[1]
+
+
+def test_another_spelling_of_a_published_version_is_refused_and_told(call: Call) -> None:
+    assert call("publish", "auth=1.1.0", "auth.zip")[0] == 0
+    for other in ("1.1", "1.1.0-ga", "1.1.Final"):
+        code, said = call("publish", f"auth={other}", "auth.zip")
+        assert code == 2 and "auth=1.1.0 is published already" in said
+    code, said = call("publish", "auth=v1.2.0", "auth.zip")
+    assert code == 2 and "publish it as 1.2.0" in said
+    code, said = call("resolve", "auth=1.1")
+    assert code == 2 and "it is published as auth=1.1.0" in said
+    assert "published before" in call("publish", "auth=1.1.0", "auth.zip")[1]
+
+
+def test_a_vetoed_version_is_never_the_newest_without_a_mark(call: Call) -> None:
+    assert call("publish", "auth=1.1.0", "auth.zip")[0] == 0
+    assert call("veto", "auth=1.1.0", "--why", "OPS-12")[0] == 0
+    assert "1.1.0 vetoed" in call("status")[1]
+    assert json.loads(call("status", "--json")[1])["components"][0]["newest_vetoed"] is True
+    assert "auth=1.1.0 is vetoed everywhere: OPS-12" in call("resolve", "auth")[1]
+    assert "(newest: 1.1.0 (vetoed))" in call("resolve", "auth=7")[1]
+    assert call("unveto", "auth=1.1.0")[0] == 0
+    assert "vetoed" not in call("status")[1] + call("resolve", "auth")[1]
+
+
 @pytest.mark.parametrize("content", ["1.4.2", "", "v1.4", "latest", "1.4-SNAPSHOT"])
 def test_a_file_that_holds_no_two_numbers_is_named(call: Call, content: str) -> None:
     Path("VERSION").write_text(content)

@@ -49,7 +49,7 @@ def test_the_version_is_told_without_click_and_yaml() -> None:
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("history", "app"), ("explain", "app")])
 def test_answers_come_without_slow_libraries(repo: str, words: tuple[str, ...]) -> None:
-    slow = {"requests", "urllib3", "univers", "jenkins", "jenkins_jobs", "boto3", "cryptography", "lxml", "starlette"}
+    slow = {"requests", "urllib3", "jenkins", "jenkins_jobs", "boto3", "cryptography", "lxml", "starlette"}
     assert not run("-C", repo, *words) & slow
 
 

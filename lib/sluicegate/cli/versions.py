@@ -167,7 +167,11 @@ def resolve(spec: str, as_json: bool) -> None:
         state = repo.state()
         version = state.resolve(component, wanted or "latest")
         manifest = state.manifest(component, version)
+        veto = state.vetoed_somewhere(component, version)
     if as_json:
-        print_json({"component": component, "version": version, "manifest": manifest})
+        print_json({"component": component, "version": version, "manifest": manifest, "vetoed": veto is not None})
     else:
         click.echo(version)
+        if veto:
+            where = f"from {veto.env} on" if veto.env else "everywhere"
+            click.echo(f"{component}={version} is vetoed {where}: {veto.why or 'no reason given'}", err=True)

@@ -38,9 +38,10 @@ def status(as_json: bool) -> None:
         column.name + (f" ({column.group})" if column.group else "") + ("?" if column.unsure else "")
         for column in found.columns
     ]
-    rows = [
-        [name, found.newest[name] or "-", *(shown(cell) for cell in row.values())] for name, row in found.cells.items()
-    ]
+    rows = []
+    for name, row in found.cells.items():
+        mark = click.style(" vetoed", fg="yellow") if name in found.vetoed else ""
+        rows.append([name, f"{found.newest[name] or '-'}{mark}", *(shown(cell) for cell in row.values())])
     sets = ["set", "", *(column.set_name[:12] or "-" for column in found.columns)]
     print_table(["component", "newest", *heads], [*rows, sets])
     for column in found.columns:

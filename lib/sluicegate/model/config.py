@@ -27,9 +27,12 @@ class Jenkins:
     token_variable: str = ""
 
 
+TAG_VERSION = "{version}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """Something built and deployed on its own."""
+    """Something built and deployed on its own; `tag_pattern` says where its version stands in a tag of its source."""
 
     name: str
     repository: str
@@ -40,6 +43,7 @@ class Component:
     needs: tuple[str, ...] = ()
     probe: str = "/version"
     issues: str = ""
+    tag_pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

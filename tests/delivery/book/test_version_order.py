@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sluicegate.delivery.book.versions import order, sort
 
 ENDINGS = {
-    "semver": ("", "-rc1", "-rc.2", "-alpha", "+build.7"),
+    "semver": ("", "-rc1", "-rc.2", "-alpha", "+build.7", ".4", ".Beta1"),
     "maven": ("", "-rc1", "-SNAPSHOT", "-alpha-1", ".4", "-1"),
     "deb": ("", "~rc1", "-1", "-2~bpo1", ".4", "+dfsg"),
     "rpm": ("", "~rc1", "-1", "-2", ".4"),

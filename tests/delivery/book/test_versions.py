@@ -104,25 +104,88 @@ def test_38_a_number_of_ten_thousand_digits_takes_no_time(scheme: str) -> None:
     assert time.monotonic() - started < 5
 
 
+EARLY = {
+    "semver": "3.0.0-b1 3.0.0-next.1 3.0.0-rc.1+build7 3.0.0-1 2.0.0.Beta1",
+    "maven": "1.0-milestone-1 1.0-a1 1.0-b2 1.0-b-2 1.0-preview 11-ea 1.0.0.M1 1.0-rc1-jre 1.0-beta-2-jdk8 1.0.CR3 "
+    "1.0a1 2.0.0.dev3 1.0-SNAPSHOT 1.0-20240101.101010-1 1.0.0.BETA 1.0-pre2 2.0.0-b01 1.0.0-rc.1",
+    "deb": "1.0~rc1-1 1.1~rc1-1ubuntu1 1.0~rc1-1~bpo12+1 1.0~rc1-1+deb12u1 1.0~beta2 1.0~git20240101-1 1.0~20240101-1 "
+    "1:1.0~a1-1 1.0-0~rc1 1.0-1~b2 1.0rc1-1 1.0~dev 1.0~pre1+dfsg-1 1.0~m2-1 2.0~alpha.3-2~ubuntu22.04.1 1.0-1~exp1",
+    "rpm": "1.0~rc1-1.fc39 1.0-0.1.rc1.el9 1.0~beta-1 1:1.0~dev-1.el8 1.0-0.beta2.el7",
+}
+FINAL = {
+    "semver": "1.0.0 1.0.0+build-7 1.0.0+rc1 1.4.2.10 2026.11.23",
+    "maven": "1.0.0 1.0-jre 31.1-jre 1.0-android 1.0.Final 1.0-GA 1.0-RELEASE 1.0-sp1 1.0-premium 1.0-arch2 1.0-1 "
+    "2.0-jdk8 1.0-incubating 1.0-alpine 1.0-hadoop2.7 1.0-redhat-1 1.0-beach",
+    "deb": "1.0-1 1:2.3-4 1.0-1ubuntu2 1.0-1~bpo12+1 1.0-1+deb12u1 1.0-1~deb11u1 1.0~bpo12+1 1.0.2a-1 2024a-0+deb12u1 "
+    "1.0+dfsg-1 1.0-1~ubuntu22.04.1 1.0~ubuntu22.04.1 1.0-1~22.04.1 2.0~deb12u1",
+    "rpm": "1.0-1.el9 1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
+}
+
+
+def by_scheme(table: dict[str, str]) -> list[tuple[str, str]]:
+    return [(scheme, version) for scheme, text in table.items() for version in text.split()]
+
+
+@pytest.mark.parametrize(("scheme", "version"), by_scheme(EARLY))
+def test_a_prerelease_is_known_as_one_whatever_stands_behind(scheme: str, version: str) -> None:
+    assert versions.prerelease(scheme, version)
+
+
+@pytest.mark.parametrize(("scheme", "version"), by_scheme(FINAL))
+def test_a_release_is_no_prerelease(scheme: str, version: str) -> None:
+    assert not versions.prerelease(scheme, version)
+
+
 @pytest.mark.parametrize(
-    "version", ["1.0.0-rc1", "1.0.0-alpha", "1.0~beta2", "1.0-SNAPSHOT", "2.0.0.dev3", "1.0-m1", "1.0.0-rc.1"]
+    "ordered",
+    [
+        "1.4.2.1 1.4.2.2 1.4.2.3 1.4.2.10 1.4.3",
+        "1.0.0 1.0.0+build.1 1.0.0+build.2 1.0.0+build.10 1.0.0+sha.a1 1.0.1-rc.1",
+        "2.0.0.Alpha1 2.0.0.Beta1 2.0.0.Beta2 2.0.0",
+        "1.0.0-1 1.0.0-2 1.0.0-10 1.0.0-alpha 1.0.0-alpha.1 1.0.0-beta 1.0.0",
+    ],
 )
-def test_a_prerelease_is_known_as_one(version: str) -> None:
-    assert versions.prerelease("maven", version)
+def test_semver_orders_what_its_standard_leaves_open(ordered: str) -> None:
+    assert versions.sort("semver", reversed(ordered.split())) == ordered.split()
+    for one, other in itertools.combinations(ordered.split(), 2):
+        assert versions.lower("semver", one, other) and not versions.lower("semver", other, one)
 
 
-@pytest.mark.parametrize("version", ["3.0.0-b1", "3.0.0-next.1", "3.0.0-rc.1+build7", "3.0.0-1"])
-def test_in_semver_whatever_follows_a_hyphen_is_a_prerelease(version: str) -> None:
-    assert versions.prerelease("semver", version)
-    assert not versions.prerelease("semver", "3.0.0+build-7")
+SPELLINGS = {
+    "semver": "1.1.0 1.1 v1.1.0 01.1.0", "maven": "1.1 1.1.0 1.1-ga 1.1.Final 1.1.0.RELEASE",
+    "deb": "1.1 1.1-0 0:1.1 1.01", "rpm": "1.1-1 0:1.1-1 1.01-1 1_1-1",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "version",
-    ["1.0.0", "1.0-1", "1:2.3-4", "1.0.0+build5", "2026.11.23", "1.0-1ubuntu2", "1.0-arch2", "1.0-premium"],
-)
-def test_a_release_is_no_prerelease(version: str) -> None:
-    assert not versions.prerelease("maven", version)
+@pytest.mark.parametrize("scheme", SPELLINGS)
+def test_spellings_of_a_version_are_known_and_still_sort_alike_every_time(scheme: str) -> None:
+    spellings = SPELLINGS[scheme].split()
+    for one, other in itertools.permutations(spellings, 2):
+        assert versions.respelled(scheme, [other], one) == other
+        assert versions.lower(scheme, one, other) == (one < other)
+    for order in itertools.permutations(spellings):
+        assert versions.sort(scheme, order) == sorted(spellings)
+    assert versions.respelled(scheme, ["1.2-1", "x_y~z"], "1.1-1") == ""
+
+
+WRONG = {
+    "semver": "v1.1.0 2.0.0.Beta1 1.0.0rc1 1.1^1 1.0:1",
+    "maven": "v1.1.0 1.1^1 1:1.0",
+    "deb": "one 1.0_1 v1.1-1 1.0^1",
+    "rpm": "1.0-1-1 v1.1-1",
+}
+
+
+@pytest.mark.parametrize(("scheme", "wrong"), by_scheme(WRONG))
+def test_a_form_that_the_scheme_does_not_have_is_not_published(scheme: str, wrong: str) -> None:
+    with pytest.raises(Malformed, match=r"expected|can order"):
+        versions.check_form(scheme, wrong)
+
+
+def test_rpm_takes_its_caret() -> None:
+    versions.check_form("rpm", "1.1^20160101-1")
+    ordered = ["1.1-1", "1.1^20160101-1", "1.1.1-1"]
+    assert versions.sort("rpm", reversed(ordered)) == ordered
 
 
 def test_a_version_that_cannot_be_ordered_does_not_spoil_a_range() -> None:

@@ -37,10 +37,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The matrix; `cells` by component and environment."""
+    """The matrix; `cells` by component and environment. `vetoed` has the components whose newest version is vetoed."""
 
     columns: tuple[Column, ...]
     newest: dict[str, str]
+    vetoed: frozenset[str]
     cells: dict[str, dict[str, Cell]]
 
     def json(self) -> Json:
@@ -54,6 +55,7 @@ class Status:
                 {
                     "name": name,
                     "newest": self.newest[name],
+                    "newest_vetoed": name in self.vetoed,
                     "environments": {
                         environment: {"pin": cell.pin, "effective": cell.effective, "marks": list(cell.marks)}
                         for environment, cell in row.items()
@@ -67,9 +69,11 @@ class Status:
 def status(state: State) -> Status:
     """Read the whole matrix at the tips."""
     environments = tuple(state.config.environments.values())
+    newest = {name: (state.versions(name) or [""])[-1] for name in state.config.components}
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
-        newest={name: (state.versions(name) or [""])[-1] for name in state.config.components},
+        newest=newest,
+        vetoed=frozenset(name for name, version in newest.items() if version and state.vetoed_somewhere(name, version)),
         cells={
             name: {environment.name: _cell(state, environment, name) for environment in environments}
             for name in state.config.components

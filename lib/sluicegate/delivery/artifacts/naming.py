@@ -8,15 +8,16 @@ from pathlib import Path
 
 from sluicegate.delivery.artifacts.provenance import taken_names
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.book.versions import check_version, lower, order
+from sluicegate.delivery.book.versions import check_form, check_version, lower, respelled
 from sluicegate.errors import Malformed, UnknownName, UsageError
 from sluicegate.model import snapshots
-from sluicegate.model.config import Component
+from sluicegate.model.config import TAG_VERSION, Component
 from sluicegate.model.values import Artifact
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.git.command import git
 
 VERSION_FILE = "VERSION"
+DATE = r"(?:19|20)[0-9]{2}[.-](?:0?[1-9]|1[0-2])[.-](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
 
 
 def made_version(component: Component, source: Path, file: str = VERSION_FILE) -> str:
@@ -45,23 +46,57 @@ def made_version(component: Component, source: Path, file: str = VERSION_FILE) -
 
 
 def _tagged(component: Component, source: Path) -> str:
-    """The highest version among the tags at the commit: 1.4.2, v1.4.2, auth-1.4.2, auth/v1.4.2; '' without one."""
+    """The highest version among the tags at the commit: 1.4.2, v1.4.2, auth-1.4.2, auth/v1.4.2; '' without one.
+
+    A tag that looks like a date counts only where no other does.
+    """
     best = ""
     for tag in (_git(source, "tag", "--points-at", "HEAD") or "").splitlines():
-        found = re.fullmatch(rf"(?:{re.escape(component.name)}[-/@])?v?([0-9].*)", tag)
-        try:
-            if found:
-                order(component.versions, found[1])
-        except Malformed:
-            continue
-        if found and (not best or lower(component.versions, best, found[1])):
-            best = found[1]
+        version = _version_in(component, tag)
+        if version and (not best or _precedes(component.versions, best, version)):
+            best = version
     return best
+
+
+def _version_in(component: Component, tag: str) -> str:
+    """The version that a tag names; '' for tags that name something else, such as 20241125, 77 or 3rd-party.
+
+    A version needs a dot between its first numbers, in semver two of them, unless `tag-pattern` says where it stands.
+    """
+    if pattern := component.tag_pattern:
+        before, _, behind = pattern.partition(TAG_VERSION)
+        form = rf"{re.escape(before)}(.+){re.escape(behind)}"
+    else:
+        numbers = r"[0-9]+\.[0-9]+\.[0-9]" if component.versions == "semver" else r"[0-9]+\.[0-9]"
+        form = rf"(?:{re.escape(component.name)}[-/@])?v?({numbers}.*)"
+    found = re.fullmatch(form, tag)
+    try:
+        if found:
+            check_form(component.versions, found[1])
+            return found[1]
+    except Malformed:
+        pass  # a tag may be anything
+    return ""
+
+
+def _precedes(scheme: str, best: str, version: str) -> bool:
+    dates = [re.match(DATE, one) is not None for one in (best, version)]
+    return lower(scheme, best, version) if dates[0] == dates[1] else dates[0]
 
 
 def _git(source: Path, *words: str) -> str | None:
     done = git(*words, folder=source, check=False)
     return done.text.strip() if done.status == 0 else None
+
+
+def refuse_spelling(state: State, spec: Component, version: str) -> None:
+    """Raise UsageError for a new version in a form that its scheme does not have, or that is known in another one."""
+    check_form(spec.versions, version)
+    if known := respelled(spec.versions, state.recorded_versions(spec.name), version):
+        raise UsageError(
+            f"{spec.name}={known} is published already, and '{version}' is another spelling of the same version",
+            hint=f"publish the next version; how {spec.versions} orders: docs/reference/configuration.md",
+        )
 
 
 def stamped(state: State, spec: Component, version: str, paths: Sequence[Path], commit: str) -> str:

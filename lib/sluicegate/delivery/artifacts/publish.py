@@ -8,13 +8,12 @@ from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest, recorded_manifest
-from sluicegate.delivery.artifacts.naming import hashed, named_files, stamped
+from sluicegate.delivery.artifacts.naming import hashed, named_files, refuse_spelling, stamped
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.storing import CONNECTIONS, store
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.book.versions import order
 from sluicegate.errors import Conflict, IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component
@@ -54,8 +53,9 @@ def publish(
     state = repo.state()
     spec = state.config.component(component)
     version = stamped(state, spec, version, paths, origin.commit)
-    order(spec.versions, version)
     state.refuse_pruned(component, version)
+    if not state.story(component, version):
+        refuse_spelling(state, spec, version)
     repository = state.drivers.repository(state.config, spec.repository)
     job = _Job(
         state=state, repository=repository, spec=spec, version=version, named=named_files(component, version, paths),

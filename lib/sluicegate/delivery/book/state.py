@@ -162,9 +162,18 @@ class State:
         found = versions.matching(scheme, known, spec)
         if not found:
             self.refuse_pruned(component, spec)
-            newest_known = ", ".join(known[-3:]) or "none is published yet"
-            raise UnknownName(f"{component} has no version '{spec}' (newest: {newest_known})")
+            raise self._unknown(component, spec, known)
         return found[-1]
+
+    def _unknown(self, component: str, spec: str, known: list[str]) -> UnknownName:
+        """What to say of a version that there is not; a vetoed one is never named as the newest without saying so."""
+        marks = {version: " (vetoed)" if self.vetoed_somewhere(component, version) else "" for version in known[-3:]}
+        newest_known = ", ".join(f"{version}{mark}" for version, mark in marks.items()) or "none is published yet"
+        spelled = versions.respelled(self.config.component(component).versions, known, spec)
+        return UnknownName(
+            f"{component} has no version '{spec}' (newest: {newest_known})",
+            hint=f"it is published as {component}={spelled}" if spelled else "",
+        )
 
     def _among_newest(self, component: str, spec: str) -> str:
         """What the short list of the newest versions answers: it is the answer of all versions; '' when it has none."""
@@ -207,8 +216,7 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not story.has(Built):
-            known = ", ".join(self.versions(component)[-3:]) or "none is published yet"
-            raise UnknownName(f"{component} has no version '{version}' (newest: {known})")
+            raise self._unknown(component, version, self.versions(component))
         return story
 
     def built(self, component: str, version: str) -> Built:
@@ -268,6 +276,11 @@ class State:
     def vetoed(self, component: str, version: str, environment: str) -> Veto | None:
         """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""
         return vetoed(self.story(component, version), self.config.veto_scopes(environment))
+
+    def vetoed_somewhere(self, component: str, version: str) -> Veto | None:
+        """A veto that stands for the version, for all environments or for some."""
+        story = self.story(component, version)
+        return vetoed(story, dict.fromkeys(veto.env for veto in story.of(Veto)))
 
     def component(self, name: str) -> Component:
         return self.config.component(name)

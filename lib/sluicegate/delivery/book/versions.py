@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
 
+from sluicegate.delivery.book.order import SCHEMES, Order
 from sluicegate.errors import Malformed
 from sluicegate.model import snapshots
 from sluicegate.model.evidence import Built, Deployed, Tests
 from sluicegate.model.story import Story
 
-if TYPE_CHECKING:
-    from univers.versions import Version
-
 LONGEST = 200
-PLAIN = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_-]*")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~^:_-]*")
 BY_EVIDENCE = ("commit", "tested", "deployed")
 CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
+# Words that say that a version is not the final one, wherever they stand behind its first number.
+EARLY = re.compile(
+    r"(?:alpha|beta|milestone|rc|cr|snapshot|pre|preview|prerelease|dev|nightly|canary|ea|eap|exp|experimental)"
+    r"(?![a-z])",
+    re.IGNORECASE,
+)
+EARLY_LETTER = re.compile(r"[abm]-?[0-9]", re.IGNORECASE)  # a1, b-2, m3: in Maven's words, and behind a tilde
+# What a distribution puts behind a tilde for a rebuild, which is no version before the one it rebuilds.
+REBUILD = re.compile(
+    r"~(?:bpo|deb|debian|ubuntu|el|fc|rhel|centos|xenial|bionic|focal|jammy|noble|stretch|buster|bullseye|bookworm|trixie|"
+    r"[0-9]{2}\.(?:04|10)(?![0-9]))[0-9+.]*",
+    re.IGNORECASE,
+)
 
 
-def _kind(scheme: str) -> type[Version]:
-    from univers import versions
-
-    kinds: dict[str, Any] = {
-        "semver": versions.SemverVersion,
-        "maven": versions.MavenVersion,
-        "deb": versions.DebianVersion,
-        "rpm": versions.RpmVersion,
-    }
-    kind: type[Version] = kinds[scheme]
-    return kind
-
-
-def order(scheme: str, version: str) -> Version:
-    """A value that compares as the scheme says. Raises Malformed for what is no version there."""
+@lru_cache(maxsize=4096)
+def order(scheme: str, version: str) -> Order:
+    """A value that compares as the scheme says; spellings are equal. Raises Malformed for what is no version there."""
     check_version(version)
     try:
-        return _kind(scheme)(snapshots.ordered_as(scheme, version))
-    except Exception as problem:  # univers raises a different error for each scheme
+        return Order(SCHEMES[scheme].key(snapshots.ordered_as(scheme, version)))
+    except ValueError as problem:
         raise Malformed(f"'{version}' is not a version that {scheme} can order") from problem
 
 
@@ -52,50 +49,71 @@ def check_version(version: str) -> None:
         raise Malformed(f"'{version}' is a word for a version that moves; name one that stays, such as 1.4.2")
 
 
+def check_form(scheme: str, version: str) -> None:
+    """Refuse to publish what the scheme does not order, and what it knows a better spelling for."""
+    order(scheme, version)
+    if SCHEMES[scheme].form.fullmatch(version) or snapshots.base(version):
+        return
+    plain = version.removeprefix("v")
+    hint = f"publish it as {plain}" if plain != version and SCHEMES[scheme].form.fullmatch(plain) else ""
+    raise Malformed(f"'{version}' is no version of {scheme}: expected {SCHEMES[scheme].expected}", hint=hint)
+
+
 def lower(scheme: str, one: str, other: str) -> bool:
-    """Whether `one` is lower than `other`."""
-    plain = PLAIN.fullmatch(one), PLAIN.fullmatch(other)
-    if plain[0] and plain[1]:
-        return _numbers(plain[0]) < _numbers(plain[1])
-    return bool(order(scheme, one) < order(scheme, other))
+    """Whether `one` is lower than `other`; of two spellings of a version, by their characters."""
+    first, second = order(scheme, one), order(scheme, other)
+    return first < second or (not second < first and one < other)
 
 
-def _numbers(plain: re.Match[str]) -> tuple[int, ...]:
-    """1.10.0 as 1, 10, 0: every scheme orders three plain numbers so, and univers is slow to start."""
-    return tuple(int(number) for number in plain.groups())
+def respelled(scheme: str, versions: Iterable[str], version: str) -> str:
+    """The other spelling of `version` among `versions`, such as 1.1.0 for 1.1; '' when there is none."""
+    key = _key(scheme, version)
+    return next((one for one in versions if key and one != version and _key(scheme, one) == key), "")
+
+
+def _key(scheme: str, version: str) -> Order | None:
+    """None for what the scheme can't order, such as a version from before the scheme was changed."""
+    try:
+        return order(scheme, version)
+    except Malformed:
+        return None
 
 
 def prerelease(scheme: str, version: str) -> bool:
-    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2, 1.0-SNAPSHOT and its publications.
+    """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2-1ubuntu1, 1.0-SNAPSHOT and its publications.
 
-    In semver whatever follows a hyphen is one; elsewhere it is known by its word.
+    In semver whatever follows a hyphen is one. In deb and rpm it is what stands behind a tilde of the upstream version,
+    but a rebuild's mark such as `~bpo12`; everywhere it is known by its word.
     """
-    if snapshots.base(version) or (scheme == "semver" and "-" in version.partition("+")[0]):
+    if snapshots.base(version):
         return True
-    return re.search(r"[0-9][-~.]?(alpha|beta|rc|cr|m|snapshot|pre|dev)[0-9.-]*$", version, re.IGNORECASE) is not None
+    if scheme == "semver":
+        version, _, _ = version.partition("+")
+        return "-" in version or re.search("[A-Za-z]", version.removeprefix("v")) is not None
+    numbered = re.search("[0-9].*", version.partition(":")[2] or version)
+    text = numbered[0] if numbered else ""
+    if scheme == "maven":
+        return _early(text, EARLY_LETTER)
+    marked = REBUILD.sub("", text)
+    upstream = marked.rpartition("-")[0] or marked
+    behind_tilde = marked.partition("~")[2]
+    return "~" in upstream or _early(marked) or EARLY_LETTER.match(behind_tilde) is not None
+
+
+def _early(text: str, *more: re.Pattern[str]) -> bool:
+    """Whether a word for what is not final stands in the text as a word of its own."""
+    return any(
+        not text[: found.start()][-1:].isalpha() for pattern in (EARLY, *more) for found in pattern.finditer(text)
+    )
 
 
 def sort(scheme: str, versions: Iterable[str]) -> list[str]:
-    """Oldest first; what the scheme can't order comes before everything.
-
-    Three numbers mean the same in every scheme and are ordered as such: univers needs 0.8 s for 10,000 of them. The
-    others take their places among these by univers.
-    """
-    plain: list[tuple[tuple[int, ...], str]] = []
-    known: list[tuple[Version, str]] = []
+    """Oldest first, always in the same order; what the scheme can't order comes before everything."""
+    known: list[str] = []
     strange: list[str] = []
-    for version in versions:
-        if numbers := PLAIN.fullmatch(version):
-            plain.append((_numbers(numbers), version))
-            continue
-        try:
-            known.append((order(scheme, version), version))
-        except Malformed:
-            strange.append(version)
-    found = [version for _, version in sorted(plain)]
-    for key, version in sorted(known, key=lambda pair: pair[0]):
-        found.insert(bisect_right(found, key, key=lambda text: order(scheme, text)), version)
-    return sorted(strange) + found
+    for version in sorted(versions):
+        (strange if _key(scheme, version) is None else known).append(version)
+    return strange + sorted(known, key=lambda version: order(scheme, version))
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
@@ -135,7 +153,7 @@ def tells(story: Story, kind: str, value: str) -> bool:
     return bool(last) and all(run.failed == 0 and run.passed for run in last.values())
 
 
-def _conditions(scheme: str, spec: str) -> list[tuple[str, Version]]:
+def _conditions(scheme: str, spec: str) -> list[tuple[str, Order]]:
     """`>=1.2,<2` as pairs of comparison and bound."""
     found = [CONDITION.fullmatch(part) for part in spec.split(",")]
     if None in found:
@@ -143,16 +161,13 @@ def _conditions(scheme: str, spec: str) -> list[tuple[str, Version]]:
     return [(one[1], order(scheme, one[2])) for one in found if one]
 
 
-def _within(scheme: str, version: str, conditions: Iterable[tuple[str, Version]]) -> bool:
-    """False also for what the scheme can't order, such as a version from before the scheme was changed."""
-    try:
-        one = order(scheme, version)
-    except Malformed:
-        return False
-    return all(
+def _within(scheme: str, version: str, conditions: Iterable[tuple[str, Order]]) -> bool:
+    """False also for what the scheme can't order."""
+    key = _key(scheme, version)
+    return key is not None and all(
         {
-            ">=": one >= bound, "<=": one <= bound, ">": one > bound, "<": one < bound, "=": one == bound,
-            "!=": one != bound,
+            ">=": not key < bound, "<=": not bound < key, ">": bound < key, "<": key < bound, "=": key == bound,
+            "!=": key != bound,
         }[comparison]
         for comparison, bound in conditions
     )  # fmt: skip
