@@ -54,7 +54,7 @@ COMMANDS = {
     "Jobs": {
         "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),
         "serve": ("cli.runner", "Run jobs as a server that speaks Jenkins' remote API."),
-        "run": ("cli.runner", "Run a job here and now."),
+        "run": ("cli.running", "Run jobs here and now, or plan them."),
         "trigger": ("cli.runner", "Start a job on any Jenkins and follow it."),
     },
     "Look": {

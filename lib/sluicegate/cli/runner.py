@@ -1,4 +1,4 @@
-"""`serve`, `run` and `trigger`: jobs on our own server, here and now, and on any Jenkins."""
+"""`serve` and `trigger`: jobs on our own server, and on any Jenkins."""
 
 from __future__ import annotations
 
@@ -8,23 +8,8 @@ from pathlib import Path
 
 import click
 
+from sluicegate.cli import output
 from sluicegate.errors import UsageError
-
-
-def _values(pairs: tuple[str, ...]) -> dict[str, str]:
-    """NAME=VALUE words as a mapping; the value is taken as it is, whatever it looks like."""
-    found = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
-        if not mark or not name:
-            raise UsageError(f"-p {pair}: expected NAME=VALUE")
-        found[name] = value
-    return found
-
-
-def _write(block: bytes) -> None:
-    sys.stdout.buffer.write(block)
-    sys.stdout.buffer.flush()
 
 
 @click.command()
@@ -82,31 +67,6 @@ def serve(
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.argument("job", required=False)
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
-@click.option("--plan", "plan_only", is_flag=True, help="Print what would be done, and do nothing.")
-def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) -> None:
-    """Run a job here and now: from jenkins-job-builder's YAML, or from a config.xml.
-
-    Ends with 0 for SUCCESS, 1 for FAILURE, 3 for UNSTABLE, 130 for ABORTED; 2 for a job that cannot run here.
-
-    Example: sluicegate run jobs auth-build -p WHY=trial
-    """
-    from sluicegate.jjb import render
-    from sluicegate.runner import local
-
-    given = _values(pairs)
-    name, content = render.choose(render.jobs(path), job, path)
-    local.must_declare(content, given)
-    steps = local.plan(content, given)  # what cannot run here is told before anything starts
-    if plan_only:
-        click.echo("\n".join(steps))
-        return
-    raise SystemExit(local.run(name, content, given, _write).exit_code)
-
-
-@click.command()
 @click.argument("job")
 @click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--url", envvar="JENKINS_URL", default="", help="The Jenkins; else JENKINS_URL.")
@@ -120,7 +80,7 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
     """
     from sluicegate.runner import remote
 
-    given = _values(pairs)
+    given = output.assignments("-p", pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
-    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), _write)
+    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), output.write)
     raise SystemExit(result.exit_code)

@@ -61,6 +61,9 @@ class Services(Protocol):
     def passwords(self) -> Mapping[str, str]:
         """The passwords that every build may have: variable -> value."""
 
+    def shared(self) -> Mapping[str, str]:
+        """The variables that the administrator has set for all builds."""
+
     def unseal(self, sealed: str) -> str:
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 

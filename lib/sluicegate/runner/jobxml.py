@@ -62,6 +62,8 @@ class JobConfig:
     token: str
     keep_builds: int
     checkout_retries: int
+    jdk: str
+    label: str
 
     @property
     def is_folder(self) -> bool:
@@ -112,6 +114,8 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         token=xml.text(root, "authToken").strip(),
         keep_builds=_keep_builds(root),
         checkout_retries=xml.number(root, "scmCheckoutRetryCount", 0),
+        jdk=xml.text(root, "jdk").strip(),
+        label=xml.text(root, "assignedNode").strip(),
     )
 
 
