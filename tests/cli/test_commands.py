@@ -274,6 +274,22 @@ def test_tests_that_nobody_ran_open_no_gate(shop: Shop) -> None:
 # The surroundings
 
 
+@pytest.mark.parametrize("through", ["itself", "a clone"])
+def test_a_default_branch_of_another_name_is_named(shop: Shop, tmp_path: Path, through: str) -> None:
+    shop.git("branch", "-m", "main", "develop")
+    shop.git("symbolic-ref", "HEAD", "refs/heads/develop")
+    place = shop.repo
+    if through == "a clone":
+        place = tmp_path / "clone"
+        subprocess.run(["git", "clone", "-q", shop.repo, place], check=True)
+    refused(shop("status", at=place), 2, "it lacks the branch 'main' (its default branch is develop)")
+
+
+def test_a_clone_whose_remote_has_another_name_says_so(shop: Shop, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", "-o", "upstream", shop.repo, tmp_path / "clone"], check=True)
+    refused(shop("status", at=tmp_path / "clone"), 2, "its remote 'origin'; this one has only upstream")
+
+
 def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tmp_path: Path) -> None:
     plain, empty, other = tmp_path / "plain", tmp_path / "empty.git", tmp_path / "work"
     plain.mkdir()
@@ -285,7 +301,7 @@ def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tm
     for place, hint in (
         (tmp_path / "none", "there is no folder"),
         (plain, "not a Git repository"),
-        (empty, "is not a delivery repo: it lacks sluicegate.yaml"),
+        (empty, "is not a delivery repo: it lacks the branch 'main'"),
         (other, "is not a delivery repo"),
         (shop.archive("auth", "1.0.0"), "there is no folder"),
         ("", ""),

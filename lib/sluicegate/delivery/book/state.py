@@ -71,7 +71,8 @@ class State:
     def config(self) -> Config:
         content = self.file(CONFIG_FILE)
         if content is None or not self.tips[LEDGER]:
-            lacks = CONFIG_FILE if content is None else f"the branch '{LEDGER}'"
+            missing = next((branch for branch in (MAIN, LEDGER) if not self.tips[branch]), "")
+            lacks = f"the branch '{missing}'{self.store.called_instead()}" if missing else CONFIG_FILE
             raise UsageError(
                 f"{self.store.location} is not a delivery repo: it lacks {lacks}",
                 hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
