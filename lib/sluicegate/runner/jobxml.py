@@ -184,10 +184,4 @@ ELEMENTS = (
         make=_read("spec", "upstreamProjects", "threshold"),
     ),
     Entry(tag="jenkins.model.BuildDiscarderProperty", plugin="core", kind="property", make=_read("strategy")),
-    Entry(
-        tag="org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty",
-        plugin="workflow-job",
-        kind="property",
-        ignores="it belongs to pipelines; other jobs say it by <concurrentBuild>",
-    ),
 )
