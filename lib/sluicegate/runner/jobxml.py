@@ -23,6 +23,12 @@ CLASSES = {
     "maven2-moduleset": "hudson.maven.MavenModuleSet",
     FOLDER: FOLDER,
 }
+BUILD_CLASSES = {
+    "project": "hudson.model.FreeStyleBuild",
+    "matrix-project": "hudson.matrix.MatrixBuild",
+    "maven2-moduleset": "hudson.maven.MavenModuleSetBuild",
+    "com.tikal.jenkins.plugins.multijob.MultiJobProject": "com.tikal.jenkins.plugins.multijob.MultiJobBuild",
+}
 DEFAULT_QUIET_PERIOD = 5
 
 
@@ -75,9 +81,7 @@ class JobConfig:
 
     @property
     def build_class(self) -> str:
-        return (
-            "hudson.model.FreeStyleBuild" if self.tag == "project" else "org.jenkinsci.plugins.workflow.job.WorkflowRun"
-        )
+        return BUILD_CLASSES.get(self.tag, "org.jenkinsci.plugins.workflow.job.WorkflowRun")
 
     def section(self, name: str) -> tuple[Element, ...]:
         """The elements below `builders`, `publishers`, `buildWrappers`, `properties` or `triggers`."""

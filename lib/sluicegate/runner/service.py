@@ -11,9 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Conflict, NotFound, SluicegateError
-from sluicegate.runner import causes, configfiles, environment, hindrances, names, processes, properties, sequence
+from sluicegate.runner import (
+    causes,
+    configfiles,
+    environment,
+    hindrances,
+    jobxml,
+    names,
+    processes,
+    properties,
+    sequence,
+)
 from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
@@ -404,6 +415,20 @@ class Runner:
         record = build.record
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
         return Started(job=full_name, queue_id=self.trigger(item, (cause,), values).id)
+
+    def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
+        parent = self._job_named(build.record.job)
+        item = self.items.cell(parent, cell, jobxml.parse(tostring(config)))
+        record = build.record
+        item.history.set_next_number(record.number)
+        cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
+        return Started(job=item.full_name, queue_id=self.queue.add(item.full_name, (cause,), record.parameters, 0).id)
+
+    def _job_named(self, full_name: str) -> Item:
+        item = self.items.job(full_name)
+        if item is None:
+            raise NotFound(f"the job {full_name} is gone")
+        return item
 
     def wait(self, build: Build, started: Started) -> Record | None:
         number: int | None = None
