@@ -17,7 +17,7 @@ import pytest
 
 from sluicegate import errors
 from sluicegate.cli.main import MODULES, run
-from sluicegate.hosts.local import LocalHost
+from sluicegate.tools.supervisor import Supervisor
 from tests.parts import app_files, free_port, tar
 
 CONFIG = """\
@@ -98,7 +98,7 @@ class Shop:
 
 
 def shut_down(shop: Shop) -> None:
-    LocalHost(name="int1", folder=shop.root / "hosts/int1", ports=shop.ports).shutdown()
+    Supervisor(shop.root / "hosts/int1").shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -410,13 +410,12 @@ def test_a_busy_port_is_named_and_the_failure_is_on_record(shop: Shop, tmp_path:
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ports = {"auth": port, "portal": shop.ports["portal"]}
         config = shop.git("show", "main:sluicegate.yaml").replace(f"auth: {shop.ports['auth']},", f"auth: {port},")
         shop.set_file("sluicegate.yaml", re.sub(r"folder: \S+,", f"folder: {folder},", config))
         try:
             said = shop("deploy", "integration")
         finally:
-            LocalHost(name="int1", folder=folder, ports=ports).shutdown()
+            Supervisor(folder).shutdown()
     assert said.code == 2, said
     assert f"port {port} on 127.0.0.1 is in use by another program" in said.err
     assert "Traceback" not in said.err
@@ -682,7 +681,7 @@ def test_a_sync_whose_reader_left_goes_on_to_its_end(shop: Shop, tmp_path: Path)
         assert shop("resume").out == "nothing is open\n"
         assert shop("deploy", "integration").out == "integration: nothing to do\n"
     finally:
-        LocalHost(name="int1", folder=folder, ports={}).shutdown()
+        Supervisor(folder).shutdown()
 
 
 def test_a_program_of_its_own_ends_with_the_same_codes(shop: Shop) -> None:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import process
+from sluicegate.tools.supervisor import Supervisor
 from tests.parts import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "first-pipeline.md"
@@ -42,6 +42,6 @@ def test_the_page_leads_from_an_empty_folder_to_a_swap(tmp_path: Path) -> None:
         assert shown and printed.endswith(shown), done.stdout
     finally:
         for name in ("int1", "blue1", "green1"):
-            LocalHost(name=name, folder=tmp_path / "hosts" / name, ports={}).shutdown()
+            Supervisor(tmp_path / "hosts" / name).shutdown()
         if (pid := tmp_path / "caddy.pid").exists():
             process.end(int(pid.read_text()), seconds=10)
