@@ -17,7 +17,7 @@ from sluicegate.errors import UsageError
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--executors", default=2, show_default=True, type=click.IntRange(0, 256), help="Builds at a time.")
-@click.option("--user", "users", multiple=True, metavar="NAME", help="Create this user; may be repeated.")
+@click.option("--user", "users", multiple=True, metavar="NAME[=RIGHT]", help="Create this user, with RIGHT.")
 @click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
 @click.option("--delivery", "repo", metavar="REPO", help="Show the status of this delivery repository at /delivery/.")
@@ -34,6 +34,8 @@ def serve(
     """Run jobs as a server that speaks Jenkins' remote API.
 
     The user admin always exists. Passwords are made at the first start, in HOME/secrets/passwords/NAME.
+    A new user may build; RIGHT is read, build, configure (what jenkins-jobs update needs) or administer.
+    HOME/rights.yaml says who may do what, everywhere or in a folder.
 
     Example: sluicegate serve --home jenkins --user anna --delivery delivery.git
     """
@@ -53,13 +55,18 @@ def serve(
     root = server.home_url(listening, host, url)
     runner = Runner(home or server.default_home(), executors=executors, url=root)
     server.log_to(runner.home.path)
-    for name in (ADMIN, *users):
+    for name, _, right in (one.partition("=") for one in (ADMIN, *users)):
         runner.users.create(name)
+        if right:
+            runner.rights.give(name, right)
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None
 
     def started() -> None:
         click.echo(f"Listening on {root}")
+        if runner.rights.newly_made_for:
+            owners = ", ".join(runner.rights.newly_made_for)
+            click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
         click.echo(f"Log in as {ADMIN} with the password in {runner.vault.folder / 'passwords' / ADMIN}")
         sys.stdout.flush()
 

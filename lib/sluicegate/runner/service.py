@@ -34,8 +34,9 @@ from sluicegate.runner.parameters import Parameter, Value, chosen
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
+from sluicegate.runner.rights import Rights
 from sluicegate.runner.settings import NO_SETTINGS, Settings
-from sluicegate.runner.users import Users
+from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.runner.worker import Worker
 from sluicegate.tools import files, xml
@@ -73,6 +74,7 @@ class Runner:
         self.url = url
         self.vault = Vault(self.home.path / "secrets")
         self.users = Users(self.home.path, self.vault)
+        self.rights = Rights(self.home.path, ADMIN, self.users.all())
         self.items = Items(self.home.path)
         self.queue = Queue(self.home.path)
         self.workspaces = Workspaces(self.home.path)
