@@ -22,7 +22,7 @@ ANNA = Actor(user="anna", source="https://ci/1/", verified=True)
 SEAL = Approval(env="staging", role="qa")
 words = st.sampled_from(["", "staging", "ünï", "why\nnot"])
 records = st.one_of(
-    st.builds(evidence.Tests, env=words, suite=words, passed=st.integers(min_value=0), failed=st.integers(min_value=0)),
+    st.builds(evidence.Tests, env=words, suite=words, passed=st.integers(0, 10**9), failed=st.integers(0, 10**9)),
     st.builds(Approval, env=words, role=words, why=words),
     st.builds(Veto, env=words, why=words),
 )
