@@ -8,6 +8,7 @@ from sluicegate.cli.output import as_json, delivery, dry_run, print_json, say, w
 from sluicegate.errors import SluicegateError
 
 end_sessions = click.option("--end-sessions", is_flag=True, help="Do not wait for users who stay on these hosts.")
+remove = click.option("--remove", is_flag=True, help="Let components leave every host though nobody unpinned them.")
 PATIENCE = 3600.0
 
 
@@ -17,9 +18,10 @@ PATIENCE = 3600.0
     "--wait", is_flag=True, help="Wait for a locked environment, for users who stay, and for what is started."
 )
 @end_sessions
+@remove
 @why
 @dry_run
-def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str, dry_run: bool) -> None:
+def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: bool, why: str, dry_run: bool) -> None:
     """Make environments what their pins say: follow latest where told to, ask the gates, deploy, start the tests.
 
     Example: sluicegate sync integration --wait
@@ -30,7 +32,14 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str
     with delivery() as repo:
         for name in environments:
             synced = sync_environment(
-                repo, name, end_sessions=end_sessions, wait=PATIENCE if wait else 0.0, dry_run=dry_run, say=say, why=why
+                repo,
+                name,
+                end_sessions=end_sessions,
+                remove=remove,
+                wait=PATIENCE if wait else 0.0,
+                dry_run=dry_run,
+                say=say,
+                why=why,
             )
             if dry_run:
                 for step in synced.plan.steps:
@@ -45,10 +54,11 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, why: str
 @click.command()
 @click.argument("environment", metavar="ENV")
 @end_sessions
+@remove
 @why
 @as_json
 @dry_run
-def deploy(environment: str, end_sessions: bool, why: str, as_json: bool, dry_run: bool) -> None:
+def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json: bool, dry_run: bool) -> None:
     """Make an environment's hosts match its pins.
 
     Example: sluicegate deploy staging --dry-run
@@ -58,8 +68,9 @@ def deploy(environment: str, end_sessions: bool, why: str, as_json: bool, dry_ru
 
     with delivery() as repo:
         plan = deploy_environment(
-            repo, environment, end_sessions=end_sessions, dry_run=dry_run, say=silent if as_json else say, why=why
-        )
+            repo, environment, end_sessions=end_sessions, remove=remove, dry_run=dry_run,
+            say=silent if as_json else say, why=why,
+        )  # fmt: skip
     if as_json:
         print_json(
             {

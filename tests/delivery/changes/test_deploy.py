@@ -111,9 +111,28 @@ def test_files_that_are_not_what_was_published_are_not_installed(live: Shop) -> 
 
 def test_what_is_on_a_host_and_not_pinned_goes_dependents_first(live: Shop) -> None:
     live.edited("environments/integration.yaml", "# nothing\n")
-    plan = live.deploy("integration")
+    with live.unchanged(), pytest.raises(GateRefused, match="would lose auth, portal on every host") as refused:
+        live.deploy("integration")
+    assert refused.value.reasons == ("int1: remove portal 1.0.0", "int1: remove auth 1.0.0")
+    assert "sluicegate deploy integration --remove" in refused.value.hint
+    with live.unchanged(), pytest.raises(GateRefused, match="nobody unpinned it"):
+        live.deploy("integration", dry_run=True)
+    plan = live.deploy("integration", remove=True)
     assert [str(step) for step in plan.steps] == ["int1: remove portal 1.0.0", "int1: remove auth 1.0.0"]
     assert live.running("int1") == {}
+
+
+def test_what_left_every_host_is_on_record_and_leaves_again_without_a_word(live: Shop) -> None:
+    live.edited("environments/integration.yaml", "auth: 1.0.0\n")
+    live.deploy("integration", remove=True)
+    assert live.story("portal", "1.0.0", "unpinned")[-1].how == "commit"
+    live.drivers.hosts["int1"].files["apps/portal/current"] = b"1.0.0\nsomebody put it back"
+    assert [str(step) for step in live.deploy("integration").steps] == ["int1: remove portal 1.0.0"]
+
+
+def test_what_was_unpinned_leaves_every_host(live: Shop) -> None:
+    pinning.unpin(live.by("olle"), "portal", "integration", why="")
+    assert [str(step) for step in live.deploy("integration").steps] == ["int1: remove portal 1.0.0"]
 
 
 def test_a_locked_environment_is_a_conflict_that_names_the_holder_and_since_when(pinned: Shop) -> None:

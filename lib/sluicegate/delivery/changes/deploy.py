@@ -11,12 +11,12 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say, carry_out, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.delivery.moves import gating
-from sluicegate.delivery.moves.pinning import refuse_edited
+from sluicegate.delivery.moves.pinning import last_pin_event, refuse_edited
 from sluicegate.delivery.moves.promote import standing_pins
-from sluicegate.errors import Conflict
+from sluicegate.errors import Conflict, GateRefused
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Intent, Pinned, Swapped, Unpinned
-from sluicegate.model.values import Pin, stamp
+from sluicegate.model.values import stamp
 
 
 def deploy(
@@ -26,6 +26,7 @@ def deploy(
     target: Mapping[str, str] | None = None,
     ahead: Mapping[str, str] | None = None,
     end_sessions: bool = False,
+    remove: bool = False,
     dry_run: bool = False,
     say: Say = silent,
     why: str = "",
@@ -33,7 +34,7 @@ def deploy(
 ) -> Plan:
     """Deploy the pins (or, for a rollback, `target`) to the environment's hosts. Raises before anything is changed
     when a gate refuses, a host is down or the environment is locked; PartlyDone when some hosts have changed.
-    `ahead`, for a dry run, are pins that would be moved before.
+    `ahead`, for a dry run, are pins that would be moved before. `remove` says that components shall leave every host.
     `together` is written in the one commit with the intent, so that no crash comes between them."""
     state = repo.state()
     environment = state.config.environment(name)
@@ -42,6 +43,8 @@ def deploy(
     wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
     plan = make_plan(state, environment, wanted)
     plan.refuse_unsafe()
+    if target is None and not remove:
+        _refuse_removal(state, environment, plan)
     if dry_run:
         return plan
     if together is None and _as_recorded(state, environment, plan):
@@ -58,11 +61,35 @@ def deploy(
             if versions_of(standing_pins(state, environment)) != plan.target:
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
+            note_removal(state, draft, plan)
         intent = Intent(verb="deploy", group=plan.group, target=dict(plan.target), gated=target is None, why=why)
         return intents.begin(draft, name, intent)
 
     intent = repo.change(decide, f"deploy {name}: begin", why=why)
     return carry_out(repo, plan, intent, say)
+
+
+def _refuse_removal(state: State, environment: Environment, plan: Plan) -> None:
+    """Raise GateRefused when components would leave every host and no *unpinned* record says that they shall.
+
+    A pin file that lost a line, by a slip or by damage, looks just so.
+    """
+    lost = sorted({step.component for step in plan.steps if step.component not in plan.target})
+    if unexplained := [name for name in lost if not isinstance(last_pin_event(state, name, environment)[1], Unpinned)]:
+        raise GateRefused(
+            f"{environment.name} would lose {', '.join(unexplained)} on every host, and nobody unpinned it",
+            reasons=[str(step) for step in plan.steps if step.component in unexplained],
+            hint=f"put the pin back; or, if that is meant: sluicegate deploy {environment.name} --remove",
+        )
+
+
+def note_removal(state: State, draft: Draft, plan: Plan) -> None:
+    """Record components that leave every host because their pins went by a commit."""
+    environment = state.config.environment(plan.environment)
+    for name in sorted({step.component for step in plan.steps if step.component not in plan.target}):
+        version, event = last_pin_event(state, name, environment)
+        if isinstance(event, Pinned):
+            draft.note(name, version, Unpinned(env=environment.name, how="commit"))
 
 
 def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -> None:
@@ -141,17 +168,7 @@ def note_pins(state: State, draft: Draft, environment: Environment) -> None:
             draft.pin(environment.name, component, pin)
         if environment.swaps_with:
             continue
-        last = state.story(component, pin.version).latest(Pinned, env=environment.name)
-        if last is None or _repinned(state, component, pin, environment, last):
+        version, event = last_pin_event(state, component, environment)
+        if version != pin.version or not isinstance(event, Pinned):
             pinned = Pinned(env=environment.name, how="commit", commit=state.tips["main"])
             draft.note(component, pin.version, pinned)
-
-
-def _repinned(state: State, component: str, pin: Pin, environment: Environment, last: Pinned) -> bool:
-    """Whether another version was pinned after `last`, so that this pin came back by a commit."""
-    return any(
-        event.at > last.at
-        for version in state.recorded_versions(component)
-        if version != pin.version
-        for event in state.story(component, version).of(Pinned, Unpinned, env=environment.name)
-    )

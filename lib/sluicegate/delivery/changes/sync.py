@@ -35,6 +35,7 @@ def sync(
     name: str,
     *,
     end_sessions: bool = False,
+    remove: bool = False,
     wait: float = 0.0,
     dry_run: bool = False,
     say: Say = silent,
@@ -51,7 +52,10 @@ def sync(
         return Synced(moves=moves, plan=Plan(environment=name, group="", target={}), failed=())
     ahead = {move.component: move.after for move in moves} if dry_run else {}
     plan = intents.until_free(
-        lambda: deploy(repo, name, ahead=ahead, end_sessions=end_sessions, dry_run=dry_run, say=say, why=why), wait
+        lambda: deploy(
+            repo, name, ahead=ahead, end_sessions=end_sessions, remove=remove, dry_run=dry_run, say=say, why=why
+        ),
+        wait,
     )
     failed: tuple[Started, ...] = ()
     if not dry_run:

@@ -11,7 +11,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Held, Pinned, Unheld, Unpinned
+from sluicegate.model.evidence import Held, PinEvent, Pinned, Unheld, Unpinned
 from sluicegate.model.values import Hold, Pin
 
 
@@ -51,6 +51,17 @@ def edited_pins(state: State, production: Environment) -> str:
     edited = [name for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)]
     names = ", ".join(f"{name}={now[name]}" if name in now else f"no {name}" for name in edited)
     return f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}" if edited else ""
+
+
+def last_pin_event(state: State, component: str, environment: Environment) -> tuple[str, Pinned | Unpinned | None]:
+    """Which version was pinned or unpinned last in the environment, and the record that says so."""
+    events: list[tuple[str, Pinned | Unpinned]] = [
+        (version, event)
+        for version in state.recorded_versions(component)
+        for event in state.story(component, version).of(PinEvent, env=environment.name)
+        if isinstance(event, Pinned | Unpinned)
+    ]
+    return max(events, key=lambda pair: pair[1].at) if events else ("", None)
 
 
 def refuse_edited(state: State, production: Environment) -> None:
