@@ -229,7 +229,7 @@ class Bench:
 
     def _ledger(self, versions: int) -> Path:
         """A delivery repo with so many published versions, its ledger written as `publish` leaves it."""
-        from sluicegate.delivery.book import newest
+        from sluicegate.delivery.book import resolving
         from sluicegate.delivery.book.setup import init_repo
         from sluicegate.wiring import EntryPointDrivers
 
@@ -240,8 +240,8 @@ class Bench:
         )
         init_repo(folder, EntryPointDrivers(), bare=True, config=config.encode())
         names = [f"1.{number}.0" for number in range(versions)]
-        listed = newest.extended(None, "semver", names[-newest.LENGTH :], list)
-        files = {newest.newest_path("auth"): listed}
+        listed = resolving.extended(None, "semver", names[-resolving.LENGTH :], list)
+        files = {resolving.newest_path("auth"): listed}
         for name in names:
             record = {"id": name, "at": "2026-11-23T09:00:00Z", "what": "built", "manifest": "0" * 64}
             files[f"components/auth/{name}.jsonl"] = json.dumps(record).encode() + b"\n"

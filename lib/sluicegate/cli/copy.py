@@ -19,11 +19,12 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
     Example: sluicegate copy auth=1.4.2 --to archive
     """
     from sluicegate.delivery.artifacts.copying import copy as copy_version
+    from sluicegate.delivery.book import resolving
 
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
-        number = state.resolve(component, spec or "latest")
+        number = resolving.resolve(state, component, spec or "latest")
         with progress(version, 3 * state.size(component, number)):  # fetched, sent, and read back
             found = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
     if as_json:

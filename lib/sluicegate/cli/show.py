@@ -16,11 +16,12 @@ def show(version: str, as_json: bool) -> None:
     Example: sluicegate show auth=1.4.2
     """
     from sluicegate.delivery.artifacts.search import show as show_version
+    from sluicegate.delivery.book import resolving
 
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
-        found = show_version(state, component, state.resolve(component, spec or "latest"))
+        found = show_version(state, component, resolving.resolve(state, component, spec or "latest"))
     if as_json:
         print_json(found.json())
         return

@@ -19,11 +19,12 @@ def verify(version: str, as_json: bool) -> None:
     Example: sluicegate verify auth=1.4.2
     """
     from sluicegate.delivery.artifacts.verify import verify as verify_version
+    from sluicegate.delivery.book import resolving
 
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
-        number = state.resolve(component, spec or "latest")
+        number = resolving.resolve(state, component, spec or "latest")
         with progress(version, state.size(component, number)):
             found = verify_version(state, component, number)
     wrong = [one for one in found if one.fault]

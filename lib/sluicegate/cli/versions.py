@@ -136,11 +136,12 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
     """
     from sluicegate.delivery.artifacts.fetch import fetch as fetch_version
     from sluicegate.delivery.artifacts.trust import check_version
+    from sluicegate.delivery.book import resolving
 
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
-        number = state.resolve(component, spec or "latest")
+        number = resolving.resolve(state, component, spec or "latest")
         with progress(version, state.size(component, number)):
             check_version(state, component, number, signed=verify or bool(signers), signers=signers)
             release = fetch_version(state, component, number, folder, connections=connections)
@@ -162,10 +163,12 @@ def resolve(spec: str, as_json: bool) -> None:
 
     Example: sluicegate resolve auth='>=1.2,<2'
     """
+    from sluicegate.delivery.book import resolving
+
     component, wanted = split(spec)
     with delivery() as repo:
         state = repo.state()
-        version = state.resolve(component, wanted or "latest")
+        version = resolving.resolve(state, component, wanted or "latest")
         manifest = state.manifest(component, version)
         veto = state.vetoed_somewhere(component, version)
     if as_json:

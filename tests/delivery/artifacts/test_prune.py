@@ -11,6 +11,7 @@ import pytest
 from sluicegate.delivery.answers.history import history
 from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.artifacts.prune import Retention, prune, retention
+from sluicegate.delivery.book import resolving
 from sluicegate.delivery.moves.pinning import hold, pin
 from sluicegate.errors import IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
@@ -95,9 +96,9 @@ def test_a_pruned_version_is_gone_for_everybody(shop: Shop) -> None:
     assert status(state).newest["auth"] == "1.7.0"
     for spec in ("1.0.0", "commit:10000"):
         with pytest.raises(UsageError):
-            state.resolve("auth", spec)
+            resolving.resolve(state, "auth", spec)
     with pytest.raises(UsageError, match="was pruned by olle"):
-        state.resolve("auth", "1.0.0")
+        resolving.resolve(state, "auth", "1.0.0")
     with pytest.raises(UsageError, match="was pruned"):
         pin(shop.repo, "auth", "1.0.0", "integration", why="")
     assert {entry.subject for entry in history(state, "auth") if entry.record.what == "pruned"} == {

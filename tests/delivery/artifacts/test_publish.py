@@ -9,6 +9,7 @@ import pytest
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
+from sluicegate.delivery.book import resolving
 from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.repositories.directory import DirectoryRepository
@@ -174,16 +175,16 @@ def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Pa
 def test_a_range_is_resolved_to_the_newest_release_within(shop: Shop, spec: str, found: str) -> None:
     for version in ("1.2.0", "1.10.0", "1.9.0", "1.9.1", "2.1.0", "2.2.0-rc1"):
         shop.publish("auth", version)
-    assert shop.state.resolve("auth", spec) == found
+    assert resolving.resolve(shop.state, "auth", spec) == found
 
 
 @pytest.mark.parametrize("spec", ["3.x", ">=9", "7.7.7", "1.0-gone"])
 def test_resolve_of_what_is_not_there_names_the_newest(shop: Shop, spec: str) -> None:
     shop.publish("auth", "1.9.0")
     with pytest.raises(UsageError, match=r"newest: 1\.9\.0"):
-        shop.state.resolve("auth", spec)
+        resolving.resolve(shop.state, "auth", spec)
     with pytest.raises(UsageError, match="none is published yet"):
-        shop.state.resolve("portal")
+        resolving.resolve(shop.state, "portal")
 
 
 def test_a_range_is_no_version_where_one_version_is_wanted(live: Shop) -> None:

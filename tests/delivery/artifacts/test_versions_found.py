@@ -12,6 +12,7 @@ from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.search import search, show
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.verify import verify
+from sluicegate.delivery.book import resolving
 from sluicegate.delivery.moves import evidence
 from sluicegate.errors import Conflict, IntegrityError, Malformed, UnknownName, UsageError
 from tests.delivery.shop import Shop, make_shop
@@ -141,13 +142,13 @@ def test_copying_goes_to_a_repository_that_there_is_and_is_another(shop: Shop) -
 
 def test_resolve_by_commit(shop: Shop) -> None:
     state = shop.state()
-    assert state.resolve("auth", f"commit:{COMMIT[:8]}") == "1.0.0"
-    assert state.resolve("auth", f"commit:{COMMIT.upper()}") == "1.0.0"
+    assert resolving.resolve(state, "auth", f"commit:{COMMIT[:8]}") == "1.0.0"
+    assert resolving.resolve(state, "auth", f"commit:{COMMIT.upper()}") == "1.0.0"
     with pytest.raises(UnknownName):
-        state.resolve("auth", "commit:ffffffff")
+        resolving.resolve(state, "auth", "commit:ffffffff")
     for wrong in ("commit:ab", "commit:"):
         with pytest.raises(Malformed):
-            state.resolve("auth", wrong)
+            resolving.resolve(state, "auth", wrong)
 
 
 def test_resolve_by_evidence(shop: Shop) -> None:

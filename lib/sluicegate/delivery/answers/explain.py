@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery.book import intents
+from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.promote import is_lower, standing_pins
@@ -57,7 +57,7 @@ class Explanation:
 
 def explain(state: State, component: str, version: str, target: str) -> Explanation:
     """`version` '' means the newest, `target` '' the first environment on the way that does not have it."""
-    chosen = version or state.resolve(component)
+    chosen = version or resolving.resolve(state, component)
     state.known_story(component, chosen)
     runs_in = tuple(e.name for e in state.config.environments.values() if _runs(state, e, component, chosen))
     environment = state.config.environment(target) if target else _next(state, runs_in)

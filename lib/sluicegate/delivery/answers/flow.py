@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sluicegate.delivery.book import resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.model.evidence import Built, Deployed, Intent, Tests
 from sluicegate.model.values import Json
@@ -58,7 +59,7 @@ class Flow:
 
 def flow(state: State, component: str, version: str = "") -> Flow:
     """Measure from the ledger alone; what is not recorded is unknown, never 0."""
-    chosen = version or state.resolve(component)
+    chosen = version or resolving.resolve(state, component)
     story = state.known_story(component, chosen)
     environment = next((e for e in state.config.environments.values() if e.follow), None)
     name = environment.name if environment else ""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluicegate.delivery.book import intents
+from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed
-from sluicegate.model.values import Json
+from sluicegate.model.values import Installed, Json, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +70,14 @@ class Status:
 def status(state: State) -> Status:
     """Read the whole matrix at the tips."""
     environments = tuple(state.config.environments.values())
-    newest = {name: (state.versions(name) or [""])[-1] for name in state.config.components}
+    places = [_Place.at(state, environment) for environment in environments]
+    newest = {name: resolving.newest(state, name) for name in state.config.components}
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
         newest=newest,
         vetoed=frozenset(name for name, version in newest.items() if version and state.vetoed_somewhere(name, version)),
         cells={
-            name: {environment.name: _cell(state, environment, name) for environment in environments}
-            for name in state.config.components
+            name: {here.environment.name: here.cell(state, name) for here in places} for name in state.config.components
         },
     )
 
@@ -104,15 +105,27 @@ def _unsure(state: State, environment: Environment) -> str:
     return f"the last deploy to {group} failed: {why}"
 
 
-def _cell(state: State, environment: Environment, component: str) -> Cell:
-    pin = standing_pins(state, environment).get(component)
-    standing = state.effective(environment) if environment.groups else None
-    here = standing.installed.get(component) if standing else None
-    marks = []
-    if pin and pin.held(state.now):
-        marks.append("held")
-    if here and state.vetoed(component, here.version, environment.name):
-        marks.append("vetoed")
-    if (pin.version if pin else "") != (here.version if here else ""):
-        marks.append("not deployed")
-    return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What all cells of a column share."""
+
+    environment: Environment
+    pins: Mapping[str, Pin]
+    installed: Mapping[str, Installed]
+
+    @classmethod
+    def at(cls, state: State, environment: Environment) -> _Place:
+        standing = state.effective(environment) if environment.groups else None
+        pins = standing_pins(state, environment)
+        return cls(environment=environment, pins=pins, installed=standing.installed if standing else {})
+
+    def cell(self, state: State, component: str) -> Cell:
+        pin, here = self.pins.get(component), self.installed.get(component)
+        marks = []
+        if pin and pin.held(state.now):
+            marks.append("held")
+        if here and state.vetoed(component, here.version, self.environment.name):
+            marks.append("vetoed")
+        if (pin.version if pin else "") != (here.version if here else ""):
+            marks.append("not deployed")
+        return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Container, Iterable, Mapping
 from datetime import date
+from itertools import pairwise
+from typing import NamedTuple
 
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.model.settings import Settings
@@ -77,13 +79,23 @@ def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:
     return {component: pin.version for component, pin in pins.items()}
 
 
-def edit_pins(content: bytes | None, file: str, changes: dict[str, Pin | None]) -> bytes:
+def edit_pins(content: bytes | None, file: str, changes: Mapping[str, Pin | None]) -> bytes:
     """The file with these pins set (None removes one); every other byte stays."""
     old = content or b""
     wanted = {**read_pins(old, file), **changes}
     text = old.decode("utf-8-sig")
+    document = yamltext.read(old, file)
+    known = {component: pin for component, pin in changes.items() if component in document.content}
+    edits = sorted(_edit(text, document, component, pin) for component, pin in known.items())
+    if any(one.end > other.start for one, other in pairwise(edits)):  # several on one line: one after the other
+        for component, pin in changes.items():
+            old = edit_pins(old, file, {component: pin})
+        return old
+    for edit in reversed(edits):
+        text = f"{text[: edit.start]}{edit.text}{text[edit.end :]}"
     for component, pin in changes.items():
-        text = _edit_one(text, file, component, pin)
+        if component not in known and pin is not None:
+            text = _append(text, f"{_quoted(component)}: {_written(pin)}")
     edited = (codecs.BOM_UTF8 if old.startswith(codecs.BOM_UTF8) else b"") + text.encode()
     _check_edited(edited, file, [pin for pin in wanted.values() if pin is not None])
     return edited
@@ -106,17 +118,19 @@ def _check_edited(edited: bytes, file: str, pins: Iterable[Pin]) -> None:
     )
 
 
-def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
-    document = yamltext.read(text.encode(), file)
-    if component not in document.content:
-        return text if pin is None else _append(text, f"{_quoted(component)}: {_written(pin)}")
+class _Edit(NamedTuple):
+    """The characters from `start` to before `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def _edit(text: str, document: yamltext.Document, component: str, pin: Pin | None) -> _Edit:
     start, end = document.spans[component]
     end = _end(text, start, end)
     if pin is None:
-        lines = LINE.findall(text)
-        first = document.lines[component] - 1
-        last = max(first, len(LINE.findall(text[: max(end - 1, start) + 1])) - 1) if end > start else first
-        return "".join(lines[:first] + lines[last + 1 :])
+        return _without_lines(text, document.lines[component] - 1, max(end - 1, start) if end > start else None)
     colon = text.index(":", document.ends[component]) + 1
     before = text[colon:start]
     if LINE_BREAK.search(before):  # the value begins on a line of its own: it moves up, a comment after the key stays
@@ -126,7 +140,17 @@ def _edit_one(text: str, file: str, component: str, pin: Pin | None) -> str:
     broken = LAST_BREAK.search(text[start:end])
     tail = broken[0] if broken else ""
     gap = "" if text[start - 1] == " " else " "
-    return f"{text[:start]}{gap}{_written(pin)}{comment}{tail}{text[end:]}"
+    return _Edit(start, end, f"{gap}{_written(pin)}{comment}{tail}")
+
+
+def _without_lines(text: str, first: int, last_character: int | None) -> _Edit:
+    """Remove the lines from number `first` to that of a character (to itself when None)."""
+    lines = LINE.findall(text)
+    last = first
+    if last_character is not None:
+        last = max(first, len(LINE.findall(text[: last_character + 1])) - 1)
+    begin = sum(map(len, lines[:first]))
+    return _Edit(begin, begin + sum(map(len, lines[first : last + 1])), "")
 
 
 def _end(text: str, start: int, end: int) -> int:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluicegate.delivery.book import newest
+from sluicegate.delivery.book import resolving, standing
 from sluicegate.delivery.book.actor import Acting, acting
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
-from sluicegate.model.evidence import PinEvent, Pruned, Record, Removed
+from sluicegate.model.evidence import PinEvent, Pinned, Pruned, Record, Removed, Unpinned
 from sluicegate.model.story import Kind, Story
 from sluicegate.model.values import Actor, Pin
 from sluicegate.ports import Drivers
@@ -31,23 +31,36 @@ class Draft:
     def __init__(self, state: State, by: Actor) -> None:
         self.state = state
         self.by = by
-        self.files: dict[str, bytes | None] = {}
+        self.pins: dict[str, dict[str, Pin | None]] = {}  # environment -> component -> the pin that it gets
+        self.roles: dict[str, str] | None = None
         self.records: dict[str, list[Record]] = {}
         self.moved: dict[tuple[str, str], str] = {}  # environment and component -> the version before, '' for none
         self.published: dict[str, list[str]] = {}
+        self.current: dict[str, dict[str, standing.Entry]] = {}  # environment -> component -> the last pin event
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
-        path = pins_path(environment)
-        now = self.files.get(path, self.state.file(path))
-        edited = edit_pins(now, path, {component: pin})
-        if edited != now:
-            self.files[path] = edited
-            before = self.state.pins(environment).get(component)
+        before = self.state.pins(environment).get(component)
+        drafted = self.pins.setdefault(environment, {})
+        if pin != drafted.get(component, before):
+            drafted[component] = pin
             self.moved[environment, component] = before.version if before else ""
 
     def servers(self, roles: dict[str, str]) -> None:
-        lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(roles.items()))
-        self.files[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
+        self.roles = roles
+
+    @property
+    def files(self) -> dict[str, bytes | None]:
+        """The files of `main` that change, with their new content."""
+        changed: dict[str, bytes | None] = {}
+        for environment, pins in self.pins.items():
+            path = pins_path(environment)
+            now = self.state.file(path)
+            if (edited := edit_pins(now, path, pins)) != now:
+                changed[path] = edited
+        if self.roles is not None:
+            lines = "".join(f"{environment}: {group}\n" for environment, group in sorted(self.roles.items()))
+            changed[SERVERS_FILE] = (SERVERS_HEAD + lines).encode()
+        return changed
 
     def note(self, component: str, version: str, record: Record) -> None:
         """Record a fact about a version; nothing when the same source has already written just this.
@@ -60,8 +73,12 @@ class Draft:
             drafted = self.records.get(ledger.component_path(component, before), ())
             at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
         story = self.state.story(component, version)
-        if self._append(path, story, record, again=before is not None, at=at) and not story:
+        noted = self._append(path, story, record, again=before is not None, at=at)
+        if noted and not story:
             self.published.setdefault(component, []).append(version)
+        if isinstance(noted, Pinned | Unpinned):
+            entry = standing.Entry(version=version, record=noted.id)
+            self.current.setdefault(noted.env, {})[component] = entry
 
     def _later(self, told: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""
@@ -100,7 +117,10 @@ class Draft:
             old = self.state.ledger_file(path) or b""
             appended[path] = old + b"".join(ledger.line(record) for record in records)
         for component, added in self.published.items():
-            appended[newest.newest_path(component)] = self._newest(component, added)
+            appended[resolving.newest_path(component)] = self._newest(component, added)
+        for environment, entries in self.current.items():
+            path = standing.current_path(environment)
+            appended[path] = standing.written(standing.entries(self.state, environment) | entries)
         tips = self.state.tips
         return (
             Edit(branch=MAIN, base=tips[MAIN], files=self.files),
@@ -108,9 +128,9 @@ class Draft:
         )
 
     def _newest(self, component: str, added: list[str]) -> bytes:
-        content = self.state.ledger_file(newest.newest_path(component))
+        content = self.state.ledger_file(resolving.newest_path(component))
         scheme = self.state.component(component).versions
-        return newest.extended(content, scheme, added, lambda: self.state.recorded_versions(component))
+        return resolving.extended(content, scheme, added, lambda: self.state.recorded_versions(component))
 
 
 class DeliveryRepo:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from sluicegate.delivery.book import newest as newest_versions
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UnknownName, UsageError
-from sluicegate.model import ledger, snapshots
+from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.evidence import Built, Deployed, Ending, Intent, Pruned, Swapped, Veto
 from sluicegate.model.story import Story, newest, vetoed
@@ -56,6 +55,8 @@ class State:
         self._chronicles: dict[str, Story] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
+        self._groups: dict[tuple[str, str], GroupState | None] = {}
+        self._swaps: dict[str, Swapped | None] = {}
 
     def file(self, path: str) -> bytes | None:
         return self.store.read(self.tips[MAIN], path)
@@ -148,25 +149,7 @@ class State:
                 hint=f"take another one: sluicegate resolve {component}",
             )
 
-    def resolve(self, component: str, spec: str = "latest") -> str:
-        """The newest version within `spec`: a range, a SNAPSHOT, `commit:HASH`, `tested:ENV` or `deployed:ENV`.
-
-        Raises UnknownName when there is none.
-        """
-        scheme = self.config.component(component).versions
-        kind, colon, value = spec.partition(":")
-        if colon and kind in versions.BY_EVIDENCE:
-            return self._by_evidence(component, kind, value)
-        if early := self._among_newest(component, spec):
-            return early
-        known = self.versions(component)
-        found = versions.matching(scheme, known, spec)
-        if not found:
-            self.refuse_pruned(component, spec)
-            raise self._unknown(component, spec, known)
-        return found[-1]
-
-    def _unknown(self, component: str, spec: str, known: list[str]) -> UnknownName:
+    def unknown_version(self, component: str, spec: str, known: list[str]) -> UnknownName:
         """What to say of a version that there is not; a vetoed one is never named as the newest without saying so."""
         marks = {version: " (vetoed)" if self.vetoed_somewhere(component, version) else "" for version in known[-3:]}
         newest_known = ", ".join(f"{version}{mark}" for version, mark in marks.items()) or "none is published yet"
@@ -175,28 +158,6 @@ class State:
             f"{component} has no version '{spec}' (newest: {newest_known})",
             hint=f"it is published as {component}={spelled}" if spelled else "",
         )
-
-    def _among_newest(self, component: str, spec: str) -> str:
-        """What the short list of the newest versions answers: it is the answer of all versions; '' when it has none."""
-        scheme = self.config.component(component).versions
-        known = newest_versions.read(self.ledger_file(newest_versions.newest_path(component)), scheme) or ()
-        for version in reversed(versions.matching(scheme, known, spec)):
-            if not self.story(component, version).has(Pruned):
-                return version
-        return ""
-
-    def publication(self, component: str, version: str) -> str:
-        """The version itself; for a SNAPSHOT its newest publication, which stays what it is."""
-        return self.resolve(component, version) if version.endswith(snapshots.ENDING) else version
-
-    def _by_evidence(self, component: str, kind: str, value: str) -> str:
-        """The newest version whose story says what `kind` asks for."""
-        if kind != "commit":
-            self.config.environment(value)
-        for version in reversed(self.versions(component)):
-            if versions.tells(self.story(component, version), kind, value):
-                return version
-        raise UnknownName(f"{component} has no version '{kind}:{value}'", hint=f"sluicegate history {component}")
 
     def story(self, component: str, version: str) -> Story:
         """The ledger's records of one version, oldest first."""
@@ -217,7 +178,7 @@ class State:
         self.refuse_pruned(component, version)
         story = self.story(component, version)
         if not story.has(Built):
-            raise self._unknown(component, version, self.versions(component))
+            raise self.unknown_version(component, version, self.versions(component))
         return story
 
     def built(self, component: str, version: str) -> Built:
@@ -240,10 +201,13 @@ class State:
 
     def group_state(self, environment: Environment, group: str) -> GroupState | None:
         """What a group has by the last *deployed* evidence."""
-        found = newest(r for e in self.pair(environment) for r in self.chronicle(e.name).of(Deployed, group=group))
-        if found is None:
-            return None
-        return GroupState(group=group, installed=found.components, set_name=found.set, at=found.at)
+        key = (environment.name, group)
+        if key not in self._groups:
+            last = newest(r for e in self.pair(environment) for r in self.chronicle(e.name).of(Deployed, group=group))
+            self._groups[key] = (
+                GroupState(group=group, installed=last.components, set_name=last.set, at=last.at) if last else None
+            )
+        return self._groups[key]
 
     def unsure(self, environment: Environment, group: str) -> Intent | None:
         """The last deploy's intent, where that did not end well: *deployed* evidence may be true no more."""
@@ -267,7 +231,10 @@ class State:
 
     def last_swap(self, environment: Environment) -> Swapped | None:
         """The newest swap of the pair that this environment belongs to."""
-        return newest(swap for one in self.pair(environment) for swap in self.chronicle(one.name).of(Swapped))
+        if environment.name not in self._swaps:
+            pair = self.pair(environment)
+            self._swaps[environment.name] = newest(s for one in pair for s in self.chronicle(one.name).of(Swapped))
+        return self._swaps[environment.name]
 
     def swapped_in(self, production: Environment) -> dict[str, str]:
         """What the last swap put into a production that swaps: component -> version, whatever its file says."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sluicegate.delivery.book import intents
+from sluicegate.delivery.book import intents, standing
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say, carry_out, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.delivery.moves import gating
-from sluicegate.delivery.moves.pinning import last_pin_event, refuse_edited
+from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import Conflict, GateRefused
 from sluicegate.model.config import Environment
@@ -75,7 +75,8 @@ def _refuse_removal(state: State, environment: Environment, plan: Plan) -> None:
     A pin file that lost a line, by a slip or by damage, looks just so.
     """
     lost = sorted({step.component for step in plan.steps if step.component not in plan.target})
-    if unexplained := [name for name in lost if not isinstance(last_pin_event(state, name, environment)[1], Unpinned)]:
+    events = {name: standing.last_pin_event(state, name, environment.name)[1] for name in lost}
+    if unexplained := [name for name, event in events.items() if not isinstance(event, Unpinned)]:
         raise GateRefused(
             f"{environment.name} would lose {', '.join(unexplained)} on every host, and nobody unpinned it",
             reasons=[str(step) for step in plan.steps if step.component in unexplained],
@@ -87,7 +88,7 @@ def note_removal(state: State, draft: Draft, plan: Plan) -> None:
     """Record components that leave every host because their pins went by a commit."""
     environment = state.config.environment(plan.environment)
     for name in sorted({step.component for step in plan.steps if step.component not in plan.target}):
-        version, event = last_pin_event(state, name, environment)
+        version, event = standing.last_pin_event(state, name, environment.name)
         if isinstance(event, Pinned):
             draft.note(name, version, Unpinned(env=environment.name, how="commit"))
 
@@ -104,10 +105,10 @@ def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -
 
 def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     """Whether there is nothing to do and nothing to write down."""
-    standing = state.group_state(environment, plan.group)
-    if plan.steps or standing is None or state.unsure(environment, plan.group):
+    installed = state.group_state(environment, plan.group)
+    if plan.steps or installed is None or state.unsure(environment, plan.group):
         return False
-    return {name: one.version for name, one in standing.installed.items()} == dict(plan.target)
+    return {name: one.version for name, one in installed.installed.items()} == dict(plan.target)
 
 
 def _refuse(
@@ -126,8 +127,8 @@ def refuse_ungated(
 ) -> None:
     """What the target would change must pass the environment's gates, however it came to be; `past_gates`, as after
     a rollback, only a veto counts."""
-    standing = state.effective(environment)
-    installed = standing.installed if standing else {}
+    effective = state.effective(environment)
+    installed = effective.installed if effective else {}
     partner = state.config.swap_partner(environment)
     proven = state.swapped_in(environment if environment.swaps_with else partner) if partner else {}
     changed = []
@@ -163,12 +164,12 @@ def kept_until(state: State, environment: Environment, swap: Swapped | None) -> 
 
 def note_pins(state: State, draft: Draft, environment: Environment) -> None:
     """Record pins that came by a commit, and bring staging's file up to its candidate set."""
+    index = standing.entries(state, environment.name)
     for component, pin in standing_pins(state, environment).items():
         if state.pins(environment.name).get(component) != pin:
             draft.pin(environment.name, component, pin)
         if environment.swaps_with:
             continue
-        version, event = last_pin_event(state, component, environment)
-        if version != pin.version or not isinstance(event, Pinned):
+        if not standing.is_noted(state, pin, environment.name, index):
             pinned = Pinned(env=environment.name, how="commit", commit=state.tips["main"])
             draft.note(component, pin.version, pinned)

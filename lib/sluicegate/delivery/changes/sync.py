@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.delivery.book import intents, versions
+from sluicegate.delivery.book import intents, resolving, versions
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
@@ -17,7 +17,7 @@ from sluicegate.delivery.changes.swap import warm
 from sluicegate.delivery.moves.promote import Move, standing_pins
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Built, Pinned
+from sluicegate.model.evidence import Pinned
 from sluicegate.model.values import Pin
 
 
@@ -101,7 +101,7 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
         for component in state.config.in_order(set(state.config.components)):
             pin = state.pins(name).get(component)
             newest = _newest(state, environment, component)
-            if newest is None or (pin and (pin.version == newest or pin.held(state.now))):
+            if not newest or (pin and (pin.version == newest or pin.held(state.now))):
                 continue
             before = pin.version if pin else ""
             scheme = state.config.component(component).versions
@@ -123,12 +123,10 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
     return repo.change(decide, lambda moves: f"{name} follows " + " ".join(f"{m.component}={m.after}" for m in moves))
 
 
-def _newest(state: State, environment: Environment, component: str) -> str | None:
+def _newest(state: State, environment: Environment, component: str) -> str:
     """The newest published version within the range that is not vetoed here."""
     assert environment.follow is not None
-    scheme = state.config.component(component).versions
-    known = versions.matching(scheme, state.versions(component), environment.follow.range)
-    for version in reversed(known):
-        if state.story(component, version).has(Built) and not state.vetoed(component, version, environment.name):
-            return version
-    return None
+    within = environment.follow.range
+    return resolving.newest_within(
+        state, component, within, lambda one: not state.vetoed(component, one, environment.name)
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from sluicegate.delivery.book import intents, versions
+from sluicegate.delivery.book import intents, resolving, versions
 from sluicegate.delivery.book.pins import pins_path, versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Held, PinEvent, Pinned, Unheld, Unpinned
+from sluicegate.model.evidence import Held, Pinned, Unheld, Unpinned
 from sluicegate.model.values import Hold, Pin
 
 
@@ -53,17 +53,6 @@ def edited_pins(state: State, production: Environment) -> str:
     return f"{production.name} swaps with {production.swaps_with}; its pins were edited to {names}" if edited else ""
 
 
-def last_pin_event(state: State, component: str, environment: Environment) -> tuple[str, Pinned | Unpinned | None]:
-    """Which version was pinned or unpinned last in the environment, and the record that says so."""
-    events: list[tuple[str, Pinned | Unpinned]] = [
-        (version, event)
-        for version in state.recorded_versions(component)
-        for event in state.story(component, version).of(PinEvent, env=environment.name)
-        if isinstance(event, Pinned | Unpinned)
-    ]
-    return max(events, key=lambda pair: pair[1].at) if events else ("", None)
-
-
 def refuse_edited(state: State, production: Environment) -> None:
     """Raise UsageError where somebody edited the pins of a production that swaps: only a swap moves them."""
     if edited := edited_pins(state, production):
@@ -80,7 +69,7 @@ def pin(repo: DeliveryRepo, component: str, version: str, environment: str, *, w
     def decide(state: State, draft: Draft) -> str:
         place = state.config.environment(environment)
         refuse_swapping(state, place, "pin")
-        exact = state.publication(component, version)
+        exact = resolving.publication(state, component, version)
         state.known_story(component, exact)
         now = state.pins(environment).get(component)
         if now is not None and now.version == exact and is_recorded(state, now, environment):

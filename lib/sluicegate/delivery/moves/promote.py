@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sluicegate.delivery.book import versions
+from sluicegate.delivery.book import resolving, versions
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import gating
@@ -44,7 +44,7 @@ def promote(
         if not target.origin:
             raise UsageError(f"nothing flows into {environment}: it has no 'from'; use sync or pin")
         chosen = {
-            name: state.publication(name, version) if version else _origin_version(state, name, target)
+            name: resolving.publication(state, name, version) if version else _origin_version(state, name, target)
             for name, version in wanted.items()
         }
         pins = standing_pins(state, target)

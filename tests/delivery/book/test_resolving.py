@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.delivery.artifacts.prune import prune
-from sluicegate.delivery.book import newest
+from sluicegate.delivery.book import resolving
 from sluicegate.delivery.book.versions import matching, sort
 from sluicegate.errors import UsageError
+from sluicegate.model.evidence import Pruned
 from tests.shop import Shop
 
 VERSION = st.builds(
@@ -23,40 +24,40 @@ def publish(shop: Shop, *versions: str) -> None:
 
 
 def listed(shop: Shop) -> list[str] | None:
-    return newest.read(shop.state.ledger_file(newest.newest_path("auth")), "semver")
+    return resolving.read(shop.state.ledger_file(resolving.newest_path("auth")), "semver")
 
 
 @given(st.lists(VERSION, unique=True, max_size=30), st.sampled_from(["latest", "1.x", ">=1,<2.5", "2.3.4"]))
 def test_the_list_answers_as_all_versions_do(versions: list[str], spec: str) -> None:
     content = None
     for number, version in enumerate(versions):
-        content = newest.extended(content, "semver", [version], lambda n=number: versions[:n])  # type: ignore[misc]
-    known = newest.read(content, "semver") or []
-    assert known == sort("semver", versions)[-newest.LENGTH :]
+        content = resolving.extended(content, "semver", [version], lambda n=number: versions[:n])  # type: ignore[misc]
+    known = resolving.read(content, "semver") or []
+    assert known == sort("semver", versions)[-resolving.LENGTH :]
     assert matching("semver", known, spec)[-1:] == matching("semver", versions, spec)[-1:]
 
 
 def test_lists_that_a_merge_mixed_still_answer() -> None:
-    one = newest.extended(None, "semver", [f"1.{n}.0" for n in range(100)], list)
-    other = newest.extended(None, "semver", [f"1.{n}.0" for n in range(0, 200, 2)], list)
-    assert newest.read(other + one, "semver") == newest.read(one + other, "semver")
-    assert (newest.read(one + other, "semver") or [])[-1] == "1.198.0"
+    one = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(100)], list)
+    other = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(0, 200, 2)], list)
+    assert resolving.read(other + one, "semver") == resolving.read(one + other, "semver")
+    assert (resolving.read(one + other, "semver") or [])[-1] == "1.198.0"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no json\n", b'{"scheme": "maven", "version": "1.0"}\n', b"[]\n"])
 def test_a_list_that_cannot_be_trusted_is_made_anew(content: bytes | None) -> None:
-    assert newest.read(content, "semver") is None
-    made = newest.extended(content, "semver", ["1.1.0"], lambda: ["1.0.0"])
-    assert newest.read(made, "semver") == ["1.0.0", "1.1.0"]
+    assert resolving.read(content, "semver") is None
+    made = resolving.extended(content, "semver", ["1.1.0"], lambda: ["1.0.0"])
+    assert resolving.read(made, "semver") == ["1.0.0", "1.1.0"]
 
 
 def test_publishing_extends_the_list_and_resolve_sees_it_at_once(shop: Shop) -> None:
     publish(shop, "1.9.0", "1.10.0", "2.0.0-rc.1")
     assert listed(shop) == ["1.9.0", "1.10.0", "2.0.0-rc.1"]
-    assert shop.state.resolve("auth") == "1.10.0"
+    assert resolving.resolve(shop.state, "auth") == "1.10.0"
     publish(shop, "1.11.0")
-    assert shop.state.resolve("auth") == "1.11.0"
-    assert shop.state.resolve("auth", "1.9.0") == "1.9.0"
+    assert resolving.resolve(shop.state, "auth") == "1.11.0"
+    assert resolving.resolve(shop.state, "auth", "1.9.0") == "1.9.0"
 
 
 def test_evidence_about_a_version_leaves_the_list_as_it_is(shop: Shop) -> None:
@@ -65,20 +66,20 @@ def test_evidence_about_a_version_leaves_the_list_as_it_is(shop: Shop) -> None:
 
 
 def test_a_version_below_the_list_is_found_too(shop: Shop) -> None:
-    publish(shop, *(f"2.{number}.0" for number in range(newest.LENGTH)), "1.0.0")
+    publish(shop, *(f"2.{number}.0" for number in range(resolving.LENGTH)), "1.0.0")
     assert "1.0.0" not in (listed(shop) or ())
-    assert shop.state.resolve("auth", "1.x") == "1.0.0"
-    assert shop.state.resolve("auth", "1.0.0") == "1.0.0"
+    assert resolving.resolve(shop.state, "auth", "1.x") == "1.0.0"
+    assert resolving.resolve(shop.state, "auth", "1.0.0") == "1.0.0"
 
 
 def test_what_was_pruned_is_not_the_newest(shop: Shop) -> None:
     publish(shop, "1.0.0", "1.1.0", "1.2.0-rc.1", "1.2.0")
-    shop.by("ci").change(lambda state, draft: draft.note_pruned("auth", "1.2.0", "pruned"), "prune by hand")
-    assert shop.state.resolve("auth") == "1.1.0"
+    shop.by("ci").change(lambda state, draft: draft.note_pruned("auth", Pruned(version="1.2.0")), "prune by hand")
+    assert resolving.resolve(shop.state, "auth") == "1.1.0"
     with pytest.raises(UsageError, match="was pruned"):
-        shop.state.resolve("auth", "1.2.0")
+        resolving.resolve(shop.state, "auth", "1.2.0")
     prune(shop.by("ci"), "auth", keep=1)
-    assert shop.state.resolve("auth") == "1.1.0"
+    assert resolving.resolve(shop.state, "auth") == "1.1.0"
 
 
 def test_a_ledger_without_the_list_gets_it_with_the_next_version(shop: Shop) -> None:
@@ -90,6 +91,6 @@ def test_a_ledger_without_the_list_gets_it_with_the_next_version(shop: Shop) -> 
 
     shop.by("ci").change(forget, "an older ledger")
     assert listed(shop) is None
-    assert shop.state.resolve("auth") == "1.1.0"
+    assert resolving.resolve(shop.state, "auth") == "1.1.0"
     publish(shop, "0.9.0")
     assert listed(shop) == ["0.9.0", "1.0.0", "1.1.0"]
