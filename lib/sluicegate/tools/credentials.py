@@ -124,15 +124,14 @@ def _private(path: Path) -> str:
 
 
 def _from_netrc(path: Path, url: str) -> Login:
-    """The login of the first entry for the server, read as curl and Git read the file."""
-    from sluicegate.tools import netrc
+    import netrc
 
-    text = _private(path)
+    _private(path)
     host = urlsplit(url).hostname or ""
     try:
-        entry = netrc.entry(text, host)
-    except netrc.Mistake as problem:
-        raise UsageError(f"{path}:{problem.line} is not in the form of a netrc: {problem}") from None
-    if entry is None or not entry.password:
+        found = netrc.netrc(str(path)).authenticators(host)
+    except netrc.NetrcParseError as problem:  # its text may quote a password
+        raise UsageError(f"{path}:{problem.lineno} is not in the form of a netrc") from None
+    if not found or not found[2]:
         raise UsageError(f"{path} has no login for {host}", hint=f"add: machine {host} login USER password PASSWORD")
-    return Login(entry.login, Secret(entry.password))
+    return Login(found[0], Secret(found[2]))
