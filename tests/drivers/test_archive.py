@@ -336,3 +336,17 @@ def test_an_archive_that_brings_our_mark_is_refused(tmp_path: Path) -> None:
 def test_keeping_no_release_is_a_mistake_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         archive(keep="0")
+
+
+FINDER = ("__MACOSX/app/._Procfile", "app/.DS_Store", "app/._Procfile", "__MACOSX/._app", "._app", ".DS_Store")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_what_macos_adds_is_left_out_and_is_no_second_folder_at_the_top(tmp_path: Path, kind: str) -> None:
+    names = ("app/Procfile", "app/._own", *FINDER)
+    if kind == "zip":
+        archive = made_zip(tmp_path / "a.zip", *((name, 0o644, b"x") for name in names))
+    else:
+        archive = made_tar(tmp_path / "a.tar.gz", *(file(name) for name in names))
+    archives.unpack(archive, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["._own", "Procfile"]

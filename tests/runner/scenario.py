@@ -91,6 +91,8 @@ def _play(name: str, runner: Runner, drop: str) -> None:
         for other in expect.get("not_built", ()):
             item = runner.items.job(other)
             assert item is not None and item.history.last() is None and not runner.queue.of_job(other), other
+        if "cells" in expect:
+            assert sum(name.startswith(f"{job}/") for name in runner.items.by_name) == expect["cells"]
         for other, number in expect.get("numbers", {}).items():
             item = runner.items.job(other)
             assert item is not None and wait_for(item, number).number == number

@@ -11,6 +11,7 @@ import pytest
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.items import Items
+from sluicegate.tools import xml
 
 BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
 ATTACKS = {
@@ -83,3 +84,17 @@ def test_job_names_resolve_from_the_folder_of_the_job_that_names_them() -> None:
     assert names.resolve("b", "team") == "team/b"
     assert names.resolve("../b", "team/inner") == "team/b"
     assert names.resolve("/b", "team") == "b"
+
+
+@pytest.mark.parametrize("reference", ["&#27;", "&#x1b;", "&#x1B;"])
+def test_control_characters_are_read_and_written_as_xml_1_1_has_them(reference: str) -> None:
+    content = (
+        f"<?xml version='1.1' encoding='UTF-8'?><a x='{reference}'>1{reference}2<![CDATA[&#x1b;]]>\r\n</a>".encode()
+    )
+    root = xml.parse(content)
+    assert (root.text, root.get("x")) == ("1\x1b2&#x1b;\n", "\x1b")
+    assert xml.parse(xml.dump(root).encode()).text == root.text
+    assert xml.parse(xml.tag("a", "\x1b\r\x7f\x9f\0é").encode()).text == "\x1b\r\x7f\x9fé"
+    for bad in (b"<a>&#0;</a>", b"<a>\x1b</a>", b"<a>&#xd800;</a>"):
+        with pytest.raises(Malformed):
+            xml.parse(bad)

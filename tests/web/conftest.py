@@ -38,7 +38,8 @@ class Server:
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        words = [*PROGRAM, "serve", "--home", str(self.home), "--port", "0", "--user", "anna", *self.options]
+        words = [*PROGRAM, "serve", "--home", str(self.home), "--port", "0", "--user", "anna"]
+        words += ["--user", "jobs=configure", *self.options]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

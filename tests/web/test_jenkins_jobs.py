@@ -34,7 +34,7 @@ YAML = """
 def jenkins_jobs(server: Server, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     configuration = folder / "jjb.ini"
     configuration.write_text(
-        f"[jenkins]\nurl={server.url}\nuser=anna\npassword={server.password('anna')}\nquery_plugins_info=True\n"
+        f"[jenkins]\nurl={server.url}\nuser=jobs\npassword={server.password('jobs')}\nquery_plugins_info=True\n"
     )
     program = str(Path(sys.executable).parent / "jenkins-jobs")
     return subprocess.run(

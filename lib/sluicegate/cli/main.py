@@ -54,7 +54,7 @@ COMMANDS = {
     "Jobs": {
         "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),
         "serve": ("cli.runner", "Run jobs as a server that speaks Jenkins' remote API."),
-        "run": ("cli.runner", "Run a job here and now."),
+        "run": ("cli.running", "Run jobs here and now, or plan them."),
         "trigger": ("cli.runner", "Start a job on any Jenkins and follow it."),
     },
     "Look": {
@@ -194,14 +194,13 @@ def _interrupted(arguments: Sequence[str]) -> None:
 
 def _missing(problem: ModuleNotFoundError) -> int:
     """A package of an extra that this command needs and that is not installed."""
-    from sluicegate.tools import extras
     from sluicegate.wiring import EXTRAS
 
     extra = EXTRAS.get((problem.name or "").partition(".")[0])
     if extra is None:
         return _bug(problem)
-    said = f"this command needs the package {problem.name}, which is not installed"
-    return _fail(MissingProgram(said, hint=extras.install(extra)))
+    hint = f"pip install 'sluicegate[{extra}]'"
+    return _fail(MissingProgram(f"this command needs the package {problem.name}, which is not installed", hint=hint))
 
 
 def _bug(problem: Exception) -> int:

@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from sluicegate.errors import UsageError
 
 if TYPE_CHECKING:
     from sluicegate.delivery.book.repo import DeliveryRepo
@@ -118,6 +120,30 @@ def print_json(value: Json) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: Mapping[str, object]) -> None:
+    """One object on one line, for answers of many."""
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def assignments(option: str, pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE words of an option as a mapping; the value is taken as it is, whatever it looks like."""
+    values = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name:
+            raise UsageError(f"{option} {pair}: expected NAME=VALUE")
+        values[name] = value
+    return values
+
+
+def write(block: bytes) -> None:
+    """Output of a build, as it comes."""
+    sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""`serve`, `run` and `trigger`: jobs on our own server, here and now, and on any Jenkins."""
+"""`serve` and `trigger`: jobs on our own server, and on any Jenkins."""
 
 from __future__ import annotations
 
@@ -8,23 +8,8 @@ from pathlib import Path
 
 import click
 
+from sluicegate.cli import output
 from sluicegate.errors import UsageError
-
-
-def _values(pairs: tuple[str, ...]) -> dict[str, str]:
-    """NAME=VALUE words as a mapping; the value is taken as it is, whatever it looks like."""
-    found = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
-        if not mark or not name:
-            raise UsageError(f"-p {pair}: expected NAME=VALUE")
-        found[name] = value
-    return found
-
-
-def _write(block: bytes) -> None:
-    sys.stdout.buffer.write(block)
-    sys.stdout.buffer.flush()
 
 
 @click.command()
@@ -32,7 +17,7 @@ def _write(block: bytes) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--executors", default=2, show_default=True, type=click.IntRange(0, 256), help="Builds at a time.")
-@click.option("--user", "users", multiple=True, metavar="NAME", help="Create this user; may be repeated.")
+@click.option("--user", "users", multiple=True, metavar="NAME[=RIGHT]", help="Create this user, with RIGHT.")
 @click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
 @click.option("--delivery", "repo", metavar="REPO", help="Show the status of this delivery repository at /delivery/.")
@@ -49,6 +34,8 @@ def serve(
     """Run jobs as a server that speaks Jenkins' remote API.
 
     The user admin always exists. Passwords are made at the first start, in HOME/secrets/passwords/NAME.
+    A new user may build; RIGHT is read, build, configure (what jenkins-jobs update needs) or administer.
+    HOME/rights.yaml says who may do what, everywhere or in a folder.
 
     Example: sluicegate serve --home jenkins --user anna --delivery delivery.git
     """
@@ -68,42 +55,22 @@ def serve(
     root = server.home_url(listening, host, url)
     runner = Runner(home or server.default_home(), executors=executors, url=root)
     server.log_to(runner.home.path)
-    for name in (ADMIN, *users):
+    for name, _, right in (one.partition("=") for one in (ADMIN, *users)):
         runner.users.create(name)
+        if right:
+            runner.rights.give(name, right)
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None
 
     def started() -> None:
         click.echo(f"Listening on {root}")
+        if runner.rights.newly_made_for:
+            owners = ", ".join(runner.rights.newly_made_for)
+            click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
         click.echo(f"Log in as {ADMIN} with the password in {runner.vault.folder / 'passwords' / ADMIN}")
         sys.stdout.flush()
 
     server.serve(runner, listening, hosts=names, delivery=matrix, started=started)
-
-
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.argument("job", required=False)
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
-@click.option("--plan", "plan_only", is_flag=True, help="Print what would be done, and do nothing.")
-def run(path: Path, job: str | None, pairs: tuple[str, ...], plan_only: bool) -> None:
-    """Run a job here and now: from jenkins-job-builder's YAML, or from a config.xml.
-
-    Ends with 0 for SUCCESS, 1 for FAILURE, 3 for UNSTABLE, 130 for ABORTED; 2 for a job that cannot run here.
-
-    Example: sluicegate run jobs auth-build -p WHY=trial
-    """
-    from sluicegate.jjb import render
-    from sluicegate.runner import local
-
-    given = _values(pairs)
-    name, content = render.choose(render.jobs(path), job, path)
-    local.must_declare(content, given)
-    steps = local.plan(content, given)  # what cannot run here is told before anything starts
-    if plan_only:
-        click.echo("\n".join(steps))
-        return
-    raise SystemExit(local.run(name, content, given, _write).exit_code)
 
 
 @click.command()
@@ -120,7 +87,7 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
     """
     from sluicegate.runner import remote
 
-    given = _values(pairs)
+    given = output.assignments("-p", pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
-    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), _write)
+    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), output.write)
     raise SystemExit(result.exit_code)

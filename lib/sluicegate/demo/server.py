@@ -17,6 +17,8 @@ from sluicegate.jjb.render import templates
 from sluicegate.tools import process
 
 PEOPLE = ("anna", "rita", "olle", "ci")
+KEEPER = "keeper"
+"""Who brings the jobs onto the server: of all users only this one and admin may change them."""
 CREDENTIAL = "sluicegate-token"
 SECRET = """<org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>
   <scope>GLOBAL</scope><id>{id}</id><description>API token of ci</description><secret>{secret}</secret>
@@ -60,6 +62,7 @@ class BuildServer:
         words += ["--port", str(self.port), "--executors", "4", "--delivery", repo]
         for person in PEOPLE:
             words += ["--user", person]
+        words += ["--user", f"{KEEPER}=configure"]
         self.folder.mkdir()
         self.started = process.start(words, cwd=self.folder, env=self.environment, log=self.folder / "serve.log")
         self.wait_for(self._answers, "the build server to start")
@@ -79,7 +82,7 @@ class BuildServer:
         """Write the organisation's jobs and let jenkins-job-builder put them on the server; its output."""
         jobs, settings = self.folder / "jobs.yaml", self.folder / "jenkins_jobs.ini"
         jobs.write_text(text)
-        login = f"user=admin\npassword={self.password('admin')}\n"
+        login = f"user={KEEPER}\npassword={self.password(KEEPER)}\n"
         settings.write_text(f"[job_builder]\n\n[jenkins]\nurl={self.url}\n{login}")
         settings.chmod(0o600)
         words: list[str | Path] = [binary, "--conf", settings, "update", f"{templates()}:{jobs}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -148,12 +149,23 @@ def snapshot_metadata(component: Component, version: str, names: Sequence[str]) 
     lines += [_element("lastUpdated", updated, 4), "    <snapshotVersions>"]
     for name in names:
         rest = name.removeprefix(f"{component.name}-{version}")
-        classifier, _, ending = rest.removeprefix("-").partition(".")
+        classifier, ending = _classified(rest)
         lines += ["      <snapshotVersion>"]
         lines += [_element("classifier", classifier, 8)] if classifier else []
         lines += [_element("extension", ending, 8), _element("value", version, 8), _element("updated", updated, 8)]
         lines += ["      </snapshotVersion>"]
     return _document(component, [*lines, "    </snapshotVersions>", "  </versioning>"])
+
+
+def _classified(rest: str) -> tuple[str, str]:
+    """Classifier and ending of what stands behind the version: a classifier may hold dots, `-jdk1.8.jar`.
+
+    The ending is what follows the last dot, with `tar` before it and a signature's behind it.
+    """
+    if not rest.startswith("-"):
+        return "", rest.removeprefix(".")
+    parts = re.fullmatch(r"-(.*?)\.((?:tar\.)?[^.]+(?:\.(?:asc|sig|sigstore|sigstore\.json))?)", rest)
+    return (parts[1], parts[2]) if parts else (rest.removeprefix("-"), "")
 
 
 def _document(component: Component, lines: Sequence[str]) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Protocol
+from xml.etree.ElementTree import Element
 
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import launch, processes, properties
@@ -61,11 +62,17 @@ class Services(Protocol):
     def passwords(self) -> Mapping[str, str]:
         """The passwords that every build may have: variable -> value."""
 
+    def shared(self) -> Mapping[str, str]:
+        """The variables that the administrator has set for all builds."""
+
     def unseal(self, sealed: str) -> str:
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
     def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> Started:
         """Start another job. Raises NotFound when there is none of this name, and Conflict when it is disabled."""
+
+    def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
+        """Start the build of one cell of a matrix, with the parameters and the number of this build."""
 
     def wait(self, build: Build, started: Started) -> Record | None:
         """Wait for a job that was started; its record, None when it left the queue without a build."""

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sluicegate.runner.causes import Cause
@@ -102,3 +102,11 @@ def _roots(causes: tuple[Cause, ...]) -> Iterator[Cause]:
             yield from _roots(cause.causes)
         else:
             yield cause
+
+
+def java(place: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Variables that make a JDK the one of a build (hudson.model.JDK.buildEnvVars); none without a place."""
+    if not place:
+        return {}
+    path = os.pathsep.join(filter(None, [f"{place}/bin", env.get("PATH", "")]))
+    return {"JAVA_HOME": place, "JDK_HOME": place, "PATH": path}

@@ -51,12 +51,15 @@ class Workspaces:
 
     def __init__(self, home: Path) -> None:
         self.root = home / "workspace"
+        self.places: dict[str, Path] = {}
+        """Folders for some jobs, whatever they say themselves."""
         self._used: set[Path] = set()
         self._lock = threading.Lock()
 
     def take(self, full_name: str, custom: str = "") -> Path:
         """A folder that no other build uses: the job's own, or `custom`, absolute or relative to the home."""
         wanted = self.root.parent / custom if custom else self.root / full_name
+        wanted = self.places.get(full_name, wanted)
         with self._lock:
             number = 1
             while (path := wanted.with_name(wanted.name + (f"@{number}" if number > 1 else ""))) in self._used:

@@ -6,7 +6,9 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
@@ -141,6 +143,19 @@ class Items:
         """The item when it is a job, not a folder."""
         item = self.by_name.get(full_name)
         return item if item is not None and not item.is_folder else None
+
+    def cell(self, parent: Item, values: Mapping[str, str], config: JobConfig) -> Item:
+        """The item of one cell of a matrix, in the parent's folder as Jenkins lays it out; it has no config.xml."""
+        full_name = f"{parent.full_name}/{','.join(f'{axis}={quote(value)}' for axis, value in values.items())}"
+        folder = parent.folder / "configurations"
+        for axis, value in values.items():
+            folder = folder / f"axis-{quote(axis, safe='')}" / quote(value, safe="")
+        with self.lock:
+            item = self.by_name.get(full_name) or Item(full_name, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            item._config = config
+            self.by_name[full_name] = item
+            return item
 
     def children(self, folder: str) -> list[Item]:
         """The items directly below a folder (`""`: the top), sorted by name."""

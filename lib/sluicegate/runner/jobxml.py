@@ -23,6 +23,12 @@ CLASSES = {
     "maven2-moduleset": "hudson.maven.MavenModuleSet",
     FOLDER: FOLDER,
 }
+BUILD_CLASSES = {
+    "project": "hudson.model.FreeStyleBuild",
+    "matrix-project": "hudson.matrix.MatrixBuild",
+    "maven2-moduleset": "hudson.maven.MavenModuleSetBuild",
+    "com.tikal.jenkins.plugins.multijob.MultiJobProject": "com.tikal.jenkins.plugins.multijob.MultiJobBuild",
+}
 DEFAULT_QUIET_PERIOD = 5
 
 
@@ -62,6 +68,8 @@ class JobConfig:
     token: str
     keep_builds: int
     checkout_retries: int
+    jdk: str
+    label: str
 
     @property
     def is_folder(self) -> bool:
@@ -73,9 +81,7 @@ class JobConfig:
 
     @property
     def build_class(self) -> str:
-        return (
-            "hudson.model.FreeStyleBuild" if self.tag == "project" else "org.jenkinsci.plugins.workflow.job.WorkflowRun"
-        )
+        return BUILD_CLASSES.get(self.tag, "org.jenkinsci.plugins.workflow.job.WorkflowRun")
 
     def section(self, name: str) -> tuple[Element, ...]:
         """The elements below `builders`, `publishers`, `buildWrappers`, `properties` or `triggers`."""
@@ -112,6 +118,8 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         token=xml.text(root, "authToken").strip(),
         keep_builds=_keep_builds(root),
         checkout_retries=xml.number(root, "scmCheckoutRetryCount", 0),
+        jdk=xml.text(root, "jdk").strip(),
+        label=xml.text(root, "assignedNode").strip(),
     )
 
 
@@ -180,10 +188,4 @@ ELEMENTS = (
         make=_read("spec", "upstreamProjects", "threshold"),
     ),
     Entry(tag="jenkins.model.BuildDiscarderProperty", plugin="core", kind="property", make=_read("strategy")),
-    Entry(
-        tag="org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty",
-        plugin="workflow-job",
-        kind="property",
-        ignores="it belongs to pipelines; other jobs say it by <concurrentBuild>",
-    ),
 )

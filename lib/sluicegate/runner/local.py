@@ -1,19 +1,40 @@
-"""Runs one job here and now, in a temporary home, with its output on the way."""
+"""Runs jobs here and now, in a temporary home, with their output on the way."""
 
 from __future__ import annotations
 
 import getpass
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import jobxml
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import projects
+from sluicegate.runner.items import Item
 from sluicegate.runner.parameters import Value, chosen
+from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
+from sluicegate.runner.settings import NO_SETTINGS, Settings
+from sluicegate.runner.vault import Credential
+from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
+
+FOLDER = b"<com.cloudbees.hudson.plugins.folder.Folder/>"
+MARK = ".sluicegate-workspace"
+"""Stands in a workspace that `run` was given: the next run may empty it, as jobs do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a run is given beside its job: settings, credentials, a folder to work in, the jobs that it may start."""
+
+    settings: Settings = NO_SETTINGS
+    credentials: Sequence[Credential] = ()
+    workspace: Path | None = None
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
@@ -32,34 +53,77 @@ def must_declare(content: bytes, given: Mapping[str, Value]) -> None:
         raise UsageError(f"the job has no parameter {', '.join(unknown)} (it has: {known})")
 
 
-def run(name: str, content: bytes, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
-    """Run a job to its end. A KeyboardInterrupt aborts it, processes and all."""
+def claim(folder: Path) -> Path:
+    """Take a folder as a workspace. Raises UsageError for one with files that no run has put there."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise UsageError(
+            f"{folder} is not empty, and a job may remove everything in its workspace",
+            hint=f"name an empty folder, or allow it: touch {folder / MARK}",
+        )
+    files.made(folder)
+    (folder / MARK).touch()
+    return folder.resolve()
+
+
+def run(
+    name: str,
+    content: bytes,
+    given: Mapping[str, Value],
+    write: Callable[[bytes], None],
+    around: Circumstances,
+) -> Result:
+    """Run a job to its end, and the jobs that it starts. A KeyboardInterrupt aborts them, processes and all."""
     with scratch() as folder:
-        runner = Runner(folder / "home", executors=1, own_secrets=True)
-        runner.echo = write
-        item = None
-        for index, part in enumerate(parts := name.split("/")):
-            inside = "/".join(parts[:index])
-            last = index == len(parts) - 1
-            item = runner.items.create(inside, part, content if last else _FOLDER)
-        assert item is not None
-        if item.config.disabled:
-            item.store(jobxml.with_disabled(content, False))
-        ended = threading.Event()
-        runner.on_end = lambda record: ended.set()
-        runner.start()
+        runner = Runner(folder / "home", own_secrets=True, settings=around.settings)
         try:
-            runner.trigger(item, (Cause(kind="user", user=getpass.getuser()),), given, 0)
-            while not ended.wait(0.2):
-                pass
-        except KeyboardInterrupt:
-            for record in list(item.history.running.values()):
-                runner.abort(record, "Aborted from the keyboard")
-            ended.wait(30)
+            for credential in around.credentials:
+                runner.vault.store(credential)
+            for other, other_content in around.others.items():
+                _create(runner, other, other_content)
+            item = _create(runner, name, content)
+            if around.workspace is not None:
+                runner.workspaces.places[name] = around.workspace
+            return _built(runner, item, given, write)
         finally:
             runner.stop()
-        last_build = item.history.last()
-        return Result.ABORTED if last_build is None or last_build.result is None else last_build.result
+            if around.workspace is not None:
+                (around.workspace / MARK).touch()  # The job may have removed it.
 
 
-_FOLDER = b"<com.cloudbees.hudson.plugins.folder.Folder/>"
+def _create(runner: Runner, name: str, content: bytes) -> Item:
+    """Make a job with the folders above it; a disabled one is built all the same."""
+    *folders, last = name.split("/")
+    for index, part in enumerate(folders):
+        inside = "/".join(folders[:index])
+        if runner.items.get(f"{inside}/{part}" if inside else part) is None:
+            runner.items.create(inside, part, FOLDER)
+    item = runner.items.create("/".join(folders), last, content)
+    if item.config.disabled:
+        item.store(jobxml.with_disabled(content, False))
+    return item
+
+
+def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
+    """Build the job, and the jobs that it starts; its own result. Of the others only the last line is told."""
+    ended = threading.Event()
+
+    def tell(record: Record) -> None:
+        if record.job == item.full_name:
+            ended.set()
+        elif record.result is not None:
+            write(f"{record.job} #{record.number} completed. Result was {record.result.name}\n".encode())
+
+    runner.echo = lambda record: write if record.job == item.full_name else None
+    runner.on_end = tell
+    runner.start()
+    try:
+        runner.trigger(item, (Cause(kind="user", user=getpass.getuser()),), given, 0)
+        while not ended.wait(0.2) or runner.busy:
+            pass
+    except KeyboardInterrupt:
+        for job in runner.items.jobs():
+            for record in list(job.history.running.values()):
+                runner.abort(record, "Aborted from the keyboard")
+        ended.wait(30)
+    first = item.history.get(1)
+    return Result.ABORTED if first is None or first.result is None else first.result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.model.numbers import INT, LAST_MOMENT, whole
@@ -110,7 +110,7 @@ def read(job: str, folder: Path) -> Record | None:
     record.keep = xml.flag(root, "keepLog")
     record.workspace = xml.text(root, "workspace")
     if (parser := root.find("scm")) is not None:
-        record.changelog_parser = tostring(parser, encoding="unicode").strip().replace(" />", "/>")
+        record.changelog_parser = xml.dump(parser).replace(" />", "/>")
     _read_actions(record, root)
     return record
 
@@ -122,4 +122,4 @@ def _read_actions(record: Record, root: Element) -> None:
         elif action.tag == OWN_ACTIONS[1]:
             record.parameters = parameters.read(action)
         else:
-            record.extra.append(tostring(action, encoding="unicode").strip())
+            record.extra.append(xml.dump(action))

@@ -20,6 +20,8 @@ def perform(build: Build) -> None:
     for cause in build.record.causes:
         for line in cause.lines():
             build.say(line)
+    if label := build.config.label:
+        build.say(f"The job asks for a node with the label '{label}': here is one node, which takes every job")
     build.say(f"Building in workspace {build.workspace}")
     try:
         plan = projects.plan(build.config)

@@ -11,9 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Conflict, NotFound, SluicegateError
-from sluicegate.runner import causes, configfiles, environment, hindrances, names, processes, properties, sequence
+from sluicegate.runner import (
+    causes,
+    configfiles,
+    environment,
+    hindrances,
+    jobxml,
+    names,
+    processes,
+    properties,
+    sequence,
+)
 from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
@@ -23,7 +34,9 @@ from sluicegate.runner.parameters import Parameter, Value, chosen
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
-from sluicegate.runner.users import Users
+from sluicegate.runner.rights import Rights
+from sluicegate.runner.settings import NO_SETTINGS, Settings
+from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.runner.worker import Worker
 from sluicegate.tools import files, xml
@@ -47,12 +60,21 @@ class Unsaved:
 class Runner:
     """Everything of one home. `url` ends with a slash, or is empty when there is no server."""
 
-    def __init__(self, home: Path, *, executors: int = 2, url: str = "", own_secrets: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        executors: int = 2,
+        url: str = "",
+        own_secrets: bool = False,
+        settings: Settings = NO_SETTINGS,
+    ) -> None:
         self.home = Home(home)
         self.home.hold(url)
         self.url = url
         self.vault = Vault(self.home.path / "secrets")
         self.users = Users(self.home.path, self.vault)
+        self.rights = Rights(self.home.path, ADMIN, self.users.all())
         self.items = Items(self.home.path)
         self.queue = Queue(self.home.path)
         self.workspaces = Workspaces(self.home.path)
@@ -60,7 +82,8 @@ class Runner:
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
         self.own_secrets = own_secrets
-        self.echo: Callable[[bytes], None] | None = None
+        self.settings = settings
+        self.echo: Callable[[Record], Callable[[bytes], None] | None] = lambda _: None
         self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
         self._stopped_early: dict[tuple[str, int], str] = {}
@@ -68,7 +91,6 @@ class Runner:
         self._unsaved: list[Unsaved] = []
         self._saving = threading.Lock()
         self._lending = threading.Lock()
-        self.tools: dict[tuple[str, str], Path] = {}
         self._stopping = False
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         self._recover()
@@ -271,7 +293,8 @@ class Runner:
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
         given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
-        env = environment.inherited(secrets=self.own_secrets) | given | standard
+        env = environment.inherited(secrets=self.own_secrets) | dict(self.settings.env) | given | standard
+        env |= environment.java(self.settings.tool("jdk", item.config.jdk), env)
         build = Build(
             record=record,
             config=item.config,
@@ -280,7 +303,7 @@ class Runner:
             given=given,
             marks=environment.characteristic(record, self.cookie),
             services=self,
-            echo=self.echo,
+            echo=self.echo(record),
         )
         build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
         self._begin(build)
@@ -293,7 +316,7 @@ class Runner:
 
     def _custom_workspace(self, item: Item, record: Record) -> str:
         """The folder that the job wants instead of its own, empty when it wants none."""
-        variables = {one.name: self._plain(one) for one in record.parameters}
+        variables = dict(self.settings.env) | {one.name: self._plain(one) for one in record.parameters}
         variables |= environment.characteristic(record, self.cookie)
         return properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
 
@@ -351,18 +374,29 @@ class Runner:
                 self._unsaved.remove(row)
                 self.queue.end(row.waiting)
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is built."""
+        return bool(self.queue.items() or self._running)
+
     # -- what a build may ask for (Services) --
     def credential(self, name: str) -> Credential:
         return self.vault.credential(name)
 
     def config_file(self, name: str) -> ConfigFile:
+        if (content := self.settings.files.get(name)) is not None:
+            return ConfigFile(id=name, name=name, content=content)
         return configfiles.find(self.home.path, name)
 
     def tool(self, kind: str, name: str) -> Path | None:
-        return self.tools.get((kind, name))
+        place = self.settings.tool(kind, name)
+        return Path(place) if place else None
 
     def passwords(self) -> Mapping[str, str]:
-        return {}
+        return self.settings.passwords
+
+    def shared(self) -> Mapping[str, str]:
+        return self.settings.env
 
     def unseal(self, sealed: str) -> str:
         try:
@@ -383,6 +417,20 @@ class Runner:
         record = build.record
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
         return Started(job=full_name, queue_id=self.trigger(item, (cause,), values).id)
+
+    def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
+        parent = self._job_named(build.record.job)
+        item = self.items.cell(parent, cell, jobxml.parse(tostring(config)))
+        record = build.record
+        item.history.set_next_number(record.number)
+        cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
+        return Started(job=item.full_name, queue_id=self.queue.add(item.full_name, (cause,), record.parameters, 0).id)
+
+    def _job_named(self, full_name: str) -> Item:
+        item = self.items.job(full_name)
+        if item is None:
+            raise NotFound(f"the job {full_name} is gone")
+        return item
 
     def wait(self, build: Build, started: Started) -> Record | None:
         number: int | None = None

@@ -29,10 +29,6 @@ class Login:
     user: str
     by_token: bool = False
 
-    @property
-    def is_admin(self) -> bool:
-        return self.user == ADMIN
-
 
 class Users:
     """Passwords in `secrets/passwords/NAME` (mode 0600), token hashes in `users/NAME/tokens.json`."""

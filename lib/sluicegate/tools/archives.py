@@ -25,6 +25,7 @@ ENDINGS = (*TAR_ENDINGS, ".zip")
 LARGEST = 4 << 30
 MOST = 100_000
 LINKS_IN_A_ROW = 40
+FINDER = {"__MACOSX", ".DS_Store", ".AppleDouble", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"}
 BLOCK = 1 << 20
 
 Damage = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
@@ -36,14 +37,14 @@ def is_archive(name: str) -> bool:
 
 
 def unpack(archive: Path, into: Path, *, largest: int = LARGEST, most: int = MOST) -> None:
-    """Unpack into the new folder `into`; a single folder at the top of the archive is left out.
+    """Unpack into the new folder `into`; a single folder at the top of the archive is left out, and what macOS adds.
 
     `largest` is the sum of all sizes in bytes, `most` the number of members. Raises IntegrityError, with nothing
     written, for a damaged or dangerous archive.
     """
     door.passing(f"unpack {archive.name}")
     with _damage(archive), opened(archive, largest) as source:
-        members = _without_top(tuple(_limited(source.members(), archive, largest, most)))
+        members = _without_top(_without_metadata(tuple(_limited(source.members(), archive, largest, most))))
         _check(members, archive, largest)
     with _damage(archive), opened(archive, largest) as source:
         _write(members, source, into)
@@ -73,6 +74,19 @@ def _limited(members: Iterator[Member], archive: Path, largest: int, most: int) 
         if size > largest:
             raise refuse(archive, f"it unpacks to more than {largest} bytes")
         yield member
+
+
+def _without_metadata(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Leave out what the Finder and other programs of macOS put beside the files, `._NAME` only beside its NAME."""
+    paths = {member.path for member in members}
+    folders = {path[:depth] for path in paths for depth in range(1, len(path))}
+    known = paths | folders
+
+    def is_metadata(path: tuple[str, ...]) -> bool:
+        twin = (*path[:-1], path[-1].removeprefix("._"))
+        return not FINDER.isdisjoint(path) or (twin != path and twin in known)
+
+    return tuple(member for member in members if not is_metadata(member.path))
 
 
 def _without_top(members: tuple[Member, ...]) -> tuple[Member, ...]:

@@ -124,14 +124,15 @@ def _private(path: Path) -> str:
 
 
 def _from_netrc(path: Path, url: str) -> Login:
-    import netrc
+    """The login of the first entry for the server, read as curl and Git read the file."""
+    from sluicegate.tools import netrc
 
-    _private(path)
+    text = _private(path)
     host = urlsplit(url).hostname or ""
     try:
-        found = netrc.netrc(str(path)).authenticators(host)
-    except netrc.NetrcParseError as problem:  # its text may quote a password
-        raise UsageError(f"{path}:{problem.lineno} is not in the form of a netrc") from None
-    if not found or not found[2]:
+        entry = netrc.entry(text, host)
+    except netrc.Mistake as problem:
+        raise UsageError(f"{path}:{problem.line} is not in the form of a netrc: {problem}") from None
+    if entry is None or not entry.password:
         raise UsageError(f"{path} has no login for {host}", hint=f"add: machine {host} login USER password PASSWORD")
-    return Login(found[0], Secret(found[2]))
+    return Login(entry.login, Secret(entry.password))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, TreeBuilder
+import re
+from xml.etree.ElementTree import Element, TreeBuilder, tostring
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
@@ -12,12 +13,20 @@ from sluicegate.model.numbers import INT, whole
 LIMIT = 8 << 20
 DEPTH = 200
 HEADER = "<?xml version='1.1' encoding='UTF-8'?>\n"
+CONTROLS = frozenset({*range(1, 32), *range(127, 160)} - {9, 10, 13, 0x85})
+"""Characters that XML 1.1 carries as references only."""
+REFERENCE = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));", re.DOTALL)
+STAND_IN = 0xF0000
+"""expat reads XML 1.0: a control character goes through it as one of a plane that nobody uses."""
+ESCAPED = re.compile(f"[\\r{''.join(map(chr, sorted(CONTROLS)))}]")
+BACK = {STAND_IN + code: code for code in CONTROLS}
 
 
 def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element:
     """The root element. Raises Malformed for anything that is not plain, small, well-formed XML.
 
-    Jenkins writes XML 1.1 declarations and jenkins-job-builder 1.0: expat takes both.
+    Jenkins writes XML 1.1 and jenkins-job-builder 1.0: expat takes both declarations, and references to control
+    characters (`&#x1b;`) are read as 1.1 has them.
     """
     if len(content) > limit:
         raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
@@ -39,11 +48,11 @@ class _Reader:
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
-        self.parser.CharacterDataHandler = self.builder.data
+        self.parser.CharacterDataHandler = self.data
         self.parser.StartDoctypeDeclHandler = self.refuse_doctype
 
     def read(self, content: bytes) -> Element:
-        self.parser.Parse(content, True)
+        self.parser.Parse(REFERENCE.sub(_stand_in, content), True)
         root: Element = self.builder.close()
         return root
 
@@ -51,7 +60,10 @@ class _Reader:
         self.depth += 1
         if self.depth > DEPTH:
             raise Malformed(f"{self.source} is nested deeper than {DEPTH} levels")
-        self.builder.start(tag, attributes)
+        self.builder.start(tag, {name: value.translate(BACK) for name, value in attributes.items()})
+
+    def data(self, text: str) -> None:
+        self.builder.data(text.translate(BACK))
 
     def end(self, tag: str) -> None:
         self.depth -= 1
@@ -59,6 +71,12 @@ class _Reader:
 
     def refuse_doctype(self, *_: object) -> None:
         raise Malformed(f"{self.source} has a document type declaration; DTDs and entities are refused")
+
+
+def _stand_in(found: re.Match[bytes]) -> bytes:
+    digits = found[1] or found[2]
+    code = int(digits, 16 if found[1] else 10) if digits else 0
+    return b"&#%d;" % (STAND_IN + code) if code in CONTROLS else found[0]
 
 
 def text(element: Element | None, path: str, default: str = "") -> str:
@@ -88,7 +106,14 @@ def clean(value: str) -> str:
     return "".join(c for c in value if c in "\t\n\r" or (ord(c) >= 32 and not 0xD800 <= ord(c) <= 0xDFFF))
 
 
+def dump(element: Element) -> str:
+    """An element as XML 1.1."""
+    written = tostring(element, encoding="unicode").strip()
+    return ESCAPED.sub(lambda found: f"&#x{ord(found[0]):x};", written)
+
+
 def tag(name: str, value: str, indent: str = "") -> str:
-    """One line `<name>value</name>` with the value escaped."""
-    quoted = escape(clean(value)).replace("\r", "&#xd;")
+    """One line `<name>value</name>` of XML 1.1 with the value escaped: only NUL and lone surrogates are left out."""
+    carried = "".join(c for c in value if c != "\0" and not 0xD800 <= ord(c) <= 0xDFFF)
+    quoted = ESCAPED.sub(lambda found: f"&#x{ord(found[0]):x};", escape(carried))
     return f"{indent}<{name}>{quoted}</{name}>\n"

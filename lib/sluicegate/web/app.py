@@ -53,6 +53,7 @@ class Application:
         self.hosts = frozenset(host.lower() for host in hosts)
         self.root = routes.runner.url
         self.users = routes.runner.users
+        self.rights = routes.runner.rights
         self.bodies = Bodies()
         self.readers, self.changers, self.logins = map(CapacityLimiter, (READERS, CHANGERS, LOGINS))
 
@@ -86,6 +87,7 @@ class Application:
             segments=calls.split_path(request.scope.get("raw_path") or request.scope["path"].encode()),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
+            address=request.client.host if request.client else "",
             body=b"",
             base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
@@ -129,7 +131,8 @@ class Application:
                 )
         elif call.session and (user := self.users.session_user(call.session)):
             call.login = Login(user=user)
-        if call.login is None and not _is_open(call):
+        call.rules = self.rights.rules().of(call.login.user if call.login else None)
+        if call.login is None and not (_is_open(call) or call.rules):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
 
     def _basic(self, encoded: str) -> Login | None:

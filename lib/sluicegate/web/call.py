@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.runner.rights import Rule
 from sluicegate.runner.users import Login
 
 VERSION = "2.568.2"
@@ -41,9 +42,11 @@ class Call:
     headers: Headers
     body: bytes
     base: str
+    address: str = ""
     uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
     login: Login | None = None
+    rules: tuple[Rule, ...] = ()
     session: str = ""
     set_session: str = ""
 

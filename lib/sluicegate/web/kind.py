@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from starlette.responses import Response
 
+from sluicegate.runner.rights import Right
 from sluicegate.web.site import Site
 
 T = TypeVar("T")
@@ -29,7 +30,9 @@ class Kind(Generic[T]):
     a tree names them; `inline` objects are parts of their owner and shown whole at any depth.
 
     `reads`, `posts` and `deletes` are what stands behind the object's URL: path -> answer; "" is the page itself.
-    `below` finds the next object on a longer path, with what is left of the path; None when this object is the last.
+    `rights` says what each of them needs; without a line there a read needs Right.READ, and a change, so that none is
+    forgotten, Right.ADMINISTER. `below` finds the next object on a longer path, with what is left of the path; None
+    when this object is the last.
     """
 
     cls: str | Callable[[Site, T], str] = ""
@@ -40,6 +43,7 @@ class Kind(Generic[T]):
     reads: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)
     posts: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)
     deletes: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)
+    rights: Mapping[str, Right] = field(default_factory=dict)
     below: Callable[[Site, T, Path], tuple[object, Path] | None] = _nothing_below
 
     def class_of(self, site: Site, value: T) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from sluicegate.runner.items import Item
+from sluicegate.runner.rights import Right
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
 from sluicegate.web.answers import answer_api
@@ -37,27 +39,44 @@ class Routes:
             call=call,
         )
         here: object = self.runner
-        rest = call.segments
+        rest, scope = call.segments, ""
         while rest and (step := kind_of(here).below(site, here, rest)) is not None:
             here, rest = step
-        return _answer(site, here, rest)
+            if isinstance(here, Item):
+                scope = here.full_name
+                if not site.sees(scope):
+                    raise not_found()
+        return _answer(site, here, rest, scope)
 
 
-def _answer(site: Site, here: object, rest: Path) -> Response:
-    """The answer of the last object on the path. A change is made by POST alone, and never by anything else."""
+def _answer(site: Site, here: object, rest: Path, scope: str) -> Response:
+    """The answer of the last object on the path, for who has the right on the item that it belongs to.
+
+    A change is made by POST alone, and never by anything else.
+    """
     kind = kind_of(here)
     name = "/".join(rest)
     if rest[:1] == ("api",) and name not in kind.reads:
+        _must(site, kind.rights.get("api", Right.READ), scope)
         return answer_api(site, kind_of, here, rest)
     reading, posting, deleting = kind.reads.get(name), kind.posts.get(name), kind.deletes.get(name)
     method = site.call.method
     if method == "POST" and posting is not None:
+        _must(site, kind.rights.get(name, Right.ADMINISTER), scope)
         return posting(site, here)
     if method in ("GET", "HEAD", "POST") and reading is not None:
+        _must(site, kind.rights.get(name, Right.READ), scope)
         return reading(site, here)
     if method == "DELETE" and deleting is not None:
+        _must(site, kind.rights.get(name, Right.ADMINISTER), scope)
         return deleting(site, here)
     allowed = [verb for verb, action in (("GET", reading), ("POST", posting), ("DELETE", deleting)) if action]
     if allowed:
         raise Refusal(405, "Method Not Allowed", headers={"Allow": ", ".join(allowed)})
     raise not_found()
+
+
+def _must(site: Site, right: Right, scope: str) -> None:
+    """Who may see something below a folder may look at the folder, which shows him no more than that."""
+    if right > Right.READ or not site.sees(scope):
+        site.must(right, scope)

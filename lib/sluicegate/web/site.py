@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from sluicegate.runner.items import Item
+from sluicegate.runner.rights import Right, allowed, seen
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
 from sluicegate.web import call as calls
@@ -14,6 +16,14 @@ from sluicegate.web.call import Call, Refusal
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.pages import Pages
 from sluicegate.web.views import Views
+
+PERMISSIONS = {
+    Right.READ: ("Overall/Read", "hudson.model.Hudson.Read"),
+    Right.BUILD: ("Job/Build", "hudson.model.Item.Build"),
+    Right.CONFIGURE: ("Job/Configure", "hudson.model.Item.Configure"),
+    Right.ADMINISTER: ("Overall/Administer", "hudson.model.Hudson.Administer"),
+}
+"""What Jenkins calls our rights, for people and for programs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,21 @@ class Site:
         """A page that redirects lead to: HTML for browsers; clients of the API get an empty body, and none is made."""
         return calls.html(page()) if self.call.wants_html else calls.empty()
 
-    def must_be_admin(self, permission: str = "hudson.model.Hudson.Administer") -> None:
-        if self.call.login is None or not self.call.login.is_admin:
-            message = f"{self.call.user} is missing the Overall/Administer permission"
+    def may(self, right: Right, full_name: str = "") -> bool:
+        """Whether the user of this request has a right on an item; without a name: on the whole server."""
+        return right <= allowed(self.call.rules, full_name)
+
+    def must(self, right: Right, full_name: str = "") -> None:
+        """Raise Refusal without that right."""
+        if not self.may(right, full_name):
+            shown, permission = PERMISSIONS[right]
+            message = f"{self.call.user} is missing the {shown} permission"
             raise Refusal(403, message, headers={"X-Required-Permission": permission})
+
+    def sees(self, full_name: str) -> bool:
+        """Whether an item is there for this user, by a right on it or on something below it."""
+        return seen(self.call.rules, full_name)
+
+    def seen(self, items: Iterable[Item]) -> list[Item]:
+        """The items that are there for this user."""
+        return list(items) if self.may(Right.READ) else [item for item in items if self.sees(item.full_name)]

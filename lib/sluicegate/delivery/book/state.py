@@ -43,12 +43,6 @@ class GroupState:
     at: datetime
 
 
-def first_roles(production: Environment) -> dict[str, str]:
-    """At the start production plays the first group of its pair, and the environment that it swaps with the second."""
-    first, second = production.groups
-    return {production.name: first, production.swaps_with: second}
-
-
 class State:
     """A snapshot at the tips of `main` and `ledger`."""
 
@@ -78,7 +72,8 @@ class State:
     def config(self) -> Config:
         content = self.file(CONFIG_FILE)
         if content is None or not self.tips[LEDGER]:
-            lacks = CONFIG_FILE if content is None else f"the branch '{LEDGER}'"
+            missing = next((branch for branch in (MAIN, LEDGER) if not self.tips[branch]), "")
+            lacks = f"the branch '{missing}'{self.store.called_instead()}" if missing else CONFIG_FILE
             raise UsageError(
                 f"{self.store.location} is not a delivery repo: it lacks {lacks}",
                 hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
@@ -97,10 +92,6 @@ class State:
             found[name] = group
         if len(set(found.values())) != len(found):
             raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(found)}"])
-        for production in (one for one in self.config.environments.values() if one.swaps_with):
-            # A pair that was added to the configuration later, and has not swapped yet, begins as `init` begins.
-            if not {production.name, production.swaps_with} & found.keys() and self.last_swap(production) is None:
-                found |= first_roles(production)
         for name, group in found.items():
             self._refuse_exchanged(self.config.environments[name], group, document.where(name))
         return found

@@ -70,7 +70,7 @@ def make(kind: str, element: Element) -> object:
     if entry.refuses:
         raise ConfigError([f"<{entry.tag}>: {entry.refuses(Fields(element, make))}"])
     if entry.skips:
-        return Skipped(label=entry.short_name, why=entry.skips)
+        return Skipped(label=entry.short_name, why=entry.skips, publishes=entry.publishes)
     if entry.make is None:
         return Silent(label=entry.short_name, why=entry.ignores)
     fields = Fields(element, make)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sluicegate.runner.elements.fields import Fields
+from sluicegate.runner.results import Result
 from sluicegate.runner.scm.model import NOTHING, Source
 
 if TYPE_CHECKING:
     from sluicegate.runner.build import Build
 
+UNPUBLISHED, FINE = "SLUICEGATE_UNPUBLISHED", "fine"
+"""The variable by which users say that a build may stay green which would have published something."""
 KINDS = {
     "project": "kind of project",
     "builder": "step",
@@ -35,6 +38,7 @@ class Entry:
 
     Exactly one of four: `make` reads it into an object that acts; `skips` says why nothing is done and is named in the
     console; `ignores` says why nothing has to be done; `refuses` says why a job with it cannot run, and what to do.
+    What `publishes` and is skipped makes a build yellow: people would look for what was not published.
     """
 
     tag: str
@@ -44,6 +48,7 @@ class Entry:
     skips: str = ""
     ignores: str = ""
     refuses: Callable[[Fields], str] | None = None
+    publishes: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or sum(map(bool, (self.make, self.skips, self.ignores, self.refuses))) != 1:
@@ -108,12 +113,16 @@ class Skipped:
 
     label: str
     why: str
+    publishes: bool = False
 
     def plan(self) -> str:
         return f"skip {self.label}: {self.why}"
 
     def perform(self, build: Build) -> None:
         build.say(f"Skipped {self.label}: {self.why}")
+        if self.publishes and build.variables.get(UNPUBLISHED) != FINE:
+            build.say(f"Nothing was published: the build is unstable. Where this is fine, set {UNPUBLISHED}={FINE}")
+            build.worsen(Result.UNSTABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

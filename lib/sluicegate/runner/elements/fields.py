@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, cast
 from xml.etree.ElementTree import Element
 
@@ -99,12 +99,23 @@ class Fields:
     def made(self, kind: str, path: str) -> tuple[object, ...]:
         """What the catalogue makes of the children; why one cannot be made is among the reasons."""
         self._note(path)
+        return self._all(kind, self.element.iterfind(path))
+
+    def made_of(self, kind: str, parent: Element) -> tuple[object, ...]:
+        """The same of children of another element, which somebody made from this one."""
+        return self._all(kind, parent)
+
+    def check(self, kind: str, element: Element) -> None:
+        """Note the reasons why an element that somebody made from this one cannot be acted on."""
+        self._all(kind, (element,))
+
+    def _all(self, kind: str, elements: Iterable[Element]) -> tuple[object, ...]:
         objects: list[object] = []
-        for element in self.element.iterfind(path):
+        for element in elements:
             try:
                 objects.append(self._make(kind, element))
             except ConfigError as problem:
-                self.reasons += problem.mistakes
+                self.reasons += [reason for reason in problem.mistakes if reason not in self.reasons]
         return tuple(objects)
 
     def steps(self, path: str) -> tuple[Step, ...]:

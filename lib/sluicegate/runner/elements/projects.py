@@ -19,17 +19,16 @@ READ_BY_JOBXML = (
     "authToken",
     "logRotator",
     "scmCheckoutRetryCount",
+    "customWorkspace",
+    "assignedNode",
+    "jdk",
 )
 HARMLESS = (
     "actions",
     "keepDependencies",
-    # One machine is all there is: it matches every label.
-    "assignedNode",
     "canRoam",
-    "jdk",
     "blockBuildWhenDownstreamBuilding",
     "blockBuildWhenUpstreamBuilding",
-    "customWorkspace",
 )
 
 

@@ -50,7 +50,9 @@ def _checkout(build: Build, source: Source) -> None:
         variables |= {f"{name}_{index}" if name in variables else name: text for name, text in done.variables.items()}
         logs.append(done.log)
         records.append(done.data.to_xml())
-    build.env |= variables
+    # What the administrator sets for all builds stays as it is, GIT_URL too, as on a Jenkins.
+    shared = build.services.shared()
+    build.env |= {name: text for name, text in variables.items() if name not in shared}
     build.record.extra = [one for one in build.record.extra if not one.startswith(f"<{history.TAG}")] + records
     if source.gits:
         changelog.write(build.record, logs, source.gits)

@@ -117,10 +117,22 @@ class Store:
                 hint="look at the Git server and the network, then run the same again",
             ) from problem
         if "couldn't find remote ref" in done.error_text:
-            wanted = " and ".join(self.branches)
-            raise UsageError(f"{self.shown} is not a delivery repo: it lacks the branches {wanted}")
+            wanted = " or ".join(self.branches)
+            raise UsageError(
+                f"{self.shown} is not a delivery repo: it lacks the branch {wanted}{self.called_instead()}",
+                hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
+            )
         if done.status != 0:
             raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {_words(done.error_text)}")
+
+    def called_instead(self) -> str:
+        """What explains a missing branch, to be put behind a message: the default branch, or remotes of other names."""
+        remotes = self.git("remote", check=False).text.split() if not self.mirrored else []
+        if remotes and "origin" not in remotes:
+            return f" (a clone stands for its remote 'origin'; this one has only {', '.join(remotes)})"
+        done = self.git("ls-remote", "--symref", "--", self.remote, "HEAD", check=False)
+        head = re.match(r"ref: refs/heads/(\S+)\tHEAD", done.text)
+        return f" (its default branch is {head[1]})" if head and head[1] not in self.branches else ""
 
     def has(self, object_id: str) -> bool:
         """Whether an object is here, or comes from the remote: a commit with its parent, so that it can be pushed."""

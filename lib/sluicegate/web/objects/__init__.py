@@ -8,6 +8,7 @@ from sluicegate.runner.fingerprints import Fingerprint
 from sluicegate.runner.items import Item
 from sluicegate.runner.queue import Queue
 from sluicegate.runner.records import Record
+from sluicegate.runner.rights import Right
 from sluicegate.runner.service import Runner
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.web.delivery import Delivery
@@ -30,7 +31,7 @@ from sluicegate.web.objects import (
 )
 from sluicegate.web.views import View
 
-SMALL: Kind[object] = Kind()
+SMALL: Kind[object] = Kind(rights={"api": Right.NONE})
 """Objects that were made whole, with nothing behind them but their API."""
 KINDS: dict[type, Kind[Any]] = {
     Runner: root.KIND,

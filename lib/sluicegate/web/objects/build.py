@@ -13,6 +13,7 @@ from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import fingerprints
 from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
+from sluicegate.runner.rights import Right
 from sluicegate.runner.scm import changelog, history
 from sluicegate.runner.scm.history import Built
 from sluicegate.runner.service import average_seconds
@@ -217,6 +218,14 @@ KIND: Kind[Record] = Kind(
         "doDelete": _delete,
         "submitDescription": _describe,
         "toggleLogKeep": _keep,
+    },
+    rights={
+        "stop": Right.BUILD,
+        "term": Right.BUILD,
+        "kill": Right.BUILD,
+        "doDelete": Right.CONFIGURE,
+        "submitDescription": Right.BUILD,
+        "toggleLogKeep": Right.BUILD,
     },
     below=_below,
 )

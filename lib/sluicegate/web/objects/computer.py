@@ -35,6 +35,11 @@ def busy(site: Site) -> int:
     return sum(one is not None for one in site.runner.executors)
 
 
+def shown(site: Site) -> list[Record | None]:
+    """What each executor builds, as far as this user may know."""
+    return [one if one is not None and site.sees(one.job) else None for one in site.runner.executors]
+
+
 def label(site: Site, name: str) -> object:
     """What runs what has this label: here each label means this machine."""
     executors = len(site.runner.executors)
@@ -71,7 +76,7 @@ def _page(site: Site, here: object) -> Response:
     runner = site.runner
     workers = (*runner.workers, *site.triggers.workers)
     return site.target(
-        lambda: site.show("computer.html", executors=runner.executors, offline=runner.offline.strip(), workers=workers)
+        lambda: site.show("computer.html", executors=shown(site), offline=runner.offline.strip(), workers=workers)
     )
 
 
@@ -115,7 +120,7 @@ NODE: Kind[Node] = Kind(
         "assignedLabels": always(LABELS),
         "description": always(DESCRIPTION),
         "displayName": always(SHOWN),
-        "executors": lambda site, node: [_executor(site, n, one) for n, one in enumerate(site.runner.executors)],
+        "executors": lambda site, node: [_executor(site, n, one) for n, one in enumerate(shown(site))],
         "icon": always("symbol-computer"),
         "iconClassName": always("symbol-computer"),
         "idle": lambda site, node: not busy(site),

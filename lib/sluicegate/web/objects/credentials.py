@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sluicegate.errors import UsageError
 from sluicegate.runner import vault
+from sluicegate.runner.rights import Right
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
@@ -19,7 +20,7 @@ STORE = ("store", "system", "domain", "_")
 
 def store(site: Site, rest: Path) -> tuple[object, Path]:
     """The store at the path below `credentials/`, for the administrator."""
-    site.must_be_admin("com.cloudbees.plugins.credentials.CredentialsProvider.View")
+    site.must(Right.ADMINISTER)
     if rest[:4] != STORE:
         raise not_found()
     return site.runner.vault, rest[4:]

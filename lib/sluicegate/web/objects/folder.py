@@ -11,6 +11,7 @@ from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import names
 from sluicegate.runner.items import NEW_FOLDER, Item
 from sluicegate.runner.jobxml import FOLDER
+from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path, always
@@ -51,6 +52,7 @@ def create_item(site: Site, owner: str) -> Response:
         source = site.runner.items.get(names.resolve(other, owner)) or site.runner.items.get(other)
         if source is None:
             raise UsageError(f"No such job: {other}")
+        site.must(Right.CONFIGURE, source.full_name)
         return calls.found(f"{site.runner.items.create(owner, name, source.text()).path}configure")
     if mode == FOLDER:
         return calls.found(f"{site.runner.items.create(owner, name, NEW_FOLDER).path}configure")
@@ -90,7 +92,7 @@ KIND: Kind[Item] = Kind(
     fields={
         **items.FIELDS,
         "healthReport": always([]),
-        "jobs": lambda site, folder: iter(site.runner.items.children(folder.full_name)),
+        "jobs": lambda site, folder: iter(site.seen(site.runner.items.children(folder.full_name))),
         "primaryView": lambda site, folder: views.everything(folder.full_name),
         "views": lambda site, folder: views.all_of(site, folder.full_name),
     },
@@ -101,5 +103,6 @@ KIND: Kind[Item] = Kind(
         "createItem": lambda site, folder: create_item(site, folder.full_name),
         "createView": lambda site, folder: create_view(site, folder.full_name),
     },
+    rights={**items.RIGHTS, "createItem": Right.CONFIGURE, "createView": Right.CONFIGURE},
     below=lambda site, folder, rest: container(site, folder, folder.full_name, rest),
 )

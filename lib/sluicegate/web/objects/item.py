@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
+from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.kind import always
 from sluicegate.web.site import Site
@@ -52,6 +53,7 @@ FIELDS: Mapping[str, Callable[[Site, Item], object]] = {
     "url": url,
 }
 READS: Mapping[str, Callable[[Site, Item], Response]] = {"config.xml": _config}
+RIGHTS: Mapping[str, Right] = dict.fromkeys(("config.xml", "doDelete", "doRename", "confirmRename"), Right.CONFIGURE)
 POSTS: Mapping[str, Callable[[Site, Item], Response]] = {
     "config.xml": _store,
     "doDelete": _delete,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from sluicegate.runner.jobxml import with_disabled
 from sluicegate.runner.parameters import Definition, Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
+from sluicegate.runner.rights import Right
 from sluicegate.runner.scm import reading
 from sluicegate.runner.scm.reading import NONE
 from sluicegate.tools import beneath
@@ -37,7 +39,7 @@ def _link(name: str) -> Callable[[Site, Item], Record | None]:
 
 
 def _named(site: Site, full_names: list[str]) -> list[Item]:
-    return [one for name in full_names if (one := site.runner.items.get(name)) is not None]
+    return site.seen(one for name in full_names if (one := site.runner.items.get(name)) is not None)
 
 
 def _scm(site: Site, item: Item) -> object:
@@ -169,20 +171,27 @@ def _json_parameters(call: Call) -> dict[str, Value] | None:
 def _trigger(site: Site, item: Item, given: dict[str, Value]) -> Response:
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
+    cause = _cause(site, item)
     delay: float | None = None
     if text := site.call.value("delay"):
         found = DELAY.fullmatch(text.strip())
         if found is None:
             raise UsageError(f"Invalid delay '{text}': expected seconds, such as 5sec")
         delay = float(found[1])
-    queued = site.runner.trigger(item, (_cause(site, item),), given, delay)
+    queued = site.runner.trigger(item, (cause,), given, delay)
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
         return calls.found(item.path)
     return Response(b"", status_code=201, headers={"location": f"{site.base}queue/item/{queued.id}/"})
 
 
 def _cause(site: Site, item: Item) -> Cause:
-    """Who starts it: the login, never a parameter."""
+    """Who starts it: the login, never a parameter. Who may only read needs the job's own token (<authToken>)."""
+    given, token = site.call.query.get("token", ""), item.config.token
+    fits = bool(token) and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode("utf-8", "replace"))
+    if fits and site.call.login is None:
+        return Cause(kind="remote", note=f"{site.call.address or 'unknown'} with the job's token")
+    if not fits:
+        site.must(Right.BUILD, item.full_name)
     return Cause(kind="user", user=site.call.user)
 
 
@@ -260,6 +269,16 @@ KIND: Kind[Item] = Kind(
         "doWipeOutWorkspace": _wipe,
         "polling": _poll,
         "nextbuildnumber/submit": _next_number,
+    },
+    rights={
+        **items.RIGHTS,
+        "build": Right.READ,  # with the job's token; the action looks
+        "buildWithParameters": Right.READ,
+        "enable": Right.CONFIGURE,
+        "disable": Right.CONFIGURE,
+        "nextbuildnumber/submit": Right.CONFIGURE,
+        "doWipeOutWorkspace": Right.BUILD,
+        "polling": Right.BUILD,
     },
     below=_below,
 )

@@ -8,10 +8,12 @@ from starlette.responses import Response
 
 from sluicegate.model.numbers import whole
 from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import ABSENT, Kind, Path, always, plain
 from sluicegate.web.objects import cause
+from sluicegate.web.objects.computer import shown
 from sluicegate.web.site import Site
 
 
@@ -33,8 +35,8 @@ def seen(site: Site, item: QueueItem) -> Seen:
 def _page(site: Site, queue: Queue) -> Response:
     def page() -> str:
         runner = site.runner
-        rows = [(one, runner.why(one)[1], runner.items.get(one.job)) for one in queue.items()]
-        return site.show("queue.html", rows=rows, executors=runner.executors)
+        rows = [(one, runner.why(one)[1], runner.items.get(one.job)) for one in queue.items() if site.sees(one.job)]
+        return site.show("queue.html", rows=rows, executors=shown(site))
 
     return site.target(page)
 
@@ -44,7 +46,7 @@ def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
         return None
     number = whole(rest[1])
     item = None if number is None else queue.get(number)
-    if item is None:
+    if item is None or not site.sees(item.job):
         raise not_found(f"no item {rest[1]} waits in the queue")
     return seen(site, item), rest[2:]
 
@@ -52,7 +54,10 @@ def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
 def _cancel(site: Site, text: str) -> Response:
     # Jenkins 2 says 204, some clients insist on 302 and others on 200 after it: 302 suits all.
     number = whole(text)
-    if number is None or not site.runner.queue.cancel(number):
+    item = None if number is None else site.runner.queue.get(number)
+    if item is not None:
+        site.must(Right.BUILD, item.job)
+    if item is None or not site.runner.queue.cancel(item.id):
         raise not_found(f"no item {text} waits in the queue")
     return calls.found("queue/")
 
@@ -61,9 +66,10 @@ KIND: Kind[Queue] = Kind(
     cls="hudson.model.Queue",
     fields={
         "discoverableItems": always([]),
-        "items": lambda site, queue: [seen(site, one) for one in reversed(queue.items())],
+        "items": lambda site, queue: [seen(site, one) for one in reversed(queue.items()) if site.sees(one.job)],
     },
     reads={"": _page},
+    rights={"cancelItem": Right.READ},  # the action looks at the item's job
     posts={"cancelItem": lambda site, queue: _cancel(site, site.call.need("id"))},
     below=_below,
 )
@@ -115,5 +121,6 @@ ITEM: Kind[Seen] = Kind(
         "pending": lambda site, one: False if one.state == "Buildable" else ABSENT,
     },
     inline=True,
+    rights={"cancelQueue": Right.READ},
     posts={"cancelQueue": lambda site, one: _cancel(site, str(one.item.id))},
 )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sluicegate.runner import fingerprints
 from sluicegate.runner.elements import catalogue
+from sluicegate.runner.rights import Right
 from sluicegate.runner.service import Runner
 from sluicegate.web import call as calls
 from sluicegate.web.call import Refusal, not_found
@@ -112,7 +113,6 @@ def _page(site: Site, runner: Runner) -> Response:
 
 def _pause(paused: bool) -> Callable[[Site, Runner], Response]:
     def action(site: Site, runner: Runner) -> Response:
-        site.must_be_admin()
         runner.queue.pause(paused)
         return calls.found("")
 
@@ -124,7 +124,7 @@ def _script(site: Site, runner: Runner) -> Response:
     text = re.sub(r"\s+", "", site.call.value("script"))
     if not text.startswith(DELETE_ALL):
         return calls.text(NO_GROOVY, 403)
-    site.must_be_admin()
+    site.must(Right.ADMINISTER)
     for item in runner.items.children(""):
         runner.delete(item)
     return calls.text(")]}.")
@@ -151,7 +151,7 @@ KIND: Kind[Runner] = Kind(
         "nodeName": always(""),
         "numExecutors": lambda site, runner: len(runner.executors),
         "description": always(None),
-        "jobs": lambda site, runner: iter(runner.items.children("")),
+        "jobs": lambda site, runner: iter(site.seen(runner.items.children(""))),
         "overallLoad": always({}),
         "primaryView": lambda site, runner: views.everything(""),
         "quietDownReason": always(None),
@@ -179,6 +179,15 @@ KIND: Kind[Runner] = Kind(
         "cancelQuietDown": _pause(False),
         "scriptText": _script,
         **dict.fromkeys(("restart", "safeRestart", "exit", "safeExit", "reload"), _forbidden),
+    },
+    rights={
+        "": Right.NONE,
+        "login": Right.NONE,
+        "logout": Right.NONE,
+        "git/notifyCommit": Right.NONE,
+        "scriptText": Right.READ,
+        "createItem": Right.CONFIGURE,
+        "createView": Right.CONFIGURE,
     },
     below=_below,
 )

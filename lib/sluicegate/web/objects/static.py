@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from sluicegate.runner.rights import Right
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind
 from sluicegate.web.site import Site
@@ -30,4 +31,4 @@ def _read(site: Site, asset: Asset) -> Response:
     return Response(path.read_bytes(), headers=headers)
 
 
-KIND: Kind[Asset] = Kind(reads={"": _read})
+KIND: Kind[Asset] = Kind(reads={"": _read}, rights={"": Right.NONE})

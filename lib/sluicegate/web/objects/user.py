@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.kind import Kind, always, plain
 from sluicegate.web.site import Site
@@ -68,7 +69,7 @@ def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], R
 
     def checked(site: Site, user: User) -> Response:
         if user.name != site.call.user:
-            site.must_be_admin()
+            site.must(Right.ADMINISTER)
         return action(site, user)
 
     return checked
@@ -102,6 +103,13 @@ KIND: Kind[User] = Kind(
     },
     inline=True,
     reads={"": _page},
+    rights={
+        "api": Right.NONE,
+        "": Right.NONE,
+        f"{TOKENS}/generateNewToken": Right.NONE,  # one's own, or as administrator: _owned looks
+        f"{TOKENS}/revoke": Right.NONE,
+        f"{TOKENS}/revokeAll": Right.NONE,
+    },
     posts={
         f"{TOKENS}/generateNewToken": _owned(_new_token),
         f"{TOKENS}/revoke": _owned(_revoke),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from sluicegate.errors import UsageError
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
+from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path, always
@@ -31,7 +32,7 @@ def all_of(site: Site, owner: str) -> list[View]:
 
 
 def _items(site: Site, view: View) -> list[Item]:
-    items = site.runner.items.children(view.folder)
+    items = site.seen(site.runner.items.children(view.folder))
     shown = view.shown([one.name for one in items])
     return [one for one in items if one.name in shown]
 
@@ -101,5 +102,11 @@ KIND: Kind[View] = Kind(
     brief=("name", "url"),
     reads={"": _page, "configure": _page, "config.xml": _config},
     posts={"config.xml": _store, "doDelete": _delete, "addJobToView": _include, "removeJobFromView": _include},
+    rights={
+        "config.xml": Right.CONFIGURE,
+        "doDelete": Right.CONFIGURE,
+        "addJobToView": Right.CONFIGURE,
+        "removeJobFromView": Right.CONFIGURE,
+    },
     below=_below,
 )

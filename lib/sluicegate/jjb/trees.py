@@ -1,0 +1,82 @@
+"""All jobs of some sources; a job is rendered when it is asked for, so a mistake in one is no mistake of another."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sluicegate.errors import ConfigError, UnknownName, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """Gathers what jenkins-job-builder says about each part, so that the first mistake does not hide the others."""
+
+    message: Callable[[Exception, str], str]
+    said: list[str] = field(default_factory=list)
+
+    def attempt(self, what: str, make: Callable[[], T]) -> T | None:
+        """What `make` gives, None when it was a mistake."""
+        try:
+            return make()
+        except Exception as problem:  # JJB lets out whatever its YAML loader and modules raise
+            self.add(self.message(problem, what))
+            return None
+
+    def add(self, text: str) -> None:
+        if text not in self.said:
+            self.said.append(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Job name -> what renders it, and the mistakes of parts that name no job."""
+
+    made: Mapping[str, Callable[[], bytes]]
+    mistakes: Sequence[str] = ()
+    hint: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.made)
+
+    def content(self, name: str) -> bytes:
+        """The config.xml of a job. Raises ConfigError with what jenkins-job-builder says."""
+        return self.made[name]()
+
+    def contents(self) -> dict[str, bytes]:
+        """All jobs. Raises ConfigError with all mistakes."""
+        mistakes, contents = list(self.mistakes), {}
+        for name in self.made:
+            try:
+                contents[name] = self.content(name)
+            except ConfigError as problem:
+                mistakes += [one for one in problem.mistakes if one not in mistakes]
+        if mistakes:
+            raise ConfigError(mistakes)
+        return contents
+
+    def choose(self, patterns: Sequence[str], path: str) -> list[str]:
+        """The jobs of these names or patterns, the only one where none is named. Raises UsageError, or the mistakes."""
+        if not self.made:
+            if self.mistakes:
+                raise ConfigError(self.mistakes)
+            raise UsageError(f"{path} holds no job", hint=self.hint)
+        if not patterns:
+            if len(self.made) > 1:
+                raise UsageError(f"{path} holds {len(self.made)} jobs; name one of: {', '.join(sorted(self.made))}")
+            return self.names
+        chosen: dict[str, None] = {}
+        for pattern in patterns:
+            matching = [name for name in self.made if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+            if not matching:
+                if self.mistakes:  # one of them may be why the job is not there
+                    raise ConfigError(self.mistakes)
+                listed = ", ".join(sorted(self.made))
+                raise UnknownName(f"{path} holds no job '{pattern}'; it holds: {listed}", hint=self.hint)
+            chosen |= dict.fromkeys(matching)
+        return list(chosen)

@@ -1,0 +1,46 @@
+"""Renders with jenkins-job-builder up to 4, which people's older trees need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sluicegate.errors import ConfigError
+from sluicegate.jjb.render import quiet
+from sluicegate.jjb.trees import Mistakes, Tree
+
+
+def render(config: Any, files: Sequence[Path]) -> Tree:
+    """The jobs of YAML files. This jenkins-job-builder names no lines."""
+    from jenkins_jobs.parser import YamlParser
+    from jenkins_jobs.registry import ModuleRegistry
+    from jenkins_jobs.xml_config import XmlJobGenerator
+
+    folders = [*config.yamlparser["include_path"], *(str(path.parent) for path in files)]
+    config.yamlparser["include_path"] = list(dict.fromkeys(folders))
+    mistakes = Mistakes(_message)
+    parser = YamlParser(config)
+    for path in map(str, files):
+        mistakes.attempt(path, partial(parser.load_files, [path]))
+    registry = ModuleRegistry(config, [])
+    registry.set_parser_data(parser.data)
+    mistakes.attempt("the jobs", lambda: parser.expandYaml(registry))
+    generator = XmlJobGenerator(registry)
+    made: dict[str, Callable[[], bytes]] = {data["name"]: partial(_xml, generator, data) for data in parser.jobs}
+    return Tree(made=made, mistakes=mistakes.said)
+
+
+def _xml(generator: Any, data: dict[str, Any]) -> bytes:
+    mistakes = Mistakes(_message)
+    with quiet():
+        made = mistakes.attempt(f"job {data['name']!r}", lambda: generator.generateXML([data]))
+    if mistakes.said:
+        raise ConfigError(mistakes.said)
+    content: bytes = (made or [])[0].output()
+    return content
+
+
+def _message(problem: Exception, what: str) -> str:
+    return f"{what}: {type(problem).__name__}: {problem}"

@@ -1,0 +1,78 @@
+"""A netrc as curl reads it, and so Git; Python's own module loses backslashes, and takes the last entry of a host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# A word in quotes may hold blanks, and only there a backslash is an escape.
+WORD = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<open>")|(?P<plain>\S+))')
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+KEYS = ("login", "password", "account")
+
+
+class Mistake(Exception):
+    """The file is not in the form of a netrc; the text quotes nothing of it."""
+
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Entry:
+    """What stands for a server; '' for what is not given."""
+
+    login: str = ""
+    password: str = ""
+
+
+def entry(text: str, host: str) -> Entry | None:
+    """The first entry for the host, or `default` where that comes first. Raises Mistake."""
+    found: dict[str, str] | None = None
+    words = _words(text)
+    for line, word in words:
+        key = word.lower()
+        if key in ("machine", "default"):
+            if found is not None:
+                break
+            if key == "default" or _value(words, key, line).lower() == host.lower():
+                found = {}
+        elif key in KEYS:
+            value = _value(words, key, line)
+            if found is not None:
+                found.setdefault(key, value)
+        else:
+            raise Mistake("expected machine, default, login, password, account or macdef", line)
+    return None if found is None else Entry(login=found.get("login", ""), password=found.get("password", ""))
+
+
+def _value(words: Iterator[tuple[int, str]], key: str, line: int) -> str:
+    following = next(words, None)
+    if following is None:
+        raise Mistake(f"nothing stands behind '{key}'", line)
+    return following[1]
+
+
+def _words(text: str) -> Iterator[tuple[int, str]]:
+    """Each word with its line, without comments and macros; a macro ends with an empty line."""
+    in_macro = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if in_macro:
+            in_macro = bool(line.strip())
+            continue
+        if line.lstrip().startswith("#"):
+            continue
+        place = 0
+        while word := WORD.match(line, place):
+            place = word.end()
+            if word["open"]:
+                raise Mistake("a quotation mark has no partner", number)
+            if word["plain"] and word["plain"].lower() == "macdef":
+                in_macro = True
+                break
+            if word["plain"]:
+                yield number, word["plain"]
+            else:
+                yield number, re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), word["quoted"])

@@ -1,0 +1,92 @@
+"""A real sshd for tests, without root: a listener on a port that the system chooses starts one for each connection."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from sluicegate.hosts.ssh import SshHost
+from tests.parts import CONFIG, settings
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+class Sshd:
+    """The server with its keys, and a client that is configured to know it; all of it below `folder`.
+
+    `greet` decides about each connection, by its number from 1 on: False, and the caller has dealt with it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        assert SSHD is not None
+        self.folder = folder
+        folder.mkdir(mode=0o700)
+        self.greet: Callable[[int, socket.socket], bool] = lambda number, connection: True
+        self.connections = 0
+        self.running: list[subprocess.Popen[bytes]] = []
+        for name in ("host", "user"):
+            self.make_key(name)
+        shutil.copy(folder / "user.pub", folder / "authorized_keys")
+        (folder / "sshd_config").write_text(
+            f"HostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
+            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\nLogLevel QUIET\n"
+            "PermitRootLogin yes\n"
+        )
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = int(self.listener.getsockname()[1])
+        self.know_host_key()
+        (folder / "ssh_config").write_text(
+            f"Host *\n IdentityFile {folder}/user\n IdentitiesOnly yes\n StrictHostKeyChecking yes\n"
+            f" UserKnownHostsFile {folder}/known_hosts\n GlobalKnownHostsFile none\n"
+        )
+        (folder / "bin").mkdir()
+        client = folder / "bin/ssh"
+        client.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/ssh_config "$@"\n')
+        client.chmod(0o755)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def make_key(self, name: str) -> None:
+        for path in (self.folder / name, self.folder / f"{name}.pub"):
+            path.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
+
+    def know_host_key(self) -> None:
+        key = (self.folder / "host.pub").read_text()
+        (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}")
+
+    def host(self, name: str = "app1", folder: str = "", **values: str) -> SshHost:
+        given = {"address": "127.0.0.1", "port": str(self.port), "user": getpass.getuser(), **values}
+        return SshHost.configure(name, settings(folder=folder or str(self.folder / "home"), **given), CONFIG)
+
+    def stop_listening(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)  # the thread that waits there keeps it open otherwise
+        self.listener.close()
+        self.thread.join()
+
+    def close(self) -> None:
+        if self.thread.is_alive():
+            self.stop_listening()
+        for server in self.running:
+            server.terminate()
+            server.wait()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.connections += 1
+                if self.greet(self.connections, connection):
+                    words = [SSHD, "-i", "-f", self.folder / "sshd_config"]
+                    self.running.append(
+                        subprocess.Popen(words, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL)
+                    )

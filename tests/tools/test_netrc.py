@@ -1,0 +1,45 @@
+"""A netrc is read as curl reads it, which Git uses for the same file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import UsageError
+from sluicegate.tools import netrc
+from sluicegate.tools.credentials import Credentials
+
+
+@pytest.mark.parametrize(
+    ("text", "login", "password"),
+    [
+        (r"machine h login ci password a\b", "ci", r"a\b"),
+        (r'machine h login ci password "a\\b\"c d"', "ci", 'a\\b"c d'),
+        ("machine other login x\nmachine h login ci password p\nmachine h login no password second", "ci", "p"),
+        ("machine h\n  login ci\n  account x\n  password p#q\n", "ci", "p#q"),
+        ("# machine h login no password no\nMACHINE H LOGIN ci PASSWORD p", "ci", "p"),
+        ("macdef init\nmachine h login no password no\n\nmachine h login ci password p", "ci", "p"),
+        ("default login ci password p", "ci", "p"),
+        ("machine h login machine password default", "machine", "default"),
+        ('machine h login "" password p', "", "p"),
+    ],
+)  # fmt: skip
+def test_the_first_entry_of_the_host_counts_and_a_backslash_is_one(text: str, login: str, password: str) -> None:
+    entry = netrc.entry(text, "h")
+    assert entry is not None and (entry.login, entry.password) == (login, password)
+
+
+def test_other_hosts_have_no_entry() -> None:
+    assert netrc.entry("machine h.example.com login ci password p", "h") is None
+    assert netrc.entry("", "h") is None
+
+
+@pytest.mark.parametrize("text", ["machine", "secret", 'machine h login ci password "secret', "machine h login"])
+def test_a_mistake_names_its_line_and_quotes_no_password(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "netrc"
+    path.write_text(f"\n{text}")
+    path.chmod(0o600)
+    with pytest.raises(UsageError, match="netrc:2 is not in the form") as caught:
+        Credentials(kind="netrc", file=str(path)).login("https://h/")
+    assert "secret" not in caught.value.message
