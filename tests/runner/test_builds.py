@@ -13,6 +13,10 @@ import pytest
 from sluicegate.errors import UsageError
 from sluicegate.runner import processes
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.history import DAY
+from sluicegate.runner.items import Item
+from sluicegate.runner.records import Record
+from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
 from tests.runner.conftest import ADMIN, build, shell, until, wait_for
 
@@ -165,6 +169,58 @@ def test_old_builds_are_discarded_but_not_the_kept_and_the_last_good(runner: Run
     until(lambda: item.history.numbers() == [1, 3, 4])
 
 
+def aged(runner: Runner, fields: str, days: tuple[int, ...]) -> Item:
+    """A job with one build for each age in days, all red but the first, each with an artifact."""
+    item = runner.items.create("", "old", shell("true"))
+    now = int(time.time() * 1000)
+    for number, age in enumerate(days, start=1):
+        record = Record(job="old", number=number, folder=item.history.builds / str(number), timestamp=now - age * DAY)
+        item.history.begin(record)
+        record.archive.mkdir()
+        (record.archive / "file").touch()
+        record.keep = number == 2
+        item.history.finish(record, Result.SUCCESS if number == 1 else Result.FAILURE)
+    runner.items.update(
+        item, shell("exit 1", more=f"<logRotator class='hudson.tasks.LogRotator'>{fields}</logRotator>")
+    )
+    runner.trigger(item, ADMIN, {}, 0)
+    wait_for(item, len(days) + 1)
+    until(lambda: item.history.newest(1)[0].result is not None and not item.history.running)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ("<daysToKeep>2</daysToKeep><numToKeep>-1</numToKeep>", [1, 2, 5, 6]),
+        ("<daysToKeep>4</daysToKeep><numToKeep>2</numToKeep>", [1, 2, 5, 6]),
+        ("<daysToKeep>-1</daysToKeep><numToKeep>0</numToKeep>", [1, 2]),
+        ("<daysToKeep>-1</daysToKeep><numToKeep>-1</numToKeep>", [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_builds_are_discarded_by_number_and_by_days(runner: Runner, fields: str, left: list[int]) -> None:
+    item = aged(runner, fields, (9, 8, 5, 3, 1))
+    until(lambda: item.history.numbers() == left)
+
+
+@pytest.mark.parametrize(
+    "field", ["artifactNumToKeep>2</artifactNumToKeep", "artifactDaysToKeep>2</artifactDaysToKeep"]
+)
+def test_artifacts_of_old_builds_go_and_the_builds_stay(runner: Runner, field: str) -> None:
+    item = aged(runner, f"<{field}>", (9, 8, 5, 3, 1))
+    until(lambda: not (item.history.builds / "4" / "archive").exists())
+    whole = [number for number in item.history.numbers() if (item.history.builds / str(number) / "archive").exists()]
+    assert (item.history.numbers(), whole) == ([1, 2, 3, 4, 5, 6], [1, 2, 5])
+
+
+def test_a_log_that_never_ends_is_cut_and_says_so(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluicegate.runner.build.LONGEST_LOG", 1000)
+    record = build(runner, "loud", shell("set +x; head -c 5000 /dev/zero | tr '\\0' x; echo end; exit 3"))
+    log = record.log.read_text()
+    assert len(log) < 1500 and "longer than 1000 bytes: the rest is left out" in log
+    assert log.endswith("marked build as failure\nFinished: FAILURE\n")
+
+
 def test_one_job_does_not_run_twice_at_a_time_unless_it_says_so(runner: Runner) -> None:
     item = runner.items.create("", "single", shell("sleep 0.5"))
     runner.trigger(item, ADMIN, {}, 0)
@@ -188,6 +244,26 @@ def test_equal_triggers_merge_while_they_wait_and_keep_both_causes(runner: Runne
     second = runner.trigger(item, (Cause(kind="timer"),))
     assert first is second
     assert [cause.kind for cause in first.causes] == ["user", "timer"]
+
+
+def test_a_second_start_with_a_shorter_delay_shortens_the_wait(runner: Runner) -> None:
+    item = runner.items.create("", "waits", shell("true", quiet=600))
+    first = runner.trigger(item, ADMIN)
+    assert runner.trigger(item, ADMIN, delay=900) is first and first.ready_at / 1000 < time.time() + 700
+    assert runner.trigger(item, ADMIN, delay=0) is first
+    assert len(wait_for(item).causes) == 3
+
+
+def test_what_a_jenkins_wrote_beyond_our_fields_is_kept(runner: Runner) -> None:
+    from sluicegate.runner import records
+
+    record = build(runner, "hello", shell("true"))
+    path = record.folder / "build.xml"
+    path.write_text(path.read_text().replace("</build>", "<hudsonVersion>2.568.2</hudsonVersion></build>"))
+    again = records.read("hello", record.folder)
+    assert again is not None
+    again.save()
+    assert "<hudsonVersion>2.568.2</hudsonVersion>" in path.read_text()
 
 
 def test_a_build_record_is_read_back_as_it_was_written(runner: Runner) -> None:

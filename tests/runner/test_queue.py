@@ -77,6 +77,14 @@ def test_everything_of_an_item_survives(tmp_path: Path) -> None:
     assert again == made
 
 
+def test_a_delay_that_was_shortened_stays_short_after_a_crash(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.add("one", (USER,), (), 600)
+    ready = queue.add("one", (USER,), (), 5).ready_at
+    (again,) = Queue(tmp_path).items()
+    assert (again.ready_at, len(again.causes)) == (ready, 2)
+
+
 def test_a_line_cut_by_the_crash_is_ignored(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
     queue.add("one", (USER,), (), 0)

@@ -29,6 +29,8 @@ from sluicegate.runner.vault import Credential
 from sluicegate.tools import files
 
 SLOW_BUILD = 60.0
+LONGEST_LOG = 1 << 30
+"""Bytes of output that a build may keep: a loop that prints must not fill the disk of everybody."""
 
 
 class StepFailed(SluicegateError):
@@ -114,6 +116,7 @@ class Build:
         self.services = services
         self.result = Result.SUCCESS
         self.limits = Limits()
+        self._room = LONGEST_LOG
         self.on_limit: Callable[[str], None] = lambda _: None
         self.after: list[Callable[[], None]] = []
         self.interrupted_by = ""
@@ -139,8 +142,14 @@ class Build:
         self._emit(self._mask.text(line).encode("utf-8", "replace") + b"\n")
 
     def write(self, block: bytes) -> None:
-        """Write output of a command; secrets are masked."""
-        self._emit(self._mask.feed(block))
+        """Write output of a command; secrets are masked, and what is beyond LONGEST_LOG is left out."""
+        masked = self._mask.feed(block)
+        self._room -= len(masked)
+        if self._room >= 0:
+            self._emit(masked)
+        elif self._room + len(masked) >= 0:
+            self._emit(masked[: self._room])
+            self._emit(f"\nThe output is longer than {LONGEST_LOG} bytes: the rest is left out\n".encode())
 
     def _emit(self, block: bytes) -> None:
         while block:

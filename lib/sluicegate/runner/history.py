@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from sluicegate.model.numbers import INT, required, whole
 from sluicegate.runner import records
+from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.tools import files
@@ -23,6 +25,7 @@ PERMALINKS = (
     "lastUnsuccessfulBuild",
 )
 CACHED = 64
+DAY = 24 * 60 * 60 * 1000
 
 
 class History:
@@ -190,15 +193,30 @@ class History:
                     color = record.result.color if record is not None and record.result is not None else "aborted"
             return f"{color}_anime" if self.running else color
 
-    def discard(self, keep: int) -> None:
-        """Delete the oldest builds beyond `keep` (hudson.tasks.LogRotator): not kept, running or last good ones."""
-        if keep < 0:
-            return
+    def discard(self, retention: Retention, now: int) -> None:
+        """Delete old builds, then the artifacts of old ones (hudson.tasks.LogRotator); `now` is ms since 1970.
+
+        Kept, running and last good builds stay whole.
+        """
+        for number in list(self._old(retention.builds, retention.days, now)):
+            self.delete(number)
+        for number in self._old(retention.artifact_builds, retention.artifact_days, now):
+            shutil.rmtree(self.builds / str(number) / "archive", ignore_errors=True)
+
+    def _old(self, builds: int, days: int, now: int) -> Iterator[int]:
+        """The builds beyond so many, and those that began so many days ago; -1 spares all."""
+        numbers = self.numbers()
+        beyond = max(0, len(numbers) - builds) if builds >= 0 else 0
         spared = {self.links()["lastSuccessfulBuild"], self.links()["lastStableBuild"], *self.running}
-        for number in self.numbers()[: -keep or None]:
-            record = self.get(number)
-            if number not in spared and (record is None or not record.keep):
-                self.delete(number)
+        for index, number in enumerate(numbers):
+            if index >= beyond and days < 0:
+                return
+            record = self.get(number) if number not in spared else None
+            if number in spared or (record is not None and record.keep):
+                continue
+            if index >= beyond and (record is None or record.timestamp >= now - days * DAY):
+                return  # Builds are in order: what comes after is younger.
+            yield number
 
     def _remember(self, record: Record) -> None:
         self._cache[record.number] = record

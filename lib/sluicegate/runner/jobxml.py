@@ -49,6 +49,16 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """hudson.tasks.LogRotator: how many builds and days of builds are kept, and of their artifacts; -1 keeps all."""
+
+    builds: int = -1
+    days: int = -1
+    artifact_builds: int = -1
+    artifact_days: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
     """A parsed config.xml. Elements are shared: nobody changes them."""
 
@@ -66,7 +76,7 @@ class JobConfig:
     reverse: tuple[Reverse, ...]
     children: tuple[Child, ...]
     token: str
-    keep_builds: int
+    retention: Retention
     checkout_retries: int
     jdk: str
     label: str
@@ -116,7 +126,7 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
             child for one in root.iterfind("publishers/hudson.tasks.BuildTrigger") for child in _children(one)
         ),
         token=xml.text(root, "authToken").strip(),
-        keep_builds=_keep_builds(root),
+        retention=_retention(root),
         checkout_retries=xml.number(root, "scmCheckoutRetryCount", 0),
         jdk=xml.text(root, "jdk").strip(),
         label=xml.text(root, "assignedNode").strip(),
@@ -153,12 +163,16 @@ def _children(element: Element) -> tuple[Child, ...]:
     return tuple(Child(name=name, threshold=_threshold(element)) for name in names)
 
 
-def _keep_builds(root: Element) -> int:
-    """How many builds the discarder keeps (hudson.tasks.LogRotator); -1 keeps all."""
+def _retention(root: Element) -> Retention:
     for path in ("properties/jenkins.model.BuildDiscarderProperty/strategy", "logRotator"):
         if (element := root.find(path)) is not None:
-            return xml.number(element, "numToKeep", -1)
-    return -1
+            return Retention(
+                builds=xml.number(element, "numToKeep", -1),
+                days=xml.number(element, "daysToKeep", -1),
+                artifact_builds=xml.number(element, "artifactNumToKeep", -1),
+                artifact_days=xml.number(element, "artifactDaysToKeep", -1),
+            )
+    return Retention()
 
 
 DISABLED = re.compile(rb"<disabled>\s*(?:true|false)\s*</disabled>|<disabled\s*/>")

@@ -148,8 +148,11 @@ class Queue:
             self._next_id = max(self._next_id, number)
         elif verb == "fold" and isinstance(causes := entry.get("causes"), list):
             more = tuple(cause_forms.from_dict(one) for one in causes)
-            if number in self.waiting:
-                self.waiting[number].causes += more
+            if (folded := self.waiting.get(number)) is not None:
+                folded.causes += more
+                if "ready_at" in entry:
+                    folded.ready_at = _number(entry, "ready_at")
+                    folded.due = time.monotonic() + max(0.0, (folded.ready_at - now_ms()) / 1000)
         elif verb == "cancel":
             self.waiting.pop(number, None)
         elif verb == "start":
@@ -185,8 +188,13 @@ class Queue:
         with self.changed:
             for item in self.waiting.values():
                 if item.job == job and item.parameters == values:
-                    self._write_down({"fold": item.id, "causes": [cause.to_dict() for cause in causes]})
+                    # A shorter delay than what is left counts, a longer one does not (Queue.scheduleInternal).
+                    ready = min(item.ready_at, now_ms() + int(delay * 1000))
+                    told = [cause.to_dict() for cause in causes]
+                    self._write_down({"fold": item.id, "causes": told, "ready_at": ready})
                     item.causes += causes
+                    item.ready_at, item.due = ready, min(item.due, time.monotonic() + delay)
+                    self.changed.notify()
                     return item
             now = now_ms()
             ready = now + int(delay * 1000)

@@ -18,9 +18,17 @@ NO_CHANGELOG = '<scm class="hudson.scm.NullChangeLogParser"/>'
 OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
 
 
+WRITTEN = (
+    *("actions", "queueId", "timestamp", "startTime", "result", "description", "displayName", "duration"),
+    *("charset", "keepLog", "builtOn", "workspace", "scm"),
+)
+"""The children of the root that a record has in fields; a Jenkins' others are kept as they are."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One build. `result` is None while it runs; times are in ms since 1970; `extra` is XML of further actions."""
+    """One build. `result` is None while it runs; times are in ms since 1970; `extra` is XML of further actions,
+    `rest` of further children of the root."""
 
     job: str
     number: int
@@ -39,6 +47,7 @@ class Record:
     extra: list[str] = field(default_factory=list)
     root_tag: str = "build"
     changelog_parser: str = NO_CHANGELOG
+    rest: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -78,6 +87,7 @@ class Record:
             "  <builtOn></builtOn>\n",
             xml.tag("workspace", self.workspace, "  "),
             f"  {self.changelog_parser}\n",
+            *(f"  {one}\n" for one in self.rest),
             f"</{self.root_tag}>",
         ]
         return "".join(lines)
@@ -111,6 +121,7 @@ def read(job: str, folder: Path) -> Record | None:
     record.workspace = xml.text(root, "workspace")
     if (parser := root.find("scm")) is not None:
         record.changelog_parser = xml.dump(parser).replace(" />", "/>")
+    record.rest = [xml.dump(child) for child in root if child.tag not in WRITTEN]
     _read_actions(record, root)
     return record
 

@@ -342,7 +342,7 @@ class Runner:
         for child in downstream:
             with contextlib.suppress(SluicegateError):
                 self.start_downstream(build, child.name, {})
-        item.history.discard(item.config.keep_builds)
+        item.history.discard(item.config.retention, sequence.now_ms())
 
     def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
         """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log.
