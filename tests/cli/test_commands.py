@@ -81,6 +81,9 @@ class Shop:
         words = ["git", "-C", self.repo, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
+    def file(self, path: str) -> str:
+        return self.git("show", f"main:{path}") + "\n"
+
     def set_file(self, path: str, content: str) -> None:
         """A commit to `main` by hand."""
         blob = self.git("hash-object", "-w", "--stdin", stdin=content)
@@ -315,7 +318,12 @@ def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tm
 def test_a_fresh_repo_with_the_commented_sample_is_well(shop: Shop) -> None:
     sample = shop.root / "sample"
     assert shop("init", sample).code == 0
-    assert shop("check", at=sample).out == "all is well: 1 component, 1 environment, 0 pins\n"
+    said = shop("check", at=sample).out.splitlines()
+    assert said[0] == "the files are well: 1 component, 1 environment, 0 pins"
+    assert [line.split(" of the ")[1] for line in said[1:]] == [
+        "host int1 is not on this machine: mkdir -p /srv/hosts/int1",
+        "repository releases is not on this machine: mkdir -p /srv/releases",
+    ]
     refused(shop("init", sample), 2, "not an empty folder")
 
 
@@ -376,7 +384,13 @@ def test_a_package_of_an_extra_that_is_missing_is_named(shop: Shop, monkeypatch:
     for module in [name for name in sys.modules if name.startswith("sluicegate.runner")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "filelock", None)
-    refused(shop("serve", "--home", shop.root / "jenkins"), 2, "needs the package filelock", "sluicegate[runner,jobs]")
+    refused(
+        shop("serve", "--home", shop.root / "jenkins"),
+        2,
+        "needs the package filelock",
+        "pip install '",
+        "[runner,jobs]'",
+    )
 
 
 def test_without_git_one_line_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -813,3 +827,52 @@ def test_a_check_in_a_clone_that_is_behind_looks_at_what_is_shared(shop: Shop) -
     with (clone / "sluicegate.yaml").open("a") as config:
         config.write("# mine\n")
     assert "and commits that are not here: git pull --rebase" in shop("check", at=clone).out
+
+
+# A newcomer's first hour
+
+
+def test_init_without_a_git_identity_leaves_nothing_and_its_retry_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "empty"):
+        with monkeypatch.context() as patch:
+            patch.setenv("HOME", str(tmp_path / "nobody"))
+            patch.setenv("GIT_CONFIG_COUNT", "1")
+            patch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+            patch.setenv("GIT_CONFIG_VALUE_0", "true")
+            assert run(["init", str(folder)]) == 2
+        assert "Git does not know who you are" in capsys.readouterr().err
+        assert not (tmp_path / "new").exists() or folder.name == "empty"
+        assert run(["init", str(folder)]) == 0
+
+
+def test_an_approval_that_no_gate_would_count_is_refused_with_the_reason_and_another_way(shop: Shop) -> None:
+    config = shop.file("sluicegate.yaml")
+    shop.set_file("sluicegate.yaml", config.replace("accept: unverified", "accept: verified"))
+    before = shop.tips()
+    refused(shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa"), 3, "would not count", "is not verified")
+    assert shop.tips() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("repositories:", 'jenkins: {url: "https://ci.example.com"}\nrepositories:', "no user and no token"),
+        ("repositories:", 'jenkins: {url: "https://ci.example.com", user: ci}\nrepositories:', "no token"),
+    ],
+)
+def test_check_names_a_jenkins_that_could_not_be_asked(shop: Shop, old: str, new: str, match: str) -> None:
+    shop.set_file("sluicegate.yaml", shop.file("sluicegate.yaml").replace(old, new, 1))
+    refused(shop("check"), 2, f"sluicegate.yaml:1: 'jenkins' has {match}")
+
+
+def test_check_names_two_components_on_one_port_and_folders_that_are_not_there(shop: Shop) -> None:
+    config = shop.file("sluicegate.yaml")
+    shop.set_file("sluicegate.yaml", config.replace(f"portal: {shop.ports['portal']}", f"portal: {shop.ports['auth']}"))
+    refused(shop("check"), 2, f"portal on int1 has the address http://127.0.0.1:{shop.ports['auth']} of auth on int1")
+    shop.set_file("sluicegate.yaml", config.replace("/hosts/int1", "/hosts/gone"))
+    said = shop("check")
+    assert said.code == 0 and "the files are well" in said.out
+    assert "/hosts/gone of the host int1 is not on this machine: mkdir -p" in said.out

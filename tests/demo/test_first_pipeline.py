@@ -20,12 +20,10 @@ def test_the_page_leads_from_an_empty_folder_to_a_swap(tmp_path: Path) -> None:
         text = text.replace(port, str(free_port()))
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     shown = text.partition("The last two print:\n```\n")[2].partition("```")[0]
-    script = "set -eu\n" + "\n".join(blocks[:3]) + "echo $! > caddy.pid\n" + "\n".join(blocks[3:])
+    script = "set -eu\n" + "\n".join(blocks[:4]) + "echo $! > caddy.pid\n" + "\n".join(blocks[4:])
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(tmp_path),
-        "GIT_COMMITTER_NAME": "olle",
-        "GIT_COMMITTER_EMAIL": "olle@example.com",
     }
     try:
         done = subprocess.run(

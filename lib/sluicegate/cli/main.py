@@ -194,13 +194,14 @@ def _interrupted(arguments: Sequence[str]) -> None:
 
 def _missing(problem: ModuleNotFoundError) -> int:
     """A package of an extra that this command needs and that is not installed."""
+    from sluicegate.tools import extras
     from sluicegate.wiring import EXTRAS
 
     extra = EXTRAS.get((problem.name or "").partition(".")[0])
     if extra is None:
         return _bug(problem)
-    hint = f"pip install 'sluicegate[{extra}]'"
-    return _fail(MissingProgram(f"this command needs the package {problem.name}, which is not installed", hint=hint))
+    said = f"this command needs the package {problem.name}, which is not installed"
+    return _fail(MissingProgram(said, hint=extras.install(extra)))
 
 
 def _bug(problem: Exception) -> int:

@@ -44,12 +44,15 @@ def check(as_json: bool) -> None:
 
     with delivery() as repo:
         state, told = looked_at(repo.state())
-        checked = check_repo(state, EntryPointDrivers().check)
-        notices = [notice for notice in (told, rewinding(repo.store)) if notice]
+        drivers = EntryPointDrivers()
+        checked = check_repo(state, drivers.check)
+        missing = drivers.missing_folders(state.config)
+        notices = [notice for notice in (told, rewinding(repo.store), *missing) if notice]
     if as_json:
         print_json({**checked, "notices": notices})
         return
-    click.echo(f"all is well: {', '.join(f'{number} {_plural(what, number)}' for what, number in checked.items())}")
+    counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
+    click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
     for notice in notices:
         click.echo(notice)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sluicegate.errors import MissingProgram, SluicegateError
+from sluicegate.tools import extras
 
 if TYPE_CHECKING:
     from sluicegate.demo.world import Result
@@ -66,7 +67,7 @@ def demo(serve: bool, quiet: bool) -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise MissingProgram(f"the demo needs {', '.join(missing)}", hint="pip install 'sluicegate[demo]'")
+        raise MissingProgram(f"the demo needs {', '.join(missing)}", hint=extras.install("demo"))
     from sluicegate.demo.example import Example
     from sluicegate.demo.world import World
 

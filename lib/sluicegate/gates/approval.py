@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,6 +12,8 @@ from sluicegate.model.evidence import Judgement, Rejection
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Verdict
+
+UNVERIFIED = "the actor is not verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +47,33 @@ class ApprovalGate:
             who, why = rejections[-1].by.user, rejections[-1].why
             reason = f"{who} rejected it" + (f": {why}" if why else "")
             return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
-        valid = [r for r in judged if not self._objection(r, candidate)]
+        objections = {r.by.user: objection for r in judged if (objection := self._objection(r, candidate))}
+        valid = [r for r in judged if r.by.user not in objections]
         if len(valid) >= self.minimum:
             by = ", ".join(r.by.user for r in valid)
-            return Verdict(gate=name, state="passed", reason=f"approved by {by}", since=valid[-1].at)
-        objections = [
-            f"{r.by.user}'s does not count: {self._objection(r, candidate)}" for r in judged if r not in valid
-        ]
+            return Verdict(
+                gate=name, state="passed", reason=f"approved by {by}", since=valid[-1].at,
+                uncounted=tuple(objections.items()),
+            )  # fmt: skip
+        told = [f"{who}'s does not count: {objection}" for who, objection in objections.items()]
         wanted = f"{len(valid)} of {self.minimum} approvals" if self.minimum > 1 else "no approval"
-        what = f"{candidate.component}={candidate.version}"
-        command = f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
         return Verdict(
             gate=name,
             state="waiting",
-            reason="; ".join([f"{wanted} in the role '{self.role.name}'", *objections]),
+            reason="; ".join([f"{wanted} in the role '{self.role.name}'", *told]),
             who_can_help=", ".join(self.role.members),
-            command=command,
+            command=self._command(candidate, objections),
+            uncounted=tuple(objections.items()),
         )
+
+    def _command(self, candidate: Candidate, objections: Mapping[str, str]) -> str:
+        """How to approve; never once more what did not count."""
+        if UNVERIFIED not in objections.values():
+            what = f"{candidate.component}={candidate.version}"
+            return f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
+        given = {"COMPONENT": candidate.component, "VERSION": candidate.version, "TO": candidate.target}
+        words = " ".join(f"-p {name}={value}" for name, value in (given | {"ROLE": self.role.name}).items())
+        return f"sluicegate trigger {self.role.jobs[0]} {words}" if self.role.jobs else ""
 
     def _judgements(self, candidate: Candidate) -> list[Judgement]:
         """The last word of each member of the role, oldest first."""
@@ -76,7 +89,7 @@ class ApprovalGate:
         if judgement.manifest != candidate.manifest:
             return "it was for other files (manifest differs)"
         if self.accept == "verified" and not judgement.by.verified:
-            return "the actor is not verified"
+            return UNVERIFIED
         if self.apart_from_author and judgement.by.user == candidate.author:
             return "the author may not approve the own change"
         return ""

@@ -17,6 +17,7 @@ from sluicegate.errors import MissingProgram, UsageError
 from sluicegate.jjb import sources
 from sluicegate.jjb.sources import STDIN, Options
 from sluicegate.jjb.trees import Tree
+from sluicegate.tools import extras
 from sluicegate.tools.scratch import scratch
 
 OPTIONAL = ("jenkins_jobs", "pkg_resources", "stevedore")
@@ -53,7 +54,7 @@ def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Pat
     if not found.yaml:
         return Tree(made=made, hint=hint)
     if config is None:
-        raise MissingProgram("jenkins-job-builder is not installed", hint="install it: pip install 'sluicegate[jobs]'")
+        raise MissingProgram("jenkins-job-builder is not installed", hint=extras.install("jobs"))
     with quiet():
         if importlib.util.find_spec("jenkins_jobs.roots") is None:  # up to 4, which does not read our templates
             from sluicegate.jjb import yamlparser

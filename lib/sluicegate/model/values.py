@@ -159,7 +159,7 @@ State = Literal["passed", "waiting", "refused", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One gate's answer about one candidate."""
+    """One gate's answer about one candidate. `uncounted`: who said something that does not count, and why not."""
 
     gate: str
     state: State
@@ -167,6 +167,7 @@ class Verdict:
     who_can_help: str = ""
     command: str = ""
     since: datetime | None = None
+    uncounted: tuple[tuple[str, str], ...] = ()
 
     @property
     def passed(self) -> bool:

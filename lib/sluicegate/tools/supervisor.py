@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sluicegate.errors import Malformed, MissingProgram, RemoteUnavailable, SluicegateError
 from sluicegate.model.numbers import INT, required
-from sluicegate.tools import door, files, process, sockets
+from sluicegate.tools import door, extras, files, process, sockets
 
 SOCKET = "supervisor.sock"
 START_SECONDS = 20.0
@@ -125,9 +125,7 @@ class Supervisor:
     def _start(self) -> xmlrpc.client.ServerProxy:
         """Start supervisord; its services start by themselves."""
         if importlib.util.find_spec("supervisor") is None:
-            raise MissingProgram(
-                "hosts with 'driver: local' need the package supervisor", hint="pip install 'sluicegate[local]'"
-            )
+            raise MissingProgram("hosts with 'driver: local' need the package supervisor", hint=extras.install("local"))
         conf = self.folder / "supervisord.conf"
         # -W: supervisord warns about running as root and the like on stderr, which here would only look like errors.
         done = process.run(

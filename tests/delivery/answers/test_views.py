@@ -15,7 +15,7 @@ from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.tools import door
-from tests.shop import Shop
+from tests.shop import CONFIG, Shop
 
 
 def test_status_shows_pins_effective_versions_roles_and_marks(again: Shop) -> None:
@@ -112,6 +112,33 @@ def test_who_does_what_explain_says_arrives_in_production(live: Shop) -> None:
         "swap production",
     ]
     assert explain(live.state, "auth", "", "production").arrived
+
+
+def test_what_is_not_in_staging_is_promoted_there_before_production(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    assert explain(live.state, "auth", "2.0.0", "production").next_command == (
+        "sluicegate promote auth=2.0.0 --to staging"
+    )
+
+
+def test_an_approval_that_did_not_count_is_not_asked_for_again(live: Shop) -> None:
+    live.to_integration(auth="2.0.0")
+    live.tested("auth", "2.0.0", "integration")
+    live.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, accept: unverified}"))
+    live.approve("auth", "2.0.0", verified=False)
+    jobs = CONFIG.replace(b"members: [anna, olle]", b"members: [anna, olle], jobs: [seal]")
+    live.edited("sluicegate.yaml", jobs)
+    assert explain(live.state, "auth", "2.0.0", "staging").next_command == (
+        "sluicegate trigger seal -p COMPONENT=auth -p VERSION=2.0.0 -p TO=staging -p ROLE=qa"
+    )
+
+
+def test_a_pair_that_was_added_later_begins_as_init_begins(shop: Shop) -> None:
+    shop.edited("servers.yaml", b"")
+    environments = shop.state.config.environments
+    assert {name: shop.state.group(environments[name]) for name in ("staging", "production")} == {
+        "staging": "green", "production": "blue",
+    }  # fmt: skip
 
 
 def test_explain_says_the_same_as_promote(live: Shop) -> None:

@@ -179,10 +179,12 @@ def test_approve_reject_approve_is_three_records_and_a_retry_none(ready: Shop) -
 
 def test_46_an_unverified_actor_does_not_count_where_verified_ones_are_wanted(live: Shop) -> None:
     live.to_integration(auth="2.0.0")
-    live.approve("auth", "2.0.0", verified=False)
-    refused(live, "anna's does not count: the actor is not verified")
+    with live.unchanged(), pytest.raises(GateRefused, match="by anna would not count"):
+        live.approve("auth", "2.0.0", verified=False)
     live.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, accept: unverified}"))
-    live.promote(auth="2.0.0")
+    live.approve("auth", "2.0.0", verified=False)
+    live.edited("sluicegate.yaml", CONFIG)
+    refused(live, "anna's does not count: the actor is not verified")
 
 
 def test_two_approvals_are_two_people(ready: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,6 +89,7 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
 
     tried(check_drivers, config)
     drivers_are_well = not mistakes
+    mistakes += _shared_addresses(state) if drivers_are_well else ()
     for name in state.pin_files():
         meant = name.removesuffix(".yaml")
         if name.endswith(".yaml") and meant not in config.environments:
@@ -107,6 +109,18 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     if mistakes:
         raise ConfigError(mistakes, hint="; ".join(filter(None, dict.fromkeys(hints))))
     return {"components": len(config.components), "environments": len(config.environments), "pins": pins}
+
+
+def _shared_addresses(state: State) -> Iterator[str]:
+    """Two components that would listen at one address: on one host, or on two hosts of one machine."""
+    taken: dict[str, str] = {}
+    for name, host in state.config.hosts.items():
+        for component in state.config.components:
+            with suppress(NotFound):
+                address = state.drivers.host(state.config, name).address(component)
+                what = f"{component} on {name}"
+                if (other := taken.setdefault(address, what)) != what:
+                    yield f"{host.settings.where}: {what} has the address {address} of {other}: give it another port"
 
 
 def _unknown_versions(state: State, environment: Environment) -> list[str]:

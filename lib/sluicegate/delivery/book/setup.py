@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sluicegate.delivery.book.pins import pins_path
 from sluicegate.delivery.book.repo import SERVERS_HEAD
-from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE
+from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, first_roles
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Config
 from sluicegate.ports import Drivers
+from sluicegate.tools import files
 from sluicegate.tools.git import Edit, Store, init_store, update_work_tree
 
 SAMPLE = """\
@@ -43,30 +44,39 @@ objective: {commit-to-integration: 15 min}
 
 
 def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: bytes | None = None) -> None:
-    """Make the repository with both branches. Raises UsageError when the folder has something in it already."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    """Make the repository with both branches, or nothing at all. Raises UsageError for a folder that is not empty."""
+    stood = folder.exists()
+    if stood and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not an empty folder")
     content = config if config is not None else SAMPLE.encode()
     parsed = drivers.config(content)
-    init_store(folder, bare=bare, branch=MAIN)
-    files: dict[str, bytes | None] = {CONFIG_FILE: content, SERVERS_FILE: _servers(parsed)}
+    try:
+        init_store(folder, bare=bare, branch=MAIN)
+        _first_commit(folder, parsed, content)
+        if not bare:
+            update_work_tree(folder)
+    except BaseException:  # half a repository would be in the way of the next try
+        for path in [*folder.iterdir()] if stood else [folder]:
+            files.remove(path)
+        raise
+
+
+def _first_commit(folder: Path, parsed: Config, content: bytes) -> None:
+    first: dict[str, bytes | None] = {CONFIG_FILE: content, SERVERS_FILE: _servers(parsed)}
     for name in parsed.environments:
-        files[pins_path(name)] = (
+        first[pins_path(name)] = (
             f"# the pins of {name}: `component: version`; a commit here directs the pipeline\n".encode()
         )
     attributes: dict[str, bytes | None] = {".gitattributes": b"*.jsonl merge=union\n"}
     with Store(str(folder), (MAIN, LEDGER)) as store:
-        edits = (Edit(branch=MAIN, base="", files=files), Edit(branch=LEDGER, base="", files=attributes))
+        edits = (Edit(branch=MAIN, base="", files=first), Edit(branch=LEDGER, base="", files=attributes))
         store.push(edits, "A new delivery repo\n", by=store.signature, at=datetime.now(UTC))
-    if not bare:
-        update_work_tree(folder)
 
 
 def _servers(config: Config) -> bytes:
-    """At the start production plays the first group of a pair, and staging the second."""
     lines = ""
     for environment in config.environments.values():
         if environment.swaps_with:
-            first, second = environment.groups
-            lines += f"{environment.swaps_with}: {second}\n{environment.name}: {first}\n"
+            roles = first_roles(environment)
+            lines += "".join(f"{name}: {roles[name]}\n" for name in (environment.swaps_with, environment.name))
     return (SERVERS_HEAD + lines).encode()

@@ -43,6 +43,12 @@ class GroupState:
     at: datetime
 
 
+def first_roles(production: Environment) -> dict[str, str]:
+    """At the start production plays the first group of its pair, and the environment that it swaps with the second."""
+    first, second = production.groups
+    return {production.name: first, production.swaps_with: second}
+
+
 class State:
     """A snapshot at the tips of `main` and `ledger`."""
 
@@ -92,6 +98,10 @@ class State:
             found[name] = group
         if len(set(found.values())) != len(found):
             raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(found)}"])
+        for production in (one for one in self.config.environments.values() if one.swaps_with):
+            # A pair that was added to the configuration later, and has not swapped yet, begins as `init` begins.
+            if not {production.name, production.swaps_with} & found.keys() and self.last_swap(production) is None:
+                found |= first_roles(production)
         for name, group in found.items():
             self._refuse_exchanged(self.config.environments[name], group, document.where(name))
         return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from sluicegate.delivery.book.actor import check_judgement
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
+from sluicegate.delivery.moves import gating
 from sluicegate.errors import GateRefused, Malformed, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.evidence import Approval, Rejection, Tests, Unveto, Veto, Vetoing
@@ -115,7 +116,10 @@ def judge(
                 f"{draft.by.user or 'nobody'} is not in the role '{role}'",
                 reasons=[f"members: {', '.join(members) or 'none'}"],
             )
-        draft.note(component, version, kind(env=environment, role=role, manifest=manifest, why=why))
+        judgement = kind(env=environment, role=role, manifest=manifest, why=why)
+        if approve:
+            gating.refuse_uncounted(state, component, version, replace(judgement, by=draft.by, at=state.now))
+        draft.note(component, version, judgement)
 
     repo.change(decide, f"{kind.what} of {component}={version} to {environment} as {role}", why=why, dry_run=dry_run)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Deployed
-from sluicegate.model.story import Candidate, lifting
+from sluicegate.model.evidence import Deployed, Judgement
+from sluicegate.model.story import Candidate, Story, lifting
 from sluicegate.model.values import Verdict
+
+UNCOUNTED_HINT = "approve from a job of the role (roles: ... jobs:), or let the gate take it: accept: unverified"
 
 
 def candidate(state: State, component: str, version: str, target: Environment) -> Candidate:
@@ -41,7 +45,7 @@ def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
                 gate=f"deployed in {origin.name}",
                 state="passed" if deployed else "waiting",
                 reason=reason,
-                command="" if deployed else f"sluicegate sync {origin.name}",
+                command="" if deployed else _way_into(state, origin, one),
                 since=deployed.at if deployed else None,
             )
         )
@@ -58,6 +62,14 @@ def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
     return tuple(answers)
 
 
+def _way_into(state: State, origin: Environment, one: Candidate) -> str:
+    """What brings a version into the environment that it has to come from."""
+    pin = state.pins(origin.name).get(one.component)
+    if origin.origin and (pin is None or pin.version != one.version):
+        return f"sluicegate promote {one.component}={one.version} --to {origin.name}"
+    return f"sluicegate sync {origin.name}"
+
+
 def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[str, tuple[Verdict, ...]]:
     """All verdicts by component, or GateRefused with every reason that stands in the way."""
     answers = {one.component: verdicts(state, one) for one in candidates}
@@ -70,6 +82,20 @@ def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[
             hint=next((verdict.command for _, verdict in unmet if verdict.command), ""),
         )
     return answers
+
+
+def refuse_uncounted(state: State, component: str, version: str, approval: Judgement) -> None:
+    """Raise GateRefused for an approval that every gate that asks for its role would pass over."""
+    one = candidate(state, component, version, state.config.environment(approval.env))
+    one = replace(one, story=Story((*one.story, approval)))
+    asking = [verdict for verdict in verdicts(state, one) if verdict.gate == f"approval {approval.role}"]
+    objections = [dict(verdict.uncounted).get(approval.by.user, "") for verdict in asking]
+    if objections and all(objections):
+        raise GateRefused(
+            f"an approval of {component}={version} by {approval.by.user} would not count",
+            reasons=list(dict.fromkeys(objections)),
+            hint=next((v.command for v in asking if v.command), "") or UNCOUNTED_HINT,
+        )
 
 
 def refuse_vetoed(state: State, component: str, version: str, environment: str) -> None:
