@@ -35,7 +35,7 @@ from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
-from sluicegate.runner.settings import NO_SETTINGS, Settings
+from sluicegate.runner.settings import Settings, Shared
 from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.runner.worker import Worker
@@ -67,7 +67,7 @@ class Runner:
         executors: int = 2,
         url: str = "",
         own_secrets: bool = False,
-        settings: Settings = NO_SETTINGS,
+        settings: Settings | None = None,
     ) -> None:
         self.home = Home(home)
         self.home.hold(url)
@@ -82,7 +82,8 @@ class Runner:
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
         self.own_secrets = own_secrets
-        self.settings = settings
+        self.shared_settings = Shared(self.home.path)
+        self._given_settings = settings
         self.echo: Callable[[Record], Callable[[bytes], None] | None] = lambda _: None
         self.on_end: Callable[[Record], None] = lambda _: None
         self._running: dict[tuple[str, int], Build] = {}
@@ -373,6 +374,11 @@ class Runner:
                     continue
                 self._unsaved.remove(row)
                 self.queue.end(row.waiting)
+
+    @property
+    def settings(self) -> Settings:
+        """What all builds share: what this runner was given, else the home's."""
+        return self._given_settings or self.shared_settings.now()
 
     @property
     def busy(self) -> bool:

@@ -11,17 +11,27 @@ A secret is {text: ...}, {file: PATH} or {env: NAME}, or the text itself. Paths 
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sluicegate.errors import ConfigError, UsageError
+from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.model.settings import Plain
 from sluicegate.runner.vault import Credential
-from sluicegate.tools import yamltext
+from sluicegate.tools import files, yamltext
 from sluicegate.tools.yamltext import Document
 
+FILE = "settings.yaml"
+HINT = """\
+# What all jobs share: variables, tools by name and place, managed files, passwords. Changes count at once.
+env: {}
+tools: {maven: {}, jdk: {}, gradle: {}, ant: {}, git: {}}
+files: {}
+passwords: {}
+"""
 KEYS = ("env", "tools", "files", "passwords")
 TOOLS = ("maven", "jdk", "gradle", "ant", "git")
 WAYS = ("text", "file", "env")
@@ -46,6 +56,46 @@ class Settings:
 
 
 NO_SETTINGS = Settings()
+
+
+class Shared:
+    """The settings of a home: settings.yaml, read again when it has changed."""
+
+    def __init__(self, home: Path) -> None:
+        """Read them. Raises ConfigError with every mistake, so that a server does not start with half of them."""
+        self.path = home / FILE
+        self._lock = threading.Lock()
+        self._stamp = self._mark()
+        self._settings = read(self.path) if self._stamp else NO_SETTINGS
+
+    def _mark(self) -> int:
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def now(self) -> Settings:
+        """The settings as they are now; a file with mistakes leaves those from before in force."""
+        with self._lock:
+            if (stamp := self._mark()) != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._settings = read(self.path) if stamp else NO_SETTINGS
+                except SluicegateError as problem:
+                    logging.getLogger(__name__).error("%s; the settings from before stay in force", problem)
+            return self._settings
+
+    def text(self) -> str:
+        """The file as it is, with a hint where there is none yet."""
+        return self.path.read_text() if self._mark() else HINT
+
+    def replace(self, text: str) -> None:
+        """Put other settings in force. Raises ConfigError with every mistake, and then nothing has changed."""
+        content = text.replace("\r\n", "\n").encode()
+        settings = parse(content, self.path)
+        with self._lock:
+            files.replace(self.path, content, mode=0o600)
+            self._stamp, self._settings = self._mark(), settings
 
 
 def read(path: Path) -> Settings:

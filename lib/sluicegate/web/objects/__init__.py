@@ -10,6 +10,7 @@ from sluicegate.runner.queue import Queue
 from sluicegate.runner.records import Record
 from sluicegate.runner.rights import Right
 from sluicegate.runner.service import Runner
+from sluicegate.runner.settings import Shared
 from sluicegate.runner.vault import Credential, Vault
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.kind import Kind
@@ -24,6 +25,7 @@ from sluicegate.web.objects import (
     job,
     queue,
     root,
+    settings,
     static,
     tests,
     user,
@@ -45,6 +47,7 @@ KINDS: dict[type, Kind[Any]] = {
     computer.Node: computer.NODE,
     Fingerprint: fingerprint.KIND,
     user.User: user.KIND,
+    Shared: settings.KIND,
     Vault: credentials.KIND,
     Credential: credentials.ONE,
     Delivery: delivery.KIND,

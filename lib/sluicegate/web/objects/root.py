@@ -14,7 +14,7 @@ from sluicegate.runner.service import Runner
 from sluicegate.web import call as calls
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.kind import Kind, Path, always, plain
-from sluicegate.web.objects import computer, credentials, folder, static, user
+from sluicegate.web.objects import computer, credentials, folder, settings, static, user
 from sluicegate.web.objects import view as views
 from sluicegate.web.site import Site
 
@@ -72,6 +72,8 @@ def _plugins(site: Site, rest: Path) -> tuple[object, Path]:
 
 
 def _manage(site: Site, rest: Path) -> tuple[object, Path]:
+    if rest[:1] == ("settings",):
+        return settings.at(site, rest[1:])
     if rest[:1] != ("credentials",):
         raise not_found()
     return credentials.store(site, rest[1:])
