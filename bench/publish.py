@@ -253,7 +253,7 @@ class Bench:
         return folder
 
     def _page(self, folder: str, versions: int) -> float:
-        from sluicegate.tools.transfer import Server
+        from sluicegate.tools.server import Server
 
         server, began, token, seen = Server(self.url), time.perf_counter(), "", 0
         while token is not None:

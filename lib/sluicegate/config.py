@@ -158,7 +158,7 @@ class _Reading:
             return None
         with self.noted():
             settings = self.settings("jenkins")
-            settings.only("url", "user", "token")
+            settings.only("url", "user", "token", "ca", "proxy")
             url = settings.address("url")
             lacking = [key for key in ("user", "token") if key not in settings.values]
             if lacking:
@@ -168,7 +168,13 @@ class _Reading:
                 )
             token = settings.below("token")
             token.only("env")
-            return Jenkins(url=url, user=settings.text("user"), token_variable=token.text("env"))
+            ca = settings.text("ca", "")
+            if ca and not ca.startswith("/"):
+                raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM")
+            return Jenkins(
+                url=url, user=settings.text("user"), token_variable=token.text("env"), ca=ca,
+                proxy=settings.address("proxy", ""),
+            )  # fmt: skip
         return None
 
     def environment(self, name: str, settings: Settings) -> Environment:

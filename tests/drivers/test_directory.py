@@ -24,7 +24,7 @@ from sluicegate.errors import (
 )
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.directory import DirectoryRepository
-from sluicegate.tools import door, files, transfer
+from sluicegate.tools import door, files, patience
 from sluicegate.tools.credentials import Login, Secret
 from tests.parts import AUTH, CONFIG, settings, web_server
 
@@ -185,7 +185,7 @@ def test_a_server_that_gives_something_else_leaves_no_file(
     error: type[SluicegateError],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    monkeypatch.setattr(patience, "pause", lambda seconds: None)
     with web_server(handler) as port:
         repository = DirectoryRepository(path=tmp_path / "repository", url=f"http://127.0.0.1:{port}")
         with pytest.raises(error) as caught:

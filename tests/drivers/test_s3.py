@@ -17,6 +17,7 @@ from sluicegate.errors import (
     Conflict,
     Denied,
     IntegrityError,
+    MissingProgram,
     NotFound,
     RemoteUnavailable,
     SluicegateError,
@@ -24,8 +25,8 @@ from sluicegate.errors import (
 )
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.s3 import S3Repository
-from sluicegate.tools import s3, transfer
-from sluicegate.tools.reading import Sent
+from sluicegate.tools import s3
+from sluicegate.tools.outgoing import Sent
 from tests.parts import AUTH, CONFIG, free_port, settings, web_server
 from tests.real.gateway import Server, ceph, moto  # noqa: F401
 
@@ -310,7 +311,7 @@ def test_a_server_that_gives_something_else_leaves_no_file(
     error: type[SluicegateError],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transfer, "TRIES", 1)
+    monkeypatch.setattr(s3, "TRIES", 1)
     with web_server(handler) as port:
         repository = at(f"http://127.0.0.1:{port}", credentials)
         with pytest.raises(error) as caught:
@@ -331,16 +332,16 @@ def test_a_login_page_is_no_answer_of_an_s3_server(tmp_path: Path, credentials: 
             repository.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
 
 
-def test_without_botocore_the_extra_is_named(moto: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setitem(sys.modules, "botocore", None)
+def test_without_boto3_the_extra_is_named(moto: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setitem(sys.modules, "boto3", None)
     place = settings(endpoint=moto.endpoint, bucket="releases", credentials={"profile": "ci"})
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(MissingProgram) as caught:
         S3Repository.configure("releases", place, CONFIG).put(AUTH, "1.0", source.name, source)
     assert "-m pip install '" in caught.value.hint and "[s3]'" in caught.value.hint
 
 
 def test_nobody_there_is_remote(source: Path, credentials: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "TRIES", 1)
+    monkeypatch.setattr(s3, "TRIES", 1)
     with pytest.raises(RemoteUnavailable):
         at(f"http://127.0.0.1:{free_port()}", credentials).put(AUTH, "1.0", source.name, source)
 
@@ -367,7 +368,7 @@ def test_credentials_come_from_the_environment(
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        ("[ci]\naws_access_key_id = a\naws_secret_access_key = s3cr3t\n", 0o644, "can be read by others"),
+        ("[ci]\naws_access_key_id = a\naws_secret_access_key = s3cr3t\n", 0o644, "may be read by others"),
         ("[other]\naws_access_key_id = a\naws_secret_access_key = s3cr3t\n", 0o600, "no profile"),
         ("[ci]\ns3cr3t\n", 0o600, "no profile"),
         ("s3cr3t = 1\n", 0o600, "no profile"),

@@ -26,7 +26,7 @@ from sluicegate.errors import (
     UsageError,
 )
 from sluicegate.model.values import Actor
-from sluicegate.tools import meter, transfer
+from sluicegate.tools import meter, patience
 from sluicegate.tools.git import Store
 from sluicegate.wiring import EntryPointDrivers
 from tests.proxy import Fault, Proxy, harming
@@ -72,7 +72,7 @@ def world(
 ) -> Iterator[World]:
     name = nexus.create(request.param, "ALLOW")
     pauses: list[float] = []
-    monkeypatch.setattr(transfer, "pause", pauses.append)
+    monkeypatch.setattr(patience, "pause", pauses.append)
     with harming(nexus.url) as proxy:
         config = (
             f'repositories:\n  releases: {{driver: nexus, url: "{proxy.url}", repository: {name},'

@@ -17,7 +17,7 @@ import pytest
 from sluicegate.model.settings import Plain
 from sluicegate.repositories.nexus import NexusRepository
 from sluicegate.tools.credentials import Credentials
-from sluicegate.tools.transfer import Server
+from sluicegate.tools.server import Server
 from tests.parts import CONFIG, settings
 
 UP = Path(__file__).with_name("up")

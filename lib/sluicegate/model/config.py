@@ -20,11 +20,16 @@ class DriverSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jenkins:
-    """The build server whose word counts for who did it, and the environment variable that holds our token."""
+    """The build server whose word counts for who did it, and the environment variable that holds our token.
+
+    It is asked with the authorities in `ca` and over `proxy` only, never as the environment of a job has them.
+    """
 
     url: str
     user: str = ""
     token_variable: str = ""
+    ca: str = ""
+    proxy: str = ""
 
 
 TAG_VERSION = "{version}"

@@ -21,12 +21,12 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
-from sluicegate.tools import files, reading
+from sluicegate.tools import files, outgoing
 from sluicegate.tools.credentials import Credentials
 
 if TYPE_CHECKING:
-    from sluicegate.tools.answers import Reply
-    from sluicegate.tools.transfer import Server
+    from sluicegate.tools.http import Answer
+    from sluicegate.tools.server import Server
 
 HIDDEN = ".put-"
 ABANDONED = 24 * 3600.0
@@ -66,7 +66,7 @@ class DirectoryRepository:
 
     @cached_property
     def _server(self) -> Server:
-        from sluicegate.tools.transfer import Server
+        from sluicegate.tools.server import Server
 
         return Server(self.url, lambda: self.credentials.login(self.url))
 
@@ -79,7 +79,7 @@ class DirectoryRepository:
         self._sweep(place.parent)
         with self._reached():
             if place.is_file():
-                found = reading.checksums(source, maven2.CHECKSUMS).checksums
+                found = outgoing.checksums(source, maven2.CHECKSUMS).checksums
                 _check_equal(place, found["sha256"])
             else:
                 with self._temporary(place) as temporary:
@@ -203,7 +203,7 @@ class DirectoryRepository:
             raise
         return received.checksums["sha256"], expected
 
-    def _refused(self, reply: Reply, path: str) -> SluicegateError:
+    def _refused(self, reply: Answer, path: str) -> SluicegateError:
         where = f"{self.url}{path}"
         if reply.status == 404:
             return _missing(path.rpartition("/")[2], where)

@@ -25,11 +25,11 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import absent, conflict, etag, no_nexus, refused
-from sluicegate.tools.answers import Reply
 from sluicegate.tools.credentials import Credentials
-from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.http import Answer
+from sluicegate.tools.outgoing import Sent, checksums
 from sluicegate.tools.scratch import scratch
-from sluicegate.tools.transfer import SMALL, Server
+from sluicegate.tools.server import SMALL, Server
 
 if TYPE_CHECKING:
     from sluicegate.repositories.nexus_packages import NexusPackages
@@ -85,7 +85,7 @@ class NexusRepository:
             raise UnknownName(f"there is no file {source} to store", hint="build it first, or correct the path")
         with self.turns[hash(path) % TURNS]:
             there = path in self.recent
-            sent = self.server.patiently(lambda number: self._put_once(path, source, again=there or number > 0))
+            sent = self._put_once(path, source, there=there)
             self.recent.add(path)
         if self.format == "maven2":
             sha1 = sent.checksums["sha1"].encode()
@@ -93,15 +93,15 @@ class NexusRepository:
                 self._put_text(f"{path}.sha1", sha1)
         return Artifact(name=name, size=sent.size, sha256=sent.checksums["sha256"])
 
-    def _put_once(self, path: str, source: Path, *, again: bool) -> Sent:
-        """One try. With `again` the file may be there: it is listed, or a try before failed by losing the answer only.
+    def _put_once(self, path: str, source: Path, *, there: bool) -> Sent:
+        """Store it unless it stands there, as it does where it is listed, or where only the answer to a try was lost.
 
         A large file asks first: a proxy that takes the whole body before it asks the Nexus would have it sent in vain.
         """
-        if (again or source.stat().st_size > SMALL) and (standing := self._stored(path)) is not None:
+        if (there or source.stat().st_size > SMALL) and (standing := self._stored(path)) is not None:
             return self._same(path, standing, checksums(source, KINDS))
         reply, sent = self.server.send("PUT", path, source, kinds=KINDS, headers=ONCE)
-        if reply.status == 412 or (reply.status == 400 and "cannot be updated" in reply.head.reason):
+        if reply.status == 412 or (reply.status == 400 and "cannot be updated" in reply.reason):
             standing = self._stored(path)
             if standing is None:
                 raise self._refused(reply, path)
@@ -240,7 +240,7 @@ class NexusRepository:
     def _put_text(self, path: str, content: bytes) -> None:
         """A small file that may be replaced, such as a checksum."""
         reply = self.server.ask("PUT", path, body=content)
-        if reply.status == 400 and "cannot be updated" in reply.head.reason:
+        if reply.status == 400 and "cannot be updated" in reply.reason:
             if self.server.ask("GET", path).body.strip() != content.strip():
                 raise Conflict(f"{self._shown(path)} is there with other content, and may not be replaced")
         elif reply.status not in (200, 201, 204):
@@ -258,7 +258,7 @@ class NexusRepository:
     def _shown(self, path: str) -> str:
         return f"{self.server.url}{unquote(path)}"
 
-    def _refused(self, reply: Reply, path: str) -> SluicegateError:
+    def _refused(self, reply: Answer, path: str) -> SluicegateError:
         return refused(reply, self._shown(path), path.split("/")[2])
 
 

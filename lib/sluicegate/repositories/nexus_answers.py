@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
-from sluicegate.tools.answers import Reply
+from sluicegate.tools.http import Answer
 
 
-def etag(reply: Reply) -> str | None:
+def etag(reply: Answer) -> str | None:
     """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""
-    found = re.search(r"\b[0-9a-f]{40}\b", reply.head.headers.get("etag", ""))
+    found = re.search(r"\b[0-9a-f]{40}\b", reply.headers.get("etag", ""))
     return found[0] if found else None
 
 
@@ -28,21 +28,21 @@ def no_nexus(where: str) -> IntegrityError:
     )
 
 
-def absent(reply: Reply) -> bool:
+def absent(reply: Answer) -> bool:
     """Whether the server says that this path is empty; a repository that is not there says nothing of its files."""
     return reply.status == 404 and "Repository not found" not in reply.said
 
 
-def refused(reply: Reply, where: str, repository: str) -> SluicegateError:
+def refused(reply: Answer, where: str, repository: str) -> SluicegateError:
     """The server's own words for what it does not take."""
     said = f"{where}: the server answered {reply.said}"
     if reply.status == 404:
         return UsageError(said, hint=f"is there a hosted repository '{repository}' at this server?")
-    if reply.status == 400 and "version policy" in reply.head.reason:
+    if reply.status == 400 and "version policy" in reply.reason:
         return UsageError(
             said, hint="a release repository takes no SNAPSHOT and the reverse: name another with 'snapshots'"
         )
-    if reply.status == 400 and "mavenPath" in reply.head.reason:
+    if reply.status == 400 and "mavenPath" in reply.reason:
         return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "
                           "component and version; or set its layout policy to permissive")  # fmt: skip
     if reply.status in (400, 409, 412):

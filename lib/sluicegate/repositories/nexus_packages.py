@@ -24,10 +24,10 @@ from sluicegate.model.values import Artifact, Json
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus import KINDS, NexusRepository
 from sluicegate.repositories.nexus_answers import absent, conflict, etag
-from sluicegate.tools.answers import Reply
-from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools.http import Answer
+from sluicegate.tools.outgoing import Sent, checksums
 from sluicegate.tools.scratch import scratch
-from sluicegate.tools.transfer import Server
+from sluicegate.tools.server import Server
 
 PACKAGES = {
     "apt": ("*.deb",),
@@ -75,7 +75,7 @@ class NexusPackages:
         place = self._place(component, version, name)
         if place is None:
             upload = self._form(component, version, source)
-            place = self.server.patiently(lambda _: self._upload(source, *upload))
+            place = self._upload(source, *upload)
             with scratch() as folder:
                 note = folder / "place"
                 note.write_text(json.dumps({key: getattr(place, key) for key in Place.__slots__}, sort_keys=True))
@@ -229,7 +229,7 @@ class NexusPackages:
             except (ValueError, KeyError, TypeError) as problem:
                 raise IntegrityError(f"{name}{ENDING} does not say where the package stands") from problem
 
-    def _refused(self, reply: Reply) -> SluicegateError:
+    def _refused(self, reply: Answer) -> SluicegateError:
         """The server's own words: a 400 carries JSON or the text of a Java object."""
         said = re.findall(r"message\"?\s*[=:]\s*['\"](.+?)['\"]\s*[,}]", reply.body.decode("utf-8", "replace"))
         return SluicegateError(
@@ -238,7 +238,7 @@ class NexusPackages:
         )
 
 
-def _json(reply: Reply) -> Json:
+def _json(reply: Answer) -> Json:
     if reply.status != 200:
         raise RemoteUnavailable(f"the Nexus answered {reply.said}, expected JSON", hint="try again later")
     try:

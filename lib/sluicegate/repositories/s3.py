@@ -16,8 +16,8 @@ from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
-from sluicegate.tools import awskeys, s3
-from sluicegate.tools.reading import Sent, checksums
+from sluicegate.tools import s3
+from sluicegate.tools.outgoing import Sent, checksums
 from sluicegate.tools.scratch import scratch
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -59,12 +59,9 @@ class S3Repository:
 
     @cached_property
     def _bucket(self) -> s3.Bucket:
-        if self.file:
-            keys = awskeys.from_file(Path(self.file), self.profile)
-            return s3.Bucket(self.bucket, keys=lambda: keys, endpoint=self.endpoint, region=self.region)
-        found = awskeys.Found(self.profile)
-        region = self.region or found.region()
-        return s3.Bucket(self.bucket, keys=found.keys, endpoint=self.endpoint, region=region)
+        return s3.Bucket(
+            name=self.bucket, endpoint=self.endpoint, region=self.region, profile=self.profile, file=self.file
+        )
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:
         """Store a file once; what the server keeps is compared with what was read."""
@@ -74,7 +71,7 @@ class S3Repository:
         read = checksums(source, s3.KINDS)
         standing = self._bucket.object(key)
         if standing is None:
-            self._bucket.put(key, source, read, {"x-amz-meta-sha256": read.checksums["sha256"]})
+            self._bucket.put(key, source, read, {"sha256": read.checksums["sha256"]})
             standing = self._bucket.object(key)
         if standing is None:
             raise IntegrityError(f"{self._shown(key)} was stored, and is not there", hint="try again")

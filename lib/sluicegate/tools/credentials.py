@@ -86,7 +86,7 @@ class Credentials:
             return _from_netrc(Path(self.file or os.environ.get("NETRC") or "~/.netrc").expanduser(), url)
         if self.kind == "file":
             path = Path(self.file).expanduser()
-            return _pair(_private(path).strip(), str(path))
+            return _pair(private(path).strip(), str(path))
         return None
 
     def _from_environment(self) -> Login:
@@ -108,7 +108,7 @@ def _pair(text: str, where: str) -> Login:
     return Login(user, Secret(password))
 
 
-def _private(path: Path) -> str:
+def private(path: Path) -> str:
     """The text of a file that only its owner may read."""
     try:
         with path.open(encoding="utf-8") as stream:
@@ -127,7 +127,7 @@ def _from_netrc(path: Path, url: str) -> Login:
     """The login of the first entry for the server, read as curl and Git read the file."""
     from sluicegate.tools import netrc
 
-    text = _private(path)
+    text = private(path)
     host = urlsplit(url).hostname or ""
     try:
         entry = netrc.entry(text, host)

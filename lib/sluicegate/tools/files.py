@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sluicegate.errors import Conflict, UsageError
 from sluicegate.tools import door, meter
-from sluicegate.tools.reading import check_unchanged, marks_of, opened
+from sluicegate.tools.outgoing import check_unchanged, marks_of, opened
 
 BLOCK = 1 << 20
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
@@ -13,9 +14,14 @@ from sluicegate.model.config import Jenkins
 from sluicegate.model.numbers import whole
 from sluicegate.model.values import Json
 from sluicegate.tools import http
+from sluicegate.tools.credentials import Login, Secret
+
+if TYPE_CHECKING:
+    import requests
 
 TREE = "url,building,actions[causes[userId,upstreamProject,upstreamBuild],parameters[name,value]]"
 LONGEST_CHAIN = 20
+TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,8 @@ def read_build(jenkins: Jenkins, url: str) -> Build:
 def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
     """Queue a job with parameters; the address of its place in the queue."""
     path = "/job/".join(quote(part, safe="") for part in job.split("/"))
-    answer = http.post(f"{jenkins.url}/job/{path}/buildWithParameters", parameters, login=_login(jenkins), timeout=30.0)
+    url = f"{jenkins.url}/job/{path}/buildWithParameters"
+    answer = http.post(url, parameters, login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
     _check(jenkins, answer)
     if answer.status == 404:
         raise UnknownName(f"{jenkins.url} has no job '{job}'", hint="jenkins-jobs update makes the jobs")
@@ -89,7 +96,7 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
 def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     path = "/job/".join(quote(part, safe="") for part in job.split("/"))
     url = f"{jenkins.url}/job/{path}/{quote(number, safe='')}/api/json"
-    answer = http.get(f"{url}?tree={quote(TREE)}", login=_login(jenkins), timeout=30.0)
+    answer = http.get(f"{url}?tree={quote(TREE)}", login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
     _check(jenkins, answer)
     if answer.status == 404:
         raise NotFound(f"{url} does not exist", hint=f"may the user '{jenkins.user}' read that job?")
@@ -116,7 +123,14 @@ def _check(jenkins: Jenkins, answer: http.Answer) -> None:
         raise RemoteUnavailable(f"{jenkins.url} answered with status {answer.status}; it may still be starting")
 
 
-def _login(jenkins: Jenkins) -> http.Login | None:
+def _session(jenkins: Jenkins) -> requests.Session:
+    """A session that takes nothing from the environment, which belongs to the job whose word is being checked."""
+    from sluicegate.tools import sessions
+
+    return sessions.made(jenkins.url, tries=1, environment=False, ca=jenkins.ca, proxy=jenkins.proxy)
+
+
+def _login(jenkins: Jenkins) -> Login | None:
     if not jenkins.user:
         return None
     token = os.environ.get(jenkins.token_variable, "")
@@ -125,4 +139,4 @@ def _login(jenkins: Jenkins) -> http.Login | None:
             f"the variable {jenkins.token_variable} is not set, so {jenkins.url} cannot be asked",
             hint="bind the API token in the job, for example with the credentials binding",
         )
-    return jenkins.user, token
+    return Login(jenkins.user, Secret(token))

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import RemoteUnavailable, UsageError
-from sluicegate.tools import meter, transfer
+from sluicegate.tools import meter, patience
 from sluicegate.tools.credentials import Credentials, Login, Secret
-from sluicegate.tools.transfer import Server
+from sluicegate.tools.server import Server
 from tests.parts import web_server
 
 seen: list[tuple[str, str]] = []
@@ -42,7 +42,7 @@ class Hello(BaseHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     seen.clear()
-    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    monkeypatch.setattr(patience, "pause", lambda seconds: None)
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name)
@@ -121,11 +121,11 @@ def test_a_proxy_that_is_none_is_not_taken_for_the_server(
     monkeypatch: pytest.MonkeyPatch, address: str, said: str
 ) -> None:
     monkeypatch.setenv("http_proxy", address)
-    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    monkeypatch.setattr(patience, "pause", lambda seconds: None)
     told: list[str] = []
     monkeypatch.setattr(meter, "listener", told.append)
     with pytest.raises((RemoteUnavailable, UsageError), match=said) as found:
-        transfer.Server("http://nexus.example.com").ask("GET", "/")
+        Server("http://nexus.example.com").ask("GET", "/")
     assert "pass" not in f"{found.value}{told}"
     assert len(told) == (4 if "cannot be reached" in said else 0)
 
@@ -178,7 +178,7 @@ def test_an_answer_that_is_no_http_is_remote(answer: bytes) -> None:
 
 
 def test_a_line_break_never_gets_into_a_request() -> None:
-    with web_server(Hello) as port, pytest.raises(ValueError, match="line break"):
+    with web_server(Hello) as port, pytest.raises(ValueError, match="return character"):
         Server(f"http://127.0.0.1:{port}").ask("GET", "/x", headers={"X": "a\r\nEvil: b"})
     assert seen == []
 
