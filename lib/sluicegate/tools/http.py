@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sluicegate.model.numbers import whole
 from sluicegate.tools import door
 
 if TYPE_CHECKING:
@@ -89,6 +90,6 @@ def answer(response: requests.Response, body: bytes = b"") -> Answer:
     """The answer with a body that was read. Raises urllib3's ProtocolError where its end was a guess."""
     from urllib3.exceptions import ProtocolError
 
-    if not response.headers.get("Content-Length", "0").isdecimal():
+    if whole(response.headers.get("Content-Length", "0")) is None:
         raise ProtocolError("the Content-Length of the answer is no number")
     return Answer(status=response.status_code, reason=response.reason or "", body=body, headers=response.headers)

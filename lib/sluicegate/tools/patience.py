@@ -8,10 +8,11 @@ import time
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from urllib3.exceptions import MaxRetryError, SSLError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, SSLError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
+from sluicegate.model.numbers import INT, whole
 from sluicegate.tools import meter
 
 TRIES = 5
@@ -41,9 +42,18 @@ class Patience(Retry):
             raise MaxRetryError(more.get("_pool"), url or "", error)  # type: ignore[arg-type]
         return super().increment(method, url, response, error, *args, **more)
 
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Seconds from now; 0, which says nothing, for what is neither a number nor a date."""
+        if (seconds := whole(retry_after.strip(), most=INT)) is not None:
+            return float(seconds)
+        try:
+            return super().parse_retry_after(retry_after)
+        except (InvalidHeader, ValueError, OverflowError):
+            return 0.0
+
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         asked = self.get_retry_after(response) if response is not None else None
-        wait = random.uniform(0.5, 1.0) * 2 ** (len(self.history) - 1) if asked is None else asked
+        wait = asked or random.uniform(0.5, 1.0) * 2 ** (len(self.history) - 1)
         last = self.history[-1]
         why = f"answered by {last.status}" if last.status else f"broke off: {reason(last.error)}"
         meter.waits(f"{last.method} {shown(last.url or '')} {why}; trying again in {wait:.0f} s")
