@@ -173,6 +173,9 @@ class FakeDeployer:
                 found[component] = Installed(version=version, manifest=manifest)
         return found
 
+    def inspect(self, release: Release) -> tuple[str, ...]:
+        return ()
+
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         return ()
 

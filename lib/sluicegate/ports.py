@@ -104,6 +104,12 @@ class Deployer(Protocol):
     def survey(self, host: Host) -> Mapping[str, Installed]:
         """What the host has now of the configuration's components. Raises as Host does."""
 
+    def inspect(self, release: Release) -> tuple[str, ...]:
+        """What is doubtful about files that are about to be published, a sentence each.
+
+        Raises IntegrityError for files that `apply` would refuse on every host.
+        """
+
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         """What keeps this from being installed, a sentence each; asked while planning, and changes nothing there."""
 

@@ -40,13 +40,17 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
     help="A CycloneDX file (JSON, 1.4 to 1.7) that a tool made of the version.",
 )  # fmt: skip
 @click.option("--sign", "key", metavar="KEYID", help="Sign the manifest with this key of gpg.")
+@click.option(
+    "--allow-version-mismatch", "any_version", is_flag=True,
+    help="Take .deb and .rpm packages none of which has this version of its own.",
+)  # fmt: skip
 @connections
 @as_json
 @dry_run
 def publish(
     version: str, files: tuple[Path, ...], source: Path | None, version_file: str, build: str,
-    build_started: datetime | None, figures: tuple[str, ...], sbom: Path | None, key: str | None, connections: int,
-    as_json: bool, dry_run: bool,
+    build_started: datetime | None, figures: tuple[str, ...], sbom: Path | None, key: str | None, any_version: bool,
+    connections: int, as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Publish the files of a version, once: checksums, a manifest, and the evidence *built*.
 
@@ -73,8 +77,9 @@ def publish(
         number = number or made_version(repo.state().component(component), checkout(source), version_file)
         extras = Extras(sbom=sbom, key=key or "", parameters=repo.parameters())
         found = publish_version(
-            repo, component, number, files, origin, extras=extras, connections=connections, dry_run=dry_run
-        )
+            repo, component, number, files, origin, extras=extras, connections=connections, any_version=any_version,
+            dry_run=dry_run,
+        )  # fmt: skip
     number = found.manifest.version
     notes = [*found.notes, *doubt(source)]
     if as_json:

@@ -64,6 +64,18 @@ class ArchiveDeployer:
                 found[component] = current.installed
         return found
 
+    def inspect(self, release: Release) -> tuple[str, ...]:
+        try:
+            archive = _archive(release)
+            if not archives.recognised(archive):
+                return (f"{archive.name} is no archive, whatever its name says",)
+            with scratch() as temporary:
+                archives.unpack(archive, temporary / "release")
+                _command(temporary / "release", release)
+        except Malformed as problem:
+            return (problem.message,)
+        return ()
+
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         return ()
 

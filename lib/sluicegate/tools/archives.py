@@ -36,6 +36,13 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
+def recognised(archive: Path) -> bool:
+    """Whether the content begins as that of an archive, or of a compressed file, does."""
+    with archive.open("rb") as stream:
+        begin = stream.read(512)
+    return begin.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")) or begin[257:262] == b"ustar"
+
+
 def unpack(archive: Path, into: Path, *, largest: int = LARGEST, most: int = MOST) -> None:
     """Unpack into the new folder `into`; a single folder at the top of the archive is left out, and what macOS adds.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
 from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest, recorded_manifest
+from sluicegate.delivery.artifacts.fitness import inspect
 from sluicegate.delivery.artifacts.naming import hashed, named_files, refuse_spelling, stamped
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
@@ -43,22 +44,25 @@ class Published:
 
 def publish(
     repo: DeliveryRepo, component: str, version: str, paths: Sequence[Path], origin: Origin, *,
-    extras: Extras | None = None, connections: int = CONNECTIONS, dry_run: bool = False,
+    extras: Extras | None = None, connections: int = CONNECTIONS, any_version: bool = False, dry_run: bool = False,
 ) -> Published:  # fmt: skip
     """Upload files, then the manifest, then record *built*. Equal content again is fine, other content a Conflict.
 
     Files are hashed while they are sent; only those of a version that is published already are hashed alone. A SNAPSHOT
-    becomes a version of its own, which the answer's manifest names.
+    becomes a version of its own, which the answer's manifest names. With `any_version` packages may
+    have another version of their own.
     """
     state = repo.state()
     spec = state.config.component(component)
     version = stamped(state, spec, version, paths, origin.commit)
     state.refuse_pruned(component, version)
+    named, doubts = named_files(component, version, paths), tuple[str, ...]()
     if not state.story(component, version):
         refuse_spelling(state, spec, version)
+        doubts = inspect(state, spec, version, named, any_version=any_version)
     repository = state.drivers.repository(state.config, spec.repository)
     job = _Job(
-        state=state, repository=repository, spec=spec, version=version, named=named_files(component, version, paths),
+        state=state, repository=repository, spec=spec, version=version, named=named,
         present=repository.names(spec, version), origin=origin, extras=extras or Extras(), connections=connections,
         dry_run=dry_run,
     )  # fmt: skip
@@ -69,7 +73,7 @@ def publish(
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
         _announce(repo, repository, spec)
     addresses = tuple(repository.address(spec, version, artifact.name) for artifact in found.manifest.artifacts)
-    return replace(found, addresses=addresses, existed=job.recorded)
+    return replace(found, addresses=addresses, existed=job.recorded, notes=(*doubts, *found.notes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

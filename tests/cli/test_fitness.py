@@ -1,0 +1,109 @@
+"""What could never be installed is not published, and `latest` stays where it is."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sluicegate.delivery.artifacts.fitness import same_version
+from sluicegate.model.config import Component
+from tests.cli.conftest import Call
+from tests.parts import app_files, tar
+
+CONFIG = """
+repositories:
+  releases: {{driver: directory, path: "{root}/releases"}}
+components:
+  auth: {{repository: releases, group: com.example}}
+  tool: {{repository: releases, group: com.example, versions: deb}}
+hosts: {{h: {{driver: local, folder: "{root}/h"}}}}
+groups: {{g: [h]}}
+environments:
+  integration: {{follow: latest, hosts: g, deploy: {{driver: archive}}}}
+"""
+
+
+@pytest.fixture
+def call(calls: Callable[[str], Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.chdir(tmp_path)
+    call = calls(CONFIG)
+    assert call("publish", "auth=1.0.0", str(tar(tmp_path / "good.tar.gz", app_files("{}"))))[0] == 0
+    return call
+
+
+def spoiled(fault: str) -> str:
+    """An archive that no deployer unpacks."""
+    if fault == "backslash":
+        with zipfile.ZipFile("bad.zip", "w") as archive:
+            info = zipfile.ZipInfo("Procfile")
+            info.filename = "app\\Procfile"
+            archive.writestr(info, "web: x")
+        return "bad.zip"
+    if fault == "cut off":
+        Path("bad.tar.gz").write_bytes(Path("good.tar.gz").read_bytes()[:-40])
+        return "bad.tar.gz"
+    with tarfile.open("bad.tar.gz", "w:gz") as archive:
+        for _ in range(2 if fault == "twice" else 1):
+            member = tarfile.TarInfo("python3")
+            if fault != "twice":
+                member.type, member.linkname = {
+                    "link out": (tarfile.SYMTYPE, "/usr/bin/python3"), "device": (tarfile.CHRTYPE, ""),
+                }[fault]  # fmt: skip
+            archive.addfile(member)
+    return "bad.tar.gz"
+
+
+@pytest.mark.parametrize("fault", ["backslash", "cut off", "twice", "link out", "device"])
+def test_an_archive_that_cannot_be_unpacked_is_not_published(call: Call, fault: str) -> None:
+    code, said = call("publish", "auth=1.1.0", spoiled(fault))
+    assert code == 6, said
+    assert "so integration could never install it" in said
+    assert call("resolve", "auth") == (0, "1.0.0\n")
+
+
+def test_what_is_doubtful_is_said_and_published(call: Call) -> None:
+    Path("text.tar.gz").write_text("no archive")
+    code, said = call("publish", "auth=1.1.0", "text.tar.gz")
+    assert code == 0 and "auth-1.1.0-text.tar.gz is no archive" in said
+    code, said = call("publish", "auth=1.2.0", str(tar(Path("bare.tar.gz"), {"serve": "x"})))
+    assert code == 0 and "has no Procfile" in said
+    assert "note" not in call("publish", "auth=1.3.0", "good.tar.gz")[1]
+
+
+def package(version: str) -> str:
+    folder = Path(f"tool-{version.replace(':', '.')}")
+    (folder / "DEBIAN").mkdir(parents=True)
+    control = f"Package: tool\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.com>\nDescription: x\n"
+    (folder / "DEBIAN" / "control").write_text(control)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", folder, f"{folder}.deb"], check=True, capture_output=True)
+    return f"{folder}.deb"
+
+
+def test_a_package_of_another_version_is_refused_unless_that_is_meant(call: Call) -> None:
+    wrong, right = package("7.7-1"), package("1.7-1")
+    code, said = call("publish", "tool=1.7-1", wrong)
+    assert code == 2 and f"{wrong} is 7.7-1, and is published as tool=1.7-1" in said
+    code, said = call("publish", "tool=1.7-1", wrong, right)
+    assert code == 0 and f"{wrong} is the package version 7.7-1, not 1.7-1" in said
+    code, said = call("publish", "tool=1.8-1", wrong, "--allow-version-mismatch")
+    assert code == 0 and "7.7-1, not 1.8-1" in said
+
+
+@pytest.mark.parametrize(
+    ("scheme", "version", "own", "same"),
+    [
+        ("deb", "1.7-1", "1.7-1", True), ("deb", "1.7-1", "0:1.7-1", True), ("deb", "1.7-1", "1:1.7-1", False),
+        ("deb", "1.7-1", "1.7-2", False), ("deb", "1.7", "1.7-2", True), ("deb", "1:1.7", "1:1.7-2", True),
+        ("semver", "1.4.2", "1.4.2-1", True), ("semver", "1.4.2", "1:1.4.2-3.el9", True),
+        ("semver", "1.4.2-rc.1", "1.4.2~rc.1-1", True), ("semver", "1.4.2", "1.4.3-1", False),
+        ("semver", "1.4.2", "1.4.2", True), ("maven", "1.4", "1.4-1", True),
+    ],
+)  # fmt: skip
+def test_the_version_of_a_package_is_the_published_one(scheme: str, version: str, own: str, same: bool) -> None:
+    component = Component(name="tool", repository="releases", versions=scheme)
+    assert same_version("deb", component, version, own) == same
