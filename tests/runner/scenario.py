@@ -158,6 +158,8 @@ def _compare(record: Record, expect: dict[str, Any]) -> None:
         assert {p.relative_to(record.archive).as_posix(): p.read_text() for p in files} == expect["artifacts"], log
     if "tests" in expect:
         assert asdict(reports.tally(junit.read(record.folder) or [])) == expect["tests"]
+    for path, text in expect.get("kept", {}).items():
+        assert (record.folder / path).read_text() == text, log
     if "files" in expect:
         found = [path for path in Path(record.workspace).rglob("*") if path.is_file()]
         assert {p.relative_to(record.workspace).as_posix(): p.read_text() for p in found} == expect["files"], log

@@ -19,6 +19,7 @@ from sluicegate.errors import SluicegateError
 from sluicegate.runner import launch, processes, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
+from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.masking import Mask
@@ -51,6 +52,15 @@ class Started:
 
 class Services(Protocol):
     """What a build may ask of the runner around it."""
+
+    def job(self, build: Build, name: str) -> Item:
+        """A job by its name, relative to the folder of this one's. Raises NotFound when there is none."""
+
+    def cells(self, item: Item) -> Sequence[Item]:
+        """The cells of a matrix that were built since the server started."""
+
+    def workspace_of(self, item: Item) -> Path:
+        """The folder of a job's last build."""
 
     def credential(self, name: str) -> Credential:
         """A stored credential. Raises NotFound when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Mapping
@@ -27,9 +28,19 @@ class Fingerprint:
 def home_of(record: Record) -> Path:
     """The home that a build's folder lies in, two levels up for each part of the job's name."""
     folder = record.folder.parent.parent
-    for _ in record.job.split("/"):
+    parts = record.job.split("/")
+    if "=" in parts[-1] and "configurations" in folder.parts:  # a cell lies deeper, below its matrix
+        folder = next(parent for parent in folder.parents if parent.name == "configurations").parent
+        parts.pop()
+    for _ in parts:
         folder = folder.parent.parent
     return folder
+
+
+def of_file(file: Path) -> str:
+    """The MD5 of a file, by which Jenkins knows it again."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def path(home: Path, md5: str) -> Path:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -386,6 +386,16 @@ class Runner:
         return bool(self.queue.items() or self._running)
 
     # -- what a build may ask for (Services) --
+    def job(self, build: Build, name: str) -> Item:
+        return self._job_named(names.resolve(name, names.folder_of(build.record.job)))
+
+    def cells(self, item: Item) -> Sequence[Item]:
+        return [one for name, one in list(self.items.by_name.items()) if name.startswith(f"{item.full_name}/")]
+
+    def workspace_of(self, item: Item) -> Path:
+        last = item.history.last()
+        return Path(last.workspace) if last is not None and last.workspace else self.workspaces.root / item.full_name
+
     def credential(self, name: str) -> Credential:
         return self.vault.credential(name)
 

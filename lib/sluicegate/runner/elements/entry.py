@@ -28,6 +28,7 @@ KINDS = {
     "binding": "credentials binding",
     "condition": "run condition",
     "parameter source": "parameter source",
+    "build selector": "build selector",
 }
 """Every kind with the words that messages use for it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -15,6 +16,7 @@ from sluicegate.runner.results import Result
 from sluicegate.tools import files, reports, xml
 from sluicegate.tools.reports import Case, Suite, Tally
 
+ACTION = "hudson.tasks.junit.TestResultAction"
 LARGEST = 512 << 20
 CLOCK = 3000  # milliseconds that the time of a file may lie before the build's start (FILE_TIME_PRECISION_MARGIN)
 
@@ -74,6 +76,14 @@ def _read_case(element: Element) -> Case:
     )
 
 
+def keep(build: Build, suites: Sequence[Suite]) -> None:
+    """Add suites to those that the build recorded before."""
+    everything = [*(read(build.record.folder) or []), *suites]
+    files.replace(build.record.folder / "junitResult.xml", build.masked(to_xml(everything)).encode())
+    others = [one for one in build.record.extra if not one.startswith(f"<{ACTION} ")]
+    build.record.extra[:] = [*others, _action(reports.tally(everything))]
+
+
 class JUnit:
     """Reads the reports. No report or no test in them: failure, unless empty results are allowed."""
 
@@ -102,10 +112,7 @@ class JUnit:
         if not tests.total:
             self._empty(build, bool(names))
             return
-        earlier = read(build.record.folder) or []
-        files.replace(build.record.folder / "junitResult.xml", build.masked(to_xml(earlier + suites)).encode())
-        if not earlier:
-            build.record.extra.append(_action(reports.tally(earlier + suites)))
+        keep(build, suites)
         if tests.failed and self.mark_unstable:
             build.worsen(Result.UNSTABLE)
 
@@ -135,9 +142,8 @@ class JUnit:
 
 
 def _action(tests: Tally) -> str:
-    name = "hudson.tasks.junit.TestResultAction"
     numbers = xml.tag("failCount", str(tests.failed)) + xml.tag("skipCount", str(tests.skipped))
-    return f'<{name} plugin="junit">{numbers}{xml.tag("totalCount", str(tests.total))}</{name}>'
+    return f'<{ACTION} plugin="junit">{numbers}{xml.tag("totalCount", str(tests.total))}</{ACTION}>'
 
 
 ELEMENTS = (Entry(tag="hudson.tasks.junit.JUnitResultArchiver", plugin="junit", kind="publisher", make=JUnit),)
