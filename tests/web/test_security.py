@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -189,16 +190,21 @@ def test_an_attack_by_xml_is_a_400_and_leaves_nothing(server: Server, name: str)
     assert session.post(f"{server.url}createItem?name={name}", data=impossible).status_code == 400
 
 
+def crumb_of(browser: requests.Session, server: Server) -> str:
+    """The crumb in the form of the login page."""
+    found = re.search(r'name="Jenkins-Crumb" value="(\w+)"', browser.get(f"{server.url}login").text)
+    assert found is not None
+    return found[1]
+
+
 def test_people_log_in_by_the_page_and_start_a_job_with_its_form(server: Server, name: str) -> None:
     server.client().create_job(name, shell("true").decode())
     browser = requests.Session()
     browser.headers["Accept"] = "text/html"
     assert "/login" in browser.get(server.url).text
-    form = {"j_username": "anna", "j_password": server.password("anna")}
+    form = {"j_username": "anna", "j_password": server.password("anna"), "Jenkins-Crumb": crumb_of(browser, server)}
     page = browser.post(f"{server.url}login", data=form)
     assert page.status_code == 200 and name in page.text
-    import re
-
     job = browser.get(f"{server.url}job/{name}/").text
     crumb = re.search(r'name="Jenkins-Crumb" value="(\w+)"', job)
     assert crumb is not None

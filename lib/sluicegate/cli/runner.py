@@ -67,7 +67,9 @@ def serve(
         if runner.rights.newly_made_for:
             owners = ", ".join(runner.rights.newly_made_for)
             click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
-        click.echo(f"Log in as {ADMIN} with the password in {runner.vault.folder / 'passwords' / ADMIN}")
+        first = runner.vault.folder / "passwords" / ADMIN
+        if first.exists():
+            click.echo(f"Log in as {ADMIN} with the password in {first}, and change it on the user's page")
         sys.stdout.flush()
 
     server.serve(runner, listening, hosts=names, delivery=matrix, started=started)

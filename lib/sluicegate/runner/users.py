@@ -1,25 +1,29 @@
-"""Who may log in: generated passwords, hashed API tokens, signed sessions and crumbs. All survive a restart."""
+"""Who may log in: hashed passwords and API tokens, signed sessions and crumbs. All survive a restart."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
 import secrets
+import shutil
 import threading
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import Malformed
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.numbers import required
-from sluicegate.runner import names
+from sluicegate.runner import names, passwords
+from sluicegate.runner.passwords import Remembered, Throttle
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import files
 
 ADMIN = "admin"
 SESSION_SECONDS = 12 * 3600
+SHORTEST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,46 +35,80 @@ class Login:
 
 
 class Users:
-    """Passwords in `secrets/passwords/NAME` (mode 0600), token hashes in `users/NAME/tokens.json`."""
+    """A user is `users/NAME/password` (hashed) with `tokens.json` beside it (hashes, too), both mode 0600.
+
+    `secrets/passwords/NAME` holds the first password until the user sets his own; an operator who writes another one
+    there resets the password. Who removes `users/NAME` and that file ends the user's sessions and tokens at once.
+    """
 
     def __init__(self, home: Path, vault: Vault) -> None:
         self.home = home
         self.vault = vault
+        self.throttle = Throttle()
         self._lock = threading.RLock()
-        self._tokens: dict[str, list[dict[str, str]]] = {}
+        self._remembered = Remembered()
+        self._tokens: dict[str, tuple[int, list[dict[str, str]]]] = {}
+        self._taken: dict[str, int] = {}
         self._key = vault.word("session.key").encode()
-        self._passwords: dict[str, tuple[int, str]] = {}
+        self._ended = Ended(home / "users" / ".ended-sessions")
+
+    def _first(self, name: str) -> Path:
+        return self.vault.folder / "passwords" / name
+
+    def _folder(self, name: str) -> Path:
+        return self.home / "users" / name
 
     def create(self, name: str) -> Path:
-        """Make sure that a user exists; the file with the password."""
+        """Make sure that a user exists; the file in which the first password stands."""
         names.check(name)
-        folder = self.vault.folder / "passwords"
-        folder.mkdir(exist_ok=True, mode=0o700)
-        path = folder / name
-        if not path.exists():
+        path = self._first(name)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        if not path.exists() and not (self._folder(name) / "password").exists():
             files.replace(path, f"{secrets.token_urlsafe(18)}\n".encode(), mode=0o600)
         return path
 
     def exists(self, name: str) -> bool:
-        return self._safe(name) and (self.vault.folder / "passwords" / name).is_file()
+        return self._safe(name) and bool(self._hash(name))
 
     def all(self) -> list[str]:
-        folder = self.vault.folder / "passwords"
-        return (
-            sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
-        )
+        found = {path.name for path in self._listed(self.vault.folder / "passwords")}
+        found |= {path.name for path in self._listed(self.home / "users") if (path / "password").is_file()}
+        return sorted(found)
+
+    @staticmethod
+    def _listed(folder: Path) -> list[Path]:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
 
     def login(self, name: str, secret: str) -> Login | None:
         """The user, when `secret` is the password or a token; compared in constant time."""
-        if not self._safe(name):
+        if not self.exists(name):
             return None
-        given = secret.encode("utf-8", "surrogateescape")
-        if self._has_token(name, given):
+        if self._has_token(name, secret.encode("utf-8", "surrogateescape")):
             return Login(user=name, by_token=True)
-        password = self._password(name)
-        if password and hmac.compare_digest(password.encode(), given):
+        line = self._hash(name)
+        if self._remembered.knows(line, secret):
             return Login(user=name)
-        return None
+        if not passwords.fits(secret, line):
+            return None
+        self._remembered.keep(line, secret)
+        return Login(user=name)
+
+    def is_token(self, name: str, secret: str) -> bool:
+        return self.exists(name) and self._has_token(name, secret.encode("utf-8", "surrogateescape"))
+
+    def set_password(self, name: str, password: str) -> None:
+        """The user's own password: the first one is forgotten, and all his sessions end. Raises UsageError."""
+        if len(password) < SHORTEST:
+            raise UsageError(f"the password has {len(password)} characters; at least {SHORTEST} are needed")
+        with self._lock:
+            self._store(name, passwords.hashed(password))
+            self._first(name).unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Forget a user: no session and no token of his counts from now on."""
+        with self._lock:
+            self._first(name).unlink(missing_ok=True)
+            shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def _safe(self, name: str) -> bool:
         try:
@@ -79,31 +117,57 @@ class Users:
             return False
         return not name.startswith(".")
 
-    def _password(self, name: str) -> str:
-        path = self.vault.folder / "passwords" / name
+    def _store(self, name: str, line: str) -> None:
+        files.replace(self._folder(name) / "password", f"{line}\n".encode(), mode=0o600)
+
+    def _hash(self, name: str) -> str:
+        """The hash of a user's password, "" when there is no such user. A new first password is taken over."""
+        with self._lock:
+            with contextlib.suppress(OSError):
+                first = self._first(name)
+                stamp = first.stat().st_mtime_ns
+                if self._taken.get(name) != stamp:
+                    kept, password = self._read(name), first.read_text().strip()
+                    if password and not passwords.fits(password, kept):
+                        self._store(name, passwords.hashed(password))
+                    self._taken[name] = stamp
+            return self._read(name)
+
+    def _read(self, name: str) -> str:
         try:
-            stamp = path.stat().st_mtime_ns
-            kept = self._passwords.get(name)
-            if kept is None or kept[0] != stamp:
-                kept = self._passwords[name] = (stamp, path.read_text().strip())
-            return kept[1]
-        except OSError:
+            return (self._folder(name) / "password").read_text().strip()
+        except (OSError, ValueError):
             return ""
 
     def _token_file(self, name: str) -> Path:
-        return self.home / "users" / name / "tokens.json"
+        return self._folder(name) / "tokens.json"
 
     def tokens(self, name: str) -> list[dict[str, str]]:
-        """The tokens of a user: uuid, name and the SHA-256 of the value. The values themselves are not kept."""
+        """The tokens of a user: uuid, name, day of the last use, and the SHA-256 of the value, which is not kept."""
         with self._lock:
-            if name not in self._tokens:
-                path = self._token_file(name)
-                self._tokens[name] = json.loads(path.read_text()) if path.exists() else []
-            return self._tokens[name]
+            try:
+                stamp = self._token_file(name).stat().st_mtime_ns
+                kept = self._tokens.get(name)
+                if kept is None or kept[0] != stamp:
+                    kept = self._tokens[name] = (stamp, json.loads(self._token_file(name).read_text()))
+                return kept[1]
+            except (OSError, ValueError):
+                return []
 
     def _has_token(self, name: str, given: bytes) -> bool:
         digest = hashlib.sha256(given).hexdigest()
-        return sum(hmac.compare_digest(digest, token["sha256"]) for token in self.tokens(name)) > 0
+        found = [token for token in self.tokens(name) if hmac.compare_digest(digest, token["sha256"])]
+        for token in found:
+            self._used(name, token)
+        return bool(found)
+
+    def _used(self, name: str, token: dict[str, str]) -> None:
+        """Note the day on which a token was used, once a day; a disk that takes nothing keeps nobody out."""
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        if token.get("used") != today:
+            token["used"] = today
+            with contextlib.suppress(OSError):
+                self._write_tokens(name, self.tokens(name))
 
     def new_token(self, name: str, label: str) -> dict[str, str]:
         """Make an API token (ApiTokenProperty.generateNewToken): its value is shown once."""
@@ -124,7 +188,7 @@ class Users:
     def _write_tokens(self, name: str, tokens: list[dict[str, str]]) -> None:
         with self._lock:
             files.replace(self._token_file(name), json.dumps(tokens, indent=1).encode(), mode=0o600)
-            self._tokens[name] = tokens
+            self._tokens.pop(name, None)
 
     def session(self, user: str = "", now: float | None = None) -> str:
         """A session cookie's value. It is signed, not stored, so a restart forgets nobody; a new password ends it."""
@@ -142,8 +206,15 @@ class Users:
                 return None
         except (ValueError, UnicodeDecodeError):
             return None
+        if self._ended.has(body) or (user and not self.exists(user)):
+            return None
         fits = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(body, user).encode())
         return user if fits else None
+
+    def end_session(self, cookie: str) -> None:
+        """Log out: this session counts no more, whoever kept a copy of it."""
+        if self.session_user(cookie):
+            self._ended.add(cookie.rpartition(".")[0], int(time.time()) + SESSION_SECONDS)
 
     def crumb(self, user: str, session: str) -> str:
         """The crumb for a user's session: bound to both (DefaultCrumbIssuer)."""
@@ -155,5 +226,28 @@ class Users:
         return hmac.compare_digest(crumb.encode("utf-8", "replace"), self.crumb(user, session).encode())
 
     def _sign(self, body: str, user: str) -> str:
-        password = self._password(user) if user else ""
+        password = self._hash(user) if user else ""
         return hmac.new(self._key, f"session\0{body}\0{password}".encode(), "sha256").hexdigest()
+
+
+class Ended:
+    """The sessions that were ended before their time, until that time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            rows = json.loads(path.read_text())
+            self._until = {str(name): int(until) for name, until in rows.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            self._until = {}
+
+    def has(self, session: str) -> bool:
+        return hashlib.sha256(session.encode("utf-8", "replace")).hexdigest() in self._until
+
+    def add(self, session: str, until: int) -> None:
+        with self._lock:
+            now = time.time()
+            kept = {name: end for name, end in self._until.items() if end > now}
+            self._until = {**kept, hashlib.sha256(session.encode("utf-8", "replace")).hexdigest(): until}
+            files.replace(self.path, json.dumps(self._until).encode(), mode=0o600)

@@ -20,11 +20,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sluicegate.errors import Conflict, Malformed, NotFound, SluicegateError, UsageError
+from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
 from sluicegate.web import call as calls
 from sluicegate.web.body import Bodies
-from sluicegate.web.call import VERSION, Call, Refusal
+from sluicegate.web.call import VERSION, Call, Refusal, checked_login
 from sluicegate.web.routes import Routes
 
 SESSION = secrets.token_hex(4)
@@ -54,6 +55,7 @@ class Application:
         self.root = routes.runner.url
         self.users = routes.runner.users
         self.rights = routes.runner.rights
+        self.audit = Audit(routes.runner.home.path)
         self.bodies = Bodies()
         self.readers, self.changers, self.logins = map(CapacityLimiter, (READERS, CHANGERS, LOGINS))
 
@@ -69,10 +71,13 @@ class Application:
                 pool = self.readers if call.method in READING else self.changers
                 # One thread call a request: everything behind it is plain blocking code on files.
                 response = await to_thread.run_sync(self._answer, call, limiter=pool)
+                self._note(call, response.status_code)
         except ClientDisconnect:
             return
         except SluicegateError as problem:
             response = refusal(problem, request.headers, call.login if call else None)
+            if call is not None:
+                self._note(call, response.status_code)
         self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
 
@@ -124,7 +129,7 @@ class Application:
         call.session = _cookie(call.headers)
         scheme, _, rest = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            call.login = await to_thread.run_sync(self._basic, rest, limiter=self.logins)
+            call.login = await to_thread.run_sync(self._basic, rest, call.address, limiter=self.logins)
             if call.login is None:
                 raise Refusal(
                     401, "Unauthorized", headers={"WWW-Authenticate": 'Basic realm="Jenkins", charset="UTF-8"'}
@@ -135,20 +140,27 @@ class Application:
         if call.login is None and not (_is_open(call) or call.rules):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
 
-    def _basic(self, encoded: str) -> Login | None:
+    def _basic(self, encoded: str, address: str) -> Login | None:
         try:
             user, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        return self.users.login(user, secret)
+        return checked_login(self.users, user, secret, address)
 
     def _check_crumb(self, call: Call) -> None:
         """Everything but reading needs a crumb, unless an API token proves that no browser was tricked."""
-        if call.method in READING or call.login is None or call.login.by_token:
+        logs_in = call.segments == ("login",)
+        if call.method in READING or (call.login is None and not logs_in) or (call.login and call.login.by_token):
             return
         crumb = call.headers.get("jenkins-crumb") or call.form.get("Jenkins-Crumb", "")
-        if not (crumb and self.users.crumb_fits(crumb, call.login.user, call.session)):
+        if not (crumb and self.users.crumb_fits(crumb, call.user, call.session)):
             raise Refusal(403, "No valid crumb was included in the request")
+
+    def _note(self, call: Call, status: int) -> None:
+        """Changes, and logins that failed, go into the audit log."""
+        if call.method not in READING or status in (401, 429):
+            action = f"{call.method} /{'/'.join(call.segments)}"
+            self.audit.note(user=call.user, address=call.address, action=action, status=status)
 
     def _dress(self, response: Response, set_session: str) -> None:
         response.headers["X-Jenkins"] = VERSION
@@ -160,7 +172,8 @@ class Application:
             "Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
         )
         if set_session:
-            response.headers["Set-Cookie"] = f"{COOKIE}={set_session}; Path=/; HttpOnly; SameSite=Lax"
+            secure = "; Secure" if self.root.startswith("https:") else ""
+            response.headers["Set-Cookie"] = f"{COOKIE}={set_session}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
 def _must_end_once(request: Request) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.runner.rights import Rule
-from sluicegate.runner.users import Login
+from sluicegate.runner.users import Login, Users
 
 VERSION = "2.568.2"
 MANY_FIELDS = 2000
@@ -76,6 +76,20 @@ class Call:
         except (ValueError, RecursionError):
             raise UsageError("the field 'json' is no JSON") from None
         return found if isinstance(found, dict) else {}
+
+
+def checked_login(users: Users, user: str, secret: str, address: str) -> Login | None:
+    """A login from somewhere. Raises Refusal (429) where too many were wrong; a token is taken all the same."""
+    pause = users.throttle.pause(user, address)
+    if pause and not users.is_token(user, secret):
+        seconds = str(int(pause) + 1)
+        raise Refusal(429, f"too many wrong passwords; try again in {seconds} s", headers={"Retry-After": seconds})
+    found = users.login(user, secret)
+    if found is None:
+        users.throttle.wrong(user, address)
+    else:
+        users.throttle.right(user, address)
+    return found
 
 
 def split_path(raw: bytes) -> tuple[str, ...]:

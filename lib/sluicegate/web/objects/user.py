@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from sluicegate.errors import UsageError
 from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
+from sluicegate.web.call import Refusal
 from sluicegate.web.kind import Kind, always, plain
 from sluicegate.web.site import Site
 
@@ -43,7 +45,8 @@ def login_page(site: Site, here: object) -> Response:
 
 def login(site: Site, here: object) -> Response:
     form = site.call.form
-    found = site.runner.users.login(form.get("j_username", ""), form.get("j_password", ""))
+    user, password = form.get("j_username", ""), form.get("j_password", "")
+    found = calls.checked_login(site.runner.users, user, password, site.call.address)
     if found is None:
         return calls.html(site.show("login.html", failed=True), 401)
     site.call.set_session = site.runner.users.session(found.user)
@@ -51,6 +54,7 @@ def login(site: Site, here: object) -> Response:
 
 
 def logout(site: Site, here: object) -> Response:
+    site.runner.users.end_session(site.call.session)
     site.call.set_session = site.runner.users.session()
     return calls.found("login")
 
@@ -92,6 +96,25 @@ def _revoke_all(site: Site, user: User) -> Response:
     return calls.found(f"user/{user.name}/") if site.call.wants_html else calls.empty()
 
 
+def _set_password(site: Site, user: User) -> Response:
+    """One's own password, with the one before it, or anybody's for the administrator."""
+    users = site.runner.users
+    mine = user.name == site.call.user
+    if mine and users.login(user.name, site.call.form.get("current", "")) is None:
+        raise Refusal(403, "the current password is another one")
+    users.set_password(user.name, site.call.form.get("new", ""))
+    if mine:
+        site.call.set_session = users.session(user.name)
+    return calls.found(f"user/{quote(user.name, safe='')}/") if site.call.wants_html else calls.empty()
+
+
+def _remove(site: Site, user: User) -> Response:
+    if user.name == site.call.user:
+        raise UsageError("nobody removes himself")
+    site.runner.users.remove(user.name)
+    return calls.found("")
+
+
 KIND: Kind[User] = Kind(
     cls="hudson.model.User",
     fields={
@@ -109,10 +132,14 @@ KIND: Kind[User] = Kind(
         f"{TOKENS}/generateNewToken": Right.NONE,  # one's own, or as administrator: _owned looks
         f"{TOKENS}/revoke": Right.NONE,
         f"{TOKENS}/revokeAll": Right.NONE,
+        "password": Right.NONE,
+        "doDelete": Right.ADMINISTER,
     },
     posts={
         f"{TOKENS}/generateNewToken": _owned(_new_token),
         f"{TOKENS}/revoke": _owned(_revoke),
         f"{TOKENS}/revokeAll": _owned(_revoke_all),
+        "password": _owned(_set_password),
+        "doDelete": _remove,
     },
 )

@@ -1,0 +1,116 @@
+"""Users: passwords at rest and at the door, sessions that end, tokens, and the log of who changed what."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import requests
+
+from tests.runner.conftest import shell
+from tests.web.conftest import Server
+from tests.web.test_security import crumb_of
+
+
+def browser_of(server: Server, user: str, password: str = "") -> requests.Session:
+    """A browser that logged in by the page."""
+    browser = requests.Session()
+    browser.headers["Accept"] = "text/html"
+    form = {"j_username": user, "j_password": password or server.password(user)}
+    answer = browser.post(f"{server.url}login", data={**form, "Jenkins-Crumb": crumb_of(browser, server)})
+    assert answer.status_code == 200, answer.text
+    return browser
+
+
+def crumb(browser: requests.Session, server: Server) -> dict[str, str]:
+    return {"Jenkins-Crumb": browser.get(f"{server.url}crumbIssuer/api/json").json()["crumb"]}
+
+
+def works(browser: requests.Session, server: Server) -> bool:
+    return bool(browser.get(f"{server.url}api/json").status_code == 200)
+
+
+def test_a_password_of_one_s_own_is_kept_as_a_hash_and_ends_all_sessions(fresh: Server) -> None:
+    first, other = browser_of(fresh, "anna"), browser_of(fresh, "anna")
+    old, new = fresh.password("anna"), "a new and longer word"
+    url, form = f"{fresh.url}me/password", {"new": new, **crumb(first, fresh)}
+    assert first.post(url, data={**form, "current": "wrong"}).status_code == 403
+    assert first.post(url, data={**form, "current": old, "new": "short"}).status_code == 400
+    assert first.post(url, data={**form, "current": old}).status_code == 200
+    assert works(first, fresh) and not works(other, fresh)
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", old)).status_code == 401
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", new)).status_code == 200
+    kept = [path.read_bytes() for path in fresh.home.rglob("*") if path.is_file()]
+    assert not any(new.encode() in content or old.encode() in content for content in kept)
+    fresh.kill()
+    fresh.start()
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", new)).status_code == 200
+
+
+def test_a_password_that_the_operator_writes_counts(fresh: Server) -> None:
+    (fresh.home / "secrets" / "passwords" / "anna").write_text("from the operator\n")
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", "from the operator")).status_code == 200
+
+
+def test_who_is_removed_loses_tokens_and_sessions_at_once(fresh: Server) -> None:
+    browser, token = browser_of(fresh, "anna"), fresh.token("anna")
+    assert fresh.session("anna").post(f"{fresh.url}user/jobs/doDelete").status_code == 403
+    assert fresh.session().post(f"{fresh.url}user/anna/doDelete", allow_redirects=False).status_code == 302
+    assert not works(browser, fresh)
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code == 401
+    jobs, token = browser_of(fresh, "jobs"), fresh.token("jobs")
+    (fresh.home / "secrets" / "passwords" / "jobs").unlink()
+    shutil.rmtree(fresh.home / "users" / "jobs")
+    assert not works(jobs, fresh)
+    assert requests.get(f"{fresh.url}api/json", auth=("jobs", token)).status_code == 401
+
+
+def test_logout_ends_the_session_and_not_only_the_cookie(fresh: Server) -> None:
+    browser = browser_of(fresh, "anna")
+    copy = requests.Session()
+    copy.cookies.update(browser.cookies)
+    assert works(copy, fresh)
+    browser.post(f"{fresh.url}logout", data=crumb(browser, fresh))
+    assert not works(copy, fresh)
+    fresh.kill()
+    fresh.start()
+    assert not works(copy, fresh)
+
+
+def test_a_login_form_without_its_crumb_is_refused(fresh: Server) -> None:
+    form = {"j_username": "anna", "j_password": fresh.password("anna")}
+    assert requests.post(f"{fresh.url}login", data=form).status_code == 403
+
+
+def test_who_guesses_passwords_has_to_wait_and_tokens_need_not(fresh: Server) -> None:
+    token, guess = fresh.token("anna"), ("anna", "guess")
+    answers = [requests.get(f"{fresh.url}api/json", auth=guess) for _ in range(14)]
+    assert [answer.status_code for answer in answers[:10]] == [401] * 10
+    assert answers[-1].status_code == 429 and answers[-1].headers["Retry-After"]
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code == 200
+    assert requests.get(f"{fresh.url}api/json", auth=("jobs", fresh.password("jobs"))).status_code == 200
+
+
+def test_a_token_s_last_use_is_shown_and_its_button_revokes_it(fresh: Server) -> None:
+    token = fresh.token("anna")
+    browser = browser_of(fresh, "anna")
+    assert "never used" in browser.get(f"{fresh.url}user/anna/").text
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code == 200
+    assert "last used 2" in browser.get(f"{fresh.url}user/anna/").text
+    uuid = json.loads((fresh.home / "users" / "anna" / "tokens.json").read_text())[0]["uuid"]
+    path = "me/descriptorByName/jenkins.security.ApiTokenProperty/revoke"
+    browser.post(f"{fresh.url}{path}", data={"tokenUuid": uuid, **crumb(browser, fresh)})
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code == 401
+
+
+def test_the_audit_log_says_who_changed_what_from_where(fresh: Server, tmp_path: Path) -> None:
+    fresh.session("jobs").post(f"{fresh.url}createItem?name=one", data=shell("true"))
+    fresh.session("anna").post(f"{fresh.url}job/one/doDelete")
+    requests.get(f"{fresh.url}api/json", auth=("anna", "wrong"))
+    rows = [json.loads(line) for line in (fresh.home / "logs" / "audit.log").read_text().splitlines()]
+    told = [(row["user"], row["action"], row["status"]) for row in rows]
+    assert ("jobs", "POST /createItem", 200) in told
+    assert ("anna", "POST /job/one/doDelete", 403) in told
+    assert told[-1][1:] == ("GET /api/json", 401)
+    assert {row["from"] for row in rows} == {"127.0.0.1"} and all(row["at"] for row in rows)
