@@ -116,7 +116,7 @@ class Deployer(Protocol):
     def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
         """Make the host have what is wanted, start it, and probe until it answers with its version.
 
-        One result a component: those after a failure are *not started*.
+        One result a component. Where they are changed one by one those after a failure are *not started*.
         """
 
 

@@ -40,8 +40,12 @@ def base_url(name: str, address: str, ports: Mapping[str, int], component: str, 
 
 
 def as_root(argv: Sequence[str]) -> tuple[str, ...]:
-    """The same as root: as it is where we are root, else by sudo without a question."""
-    script = 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; exec sudo -n -- "$@"'
+    """The same as root: as it is where we are root, else by sudo without a question.
+
+    Nobody sits there: debconf must not ask, and needrestart neither ask nor restart what is not ours.
+    """
+    script = "export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1; "
+    script += 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; exec sudo -n -- "$@"'
     return ("sh", "-c", script, "sh", *argv)
 
 

@@ -102,12 +102,12 @@ class _Work:
             raise _HostFailed
 
     def _wanted(self, transaction: Transaction) -> dict[str, Release | None]:
-        wanted: dict[str, Release | None] = {step.component: None for step in transaction.steps if not step.after}
-        changing = {step.component for step in transaction.steps if step.after}
-        for name in self.state.config.in_order(set(self.releases)):
-            if name in changing or not self.deployer.carries:
-                wanted[name] = self.releases[name]
-        return wanted
+        """Where the files pass through us only what changes on this host; else all that shall be there."""
+        changing = {step.component for step in transaction.steps}
+        releases = self.releases
+        if self.deployer.carries:
+            releases = {name: release for name, release in releases.items() if name in changing}
+        return self.plan.wanted(transaction, releases)
 
     def _failure(self) -> SluicegateError:
         """The first failure; where several hosts have one, with all of them."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.outcomes import Outcome
-from sluicegate.model.values import Installed
+from sluicegate.model.values import Installed, Release
+from sluicegate.ports import Deployer
 from sluicegate.tools.parallel import each
 
 AT_ONCE = 10
@@ -44,7 +45,7 @@ class Plan:
     """What a deploy would do to a group of hosts to reach `target`: component -> version.
 
     A batch is begun when the one before it has ended well; its hosts are worked on side by side. `down`: the hosts that
-    could not be asked, and why.
+    could not be asked, and why; `refusals`: what keeps hosts from being given this, a sentence each.
     """
 
     environment: str
@@ -52,19 +53,25 @@ class Plan:
     target: Mapping[str, str]
     batches: tuple[tuple[Transaction, ...], ...] = ()
     down: Mapping[str, Outcome] = field(default_factory=dict)
+    refusals: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
         return tuple(step for batch in self.batches for transaction in batch for step in transaction.steps)
 
     def refuse_unsafe(self) -> None:
-        """Raise what keeps a host from being asked, all of it at once: nobody knows what it has."""
-        problems = {host: outcome.problem for host, outcome in self.down.items() if outcome.problem}
-        if not problems:
-            return
-        first = next(iter(problems.values()))
-        lines = [problem.message for problem in problems.values()]
-        raise first.saying("\n".join(lines)) if len(lines) > 1 else first
+        """Raise what keeps hosts from being asked or from being given this, all of it at once."""
+        problems = [outcome.problem for outcome in self.down.values() if outcome.problem]
+        if problems:
+            lines = [problem.message for problem in problems]
+            raise problems[0].saying("\n".join(lines)) if len(lines) > 1 else problems[0]
+        if self.refusals:
+            raise SluicegateError("\n".join(self.refusals), hint="nothing was changed; mend that, then deploy again")
+
+    def wanted(self, transaction: Transaction, releases: Mapping[str, Release]) -> dict[str, Release | None]:
+        """What a host shall have: first what goes away, then the releases, in the plan's own order."""
+        going: dict[str, Release | None] = {step.component: None for step in transaction.steps if not step.after}
+        return going | {name: releases[name] for name in self.target if name in releases}
 
 
 def make_plan(state: State, environment: Environment, target: Mapping[str, str]) -> Plan:
@@ -91,9 +98,29 @@ def make_plan(state: State, environment: Environment, target: Mapping[str, str])
         for name in hosts
         if name in answers.done and (steps := tuple(_steps(state, name, answers.done[name], target)))
     ]
-    return Plan(
-        environment=environment.name, group=group, target=dict(target), batches=batched(transactions), down=down
-    )
+    in_order = {name: target[name] for name in state.config.in_order(set(target))}
+    plan = Plan(
+        environment=environment.name, group=group, target=in_order, batches=batched(transactions), down=down
+    )  # fmt: skip
+    return replace(plan, refusals=_refusals(state, plan, deployer))
+
+
+def _refusals(state: State, plan: Plan, deployer: Deployer) -> tuple[str, ...]:
+    """Asked of every host that would be changed, before the first one is."""
+    releases = {
+        name: Release(component=name, version=version, manifest=state.manifest(name, version))
+        for name, version in plan.target.items()
+    }
+    transactions = [transaction for batch in plan.batches for transaction in batch]
+
+    def ask(transaction: Transaction) -> tuple[str, ...]:
+        host = state.drivers.host(state.config, transaction.host)
+        return deployer.refusals(host, plan.wanted(transaction, releases))
+
+    answers = each(transactions, ask, AT_ONCE, max_failed=len(transactions))
+    if answers.first_failure is not None:
+        raise answers.first_failure
+    return tuple(refusal for transaction in transactions for refusal in answers.done[transaction])
 
 
 def batched(transactions: list[Transaction]) -> tuple[tuple[Transaction, ...], ...]:

@@ -1,0 +1,136 @@
+"""Deployer driver `packages`: exact versions by the host's package manager, in one transaction for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from sluicegate.deployers.apt import Apt
+from sluicegate.errors import NotFound, SluicegateError
+from sluicegate.model.config import Component, Config
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.model.settings import Settings, suggestion
+from sluicegate.model.values import Installed
+from sluicegate.ports import Host, Wanted
+from sluicegate.tools.probe import wait_for_version
+
+PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+Packages = Mapping[str, Sequence[str]]
+"""Component -> its packages, which all have the component's version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesDeployer:
+    """The host gets the files by itself; afterwards its package manager says what is installed, and is believed."""
+
+    config: Config
+    packages: Packages
+    manager: Apt
+    timeout: timedelta
+    carries: ClassVar[bool] = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> PackagesDeployer:
+        """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer)."""
+        settings.only("packages", "list", "lock-wait", "timeout")
+        manager = Apt.configure(settings)
+        return cls(
+            config=config, packages=_packages(settings, config), manager=manager,
+            timeout=settings.span("timeout", "30 s"),
+        )  # fmt: skip
+
+    def survey(self, host: Host) -> Mapping[str, Installed]:
+        versions = self.manager.installed(host, self._all(self.packages))
+        found = {}
+        for component, packages in self.packages.items():
+            there = sorted({versions[package] for package in packages if package in versions})
+            if there and all(package in versions for package in packages):
+                found[component] = Installed(version=there[0] if len(there) == 1 else " and ".join(there))
+        return found
+
+    def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
+        """A version that is not there, a half-done change of somebody else, what cannot be installed together."""
+        if broken := self.manager.broken(host):
+            return (f"{host.name}: {broken}",)
+        install, remove = self._changes(wanted)
+        self.manager.refresh(host)
+        offered = self.manager.offered(host, install)
+        missing = [
+            f"{host.name}: {package} {version} is not in {self.manager.source}"
+            f" (there: {', '.join(offered.get(package, ())[:5]) or 'no version of it'})"
+            for package, version in install.items()
+            if version not in offered.get(package, ())
+        ]
+        if missing:
+            return tuple(missing)
+        said = self.manager.trial(host, install, remove)
+        return (f"{host.name}: {said}",) if said else ()
+
+    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+        """One transaction for all components; then each is asked for its version."""
+        outcomes = dict.fromkeys(wanted, NOT_STARTED)
+        install, remove = self._changes(wanted)
+        try:
+            self.manager.change(host, install, remove)
+            standing = self.survey(host)
+        except SluicegateError as problem:
+            return dict.fromkeys(wanted, Outcome.of(problem))
+        for name, release in wanted.items():
+            version = release.version if release else ""
+            found = standing[name].version if name in standing else ""
+            try:
+                if found != version:
+                    raise SluicegateError(
+                        f"the host '{host.name}' has {name} {found or '-'} after the change, expected {version or '-'}",
+                        hint=f"ask its package manager: {self.manager.asking(self.packages[name])}",
+                    )
+                if release is not None:
+                    self._probe(host, self.config.component(name), version)
+            except SluicegateError as problem:
+                outcomes[name] = Outcome.of(problem)
+                break
+            outcomes[name] = DONE
+        return outcomes
+
+    def _probe(self, host: Host, component: Component, version: str) -> None:
+        """Wait for the right answer; of a component without a port the package manager's word is all there is."""
+        try:
+            url = host.address(component.name) + component.probe
+        except NotFound:
+            return
+        hint = f"see its log there: journalctl -u {self.packages[component.name][0]}"
+        wait_for_version(url, version, seconds=self.timeout.total_seconds(), hint=hint)
+
+    def _changes(self, wanted: Wanted) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Package -> version to install, and the packages to take away."""
+        install = {package: release.version for name, release in wanted.items() if release
+                   for package in self._of(name)}  # fmt: skip
+        remove = self._all({name: self._of(name) for name, release in wanted.items() if release is None})
+        return install, remove
+
+    def _of(self, component: str) -> Sequence[str]:
+        return self.packages[component]
+
+    @staticmethod
+    def _all(packages: Packages) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(package for several in packages.values() for package in several))
+
+
+def _packages(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:
+    """What each component consists of: by default one package of its name."""
+    listed = settings.below("packages")
+    for component in listed.values:
+        if component not in config.components:
+            raise settings.fail(f"no component is called '{component}'.{suggestion(component, [*config.components])}")
+    found = {name: listed.texts(name) or (name,) for name in config.components}
+    for package in _flat(found.values()):
+        if not re.fullmatch(PACKAGE, package):
+            raise settings.fail(f"'{package}' is not the name of a package")
+    return found
+
+
+def _flat(several: Iterable[Sequence[str]]) -> Iterable[str]:
+    return (package for packages in several for package in packages)

@@ -1,0 +1,118 @@
+"""Real hosts for tests that run as root: overlays over one small Debian, each with a package manager of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from sluicegate.hosts.remote import RemoteHost
+from sluicegate.model.config import Config
+from sluicegate.model.settings import Settings
+from sluicegate.tools import process
+from sluicegate.tools.process import Completed
+from tests.real.needs import needs
+
+INSIDE = "openssh-server,systemd-sysv,dbus,iproute2,sudo,procps,ca-certificates,python3-minimal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChrootHost(RemoteHost):
+    """A root file system whose shell is reached by chroot; services listen on this machine's own addresses."""
+
+    root: Path
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> ChrootHost:
+        return cls(name=name, folder="/srv/ours", root=Path(settings.text("folder")), reached_at="127.0.0.1")
+
+    def call(self, line: str, stdin: bytes | IO[bytes] | None, timeout: float) -> Completed:
+        words = ["chroot", self.root, "/bin/sh", "-c", line]
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+        return process.run(words, stdin=stdin, timeout=timeout, check=False, inherit=False, env=path)
+
+
+def debian(folder: Path) -> Path:
+    """A small Debian, made once for all tests of a run; SLUICEGATE_TEST_ROOT names one that is kept."""
+    needs("mmdebstrap", "mount", "chroot")
+    if kept := os.environ.get("SLUICEGATE_TEST_ROOT"):
+        return Path(kept)
+    sources = next(Path("/etc/apt/sources.list.d").glob("debian.sources"), Path("/etc/apt/sources.list"))
+    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={INSIDE}", "bookworm", folder / "base", sources]
+    process.run(words, timeout=1200.0)
+    return folder / "base"
+
+
+@contextmanager
+def overlay(base: Path, folder: Path) -> Iterator[Path]:
+    """A root of its own over the base: what is written there lies below `folder` and goes away with it."""
+    for name in ("up", "work", "root"):
+        (folder / name).mkdir(parents=True)
+    root = folder / "root"
+    options = f"lowerdir={base},upperdir={folder}/up,workdir={folder}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, root], check=True)
+    try:
+        subprocess.run(["mount", "-t", "proc", "proc", root / "proc"], check=True)
+        (root / "etc/apt/sources.list.d").mkdir(exist_ok=True)
+        for file in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
+            file.unlink(missing_ok=True)
+        (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+        (root / "usr/sbin/policy-rc.d").chmod(0o755)
+        yield root
+    finally:
+        subprocess.run(["umount", "-R", root], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def debian_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return debian(tmp_path_factory.mktemp("debian"))
+
+
+class DebRepository:
+    """Packages in a folder of the host's own root, which its list names."""
+
+    LIST = "/etc/apt/sources.list.d/ours.list"
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        needs("dpkg-deb", "dpkg-scanpackages")
+        self.root, self.folder = root, folder
+        self.packages = root / "srv/packages"
+        self.packages.mkdir(parents=True)
+        (root / self.LIST.lstrip("/")).write_text("deb [trusted=yes] file:/srv/packages ./\n")
+        self.index()
+
+    def add(
+        self, name: str, version: str, *, files: dict[str, str] | None = None, scripts: dict[str, str] | None = None,
+        architecture: str = "all", **fields: str,
+    ) -> None:  # fmt: skip
+        """Build a package into the folder; `index` makes it known."""
+        tree = self.folder / f"{name}-{version}"
+        for path, content in {f"usr/share/{name}/version": version, **(files or {})}.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_text(content)
+        (tree / "DEBIAN").mkdir()
+        control = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.com>",
+                   "Description": "a test", **fields}  # fmt: skip
+        (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+        if conffiles := "".join(f"/{path}\n" for path in files or {} if path.startswith("etc/")):
+            (tree / "DEBIAN/conffiles").write_text(conffiles)
+        for script, content in (scripts or {}).items():
+            (tree / "DEBIAN" / script).write_text(f"#!/bin/sh\n{content}\n")
+            (tree / "DEBIAN" / script).chmod(0o755)
+        target = self.packages / f"{name}_{version}_{architecture}.deb"
+        process.run(["dpkg-deb", "--root-owner-group", "--build", tree, target])
+
+    def withdraw(self, name: str, version: str) -> None:
+        next(self.packages.glob(f"{name}_{version}_*.deb")).unlink()
+
+    def index(self) -> None:
+        listed = process.run(["dpkg-scanpackages", "--multiversion", "."], cwd=self.packages)
+        (self.packages / "Packages").write_bytes(listed.stdout)
