@@ -32,7 +32,8 @@ COMPACT_AFTER = 20_000
 @dataclass(slots=True, kw_only=True)
 class QueueItem:
     """One accepted trigger. Times are milliseconds since 1970, but for `due`: that moment of time.monotonic() when its
-    quiet period ends, which no setting of the clock moves. `trouble` is why the last try to start it failed."""
+    quiet period ends, which no setting of the clock moves. `revision` is a commit to build, whatever the branches say;
+    `trouble` is why the last try to start it failed."""
 
     id: int
     job: str
@@ -40,6 +41,7 @@ class QueueItem:
     parameters: tuple[Parameter, ...]
     since: int
     ready_at: int
+    revision: str = ""
     buildable_since: int = 0
     cancelled: bool = False
     number: int | None = None
@@ -55,6 +57,7 @@ class QueueItem:
             "parameters": [[p.name, p.value, p.value_class, p.description] for p in self.parameters],
             "since": self.since,
             "ready_at": self.ready_at,
+            **({"revision": self.revision} if self.revision else {}),
         }
 
 
@@ -94,6 +97,7 @@ def _item(entry: dict[str, object]) -> QueueItem:
         parameters=tuple(_parameter(one) for one in values),
         since=since,
         ready_at=ready_at,
+        revision=str(entry.get("revision", "")),
         due=time.monotonic() + max(0.0, left),
     )
 
@@ -183,11 +187,18 @@ class Queue:
             with contextlib.suppress(NotStored):  # the entry is stored; the next one tries again
                 self._compact()
 
-    def add(self, job: str, causes: tuple[Cause, ...], values: tuple[Parameter, ...], delay: float) -> QueueItem:
+    def add(
+        self,
+        job: str,
+        causes: tuple[Cause, ...],
+        values: tuple[Parameter, ...],
+        delay: float,
+        revision: str = "",
+    ) -> QueueItem:
         """Accept a trigger: a new item, or the equal one that waits already. On disk when this returns."""
         with self.changed:
             for item in self.waiting.values():
-                if item.job == job and item.parameters == values:
+                if (item.job, item.parameters, item.revision) == (job, values, revision):
                     # A shorter delay than what is left counts, a longer one does not (Queue.scheduleInternal).
                     ready = min(item.ready_at, now_ms() + int(delay * 1000))
                     told = [cause.to_dict() for cause in causes]
@@ -205,6 +216,7 @@ class Queue:
                 parameters=values,
                 since=now,
                 ready_at=ready,
+                revision=revision,
                 due=time.monotonic() + delay,
             )
             self._write_down({"add": item.to_dict()})

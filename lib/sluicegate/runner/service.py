@@ -35,6 +35,7 @@ from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
+from sluicegate.runner.scm import history
 from sluicegate.runner.settings import Settings, Shared
 from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Credential, Vault
@@ -150,11 +151,16 @@ class Runner:
         causes: tuple[Cause, ...],
         given: Mapping[str, Value] | None = None,
         delay: float | None = None,
+        revision: str = "",
     ) -> QueueItem:
-        """Accept a build; it is on disk when this returns. Raises UsageError for values that cannot be."""
+        """Accept a build, of the commit `revision` where one is named; it is on disk when this returns.
+
+        Raises UsageError for values that cannot be.
+        """
         config = item.config
         values = tuple(self._sealed(one) for one in chosen(config.parameters, given or {}))
-        return self.queue.add(item.full_name, causes, values, config.quiet_period if delay is None else delay)
+        wait = config.quiet_period if delay is None else delay
+        return self.queue.add(item.full_name, causes, values, wait, revision)
 
     def _sealed(self, one: Parameter) -> Parameter:
         return replace(one, value=self.vault.seal(one.text)) if one.secret else one
@@ -279,6 +285,7 @@ class Runner:
             start_time=sequence.now_ms(),
             causes=waiting.causes,
             parameters=waiting.parameters,
+            extra=[history.forcing(waiting.revision)] if waiting.revision else [],
         )
 
     def _build(self, executor: int, waiting: QueueItem) -> None:
@@ -423,7 +430,7 @@ class Runner:
     def _plain(self, one: Parameter) -> str:
         return self.vault.open(one.text) if one.secret else one.text
 
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value]) -> Started:
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
         full_name = names.resolve(name, names.folder_of(build.record.job))
         item = self.items.job(full_name)
         if item is None:
@@ -432,7 +439,7 @@ class Runner:
             raise Conflict(f"{full_name} is disabled. Triggering skipped")
         record = build.record
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
-        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values).id)
+        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, revision=revision).id)
 
     def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
         parent = self._job_named(build.record.job)
@@ -440,7 +447,10 @@ class Runner:
         record = build.record
         item.history.set_next_number(record.number)
         cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
-        return Started(job=item.full_name, queue_id=self.queue.add(item.full_name, (cause,), record.parameters, 0).id)
+        # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
+        commit = history.commit_of(record)
+        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit)
+        return Started(job=item.full_name, queue_id=waiting.id)
 
     def _job_named(self, full_name: str) -> Item:
         item = self.items.job(full_name)

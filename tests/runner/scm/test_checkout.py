@@ -393,3 +393,20 @@ def test_an_unknown_extension_and_an_unknown_child_are_reasons(runner: Runner, r
         "its option <strange>",
     ):
         assert words in log
+
+
+def test_every_cell_of_a_matrix_builds_the_commit_of_its_parent(runner: Runner, repo: Repo) -> None:
+    move = f"cd {repo.bare} && git update-ref refs/heads/main $(git commit-tree -p main -m moved main^{{tree}})"
+    person = "GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x"
+    script = f"git log -1 --format='built: %s'; export {person}; {move}"
+    axes = "<axes><hudson.matrix.TextAxis><name>A</name><values><string>1</string><string>2</string></values>"
+    content = job(scm(remote(repo.url), ("main",)), script=script).decode()
+    content = content.replace("<project>", "<matrix-project>").replace("</project>", "</matrix-project>")
+    axes += "</hudson.matrix.TextAxis></axes>"
+    inside = "<runSequentially>true</runSequentially>"
+    name = "hudson.matrix.DefaultMatrixExecutionStrategyImpl"
+    strategy = f'<executionStrategy class="{name}">{inside}</executionStrategy>'
+    record = build(runner, "t", content.replace("<builders>", f"{axes}{strategy}<builders>").encode())
+    assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
+    logs = [path.read_text() for path in runner.home.path.joinpath("jobs", "t").rglob("configurations/**/log")]
+    assert len(logs) == 2 and all("built: one\n" in log for log in logs)

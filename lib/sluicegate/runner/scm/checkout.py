@@ -133,6 +133,8 @@ class _Checkout:
             now=datetime.now().astimezone(),
             event=self.build.env.get(choosing.EVENT, ""),
         )
+        if (commit := history.forced(self.build.record)) and (one := choosing.forced(tree, commit)):
+            return one[0]
         try:
             found = choosing.candidates(tree, question)
         except Malformed as problem:

@@ -57,6 +57,15 @@ def candidates(repository: Repository, question: Question) -> list[Candidate]:
             return _default(repository, question)
 
 
+def forced(repository: Repository, commit: str) -> list[Candidate]:
+    """The commit that a build has to take, with the remote branches that have it; none where it is not there."""
+    if not repository.commit(commit):
+        return []
+    listed = repository.answer("for-each-ref", "--format=%(refname)", f"--contains={commit}", "refs/remotes/")
+    names = [name.removeprefix("refs/remotes/") for name in listed.split() if not name.endswith("/HEAD")]
+    return [Candidate(commit=commit, branches=tuple(names) or (DETACHED,))]
+
+
 def _wanted(specs: Sequence[str], name: str) -> bool:
     return any(branches.matches(spec, name) for spec in specs)
 

@@ -13,6 +13,7 @@ from sluicegate.tools import xml
 
 TAG = "hudson.plugins.git.util.BuildData"
 BUILD = "hudson.plugins.git.util.Build"
+FORCED = "hudson.plugins.git.RevisionParameterAction"
 SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -83,6 +84,24 @@ def of(record: Record) -> Iterator[BuildData]:
     for text in record.extra:
         if text.startswith(f"<{TAG}") and (data := read(text)) is not None:
             yield data
+
+
+def commit_of(record: Record) -> str:
+    """The commit of the first repository that a build has checked out, '' when there is none."""
+    data = next(of(record), None)
+    return data.last.commit if data is not None and data.last is not None else ""
+
+
+def forcing(commit: str) -> str:
+    """The action that makes a build take this commit."""
+    return f'<{FORCED} plugin="git">{_line("commit", commit)}<combineCommits>false</combineCommits></{FORCED}>'
+
+
+def forced(record: Record) -> str:
+    """The commit that a build has to take, '' when it chooses by itself."""
+    text = next((one for one in record.extra if one.startswith(f"<{FORCED}")), "")
+    found = re.search(r"<commit>([0-9a-f]{40,64})</commit>", text)
+    return found[1] if found else ""
 
 
 def read(text: str) -> BuildData | None:

@@ -13,7 +13,7 @@ from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import freestyle
 from sluicegate.runner.parameters import Value
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps.sources import NotTriggered, Source
+from sluicegate.runner.steps.sources import NotTriggered, Source, revision_for
 
 PREFIX = "com.tikal.jenkins.plugins.multijob."
 GOES_ON: dict[str, Result] = {
@@ -95,7 +95,9 @@ class Phase:
             build.say(f"Skipping {job.name}: it is disabled in the phase")
             return None
         try:
-            started = build.services.start_downstream(build, build.expand(job.name), job.values(build))
+            started = build.services.start_downstream(
+                build, build.expand(job.name), job.values(build), revision_for(build, job.sources)
+            )
         except NotTriggered:
             return None
         except SluicegateError as problem:

@@ -12,6 +12,7 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Value
+from sluicegate.runner.scm import history
 from sluicegate.tools import files
 
 PREFIX = "hudson.plugins.parameterizedtrigger."
@@ -84,6 +85,27 @@ class FromFiles:
             if self.needs_file:
                 raise NotTriggered("") from problem
             return {}
+
+
+class GitRevision:
+    """GitRevisionBuildParameters: the started jobs build the commit that this build has, where they have it too."""
+
+    def __init__(self, fields: Fields) -> None:
+        # Commits that wait are never combined: each is built by itself.
+        fields.harmless("combineQueuedCommits")
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {}
+
+
+def revision_for(build: Build, sources: Sequence[Source]) -> str:
+    """The commit that started jobs must build, '' where they choose by themselves."""
+    if not any(isinstance(source, GitRevision) for source in sources):
+        return ""
+    commit = history.commit_of(build.record)
+    if not commit:
+        raise StepFailed("there is no Git commit to pass on: this build has checked nothing out")
+    return commit
 
 
 class Booleans:
@@ -192,6 +214,7 @@ SOURCES: dict[str, Callable[[Fields], Source]] = {
     f"{PREFIX}PredefinedBuildParameters": Predefined,
     f"{PREFIX}FileBuildParameters": FromFiles,
     f"{PREFIX}BooleanParameters": Booleans,
+    "hudson.plugins.git.GitRevisionBuildParameters": GitRevision,
     f"{PREFIX}NodeParameters": SameNode,
     f"{NODES}NodeLabelBuildParameter": Label,
 }
@@ -205,6 +228,7 @@ FACTORIES: dict[str, Callable[[Fields], Factory]] = {
 
 def _entry(tag: str, make: Callable[[Fields], object]) -> Entry:
     plugin = "nodelabelparameter" if tag.startswith(NODES) else "parameterized-trigger"
+    plugin = "git" if tag.startswith("hudson.plugins.git.") else plugin
     return Entry(tag=tag, plugin=plugin, kind="parameter source", make=make)
 
 
