@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sluicegate.errors import UsageError
+from sluicegate.model.printable import printable
 
 if TYPE_CHECKING:
     from sluicegate.delivery.book.repo import DeliveryRepo
@@ -23,7 +24,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-why = click.option("--why", default="", metavar="TEXT", help="The reason, kept in the record.")
+why = click.option(
+    "--why", default="", metavar="TEXT", callback=lambda _context, _option, text: printable(text),
+    help="The reason, kept in the record.",
+)  # fmt: skip
 in_environment = click.option("--in", "environment", required=True, metavar="ENV", help="The environment.")
 to_environment = click.option("--to", "environment", required=True, metavar="ENV", help="The environment to enter.")
 

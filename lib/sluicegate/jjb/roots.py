@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.errors import ConfigError
+from sluicegate.jjb import safety
 from sluicegate.jjb.render import quiet
 from sluicegate.jjb.trees import Mistakes, Tree
 
@@ -19,6 +20,7 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
     from jenkins_jobs.roots import Roots
     from jenkins_jobs.xml_config import XmlJobGenerator
 
+    safety.tame(old=False)
     folders = [*config.yamlparser["include_path"], *(str(path.parent) for path in files)]
     config.yamlparser["include_path"] = list(dict.fromkeys(folders))
     mistakes = Mistakes(message)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, get_args
 
 from sluicegate.model.numbers import whole
+from sluicegate.model.printable import printable
 from sluicegate.model.values import Actor, Artifact, Installed, Json, State, Verdict, read_time, stamp
 
 UNWRITTEN = datetime.min.replace(tzinfo=UTC)
@@ -318,7 +319,8 @@ def _written(value: Json) -> Json:
 
 
 def _text(value: Json) -> str:
-    return "" if value is None else str(value)
+    """A text as it may be printed: whoever may push to the ledger does not write to the reader's terminal."""
+    return "" if value is None else printable(str(value))
 
 
 def _flag(value: Json) -> bool:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sluicegate.errors import ConfigError, UsageError
+from sluicegate.model.printable import printable
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Hold, Pin
 from sluicegate.tools import yamltext
@@ -72,7 +73,7 @@ def _hold(settings: Settings) -> Hold | None:
         day = date.fromisoformat(until) if until else None
     except ValueError as problem:
         raise below.fail(f"'until' is '{until}', expected a day such as 2026-12-01") from problem
-    return Hold(by=below.text("by", ""), why=below.text("why", ""), until=day)
+    return Hold(by=printable(below.text("by", "")), why=printable(below.text("why", "")), until=day)
 
 
 def versions_of(pins: Mapping[str, Pin]) -> dict[str, str]:

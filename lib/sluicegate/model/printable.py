@@ -1,0 +1,13 @@
+"""Text of others made fit for a terminal: what would move the cursor or turn the reading order is shown instead."""
+
+from __future__ import annotations
+
+import re
+
+# Control characters but line feed and tab, and those that turn the direction of the text behind them.
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text with such characters as `\\x1b` or `\\u202e`."""
+    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
