@@ -18,7 +18,7 @@ components:
   auth: {repository: releases, group: com.example}
   portal: {repository: releases, needs: [auth]}
 roles:
-  qa: {members: [anna], jobs: [approve]}
+  qa: {members: [anna], jobs: {approve: [approve]}}
 hosts:
   a: {driver: local, folder: /srv/a, ports: {auth: 8101, portal: 8102}}
   b: {driver: local, folder: /srv/b, ports: {auth: 8103, portal: 8104}}
@@ -116,3 +116,13 @@ def test_all_mistakes_are_named_at_once() -> None:
 def test_scalars_are_texts() -> None:
     text = changed("group: com.example", "group: 1.10")
     assert read_config(text.encode()).components["auth"].group == "1.10"
+
+
+def test_jobs_of_a_role_as_a_list_are_a_mistake_that_says_what_to_write() -> None:
+    (told,) = mistakes(changed("jobs: {approve: [approve]}", "jobs: [seal, refuse]"))
+    assert "jobs: {approve: [seal, refuse], reject: [seal, refuse]}, each with the jobs of that verb alone" in told
+
+
+def test_a_verb_that_no_job_of_a_role_can_carry_is_a_mistake() -> None:
+    (told,) = mistakes(changed("{approve: [approve]}", "{aprove: [approve]}"))
+    assert "unknown key 'aprove'. Did you mean 'approve'" in told

@@ -12,6 +12,7 @@ from sluicegate import __version__
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
     TAG_VERSION,
+    VERBS,
     After,
     Component,
     Config,
@@ -351,7 +352,16 @@ def _tag_pattern(settings: Settings) -> str:
 
 def _role(name: str, settings: Settings) -> Role:
     settings.only("members", "jobs")
-    return Role(name=name, members=settings.texts("members"), jobs=settings.texts("jobs"))
+    if not isinstance(settings.values.get("jobs", {}), dict):
+        jobs = ", ".join(settings.texts("jobs"))
+        meant = ", ".join(f"{verb}: [{jobs}]" for verb in ("approve", "reject"))
+        raise settings.fail(
+            f"'jobs' says for each verb which jobs may carry it, as a job that rejects must not prove an approval;"
+            f" write jobs: {{{meant}}}, each with the jobs of that verb alone"
+        )
+    below = settings.below("jobs")
+    below.only(*VERBS)
+    return Role(name=name, members=settings.texts("members"), jobs={verb: below.texts(verb) for verb in below.values})
 
 
 def _follow(settings: Settings) -> Follow | None:

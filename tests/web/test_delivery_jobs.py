@@ -22,7 +22,7 @@ CONFIG = """
 jenkins: {{url: "{url}", user: ci, token: {{env: JENKINS_TOKEN}}}}
 repositories: {{releases: {{driver: directory, path: "{root}/releases"}}}}
 components: {{auth: {{repository: releases, group: com.example}}}}
-roles: {{qa: {{members: [anna], jobs: [approve]}}}}
+roles: {{qa: {{members: [anna], jobs: {{approve: [approve]}}}}}}
 hosts:
   int1: {{driver: local, folder: "{root}/hosts/int1", ports: {{auth: {ports[0]}}}}}
   test1: {{driver: local, folder: "{root}/hosts/test1", ports: {{auth: {ports[1]}}}}}
@@ -124,10 +124,20 @@ def relay(organisation: Organisation, name: str, to: str, given: dict[str, str])
     organisation.job(name, "true", parameters=tuple(given), after=PASS_ON.format(properties=properties, job=to))
 
 
+def test_a_seal_is_of_who_started_that_very_build(organisation: Organisation) -> None:
+    organisation.publish("1.0.0", app_files("1.0.0"))
+    organisation.approve_job()
+    organisation.server.client("anna").build_job("approve", SEAL | {"BUILD_USER": "rita"})
+    result, said = organisation.console("approve")
+    assert result == "SUCCESS", said
+    (seal,) = organisation.approvals()
+    assert (seal["by"]["user"], seal["by"]["verified"]) == ("anna", True)
+    assert seal["by"]["source"] == f"{organisation.server.url}job/approve/1/"
+
+
 @pytest.mark.parametrize("person", ["anna", "olle"])
-def test_over_a_chain_of_jobs_the_seal_is_of_who_started_the_first_whatever_the_parameters_say(
-    organisation: Organisation, person: str
-) -> None:
+def test_a_chain_of_jobs_lends_nobodys_name_to_a_seal(organisation: Organisation, person: str) -> None:
+    """Mallory's job starts `approve` with parameters of hers, and anna starts that job and does not know."""
     organisation.publish("1.0.0", app_files("1.0.0"))
     organisation.approve_job()
     relay(organisation, "second", "approve", SEAL | FORGED)
@@ -135,15 +145,30 @@ def test_over_a_chain_of_jobs_the_seal_is_of_who_started_the_first_whatever_the_
     organisation.server.client(person).build_job("first", SEAL | FORGED)
     result, said = organisation.console("approve")
     assert 'Started by upstream project "second" build number 1' in said
-    if person == "anna":
-        assert result == "SUCCESS", said
-        (seal,) = organisation.approvals()
-        assert (seal["by"]["user"], seal["by"]["verified"]) == ("anna", True)
-        assert seal["by"]["source"] == f"{organisation.server.url}job/approve/1/"
-    else:
-        assert result == "FAILURE"
-        assert "olle is not in the role 'qa'" in said
-        assert organisation.approvals() == []
+    assert result == "FAILURE"
+    assert "it takes one person who started this very build, and there is nobody" in said
+    assert organisation.approvals() == []
+
+
+def test_a_build_that_rejects_is_no_proof_of_an_approval(organisation: Organisation) -> None:
+    """anna's rejection runs; its parameters are those of an approval, and somebody else speaks in its name."""
+    organisation.publish("1.0.0", app_files("1.0.0"))
+    words = '"$COMPONENT=$VERSION" --to "$TO" --as "$ROLE"'
+    command = f"{sys.executable} -m sluicegate -C {organisation.repo} approve {words}"
+    organisation.job("reject", command, parameters=tuple(SEAL))
+    organisation.server.client("anna").build_job("reject", SEAL)
+    result, said = organisation.console("reject")
+    assert result == "FAILURE"
+    assert "the job 'reject' is not one that may approve in the role: approve" in said
+    assert organisation.approvals() == []
+
+
+def test_a_stranger_behind_a_proxy_does_not_answer_for_the_trusted_jenkins(organisation: Organisation) -> None:
+    organisation.publish("1.0.0", app_files("1.0.0"))
+    organisation.approve_job(before="export http_proxy=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9 no_proxy=")
+    organisation.server.client("anna").build_job("approve", SEAL)
+    result, said = organisation.console("approve")
+    assert result == "SUCCESS", said
 
 
 def annas_other_seal(organisation: Organisation) -> Path:
@@ -176,7 +201,7 @@ def test_a_job_of_ones_own_cannot_carry_the_seal_in_the_name_of_a_build_that_say
     for name in ("mine", "taken"):
         organisation.server.client("olle").build_job(name)
     result, said = organisation.console("mine")
-    assert result == "FAILURE" and "the job 'mine' is not one of the role's jobs" in said
+    assert result == "FAILURE" and "the job 'mine' is not one that may approve in the role" in said
     result, said = organisation.console("taken")
     assert result == "FAILURE" and "the build's parameter VERSION is '0.9.0', not '1.0.0'" in said
     go.touch()
@@ -191,7 +216,7 @@ def test_two_people_behind_one_build_are_nobodys_seal(organisation: Organisation
     organisation.server.client("olle").build_job("approve", SEAL)
     result, said = organisation.console("approve")
     assert result == "FAILURE"
-    assert "it takes one person behind the build, and there is anna, olle" in said
+    assert "it takes one person who started this very build, and there is anna, olle" in said
     assert organisation.approvals() == []
 
 

@@ -9,6 +9,9 @@ from datetime import timedelta
 from sluicegate.errors import UnknownName
 from sluicegate.model.settings import Settings, suggestion
 
+VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold")
+"""What a role's jobs may carry."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverSpec:
@@ -53,11 +56,11 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """Who may act in a role, and through which jobs."""
+    """Who may act in a role, and through which jobs each verb: what carries a rejection carries no approval."""
 
     name: str
     members: tuple[str, ...]
-    jobs: tuple[str, ...] = ()
+    jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

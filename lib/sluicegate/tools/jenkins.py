@@ -26,13 +26,17 @@ TIMEOUT = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """A build as its Jenkins tells of it. `users` are the people at the top of its chain of causes."""
+    """A build as its Jenkins tells of it.
+
+    `users` are the people in its chain of causes; `direct` those who started this very build.
+    """
 
     url: str
     job: str
     building: bool
     parameters: Mapping[str, str]
     users: frozenset[str]
+    direct: frozenset[str]
 
 
 def read_build(jenkins: Jenkins, url: str) -> Build:
@@ -51,6 +55,7 @@ def read_build(jenkins: Jenkins, url: str) -> Build:
         building=value.get("building") is True,
         parameters=parameters,
         users=frozenset(_users(jenkins, value, LONGEST_CHAIN)),
+        direct=frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId")),
     )
 
 
@@ -68,9 +73,13 @@ def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
     return answer.headers.get("Location", "")
 
 
+def _causes(build: Json) -> list[Json]:
+    return [cause for action in build.get("actions", []) for cause in action.get("causes") or []]
+
+
 def _users(jenkins: Jenkins, build: Json, left: int) -> set[str]:
     found: set[str] = set()
-    for cause in [one for action in build.get("actions", []) for one in action.get("causes") or []]:
+    for cause in _causes(build):
         if cause.get("userId"):
             found.add(str(cause["userId"]))
         if cause.get("upstreamProject") and left:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sluicegate.errors import GateRefused
@@ -21,6 +21,19 @@ class Acting:
 
     actor: Actor
     build: jenkins.Build | None = None
+
+    @property
+    def person(self) -> Actor:
+        """Who says it in person: in a job only who started this very build, never somebody up the chain of causes.
+
+        A job of anybody's may start another one, and be started by somebody who does not know what it starts.
+        """
+        if self.build is None:
+            return self.actor
+        if len(self.build.direct) == 1:
+            (user,) = self.build.direct
+            return replace(self.actor, user=user, verified=True)
+        return replace(self.actor, verified=False)
 
 
 def acting(config: Config, store: Store) -> Acting:
@@ -43,8 +56,30 @@ def _from_build(server: Jenkins, url: str) -> Acting:
     return Acting(actor=Actor(user=server.user or "jenkins", source=url), build=build)
 
 
-def check_judgement(build: jenkins.Build | None, role: Role, wanted: dict[str, str]) -> None:
-    """A judgement inside a job: the build runs, its job is one of the role's, and its own parameters say the same.
+def check_verb(config: Config, acting: Acting, verb: str) -> None:
+    """Raise GateRefused for a veto, a hold or their opposites by who is in none of the roles that name jobs for it.
+
+    Where no role names any, everybody may.
+    """
+    roles = [role for role in config.roles.values() if verb in role.jobs]
+    person, build = acting.person, acting.build
+    for role in roles:
+        if person.user in role.members and (build is None or (person.verified and build.job in role.jobs[verb])):
+            return
+    if roles:
+        by = f"the build {build.url}, started by {person.user or 'nobody'}," if build else person.user or "nobody"
+        raise GateRefused(
+            f"{by} may not {verb}",
+            reasons=[
+                f"role {role.name}: members {', '.join(role.members) or 'none'}; jobs {', '.join(role.jobs[verb])}"
+                for role in roles
+            ],
+        )
+
+
+def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: dict[str, str]) -> None:
+    """A judgement inside a job: the build runs, a person started it, its job is one of the role's for this verb, and
+    its own parameters say the same.
 
     `wanted` maps parameter names to values. Outside of a job there is nothing to check here.
     """
@@ -53,11 +88,12 @@ def check_judgement(build: jenkins.Build | None, role: Role, wanted: dict[str, s
     reasons = []
     if not build.building:
         reasons.append("the build does not run any more")
-    if build.job not in role.jobs:
-        reasons.append(f"the job '{build.job}' is not one of the role's jobs: {', '.join(role.jobs) or 'none'}")
-    if len(build.users) != 1:
-        behind = ", ".join(sorted(build.users)) or "nobody"
-        reasons.append(f"it takes one person behind the build, and there is {behind}")
+    jobs = role.jobs.get(verb, ())
+    if build.job not in jobs:
+        reasons.append(f"the job '{build.job}' is not one that may {verb} in the role: {', '.join(jobs) or 'none'}")
+    if len(build.direct) != 1:
+        behind = ", ".join(sorted(build.direct)) or "nobody"
+        reasons.append(f"it takes one person who started this very build, and there is {behind}")
     for name, value in wanted.items():
         if build.parameters.get(name) != value:
             reasons.append(f"the build's parameter {name} is '{build.parameters.get(name, '')}', not '{value}'")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sluicegate.delivery.book import resolving, standing
-from sluicegate.delivery.book.actor import Acting, acting
+from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
@@ -154,6 +154,12 @@ class DeliveryRepo:
         if self._acting is None:
             self._acting = acting(state.config, self.store)
         return self._acting
+
+    def said_by(self, state: State, verb: str) -> Actor:
+        """Who vetoes, holds or lifts that, in person. Raises GateRefused for who may not."""
+        acting = self.acting(state)
+        check_verb(state.config, acting, verb)
+        return acting.person
 
     def parameters(self) -> Mapping[str, str]:
         """The parameters of the build that we run in, as its Jenkins tells them; none outside of a build."""

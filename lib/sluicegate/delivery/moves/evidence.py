@@ -109,7 +109,9 @@ def judge(
         state.config.environment(environment)
         members = state.config.role(role).members
         wanted = {"COMPONENT": component, "VERSION": version, "TO": environment, "ROLE": role}
-        check_judgement(repo.acting(state).build, state.config.role(role), wanted)
+        acting = repo.acting(state)
+        check_judgement(acting.build, state.config.role(role), "approve" if approve else "reject", wanted)
+        draft.by = acting.person
         manifest = state.manifest(component, version)
         if draft.by.user not in members:
             raise GateRefused(
@@ -158,6 +160,7 @@ def veto(
         if environment:
             state.config.environment(environment)
         story = state.known_story(component, version)
+        draft.by = repo.said_by(state, "unveto" if lift else "veto")
         if lift:
             _refuse_unvetoed(story, component, version, environment, draft.by)
         draft.note(component, version, kind(env=environment, why=why))

@@ -118,6 +118,7 @@ def hold(
     """Keep a pin where it is, until the end of a day or for good."""
 
     def decide(state: State, draft: Draft) -> None:
+        draft.by = repo.said_by(state, "hold")
         now = _standing(state, component, environment)
         if until is not None and until < state.now.date():
             raise UsageError(f"--until {until} is in the past")
@@ -132,6 +133,7 @@ def unhold(repo: DeliveryRepo, component: str, environment: str, *, why: str, dr
     """Let a held pin move again."""
 
     def decide(state: State, draft: Draft) -> None:
+        draft.by = repo.said_by(state, "unhold")
         now = _standing(state, component, environment)
         if now.hold is None:
             raise UsageError(f"{component} is not held in {environment}")

@@ -1,0 +1,64 @@
+"""Who vetoes, holds and lifts that: everybody, or whom the roles name; in a job who started that very build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from sluicegate.delivery.book.actor import Acting, check_judgement, check_verb
+from sluicegate.delivery.moves import pinning
+from sluicegate.errors import GateRefused
+from sluicegate.model.config import Role
+from sluicegate.model.values import Actor
+from sluicegate.tools.jenkins import Build
+from tests.shop import CONFIG, Shop
+
+NAMED = CONFIG.replace(b"members: [rita, olle]}", b"members: [rita], jobs: {unveto: [lift], unhold: [lift]}}")
+URL = "https://ci.example.com/job/lift/7/"
+
+
+def acting(job: str, direct: set[str], chain: set[str]) -> Acting:
+    parameters: Mapping[str, str] = {}
+    people = frozenset(direct | chain)
+    build = Build(
+        url=URL, job=job, building=True, parameters=parameters, users=people, direct=frozenset(direct)
+    )  # fmt: skip
+    user, verified = (next(iter(people)), True) if len(people) == 1 else ("ci", False)
+    return Acting(actor=Actor(user=user, source=URL, verified=verified), build=build)
+
+
+def test_who_is_up_the_chain_did_not_say_it() -> None:
+    said = acting("lift", set(), {"rita"})
+    assert said.actor.verified and not said.person.verified
+    both = acting("lift", {"rita"}, {"rita", "mallory"})
+    assert (both.person.user, both.person.verified) == ("rita", True)
+
+
+@pytest.mark.parametrize("direct", [set(), {"anna", "olle"}])
+def test_a_judgement_takes_one_person_who_started_that_very_build(direct: set[str]) -> None:
+    role = Role(name="qa", members=("anna",), jobs={"approve": ("approve",)})
+    build = acting("approve", direct, {"anna"}).build
+    with pytest.raises(GateRefused) as refused:
+        check_judgement(build, role, "approve", {})
+    assert "it takes one person who started this very build" in refused.value.reasons[0]
+
+
+def test_a_veto_is_lifted_by_a_member_of_the_role_that_names_jobs_for_it_alone(live: Shop) -> None:
+    live.edited("sluicegate.yaml", NAMED)
+    live.veto("auth", "1.0.0")
+    config = live.state.config
+    check_verb(config, acting("lift", {"rita"}, set()), "unveto")
+    for other in (acting("lift", {"anna"}, set()), acting("mine", {"rita"}, set()), acting("lift", set(), {"rita"})):
+        with pytest.raises(GateRefused, match="may not unveto") as refused:
+            check_verb(config, other, "unveto")
+        assert refused.value.reasons == ("role release-manager: members rita; jobs lift",)
+
+
+def test_anybody_may_veto_and_hold_and_only_who_is_named_may_lift_it(live: Shop) -> None:
+    live.edited("sluicegate.yaml", NAMED)
+    pinning.hold(live.by("anna"), "auth", "staging", until=None, why="")
+    with live.unchanged(), pytest.raises(GateRefused, match="anna may not unhold"):
+        pinning.unhold(live.by("anna"), "auth", "staging", why="")
+    pinning.unhold(live.by("rita"), "auth", "staging", why="")
+    assert live.state.pins("staging")["auth"].hold is None
