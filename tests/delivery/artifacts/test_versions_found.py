@@ -153,9 +153,9 @@ def test_resolve_by_commit(shop: Shop) -> None:
 
 def test_resolve_by_evidence(shop: Shop) -> None:
     with pytest.raises(UsageError, match="has no version 'tested:integration'"):
-        shop.state().resolve("auth", "tested:integration")
+        resolving.resolve(shop.state(), "auth", "tested:integration")
     with pytest.raises(UsageError, match="Did you mean"):
-        shop.state().resolve("auth", "tested:integratoin")
+        resolving.resolve(shop.state(), "auth", "tested:integratoin")
 
     def tested(version: str, failed: int, digest: str) -> None:
         shop.run("integration", {"auth": version})
@@ -164,10 +164,10 @@ def test_resolve_by_evidence(shop: Shop) -> None:
 
     tested("1.0.0", 0, "a" * 64)
     tested("1.1.0", 1, "b" * 64)
-    assert shop.state().resolve("auth", "tested:integration") == "1.0.0"
-    assert shop.state().resolve("auth", "deployed:integration") == "1.1.0"
+    assert resolving.resolve(shop.state(), "auth", "tested:integration") == "1.0.0"
+    assert resolving.resolve(shop.state(), "auth", "deployed:integration") == "1.1.0"
     tested("1.1.0", 0, "c" * 64)
-    assert shop.state().resolve("auth", "tested:integration") == "1.1.0"
+    assert resolving.resolve(shop.state(), "auth", "tested:integration") == "1.1.0"
 
 
 def test_what_search_and_show_say_can_be_fetched(shop: Shop, tmp_path: Path) -> None:
