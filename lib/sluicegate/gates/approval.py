@@ -73,7 +73,8 @@ class ApprovalGate:
             return f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
         given = {"COMPONENT": candidate.component, "VERSION": candidate.version, "TO": candidate.target}
         words = " ".join(f"-p {name}={value}" for name, value in (given | {"ROLE": self.role.name}).items())
-        return f"sluicegate trigger {self.role.jobs[0]} {words}" if self.role.jobs else ""
+        job = next(iter(self.role.jobs.get("approve", ())), "")
+        return f"sluicegate trigger {job} {words}" if job else ""
 
     def _judgements(self, candidate: Candidate) -> list[Judgement]:
         """The last word of each member of the role, oldest first."""

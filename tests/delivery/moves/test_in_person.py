@@ -60,5 +60,7 @@ def test_anybody_may_veto_and_hold_and_only_who_is_named_may_lift_it(live: Shop)
     pinning.hold(live.by("anna"), "auth", "staging", until=None, why="")
     with live.unchanged(), pytest.raises(GateRefused, match="anna may not unhold"):
         pinning.unhold(live.by("anna"), "auth", "staging", why="")
+    with live.unchanged(), pytest.raises(GateRefused, match="rita may not unhold"):
+        pinning.unhold(live.by("rita", verified=False), "auth", "staging", why="a claim of Git's user")
     pinning.unhold(live.by("rita"), "auth", "staging", why="")
     assert live.state.pins("staging")["auth"].hold is None

@@ -57,14 +57,13 @@ def _from_build(server: Jenkins, url: str) -> Acting:
 
 
 def check_verb(config: Config, acting: Acting, verb: str) -> None:
-    """Raise GateRefused for a veto, a hold or their opposites by who is in none of the roles that name jobs for it.
-
-    Where no role names any, everybody may.
+    """Raise GateRefused for a veto, a hold or their opposites by who is in none of the roles that name jobs for it, or
+    only claims to be. Where no role names any, everybody may.
     """
     roles = [role for role in config.roles.values() if verb in role.jobs]
     person, build = acting.person, acting.build
     for role in roles:
-        if person.user in role.members and (build is None or (person.verified and build.job in role.jobs[verb])):
+        if person.user in role.members and person.verified and (build is None or build.job in role.jobs[verb]):
             return
     if roles:
         by = f"the build {build.url}, started by {person.user or 'nobody'}," if build else person.user or "nobody"
