@@ -20,7 +20,7 @@ FAMILIES = ("repositories", "hosts", "deployers", "balancers", "gates")
 def helps(command: click.Command, path: str) -> list[tuple[str, str]]:
     """Each command below with what its --help prints."""
     names = ["-h", "--help"]
-    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100, help_option_names=names)
+    context = click.Context(command, info_name=path, max_content_width=80, terminal_width=80, help_option_names=names)
     found = [(path, command.get_help(context))]
     if isinstance(command, click.Group) and path != "sluicegate":
         for name in command.list_commands(context):

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import delivery, done, dry_run, in_environment, say, split_exact, to_environment, why
+from sluicegate.cli.output import (
+    ENVIRONMENT,
+    delivery,
+    done,
+    dry_run,
+    in_environment,
+    say,
+    split_exact,
+    to_environment,
+    why,
+)
 
 in_role = click.option("--as", "role", required=True, metavar="ROLE", help="The role to act in.")
 
@@ -101,7 +111,7 @@ def _judge(version: str, environment: str, role: str, why: str, dry: bool, *, ap
 
 @click.command()
 @click.argument("version", metavar="COMPONENT=VERSION")
-@click.option("--in", "environment", default="", metavar="ENV", help="For this environment and all after it only.")
+@click.option(*ENVIRONMENT, default="", metavar="ENV", help="For this environment and all after it only.")
 @why
 @dry_run
 def veto(version: str, environment: str, why: str, dry_run: bool) -> None:
@@ -114,7 +124,7 @@ def veto(version: str, environment: str, why: str, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("version", metavar="COMPONENT=VERSION")
-@click.option("--in", "environment", default="", metavar="ENV", help="The environment that the veto was for.")
+@click.option(*ENVIRONMENT, default="", metavar="ENV", help="The environment that the veto was for.")
 @why
 @dry_run
 def unveto(version: str, environment: str, why: str, dry_run: bool) -> None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from sluicegate import __version__
+from sluicegate.cli.json_answers import JsonAnswers, add_option
 from sluicegate.cli.start import TERMINATED
 from sluicegate.errors import MissingProgram, SluicegateError, UsageError
 
@@ -20,6 +21,7 @@ COMMANDS = {
         "init": ("cli.setup", "Make a delivery repo."),
         "check": ("cli.setup", "Check sluicegate.yaml, pins and drivers."),
         "demo": ("demo.command", "Play the worked example, from commit to production."),
+        "completion": ("cli.completion", "Let the shell complete words."),
     },
     "Versions": {
         "publish": ("cli.versions", "Publish the files of a version, once."),
@@ -65,6 +67,8 @@ COMMANDS = {
     },
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
+VARIABLE = "_SLUICEGATE_COMPLETE"
+"""With this in the environment a shell asks for words."""
 COLOR = False if os.environ.get("NO_COLOR") else None
 """Whether there are colours; None leaves it to what the output is: a terminal, or a pipe."""
 INTERRUPTED = 130
@@ -92,6 +96,11 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"sluicegate.{MODULES[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
+        add_option(command)
+        if VARIABLE in os.environ:
+            from sluicegate.cli import completion
+
+            completion.add_words(command)
         return command
 
     def resolve_command(
@@ -110,7 +119,7 @@ class Commands(click.Group):
 
 
 @click.command(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": COLOR}
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80, "color": COLOR}
 )
 @click.version_option(__version__, prog_name="sluicegate", message="%(prog)s %(version)s")
 @click.option(
@@ -125,19 +134,40 @@ def commands(ctx: click.Context, repo: str) -> None:
 
     Example: sluicegate explain auth --to production
     """
+    if isinstance(ctx.obj, JsonAnswers):
+        ctx.meta[JsonAnswers.__module__] = ctx.obj
     ctx.obj = repo
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
+    if VARIABLE in os.environ:  # a shell asks for words
+        from sluicegate.cli import completion
+
+        completion.register()
+    command = next((word for word in arguments if word in MODULES), "")
+    answers = JsonAnswers(command, wanted="--json" in arguments)
+    code = 70
+    try:
+        code = _run(arguments, answers)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        raise
+    finally:
+        answers.finish(code)
+    return code
+
+
+def _run(arguments: Sequence[str], answers: JsonAnswers) -> int:
     stdout = sys.stdout
     try:
         _refuse_bytes(arguments)
-        commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False)
+        commands.main(args=list(arguments), prog_name="sluicegate", standalone_mode=False, obj=answers)
     except click.exceptions.NoArgsIsHelpError as problem:
         problem.show()
         return 2
     except click.ClickException as problem:
+        answers.failed(problem)
         problem.show()
         return problem.exit_code
     except click.exceptions.Exit as problem:
@@ -146,6 +176,7 @@ def run(arguments: Sequence[str]) -> int:
         _interrupted(arguments)
         return _quit(INTERRUPTED)
     except SluicegateError as problem:
+        answers.failed(problem)
         return _fail(problem)
     except BrokenPipeError:
         return _quit(BROKEN_PIPE)

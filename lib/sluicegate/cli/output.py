@@ -28,8 +28,12 @@ why = click.option(
     "--why", default="", metavar="TEXT", callback=lambda _context, _option, text: printable(text),
     help="The reason, kept in the record.",
 )  # fmt: skip
-in_environment = click.option("--in", "environment", required=True, metavar="ENV", help="The environment.")
-to_environment = click.option("--to", "environment", required=True, metavar="ENV", help="The environment to enter.")
+ENVIRONMENT = ("--in", "--to", "environment")
+"""Both words are taken wherever an environment is named; help shows first the one that reads well."""
+in_environment = click.option(*ENVIRONMENT, required=True, metavar="ENV", help="The environment.")
+to_environment = click.option(
+    "--to", "--in", "environment", required=True, metavar="ENV", help="The environment to enter."
+)
 
 
 @contextmanager

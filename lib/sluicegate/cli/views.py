@@ -53,7 +53,7 @@ def status(as_json: bool) -> None:
 
 @click.command()
 @click.argument("version", metavar="COMPONENT[=VERSION]")
-@click.option("--to", "environment", default="", metavar="ENV", help="The environment to enter; else the next one.")
+@click.option("--to", "--in", "environment", default="", metavar="ENV", help="The environment to enter; else the next.")
 @as_json
 def explain(version: str, environment: str, as_json: bool) -> None:
     """Why a version is not there: each unmet condition, who can meet it, with which command, since when.

@@ -396,21 +396,27 @@ def test_users_are_released_before_the_group_changes(again: Shop) -> None:
 
 def test_a_balancer_that_is_down_swaps_nothing(ready: Shop) -> None:
     ready.drivers.users.down = True
-    with pytest.raises(RemoteUnavailable, match="the balancer is down"):
+    with ready.unchanged(), pytest.raises(RemoteUnavailable, match="the balancer is down"):
         ready.swap()
-    assert ready.pins("production")["auth"] == "1.0.0"
     ready.drivers.users.down = False
-    assert [one.outcome for one in ready.resume()] == ["undone"]
     ready.swap()
+
+
+def test_a_balancer_that_does_not_answer_ends_a_swap_at_once_with_its_name(ready: Shop) -> None:
+    ready.drivers.users.url = "http://127.0.0.1:9"
+    with ready.unchanged(), pytest.raises(RemoteUnavailable, match="production does not answer at http:") as caught:
+        ready.swap()
+    assert caught.value.exit_code == 5
+    assert "then: sluicegate swap production" in caught.value.hint
 
 
 def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first mistake is told as well as the second; nobody knows what is live, so the swap stays open."""
     monkeypatch.setattr(swap, "PROBE_SECONDS", 0.0)
     users = ready.drivers.users
-    users.url = "http://127.0.0.1:9"
 
     def going_down(name: str) -> None:
+        users.url = "http://127.0.0.1:9" if name == "balancer switch blue" else users.url
         users.down = users.down or name == "balancer switch green"
 
     door.watcher = going_down
@@ -418,6 +424,7 @@ def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, m
         ready.swap()
     assert "switching back to green failed: the balancer is down" in caught.value.message
     assert "sluicegate resume" in caught.value.hint
+    door.watcher = None
     users.down, users.url = False, ""
     assert [one.outcome for one in ready.resume()] == ["finished"]
     assert ready.users_reach()["auth"] == "2.0.0"

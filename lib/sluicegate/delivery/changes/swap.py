@@ -13,12 +13,12 @@ from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
-from sluicegate.errors import GateRefused, NotFound, PartlyDone, SluicegateError, UsageError
+from sluicegate.errors import GateRefused, NotFound, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent, Pinned, Swapped, Unpinned
 from sluicegate.model.values import Pin, set_name
 from sluicegate.ports import Balancer
-from sluicegate.tools.probe import wait_for_version
+from sluicegate.tools.probe import spoken_version, wait_for_version
 
 PROBE_SECONDS = 30.0
 
@@ -52,12 +52,25 @@ def swap(
         found = plan_back(state, name) if back else plan_forward(state, name)
         if not found.changes:
             return found, None
+        _refuse_silent_balancer(state, found)
         return found, begin(draft, found, why)
 
     found, intent = repo.change(decide, f"swap {name}: begin", why=why, dry_run=dry_run)
     if not dry_run and intent is not None:
         carry_out(repo, found, intent, say)
     return found
+
+
+def _refuse_silent_balancer(state: State, found: Swap) -> None:
+    """Raise RemoteUnavailable before anything is written when users could not be seen to arrive."""
+    balancer = state.drivers.balancer(state.config, state.config.environment(found.environment))
+    balancer.live()
+    urls = [f"{at}{state.component(name).probe}" for name in found.after if (at := balancer.address(name))]
+    if urls and spoken_version(urls[0]) is None:
+        raise RemoteUnavailable(
+            f"the balancer of {found.environment} does not answer at {urls[0]}; nothing was changed",
+            hint=f"start it, or look at its log; then: sluicegate swap {found.environment}{' --back' * found.back}",
+        )
 
 
 def begin(draft: Draft, found: Swap, why: str) -> Intent:
