@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
+import html
+import json
+import re
+import shlex
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.errors import UsageError
@@ -38,6 +44,52 @@ def test_a_secret_cut_into_any_pieces_is_hidden(secret: str, data: st.DataObject
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert secret.encode() not in masked(secret, *pieces)
+
+
+def folded(text: bytes, width: int) -> bytes:
+    return b"\n".join(text[at : at + width] for at in range(0, len(text), width)) + b"\n"
+
+
+TOOLS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": lambda text: text,
+    "base64": lambda text: folded(base64.b64encode(text), 76),
+    "base64 -w0": base64.b64encode,
+    "base64 of PEM": lambda text: folded(base64.b64encode(text), 64),
+    "base64url": base64.urlsafe_b64encode,
+    "quote": lambda text: quote(text).encode(),
+    "quote of all": lambda text: quote(text, safe="").encode(),
+    "quote in small letters": lambda text: re.sub(rb"%..", lambda hit: hit[0].lower(), quote(text, safe="").encode()),
+    "form": lambda text: quote_plus(text).encode(),
+    "XML": lambda text: escape(text.decode(), {'"': "&quot;", "'": "&apos;"}).encode(),
+    "HTML": lambda text: html.escape(text.decode()).encode(),
+    "JSON": lambda text: json.dumps(text.decode()).encode(),
+    "JSON of PHP": lambda text: json.dumps(text.decode()).replace("/", "\\/").encode(),
+    "shlex": lambda text: shlex.quote(text.decode()).encode(),
+    "set -x": lambda text: b"'" + text.replace(b"'", b"'\\''") + b"'",
+    "repr": lambda text: repr(text.decode()).encode(),
+    "xxd -p": lambda text: folded(text.hex().encode(), 60),
+    "hex in capitals": lambda text: text.hex().upper().encode(),
+    "od -tx1": lambda text: text.hex(" ").encode(),
+    "openssl": lambda text: text.hex(":").upper().encode(),
+}
+SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=90)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@settings(max_examples=30)
+@given(secret=SECRETS, before=st.integers(0, 40), cut=st.integers(1, 200))
+def test_a_secret_is_hidden_however_a_tool_prints_it(tool: str, secret: str, before: int, cut: int) -> None:
+    """Among other text that is printed along; of the base64 no letter may stay that has a bit of the secret."""
+    printed = TOOLS[tool](b"u" * before + secret.encode() + b"u" * 9)
+    shown = masked(secret, printed[:cut], printed[cut:])
+    assert b"****" in shown
+    left = re.sub(rb"[\s:*]", b"", shown)
+    assert TOOLS[tool](secret.encode()).strip() not in shown
+    if tool.startswith("base64"):
+        exact = base64.urlsafe_b64encode(b"u" * before + secret.encode() + b"u" * 9).rstrip(b"=")
+        clear = {exact[: before * 8 // 6], exact[-(-(before + len(secret)) * 8 // 6) :]}
+        remains = left.replace(b"+", b"-").replace(b"/", b"_").rstrip(b"=")
+        assert len(remains) <= sum(map(len, clear)), "a letter with bits of the secret stayed"
 
 
 def test_encoded_and_quoted_forms_are_hidden() -> None:

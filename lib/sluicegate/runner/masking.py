@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from sluicegate.errors import UsageError
 
+if TYPE_CHECKING:
+    import regex
+
 STARS = b"****"
 SHORTEST = 3
+FOLD = rb"(?:\r?\n[ \t]*)?"
+LETTER = rb"[A-Za-z0-9+/=_-]"
+BOTH_ALPHABETS = {ord("+"): rb"[+-]", ord("/"): rb"[/_]"}
+HEX_BREAK = rb"(?:(?:[ :,]|\r?\n[ \t]*){0,2}(?:\\x|0x)?)"
 
 
 def refuse_short(secret: str, name: str) -> None:
@@ -20,62 +29,112 @@ def refuse_short(secret: str, name: str) -> None:
         raise UsageError(f"the secret '{name}' has fewer than {SHORTEST} characters; it could not be masked in logs")
 
 
-def forms(secret: str) -> set[bytes]:
-    """The ways in which a secret commonly shows up in a log."""
+def patterns(secret: str) -> set[bytes]:
+    """Regular expressions for the ways in which tools print a secret: as it is, quoted for shells, URLs, XML and JSON,
+    in hex and base64, the latter two also folded into lines and within a longer text."""
     plain = secret.encode("utf-8", "surrogateescape")
-    found = {plain, quote(secret, safe="").encode(), quote_plus(secret).encode(), shlex.quote(secret).encode()}
-    # `set -x` of dash and bash writes 'a'\''b'; lines of a multi-line key are printed one by one.
-    found.add(secret.replace("'", "'\\''").encode("utf-8", "surrogateescape"))
-    found.update(line for raw in plain.splitlines() if len(line := raw.strip()) >= SHORTEST)
+    # Lines of a multi-line key are printed one by one.
+    lines = {line for raw in plain.splitlines() if len(line := raw.strip()) >= SHORTEST}
+    found = {re.escape(one) for one in _quoted(secret) | lines | {plain} if len(one) >= SHORTEST}
+    found |= {_any_case_of_escapes(quote(secret, safe=safe)) for safe in ("", "/", "/:")}
+    found.add(_any_case_of_escapes(quote_plus(secret)))
+    pairs = [f"(?i:{byte:02x})".encode() for byte in plain]
+    found.add(HEX_BREAK.join(pairs))
+    return found | _base64(plain)
+
+
+def _quoted(secret: str) -> set[bytes]:
+    """The secret as shells, XML and JSON write it."""
+    xml = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    ascii_json, json_text = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    words = {
+        # `set -x` of dash and bash writes 'a'\''b', Python's shlex 'a'"'"'b', bash's printf %q a\'b.
+        shlex.quote(secret),
+        secret.replace("'", "'\\''"),
+        secret.replace("'", "'\"'\"'"),
+        re.sub(r"([^A-Za-z0-9_@%+=:,./-])", r"\\\1", secret),
+        xml,
+        xml.replace('"', "&quot;"),
+        xml.replace('"', "&quot;").replace("'", "&apos;"),
+        xml.replace('"', "&quot;").replace("'", "&#39;"),
+        xml.replace('"', "&#34;").replace("'", "&#39;"),
+        xml.replace('"', "&quot;").replace("'", "&#x27;"),
+        ascii_json,
+        json_text,
+        json_text.replace("/", "\\/"),
+        repr(secret)[1:-1],
+    }
+    return {word.encode("utf-8", "surrogateescape") for word in words}
+
+
+def _any_case_of_escapes(text: str) -> bytes:
+    """A percent-encoded text; RFC 3986 lets the hex digits be of either case."""
+    return b"".join(
+        b"(?i:" + part.encode() + b")" if part.startswith("%") else re.escape(part.encode())
+        for part in re.split("(%[0-9A-F]{2})", text)
+    )
+
+
+def _base64(plain: bytes) -> set[bytes]:
+    """Within a longer text the base64 of a secret depends on where it starts: three shapes.
+
+    Of the letters at both ends only some bits are the secret's; they go with it.
+    """
+    found = set()
     for shift in range(3):
-        # Within a longer text the base64 of the secret depends on where it starts: three shapes, ends cut off.
         encoded = base64.b64encode(b"\0" * shift + plain).rstrip(b"=")
         start, end = (0, 2, 3)[shift], len(encoded) - (1 if (len(plain) + shift) % 3 else 0)
-        if end - start >= 6:
-            found.update({encoded[start:end], encoded[start:end].replace(b"+", b"-").replace(b"/", b"_")})
-    return {one for one in found if len(one) >= SHORTEST}
+        if end - start < 6:
+            continue
+        letters = [BOTH_ALPHABETS.get(byte, re.escape(bytes([byte]))) for byte in encoded[start:end]]
+        before = (b"(?:" + LETTER + FOLD + b")?") * (1 if shift else 0)
+        found.add(before + FOLD.join(letters) + b"(?:" + FOLD + LETTER + b"){0,3}")
+    return found
 
 
 class Mask:
     """Filters a byte stream. `feed` returns what may be written now; the rest is kept until it is certain."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._forms: list[bytes] = []
-        self._pattern: re.Pattern[bytes] | None = None
+        self._known: set[bytes] = set()
+        self._pattern: regex.Pattern[bytes] | None = None
         self._held = b""
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        known = set(self._forms)
+        import regex  # Only builds with secrets need it.
+
         for secret in secrets:
             if secret:
-                known |= forms(secret)
-        self._forms = sorted(known, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._forms))) if self._forms else None
+                self._known |= patterns(secret)
+        if self._known:
+            longest_first: list[bytes] = sorted(self._known, key=len, reverse=True)
+            self._pattern = regex.compile(b"|".join(longest_first))
 
     def feed(self, block: bytes) -> bytes:
         if self._pattern is None:
             return block
-        block = self._pattern.sub(STARS, self._held + block)
-        kept = max((self._beginning(block, form) for form in self._forms), default=0)
-        self._held = block[len(block) - kept :]
-        return block[: len(block) - kept]
+        block = self._held + block
+        shown, at = [], 0
+        for hit in self._pattern.finditer(block):
+            if hit.end() == len(block):
+                break  # It may go on in the next block.
+            shown += [block[at : hit.start()], STARS]
+            at = hit.end()
+        rest = block[at:]
+        begun = self._pattern.search(rest, partial=True)
+        kept = len(rest) if begun is None else begun.start()
+        self._held = rest[kept:]
+        return b"".join([*shown, rest[:kept]])
 
     def flush(self) -> bytes:
         """What was held back, at a point where no more of a secret can follow."""
         held, self._held = self._held, b""
-        return held
+        return held if self._pattern is None else self._pattern.sub(STARS, held)
 
     def text(self, text: str) -> str:
         """A whole text, masked."""
         if self._pattern is None:
             return text
-        return self._pattern.sub(STARS, text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-
-    @staticmethod
-    def _beginning(block: bytes, form: bytes) -> int:
-        """How many bytes at the end of `block` may be the beginning of `form`."""
-        for size in range(min(len(form) - 1, len(block)), 0, -1):
-            if block.endswith(form[:size]):
-                return size
-        return 0
+        hidden: bytes = self._pattern.sub(STARS, text.encode("utf-8", "surrogateescape"))
+        return hidden.decode("utf-8", "replace")
