@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -222,15 +222,16 @@ class FakeBalancer:
     def __init__(self, live: str = "blue", groups: tuple[str, ...] = ("blue", "green")) -> None:
         self.group = live
         self.groups = groups
-        self.keeps = False
+        self.keeps = self.previewed = False
         self.down = False
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> FakeBalancer:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> FakeBalancer:
         return cls(groups=tuple(config.groups))
 
-    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-        return "".join(f"{group}: {components}\n" for group, components in upstreams.items())
+    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]], *, against: str | None = None) -> str:
+        lines = [f"{group}: {components}\n" for group, components in upstreams.items()]
+        return "".join(line for line in lines if line not in (against or ""))
 
     def live(self) -> str:
         self._check_up()
@@ -240,17 +241,23 @@ class FakeBalancer:
         self._check_up()
         if to not in self.groups:
             raise UnknownName(f"no group is called '{to}'")
-        self.group, self.keeps = to, keep_sessions
+        self.group, self.keeps, self.previewed = to, keep_sessions, False
+
+    def preview(self, on: bool) -> None:
+        self._check_up()
+        self.previewed = on
 
     def release(self) -> None:
         self._check_up()
         self.keeps = False
 
-    def address(self, component: str) -> str:
-        return f"http://users.invalid/{component}"
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return (f"http://users.invalid/{component}",)
 
-    def reached(self, logged_in_on: str = "") -> str:
-        """The group that a user reaches, new or logged in on a group."""
+    def reached(self, logged_in_on: str = "", wish: str = "") -> str:
+        """The group that a user reaches, new or logged in on a group, or one who asks for the preview."""
+        if self.previewed and wish == "on":
+            return next(group for group in self.groups if group != self.group)
         return logged_in_on if logged_in_on and self.keeps else self.group
 
     def _check_up(self) -> None:
@@ -268,7 +275,7 @@ class FakePool:
         self.down = False
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> FakePool:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> FakePool:
         return cls(host for hosts in config.groups.values() for host in hosts)
 
     def drain(self, host: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from sluicegate.model.config import Component, Config, DriverSpec
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.model.values import Release
+from sluicegate.ports import Host
 from sluicegate.tools import sockets
 
 AUTH = Component(name="auth", repository="releases", group="com.example")
@@ -54,6 +55,11 @@ def free_port() -> int:
     """A port for a server that is still to be started; it is kept from all others until the tests end."""
     _kept.append(sockets.keep_port())
     return sockets.port_of(_kept[-1])
+
+
+def no_host(name: str) -> Host:
+    """For a balancer on this machine."""
+    raise AssertionError(f"nobody asks for the host {name}")
 
 
 def app_files(answer: str, command: str = f"{sys.executable} app.py") -> dict[str, str]:

@@ -104,8 +104,8 @@ class OutsideBalancer(FakeBalancer):
         door.passing("balancer release")
         super().release()
 
-    def address(self, component: str) -> str:
-        return f"{self.url}/{component}" if self.url else ""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return (f"{self.url}/{component}",) if self.url else ()
 
 
 class OutsideDeployer(FakeDeployer):

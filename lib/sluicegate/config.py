@@ -201,8 +201,8 @@ class _Reading:
         below = self.settings(f"{path}/balancer")
         keep = None
         if below.choice("sessions", ("keep", "end"), "end") == "keep":
-            keep = below.span("keep-for", "30 min")
-        rest = {key: value for key, value in below.values.items() if key not in ("sessions", "keep-for")}
+            keep = below.span("life") if "life" in below.values else below.span("keep-for", "30 min")
+        rest = {key: value for key, value in below.values.items() if key != "keep-for"}
         return _driver("balancer", Settings(where=below.where, values=rest)), keep
 
     def gates(self, path: str, settings: Settings) -> tuple[DriverSpec, ...]:

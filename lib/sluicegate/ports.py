@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
@@ -124,7 +124,8 @@ class Balancer(Protocol):
     """What leads users to a group."""
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Self:
+        """Make it from its settings; `hosts` gives the host that they name, for a balancer on another machine."""
 
     def live(self) -> str:
         """The group that new users reach."""
@@ -135,11 +136,17 @@ class Balancer(Protocol):
     def release(self) -> None:
         """End the stay of logged-in users on the other group."""
 
-    def address(self, component: str) -> str:
-        """A base URL that reaches the component through the balancer; empty when there is none."""
+    def preview(self, on: bool) -> None:
+        """Let testers reach the other group through the users' address, or no more. A switch ends it."""
 
-    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-        """What the server behind it is to be started with; group -> component -> `host:port` of each of its hosts."""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        """Base URLs that reach the component, one through each server of the balancer; empty when there are none."""
+
+    def configuration(self, upstreams: Mapping[str, Mapping[str, Sequence[str]]], *, against: str | None = None) -> str:
+        """What the server behind it is to be started with; group -> component -> `host:port` of each of its hosts.
+
+        With `against`, the lines of it that this existing configuration does not have.
+        """
 
 
 class Pool(Protocol):
@@ -149,7 +156,8 @@ class Pool(Protocol):
     """
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Self:
+        """Make it from its settings; `hosts` gives the host that they name, for a balancer on another machine."""
 
     def drain(self, host: str) -> None:
         """Lead no new users to the host; those who are logged in there stay."""

@@ -86,7 +86,8 @@ class EntryPointDrivers:
     def _make(self, family: str, name: str, spec: DriverSpec, config: Config) -> object:
         key = (family, name, repr(spec))
         if key not in self._made:
-            self._made[key] = _load(family, spec).configure(name, spec.settings, config)
+            hosts = (lambda host: self.host(config, host),) if family == "balancers" else ()
+            self._made[key] = _load(family, spec).configure(name, spec.settings, config, *hosts)
         return self._made[key]
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from sluicegate.balancers import preview
 from sluicegate.balancers.caddy import CaddyBalancer
 from sluicegate.errors import UnknownName
 from sluicegate.ports import Balancer
 from sluicegate.tools.caddy import start_caddy
 from tests.fakes import FakeBalancer
-from tests.parts import CONFIG, free_port, group_server, settings, web_server
+from tests.haproxy import running
+from tests.parts import CONFIG, free_port, group_server, no_host, settings, web_server
 
 
 class Visitor:
@@ -24,10 +26,17 @@ class Visitor:
     def __init__(self, visit: Callable[[Visitor], str]) -> None:
         self._visit = visit
         self.logged_in_on = ""
+        self.wish = ""  # on or off: whether a tester asks for the group that is not live
         self.browser = requests.Session()
 
     def visit(self) -> str:
         return self._visit(self)
+
+
+def asked(url: str, visitor: Visitor) -> str:
+    """The group that answers, with the visitor's wish in the header that testers send."""
+    headers = {preview.HEADER: visitor.wish} if visitor.wish else {}
+    return str(visitor.browser.get(url, headers=headers, timeout=5).json()["group"])
 
 
 @dataclass(kw_only=True)
@@ -43,27 +52,35 @@ class Bench:
         return visitor
 
 
-@pytest.fixture(params=["fake", "caddy"])
+@pytest.fixture(params=["fake", "caddy", pytest.param("haproxy", marks=pytest.mark.real)])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         fake = FakeBalancer("blue")
         yield Bench(
             balancer=fake,
-            visit=lambda visitor: fake.reached(visitor.logged_in_on),
+            visit=lambda visitor: fake.reached(visitor.logged_in_on, visitor.wish),
             login=lambda visitor: setattr(visitor, "logged_in_on", fake.reached()),
         )
+        return
+    if request.param == "haproxy":
+        with running(tmp_path) as haproxy:
+            yield Bench(
+                balancer=haproxy.balancer,
+                visit=lambda visitor: asked(haproxy.url, visitor),
+                login=lambda visitor: visitor.browser.get(haproxy.url, timeout=5),
+            )
         return
     with ExitStack() as stack:
         ports = {group: stack.enter_context(web_server(group_server(group))) for group in ("blue", "green")}
         url = f"http://127.0.0.1:{free_port()}"
         given = settings(file=str(tmp_path / "live"), address=url, routes={"auth": "/"})
-        balancer = CaddyBalancer.configure("caddy", given, CONFIG)
+        balancer = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
         balancer.switch("blue", keep_sessions=False)
         config = balancer.caddy_config({group: {"auth": [f"127.0.0.1:{port}"]} for group, port in ports.items()})
         stack.callback(start_caddy(config, tmp_path / "caddy").stop)
         yield Bench(
             balancer=balancer,
-            visit=lambda visitor: str(visitor.browser.get(url, timeout=5).json()["group"]),
+            visit=lambda visitor: asked(url, visitor),
             login=lambda visitor: visitor.browser.get(f"{url}/login", timeout=5),
         )
 
@@ -105,6 +122,25 @@ def test_switching_to_the_live_group_and_releasing_twice_change_nothing(bench: B
     assert bench.balancer.live() == bench.visitor().visit() == "blue"
 
 
+def test_testers_reach_the_other_group_while_the_preview_is_on_and_off_wins(bench: Bench) -> None:
+    tester, decliner = bench.visitor(), bench.visitor()
+    tester.wish, decliner.wish = "on", "off"
+    assert tester.visit() == "blue"
+    bench.balancer.preview(True)
+    assert (tester.visit(), decliner.visit(), bench.visitor().visit()) == ("green", "blue", "blue")
+    assert bench.balancer.live() == "blue"
+    bench.balancer.preview(False)
+    assert tester.visit() == "blue"
+
+
+def test_a_switch_ends_the_preview(bench: Bench) -> None:
+    tester = bench.visitor()
+    tester.wish = "on"
+    bench.balancer.preview(True)
+    bench.balancer.switch("green", keep_sessions=False)
+    assert (tester.visit(), bench.visitor().visit()) == ("green", "green")
+
+
 def test_an_unknown_group_is_a_usage_error_and_changes_nothing(bench: Bench) -> None:
     with pytest.raises(UnknownName, match="no group is called 'geen'"):
         bench.balancer.switch("geen", keep_sessions=False)
@@ -112,5 +148,6 @@ def test_an_unknown_group_is_a_usage_error_and_changes_nothing(bench: Bench) -> 
 
 
 def test_an_address_has_no_slash_at_the_end(bench: Bench) -> None:
-    assert bench.balancer.address("auth").startswith("http://")
-    assert not bench.balancer.address("auth").endswith("/")
+    (address,) = bench.balancer.addresses("auth")
+    assert address.startswith("http://")
+    assert not address.endswith("/")

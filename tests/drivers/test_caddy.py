@@ -18,7 +18,7 @@ from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.model.settings import Plain
 from sluicegate.tools import process
 from sluicegate.tools.caddy import Caddy, start_caddy, stop_caddy
-from tests.parts import CONFIG, free_port, group_server, settings, web_server, write
+from tests.parts import CONFIG, free_port, group_server, no_host, settings, web_server, write
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def balancer(tmp_path: Path) -> CaddyBalancer:
         address=f"http://127.0.0.1:{free_port()}",
         routes={"auth": "/auth", "portal": "/"},
     )
-    made = CaddyBalancer.configure("caddy", given, CONFIG)
+    made = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
     made.switch("blue", keep_sessions=False)
     return made
 
@@ -106,7 +106,7 @@ def test_routes_lead_to_their_component_and_leave_the_path_alone(balancer: Caddy
 
 
 def test_the_probe_reaches_the_live_group_and_nothing_but_its_path(balancer: CaddyBalancer, served: Caddy) -> None:
-    address = balancer.address("auth")
+    (address,) = balancer.addresses("auth")
     assert requests.get(f"{address}/version", timeout=5).json()["version"] == "1.0-blue auth"
     balancer.switch("green", keep_sessions=True)
     assert reached(f"{address}/version", **{"sluicegate-group": "blue", "session": "x"}) == "green auth"
@@ -116,7 +116,7 @@ def test_the_probe_reaches_the_live_group_and_nothing_but_its_path(balancer: Cad
         answer = requests.Session().send(prepared, timeout=5)
         assert answer.status_code == 404, path
     assert requests.post(f"{address}/version", timeout=5).status_code == 404
-    assert balancer.address("unknown") == ""
+    assert balancer.addresses("unknown") == ()
 
 
 def test_the_group_cookie_comes_with_the_session_cookie_only(balancer: CaddyBalancer, served: Caddy) -> None:
@@ -208,5 +208,5 @@ def test_a_pid_file_left_behind_stops_nobody_else(tmp_path: Path) -> None:
 def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
     given = settings(**{"file": "/run/live", "address": "http://127.0.0.1:80", **wrong})
     with pytest.raises(ConfigError, match=said) as caught:
-        CaddyBalancer.configure("caddy", given, CONFIG)
+        CaddyBalancer.configure("caddy", given, CONFIG, no_host)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")

@@ -24,7 +24,7 @@ from sluicegate.tools import door
 from sluicegate.tools.caddy import start_caddy
 from tests.faults.test_swap_killed import Executioner
 from tests.faults.world import Killed, World, build, check_consistent, pinned
-from tests.parts import CONFIG, free_port, settings, web_server
+from tests.parts import CONFIG, free_port, no_host, settings, web_server
 
 LIVE, IDLE = "green", "blue"
 VERSIONS = {LIVE: {"auth": "1.0.0", "portal": "1.0.0"}, IDLE: {"auth": "2.0.0", "portal": "1.0.0"}}
@@ -70,7 +70,7 @@ def balancer(tmp_path: Path) -> Iterator[CaddyBalancer]:
         address=f"http://127.0.0.1:{free_port()}",
         routes={"auth": "/auth", "portal": "/"},
     )
-    made = CaddyBalancer.configure("caddy", given, CONFIG)
+    made = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
     made.switch(LIVE, keep_sessions=False)
     with ExitStack() as stack:
         upstreams = {

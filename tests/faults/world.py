@@ -82,8 +82,8 @@ PassingRepository = announced(FakeRepository, "put", "fetch", "names", "announce
 class UnprobedBalancer(PassingBalancer):  # type: ignore[misc]
     """Nothing answers behind a stand-in, so there is nothing to look through."""
 
-    def address(self, component: str) -> str:
-        return ""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return ()
 
 
 class FakeDrivers(EntryPointDrivers):

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sluicegate.balancers import preview
 from sluicegate.errors import RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Json
+from sluicegate.ports import Host
 from sluicegate.tools import door, files
 
 GROUP_COOKIE = "sluicegate-group"
@@ -29,7 +31,7 @@ Upstreams = Mapping[str, Mapping[str, Sequence[str]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaddyBalancer:
-    """The switch file holds the live group, and `keep` behind it while logged-in users stay on their group."""
+    """The switch file: the live group, behind it `keep` while logged-in users stay where they are, and `preview`."""
 
     file: Path
     url: str
@@ -39,9 +41,9 @@ class CaddyBalancer:
     probes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> CaddyBalancer:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> CaddyBalancer:
         """Read `file`, `address`, `cookie` and `routes`."""
-        settings.only("file", "address", "cookie", "routes")
+        settings.only("file", "address", "cookie", "routes", "sessions")
         file = Path(settings.text("file"))
         if not file.is_absolute() or re.search(r"[{}\x00-\x1f]", str(file)):
             raise settings.fail(f"'file' is '{file}', expected an absolute path without braces")
@@ -71,19 +73,26 @@ class CaddyBalancer:
     def live(self) -> str:
         return self._read()[0]
 
+    def preview(self, on: bool) -> None:
+        group, keep, _ = self._read()
+        self._write(f"{group}{' keep' if keep else ''}{' preview' if on else ''}")
+
     def switch(self, to: str, *, keep_sessions: bool) -> None:
         if to not in self.groups:
             raise UnknownName(f"no group is called '{to}'.{suggestion(to, list(self.groups))}")
         self._write(f"{to} keep" if keep_sessions else to)
 
     def release(self) -> None:
-        self._write(self._read()[0])
+        group, _, previewed = self._read()
+        self._write(f"{group} preview" if previewed else group)
 
-    def address(self, component: str) -> str:
-        return f"{self.url}{PROBES}/{component}" if component in self.routes else ""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return (f"{self.url}{PROBES}/{component}",) if component in self.routes else ()
 
-    def configuration(self, upstreams: Upstreams) -> str:
-        return json.dumps(self.caddy_config(upstreams), indent=1) + "\n"
+    def configuration(self, upstreams: Upstreams, *, against: str | None = None) -> str:
+        text = json.dumps(self.caddy_config(upstreams), indent=1) + "\n"
+        present = {line.strip() for line in (against or "").splitlines()}
+        return "".join(line for line in text.splitlines(keepends=True) if line.strip() not in present)
 
     def caddy_config(self, upstreams: Upstreams) -> dict[str, Json]:
         """Caddy's configuration for this balancer, with the hosts of each group."""
@@ -97,8 +106,8 @@ class CaddyBalancer:
             upstreams=upstreams,
         )
 
-    def _read(self) -> tuple[str, bool]:
-        """The live group, and whether logged-in users keep theirs."""
+    def _read(self) -> tuple[str, bool, bool]:
+        """The live group, whether logged-in users keep theirs, and whether testers may reach the other one."""
         door.passing(f"read {self.file.name}")
         try:
             text = self.file.read_text(errors="replace")
@@ -109,14 +118,14 @@ class CaddyBalancer:
             ) from problem
         except OSError as problem:
             raise RemoteUnavailable(f"the balancer's switch file {self.file}: {problem.strerror}") from problem
-        found = re.fullmatch(rf"({WORD})( keep)?\n?", text)
+        found = re.fullmatch(rf"({WORD})( keep)?( preview)?\n?", text)
         if not found or found[1] not in self.groups:
             raise SluicegateError(
                 f"the balancer's switch file {self.file} holds {text[:60]!r}, "
-                f"expected one of {', '.join(self.groups)}, with 'keep' behind it or not",
+                f"expected one of {', '.join(self.groups)}, behind it 'keep', 'preview' or nothing",
                 hint="write the live group into it",
             )
-        return found[1], found[2] is not None
+        return found[1], found[2] is not None, found[3] is not None
 
     def _write(self, text: str) -> None:
         try:
@@ -144,10 +153,11 @@ def caddy_config(
     """
     # No cookie can hold the ';' between the parts, so none can pass for another part.
     asked = f"{{http.vars.live}};{{http.request.cookie.{GROUP_COOKIE}}};{{http.request.cookie.{cookie}}}"
+    wishes = f"{{http.request.cookie.{preview.COOKIE}}};{{http.request.header.{preview.HEADER}}}"
     chain: list[Json] = [
         # The file is read once a request: two reads around a rename could find the request nobody's.
         {"handle": [{"handler": "vars", "live": f"{{file.{file}}}"}]},
-        {"handle": [{"handler": "vars", "asked": asked}]},
+        {"handle": [{"handler": "vars", "asked": asked, "wishes": f"{{http.vars.live}};{wishes}"}]},
         *_probe_routes(upstreams, probes),
         {"match": [{"path": [PROBES, f"{PROBES}/*"]}], "terminal": True, "handle": [_answer(404, "no such probe")]},
     ]
@@ -155,16 +165,23 @@ def caddy_config(
         others = "|".join(re.escape(other) for other in sorted(upstreams) if other != group)
         if others:
             # Who is logged in, says the application's own cookie; without it the group's cookie counts for nothing.
-            kept = f"^({others}) keep;{re.escape(group)};."
-            chain.append(
-                {"match": [{"vars_regexp": {"asked": {"pattern": kept}}}], **_group(group, upstreams, routes, cookie)}
-            )
+            kept = f"^({others}) keep( preview)?;{re.escape(group)};."
+            # Whoever says 'on' once and 'off' nowhere.
+            previewed = f"^({others})( keep)? preview;(on;on|on;|;on)$"
+            for variable, pattern in (("wishes", previewed), ("asked", kept)):
+                match = {"vars_regexp": {variable: {"pattern": pattern}}}
+                chain.append({"match": [match], **_group(group, upstreams, routes, cookie)})
     chain += [
-        {"match": [{"vars": {"live": [group, f"{group} keep"]}}], **_group(group, upstreams, routes, cookie)}
+        {"match": [{"vars": {"live": _states(group)}}], **_group(group, upstreams, routes, cookie)}
         for group in sorted(upstreams)
     ]
     chain.append({"handle": [_answer(503, "no group is live: see the switch file")]})
     return _config({f"users {listen}": _server(listen, chain)})
+
+
+def _states(group: str) -> list[str]:
+    """All that the switch file can say while a group is live."""
+    return [f"{group}{keep}{more}" for keep in ("", " keep") for more in ("", " preview")]
 
 
 def file_server_config(listen: str, folder: Path) -> dict[str, Json]:
@@ -213,7 +230,7 @@ def _probe_routes(upstreams: Upstreams, probes: Mapping[str, str]) -> list[Json]
     for component, probe in sorted(probes.items()):
         groups = [
             {
-                "match": [{"vars": {"live": [group, f"{group} keep"]}}],
+                "match": [{"vars": {"live": _states(group)}}],
                 "terminal": True,
                 "handle": [{"handler": "rewrite", "uri": f"{probe}?"}, _proxy(upstreams[group][component])],
             }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sluicegate.cli.output import as_json, delivery, dry_run, print_json, say, why
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import SluicegateError, UsageError
 
 end_sessions = click.option("--end-sessions", is_flag=True, help="Do not wait for users who stay on these hosts.")
 remove = click.option("--remove", is_flag=True, help="Let components leave every host though nobody unpinned them.")
@@ -90,16 +90,23 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
 @click.command()
 @click.argument("environment", metavar="ENV")
 @click.option("--back", is_flag=True, help="Take the last swap back.")
+@click.option(
+    "--preview", type=click.Choice(["on", "off"]), help="Swap nothing: testers reach the other group, or no more."
+)
 @why
 @as_json
 @dry_run
-def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -> None:
+def swap(environment: str, back: bool, preview: str | None, why: str, as_json: bool, dry_run: bool) -> None:
     """Exchange the groups of production and its staging at the balancer, once production's gates pass.
 
-    Logged-in users stay on the group that they are on where the balancer says `sessions: keep`.
+    Logged-in users stay on the group that they are on where the balancer says `sessions: keep`. With a preview,
+    requests that carry the cookie sluicegate-preview=on, or the header X-Sluicegate-Preview: on, reach the other group.
 
     Example: sluicegate swap production
     """
+    if preview:
+        _preview(environment, preview == "on", back=back, as_json=as_json, dry_run=dry_run)
+        return
     from sluicegate.delivery.changes.applying import silent
     from sluicegate.delivery.changes.swap import swap as swap_environment
 
@@ -113,6 +120,19 @@ def swap(environment: str, back: bool, why: str, as_json: bool, dry_run: bool) -
         say(f"{environment}: staging has nothing that production does not have; nothing was swapped")
     for name, (before, after) in found.changes.items():
         say(f"{'would swap' if dry_run else 'swapped'} {name} {before or '-'} -> {after or '-'}")
+
+
+def _preview(environment: str, on: bool, *, back: bool, as_json: bool, dry_run: bool) -> None:
+    from sluicegate.delivery.changes.balancing import preview
+
+    if back or dry_run:
+        raise UsageError("--preview stands alone: it swaps nothing", hint=f"sluicegate swap {environment} --preview on")
+    with delivery() as repo:
+        group = preview(repo.state(), environment, on)
+    if as_json:
+        print_json({"environment": environment, "preview": on, "group": group})
+        return
+    say(f"{environment}: whoever asks reaches {group}" if on else f"{environment}: nobody reaches {group} any more")
 
 
 @click.command()

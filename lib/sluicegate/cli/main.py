@@ -51,7 +51,7 @@ COMMANDS = {
         "swap": ("cli.deploys", "Exchange staging and production."),
         "rollback": ("cli.deploys", "Put the last known-good versions back."),
         "resume": ("cli.deploys", "Finish or undo what a dead command left open."),
-        "balancer": ("cli.balancer", "Print the configuration for its server."),
+        "balancer": ("cli.balancer", "What leads users to the groups: its configuration."),
     },
     "Jobs": {
         "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),

@@ -23,7 +23,7 @@ from sluicegate.errors import (
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.parts import answering, web_server
-from tests.shop import Shop
+from tests.shop import OutsideBalancer, Shop
 
 HOUR = timedelta(hours=1)
 
@@ -399,7 +399,37 @@ def test_a_balancer_that_is_down_swaps_nothing(ready: Shop) -> None:
     with ready.unchanged(), pytest.raises(RemoteUnavailable, match="the balancer is down"):
         ready.swap()
     ready.drivers.users.down = False
+    assert ready.resume() == ()
     ready.swap()
+
+
+def test_users_that_were_led_elsewhere_by_hand_keep_a_swap_from_beginning(ready: Shop) -> None:
+    ready.drivers.users.group = idle = ready.state.servers["staging"]
+    with ready.unchanged(), pytest.raises(Conflict, match=rf"users reach {idle}, and servers\.yaml says"):
+        ready.swap()
+
+
+class TornBalancer(OutsideBalancer):
+    """A balancer that was killed between its file and its process."""
+
+    torn = True
+
+    def live(self) -> str:
+        if self.torn:
+            raise Conflict("the balancer does not agree on who is live")
+        return super().live()
+
+    def switch(self, to: str, *, keep_sessions: bool) -> None:
+        super().switch(to, keep_sessions=keep_sessions)
+        self.torn = False
+
+
+def test_a_balancer_that_was_killed_half_way_is_set_back_by_resume(ready: Shop) -> None:
+    live, idle = (ready.state.servers[name] for name in ("production", "staging"))
+    ready.begin("production", "swap", staging="staging", live=live, to=idle, pins={"auth": "2.0.0"})
+    ready.drivers.users = TornBalancer(live)
+    assert [one.outcome for one in ready.resume()] == ["undone"]
+    assert ready.drivers.users.live() == live
 
 
 def test_a_balancer_that_does_not_answer_ends_a_swap_at_once_with_its_name(ready: Shop) -> None:

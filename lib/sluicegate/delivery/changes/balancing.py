@@ -1,21 +1,40 @@
-"""What the server behind an environment's balancer needs to know: where each group's hosts are."""
+"""The balancer apart from a swap: what its server is to be started with, and the preview."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import NotFound, UsageError
+from sluicegate.ports import Balancer
 
 
-def configuration(state: State, name: str) -> str:
-    """The configuration to start the balancer of an environment with, in the form of its driver."""
+def configuration(state: State, name: str, *, against: str | None = None) -> str:
+    """The configuration to start the balancer of an environment with, in the form of its driver.
+
+    With `against`, the text of an existing one, only what that lacks.
+    """
+    return _balancer(state, name).configuration(upstreams(state, name), against=against)
+
+
+def preview(state: State, name: str, on: bool) -> str:
+    """Let testers reach the other group through the users' address, or no more; the group that they reach."""
+    environment = state.config.environment(name)
+    balancer = _balancer(state, name)
+    intents.refuse_locked(state, environment)
+    live = balancer.live()
+    balancer.preview(on)
+    return next((group for group in environment.groups if group != live), live)
+
+
+def _balancer(state: State, name: str) -> Balancer:
     environment = state.config.environment(name)
     if environment.balancer is None:
         having = [one.name for one in state.config.environments.values() if one.balancer]
-        hint = f"sluicegate balancer {having[0]}" if having else "docs/reference/configuration.md has its keys"
+        hint = f"{', '.join(having)} has one" if having else "docs/reference/configuration.md has its keys"
         raise UsageError(f"{name} has no 'balancer' in sluicegate.yaml", hint=hint)
-    return state.drivers.balancer(state.config, environment).configuration(upstreams(state, name))
+    return state.drivers.balancer(state.config, environment)
 
 
 def upstreams(state: State, name: str) -> dict[str, dict[str, list[str]]]:

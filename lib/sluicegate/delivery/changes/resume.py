@@ -12,6 +12,7 @@ from sluicegate.delivery.changes import applying, deploy, swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
+from sluicegate.ports import Balancer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +111,21 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     return "finished"
 
 
+def _switched(balancer: Balancer, found: swap.Swap) -> bool:
+    """Whether users reach the new group. A balancer that was interrupted half-way is set back, as nobody looked yet."""
+    try:
+        return balancer.live() == found.to
+    except Conflict:
+        balancer.switch(found.live, keep_sessions=False)
+        return False
+
+
 def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """A swap that the balancer has made is finished; one that it has not made is undone."""
     found = swap.from_intent(intent.record, intent.environment)
     state = repo.state()
     environment = state.config.environment(intent.environment)
-    if state.drivers.balancer(state.config, environment).live() != found.to:
+    if not _switched(state.drivers.balancer(state.config, environment), found):
         swap.give_up(repo, found, intent.record, "it was interrupted before the balancer had switched")
         return "undone"
     swap.carry_out(repo, found, intent.record, say)

@@ -13,7 +13,15 @@ from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
-from sluicegate.errors import GateRefused, NotFound, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import (
+    Conflict,
+    GateRefused,
+    NotFound,
+    PartlyDone,
+    RemoteUnavailable,
+    SluicegateError,
+    UsageError,
+)
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent, Pinned, Swapped, Unpinned
 from sluicegate.model.values import Pin, set_name
@@ -52,7 +60,7 @@ def swap(
         found = plan_back(state, name) if back else plan_forward(state, name)
         if not found.changes:
             return found, None
-        _refuse_silent_balancer(state, found)
+        _refuse_unready_balancer(state, found)
         return found, begin(draft, found, why)
 
     found, intent = repo.change(decide, f"swap {name}: begin", why=why, dry_run=dry_run)
@@ -61,16 +69,25 @@ def swap(
     return found
 
 
-def _refuse_silent_balancer(state: State, found: Swap) -> None:
-    """Raise RemoteUnavailable before anything is written when users could not be seen to arrive."""
+def _refuse_unready_balancer(state: State, found: Swap) -> None:
+    """Raise before anything is written: Conflict for users who are led elsewhere, RemoteUnavailable for silence."""
     balancer = state.drivers.balancer(state.config, state.config.environment(found.environment))
-    balancer.live()
-    urls = [f"{at}{state.component(name).probe}" for name in found.after if (at := balancer.address(name))]
-    if urls and spoken_version(urls[0]) is None:
-        raise RemoteUnavailable(
-            f"the balancer of {found.environment} does not answer at {urls[0]}; nothing was changed",
-            hint=f"start it, or look at its log; then: sluicegate swap {found.environment}{' --back' * found.back}",
+    if (reached := balancer.live()) != found.live:
+        raise Conflict(
+            f"users reach {reached}, and servers.yaml says that {found.environment} is played by {found.live}",
+            hint=f"lead users back to {found.live} at the balancer, then run the same again",
         )
+    for name in found.after:
+        for address in balancer.addresses(name):
+            if spoken_version(url := f"{address}{state.component(name).probe}") is None:
+                raise _silent(found, url)
+
+
+def _silent(found: Swap, url: str) -> RemoteUnavailable:
+    return RemoteUnavailable(
+        f"the balancer of {found.environment} does not answer at {url}; nothing was changed",
+        hint=f"start it, or look at its log; then: sluicegate swap {found.environment}{' --back' * found.back}",
+    )
 
 
 def begin(draft: Draft, found: Swap, why: str) -> Intent:
@@ -214,7 +231,7 @@ def carry_out(repo: DeliveryRepo, found: Swap, intent: Intent, say: Say) -> None
         say(f"{found.environment}: new users go to {found.to}")
         balancer.switch(found.to, keep_sessions=production.keep_sessions is not None)
         for component, version in found.after.items():
-            if address := balancer.address(component):
+            for address in balancer.addresses(component):
                 wait_for_version(f"{address}{state.component(component).probe}", version, seconds=PROBE_SECONDS)
     except SluicegateError as problem:
         _switch_back(balancer, found, problem)

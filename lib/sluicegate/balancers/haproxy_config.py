@@ -1,0 +1,131 @@
+"""The parts of haproxy.cfg that a swap needs: rules of the frontend, and a backend for each group and component."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sluicegate.balancers import preview
+
+PROBES = "/.sluicegate"
+
+Upstreams = Mapping[str, Mapping[str, Sequence[str]]]
+"""Group -> component -> `host:port` of each of its hosts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The cookie that keeps users on their server, and what bounds it."""
+
+    cookie: str
+    idle: timedelta
+    life: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What the fragments are made from. `routes` gives each component its path prefix, `probes` its probe's path."""
+
+    map_file: str
+    groups: Sequence[str]
+    routes: Mapping[str, str]
+    probes: Mapping[str, str]
+    session: Session | None
+
+
+def fragments(layout: Layout, upstreams: Upstreams) -> str:
+    """Text to be put into haproxy.cfg: the rules first, for the frontend that users reach, then the backends."""
+    lines = ["# Into the frontend that users reach, before its other use_backend rules:"]
+    lines += [f"    {rule}" for rule in _rules(layout)]
+    for group in layout.groups:
+        for component in layout.routes:
+            addresses = upstreams.get(group, {}).get(component, ())
+            lines += ["", f"backend {group}_{component}"]
+            lines += [f"    {setting}" for setting in _backend(layout, group, component, addresses)]
+    return "\n".join(lines) + "\n"
+
+
+def missing_lines(wanted: str, existing: str) -> list[str]:
+    """The lines of the fragments that an haproxy.cfg does not have, each with the section that it belongs to."""
+    present = set(_sections(existing))
+    return [
+        f"{section or 'the frontend that users reach'}: {line}"
+        for section, line in _sections(wanted)
+        if (section, line) not in present
+    ]
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    """Section and line of each line that says something, blanks folded; of a backend's lines the name is a part."""
+    section, lines = "", []
+    for raw in text.splitlines():
+        line = " ".join(re.sub(r"(^|\s)#.*", "", raw).split())
+        if re.match(r"(backend|frontend|listen|global|defaults)\b", line):
+            section = line if line.startswith("backend") else ""
+        if line:
+            lines.append((section, line))
+    return lines
+
+
+def _rules(layout: Layout) -> list[str]:
+    live = f"str(live),map({layout.map_file})"
+    rules = [f"acl sluicegate_live_{group} {live} -m str {group}" for group in layout.groups]
+    for component, path in layout.probes.items():
+        asked = f"{{ path {PROBES}/{component}{path} }}"
+        rules.append(f"http-request set-var(txn.sluicegate_probe) str({component}) if {asked}")
+        rules.append(f"http-request set-path {path} if {{ var(txn.sluicegate_probe) -m str {component} }}")
+        rules.append(f"use_backend %[{live}]_{component} if {{ var(txn.sluicegate_probe) -m str {component} }}")
+    rules += _asks(layout)
+    for component, prefix in layout.routes.items():
+        rules += _routes(layout, component, prefix.rstrip("/"), live)
+    return rules
+
+
+def _asks(layout: Layout) -> list[str]:
+    """Who asks for the preview, and who has a session that is kept."""
+    rules = [f"acl sluicegate_preview str(preview),map({layout.map_file},off) -m str on"]
+    for word, name in (("on", "asked"), ("off", "declined")):
+        rules.append(f"acl sluicegate_{name} req.cook({preview.COOKIE}) -m str {word}")
+        rules.append(f"acl sluicegate_{name} req.hdr({preview.HEADER}) -m str {word}")
+    if layout.session:
+        rules.append(f"acl sluicegate_keep str(sessions),map({layout.map_file},end) -m str keep")
+        rules += [
+            f"acl sluicegate_on_{group} req.cook({layout.session.cookie}) -m beg {group}." for group in layout.groups
+        ]
+    return rules
+
+
+def _routes(layout: Layout, component: str, prefix: str, live: str) -> list[str]:
+    condition = f" sluicegate_to_{component}" if prefix else ""
+    rules = []
+    if prefix:
+        rules.append(f"acl sluicegate_to_{component} path {prefix}")
+        rules.append(f"acl sluicegate_to_{component} path_beg {prefix}/")
+    previewed = "sluicegate_preview sluicegate_asked !sluicegate_declined"
+    for group in layout.groups:
+        for other in layout.groups:
+            if other != group:
+                rules.append(f"use_backend {group}_{component} if{condition} {previewed} sluicegate_live_{other}")
+    for group in layout.groups if layout.session else ():
+        rules.append(f"use_backend {group}_{component} if{condition} sluicegate_keep sluicegate_on_{group}")
+    rules.append(f"use_backend %[{live}]_{component}" + (f" if{condition}" if condition else ""))
+    return rules
+
+
+def _backend(layout: Layout, group: str, component: str, addresses: Sequence[str]) -> list[str]:
+    settings = ["balance roundrobin"]
+    if layout.session:
+        bounds = f"maxidle {_seconds(layout.session.idle)} maxlife {_seconds(layout.session.life)}"
+        settings.append(f"cookie {layout.session.cookie} insert indirect nocache httponly {bounds}")
+    settings.append("option redispatch")
+    settings.append(f"option httpchk GET {layout.probes.get(component, '/')}")
+    for number, address in enumerate(addresses, start=1):
+        cookie = f" cookie {group}.{number}" if layout.session else ""
+        settings.append(f"server {group}.{number} {address} check inter 500ms rise 1{cookie}")
+    return settings
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{max(1, round(span.total_seconds()))}s"
