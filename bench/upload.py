@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from sluicegate.delivery.artifacts.storing import CONNECTIONS
+from sluicegate.delivery.artifacts.fetch import CONNECTIONS
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.repositories.nexus import NexusRepository

@@ -83,7 +83,7 @@ def publish(
     number = found.manifest.version
     notes = [*found.notes, *doubt(source)]
     if as_json:
-        artifacts = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in found.manifest.artifacts]
+        artifacts = [one.json() for one in found.manifest.artifacts]
         print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
                     "existed": found.existed, "stored_again": list(found.again), "signed": found.signed,
                     "artifacts": artifacts, "addresses": list(found.addresses), "notes": notes})  # fmt: skip
@@ -140,7 +140,7 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
     Example: sluicegate fetch auth=1.4.2 --to dist
     """
     from sluicegate.delivery.artifacts.fetch import fetch as fetch_version
-    from sluicegate.delivery.artifacts.trust import check_version
+    from sluicegate.delivery.artifacts.verify import check_version
     from sluicegate.delivery.book import resolving
 
     component, spec = split(version)

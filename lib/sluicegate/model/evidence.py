@@ -310,7 +310,7 @@ def _written(value: Json) -> Json:
     if isinstance(value, tuple):
         return [_written(one) for one in value]
     if isinstance(value, Artifact):
-        return {"name": value.name, "size": value.size, "sha256": value.sha256}
+        return value.json()
     if isinstance(value, Installed):
         return {"version": value.version, "manifest": value.manifest}
     if isinstance(value, Verdict):

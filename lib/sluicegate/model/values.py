@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+
+from sluicegate.model.numbers import required
 
 Json = Any
 """A value that came from, or goes to, a JSON document."""
@@ -25,6 +27,16 @@ class Artifact:
     name: str
     size: int
     sha256: str
+
+    def json(self) -> Json:
+        return {"name": self.name, "size": self.size, "sha256": self.sha256}
+
+    @classmethod
+    def read(cls, row: Json) -> Artifact:
+        """Raises ValueError, KeyError or TypeError for what is no artifact, such as a name that leads elsewhere."""
+        if PurePosixPath(row["name"]).name != row["name"]:
+            raise ValueError(f"'{row['name']}' is no name of a file")
+        return cls(name=row["name"], size=required(row["size"]), sha256=row["sha256"])
 
 
 def manifest_name(component: str, version: str) -> str:
@@ -49,7 +61,7 @@ class Manifest:
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
-        attached = [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.attachments]
+        attached = [one.json() for one in self.attachments]
         return (
             json.dumps(
                 {
@@ -58,7 +70,7 @@ class Manifest:
                     "commit": self.commit,
                     "author": self.author,
                     "build": self.build,
-                    "artifacts": [{"name": a.name, "size": a.size, "sha256": a.sha256} for a in self.artifacts],
+                    "artifacts": [one.json() for one in self.artifacts],
                     **({"attachments": attached} if attached else {}),
                 },
                 indent=1,
@@ -66,6 +78,23 @@ class Manifest:
             ).encode()
             + b"\n"
         )
+
+    @classmethod
+    def read(cls, content: bytes) -> Manifest:
+        """The manifest in a file. Raises ValueError for what is none, whatever is wrong with it."""
+        try:
+            value = json.loads(content)
+            return cls(
+                component=value["component"],
+                version=value["version"],
+                commit=value["commit"],
+                author=value["author"],
+                build=value["build"],
+                artifacts=tuple(map(Artifact.read, value["artifacts"])),
+                attachments=tuple(map(Artifact.read, value.get("attachments", ()))),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as problem:
+            raise ValueError(f"it is no manifest: {problem}") from problem
 
     @property
     def sha256(self) -> str:

@@ -8,7 +8,6 @@ listing lag by two seconds, a file's own path does not.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterable
@@ -22,7 +21,7 @@ from sluicegate.errors import Conflict, IntegrityError, NotFound, SluicegateErro
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact, manifest_name
+from sluicegate.model.values import Artifact, Manifest, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import absent, conflict, etag, no_nexus, refused
 from sluicegate.tools.credentials import Credentials
@@ -188,11 +187,10 @@ class NexusRepository:
         if reply.status != 200:
             raise self._refused(reply, self._folder(component, version))
         try:
-            value = json.loads(reply.body)
-            listed = {str(one["name"]) for one in value["artifacts"]}
-            beside = {str(one["name"]) for one in value.get("attachments", ())}
-        except (ValueError, KeyError, TypeError, RecursionError):
+            manifest = Manifest.read(reply.body)
+        except ValueError:
             return {name}, {f"{name}.asc"}
+        listed, beside = ({one.name for one in files} for files in (manifest.artifacts, manifest.attachments))
         return {name} | maven2.files_of(component, version, listed), beside | {f"{name}.asc"}
 
     def _listed(self, folder: str) -> set[str]:

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from sluicegate.model.jobs import path_of
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.names import path_of
 from sluicegate.runner.records import Record
 
 SECRET_NAMES = re.compile(r".*(_TOKEN|_PASSWORD|_SECRET|_PASSPHRASE|_SECRET_KEY|_SECRET_ACCESS_KEY)")

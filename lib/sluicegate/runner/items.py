@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sluicegate.errors import Malformed, UsageError
+from sluicegate.model.jobs import path_of
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import JobConfig
@@ -48,7 +49,7 @@ class Item:
     @property
     def path(self) -> str:
         """The relative URL, `job/team/job/inner/`."""
-        return names.path_of(self.full_name)
+        return path_of(self.full_name)
 
     @property
     def config(self) -> JobConfig:

@@ -44,10 +44,3 @@ def resolve(name: str, owner: str) -> str:
 def folder_of(full_name: str) -> str:
     """The full name of the folder that holds an item, empty at the top."""
     return full_name.rpartition("/")[0]
-
-
-def path_of(full_name: str) -> str:
-    """The relative URL of an item: `job/team/job/inner/`."""
-    from urllib.parse import quote
-
-    return "".join(f"job/{quote(part, safe='')}/" for part in full_name.split("/") if part)

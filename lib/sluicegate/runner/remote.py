@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, UnknownName, UsageError
+from sluicegate.model.jobs import path_of
 from sluicegate.model.numbers import INT, whole
 from sluicegate.runner.results import Result
 from sluicegate.tools import door
@@ -103,17 +104,11 @@ def _again(ask: Callable[[], Any]) -> Any:
             time.sleep(2)
 
 
-def job_path(name: str) -> str:
-    from urllib.parse import quote
-
-    return "".join(f"job/{quote(part, safe='')}/" for part in name.strip("/").split("/"))
-
-
 def follow(
     remote: Remote, name: str, given: Mapping[str, str], say: Callable[[str], None], write: Callable[[bytes], None]
 ) -> Result:
     """Start a job, print its way through the queue and its console, and return its result."""
-    path = job_path(name)
+    path = path_of(name)
     info = remote.json(f"{path}api/json?tree=property[parameterDefinitions[name]],buildable")
     declared = {d["name"] for p in info.get("property", []) for d in p.get("parameterDefinitions", [])}
     if unknown := set(given) - declared:

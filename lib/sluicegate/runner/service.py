@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Conflict, NotFound, SluicegateError
+from sluicegate.model.jobs import path_of
 from sluicegate.runner import (
     causes,
     configfiles,
@@ -438,7 +439,7 @@ class Runner:
         if not item.buildable:
             raise Conflict(f"{full_name} is disabled. Triggering skipped")
         record = build.record
-        cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
+        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
         return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, revision=revision).id)
 
     def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
@@ -446,7 +447,7 @@ class Runner:
         item = self.items.cell(parent, cell, jobxml.parse(tostring(config)))
         record = build.record
         item.history.set_next_number(record.number)
-        cause = causes.upstream(record.job, record.number, names.path_of(record.job), record.causes)
+        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
         # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
         commit = history.commit_of(record)
         waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit)

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Jenkins
+from sluicegate.model.jobs import path_of
 from sluicegate.model.numbers import whole
 from sluicegate.model.values import Json
 from sluicegate.tools import http
@@ -61,8 +62,7 @@ def read_build(jenkins: Jenkins, url: str) -> Build:
 
 def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
     """Queue a job with parameters; the address of its place in the queue."""
-    path = "/job/".join(quote(part, safe="") for part in job.split("/"))
-    url = f"{jenkins.url}/job/{path}/buildWithParameters"
+    url = f"{jenkins.url}/{path_of(job)}buildWithParameters"
     answer = http.post(url, parameters, login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
     _check(jenkins, answer)
     if answer.status == 404:
@@ -103,8 +103,7 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
 
 
 def _read(jenkins: Jenkins, job: str, number: str) -> Json:
-    path = "/job/".join(quote(part, safe="") for part in job.split("/"))
-    url = f"{jenkins.url}/job/{path}/{quote(number, safe='')}/api/json"
+    url = f"{jenkins.url}/{path_of(job)}{quote(number, safe='')}/api/json"
     answer = http.get(f"{url}?tree={quote(TREE)}", login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
     _check(jenkins, answer)
     if answer.status == 404:

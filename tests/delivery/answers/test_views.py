@@ -126,7 +126,7 @@ def test_an_approval_that_did_not_count_is_not_asked_for_again(live: Shop) -> No
     live.tested("auth", "2.0.0", "integration")
     live.edited("sluicegate.yaml", CONFIG.replace(b"{role: qa}", b"{role: qa, accept: unverified}"))
     live.approve("auth", "2.0.0", verified=False)
-    jobs = CONFIG.replace(b"members: [anna, olle]", b"members: [anna, olle], jobs: [seal]")
+    jobs = CONFIG.replace(b"members: [anna, olle]", b"members: [anna, olle], jobs: {approve: [seal]}")
     live.edited("sluicegate.yaml", jobs)
     assert explain(live.state, "auth", "2.0.0", "staging").next_command == (
         "sluicegate trigger seal -p COMPONENT=auth -p VERSION=2.0.0 -p TO=staging -p ROLE=qa"

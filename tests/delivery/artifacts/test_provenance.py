@@ -24,8 +24,7 @@ from sluicegate.delivery.artifacts.provenance import (
 )
 from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.artifacts.trust import check_version
-from sluicegate.delivery.artifacts.verify import verify
+from sluicegate.delivery.artifacts.verify import check_version, verify
 from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.model.config import Component, Config, Jenkins
 from sluicegate.model.values import Artifact, Json, Manifest

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
-from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
+from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, store
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.artifacts.storing import store
 from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Component, Config
 from sluicegate.model.values import Artifact, Json, Manifest, manifest_name, stamp

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
-from sluicegate.delivery.artifacts.fetch import RESTORE, read_manifest, recorded_manifest
+from sluicegate.delivery.artifacts.fetch import CONNECTIONS, RESTORE, read_manifest, recorded_manifest, store
 from sluicegate.delivery.artifacts.fitness import inspect
 from sluicegate.delivery.artifacts.naming import hashed, named_files, refuse_spelling, stamped
 from sluicegate.delivery.artifacts.provenance import Extras, attach, documents, planned, restore, sbom_name, taken_names
 from sluicegate.delivery.artifacts.source import Origin
-from sluicegate.delivery.artifacts.storing import CONNECTIONS, store
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import Conflict, IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError

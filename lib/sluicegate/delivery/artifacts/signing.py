@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed
-from sluicegate.delivery.artifacts.storing import store
+from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, store
 from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.config import Component
 from sluicegate.model.values import Manifest

@@ -1,13 +1,15 @@
-"""Verify a version file by file, and name what differs."""
+"""Verify a version file by file and name what differs; what must hold before its files are used."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
-from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, read_manifest
-from sluicegate.delivery.artifacts.provenance import check_statement, provenance_name
+from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, read_manifest, recorded_manifest
+from sluicegate.delivery.artifacts.provenance import check_attachments, check_statement, provenance_name
+from sluicegate.delivery.artifacts.signing import check_signature
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, MissingProgram
 from sluicegate.model.config import Component
@@ -60,6 +62,15 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
         fault, hint = "it is in the repository, not in the manifest", "find out who put it there, and delete it there"
         found.append(Checked(name=extra, size=0, sha256="", fault=fault, hint=hint))
     return tuple(found)
+
+
+def check_version(state: State, component: str, version: str, *, signed: bool, signers: Sequence[str] = ()) -> str:
+    """Check manifest, provenance and, where `signed`, the signature: who signed, '' when nobody was asked for."""
+    manifest = recorded_manifest(state, component, version)
+    spec = state.component(component)
+    repository = state.drivers.repository(state.config, spec.repository)
+    check_attachments(repository, spec, manifest)
+    return check_signature(repository, spec, manifest, signers) if signed else ""
 
 
 def _check_file(

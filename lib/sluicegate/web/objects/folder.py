@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sluicegate.errors import Malformed, UsageError
+from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
 from sluicegate.runner.items import NEW_FOLDER, Item
 from sluicegate.runner.jobxml import FOLDER
@@ -69,7 +70,7 @@ def create_view(site: Site, owner: str) -> Response:
     name, mode = site.call.need("name"), site.call.value("mode")
     if mode:
         site.views.create(owner, name, site.views.empty(mode, name))
-        return calls.found(f"{names.path_of(owner)}view/{quote(name, safe='')}/configure")
+        return calls.found(f"{path_of(owner)}view/{quote(name, safe='')}/configure")
     site.views.create(owner, name, site.call.body)
     return calls.empty()
 

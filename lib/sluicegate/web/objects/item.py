@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
+from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
 from sluicegate.runner.rights import Right
@@ -35,7 +36,7 @@ def _store(site: Site, item: Item) -> Response:
 
 def _delete(site: Site, item: Item) -> Response:
     site.runner.delete(item)
-    return calls.found(names.path_of(names.folder_of(item.full_name)))
+    return calls.found(path_of(names.folder_of(item.full_name)))
 
 
 def _rename(site: Site, item: Item) -> Response:

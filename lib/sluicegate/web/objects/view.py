@@ -7,6 +7,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sluicegate.errors import UsageError
+from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
 from sluicegate.runner.items import Item
 from sluicegate.runner.rights import Right
@@ -48,7 +49,7 @@ def _page(site: Site, view: View) -> Response:
 
 
 def _url(site: Site, view: View) -> str:
-    folder = site.base + names.path_of(view.folder)
+    folder = site.base + path_of(view.folder)
     return folder if view.cls == ALL_CLASS else f"{folder}view/{quote(view.name, safe='')}/"
 
 
@@ -79,7 +80,7 @@ def _must_be_a_list(view: View) -> None:
 
 def _delete(site: Site, view: View) -> Response:
     site.views.delete(view)
-    return calls.found(names.path_of(view.folder))
+    return calls.found(path_of(view.folder))
 
 
 def _include(site: Site, view: View) -> Response:
