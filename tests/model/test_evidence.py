@@ -15,8 +15,8 @@ from sluicegate.model.evidence import KINDS, OWN_FIELDS, READERS, Record, from_j
 
 ROOMS = ("delivery", "gates", "ports.py", "wiring.py")
 LIBRARY = Path(sluicegate.__file__).parent
-OTHER_DOCUMENTS = {"artifacts/fetch.py", "artifacts/provenance.py", "book/newest.py"}
-"""Where documents of other forms are read: manifests, statements, the list of the newest versions."""
+OTHER_DOCUMENTS = {"artifacts/fetch.py", "artifacts/provenance.py", "book/resolving.py", "book/standing.py"}
+"""Where documents of other forms are read: manifests, statements, indexes."""
 KEYS = {name for own in OWN_FIELDS.values() for name, _ in own} | {field.name for field in fields(Record)}
 
 
