@@ -13,6 +13,8 @@ from sluicegate.errors import UsageError
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
+from sluicegate.runner.scm import extensions
+from sluicegate.runner.steps import matrix
 from tests.runner import scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "runner.md"
@@ -56,6 +58,19 @@ def test_a_plan_names_all_that_is_not_understood_at_once() -> None:
         catalogue.make("project", root)
     for name in ("inventedRoot", "a.Property", "inventedOption", "a.Builder", "a.Publisher", "a.Trigger"):
         assert sum(f"<{name}>" in line for line in caught.value.message.splitlines()) == 1, caught.value.message
+
+
+WILD = Path(__file__).parent / "classes-in-the-wild.tsv"
+"""Classes of public jobs that decide what a build does, of at least two of 22 organisations, counted in 2026."""
+OF_AN_IGNORED_TRIGGER = "org.jenkinsci.plugins.ghprb.extensions."
+
+
+def test_every_class_that_public_jobs_need_is_known(specimen: dict[str, Element]) -> None:
+    known = {*catalogue.entries(), *specimen, *extensions.CHOOSERS, *matrix.AXES}
+    known |= {f"{extensions.PREFIX}{name}" for name in extensions.KNOWN}
+    wanted = [line.split("\t")[0] for line in WILD.read_text().splitlines()[1:]]
+    assert len(wanted) == 92
+    assert [tag for tag in wanted if tag not in known and not tag.startswith(OF_AN_IGNORED_TRIGGER)] == []
 
 
 def test_a_tag_stands_in_the_catalogue_with_one_answer() -> None:

@@ -78,7 +78,6 @@ NOTIFYING = (
     ("hudson.plugins.pmd.PmdPublisher", "pmd", "publisher", NOTIFIES),
     ("hudson.plugins.dry.DryPublisher", "dry", "publisher", NOTIFIES),
     ("hudson.plugins.tasks.TasksPublisher", "tasks", "publisher", NOTIFIES),
-    ("hudson.plugins.cobertura.CoberturaPublisher", "cobertura", "publisher", NOTIFIES),
     ("hudson.plugins.rubyMetrics.rcov.RcovPublisher", "rubyMetrics", "publisher", NOTIFIES),
     ("org.jenkinsci.plugins.cloverphp.CloverPHPPublisher", "cloverphp", "publisher", NOTIFIES),
     ("hudson.plugins.clover.CloverPublisher", "clover", "publisher", NOTIFIES),
