@@ -4,11 +4,12 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test lint constraints clean FORCE
+.PHONY: help demo test lint dist constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make lint    lint, types, layers"
+	@echo "make dist    wheel and sdist in dist/, checked, and each tried in an empty environment"
 	@echo "make constraints    write constraints.txt anew: the newest release of every library"
 	@echo "make clean   remove .venv, .tox and the caches"
 	@echo "PYTHON=python3.12 make test    with that interpreter (3.11 or newer); .venv is made anew"
@@ -33,6 +34,20 @@ install = -m pip install --quiet --disable-pip-version-check $(addprefix --const
 	@echo "installing into .venv (extra $(@F)) ..."
 	@$(BIN)/python $(install) '.[$(@F)]' >.venv/pip.log 2>&1 || { cat .venv/pip.log; exit 1; }
 	@touch $@
+
+dist:
+	@rm -rf dist .venv/packaging
+	@$(PYTHON) -m venv .venv/packaging
+	@.venv/packaging/bin/pip install --quiet --disable-pip-version-check build twine
+	@.venv/packaging/bin/python -m build --outdir dist . >.venv/dist.log 2>&1 || { cat .venv/dist.log; exit 1; }
+	@.venv/packaging/bin/twine check --strict dist/*
+	@set -e; for package in dist/*; do \
+		$(PYTHON) -m venv --clear .venv/packaging; \
+		.venv/packaging/bin/pip install --quiet --disable-pip-version-check "$$package"; \
+		.venv/packaging/bin/sluicegate --version; \
+		ls "$$(.venv/packaging/bin/sluicegate jobs path)" >/dev/null; \
+	done
+	@rm -rf .venv/packaging
 
 constraints: CONSTRAINTS =
 constraints:

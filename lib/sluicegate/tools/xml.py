@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from xml.etree.ElementTree import Element, TreeBuilder, tostring
-from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from sluicegate.errors import Malformed
@@ -28,33 +27,29 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
     Jenkins writes XML 1.1 and jenkins-job-builder 1.0: expat takes both declarations, and references to control
     characters (`&#x1b;`) are read as 1.1 has them.
     """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser, ParseError
+
     if len(content) > limit:
         raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
-    reader = _Reader(source)
+    parser = DefusedXMLParser(target=_Shallow(source), forbid_dtd=True)
     try:
-        return reader.read(content)
-    except (expat.ExpatError, LookupError, UnicodeError, ValueError) as problem:
+        parser.feed(REFERENCE.sub(_stand_in, content))
+        root: Element = parser.close()
+    except DefusedXmlException as problem:
+        raise Malformed(f"{source} has a document type declaration; DTDs and entities are refused") from problem
+    except (ParseError, LookupError, UnicodeError, ValueError) as problem:
         raise Malformed(f"{source} is not well-formed: {problem}") from problem
+    return root
 
 
-class _Reader:
-    """Feeds expat's events to a TreeBuilder and refuses what Jenkins jobs never need."""
+class _Shallow:
+    """Builds the tree of what a parser reads, and refuses the depth that Jenkins' jobs never need."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.depth = 0
         self.builder = TreeBuilder()
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self.start
-        self.parser.EndElementHandler = self.end
-        self.parser.CharacterDataHandler = self.data
-        self.parser.StartDoctypeDeclHandler = self.refuse_doctype
-
-    def read(self, content: bytes) -> Element:
-        self.parser.Parse(REFERENCE.sub(_stand_in, content), True)
-        root: Element = self.builder.close()
-        return root
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
@@ -69,8 +64,8 @@ class _Reader:
         self.depth -= 1
         self.builder.end(tag)
 
-    def refuse_doctype(self, *_: object) -> None:
-        raise Malformed(f"{self.source} has a document type declaration; DTDs and entities are refused")
+    def close(self) -> Element:
+        return self.builder.close()
 
 
 def _stand_in(found: re.Match[bytes]) -> bytes:
