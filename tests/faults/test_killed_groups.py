@@ -1,0 +1,86 @@
+"""Process groups that are killed at random moments: nothing acknowledged is lost, and the two branches agree."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sluicegate.model.evidence import Pinned
+from sluicegate.tools.git import locks
+from tests.shop import Shop
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("SLUICEGATE_KILLS", "50"))
+VERSIONS = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
+# Pins without end; writes `begin` before the first Git process of a change that writes, and the number behind the last.
+WRITER = """
+import itertools, sys
+from sluicegate.delivery.moves import pinning
+from sluicegate.model.values import Actor
+from sluicegate.tools import door
+from tests.shop import Shop
+from pathlib import Path
+
+folder, log, first = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), int(sys.argv[3])
+door.watcher = lambda name: log.write("begin\\n") if name == "git fast-import" else None
+shop = Shop(folder)
+repo = shop.opened_by(Actor(user="rita", source="writer"))
+for number in itertools.count(first):
+    version = f"1.0.{number % 4}"
+    pinning.pin(repo, "auth", version, "training", why=str(number))
+    log.write(f"{number}\\n")
+"""
+
+
+def kill_once(shop: Shop, log: Path, first: int, moment: random.Random) -> tuple[int, bool]:
+    """Let a writer work and kill its group; the next number, and whether it died inside a change."""
+    log.write_text("")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(shop.root), str(log), str(first)], cwd=ROOT, start_new_session=True
+    )
+    while not log.read_text():
+        assert writer.poll() is None
+        time.sleep(0.005)
+    time.sleep(moment.uniform(0, 0.3))
+    os.killpg(writer.pid, signal.SIGKILL)
+    writer.wait()
+    lines = log.read_text().split()
+    numbers = [int(line) for line in lines if line != "begin"]
+    return (numbers[-1] + 1 if numbers else first), lines[-1] == "begin"
+
+
+def pins_told(shop: Shop) -> list[tuple[str, Pinned]]:
+    """Version and record of each pin of auth that the ledger tells of, in the order of their times."""
+    pairs = [(version, record) for version in VERSIONS for record in shop.state.story("auth", version).of(Pinned)]
+    return sorted(pairs, key=lambda pair: pair[1].at)
+
+
+def test_groups_that_are_killed_lose_nothing_that_was_acknowledged(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "OLD", 0.0)  # every holder is dead at once
+    for version in VERSIONS:
+        shop.publish("auth", version)
+    moment, following, inside = random.Random(20261126), 1, 0
+    for _ in range(KILLS):
+        following, within = kill_once(shop, tmp_path / "log", following, moment)
+        inside += within
+        shop.veto("auth", "1.0.0", "production")  # whoever comes next
+        told = pins_told(shop)
+        explained = {"auth": told[-1][0]} if told else {}
+        assert shop.pins("training") == explained, "the ledger explains the pin"
+        last = int(told[-1][1].why) if told else 0
+        assert last in (following - 1, following), "what was acknowledged is there; beyond it one change at the most"
+        following = last + 1
+    assert inside >= 0.4 * KILLS, f"only {inside} of {KILLS} died inside a change"
+    done = subprocess.run(
+        ["git", "-C", shop.bare, "fsck", "--no-dangling"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
