@@ -37,9 +37,16 @@ def test_the_variables_are_those_of_a_real_jenkins(runner: Runner) -> None:
     assert found["WORKSPACE"].endswith("/workspace/hello")
 
 
-def test_secret_looking_variables_of_the_server_stay_there(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_server_stay_there_unless_they_are_named(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEXUS_PASSWORD", "never")
-    assert "never" not in build(runner, "hello", shell("env")).log.read_text()
+    monkeypatch.setenv("VAULT_ADDRESS", "never")
+    monkeypatch.setenv("https_proxy", "http://user:never@proxy")
+    monkeypatch.setenv("HARBOR_URL", "wanted")
+    runner.pass_env = ("HARBOR_*",)
+    told = build(runner, "hello", shell("env")).log.read_text()
+    assert "never" not in told and "HARBOR_URL=wanted" in told and "\nHOME=" in told
 
 
 @pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "BASH_ENV", "JENKINS_HOME", "PS4"])

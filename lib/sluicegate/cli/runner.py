@@ -20,6 +20,10 @@ from sluicegate.errors import UsageError
 @click.option("--user", "users", multiple=True, metavar="NAME[=RIGHT]", help="Create this user, with RIGHT.")
 @click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
+@click.option("--pass-env", "passed", multiple=True, metavar="NAME", help="Give builds this variable; NAME* too.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Speak HTTPS with this certificate (PEM).")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="The certificate's key (PEM).")
+@click.option("--plain-http", is_flag=True, help="Listen beyond this machine without TLS.")
 @click.option("--delivery", "repo", metavar="REPO", help="Show the status of this delivery repository at /delivery/.")
 def serve(
     home: Path | None,
@@ -29,6 +33,10 @@ def serve(
     users: tuple[str, ...],
     url: str,
     hosts: tuple[str, ...],
+    passed: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    plain_http: bool,
     repo: str | None,
 ) -> None:
     """Run jobs as a server that speaks Jenkins' remote API.
@@ -51,19 +59,29 @@ def serve(
             place.resolve(repo, place.cache_folder())
         except UsageError as problem:  # it may come back, as after a mount: its page tells until then
             click.echo(f"--delivery: {problem.message}", err=True)
+    tls = server.tls_files(tls_cert, tls_key)
+    if not (tls or plain_http or server.is_loopback(host)):
+        raise UsageError(
+            f"{host} is reached from other machines, and passwords would travel in clear",
+            hint="give --tls-cert and --tls-key, or --plain-http behind a proxy that speaks TLS",
+        )
     listening = server.bind(host, port)
-    root = server.home_url(listening, host, url)
+    root = server.home_url(listening, host, url, "https" if tls else "http")
     runner = Runner(home or server.default_home(), executors=executors, url=root)
     server.log_to(runner.home.path)
     for name, _, right in (one.partition("=") for one in (ADMIN, *users)):
         runner.users.create(name)
         if right:
             runner.rights.give(name, right)
+    runner.pass_env = passed
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None
 
     def started() -> None:
         click.echo(f"Listening on {root}")
+        click.echo(
+            "Builds run as this user: whoever may change a job can read all that the server can, its secrets too"
+        )
         if runner.rights.newly_made_for:
             owners = ", ".join(runner.rights.newly_made_for)
             click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
@@ -72,7 +90,7 @@ def serve(
             click.echo(f"Log in as {ADMIN} with the password in {first}, and change it on the user's page")
         sys.stdout.flush()
 
-    server.serve(runner, listening, hosts=names, delivery=matrix, started=started)
+    server.serve(runner, listening, hosts=names, delivery=matrix, started=started, tls=tls)
 
 
 @click.command()

@@ -6,14 +6,21 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sluicegate.model.jobs import path_of
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.records import Record
 
-SECRET_NAMES = re.compile(r".*(_TOKEN|_PASSWORD|_SECRET|_PASSPHRASE|_SECRET_KEY|_SECRET_ACCESS_KEY)")
+HARMLESS = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|TMPDIR|HOSTNAME|XDG_(CACHE|CONFIG|DATA|STATE)_HOME"
+    r"|GIT_CONFIG_(NOSYSTEM|GLOBAL)|PYTHONDONTWRITEBYTECODE|SLUICEGATE_REPO|SSL_CERT_(FILE|DIR)"
+    r"|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|JAVA_HOME|M2_HOME|(?i:https?|no|all|ftp)_(?i:proxy)"
+)
+"""What a server's builds get of its environment, beside what is configured."""
+USER_IN_URL = re.compile(r"//[^/@]*@")
 OUTER_BUILD = re.compile(
     r"(BUILD|JOB)_(ID|NUMBER|NAME|URL|TAG|BASE_NAME|DISPLAY_NAME)|HUDSON_.*|WORKSPACE(_TMP)?|EXECUTOR_NUMBER|NODE_NAME"
     r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_.*"
@@ -21,15 +28,22 @@ OUTER_BUILD = re.compile(
 NODE_COOKIE = "JENKINS_NODE_COOKIE"
 
 
-def inherited(*, secrets: bool = False) -> dict[str, str]:
+def inherited(*, all_of_them: bool = False, also: Sequence[str] = ()) -> dict[str, str]:
     """Our own variables for a build, without those of a Jenkins build or a Git hook that we may run in.
 
-    Without `secrets`, as on a server, those that look like secrets stay out too: jobs get these by credentials binding.
+    Without `all_of_them`, as on a server, only those of an allow-list and those that match `also` (`NAME` or `NAME*`):
+    what else stands in a server's environment may be a secret, whatever its name. Jobs bind credentials.
     """
     own = {name: value for name, value in os.environ.items() if not OUTER_BUILD.fullmatch(name)}
     # Steps call `sluicegate`: ours is found last on PATH, so a server started from a venv needs no activation.
     own["PATH"] = os.pathsep.join(filter(None, [own.get("PATH", os.defpath), str(Path(sys.executable).parent)]))
-    return own if secrets else {name: value for name, value in own.items() if not SECRET_NAMES.fullmatch(name)}
+    if all_of_them:
+        return own
+    return {
+        name: value
+        for name, value in own.items()
+        if (HARMLESS.fullmatch(name) and not USER_IN_URL.search(value)) or any(fnmatchcase(name, one) for one in also)
+    }
 
 
 def characteristic(record: Record, cookie: str) -> dict[str, str]:

@@ -84,6 +84,7 @@ class Runner:
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
         self.own_secrets = own_secrets
+        self.pass_env: tuple[str, ...] = ()
         self.shared_settings = Shared(self.home.path)
         self._given_settings = settings
         self.echo: Callable[[Record], Callable[[bytes], None] | None] = lambda _: None
@@ -302,7 +303,12 @@ class Runner:
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
         given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
-        env = environment.inherited(secrets=self.own_secrets) | dict(self.settings.env) | given | standard
+        env = (
+            environment.inherited(all_of_them=self.own_secrets, also=self.pass_env)
+            | dict(self.settings.env)
+            | given
+            | standard
+        )
         env |= environment.java(self.settings.tool("jdk", item.config.jdk), env)
         build = Build(
             record=record,

@@ -169,7 +169,7 @@ class Triggers:
         gits = reading.read(item.config.scm).gits
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
         last = next((one for one in records if one is not None and any(history.of(one))), None)
-        env = environment.inherited(secrets=True)
+        env = environment.inherited(all_of_them=True)
         values = env | {one.name: str(one.default) for one in item.config.parameters}
         poller = Poller(self.runner.home.path / "caches", env, last, len(gits) == 1)
         for git in gits:

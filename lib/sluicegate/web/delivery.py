@@ -13,9 +13,11 @@ from pathlib import Path
 
 from sluicegate.errors import SluicegateError
 from sluicegate.tools import process
+from sluicegate.web.call import Refusal
 
 FRESH = 5.0
 PATIENCE = 30.0
+WAITERS = 4
 
 
 def command(repo: str) -> list[str]:
@@ -25,20 +27,58 @@ def command(repo: str) -> list[str]:
 
 
 class Delivery:
-    """Runs the command at most once in a few seconds, whoever looks."""
+    """Runs the command at most once in a few seconds, whoever looks. Few wait for it, so that a Git server that hangs
+    holds few of the server's threads; the others get what was read before, or are told to come again."""
 
     def __init__(self, repo: str) -> None:
         self.argv = command(repo)
-        self._lock = threading.Lock()
-        self._kept: tuple[float, object] = (-FRESH, None)
+        self._changed = threading.Condition()
+        self._waiters = threading.BoundedSemaphore(WAITERS)
+        self._kept: tuple[float, object, SluicegateError | None] | None = None
+        self._is_read = False
+        self._closed = False
 
     def status(self) -> object:
-        """The parsed JSON. Raises SluicegateError when the command fails or prints something else."""
-        with self._lock:
-            if time.monotonic() - self._kept[0] >= FRESH:
-                done = process.run(self.argv, timeout=PATIENCE)
-                try:
-                    self._kept = (time.monotonic(), json.loads(done.stdout))
-                except ValueError as problem:
-                    raise SluicegateError(f"{Path(self.argv[0]).name} status --json printed no JSON") from problem
-            return self._kept[1]
+        """The parsed JSON. Raises SluicegateError when the command fails or prints something else, and Refusal (503)
+        while it is being read for others."""
+        if not self._is_fresh() and self._waiters.acquire(blocking=False):
+            try:
+                self._await_reading()
+            finally:
+                self._waiters.release()
+        if self._kept is None:
+            raise Refusal(503, "the status is being read; come again in a moment", headers={"Retry-After": "5"})
+        _, status, problem = self._kept
+        if problem is not None:
+            raise problem
+        return status
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the server stops."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _is_fresh(self) -> bool:
+        return self._kept is not None and time.monotonic() - self._kept[0] < FRESH
+
+    def _await_reading(self) -> None:
+        with self._changed:
+            if not self._is_read:
+                self._is_read = True
+                threading.Thread(target=self._read, name="delivery status", daemon=True).start()
+            self._changed.wait_for(lambda: self._closed or not self._is_read, PATIENCE + FRESH)
+
+    def _read(self) -> None:
+        """Keep what the command says now, or how it failed: that, too, is told for a while."""
+        status: object = None
+        problem: SluicegateError | None = None
+        try:
+            status = json.loads(process.run(self.argv, timeout=PATIENCE).stdout)
+        except SluicegateError as failed:
+            problem = failed
+        except (ValueError, OSError) as failed:
+            problem = SluicegateError(f"{Path(self.argv[0]).name} status --json printed no JSON: {failed}")
+        with self._changed:
+            self._kept, self._is_read = (time.monotonic(), status, problem), False
+            self._changed.notify_all()

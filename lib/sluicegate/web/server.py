@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -53,6 +55,7 @@ def serve(
     hosts: frozenset[str] = frozenset(),
     delivery: Delivery | None = None,
     started: Callable[[], None] = lambda: None,
+    tls: tuple[Path, Path] | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM; then stop the builds and keep the queue."""
     triggers = Triggers(runner)
@@ -64,6 +67,9 @@ def serve(
         lifespan="off",
         server_header=False,
         http=Connection,
+        proxy_headers=False,
+        ssl_certfile=str(tls[0]) if tls else None,
+        ssl_keyfile=str(tls[1]) if tls else None,
         ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
@@ -77,6 +83,8 @@ def serve(
     try:
         server.run(sockets=[listening])
     finally:
+        if delivery is not None:
+            delivery.close()
         triggers.stop()
         runner.stop()
 
@@ -89,7 +97,28 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
-def home_url(listening: socket.socket, host: str, url: str) -> str:
+def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Both files of a certificate, or none. Raises UsageError for one alone, and for files that do not fit together."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("--tls-cert and --tls-key belong together")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as problem:
+        raise UsageError(f"the certificate {certificate} with the key {key} cannot be used: {problem}") from problem
+    return certificate, key
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def home_url(listening: socket.socket, host: str, url: str, scheme: str = "http") -> str:
     """The root URL for builds: the configured one, else where the server listens."""
     if url:
         return url.rstrip("/") + "/"
@@ -97,7 +126,7 @@ def home_url(listening: socket.socket, host: str, url: str) -> str:
     shown = (
         "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
     )
-    return f"http://{shown}:{port}/"
+    return f"{scheme}://{shown}:{port}/"
 
 
 def default_home() -> Path:

@@ -1,0 +1,80 @@
+"""How the server listens: TLS, no passwords in clear beyond this machine, and a delivery repository that hangs."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.web.conftest import command, serving, until
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(words, check=True, capture_output=True)
+    return cert, key
+
+
+def test_with_a_certificate_everything_is_https(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = map(str, certificate)
+    with serving(tmp_path / "home", "--tls-cert", cert, "--tls-key", key) as server:
+        assert server.url.startswith("https://")
+        login = ("admin", server.password("admin"))
+        answer = requests.get(f"{server.url}api/json?tree=url", auth=login, verify=cert)
+        assert answer.json()["url"] == server.url
+        page = requests.get(f"{server.url}login", headers={"Accept": "text/html"}, verify=cert)
+        assert "; Secure" in page.headers["Set-Cookie"]
+        with pytest.raises(requests.RequestException):
+            requests.get(server.url.replace("https", "http"), timeout=5).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--host", "0.0.0.0"),
+        ("--host", "::"),
+        ("--tls-cert", "cert.pem"),
+        ("--tls-cert", "/dev/null", "--tls-key", "/dev/null"),
+    ],
+)
+def test_nothing_listens_beyond_this_machine_without_a_usable_certificate(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = command("serve", "--home", str(tmp_path / "home"), "--port", "0", *words)
+    assert (done.returncode == 2 and "tls-cert" in done.stderr) or "certificate" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_who_asks_for_it_listens_everywhere_in_clear(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--host", "0.0.0.0", "--plain-http") as server:
+        assert requests.get(f"{server.url}login").status_code == 200
+
+
+def test_a_delivery_repository_that_hangs_holds_up_no_other_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "hangs"
+    helper.write_text("#!/bin/sh\nexec sleep 60\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(helper))
+    with serving(tmp_path / "home", "--delivery", "ssh://git@localhost/none.git") as server:
+        session = server.session()
+        statuses: list[int] = []
+
+        def look() -> None:
+            statuses.append(requests.get(f"{server.url}delivery/api/json", auth=session.auth, timeout=90).status_code)
+
+        lookers = [threading.Thread(target=look, daemon=True) for _ in range(60)]
+        for looker in lookers:
+            looker.start()
+        until(lambda: statuses.count(503) >= 50)
+        began = time.monotonic()
+        assert session.get(f"{server.url}api/json", timeout=15).status_code == 200
+        assert time.monotonic() - began < 15
