@@ -338,7 +338,7 @@ def test_keeping_no_release_is_a_mistake_of_the_configuration() -> None:
         archive(keep="0")
 
 
-FINDER = ("__MACOSX/app/._Procfile", "app/.DS_Store", "app/._Procfile", "__MACOSX/._app", "._app", ".DS_Store")
+FINDER = ("__MACOSX/app/._Procfile", "app/.DS_Store", "app/._Procfile", "__MACOSX/._app", "._app", ".DS_Store", "._.")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

@@ -91,7 +91,7 @@ def _without_metadata(members: tuple[Member, ...]) -> tuple[Member, ...]:
 
     def is_metadata(path: tuple[str, ...]) -> bool:
         twin = (*path[:-1], path[-1].removeprefix("._"))
-        return not FINDER.isdisjoint(path) or (twin != path and twin in known)
+        return not FINDER.isdisjoint(path) or (twin != path and (twin in known or twin[-1] == "."))
 
     return tuple(member for member in members if not is_metadata(member.path))
 

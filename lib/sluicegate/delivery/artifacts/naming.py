@@ -92,7 +92,7 @@ def _git(source: Path, *words: str) -> str | None:
 def refuse_spelling(state: State, spec: Component, version: str) -> None:
     """Raise UsageError for a new version in a form that its scheme does not have, or that is known in another one."""
     check_form(spec.versions, version)
-    if known := respelled(spec.versions, state.recorded_versions(spec.name), version):
+    if known := respelled(spec.versions, state.version_names(spec.name), version):
         raise UsageError(
             f"{spec.name}={known} is published already, and '{version}' is another spelling of the same version",
             hint=f"publish the next version; how {spec.versions} orders: docs/reference/configuration.md",

@@ -16,6 +16,7 @@ LONGEST = 200
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~^:_-]*")
 BY_EVIDENCE = ("commit", "tested", "deployed")
 CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
+ZEROS_AND_OTHERS = re.compile("[^1-9]+")
 # Words that say that a version is not the final one, wherever they stand behind its first number.
 EARLY = re.compile(
     r"(?:alpha|beta|milestone|rc|cr|snapshot|pre|preview|prerelease|dev|nightly|canary|ea|eap|exp|experimental)"
@@ -67,8 +68,10 @@ def lower(scheme: str, one: str, other: str) -> bool:
 
 def respelled(scheme: str, versions: Iterable[str], version: str) -> str:
     """The other spelling of `version` among `versions`, such as 1.1.0 for 1.1; '' when there is none."""
-    key = _key(scheme, version)
-    return next((one for one in versions if key and one != version and _key(scheme, one) == key), "")
+    key, digits = _key(scheme, version), ZEROS_AND_OTHERS.sub("", version)
+    # Whatever else differs in the spelling, the numbers are the same: most versions are told apart by their digits.
+    alike = (one for one in versions if one != version and ZEROS_AND_OTHERS.sub("", one) == digits)
+    return next((one for one in alike if key and _key(scheme, one) == key), "")
 
 
 def _key(scheme: str, version: str) -> Order | None:
@@ -109,11 +112,14 @@ def _early(text: str, *more: re.Pattern[str]) -> bool:
 
 def sort(scheme: str, versions: Iterable[str]) -> list[str]:
     """Oldest first, always in the same order; what the scheme can't order comes before everything."""
-    known: list[str] = []
+    known: list[tuple[Order, str]] = []
     strange: list[str] = []
     for version in sorted(versions):
-        (strange if _key(scheme, version) is None else known).append(version)
-    return strange + sorted(known, key=lambda version: order(scheme, version))
+        if (key := _key(scheme, version)) is None:
+            strange.append(version)
+        else:
+            known.append((key, version))
+    return strange + [version for _, version in sorted(known, key=lambda pair: pair[0])]
 
 
 def matching(scheme: str, versions: Iterable[str], spec: str) -> list[str]:
