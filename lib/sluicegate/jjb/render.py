@@ -7,7 +7,7 @@ import importlib.util
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from sluicegate.errors import MissingProgram, UsageError
 from sluicegate.jjb import sources
 from sluicegate.jjb.sources import STDIN, Options
-from sluicegate.jjb.trees import Tree
+from sluicegate.jjb.trees import Renderer, Tree
 from sluicegate.tools import extras
 from sluicegate.tools.scratch import scratch
 
@@ -37,7 +37,7 @@ def tree(paths: Sequence[Path], options: Options | None = None, extra_templates:
         return _tree(paths, options or Options(), extra_templates)
     content = sys.stdin.buffer.read()
     if sources.is_job(content):
-        return Tree(made={"job": partial(bytes, content)})
+        return Tree(made={"job": lambda _: content})
     with scratch() as folder:
         # A file of its own, for jenkins-job-builder cannot place mistakes in a stream.
         place = folder / "stdin.yaml"
@@ -49,7 +49,7 @@ def tree(paths: Sequence[Path], options: Options | None = None, extra_templates:
 def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Path]) -> Tree:
     config, options = _configured(options)
     found = sources.find(paths, options)
-    made: dict[str, Callable[[], bytes]] = {name: path.read_bytes for name, path in found.xml.items()}
+    made: dict[str, Renderer] = {name: partial(_stored, path) for name, path in found.xml.items()}
     hint = f"its subfolders hold {found.deeper} YAML files: give -r" if found.deeper else ""
     if not found.yaml:
         return Tree(made=made, hint=hint)
@@ -66,6 +66,10 @@ def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Pat
             helpers = sources.find([templates(), *extra_templates], Options()).yaml
             rendered = roots.render(config, [*found.yaml, *helpers])
     return Tree(made=made | dict(rendered.made), mistakes=rendered.mistakes, hint=hint)
+
+
+def _stored(path: Path, _pretty: bool) -> bytes:
+    return path.read_bytes()
 
 
 def jobs(path: Path) -> dict[str, bytes]:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError
 from sluicegate.jjb import safety
 from sluicegate.jjb.render import quiet
-from sluicegate.jjb.trees import Mistakes, Tree
+from sluicegate.jjb.trees import Mistakes, Renderer, Tree
 
 
 def render(config: Any, files: Sequence[Path]) -> Tree:
@@ -36,7 +37,7 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
     registry = ModuleRegistry(config, [])
     registry.set_macros(roots.macros)
     generator = XmlJobGenerator(registry)
-    made: dict[str, Callable[[], bytes]] = {job.name: partial(_xml, generator, job) for job in expanded}
+    made: dict[str, Renderer] = {job.name: partial(_xml, generator, job) for job in expanded}
     return Tree(made=made, mistakes=mistakes.said)
 
 
@@ -65,14 +66,15 @@ def _loaded_as_one(config: Any, files: Sequence[Path], mistakes: Mistakes) -> An
             left.remove(broken[0])
 
 
-def _xml(generator: Any, job: Any) -> bytes:
+def _xml(generator: Any, job: Any, pretty: bool) -> bytes:
     """The XML of one job. Raises ConfigError that says where it stands."""
     mistakes = Mistakes(message)
     with quiet():
         made = mistakes.attempt(_place(job), lambda: generator.generateXML([job]))
     if mistakes.said:
         raise ConfigError(mistakes.said)
-    content: bytes = (made or [])[0].output()
+    rendered = (made or [])[0]
+    content: bytes = rendered.output() if pretty else tostring(rendered.xml, encoding="utf-8")
     return content
 
 

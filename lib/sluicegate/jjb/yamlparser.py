@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError
 from sluicegate.jjb import safety
 from sluicegate.jjb.render import quiet
-from sluicegate.jjb.trees import Mistakes, Tree
+from sluicegate.jjb.trees import Mistakes, Renderer, Tree
 
 
 def render(config: Any, files: Sequence[Path]) -> Tree:
@@ -30,17 +31,18 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
     registry.set_parser_data(parser.data)
     mistakes.attempt("the jobs", lambda: parser.expandYaml(registry))
     generator = XmlJobGenerator(registry)
-    made: dict[str, Callable[[], bytes]] = {data["name"]: partial(_xml, generator, data) for data in parser.jobs}
+    made: dict[str, Renderer] = {data["name"]: partial(_xml, generator, data) for data in parser.jobs}
     return Tree(made=made, mistakes=mistakes.said)
 
 
-def _xml(generator: Any, data: dict[str, Any]) -> bytes:
+def _xml(generator: Any, data: dict[str, Any], pretty: bool) -> bytes:
     mistakes = Mistakes(_message)
     with quiet():
         made = mistakes.attempt(f"job {data['name']!r}", lambda: generator.generateXML([data]))
     if mistakes.said:
         raise ConfigError(mistakes.said)
-    content: bytes = (made or [])[0].output()
+    rendered = (made or [])[0]
+    content: bytes = rendered.output() if pretty else tostring(rendered.xml, encoding="utf-8")
     return content
 
 

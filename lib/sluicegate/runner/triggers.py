@@ -16,6 +16,7 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.items import Item
 from sluicegate.runner.scm import history, reading, urls
 from sluicegate.runner.scm.polling import Poller
+from sluicegate.runner.scm.work import KINDS
 from sluicegate.runner.service import Runner
 from sluicegate.runner.worker import Worker
 from sluicegate.tools import files
@@ -169,12 +170,13 @@ class Triggers:
         gits = reading.read(item.config.scm).gits
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
         last = next((one for one in records if one is not None and any(history.of(one))), None)
-        env = environment.inherited(all_of_them=True)
+        env = environment.inherited(all_of_them=True) | dict(self.runner.settings.env)
         values = env | {one.name: str(one.default) for one in item.config.parameters}
         poller = Poller(self.runner.home.path / "caches", env, last, len(gits) == 1)
         for git in gits:
             named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
-            credential = self.runner.vault.credential(named) if named else None
+            known = self.runner.vault.credentials().get(named)
+            credential = known if known is not None and known.kind in KINDS else None
             if change := poller.changed(git, credential, values):
                 return change
         return ""

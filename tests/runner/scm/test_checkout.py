@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from sluicegate.runner.scm import checkout
 from sluicegate.runner.service import Runner
+from sluicegate.runner.vault import Credential
 from tests.runner.conftest import ADMIN, build, until, wait_for
 from tests.runner.scm.conftest import IMPL, Repo, extension, job, parameter, project, remote, scm
 
@@ -410,3 +412,40 @@ def test_every_cell_of_a_matrix_builds_the_commit_of_its_parent(runner: Runner, 
     assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
     logs = [path.read_text() for path in runner.home.path.joinpath("jobs", "t").rglob("configurations/**/log")]
     assert len(logs) == 2 and all("built: one\n" in log for log in logs)
+
+
+SSH = """#!/bin/sh
+for word; do
+    test "$before" != -i || { grep -q 'PRIVATE KEY' "$word" && stat -c 'key %a' "$word" >> "$SSH_LOG"; }
+    before=$word
+done
+echo "$* $SSH_ASKPASS_REQUIRE" >> "$SSH_LOG"
+test -z "$SSH_ASKPASS" || "$SSH_ASKPASS" 'Enter passphrase for key: ' >> "$SSH_LOG"
+exec sh -c "$before"
+"""
+
+
+def test_an_ssh_key_of_the_job_is_used_by_ssh_alone(
+    runner: Runner, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in, log = tmp_path / "bin" / "ssh", tmp_path / "ssh.log"
+    stand_in.parent.mkdir()
+    stand_in.write_text(SSH)
+    stand_in.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_LOG", str(log))
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabcdef\n-----END OPENSSH PRIVATE KEY-----"
+    runner.vault.store(Credential(id="deploy", kind="ssh", secret=key, user="git", passphrase="open sesame"))
+    source = remote(f"ssh://host.example.com{repo.bare}").replace("<url>", "<credentialsId>deploy</credentialsId><url>")
+    build_log = log_of(runner, job(scm(source, ("main",)), script=SHOW))
+    said = log.read_text()
+    assert "built: one" in build_log and "key 600\n" in said and "open sesame\n" in said
+    assert "-o IdentitiesOnly=yes -o User=git" in said and " host.example.com " in said
+    assert "sesame" not in build_log and "GIT_SSH_COMMAND" not in build_log
+
+
+def test_a_credential_of_another_kind_is_said_and_not_used(runner: Runner, repo: Repo) -> None:
+    runner.vault.store(Credential(id="text", kind="string", secret="s3cret-word"))
+    source = remote(repo.url).replace("<url>", "<credentialsId>text</credentialsId><url>")
+    log = log_of(runner, job(scm(source, ("main",)), script=SHOW))
+    assert 'CredentialId "text" is neither a user with a password nor an ssh key' in log and "built: one" in log

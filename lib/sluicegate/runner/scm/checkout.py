@@ -16,7 +16,7 @@ from sluicegate.runner.scm import branches, changelog, choosing, fetching, histo
 from sluicegate.runner.scm.choosing import Candidate, Question
 from sluicegate.runner.scm.history import BuildData, Built
 from sluicegate.runner.scm.model import Git, Remote, Source
-from sluicegate.runner.scm.work import WorkTree, authentication
+from sluicegate.runner.scm.work import KINDS, WorkTree, authentication
 from sluicegate.runner.vault import Credential
 from sluicegate.tools.beneath import empty
 
@@ -213,8 +213,11 @@ def _credential(build: Build, remote: Remote) -> Credential | None:
     except NotFound:
         build.say(f'Warning: CredentialId "{name}" could not be found.')  # The plugin goes on too.
         return None
+    if credential.kind not in KINDS:
+        build.say(f'Warning: CredentialId "{name}" is neither a user with a password nor an ssh key.')
+        return None
     build.say(f"using credential {name}")
-    build.mask([credential.secret])
+    build.mask([credential.secret, credential.passphrase])
     return credential
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sluicegate.runner.build import StepFailed
 from sluicegate.runner.scm.choosing import Candidate
 from sluicegate.runner.scm.model import Clean, Git, Merge, Submodules
-from sluicegate.runner.scm.work import WorkTree
+from sluicegate.runner.scm.work import LOGIN, WorkTree
 
 NOBODY = {"GIT_AUTHOR_NAME": "Jenkins", "GIT_AUTHOR_EMAIL": "jenkins@localhost"}
 """Who merges and tags where neither the job nor git's settings name a person."""
@@ -134,7 +134,7 @@ def _update_submodules(tree: WorkTree, options: Submodules) -> None:
         words += ["--reference", reference]
     own = tree.env
     if not options.parent_credentials:
-        tree.env = {name: text for name, text in own.items() if name != "GIT_ASKPASS"}
+        tree.env = {name: text for name, text in own.items() if name not in LOGIN}
     try:
         tree.git(*words, minutes=options.minutes)
     finally:

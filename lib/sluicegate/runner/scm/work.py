@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,6 +75,11 @@ class WorkTree(Repository):
             raise StepFailed(f"git {words[0]} failed")
 
 
+LOGIN = ("GIT_ASKPASS", "GIT_SSH_COMMAND")
+KINDS = ("user", "ssh")
+"""The kinds of credentials that git can log in with."""
+
+
 @contextmanager
 def authentication(credential: Credential | None) -> Iterator[dict[str, str]]:
     """Variables that let git log in: a helper that prints the words from the environment, or ssh with a key file."""
@@ -81,7 +87,23 @@ def authentication(credential: Credential | None) -> Iterator[dict[str, str]]:
         yield {}
         return
     with scratch() as folder:
-        script = folder / "askpass"
-        script.write_text(ASKPASS)
-        script.chmod(stat.S_IRWXU)
-        yield {"GIT_ASKPASS": str(script), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}
+        helper = folder / "askpass"
+        helper.touch(mode=stat.S_IRWXU)
+        helper.write_text(ASKPASS)
+        if credential.kind == "ssh":
+            yield _with_key(credential, folder / "key", helper)
+        else:
+            yield {"GIT_ASKPASS": str(helper), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}
+
+
+def _with_key(credential: Credential, key: Path, helper: Path) -> dict[str, str]:
+    """ssh with this key alone, and as its user where the address names none; known hosts are those of our own user."""
+    key.touch(mode=stat.S_IRUSR | stat.S_IWUSR)
+    key.write_text(f"{credential.secret.rstrip()}\n")
+    words = ["ssh", "-i", str(key), "-o", "IdentitiesOnly=yes"]
+    words += ["-o", f"User={credential.user}"] if credential.user else []
+    env = {"GIT_SSH_COMMAND": shlex.join(words)}
+    if credential.passphrase:
+        env |= {"SSH_ASKPASS": str(helper), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":"}
+        env |= {"SG_PASSWORD": credential.passphrase}
+    return env
