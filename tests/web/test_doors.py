@@ -166,3 +166,47 @@ def test_a_stranger_s_body_is_not_read(server: Server) -> None:
         with connect(server) as connection:
             connection.sendall(request)
             assert connection.recv(100).split(b" ", 2)[1] == b"413"
+
+
+WIDE = b"<project>" + b"<a/>" * 1_800_000 + b"</project>"
+ATTACKS = {
+    "many small elements": WIDE,
+    "depth": b"<a>" * 100_000 + b"</a>" * 100_000,
+    "entities": b'<!DOCTYPE p [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><project><x>&b;</x></project>',
+    "parameter entity": b'<!DOCTYPE p [<!ENTITY % x SYSTEM "file:///etc/passwd">%x;]><project/>',
+    "bad UTF-16": b"\xff\xfe<\x00p",
+    "too large": b"<project><description>" + b"x" * (9 << 20) + b"</description></project>",
+    "an attribute many times": b"<project " + b"a='1' " * 10_000 + b"/>",
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_xml_that_is_made_to_take_long_is_refused_soon(server: Server, name: str, attack: str) -> None:
+    session = server.session()
+    for path in (f"createItem?name={name}", f"createView?name={name}"):
+        answer = session.post(server.url + path, data=ATTACKS[attack], headers={"Content-Type": "text/xml"})
+        assert answer.status_code in (400, 413), path
+        assert session.get(f"{server.url}login", timeout=10).status_code == 200
+    assert session.get(f"{server.url}job/{name}/api/json").status_code == 404
+
+
+BAD_NAMES = ["..", ".", "", "a/b", "a\\b", "x" * 300, "a\tb", "a\x7fb", "ends.", " x", "a;b", "<script>", "\udc80x"]
+
+
+@pytest.mark.parametrize("bad", BAD_NAMES, ids=ascii)
+def test_a_name_that_no_folder_can_have_is_refused(server: Server, bad: str) -> None:
+    from urllib.parse import quote
+
+    address = f"{server.url}createItem?name={quote(bad, safe='', errors='surrogateescape')}"
+    answer = server.session().post(address, data=shell("true"))
+    assert answer.status_code == 400 and answer.headers["X-Error"]
+
+
+def test_odd_names_are_stored_right_and_twins_by_case_are_refused(server: Server, name: str) -> None:
+    client, session = server.client(), server.session()
+    for odd in (f"{name} ü 漢字 🎉", f"{name}-CON", f"{name}--x", f"-{name}"):
+        client.create_job(odd, shell("true").decode())
+        assert client.get_job_info(odd)["name"] == odd
+    twin = session.post(f"{server.url}createItem", params={"name": f"{name}-con"}, data=shell("true"))
+    assert twin.status_code == 400

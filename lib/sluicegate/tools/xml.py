@@ -11,6 +11,8 @@ from sluicegate.model.numbers import INT, whole
 
 LIMIT = 8 << 20
 DEPTH = 200
+BYTES_AN_ELEMENT = 64
+"""An element is made for so many bytes of the limit: a document of nothing but small ones would take minutes."""
 HEADER = "<?xml version='1.1' encoding='UTF-8'?>\n"
 CONTROLS = frozenset({*range(1, 32), *range(127, 160)} - {9, 10, 13, 0x85})
 """Characters that XML 1.1 carries as references only."""
@@ -32,7 +34,7 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
 
     if len(content) > limit:
         raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
-    parser = DefusedXMLParser(target=_Shallow(source), forbid_dtd=True)
+    parser = DefusedXMLParser(target=_Shallow(source, limit // BYTES_AN_ELEMENT), forbid_dtd=True)
     try:
         parser.feed(REFERENCE.sub(_stand_in, content))
         root: Element = parser.close()
@@ -46,15 +48,19 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
 class _Shallow:
     """Builds the tree of what a parser reads, and refuses the depth that Jenkins' jobs never need."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, elements: int) -> None:
         self.source = source
         self.depth = 0
+        self.most, self.left = elements, elements
         self.builder = TreeBuilder()
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > DEPTH:
             raise Malformed(f"{self.source} is nested deeper than {DEPTH} levels")
+        self.left -= 1
+        if self.left < 0:
+            raise Malformed(f"{self.source} has more than {self.most} elements")
         self.builder.start(tag, {name: value.translate(BACK) for name, value in attributes.items()})
 
     def data(self, text: str) -> None:
