@@ -48,8 +48,8 @@ def made(url: str, *, tries: int = TRIES, environment: bool = True, ca: str = ""
     session.proxies = dict(get_environ_proxies(url)) if environment else {"all": proxy} if proxy else {}
     if address := select_proxy(url, session.proxies):
         _check_proxy(address)
-    authorities = [os.environ.get(name, "") for name in BUNDLES] if environment else [ca]
-    adapter = Adapter(Patience(total=tries - 1), _trust(authorities) if url.startswith("https:") else None)
+    context = (_environments() if environment else _fixed(ca)) if url.startswith("https:") else None
+    adapter = Adapter(Patience(total=tries - 1), context)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -208,16 +208,33 @@ def _named_by(address: str) -> str:
     return next(names, "'proxy'")
 
 
-def _trust(places: list[str]) -> ssl.SSLContext:
-    """The system's authorities, and those in these files and folders."""
+def _environments() -> ssl.SSLContext:
+    """The system's authorities, and those that the environment names."""
     context = ssl.create_default_context()
-    for place in filter(None, places):
-        folder = os.path.isdir(place)
-        try:
-            context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
-        except OSError as problem:
-            raise UsageError(f"the certificates in {place} cannot be read: {reason(problem)}") from problem
+    for place in filter(None, (os.environ.get(name) for name in BUNDLES)):
+        _add(context, place)
     return context
+
+
+def _fixed(ca: str) -> ssl.SSLContext:
+    """The authorities in `ca`, else the system's; SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads, do not count."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca:
+        _add(context, ca)
+        return context
+    system = ssl.get_default_verify_paths()
+    for place in (system.openssl_cafile, system.openssl_capath):
+        if os.path.exists(place):
+            _add(context, place)
+    return context
+
+
+def _add(context: ssl.SSLContext, place: str) -> None:
+    folder = os.path.isdir(place)
+    try:
+        context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
+    except OSError as problem:
+        raise UsageError(f"the certificates in {place} cannot be read: {reason(problem)}") from problem
 
 
 __all__ = ["BUSY", "TRIES", "HTTPError", "Patience", "failure", "made", "shown"]

@@ -1,0 +1,217 @@
+"""The Nexus driver against answers as a Nexus 3.71 gives them; tests/real has the server itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import responses
+from responses import matchers
+
+from sluicegate.errors import Conflict, Denied, IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.model.config import Component
+from sluicegate.model.values import Artifact, Manifest
+from sluicegate.repositories.nexus import NexusRepository
+from tests.parts import CONFIG, settings
+
+URL = "https://nexus.example.com"
+AUTH = Component(name="auth", repository="releases")
+FOLDER = f"{URL}/repository/raw/auth/1.0"
+PLACE = f"{FOLDER}/auth-1.0.zip"
+CONTENT = b"an artifact"
+SHA1 = hashlib.sha1(CONTENT).hexdigest()
+MARK = {"ETag": f'"{{SHA1{{{SHA1}}}}}"'}
+OTHER = {"ETag": f'"{{SHA1{{{"0" * 40}}}}}"'}
+MANIFEST = Manifest(
+    component="auth", version="1.0", commit="", author="", build="",
+    artifacts=(Artifact(name="auth-1.0.zip", size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest()),),
+)  # fmt: skip
+PAGE = "<html><h1>Log in</h1></html>"
+
+
+@pytest.fixture
+def server() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def nexus(monkeypatch: pytest.MonkeyPatch) -> NexusRepository:
+    monkeypatch.setenv("SLUICEGATE_RELEASES_USER", "ci")
+    monkeypatch.setenv("SLUICEGATE_RELEASES_PASSWORD", "s3cr3t")
+    values = settings(url=URL, repository="raw", format="raw", credentials="env")
+    made = NexusRepository.configure("releases", values, CONFIG)
+    assert isinstance(made, NexusRepository)
+    return made
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "auth-1.0.zip"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def sent(server: responses.RequestsMock, method: str) -> list[str]:
+    return [str(call.request.url) for call in server.calls if call.request.method == method]
+
+
+def test_a_file_is_sent_once_under_a_condition_and_its_checksum_is_asked_for(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    once = [matchers.header_matcher({"If-None-Match": "*", "Content-Length": str(len(CONTENT))})]
+    server.put(PLACE, status=201, match=once)
+    server.head(PLACE, headers=MARK)
+    stored = nexus.put(AUTH, "1.0", source.name, source)
+    assert (stored.size, stored.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    assert server.calls[0].request.body == CONTENT
+    assert [call.request.method for call in server.calls] == ["PUT", "HEAD"]
+
+
+def test_what_stands_there_is_fine_when_it_is_the_same_and_a_conflict_otherwise(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    server.put(PLACE, status=412)
+    server.head(PLACE, headers=MARK)
+    assert nexus.put(AUTH, "1.0", source.name, source).size == len(CONTENT)
+    server.replace("HEAD", PLACE, headers=OTHER)
+    with pytest.raises(Conflict, match="already published with other content"):
+        nexus.put(AUTH, "1.0", source.name, source)
+
+
+def test_a_checksum_of_something_else_is_never_taken_for_the_file(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    server.put(PLACE, status=201)
+    server.head(PLACE, headers=OTHER)
+    server.get(PLACE, body=b"cut")
+    with pytest.raises(IntegrityError, match=f"the server reports SHA-1 {'0' * 40}, sent was {SHA1}"):
+        nexus.put(AUTH, "1.0", source.name, source)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_is_denied_names_who_asked_and_shows_no_password(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path, status: int
+) -> None:
+    server.put(PLACE, status=status)
+    with pytest.raises(Denied, match="asked as ci") as caught:
+        nexus.put(AUTH, "1.0", source.name, source)
+    assert caught.value.exit_code == 1
+    assert "s3cr3t" not in f"{caught.value!r} {caught.value.hint}"
+
+
+def test_a_busy_server_is_asked_again(server: responses.RequestsMock, nexus: NexusRepository, source: Path) -> None:
+    server.put(PLACE, status=503, headers={"Retry-After": "7"})
+    server.put(PLACE, status=201)
+    server.head(PLACE, headers=MARK)
+    nexus.put(AUTH, "1.0", source.name, source)
+    assert [call.request.method for call in server.calls] == ["PUT", "PUT", "HEAD"]
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    server.put(PLACE, status=503, headers={"Retry-After": "3600"})
+    with pytest.raises(RemoteUnavailable, match="503"):
+        nexus.put(AUTH, "1.0", source.name, source)
+    assert len(server.calls) == 1
+
+
+def test_a_server_that_stays_busy_is_remote_after_five_tries(
+    server: responses.RequestsMock, nexus: NexusRepository, tmp_path: Path
+) -> None:
+    server.get(PLACE, status=502)
+    with pytest.raises(RemoteUnavailable, match="tried 5 times"):
+        nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    assert len(server.calls) == 5
+    assert not (tmp_path / "fetched").exists()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_nothing_follows_a_redirect_to_another_server(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path, tmp_path: Path, method: str
+) -> None:
+    server.put(PLACE, status=201)
+    server.upsert(method, PLACE, status=302, headers={"Location": "https://elsewhere.example.com/auth-1.0.zip"})
+    with pytest.raises(SluicegateError, match=r"leads to https://elsewhere\.example\.com/.* no credentials were sent"):
+        if method == "GET":
+            nexus.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
+        else:
+            nexus.put(AUTH, "1.0", source.name, source)
+    assert all(str(call.request.url).startswith(URL) for call in server.calls)
+
+
+def test_a_redirect_within_the_server_is_followed(
+    server: responses.RequestsMock, nexus: NexusRepository, tmp_path: Path
+) -> None:
+    server.get(PLACE, status=302, headers={"Location": f"{URL}/repository/raw/moved.zip"})
+    server.get(f"{URL}/repository/raw/moved.zip", body=CONTENT, headers=MARK)
+    nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == CONTENT
+
+
+def test_a_missing_file_is_not_found_and_a_missing_repository_is_a_mistake_of_configuration(
+    server: responses.RequestsMock, nexus: NexusRepository, tmp_path: Path
+) -> None:
+    server.get(PLACE, status=404, body="Path /auth/1.0/auth-1.0.zip not found")
+    with pytest.raises(NotFound, match=r"no file auth-1\.0\.zip"):
+        nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    server.replace("GET", PLACE, status=404, body="Repository not found")
+    with pytest.raises(UsageError, match="Repository not found") as caught:
+        nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    assert "'raw'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "said"),
+    [(b"something else", MARK, "the server reports"), (PAGE.encode(), {"Content-Type": "text/html"}, "HTML page")],
+)
+def test_what_is_not_the_file_is_an_integrity_error_and_leaves_nothing(
+    server: responses.RequestsMock,
+    nexus: NexusRepository,
+    tmp_path: Path,
+    body: bytes,
+    headers: dict[str, str],
+    said: str,
+) -> None:
+    content_type = headers.get("Content-Type", "application/zip")
+    more = {name: value for name, value in headers.items() if name != "Content-Type"}
+    server.get(PLACE, body=body, headers=more, content_type=content_type)
+    with pytest.raises(IntegrityError, match=said):
+        nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_names_come_from_the_manifest_and_from_the_listing_that_lags(
+    server: responses.RequestsMock, nexus: NexusRepository
+) -> None:
+    server.get(f"{FOLDER}/auth-1.0-manifest.json", body=MANIFEST.content())
+    listing = '<a href="auth-1.0-late.zip">x</a><a href="auth-1.0-gone.zip">x</a>'
+    server.get(f"{URL}/service/rest/repository/browse/raw/auth/1.0/", body=listing)
+    server.head(f"{FOLDER}/auth-1.0-late.zip", headers=MARK)
+    for gone in ("auth-1.0-gone.zip", "auth-1.0-manifest.json.asc"):
+        server.head(f"{FOLDER}/{gone}", status=404)
+    assert nexus.names(AUTH, "1.0") == ("auth-1.0-late.zip", "auth-1.0-manifest.json", "auth-1.0.zip")
+
+
+def test_a_version_is_removed_manifest_first(server: responses.RequestsMock, nexus: NexusRepository) -> None:
+    server.get(f"{FOLDER}/auth-1.0-manifest.json", body=MANIFEST.content())
+    server.get(f"{URL}/service/rest/repository/browse/raw/auth/1.0/", status=404)
+    for name in ("auth-1.0-manifest.json", "auth-1.0-manifest.json.asc", "auth-1.0.zip"):
+        server.delete(f"{FOLDER}/{name}", status=204)
+    nexus.remove(AUTH, "1.0")
+    assert sent(server, "DELETE")[0] == f"{FOLDER}/auth-1.0-manifest.json"
+    assert len(sent(server, "DELETE")) == 3
+
+
+def test_credentials_are_asked_for_only_when_the_server_wants_to_know_who_reads(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    server.put(PLACE, status=201)
+    server.head(PLACE, headers=MARK)
+    nexus.put(AUTH, "1.0", source.name, source)
+    put, head = (call.request.headers for call in server.calls)
+    assert "Authorization" in put
+    assert "Authorization" not in head
