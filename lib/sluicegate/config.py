@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sluicegate import __version__
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
+    NO_HOST,
     TAG_VERSION,
+    TEN_HOSTS,
     VERBS,
     After,
     Component,
@@ -21,7 +23,9 @@ from sluicegate.model.config import (
     Follow,
     Jenkins,
     Role,
+    Share,
 )
+from sluicegate.model.numbers import whole
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.tools import yamltext
 
@@ -188,12 +192,24 @@ class _Reading:
             follow=_follow(settings),
             gates=self.gates(path, settings),
             groups=_host_groups(settings),
-            deploy=_driver("deploy", self.settings(f"{path}/deploy")) if "deploy" in settings.values else None,
+            **self.deploy(path, settings),
             after=self.after(path, settings),
             swaps_with=settings.text("swaps-with", ""),
             balancer=balancer,
             keep_sessions=keep,
         )
+
+    def deploy(self, path: str, settings: Settings) -> dict[str, Any]:
+        """How an environment's hosts are changed: what the driver reads, and what holds for every driver."""
+        if "deploy" not in settings.values:
+            return {}
+        below = self.settings(f"{path}/deploy")
+        rest = {key: value for key, value in below.values.items() if key not in ("at-once", "max-failed")}
+        return {
+            "deploy": _driver("deploy", Settings(where=below.where, values=rest)),
+            "at_once": _share(below, "at-once", TEN_HOSTS, least=1),
+            "max_failed": _share(below, "max-failed", NO_HOST, least=0),
+        }
 
     def balancer(self, path: str, settings: Settings) -> tuple[DriverSpec | None, timedelta | None]:
         if "balancer" not in settings.values:
@@ -318,6 +334,16 @@ def _check_requires(top: Settings) -> None:
 def _driver(name: str, settings: Settings) -> DriverSpec:
     rest = {key: value for key, value in settings.values.items() if key != "driver"}
     return DriverSpec(driver=settings.text("driver"), settings=Settings(where=settings.where, values=rest))
+
+
+def _share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
+    if key not in settings.values:
+        return default
+    text = settings.text(key)
+    number = whole(text.removesuffix("%"), least=least, most=100 if text.endswith("%") else 100_000)
+    if number is None:
+        raise settings.fail(f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%")
+    return Share(number=number, percent=text.endswith("%"))
 
 
 def _host(name: str, settings: Settings) -> DriverSpec:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sluicegate.cli.output import as_json, delivery, dry_run, print_json, say, why
 from sluicegate.errors import SluicegateError, UsageError
+
+if TYPE_CHECKING:
+    from sluicegate.delivery.changes.planning import Plan
 
 end_sessions = click.option("--end-sessions", is_flag=True, help="Do not wait for users who stay on these hosts.")
 remove = click.option("--remove", is_flag=True, help="Let components leave every host though nobody unpinned them.")
@@ -29,6 +34,7 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: 
     from sluicegate.delivery.changes.sync import sync as sync_environment
 
     failed: list[object] = []
+    plans: list[Plan] = []
     with delivery() as repo:
         for name in environments:
             synced = sync_environment(
@@ -47,8 +53,11 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: 
             if not synced.plan.steps:
                 say(f"{name}: nothing to do")
             failed += synced.failed
+            plans.append(synced.plan)
     if failed:
         raise SluicegateError("failed: " + ", ".join(map(str, failed)))
+    for plan in plans:
+        plan.tell_behind()
 
 
 @click.command()
@@ -77,14 +86,17 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
                 "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
                 "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after}
                           for s in plan.steps],
+                "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()],
             }
         )  # fmt: skip
+        plan.tell_behind()
         return
     if dry_run:
         for step in plan.steps:
             say(f"would do: {step}")
     if not plan.steps:
         say(f"{environment}: nothing to do")
+    plan.tell_behind()
 
 
 @click.command()

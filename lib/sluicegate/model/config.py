@@ -80,8 +80,26 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """So many of a group's hosts, or so many percent of them."""
+
+    number: int
+    percent: bool = False
+
+    def of(self, hosts: int) -> int:
+        return hosts * self.number // 100 if self.percent else self.number
+
+
+TEN_HOSTS = Share(number=10)
+NO_HOST = Share(number=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair."""
+    """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair.
+
+    `at_once` hosts are changed side by side, and `max_failed` may fail in one deploy.
+    """
 
     name: str
     origin: str = ""
@@ -89,6 +107,8 @@ class Environment:
     gates: tuple[DriverSpec, ...] = ()
     groups: tuple[str, ...] = ()
     deploy: DriverSpec | None = None
+    at_once: Share = TEN_HOSTS
+    max_failed: Share = NO_HOST
     after: tuple[After, ...] = ()
     swaps_with: str = ""
     balancer: DriverSpec | None = None

@@ -91,7 +91,10 @@ class InEnvironment(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed(InEnvironment):
-    """A group of hosts got a version (in its story), or a whole set: `components` (in the environment's)."""
+    """A group of hosts got a version (in its story), or a whole set: `components` (in the environment's).
+
+    `behind`: the hosts that did not, and how they ended.
+    """
 
     what = "deployed"
     group: str = ""
@@ -99,6 +102,7 @@ class Deployed(InEnvironment):
     manifest: str = ""
     components: Mapping[str, Installed] = field(default_factory=dict)
     of: str = ""
+    behind: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +265,7 @@ class Done(Ending):
 class Failed(Ending):
     what = "failed"
     why: str = ""
+    behind: Mapping[str, str] = field(default_factory=dict)
 
 
 KINDS: Mapping[str, type[Record]] = {

@@ -31,6 +31,11 @@ def environment_path(environment: str) -> str:
     return f"environments/{environment}.jsonl"
 
 
+def deploy_path(environment: str, intent: str) -> str:
+    """The table of hosts of one deploy, by its intent; written once, a line of JSON for each host."""
+    return f"deploys/{environment}/{intent[:2]}/{intent}.jsonl"
+
+
 def line(record: Record) -> bytes:
     """One record as one line of JSON."""
     return json.dumps(as_json(record), ensure_ascii=False).encode() + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -56,10 +56,13 @@ def begin(draft: Draft, environment: str, intent: Intent) -> Intent:
     return draft.note_environment(environment, who)
 
 
-def end(draft: Draft, environment: str, intent: Intent, *, failed: str = "") -> None:
-    """End an intent that is still open; ending it twice changes nothing."""
+def end(
+    draft: Draft, environment: str, intent: Intent, *, failed: str = "", behind: Mapping[str, str] | None = None
+) -> None:
+    """End an intent that is still open; ending it twice changes nothing. `behind`: hosts that were not done."""
     if not draft.state.chronicle(environment).has(Ending, of=intent.id):
-        draft.note_environment(environment, Failed(of=intent.id, why=failed) if failed else Done(of=intent.id))
+        ending = Failed(of=intent.id, why=failed, behind=behind or {}) if failed else Done(of=intent.id)
+        draft.note_environment(environment, ending)
 
 
 def at_work(config: Config, intent: OpenIntent) -> bool | None:

@@ -34,6 +34,7 @@ class Draft:
         self.pins: dict[str, dict[str, Pin | None]] = {}  # environment -> component -> the pin that it gets
         self.roles: dict[str, str] | None = None
         self.records: dict[str, list[Record]] = {}
+        self.tables: dict[str, bytes] = {}  # files of the ledger that are written once
         self.moved: dict[tuple[str, str], str] = {}  # environment and component -> the version before, '' for none
         self.published: dict[str, list[str]] = {}
         self.current: dict[str, dict[str, standing.Entry]] = {}  # environment -> component -> the last pin event
@@ -112,7 +113,7 @@ class Draft:
         return written
 
     def edits(self) -> tuple[Edit, ...]:
-        appended: dict[str, bytes | None] = {}
+        appended: dict[str, bytes | None] = dict(self.tables)
         for path, records in self.records.items():
             old = self.state.ledger_file(path) or b""
             appended[path] = old + b"".join(ledger.line(record) for record in records)

@@ -35,12 +35,13 @@ class OpenIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
-    """What a group of hosts has by the last *deployed* evidence, and since when."""
+    """What a group of hosts has by the last *deployed* evidence, and since when; `behind`: the hosts without it."""
 
     group: str
     installed: Mapping[str, Installed]
     set_name: str
     at: datetime
+    behind: Mapping[str, str]
 
 
 def first_roles(production: Environment) -> dict[str, str]:
@@ -218,7 +219,9 @@ class State:
         if key not in self._groups:
             last = newest(r for e in self.pair(environment) for r in self.chronicle(e.name).of(Deployed, group=group))
             self._groups[key] = (
-                GroupState(group=group, installed=last.components, set_name=last.set, at=last.at) if last else None
+                GroupState(group=group, installed=last.components, set_name=last.set, at=last.at, behind=last.behind)
+                if last
+                else None
             )
         return self._groups[key]
 

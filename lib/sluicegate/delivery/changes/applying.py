@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.changes.planning import AT_ONCE, Plan, Transaction
+from sluicegate.delivery.changes.planning import Plan, Transaction
 from sluicegate.errors import PartlyDone, SluicegateError
+from sluicegate.model import ledger
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent
-from sluicegate.model.outcomes import DONE, Outcome, worst
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, worst
 from sluicegate.model.values import Installed, Release, set_name
 from sluicegate.tools.parallel import each
 from sluicegate.tools.scratch import scratch
@@ -26,7 +29,7 @@ def silent(text: str) -> None:
 
 
 def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say) -> Plan:
-    """Apply the plan under its intent, and record how it ended."""
+    """Apply the plan under its intent, and record how it ended; the plan comes back with what became of its hosts."""
     state = repo.state()
     work = _Work(state=state, plan=plan, say=say)
     try:
@@ -35,17 +38,22 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say) -> Plan:
             work.fetch(folder)
             work.apply()
     except SluicegateError as problem:
-        _record_failure(repo, plan, intent, problem, work.lines())
+        _record_failure(repo, work.ended(), intent, problem, work.lines())
+    ended = work.ended()
     try:
         repo.change(
-            lambda state, draft: _record_deployed(state, draft, plan, intent), f"deploy {plan.environment}: done"
+            lambda state, draft: _record_deployed(state, draft, ended, intent), f"deploy {plan.environment}: done"
         )
     except SluicegateError as problem:
         raise PartlyDone(
             f"the hosts are as they shall be, and that could not be written down: {problem.message}{work.lines()}",
             hint="mend that, then: sluicegate resume",
         ) from problem
-    return plan
+    return ended
+
+
+def all_done(outcomes: Mapping[str, Outcome]) -> bool:
+    return worst(outcomes.values()) == DONE
 
 
 class _HostFailed(Exception):
@@ -74,14 +82,22 @@ class _Work:
                 self.releases[name] = fetch(self.state, name, version, folder / f"{name}-{version}")
 
     def apply(self) -> None:
-        """Batch after batch. Raises the failures of the first one that did not end well."""
-        for batch in self.plan.batches:
-            results = each(batch, self._change, AT_ONCE)
+        """Batch after batch. Raises all failures when the first batch has one, or all of them more than they may."""
+        for number, batch in enumerate(self.plan.batches):
+            failed = len(self.plan.down) + sum(not all_done(outcomes) for outcomes in self.outcomes.values())
+            may_fail = self.plan.max_failed - failed if number else 0
+            results = each(batch, self._change, self.plan.at_once, max_failed=max(may_fail, 0))
             for problem in results.failed.values():
                 if not isinstance(problem, _HostFailed):
                     raise problem
-            if results.failed:
+            if len(results.failed) > may_fail:
                 raise self._failure()
+
+    def ended(self) -> Plan:
+        """The plan with what has become of its hosts so far."""
+        begun = {host: worst(outcomes.values()) for host, outcomes in self.outcomes.items()}
+        every = {one.host: begun.get(one.host, NOT_STARTED) for batch in self.plan.batches for one in batch}
+        return replace(self.plan, endings={**self.plan.down, **every})
 
     def lines(self) -> str:
         """Every step that was begun, done ones first."""
@@ -98,7 +114,9 @@ class _Work:
         host = self.state.drivers.host(self.state.config, transaction.host)
         outcomes = self.deployer.apply(host, self._wanted(transaction))
         self.outcomes[transaction.host] = outcomes
-        if worst(outcomes.values()) != DONE:
+        ended = worst(outcomes.values())
+        if not all_done(outcomes):
+            self.say(f"{self.plan.environment}: {transaction.host}: {ended.ending}: {ended.why}")
             raise _HostFailed
 
     def _wanted(self, transaction: Transaction) -> dict[str, Release | None]:
@@ -130,7 +148,7 @@ def _release_sessions(state: State, environment: Environment) -> None:
 
 def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Intent, problem: SluicegateError, done: str) -> None:
     try:
-        give_up(repo, plan.environment, intent, problem.message)
+        give_up(repo, plan.environment, intent, problem.message, plan)
     except SluicegateError as second:  # it must not hide what failed first; the intent stays open
         said = f"{problem.message}; and that could not be written down: {second.message}"
         raise PartlyDone(f"{said}{done}", hint="mend that, then: sluicegate resume") from problem
@@ -139,18 +157,40 @@ def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Intent, problem: Slu
     raise PartlyDone(f"{problem.message}{done}", hint=problem.hint or "mend the cause, then deploy again") from problem
 
 
-def give_up(repo: DeliveryRepo, environment: str, intent: Intent, reason: str) -> None:
-    """Record that a deploy has ended before its end."""
-    repo.change(
-        lambda state, draft: intents.end(draft, environment, intent, failed=reason), f"deploy {environment}: failed"
-    )
+def give_up(repo: DeliveryRepo, environment: str, intent: Intent, reason: str, plan: Plan | None = None) -> None:
+    """Record that a deploy has ended before its end, and how far the plan had come where there was one."""
+
+    def decide(state: State, draft: Draft) -> None:
+        intents.end(draft, environment, intent, failed=reason, behind=_behind(plan) if plan else {})
+        if plan:
+            _keep_table(draft, plan, intent)
+
+    repo.change(decide, f"deploy {environment}: failed")
+
+
+def _behind(plan: Plan) -> dict[str, str]:
+    return {host: outcome.ending for host, outcome in plan.behind.items()}
+
+
+def _keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
+    """What became of every host, in a file of its own that is written once."""
+    steps = {transaction.host: transaction.steps for batch in plan.batches for transaction in batch}
+    table = [
+        {"host": host, "ending": outcome.ending, "why": outcome.why,
+         "steps": [{"component": s.component, "before": s.before, "after": s.after} for s in steps.get(host, ())]}
+        for host, outcome in plan.endings.items()
+    ]  # fmt: skip
+    if table:
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table)
+        draft.tables[ledger.deploy_path(plan.environment, intent.id)] = content.encode()
 
 
 def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
     manifests = {name: state.manifest(name, version) for name, version in plan.target.items()}
     target_set = set_name({name: (version, manifests[name]) for name, version in plan.target.items()})
     components = {n: Installed(version=version, manifest=manifests[n]) for n, version in plan.target.items()}
-    whole = Deployed(group=plan.group, set=target_set, components=components, of=intent.id)
+    whole = Deployed(group=plan.group, set=target_set, components=components, of=intent.id,
+                     behind=_behind(plan))  # fmt: skip
     draft.note_environment(plan.environment, whole)
     changed = {step.component for step in plan.steps}
     for name, version in plan.target.items():
@@ -161,3 +201,4 @@ def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> 
             )
             draft.note(name, version, one)
     intents.end(draft, plan.environment, intent)
+    _keep_table(draft, plan, intent)

@@ -108,6 +108,8 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     installed = state.group_state(environment, plan.group)
     if plan.steps or installed is None or state.unsure(environment, plan.group):
         return False
+    if set(installed.behind) != set(plan.down):
+        return False
     return {name: one.version for name, one in installed.installed.items()} == dict(plan.target)
 
 

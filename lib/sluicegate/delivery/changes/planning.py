@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.outcomes import Outcome
+from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer
 from sluicegate.tools.parallel import each
 
-AT_ONCE = 10
-"""How many hosts are worked on side by side."""
+ASKED_AT_ONCE = 20
+"""How many hosts are asked side by side what they have; that changes nothing there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,19 @@ class Plan:
     """What a deploy would do to a group of hosts to reach `target`: component -> version.
 
     A batch is begun when the one before it has ended well; its hosts are worked on side by side. `down`: the hosts that
-    could not be asked, and why; `refusals`: what keeps hosts from being given this, a sentence each.
+    could not be asked, and why; `refusals`: what keeps hosts from being given this, a sentence each. `max_failed` hosts
+    may be down or fail, over all batches. `endings`: what became of each host that was to be changed, once applied.
     """
 
     environment: str
     group: str
     target: Mapping[str, str]
     batches: tuple[tuple[Transaction, ...], ...] = ()
+    at_once: int = 1
+    max_failed: int = 0
     down: Mapping[str, Outcome] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
+    endings: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -62,11 +66,23 @@ class Plan:
     def refuse_unsafe(self) -> None:
         """Raise what keeps hosts from being asked or from being given this, all of it at once."""
         problems = [outcome.problem for outcome in self.down.values() if outcome.problem]
-        if problems:
+        if len(problems) > self.max_failed:
             lines = [problem.message for problem in problems]
             raise problems[0].saying("\n".join(lines)) if len(lines) > 1 else problems[0]
         if self.refusals:
             raise SluicegateError("\n".join(self.refusals), hint="nothing was changed; mend that, then deploy again")
+
+    @property
+    def behind(self) -> dict[str, Outcome]:
+        """The hosts that do not have what they should, and why."""
+        return {host: outcome for host, outcome in self.endings.items() if outcome != DONE}
+
+    def tell_behind(self) -> None:
+        """Raise PartlyDone that names every host which does not have what it should."""
+        if self.behind:
+            lines = [f"{len(self.behind)} of {len(self.endings)} hosts of {self.environment} are behind"]
+            lines += [f"  {host}: {outcome.ending}: {outcome.why}" for host, outcome in self.behind.items()]
+            raise PartlyDone("\n".join(lines), hint="mend that, then run the same again: it changes only these")
 
     def wanted(self, transaction: Transaction, releases: Mapping[str, Release]) -> dict[str, Release | None]:
         """What a host shall have: first what goes away, then the releases, in the plan's own order."""
@@ -85,7 +101,7 @@ def make_plan(state: State, environment: Environment, target: Mapping[str, str])
     def survey(host_name: str) -> Mapping[str, Installed]:
         return deployer.survey(state.drivers.host(state.config, host_name))
 
-    answers = each(hosts, survey, AT_ONCE, max_failed=len(hosts))
+    answers = each(hosts, survey, ASKED_AT_ONCE, max_failed=len(hosts))
     down = {}
     for name in hosts:
         problem = answers.failed.get(name)
@@ -100,7 +116,8 @@ def make_plan(state: State, environment: Environment, target: Mapping[str, str])
     ]
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
     plan = Plan(
-        environment=environment.name, group=group, target=in_order, batches=batched(transactions), down=down
+        environment=environment.name, group=group, target=in_order, batches=batched(transactions), down=down,
+        at_once=max(environment.at_once.of(len(hosts)), 1), max_failed=environment.max_failed.of(len(hosts)),
     )  # fmt: skip
     return replace(plan, refusals=_refusals(state, plan, deployer))
 
@@ -117,7 +134,7 @@ def _refusals(state: State, plan: Plan, deployer: Deployer) -> tuple[str, ...]:
         host = state.drivers.host(state.config, transaction.host)
         return deployer.refusals(host, plan.wanted(transaction, releases))
 
-    answers = each(transactions, ask, AT_ONCE, max_failed=len(transactions))
+    answers = each(transactions, ask, ASKED_AT_ONCE, max_failed=len(transactions))
     if answers.first_failure is not None:
         raise answers.first_failure
     return tuple(refusal for transaction in transactions for refusal in answers.done[transaction])
