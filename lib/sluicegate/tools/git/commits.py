@@ -1,4 +1,4 @@
-"""What a commit says of itself: its tree, its parents, its message, and the trailers at the message's end."""
+"""What goes into a commit, and what a commit says: its tree, its parents, its message, and the trailers at its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ LEDGER_BASE = "Ledger-Base"  # in a commit of main: the ledger's tip that the ch
 LEDGER_TREE = "Ledger-Tree"  # in a commit of main: the tree of the ledger's commit that belongs to it
 MAIN_COMMIT = "Main-Commit"  # in a commit of the ledger: the commit of main that it belongs to
 TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it)."""
+
+    branch: str
+    base: str
+    files: Mapping[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who a commit is by."""
+
+    name: str
+    email: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

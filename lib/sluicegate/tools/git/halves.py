@@ -11,8 +11,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sluicegate.errors import IntegrityError
-from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, Commit, without_trailers
-from sluicegate.tools.git.store import Edit, Signature, Store
+from sluicegate.tools.git.commits import (
+    LEDGER_BASE,
+    LEDGER_TREE,
+    MAIN_COMMIT,
+    Commit,
+    Edit,
+    Signature,
+    without_trailers,
+)
+from sluicegate.tools.git.store import Store
 from sluicegate.tools.git.writing import commit_of_tree
 
 
@@ -49,7 +57,7 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> st
             )
         by, at = _person(commit)
         message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
-        with commit_of_tree(store, tree, parent=tips[ledger], message=message, by=by, at=at) as half:
+        with commit_of_tree(store.local, tree, parent=tips[ledger], message=message, by=by, at=at) as half:
             store.advance(ledger, tips[ledger], half)
         return f"'{ledger}' got its half of {commit_id[:12]}, whose push was cut off"
     return ""

@@ -6,17 +6,28 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sluicegate.errors import Conflict
-from sluicegate.tools.git.commits import LEDGER_BASE
+from sluicegate.tools.git.commits import LEDGER_BASE, Commit
 from sluicegate.tools.git.place import cache_path
 
-if TYPE_CHECKING:
-    from sluicegate.tools.git.store import Store
+
+class History(Protocol):
+    """What is asked of the store whose tips they are."""
+
+    remote: str
+    branches: tuple[str, ...]
+
+    @property
+    def shown(self) -> str: ...
+
+    def commit(self, commit: str) -> Commit: ...
+
+    def descends(self, commit: str, ancestor: str) -> bool: ...
 
 
-def refuse_rewound(store: Store, tips: Mapping[str, str]) -> None:
+def refuse_rewound(store: History, tips: Mapping[str, str]) -> None:
     """Raise Conflict when a branch has lost what it had on the last visit, or what a commit of main was decided on."""
     path = memory_path(store.remote)
     before = remembered(path)
@@ -30,7 +41,7 @@ def refuse_rewound(store: Store, tips: Mapping[str, str]) -> None:
     remember(path, tips)
 
 
-def _refuse_unknown_base(store: Store, tips: Mapping[str, str]) -> None:
+def _refuse_unknown_base(store: History, tips: Mapping[str, str]) -> None:
     """What a fresh clone can notice: main names the ledger's commit that it was decided on."""
     if len(store.branches) < 2 or not all(tips.get(branch) for branch in store.branches):
         return
@@ -42,7 +53,7 @@ def _refuse_unknown_base(store: Store, tips: Mapping[str, str]) -> None:
         )
 
 
-def _rewound(store: Store, branch: str, commit: str, why: str) -> Conflict:
+def _rewound(store: History, branch: str, commit: str, why: str) -> Conflict:
     return Conflict(
         f"the history of '{branch}' in {store.shown} was rewound: the commit {commit} is not in it any more ({why})",
         hint=f"put it back from a clone that has it: git push {store.shown} {commit}:refs/heads/{branch}",

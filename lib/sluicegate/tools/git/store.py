@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, Usage
 from sluicegate.tools import process
 from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
-from sluicegate.tools.git.commits import Commit, read_commit
+from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import Objects
 from sluicegate.tools.git.place import cache_folder, resolve, restoring, shown
 
@@ -37,23 +36,6 @@ class LockInTheWay(Beaten):
     def __init__(self, path: str) -> None:
         super().__init__(f"Git's lock {path} is in the way")
         self.path = path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it)."""
-
-    branch: str
-    base: str
-    files: Mapping[str, bytes | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """Who a commit is by."""
-
-    name: str
-    email: str
 
 
 class Store:
@@ -227,7 +209,7 @@ class Store:
         edits = tuple(edit for edit in everything if edit.files)
         if not edits:
             return {}
-        with writing.committed(self, everything, message, by=by, at=at) as commits:
+        with writing.committed(self.local, everything, message, by=by, at=at) as commits:
             self._send(edits, commits, tuple(edit for edit in everything if not edit.files))
         return commits
 

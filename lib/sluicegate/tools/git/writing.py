@@ -7,20 +7,17 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sluicegate.errors import SluicegateError
 from sluicegate.tools import door, process
-from sluicegate.tools.git.command import refuse_broken_settings, surroundings
-from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, with_trailers
-
-if TYPE_CHECKING:
-    from sluicegate.tools.git.store import Edit, Signature, Store
+from sluicegate.tools.git.command import git, refuse_broken_settings, surroundings
+from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, Edit, Signature, with_trailers
 
 
 @contextmanager
 def committed(
-    store: Store, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
+    repository: Path, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
 ) -> Iterator[dict[str, str]]:
     """Branch -> new commit of each edit that changes something; the commits stay until the block ends.
 
@@ -31,29 +28,29 @@ def committed(
     changed = [edit for edit in edits if edit.files]
     person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
     try:
-        with _Import(store, prefix, person) as importer:
+        with _Import(repository, prefix, person) as importer:
             commits = _pair(importer, edits, message) if len(edits) == 2 else {}
             for edit in changed if len(edits) != 2 else ():
                 commits[edit.branch] = importer.commit(edit, message)
         yield commits
     finally:
         lines = "".join(f"delete {prefix}/{edit.branch}\n" for edit in changed)
-        store.git("update-ref", "--stdin", stdin=lines.encode(), check=False)
+        git("update-ref", "--stdin", repository=repository, stdin=lines.encode(), check=False)
 
 
 @contextmanager
-def commit_of_tree(store: Store, tree: str, *, parent: str, message: str, by: Signature, at: datetime) -> Iterator[str]:
+def commit_of_tree(
+    repository: Path, tree: str, *, parent: str, message: str, by: Signature, at: datetime
+) -> Iterator[str]:
     """A new commit of a tree that is there; it stays until the block ends."""
-    from sluicegate.tools.git.store import Edit
-
     prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
     person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
     try:
-        with _Import(store, prefix, person) as importer:
+        with _Import(repository, prefix, person) as importer:
             commit = importer.commit(Edit(branch="half", base=parent, files={}), message, tree=tree)
         yield commit
     finally:
-        store.git("update-ref", "-d", f"{prefix}/half", check=False)
+        git("update-ref", "-d", f"{prefix}/half", repository=repository, check=False)
 
 
 def _pair(importer: _Import, edits: tuple[Edit, ...], message: str) -> dict[str, str]:
@@ -72,8 +69,8 @@ def _pair(importer: _Import, edits: tuple[Edit, ...], message: str) -> dict[str,
 class _Import:
     """A running `git fast-import`, asked as it goes: each answer is needed for the next commit."""
 
-    def __init__(self, store: Store, prefix: str, person: str) -> None:
-        self.store = store
+    def __init__(self, repository: Path, prefix: str, person: str) -> None:
+        self.repository = repository
         self.prefix = prefix
         self.person = person
         self.mark = 0
@@ -83,7 +80,7 @@ class _Import:
         try:
             self._process = subprocess.Popen(
                 ["git", "fast-import", "--quiet", "--done"],
-                env=surroundings(self.store.local),
+                env=surroundings(self.repository),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
