@@ -359,12 +359,21 @@ def _component(name: str, settings: Settings) -> Component:
         group=settings.text("group", ""),
         versions=settings.choice("versions", ("semver", "maven", "deb", "rpm"), "semver"),
         git=settings.text("git", ""),
-        branch=settings.text("branch", "main"),
+        branch=settings.text("branch", ""),
         needs=settings.texts("needs"),
         probe=settings.text("probe", "/version"),
-        issues=settings.text("issues", ""),
+        issues=_issues(settings),
         tag_pattern=_tag_pattern(settings),
     )
+
+
+def _issues(settings: Settings) -> str:
+    pattern = settings.text("issues", "")
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise settings.fail(f"'issues' is '{pattern}', which is no pattern: {problem}") from problem
+    return pattern
 
 
 def _tag_pattern(settings: Settings) -> str:

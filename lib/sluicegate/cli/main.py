@@ -61,6 +61,7 @@ COMMANDS = {
     },
     "Look": {
         "status": ("cli.views", "What is where."),
+        "diff": ("cli.views", "What one environment has that another has not."),
         "explain": ("cli.views", "Why a version is not there, and who can help."),
         "history": ("cli.views", "What happened, newest first."),
         "flow": ("cli.views", "The time from commit to integration, stage by stage."),

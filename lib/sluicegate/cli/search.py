@@ -11,9 +11,9 @@ from sluicegate.cli.output import as_json, delivery, print_json, print_table
 @click.argument("text")
 @as_json
 def search(text: str, as_json: bool) -> None:
-    """Find versions by a part of their name, version, files, author or figures, or by a checksum or commit.
+    """Find versions by a part of their name, files, author, figures, issues or commits' subjects, or by a checksum.
 
-    Example: sluicegate search coverage=87
+    Example: sluicegate search OPS-12
     """
     from sluicegate.delivery.artifacts.search import search as search_versions
 

@@ -32,6 +32,12 @@ def show(version: str, as_json: bool) -> None:
             click.echo(f"  {name:9} {value}")
     for name, value in found.figures.items():
         click.echo(f"  figure    {name}={value}")
+    if found.issues:
+        click.echo(f"  issues    {' '.join(found.issues)}")
+    if found.subjects:
+        click.echo("commits since the version before")
+    for subject in found.subjects:
+        click.echo(f"  {subject}")
     click.echo("files")
     for artifact in found.files:
         click.echo(f"  {artifact.sha256[:12]}  {artifact.size:>9}  {found.addresses[artifact.name]}")

@@ -1,4 +1,4 @@
-"""status, explain, history, flow."""
+"""status, diff, explain, history, flow."""
 
 from __future__ import annotations
 
@@ -49,6 +49,32 @@ def status(as_json: bool) -> None:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:
             click.secho(f"{column.name}? nobody knows what runs there: {column.unsure}", fg="yellow")
+
+
+@click.command()
+@click.argument("one", metavar="ENV")
+@click.argument("other", metavar="ENV")
+@as_json
+def diff(one: str, other: str, as_json: bool) -> None:
+    """What differs between two environments: versions, and the issues and commits that lie between them.
+
+    Example: sluicegate diff staging production
+    """
+    from sluicegate.delivery.answers.differences import differences
+
+    with delivery() as repo:
+        found = differences(repo.state(), one, other)
+    if as_json:
+        print_json([difference.json() for difference in found])
+        return
+    if not found:
+        click.echo(f"{one} and {other} have the same versions")
+    for difference in found:
+        click.secho(f"{difference.component} {difference.one or '-'} -> {difference.other or '-'}", bold=True)
+        if difference.issues:
+            click.echo(f"  issues  {' '.join(difference.issues)}")
+        for subject in difference.subjects:
+            click.echo(f"  {subject}")
 
 
 @click.command()

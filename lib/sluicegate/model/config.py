@@ -47,7 +47,7 @@ class Component:
     group: str = ""
     versions: str = "semver"
     git: str = ""
-    branch: str = "main"
+    branch: str = ""
     needs: tuple[str, ...] = ()
     probe: str = "/version"
     issues: str = ""

@@ -39,7 +39,10 @@ class Other(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built(Record):
-    """A version was published. Times as the ledger writes them; figures are what the build measured."""
+    """A version was published. Times as the ledger writes them; figures are what the build measured.
+
+    `subjects` and `issues` are those of the commits since the version before.
+    """
 
     what = "built"
     manifest: str = ""
@@ -50,6 +53,8 @@ class Built(Record):
     committed: datetime | None = None
     build_started: datetime | None = None
     figures: Mapping[str, str] = field(default_factory=dict)
+    subjects: tuple[str, ...] = ()
+    issues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +383,10 @@ def _verdicts(value: Json) -> tuple[Verdict, ...]:
     )
 
 
+def _lines(value: Json) -> tuple[str, ...]:
+    return tuple(_text(one) for one in value) if isinstance(value, list) else ()
+
+
 READERS: Mapping[str, Callable[[Json], object]] = {
     "str": _text,
     "bool": _flag,
@@ -385,6 +394,7 @@ READERS: Mapping[str, Callable[[Json], object]] = {
     "datetime | None": _time,
     "Mapping[str, str]": _texts,
     "Mapping[str, Installed]": _installed,
+    "tuple[str, ...]": _lines,
     "tuple[Artifact, ...]": _artifacts,
     "tuple[Verdict, ...]": _verdicts,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sluicegate.delivery.artifacts import signing
+from sluicegate.delivery.artifacts.commits import Commits, read_commits
 from sluicegate.delivery.artifacts.fetch import CONNECTIONS, RESTORE, read_manifest, recorded_manifest, store
 from sluicegate.delivery.artifacts.fitness import inspect
 from sluicegate.delivery.artifacts.naming import hashed, named_files, refuse_spelling, stamped
@@ -66,13 +67,16 @@ def publish(
         dry_run=dry_run,
     )  # fmt: skip
     found = job.again() if manifest_name(component, version) in job.present else job.first()
+    commits = Commits()
+    if not job.recorded:
+        commits = read_commits(state, spec, version, found.manifest.commit, origin.folder)
     if not dry_run:
         if not job.recorded:
-            repo.change(_record(found.manifest, origin), f"publish {component}={version}")
+            repo.change(_record(found.manifest, origin, commits), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
         _announce(repo, repository, spec)
     addresses = tuple(repository.address(spec, version, artifact.name) for artifact in found.manifest.artifacts)
-    return replace(found, addresses=addresses, existed=job.recorded, notes=(*doubts, *found.notes))
+    return replace(found, addresses=addresses, existed=job.recorded, notes=(*doubts, *found.notes, *commits.notes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +288,7 @@ def _stopped(problem: Exception, done: Mapping[str, Artifact], named: Mapping[st
     return problem
 
 
-def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None]:
+def _record(manifest: Manifest, origin: Origin, commits: Commits) -> Callable[[State, Draft], None]:
     def decide(state: State, draft: Draft) -> None:
         for before in state.story(manifest.component, manifest.version).of(Built):
             if before.manifest != manifest.sha256:
@@ -299,6 +303,8 @@ def _record(manifest: Manifest, origin: Origin) -> Callable[[State, Draft], None
             committed=origin.committed if origin.commit == manifest.commit else None,
             build_started=origin.build_started if origin.build == manifest.build else None,
             figures=dict(origin.figures or {}),
+            subjects=commits.subjects,
+            issues=commits.issues,
         )
         draft.note(manifest.component, manifest.version, built)
 

@@ -35,7 +35,7 @@ class Hit:
 
 
 def search(state: State, text: str) -> tuple[Hit, ...]:
-    """Versions whose name, version, files, checksums, commit, author or figures hold `text`; newest first.
+    """Versions whose name, files, checksums, commit, author, figures, issues or subjects hold `text`; newest first.
 
     Checksums and commits are compared from their beginning, all else anywhere, small and capital letters alike.
     """
@@ -72,6 +72,9 @@ def _matches(component: str, version: str, built: Built, wanted: str) -> Iterato
     for name, value in built.figures.items():
         if wanted in f"{name}={value}".lower():
             yield f"{name}={value}"
+    for text in (*built.issues, *built.subjects):
+        if wanted in text.lower():
+            yield text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,8 @@ class Shown:
     manifest: Manifest
     addresses: Mapping[str, str]
     figures: Mapping[str, str]
+    subjects: tuple[str, ...]
+    issues: tuple[str, ...]
     evidence: tuple[Entry, ...]
 
     @property
@@ -98,6 +103,8 @@ class Shown:
             "author": m.author,
             "build": m.build,
             "figures": dict(self.figures),
+            "issues": list(self.issues),
+            "commits": list(self.subjects),
             "files": [
                 {"name": a.name, "size": a.size, "sha256": a.sha256, "address": self.addresses[a.name]}
                 for a in self.files
@@ -118,5 +125,7 @@ def show(state: State, component: str, version: str) -> Shown:
         manifest=manifest,
         addresses={name: repository.address(spec, version, name) for name in names},
         figures=built.figures,
+        subjects=built.subjects,
+        issues=built.issues,
         evidence=tuple(Entry(subject=f"{component}={version}", record=record) for record in story),
     )

@@ -20,7 +20,7 @@ IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a version comes from: commit, its author and time, the build's source, and its quality figures."""
+    """Where a version comes from: commit, its author and time, the build's source, its figures, its checkout."""
 
     commit: str = ""
     author: str = ""
@@ -28,6 +28,7 @@ class Origin:
     build: str = ""
     build_started: datetime | None = None
     figures: Mapping[str, str] | None = None
+    folder: Path | None = None
 
 
 def checkout(source: Path | None) -> Path:
@@ -73,4 +74,5 @@ def read_origin(
         build=build,
         build_started=build_started,
         figures=figures,
+        folder=folder,
     )
