@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sluicegate.errors import Malformed
+from sluicegate.model.numbers import whole
 from sluicegate.tools import patterns
 
 TOKEN = re.compile(
@@ -153,8 +154,7 @@ class Filter:
         if token[0] in "\"'":
             text = re.sub(r"\\(.)", r"\1", token[1:-1])
             return lambda names: text
-        if token.isdecimal() and len(token) < 10:
-            number = int(token)
+        if (number := whole(token, most=999_999_999)) is not None:
             return lambda names: number
         if token in ("true", "false"):
             return lambda names: token == "true"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import Malformed, UsageError
+from sluicegate.model.numbers import whole
 from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -190,7 +191,7 @@ class Robot:
 
 
 def _count(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+    return whole(text, most=999_999_999) or 0
 
 
 def _percent(fields: Fields, name: str) -> float:
