@@ -216,17 +216,16 @@ def test_a_workspace_is_no_part_of_a_repository_around_it(runner: Runner, repo: 
 
 
 def test_settings_of_whoever_started_the_server_do_not_leak_in(
-    runner: Runner, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GIT_DIR", "/nowhere")
-    monkeypatch.setenv("GIT_WORK_TREE", "/nowhere")
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "nonsense")
-    monkeypatch.setenv("GIT_BRANCH", "outer")
-    (Path.home() / ".gitconfig").write_text("this is [ no configuration")
-    try:
-        log = log_of(runner, job(scm(remote(repo.url)), script=SHOW))
-    finally:
-        (Path.home() / ".gitconfig").unlink()
+    broken = {"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/nowhere", "GIT_CONFIG_COUNT": "nonsense", "GIT_BRANCH": "outer"}
+    for name, text in broken.items():
+        monkeypatch.setenv(name, text)
+    home = tmp_path / "broken-home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("this is [ no configuration")
+    monkeypatch.setenv("HOME", str(home))
+    log = log_of(runner, job(scm(remote(repo.url)), script=SHOW))
     assert "WARNING: git cannot read the .gitconfig" in log and "built: one" in log
 
 
@@ -433,7 +432,7 @@ def test_an_ssh_key_of_the_job_is_used_by_ssh_alone(
     stand_in.write_text(SSH)
     stand_in.chmod(0o700)
     monkeypatch.setenv("PATH", f"{stand_in.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("SSH_LOG", str(log))
+    runner.shared_settings.replace(f"env: {{SSH_LOG: {log}}}\n")
     key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabcdef\n-----END OPENSSH PRIVATE KEY-----"
     runner.vault.store(Credential(id="deploy", kind="ssh", secret=key, user="git", passphrase="open sesame"))
     source = remote(f"ssh://host.example.com{repo.bare}").replace("<url>", "<credentialsId>deploy</credentialsId><url>")
