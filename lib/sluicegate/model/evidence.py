@@ -330,6 +330,8 @@ def _written(value: Json) -> Json:
 
 def _text(value: Json) -> str:
     """A text as it may be printed: whoever may push to the ledger does not write to the reader's terminal."""
+    if type(value) is str and value.isprintable():
+        return value
     return "" if value is None else printable(str(value))
 
 

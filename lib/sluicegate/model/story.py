@@ -60,11 +60,8 @@ class Candidate:
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:
     """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
-    for scope in scopes:
-        last = story.latest(Vetoing, env=scope)
-        if isinstance(last, Veto):
-            return last
-    return None
+    last = {said.env: said for said in story.of(Vetoing)}  # oldest first, so the last word of each scope stays
+    return next((veto for scope in scopes if isinstance(veto := last.get(scope), Veto)), None)
 
 
 def lifting(component: str, version: str, veto: Veto) -> str:

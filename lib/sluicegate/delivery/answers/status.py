@@ -10,6 +10,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed
+from sluicegate.model.story import vetoed
 from sluicegate.model.values import Installed, Json, Pin
 
 
@@ -71,6 +72,8 @@ def status(state: State) -> Status:
     """Read the whole matrix at the tips."""
     environments = tuple(state.config.environments.values())
     places = [_Place.at(state, environment) for environment in environments]
+    running = ((name, one.version) for place in places for name, one in place.installed.items())
+    state.read_stories([*running, *resolving.last_listed(state)])
     newest = {name: resolving.newest(state, name) for name in state.config.components}
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
@@ -112,19 +115,25 @@ class _Place:
     environment: Environment
     pins: Mapping[str, Pin]
     installed: Mapping[str, Installed]
+    scopes: tuple[str, ...]
 
     @classmethod
     def at(cls, state: State, environment: Environment) -> _Place:
         standing = state.effective(environment) if environment.groups else None
         pins = standing_pins(state, environment)
-        return cls(environment=environment, pins=pins, installed=standing.installed if standing else {})
+        return cls(
+            environment=environment,
+            pins=pins,
+            installed=standing.installed if standing else {},
+            scopes=state.config.veto_scopes(environment.name),
+        )
 
     def cell(self, state: State, component: str) -> Cell:
         pin, here = self.pins.get(component), self.installed.get(component)
         marks = []
         if pin and pin.held(state.now):
             marks.append("held")
-        if here and state.vetoed(component, here.version, self.environment.name):
+        if here and vetoed(state.story(component, here.version), self.scopes):
             marks.append("vetoed")
         if (pin.version if pin else "") != (here.version if here else ""):
             marks.append("not deployed")

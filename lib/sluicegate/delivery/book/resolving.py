@@ -91,6 +91,13 @@ def listed(state: State, component: str) -> list[str]:
     return read(state.ledger_file(newest_path(component)), scheme) or []
 
 
+def last_listed(state: State) -> list[tuple[str, str]]:
+    """The last of each component's short list: what is most likely asked for."""
+    components = list(state.config.components)
+    state.read_ledger(newest_path(name) for name in components)
+    return [(name, known[-1]) for name in components if (known := listed(state, name))]
+
+
 def _last_there(state: State, component: str, known: list[str]) -> str:
     return next((version for version in reversed(known) if _is_there(state, component, version)), "")
 

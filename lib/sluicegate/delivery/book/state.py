@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -62,6 +62,7 @@ class State:
         self._chronicles: dict[str, Story] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
+        self._ledger: dict[str, bytes | None] = {}
         self._groups: dict[tuple[str, str], GroupState | None] = {}
         self._swaps: dict[str, Swapped | None] = {}
 
@@ -73,7 +74,18 @@ class State:
         return self.store.names(self.tips[MAIN], "environments")
 
     def ledger_file(self, path: str) -> bytes | None:
-        return self.store.read(self.tips[LEDGER], path)
+        if path not in self._ledger:
+            self.read_ledger([path])
+        return self._ledger[path]
+
+    def read_ledger(self, paths: Iterable[str]) -> None:
+        """Read files of the ledger in one go, for those who ask for them next."""
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._ledger]
+        self._ledger |= zip(wanted, self.store.read_all(self.tips[LEDGER], wanted), strict=True)
+
+    def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Read the stories of these components and versions in one go."""
+        self.read_ledger(ledger.component_path(component, version) for component, version in versions)
 
     @cached_property
     def config(self) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from sluicegate.errors import IntegrityError, SluicegateError, UsageError
 from sluicegate.tools import door, process
 from sluicegate.tools.git.command import refuse_broken_settings, surroundings
+
+AT_ONCE = 16_000
+"""Bytes of names that are asked for at once: a pipe takes them all while nobody reads the answers yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +39,24 @@ class Objects:
 
         Raises IntegrityError where the name is there and its object is not, or is damaged.
         """
-        if "\n" in name:
-            raise UsageError(f"a name with a line break cannot be looked up: {name!r}")
-        reader = self._opened()
-        assert reader.stdin is not None and reader.stdout is not None
-        with suppress(BrokenPipeError):  # it has ended, and what it said is read below
-            reader.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
-            reader.stdin.flush()
+        return self.get_all([name])[0]
+
+    def get_all(self, names: Sequence[str]) -> list[Object | None]:
+        """The same for many names, several asked for at once: each question alone costs a change of processes."""
+        found: list[Object | None] = []
+        if broken := next((name for name in names if "\n" in name), None):
+            raise UsageError(f"a name with a line break cannot be looked up: {broken!r}")
+        for asked in _portions(names):
+            reader = self._opened()
+            assert reader.stdin is not None
+            with suppress(BrokenPipeError):  # it has ended, and what it said is read below
+                reader.stdin.write("".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape"))
+                reader.stdin.flush()
+            found += [self._answer(reader, name) for name in asked]
+        return found
+
+    def _answer(self, reader: subprocess.Popen[bytes], name: str) -> Object | None:
+        assert reader.stdout is not None
         header = reader.stdout.readline().decode("utf-8", "replace").rstrip("\n")
         if header.endswith((" missing", " ambiguous")):
             return None
@@ -93,3 +108,18 @@ class Objects:
             self._reader.stdout.close()
             self._reader.wait()
             self._reader = None
+
+
+def _portions(names: Sequence[str]) -> Iterator[list[str]]:
+    """The names in order, as many at once as a pipe takes."""
+    portion: list[str] = []
+    size = 0
+    for name in names:
+        length = len(name.encode("utf-8", "surrogateescape")) + 1
+        if portion and size + length > AT_ONCE:
+            yield portion
+            portion, size = [], 0
+        portion.append(name)
+        size += length
+    if portion:
+        yield portion

@@ -8,7 +8,7 @@ the commits of a change name each other (see halves.py), so that a push that was
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -151,6 +151,16 @@ class Store:
         if content is None:
             self._refuse_lost(commit, path)
         return content.content if content and content.type == "blob" else None
+
+    def read_all(self, commit: str, paths: Sequence[str]) -> list[bytes | None]:
+        """The contents of files at a commit, as of `read`, asked for in one go."""
+        if not commit:
+            return [None] * len(paths)
+        found = self._objects.get_all([f"{commit}:{path}" for path in paths])
+        for path, content in zip(paths, found, strict=True):
+            if content is None:
+                self._refuse_lost(commit, path)
+        return [one.content if one and one.type == "blob" else None for one in found]
 
     def names(self, commit: str, folder: str) -> tuple[str, ...]:
         """The entries of a folder at a commit, sorted; empty when it is not there."""
