@@ -28,13 +28,14 @@ class ChrootHost(RemoteHost):
     """A root file system whose shell is reached by chroot; services listen on this machine's own addresses."""
 
     root: Path
+    user: str = "root"
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> ChrootHost:
         return cls(name=name, folder="/srv/ours", root=Path(settings.text("folder")), reached_at="127.0.0.1")
 
     def call(self, line: str, stdin: bytes | IO[bytes] | None, timeout: float) -> Completed:
-        words = ["chroot", self.root, "/bin/sh", "-c", line]
+        words = ["chroot", f"--userspec={self.user}", self.root, "/bin/sh", "-c", line]
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         return process.run(words, stdin=stdin, timeout=timeout, check=False, inherit=False, env=path)
 

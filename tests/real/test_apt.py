@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.deployers.packages import PackagesDeployer
-from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.errors import ConfigError, Denied, SluicegateError
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Installed, Release
@@ -173,6 +173,41 @@ def test_a_lock_that_is_freed_in_time_is_waited_for(bench: Bench) -> None:
     fcntl.lockf(lock, fcntl.LOCK_EX)
     threading.Timer(2.0, lock.close).start()
     assert bench.apply(auth="1.0") == {"auth": DONE}
+
+
+HOW_TO = Path(__file__).parents[2] / "docs/how-to/real-servers.md"
+
+
+@pytest.fixture
+def deploying(bench: Bench) -> Bench:
+    """The same as the user of the how-to, with the rights that it gives him."""
+    root = bench.host.root
+    ChrootHost(name="app1", folder="/", root=root).run(["useradd", "--create-home", "deploy"])
+    lines = [line for line in HOW_TO.read_text().splitlines() if line.startswith(("Defaults:deploy", "deploy ALL"))]
+    (root / "etc/sudoers.d/sluicegate").write_text("\n".join(lines) + "\n")
+    (root / "etc/sudoers.d/sluicegate").chmod(0o440)
+    bench.host = ChrootHost(name="app1", folder="/home/deploy/sluicegate", root=root, user="deploy")
+    return bench
+
+
+def test_the_user_of_the_how_to_may_deploy_and_no_more(deploying: Bench) -> None:
+    asking = 'test "$DEBIAN_FRONTEND" = noninteractive && test "$NEEDRESTART_SUSPEND" = 1'
+    deploying.repository.add("portal", "5.0", scripts={"postinst": asking})
+    deploying.repository.index()
+    for version in ("1.10", "1.0"):
+        assert deploying.refusals(auth=version, portal="5.0") == ()
+        assert deploying.apply(auth=version, portal="5.0") == {"auth": DONE, "portal": DONE}
+    assert deploying.installed() == {"auth": "1.0", "portal": "5.0"}
+    with pytest.raises(Denied, match="lets us not run cat as root"):
+        deploying.host.run(["cat", "/etc/shadow"], root=True)
+
+
+def test_a_user_without_rights_is_told_where_they_are_described(deploying: Bench) -> None:
+    (deploying.host.root / "etc/sudoers.d/sluicegate").unlink()
+    with pytest.raises(Denied, match="lets us not run apt-get as root") as caught:
+        deploying.refusals(auth="1.0")
+    assert HOW_TO.name in caught.value.hint
+    assert deploying.apply(auth="1.0")["auth"].ending == "failed"
 
 
 @pytest.mark.parametrize(
