@@ -21,6 +21,7 @@ DEEPEST_TREE = 50
 DEEPEST = 10
 BUDGET = 200_000
 SIMPLE = (str, int, float)
+PLAIN = frozenset({str, int, float, bool})
 KindOf = Callable[[object], Kind[Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*")
 RANGE = re.compile(r"\{([0-9]{0,9})(?:(,)([0-9]{0,9}))?\}")
@@ -77,6 +78,9 @@ def _range(text: str, position: int, below: Selection) -> int:
     return found.end()
 
 
+Plan = list[tuple[str, Callable[[Site, Any], object], Selection]]
+
+
 class Picture:
     """Turns objects into plain values, within a budget: cyclic graphs and wild trees end in a refusal.
 
@@ -87,6 +91,7 @@ class Picture:
         self.site = site
         self.kind_of = kind_of
         self.left = BUDGET
+        self._plans: dict[tuple[int, int], Plan] = {}
 
     def _spend(self) -> None:
         self.left -= 1
@@ -119,18 +124,33 @@ class Picture:
         if isinstance(value, (list, tuple, Iterator)):
             return [self.chosen(one, wanted) for one in islice(value, wanted.start, wanted.end)]
         self._spend()
-        every = wanted.names.get("*")
         if isinstance(value, dict):
+            every = wanted.names.get("*")
             rows = ((name, one, wanted.names.get(name, every)) for name, one in value.items() if name != "_class")
             mark = {"_class": value["_class"]} if "_class" in value else {}
             return mark | {name: self.chosen(one, below) for name, one, below in rows if below is not None}
         kind = self.kind_of(value)
         found = self._named(kind, value)
-        for name, compute in kind.fields.items():
-            below = wanted.names.get(name) or (every if name not in kind.hidden else None)
-            if below is not None and (one := compute(self.site, value)) is not ABSENT:
+        for name, compute, below in self._plan(kind, wanted):
+            one = compute(self.site, value)
+            if one is None or type(one) in PLAIN:
+                found[name] = one
+            elif one is not ABSENT:
                 found[name] = self.chosen(one, below)
         return found
+
+    def _plan(self, kind: Kind[Any], wanted: Selection) -> Plan:
+        """The fields of a kind that a selection names, in the order of its table; a list asks for each of its rows."""
+        plan = self._plans.get((id(kind), id(wanted)))
+        if plan is None:
+            every = wanted.names.get("*")
+            rows = (
+                (name, compute, wanted.names.get(name) or (every if name not in kind.hidden else None))
+                for name, compute in kind.fields.items()
+            )
+            plan = [(name, compute, below) for name, compute, below in rows if below is not None]
+            self._plans[id(kind), id(wanted)] = plan
+        return plan
 
     def _named(self, kind: Kind[Any], value: object) -> dict[str, object]:
         cls = kind.class_of(self.site, value)
