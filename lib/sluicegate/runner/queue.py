@@ -194,8 +194,13 @@ class Queue:
         values: tuple[Parameter, ...],
         delay: float,
         revision: str = "",
+        *,
+        durable: bool = True,
     ) -> QueueItem:
-        """Accept a trigger: a new item, or the equal one that waits already. On disk when this returns."""
+        """Accept a trigger: a new item, or the equal one that waits already. On disk when this returns.
+
+        Without `durable` a power cut may lose it: for what a build starts that would not outlive one itself.
+        """
         with self.changed:
             for item in self.waiting.values():
                 if (item.job, item.parameters, item.revision) == (job, values, revision):
@@ -219,7 +224,7 @@ class Queue:
                 revision=revision,
                 due=time.monotonic() + delay,
             )
-            self._write_down({"add": item.to_dict()})
+            self._write_down({"add": item.to_dict()}, durable=durable)
             self._next_id += 1
             self.waiting[item.id] = item
             self.changed.notify()

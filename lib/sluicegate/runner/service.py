@@ -456,7 +456,7 @@ class Runner:
         cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
         # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
         commit = history.commit_of(record)
-        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit)
+        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit, durable=False)
         return Started(job=item.full_name, queue_id=waiting.id)
 
     def _job_named(self, full_name: str) -> Item:

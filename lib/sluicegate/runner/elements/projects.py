@@ -35,6 +35,7 @@ HARMLESS = (
 def freestyle(fields: Fields) -> Plan:
     """hudson.model.FreeStyleProject: wrappers around steps, then publishers."""
     fields.harmless(*READ_BY_JOBXML, *HARMLESS)
+    fields.harmless("prebuilders", "postbuilders")  # A Maven job's; in others a Jenkins drops them.
     properties = tuple(one for one in fields.made("property", "properties/*") if isinstance(one, Wrapper))
     fields.made("trigger", "triggers/*")
     return Plan(
