@@ -80,8 +80,8 @@ def _play(name: str, runner: Runner, drop: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     began = time.monotonic()
-    world = _tools(name) | _repository(runner, expect.get("repository"))
-    with _variables(world), _shortest_timeout(expect.get("minimum_timeout", timeout.MINIMUM)):
+    _make_repository(runner, expect.get("repository"))
+    with _variables(_tools(name)), _shortest_timeout(expect.get("minimum_timeout", timeout.MINIMUM)):
         record = build(runner, job, without(content, drop) if drop else content, expect.get("given"))
         _compare(record, expect)
         for other, wanted in expect.get("builds", {}).items():
@@ -104,17 +104,17 @@ def _tools(name: str) -> dict[str, str]:
     return {"PATH": f"{FOLDER / name / 'tools'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _repository(runner: Runner, files: dict[str, str] | None) -> dict[str, str]:
-    """A repository with one commit on `main`, named by the variable REPOSITORY."""
+def _make_repository(runner: Runner, files: dict[str, str] | None) -> None:
+    """A repository with one commit on `main`, named by the variable REPOSITORY of all builds."""
     if files is None:
-        return {}
+        return
     folder = runner.home.path.parent / "repository"
     folder.mkdir()
     for path, text in files.items():
         (folder / path).write_text(text)
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run(["git", *words], cwd=folder, check=True)
-    return {"REPOSITORY": str(folder)}
+    runner.shared_settings.replace(f"env: {{REPOSITORY: {folder}}}\n")
 
 
 @contextmanager
