@@ -25,7 +25,6 @@ GOALS = {"version": 4.0, "status": 10.0}
 GOALS |= dict.fromkeys(("show-nexus", "fetch-nexus", "fetch-directory-http"), 18.0)
 BARE = "bare Python"
 PUBLISHED = ("1.0.0", "1.9.0", "1.10.0")
-MANIFEST = "app/1.10.0/app-1.10.0-manifest.json"
 
 
 SERVER = """
@@ -87,6 +86,18 @@ def s3_repo(sluicegate: Path, home: Path, env: dict[str, str], port: int) -> Pat
     changed = home / "s3.yaml"
     changed.write_text(stored((home / "sluicegate.yaml").read_text(), f"driver: s3, {bucket}"))
     return delivery(sluicegate, home / "s3", changed, env)
+
+
+def manifest_key(env: dict[str, str], port: int) -> str:
+    """Where the manifest of the newest version is in the bucket."""
+    import boto3
+
+    client = boto3.client(
+        "s3", region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+    keys = [one["Key"] for one in client.list_objects_v2(Bucket="releases")["Contents"]]
+    return next(key for key in keys if key.endswith(f"{PUBLISHED[-1]}-manifest.json"))
 
 
 def stored(text: str, values: str) -> str:
@@ -182,7 +193,7 @@ def main() -> None:
                 "fetch-nexus": [str(sluicegate), "-C", nexus, "fetch", "app", "--to", f"{home}/one"],
                 "fetch-directory-http": [str(sluicegate), "-C", directory, "fetch", "app", "--to", f"{home}/two"],
                 "fetch-s3": [str(sluicegate), "-C", bucket, "fetch", "app", "--to", f"{home}/three"],
-                "boto3 alone": [sys.executable, "-c", BOTO3, str(port), str(REQUESTS), MANIFEST],
+                "boto3 alone": [sys.executable, "-c", BOTO3, str(port), str(REQUESTS), manifest_key(env, port)],
             }
             found = interleaved(programs, rounds, env)
     for name, middle in found.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from sluicegate import ports
 from sluicegate.cli.main import MODULES, commands
 
 ROOT = Path(__file__).parent.parent
@@ -75,3 +76,10 @@ def test_every_key_of_the_configuration_is_in_the_docs() -> None:
     for keys in (known[1], *re.findall(r"\.only\(([^)]*)\)", source)):
         for key in re.findall(r'"([^"]+)"', keys):
             assert re.search(rf"`{re.escape(key)}\b", page) or f"{key}:" in page, key
+
+
+@pytest.mark.parametrize("port", [ports.Repository, ports.Host, ports.Deployer, ports.Balancer, ports.Pool])
+def test_the_guide_to_drivers_names_every_member_of_a_port(port: type) -> None:
+    page = (ROOT / "docs" / "adding-a-driver.md").read_text()
+    members = [name for name in vars(port) if not name.startswith("_") and name != "configure"]
+    assert [name for name in members if f"`{name}`" not in page] == []

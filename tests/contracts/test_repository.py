@@ -18,6 +18,7 @@ from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
+from tests.guide import example
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
 from tests.real.gateway import ceph, moto  # noqa: F401
 from tests.real.needs import needs
@@ -32,6 +33,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(
     params=[
         "fake",
+        "the guide's",
         "directory",
         "directory over http",
         "moto",
@@ -43,6 +45,8 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repos
     root = tmp_path / "the repository"
     if request.param == "fake":
         yield FakeRepository()
+    elif request.param == "the guide's":
+        yield example().configure("releases", settings(file=f"{tmp_path}/files.db"), CONFIG)
     elif request.param == "apt":
         needs("aptly", "dpkg-deb")
         yield AptRepository.configure("releases", settings(path=str(root), distribution="bookworm"), CONFIG)

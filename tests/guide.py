@@ -1,0 +1,18 @@
+"""The driver that docs/adding-a-driver.md shows, taken out of the page."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "adding-a-driver.md"
+
+
+def example() -> Any:
+    """The class of the example, as if it stood in a package of its own."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    module = ModuleType("guide_example")
+    sys.modules[module.__name__] = module
+    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    return module.__dict__["SqliteRepository"]
