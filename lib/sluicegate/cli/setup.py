@@ -31,19 +31,23 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
 
 
 @click.command()
+@click.option(
+    "--range", "ranges", multiple=True, metavar="OLD..NEW",
+    help="Check a branch as it would be with the commit NEW at its tip; may be given for both branches.",
+)  # fmt: skip
 @as_json
-def check(as_json: bool) -> None:
+def check(ranges: tuple[str, ...], as_json: bool) -> None:
     """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
 
     In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
 
     Example: sluicegate -C delivery check
     """
-    from sluicegate.delivery.answers.check import check_repo, looked_at, rewinding
+    from sluicegate.delivery.answers.check import Pushed, check_repo, looked_at, rewinding
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
-        state, told = looked_at(repo.state())
+        state, told = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
         drivers = EntryPointDrivers()
         checked = check_repo(state, drivers.check)
         missing = drivers.missing_folders(state.config)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
-from sluicegate.delivery.book.state import CONFIG_FILE, MAIN, SERVERS_FILE, State
+from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.delivery.moves.pinning import edited_pins
-from sluicegate.errors import ConfigError, Malformed, NotFound, UnknownName
+from sluicegate.errors import ConfigError, GateRefused, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import yamltext
@@ -20,6 +21,7 @@ from sluicegate.tools.git.command import git
 from sluicegate.tools.git.place import work_tree
 
 Answer = TypeVar("Answer")
+RANGE = re.compile(r"[0-9a-f]{40,64}\.\.[0-9a-f]{40,64}")
 
 
 class WorkTree(State):
@@ -35,6 +37,21 @@ class WorkTree(State):
 
     def pin_files(self) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in self.folder.glob("environments/*.yaml")))
+
+
+class Pushed(State):
+    """What the delivery repo would say with these commits at the tips of its branches, as a receiving hook asks."""
+
+    def __init__(self, state: State, ranges: Iterable[str]) -> None:
+        super().__init__(state.store, state.drivers, state.now)
+        for text in ranges:
+            if not RANGE.fullmatch(text):
+                raise Malformed(f"'{text}' is no range; expected OLD..NEW, two ids of commits")
+            commit = text.partition("..")[2]
+            if not commit.strip("0"):
+                raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
+            branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
+            self.tips = {**self.tips, branch: commit}
 
 
 def looked_at(state: State) -> tuple[State, str]:
