@@ -117,6 +117,9 @@ def test_the_change_log_has_the_commits_since_the_last_build_of_the_branch(runne
     }
     first = item.history.get(1)
     assert first is not None and changelog.read(first) == []
+    commits = [repo.commit("three"), repo.commit("four")]
+    runner.trigger(item, ADMIN, {}, 0)
+    assert [change.commit for change in changelog.read(wait_for(item, 3))] == commits
 
 
 def test_a_record_of_a_real_jenkins_is_understood() -> None:

@@ -72,7 +72,7 @@ def write(record: Record, logs: Sequence[str], gits: Sequence[Git]) -> None:
 
 
 def read(record: Record) -> list[Change]:
-    """The commits that a build was the first to have, in the order of the file."""
+    """The commits that a build was the first to have: of each repository the oldest first, as Jenkins tells them."""
     try:
         content = (record.folder / "changelog.xml").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -85,7 +85,7 @@ def read(record: Record) -> list[Change]:
             return []
     else:
         logs = [content]
-    return [change for log in logs for change in _changes(log, author)]
+    return [change for log in logs for change in reversed(list(_changes(log, author)))]
 
 
 def _changes(log: str, author: bool) -> Iterator[Change]:
