@@ -52,6 +52,8 @@ def test_jobs_stand_in_yaml_and_in_config_xml_of_every_layout(ran: Ran) -> None:
     write("tree/ant/build.xml", '<project name="x" default="y"/>')
     write("tree/view.xml", "<hudson.model.ListView/>")
     write("tree/home/jobs/team/jobs/inner/builds/1/build.xml", "<project/>")
+    for root in ("hudson", "user", "slave"):
+        write(f"tree/home/{root}/config.xml", f"<?xml version='1.1'?>\n<{root}/>")
     code, out, _ = ran("run", "tree", "--list")
     names = ["from-yaml", "home/jobs/team/jobs/inner", "named", "plain", "rendered-1.2"]
     assert (code, sorted(out.split())) == (0, names)
@@ -107,15 +109,17 @@ def test_a_plan_of_many_tells_each_job_and_what_stands_in_the_way(ran: Ran) -> N
     write("tree/bad.xml", BAD.decode())
     write("tree/worse.xml", BAD.decode().replace("<com.example.Other/>", ""))
     write("tree/broken/config.xml", "<project>&nosuch;</project>")
+    write("tree/empty/config.xml", "")
+    write("tree/cut/config.xml", "<proj")
     code, out, _ = ran("run", "tree", "--plan", "--json")
     rows = {row["job"]: row for row in map(json.loads, out.splitlines())}
     assert code == 0 and [name for name in rows if rows[name]["runnable"]] == ["good"]
     assert len(rows["bad"]["reasons"]) == 2 and "<com.example.Strange>" in rows["bad"]["reasons"][0]
-    assert "not well-formed" in rows["broken"]["reasons"][0]
+    assert all("not well-formed" in rows[name]["reasons"][0] for name in ("broken", "empty", "cut"))
     assert [word in " ".join(rows["good"]["notices"]) for word in ("'arm64'", "--env GIT_BASE=VALUE")] == [True, True]
     assert "GIT_BASE" not in ran("run", "tree", "good", "--plan", "--json", "--env", "GIT_BASE=x")[1]
     code, out, _ = ran("run", "tree", "--plan")
-    assert code == 0 and "1 of 4 jobs can run here (25%)" in out
+    assert code == 0 and "1 of 6 jobs can run here (17%)" in out
     assert any(line.split()[:2] == ["2", "1"] and "com.example.Strange" in line for line in out.splitlines())
     assert ran("run", "tree", "bad", "--plan")[0] == 2
 

@@ -17,6 +17,8 @@ JOB = re.compile(
     rb"<(?!hudson\.model\.\w+View\b)([\w-]*project|maven2-moduleset|flow-definition|[\w-]+(?:\.[\w-]+)+)(?:\s+plugin=|\s*/?>)"
 )
 """The first element of a job or folder, which tells it from a pom.xml, an Ant build and a view."""
+OTHER = re.compile(rb"<(hudson|jenkins|user|slave|hudson\.model\.\w+View)\b")
+"""What else a Jenkins keeps in files of this name: its own configuration, users, nodes, views."""
 HEAD = 2000
 
 
@@ -59,7 +61,7 @@ def find(paths: Sequence[Path], options: Options) -> Sources:
                 else:
                     files |= dict.fromkeys(one.resolve() for one in listed)
             sources.xml |= dict(_xml_of(path, options.exclude))
-        elif path.suffix not in SUFFIXES and is_job(_head(path)):
+        elif path.suffix not in SUFFIXES and is_job(_head(path), path.name):
             sources.xml[_name(path, path.parent)] = path
         else:
             files[path.resolve()] = None
@@ -67,10 +69,10 @@ def find(paths: Sequence[Path], options: Options) -> Sources:
     return sources
 
 
-def is_job(head: bytes) -> bool:
-    """Whether a file that begins so is a config.xml."""
+def is_job(head: bytes, name: str = "") -> bool:
+    """Whether a file that begins so is a job's. A config.xml is one whatever it holds, unless a Jenkins keeps it so."""
     text = re.sub(rb"<\?.*?\?>|<!--.*?-->", b"", head, flags=re.DOTALL).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return JOB.match(text) is not None
+    return JOB.match(text) is not None or (name == "config.xml" and OTHER.match(text) is None)
 
 
 def _head(path: Path) -> bytes:
@@ -104,7 +106,7 @@ def _xml_of(top: Path, exclude: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """The config.xml files below a folder, a Jenkins home's as well as those of `jenkins-jobs test -o`."""
     for folder, _ in _folders(top, [*exclude, ".*", "builds", "workspace"]):
         for path in sorted(folder.iterdir()):
-            if path.suffix not in SUFFIXES and path.is_file() and path.stat().st_size and is_job(_head(path)):
+            if path.suffix not in SUFFIXES and path.is_file() and is_job(_head(path), path.name):
                 yield _name(path, top.resolve()), path
 
 
