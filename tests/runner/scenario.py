@@ -3,7 +3,7 @@
 `job.yaml` holds the job to build first, then the jobs that it may start (`config.xml`: one job). `expect.yaml` says
 what the world is (`given` parameters, `credentials`, a `repository` with one commit, files `before` in the workspace)
 and what must come of it; `shows` names the elements of the job that make the difference. `tools/` holds stand-ins of
-programs.
+programs; `needs` names real programs that must be there.
 """
 
 from __future__ import annotations
