@@ -162,10 +162,10 @@ class History:
 
     def resolve(self, name: str) -> Record | None:
         """A build by number or permalink."""
-        if (number := whole(name, least=1, most=INT)) is not None:
-            return self.get(number)
         if name == "lastBuild":
             return self.last()
+        if (number := whole(name, least=1, most=INT)) is not None:
+            return self.get(number)
         number = self.links().get(name, -1)
         return self.get(number) if number > 0 else None
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
@@ -46,9 +47,9 @@ class Item:
     def display_name(self) -> str:
         return self.config.display_name or self.name
 
-    @property
+    @cached_property
     def path(self) -> str:
-        """The relative URL, `job/team/job/inner/`."""
+        """The relative URL, `job/team/job/inner/`. An item that is renamed is another item."""
         return path_of(self.full_name)
 
     @property
