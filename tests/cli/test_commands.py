@@ -381,13 +381,13 @@ def test_a_repository_that_is_not_mounted_is_remote(shop: Shop, deployed: Shop) 
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("sluicegate.runner")]:
+    for module in [name for name in sys.modules if name.startswith(("sluicegate.runner", "cryptography"))]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "filelock", None)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
     refused(
         shop("serve", "--home", shop.root / "jenkins"),
         2,
-        "needs the package filelock",
+        "needs the package cryptography",
         "pip install '",
         "[runner,jobs]'",
     )

@@ -6,9 +6,8 @@ import json
 import os
 import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from sluicegate.errors import Conflict
 from sluicegate.tools import files
@@ -19,13 +18,13 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = files.made(path, mode=0o750).resolve()
-        self._lock = FileLock(self.path / "runner.lock")
+        self._held = ExitStack()
 
     def hold(self, address: str = "") -> None:
         """Take the home. Raises Conflict that names the holder when another runner has it."""
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout as problem:
+            self._held.enter_context(files.locked(self.path / "runner.lock", seconds=0))
+        except Conflict as problem:
             raise Conflict(
                 f"the home {self.path} is held by another runner{self._holder()}",
                 hint="stop that one first, or give another folder with --home",
@@ -43,7 +42,7 @@ class Home:
 
     def release(self) -> None:
         (self.path / "runner.json").unlink(missing_ok=True)
-        self._lock.release()
+        self._held.close()
 
 
 class Workspaces:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
@@ -180,22 +178,21 @@ def remove(path: Path) -> None:
 @contextmanager
 def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
     """Hold an advisory lock on `path`; the system frees it when its holder dies. Raises Conflict after `seconds`."""
+    from filelock import FileLock, Timeout  # costs three starts of bare Python
+
     path.parent.mkdir(parents=True, exist_ok=True)
     door.passing(f"lock {path.name}")
-    deadline = time.monotonic() + seconds
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as problem:
-                if time.monotonic() > deadline:
-                    raise Conflict(
-                        f"another command holds {path} for more than {seconds:g} seconds",
-                        hint=f"see who: fuser {path}",
-                    ) from problem
-                time.sleep(0.02)
+    lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=0.02)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise Conflict(
+            f"another command holds {path} for more than {seconds:g} seconds", hint=f"see who: fuser {path}"
+        ) from problem
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def open_beneath(root: Path, relative: str, *, follow: bool = False) -> int:

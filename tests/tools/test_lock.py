@@ -1,0 +1,35 @@
+"""The lock on a file: one holder, and none once its process is dead."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import Conflict
+from sluicegate.tools import files
+
+HOLDER = """
+import sys
+from pathlib import Path
+from sluicegate.tools import files
+with files.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_has_one_holder_and_a_killed_one_frees_it(tmp_path: Path) -> None:
+    place = tmp_path / "below" / "the.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Conflict, match=r"holds .*the\.lock"), files.locked(place, seconds=0):
+            pass
+        holder.kill()
+    with files.locked(place, seconds=5), pytest.raises(Conflict), files.locked(place, seconds=0):
+        pass
+    with files.locked(place, seconds=0):
+        pass
