@@ -155,6 +155,19 @@ def test_all_wanted_branches_are_built_the_oldest_first_and_each_once(runner: Ru
     assert item.history.next_number == 4
 
 
+def test_a_commit_that_cannot_be_checked_out_starts_no_builds_for_ever(runner: Runner, repo: Repo, other: Repo) -> None:
+    repo.branch("release-1")
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.url, "lib")
+    repo.commit("broken", to="release-1")
+    repo.branch("release-2")
+    repo.commit("good", to="release-2")
+    other.bare.rename(other.bare.with_name("gone"))
+    content = job(scm(remote(repo.url), ("origin/release-*",), extension("SubmoduleOption")), script=SHOW)
+    log = log_of(runner, content, expected="FAILURE")
+    assert "git submodule failed" in log and "Scheduling" not in log and not runner.queue.items()
+    assert "built: good" in again(runner)
+
+
 def test_two_remotes_with_the_same_branch_start_no_builds_for_ever(runner: Runner, repo: Repo, other: Repo) -> None:
     both = remote(repo.url, name="origin") + remote(other.url, name="upstream")
     log = log_of(runner, job(scm(both, ("main",)), script=SHOW))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import Malformed, NotFound
@@ -43,19 +44,28 @@ def checkout(build: Build, source: Source) -> None:
 def _checkout(build: Build, source: Source) -> None:
     logs: list[str] = []
     variables: dict[str, str] = {}
-    records: list[str] = []
+    others = [one for one in build.record.extra if not one.startswith(f"<{history.TAG}")]
+    records: dict[int, str] = {}
+    several = False
+
+    def keep(index: int, data: BuildData) -> None:
+        records[index] = data.to_xml()
+        build.record.extra = [*others, *records.values()]
+
     for index, git in enumerate(source.gits):
-        done = _Checkout(build, git, tuple(known.remotes[0].url for known in source.gits)).perform()
+        done = _Checkout(build, git, partial(keep, index), alone=len(source.gits) == 1).perform()
         # A name that an earlier repository has set gets the number of this one (MultiSCM.buildEnvVars).
         variables |= {f"{name}_{index}" if name in variables else name: text for name, text in done.variables.items()}
         logs.append(done.log)
-        records.append(done.data.to_xml())
+        several |= done.several
     # What the administrator sets for all builds stays as it is, GIT_URL too, as on a Jenkins.
     shared = build.services.shared()
     build.env |= {name: text for name, text in variables.items() if name not in shared}
-    build.record.extra = [one for one in build.record.extra if not one.startswith(f"<{history.TAG}")] + records
     if source.gits:
         changelog.write(build.record, logs, source.gits)
+    if several:
+        build.say(f"Scheduling another build to catch up with {build.record.job}")
+        build.services.start_again(build, Cause(kind="scm"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +73,21 @@ class Done:
     """What the checkout of one repository gave."""
 
     variables: Mapping[str, str]
-    data: BuildData
     log: str
+    several: bool
 
 
 class _Checkout:
     """One repository on its way into the workspace of a build."""
 
-    def __init__(self, build: Build, git: Git, first_urls: tuple[str, ...]) -> None:
+    def __init__(self, build: Build, git: Git, keep: Callable[[BuildData], None], *, alone: bool) -> None:
         self.build = build
         self.git = git
         self.urls = tuple(_url(build, remote) for remote in git.remotes)
         self.folder = _folder(build, git)
-        self.alone = len(first_urls) == 1
+        self.keep = keep
+        self.alone = alone
+        self.several = False
 
     def perform(self) -> Done:
         if self.git.wipe:
@@ -152,18 +164,14 @@ class _Checkout:
         for other in found[1:]:
             self.build.say(f"  {other.commit} ({other.branches[0]}) is not built by this build")
         # Only what the next build will not choose again: else each build would start another one for ever.
-        if all(not question.past.has_built(one.commit) for one in found) and _several(question):
-            self.build.say(f"Scheduling another build to catch up with {self.build.record.job}")
-            self.build.services.start_again(self.build, Cause(kind="scm"))
+        self.several = all(not question.past.has_built(one.commit) for one in found) and _several(question)
 
     def _switch(self, tree: WorkTree, past: BuildData, chosen: Candidate) -> Done:
-        """Check the commit out and tell what was done."""
+        """Check the commit out and tell what was done. A commit that cannot be counts as built: polling goes on."""
         branch = chosen.branches[0]
+        self._remember(past, chosen, chosen.commit)
         switched = switching.switch(tree, self.git, chosen)
-        built = Built(
-            marked=chosen.commit, commit=switched.commit, branches=chosen.branches, number=self.build.record.number
-        )
-        data = BuildData(by_branch=past.with_build(built).by_branch, last=built, remotes=self.urls, name=self.git.name)
+        self._remember(past, chosen, switched.commit)
         before = past.by_branch.get(branch)
         variables = {"GIT_COMMIT": switched.commit, "GIT_BRANCH": branch.removeprefix("refs/remotes/")}
         if switched.local_branch:
@@ -178,7 +186,12 @@ class _Checkout:
             if good := _last_good(self.build, self.git, self.urls, branch, self.alone):
                 variables["GIT_PREVIOUS_SUCCESSFUL_COMMIT"] = good
         log = changelog.text(tree, self.git, switched.commit, before)
-        return Done(variables=variables | self._identity(), data=data, log=log)
+        return Done(variables=variables | self._identity(), log=log, several=self.several)
+
+    def _remember(self, past: BuildData, chosen: Candidate, commit: str) -> None:
+        number = self.build.record.number
+        built = Built(marked=chosen.commit, commit=commit, branches=chosen.branches, number=number)
+        self.keep(replace(past.with_build(built), remotes=self.urls, name=self.git.name))
 
 
 def _several(question: Question) -> bool:
