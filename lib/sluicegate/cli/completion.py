@@ -14,19 +14,20 @@ Words = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
     """Print what lets a shell complete commands, options, components, versions and environments.
 
     For zsh and fish put it where they look for completions: zsh's $fpath as _sluicegate, fish's completions folder.
 
     Example: sluicegate completion bash > ~/.local/share/bash-completion/completions/sluicegate
     """
-    from sluicegate.cli.main import VARIABLE, commands
-
     register()
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(commands, {}, "sluicegate", VARIABLE).source())
+    root = ctx.find_root()
+    program = str(root.info_name)
+    click.echo(kind(root.command, {}, program, f"_{program}_COMPLETE".upper()).source())
 
 
 class Bash(BashComplete):

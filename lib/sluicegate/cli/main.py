@@ -13,7 +13,6 @@ import click
 
 from sluicegate import __version__
 from sluicegate.cli.json_answers import JsonAnswers, add_option
-from sluicegate.cli.start import TERMINATED
 from sluicegate.errors import MissingProgram, SluicegateError, UsageError
 
 COMMANDS = {
@@ -69,11 +68,12 @@ COMMANDS = {
 }
 MODULES = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
 VARIABLE = "_SLUICEGATE_COMPLETE"
-"""With this in the environment a shell asks for words."""
+"""With this in the environment, as click names it, a shell asks for words."""
 COLOR = False if os.environ.get("NO_COLOR") else None
 """Whether there are colours; None leaves it to what the output is: a terminal, or a pipe."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+TERMINATED = 143
 FULL = {
     errno.ENOSPC: "make room, and run it again",
     errno.EDQUOT: "make room, and run it again",
@@ -138,6 +138,11 @@ def commands(ctx: click.Context, repo: str) -> None:
     if isinstance(ctx.obj, JsonAnswers):
         ctx.meta[JsonAnswers.__module__] = ctx.obj
     ctx.obj = repo
+
+
+def terminate(*_: object) -> None:
+    """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
+    sys.exit(TERMINATED)
 
 
 def run(arguments: Sequence[str]) -> int:

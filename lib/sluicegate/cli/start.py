@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import sys
 
-TERMINATED = 143
-
-
-def terminate(*_: object) -> None:
-    """End as after Ctrl-C: children are stopped, temporary files removed; what is open stays for `resume`."""
-    sys.exit(TERMINATED)
-
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -21,7 +14,7 @@ def main() -> None:
         return
     import signal
 
-    from sluicegate.cli.main import run
+    from sluicegate.cli.main import run, terminate
 
     signal.signal(signal.SIGTERM, terminate)
     sys.exit(run(sys.argv[1:]))

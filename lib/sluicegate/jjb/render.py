@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sluicegate.errors import MissingProgram, UsageError
-from sluicegate.jjb import sources
+from sluicegate.jjb import roots, sources, yamlparser
 from sluicegate.jjb.sources import STDIN, Options
-from sluicegate.jjb.trees import Renderer, Tree
+from sluicegate.jjb.trees import Renderer, Tree, quiet
 from sluicegate.tools import extras
 from sluicegate.tools.scratch import scratch
 
@@ -57,12 +56,8 @@ def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Pat
         raise MissingProgram("jenkins-job-builder is not installed", hint=extras.install("jobs"))
     with quiet():
         if importlib.util.find_spec("jenkins_jobs.roots") is None:  # up to 4, which does not read our templates
-            from sluicegate.jjb import yamlparser
-
             rendered = yamlparser.render(config, found.yaml)
         else:
-            from sluicegate.jjb import roots
-
             helpers = sources.find([templates(), *extra_templates], Options()).yaml
             rendered = roots.render(config, [*found.yaml, *helpers])
     return Tree(made=made | dict(rendered.made), mistakes=rendered.mistakes, hint=hint)
@@ -107,15 +102,3 @@ def _configured(options: Options) -> tuple[Any, Options]:
     recursive = options.recursive or bool(config.recursive)
     exclude = options.exclude or tuple(filter(None, config.excludes))
     return config, replace(options, recursive=recursive, exclude=exclude)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """JJB reports through logging what its exceptions say again: one message is enough."""
-    logger = logging.getLogger("jenkins_jobs")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

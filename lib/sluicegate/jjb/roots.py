@@ -11,8 +11,7 @@ from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError
 from sluicegate.jjb import safety
-from sluicegate.jjb.render import quiet
-from sluicegate.jjb.trees import Mistakes, Renderer, Tree
+from sluicegate.jjb.trees import Mistakes, Renderer, Tree, quiet
 
 
 def render(config: Any, files: Sequence[Path]) -> Tree:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,6 +14,18 @@ from sluicegate.errors import ConfigError, UnknownName, UsageError
 T = TypeVar("T")
 Renderer = Callable[[bool], bytes]
 """Gives the XML of one job, pretty or not."""
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """JJB reports through logging what its exceptions say again: one message is enough."""
+    logger = logging.getLogger("jenkins_jobs")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 from urllib.parse import quote, unquote
 
 from sluicegate.errors import Conflict, IntegrityError, NotFound, SluicegateError, UnknownName
@@ -22,18 +22,16 @@ from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, Manifest, manifest_name
+from sluicegate.ports import Repository
 from sluicegate.repositories import maven2
-from sluicegate.repositories.nexus_answers import absent, conflict, etag, no_nexus, refused
+from sluicegate.repositories.nexus_answers import KINDS, absent, conflict, etag, no_nexus, refused
+from sluicegate.repositories.nexus_packages import PACKAGES, NexusPackages
 from sluicegate.tools.credentials import Credentials
 from sluicegate.tools.http import Answer
 from sluicegate.tools.outgoing import Sent, checksums
 from sluicegate.tools.scratch import scratch
 from sluicegate.tools.server import SMALL, Server
 
-if TYPE_CHECKING:
-    from sluicegate.repositories.nexus_packages import NexusPackages
-
-KINDS = ("sha1", "sha256")
 ONCE = {"If-None-Match": "*"}
 TURNS = 1021
 
@@ -66,15 +64,14 @@ class NexusRepository:
                     raise settings.fail(f"'{key}' belongs to formats other than maven2 and raw")
             other = _repository(settings, "snapshots", repository)
             return cls(server=server, repository=repository, snapshots=other, format=format_)
-        from sluicegate.repositories.nexus_packages import PACKAGES, NexusPackages
-
         packages = settings.texts("packages") or PACKAGES.get(format_, ())
         if not packages:
             raise settings.fail(f"of the format '{format_}' it is not known which files are packages: add 'packages'")
         beside = _repository(settings, "beside")
+        # A cast, as what this method returns besides its own class hides from mypy that the class is a Repository.
         return NexusPackages(
             server=server, repository=repository, format=format_, packages=packages, fields=settings.mapping("fields"),
-            beside=cls(server=server, repository=beside, snapshots=beside),
+            beside=cast(Repository, cls(server=server, repository=beside, snapshots=beside)),
         )  # fmt: skip
 
     def put(self, component: Component, version: str, name: str, source: Path) -> Artifact:

@@ -7,6 +7,9 @@ import re
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError, UsageError
 from sluicegate.tools.http import Answer
 
+KINDS = ("sha1", "sha256")
+"""The checksums of what is sent: by the first a Nexus names what it stores, the second is ours."""
+
 
 def etag(reply: Answer) -> str | None:
     """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""

@@ -21,9 +21,9 @@ from sluicegate.errors import IntegrityError, NotFound, RemoteUnavailable, Sluic
 from sluicegate.model.config import Component
 from sluicegate.model.numbers import required
 from sluicegate.model.values import Artifact, Json
+from sluicegate.ports import Repository
 from sluicegate.repositories import maven2
-from sluicegate.repositories.nexus import KINDS, NexusRepository
-from sluicegate.repositories.nexus_answers import absent, conflict, etag
+from sluicegate.repositories.nexus_answers import KINDS, absent, conflict, etag
 from sluicegate.tools.http import Answer
 from sluicegate.tools.outgoing import Sent, checksums
 from sluicegate.tools.scratch import scratch
@@ -61,7 +61,7 @@ class NexusPackages:
     server: Server
     repository: str
     format: str
-    beside: NexusRepository
+    beside: Repository
     packages: tuple[str, ...]
     fields: Mapping[str, str] = field(default_factory=dict)
 

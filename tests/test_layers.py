@@ -1,0 +1,60 @@
+"""No module imports one that imports it: what `.importlinter` says of rooms holds within them too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from itertools import pairwise
+
+import grimp
+import pytest
+
+Imports = Mapping[str, Set[str]]
+"""Module -> those that it imports anywhere, within functions and for types too."""
+
+
+def reached(imports: Imports, start: str) -> set[str]:
+    """The modules that `start` leads to, itself only by a circle."""
+    seen: set[str] = set()
+    left = list(imports[start])
+    while left:
+        if (module := left.pop()) not in seen:
+            seen.add(module)
+            left += imports[module]
+    return seen
+
+
+def circles(imports: Imports) -> set[frozenset[str]]:
+    """Groups of modules each of which leads to all of its group."""
+    leads = {module: reached(imports, module) for module in imports}
+    return {
+        frozenset(other for other in leads[module] if module in leads[other])
+        for module in imports
+        if module in leads[module]
+    }
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_a_circle_of_any_length_is_found(length: int) -> None:
+    names = [f"module{number}" for number in range(length)]
+    imports = {name: {follower} for name, follower in pairwise([*names, names[0]])}
+    assert circles(imports | {"upper": set(names), "lower": set()}) == {frozenset(names)}
+
+
+def test_a_diamond_is_no_circle() -> None:
+    assert circles({"top": {"left", "right"}, "left": {"low"}, "right": {"low"}, "low": set()}) == set()
+
+
+RUNNER = frozenset(
+    f"sluicegate.runner.{name}"
+    for name in (
+        "build", "elements.catalogue", "elements.entry", "elements.fields", "history", "items", "jobxml", "parameters",
+        "records",
+    )
+)  # fmt: skip
+"""The one circle left: a build holds its job, whose parameters the catalogue reads, whose steps take a build."""
+
+
+def test_no_module_is_in_a_circle_but_those_of_the_runner() -> None:
+    graph = grimp.build_graph("sluicegate", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert [sorted(circle) for circle in circles(imports) if not circle <= RUNNER] == []
