@@ -14,6 +14,7 @@ from sluicegate.cli.main import MODULES, commands
 
 ROOT = Path(__file__).parent.parent
 COMMANDS_PAGE = ROOT / "docs" / "reference" / "commands.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "reference" / "configuration.md"
 FAMILIES = ("repositories", "hosts", "deployers", "balancers", "gates")
 
@@ -83,3 +84,13 @@ def test_the_guide_to_drivers_names_every_member_of_a_port(port: type) -> None:
     page = (ROOT / "docs" / "adding-a-driver.md").read_text()
     members = [name for name in vars(port) if not name.startswith("_") and name != "configure"]
     assert [name for name in members if f"`{name}`" not in page] == []
+
+
+def test_the_table_of_changes_leads_to_files_that_exist() -> None:
+    section = CONTRIBUTING.read_text().partition("## Where would I change ...\n")[2].partition("\n## ")[0]
+    _, _, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    assert len(rows) >= 20
+    for question, answer in rows:
+        paths = re.findall(r"`([\w./]+[./][\w./]*)`", answer)
+        assert paths, question
+        assert [path for path in paths if not (ROOT / path).exists()] == [], question
