@@ -11,6 +11,7 @@ import pytest
 from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import GateRefused, Malformed, UsageError
+from sluicegate.model.evidence import Approval
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.shop import CONFIG, Shop
@@ -226,8 +227,13 @@ def test_46_a_replayed_approval_of_another_version_does_not_count(ready: Shop) -
 def test_the_author_does_not_release_the_own_change(live: Shop) -> None:
     live.to_staging(auth="2.0.0")
     live.tested("auth", "2.0.0", "staging")
-    live.approve("auth", "2.0.0", "production", user="olle")
-    with live.unchanged(), pytest.raises(GateRefused, match="the author may not approve the own change"):
+    own = "the author may not approve the own change"
+    with live.unchanged(), pytest.raises(GateRefused, match=own):
+        live.approve("auth", "2.0.0", "production", user="olle")
+    manifest = live.state.manifest("auth", "2.0.0")
+    approval = Approval(env="production", role="release-manager", manifest=manifest)
+    live.by("olle").change(lambda state, draft: draft.note("auth", "2.0.0", approval), "written all the same")
+    with live.unchanged(), pytest.raises(GateRefused, match=own):
         live.swap()
     live.approve("auth", "2.0.0", "production", user="rita")
     live.swap()
