@@ -18,7 +18,6 @@ import requests
 from sluicegate.deployers.keepers import keeper
 from sluicegate.errors import ConfigError, NotFound, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.hosts.local import LocalHost
-from sluicegate.model.config import DriverSpec
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Service
 from sluicegate.tools import process, sockets, supervisor
@@ -108,12 +107,6 @@ def test_restarting_replaces_the_running_service(host: Served) -> None:
         write(host.folder / text, app_files(text))
         host.restart(Service(name="auth", command=SERVICE.command, folder=text))
         assert answer(host) == text
-
-
-def test_a_host_whose_driver_has_no_keeper_is_refused(host: Served) -> None:
-    config = replace(CONFIG, hosts={"int1": DriverSpec(driver="elsewhere", settings=settings())})
-    with pytest.raises(UsageError, match="'int1' has no keeper"):
-        keeper(host.host, config)
 
 
 def test_a_service_that_dies_is_started_again(host: Served) -> None:

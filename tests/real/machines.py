@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,3 +118,53 @@ class DebRepository:
     def index(self) -> None:
         listed = process.run(["dpkg-scanpackages", "--multiversion", "."], cwd=self.packages)
         (self.packages / "Packages").write_bytes(listed.stdout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootedHost(RemoteHost):
+    """A machine that systemd runs, in namespaces of its own but for the network's; `leader` is its process 1."""
+
+    leader: int
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> BootedHost:
+        return cls(name=name, folder="/srv/ours", leader=settings.number("leader"), reached_at="127.0.0.1")
+
+    def call(self, line: str, stdin: bytes | IO[bytes] | None, timeout: float) -> Completed:
+        words = ["nsenter", f"--target={self.leader}", "--mount", "--pid", "--ipc", "--uts", "--root", "--wdns=/"]
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+        return process.run(
+            [*words, "/bin/sh", "-c", line], stdin=stdin, timeout=timeout, check=False, inherit=False, env=path
+        )
+
+
+@contextmanager
+def booted(root: Path) -> Iterator[int]:
+    """systemd on a root file system; gives the number of its process 1 once that answers."""
+    needs("systemd-nspawn", "nsenter")
+    (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
+    (root / "etc/hostname").write_text("app1\n")
+    words = ["systemd-nspawn", "--quiet", "--directory", root, "--machine", f"sg{os.getpid()}", "--register=no",
+             "--keep-unit", "--boot"]  # fmt: skip
+    with (root.parent / "console.log").open("wb") as log:
+        nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield _leader(nspawn.pid)
+    finally:
+        nspawn.terminate()
+        nspawn.wait(timeout=60)
+
+
+def _leader(nspawn: int) -> int:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split()
+        if children:
+            host = BootedHost(name="app1", folder="/", leader=int(children[-1]))
+            if host.run(["systemctl", "is-system-running", "--wait"], timeout=60.0).text.strip() in (
+                "running",
+                "degraded",
+            ):
+                return host.leader
+        time.sleep(0.1)
+    raise AssertionError("the machine has not booted within two minutes")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from sluicegate.deployers.keepers import keeper
+from sluicegate.deployers.keepers import Keeper, keeper
 from sluicegate.errors import IntegrityError, Malformed, SluicegateError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
@@ -116,16 +116,22 @@ class ArchiveDeployer:
             _write(mark, component, unpacked)
             host.send(unpacked, folder)
         host.link(f"apps/{component.name}/chosen", folder)
-        keeper(host, self.config).restart(Service(name=component.name, command=command, folder=folder))
-        wait_for_version(
-            _probe_url(host, component),
-            release.version,
-            seconds=self.timeout.total_seconds(),
-            hint="see the component's log on the host; the release before is still there",
-        )
+        services = keeper(host, self.config)
+        services.restart(Service(name=component.name, command=command, folder=folder))
+        self._await(host, component, release, services)
         host.link(f"apps/{component.name}/current", folder)
         for old in past[self.keep :]:
             host.remove(old)
+
+    def _await(self, host: Host, component: Component, release: Release, services: Keeper) -> None:
+        """Probe until it answers with its version; else tell what it printed, while that is there."""
+        hint = "the release before is still there"
+        try:
+            url = _probe_url(host, component)
+            wait_for_version(url, release.version, seconds=self.timeout.total_seconds(), hint=hint)
+        except SluicegateError as problem:
+            log = services.log(component.name)
+            raise problem.saying(f"{problem.message}. Its last lines:\n{log}" if log else problem.message) from problem
 
     def _remove(self, host: Host, component: Component) -> None:
         """Stop the component and take its folder off the host."""

@@ -1,4 +1,4 @@
-"""What keeps the services of an archive running on a host: the supervisor on this machine's own hosts."""
+"""What keeps an archive's services running: a supervisor on this machine's own hosts, systemd on all others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.values import Service
 from sluicegate.ports import Host
+from sluicegate.tools.scratch import scratch
 from sluicegate.tools.supervisor import Supervisor, script
 
 
@@ -23,14 +24,15 @@ class Keeper(Protocol):
     def stop(self, name: str) -> None:
         """Stop the service and forget it; nothing happens when there is none."""
 
+    def log(self, name: str) -> str:
+        """The last lines that the service printed."""
+
 
 def keeper(host: Host, config: Config) -> Keeper:
     """The keeper of a host's services. Raises RemoteUnavailable for a host that is down."""
-    if config.hosts[host.name].driver != "local":
-        raise UsageError(
-            f"the host '{host.name}' has no keeper of services", hint="deploy archives to hosts with 'driver: local'"
-        )
-    return SupervisorKeeper.of(host, config)
+    if config.hosts[host.name].driver == "local":
+        return SupervisorKeeper.of(host, config)
+    return SystemdKeeper.of(host, config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,9 @@ class SupervisorKeeper:
         except OSError as problem:
             raise self._broken(problem) from problem
 
+    def log(self, name: str) -> str:
+        return Supervisor(self.folder).log(name)
+
     def shutdown(self) -> None:
         """End all services and their supervisord, and wait until they are gone; the files stay."""
         Supervisor(self.folder).shutdown()
@@ -69,6 +74,90 @@ class SupervisorKeeper:
             f"the host '{self.host.name}': {problem.filename or self.folder}: {problem.strerror or problem}",
             hint="check rights and free space there",
         )
+
+
+UNIT = """\
+# written by sluicegate
+[Unit]
+Description={name}, by sluicegate
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+User={user}
+ExecStart=/bin/sh "{script}"
+EnvironmentFile=-/etc/sluicegate/{name}.env
+Restart=always
+RestartSec=1
+TimeoutStopSec=30
+
+[Install]
+WantedBy=multi-user.target
+"""
+SHOWN_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemdKeeper:
+    """A system unit for each service, run as the user that we log in as; its output is in the journal.
+
+    Settings of ours are in its start script; secrets are in /etc/sluicegate/COMPONENT.env on the host, past us.
+    """
+
+    host: Host
+    config: Config
+    folder: str
+    user: str
+
+    @classmethod
+    def of(cls, host: Host, config: Config) -> SystemdKeeper:
+        """Raises UsageError for a host that systemd does not run."""
+        done = host.run(["sh", "-c", "pwd; id -un; test -d /run/systemd/system"])
+        if done.status != 0:
+            raise UsageError(
+                f"the host '{host.name}' is not run by systemd, so nothing would keep an archive's services running",
+                hint="deploy packages or by ansible there, or use a host with systemd",
+            )
+        folder, user = done.text.splitlines()
+        return cls(host=host, config=config, folder=folder, user=user)
+
+    def restart(self, service: Service) -> None:
+        listens, port = place(self.host, service.name)
+        variables = {**self.config.variables.get(self.host.name, {}), "PORT": str(port), "HOST": listens}
+        text = script(service.command, Path(self.folder) / service.folder, variables)
+        with scratch() as folder:
+            (folder / "start").mkdir(mode=0o700)
+            (folder / "start/start.sh").write_text(text)
+            self.host.send(folder / "start", f"services/{service.name}")
+        start = f"{self.folder}/services/{service.name}/start.sh"
+        quoted = start.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+        unit = UNIT.format(name=service.name, user=self.user, script=quoted)
+        self._root(["tee", "--", f"/etc/systemd/system/{_unit(service.name)}"], unit.encode())
+        self._root(["systemctl", "daemon-reload"])
+        self._root(["systemctl", "enable", "--quiet", _unit(service.name)])
+        self._root(["systemctl", "restart", _unit(service.name)])
+
+    def stop(self, name: str) -> None:
+        if self.host.run(["systemctl", "cat", _unit(name)]).status != 0:
+            return
+        self._root(["systemctl", "disable", "--now", "--quiet", _unit(name)])
+        self._root(["rm", "-f", "--", f"/etc/systemd/system/{_unit(name)}"])
+        self._root(["systemctl", "daemon-reload"])
+        self.host.remove(f"services/{name}")
+
+    def log(self, name: str) -> str:
+        words = ["journalctl", "--unit", _unit(name), "--lines", str(SHOWN_LINES), "--output", "cat", "--no-pager"]
+        return self.host.run(words, root=True).text.strip()
+
+    def _root(self, argv: list[str], stdin: bytes | None = None) -> None:
+        done = self.host.run(argv, root=True, stdin=stdin, timeout=120.0)
+        if done.status != 0:
+            raise SluicegateError(f"the host '{self.host.name}': {' '.join(argv[:2])} failed: {done.error_text}")
+
+
+def _unit(name: str) -> str:
+    return f"sluicegate-{name}.service"
 
 
 def place(host: Host, component: str) -> tuple[str, int]:
