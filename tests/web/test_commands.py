@@ -108,7 +108,7 @@ def test_trigger_follows_a_job_and_ends_with_its_result(server: Server, name: st
 def test_trigger_tells_clearly_what_is_wrong(server: Server, name: str) -> None:
     words = ("--url", server.url, "--user", "anna")
     wrong = command("trigger", name, *words, env={"JENKINS_TOKEN": "wrong"})
-    assert wrong.returncode == 2 and "wrong token" in wrong.stderr and "wrong\n" not in wrong.stderr
+    assert wrong.returncode == 1 and "wrong token" in wrong.stderr and "wrong\n" not in wrong.stderr
     missing = command("trigger", name, *words, env={"JENKINS_TOKEN": server.token("anna")})
     assert missing.returncode == 2 and "does not exist" in missing.stderr
     down = command("trigger", name, "--url", "http://127.0.0.1:1")

@@ -155,9 +155,47 @@ def write(block: bytes) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their content; the head is bold on a terminal."""
-    widths = [max(len(click.unstyle(row[i])) for row in (head, *rows)) for i in range(len(head))]
-    for number, row in enumerate((head, *rows)):
-        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
-        line = "  ".join(cells).rstrip()
-        click.secho(line, bold=number == 0)
+    """Columns as wide as their content, folded to the terminal's width; in a pipe a row stays one line.
+
+    The head is bold on a terminal.
+    """
+    import shutil
+
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for number, lines in enumerate(table_lines([head, *rows], limit)):
+        for line in lines:
+            click.secho(line, bold=number == 0)
+
+
+NARROWEST = 12  # no column is folded to fewer characters
+
+
+def table_lines(rows: Sequence[Sequence[str]], limit: int | None) -> list[list[str]]:
+    """The lines of each row, none longer than `limit` where the columns can be folded at blanks that far."""
+    widths = [max(len(click.unstyle(row[i])) for row in rows) for i in range(len(rows[0]))]
+    spare = 2 * (len(widths) - 1)
+    while limit and sum(widths) + spare > limit and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return [_row_lines(row, widths) for row in rows]
+
+
+def _row_lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    columns = [_cell_lines(cell, width) for cell, width in zip(row, widths, strict=True)]
+    lines = []
+    for number in range(max(map(len, columns))):
+        cells = [column[number] if number < len(column) else "" for column in columns]
+        padded = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(cells, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def _cell_lines(cell: str, width: int) -> list[str]:
+    """A cell folded at blanks, each line in the cell's own colours."""
+    import textwrap
+
+    text = click.unstyle(cell)
+    if len(text) <= width:
+        return [cell]
+    before, _, after = cell.partition(text)
+    folded = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"{before}{line}{after}" for line in folded]

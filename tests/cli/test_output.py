@@ -1,0 +1,37 @@
+"""Tables: as wide as what they hold, folded where a terminal is narrower."""
+
+from __future__ import annotations
+
+import click
+
+from sluicegate.cli.output import table_lines
+
+ROWS = (
+    ("component", "newest", "why"),
+    ("auth", "1.0.0", "rolled back because the login page of the old browsers stayed white, OPS-12"),
+    ("portal", "2.0.0", ""),
+)
+
+
+def test_a_table_that_fits_has_one_line_a_row() -> None:
+    assert table_lines(ROWS, 120) == table_lines(ROWS, None)
+    assert table_lines(ROWS, None)[2] == ["portal     2.0.0"]
+
+
+def test_a_table_that_is_too_wide_is_folded_at_blanks() -> None:
+    folded = table_lines(ROWS, 60)
+    assert max(len(line) for lines in folded for line in lines) <= 60
+    assert folded[1][0].startswith("auth       1.0.0   rolled back because")
+    assert " ".join(line[19:] for line in folded[1]) == ROWS[1][2]
+
+
+def test_a_folded_cell_keeps_its_colours_on_each_line() -> None:
+    coloured = click.style("one two three four five six", fg="red")
+    folded = table_lines((("name", "what"), ("auth", coloured)), 24)[1]
+    assert len(folded) > 1
+    assert all("\x1b[31m" in line and line.endswith("\x1b[0m") for line in folded)
+
+
+def test_a_word_that_is_longer_than_the_terminal_stays_whole() -> None:
+    address = "https://nexus.example.com/repository/releases/com/example/auth/1.0.0/auth-1.0.0.tar.gz"
+    assert address in table_lines((("file",), (address,)), 40)[1][0]
