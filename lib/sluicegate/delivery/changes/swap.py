@@ -77,7 +77,7 @@ def _refuse_unready_balancer(state: State, found: Swap) -> None:
             f"users reach {reached}, and servers.yaml says that {found.environment} is played by {found.live}",
             hint=f"lead users back to {found.live} at the balancer, then run the same again",
         )
-    for name in found.after:
+    for name in found.before:  # what users have now; before the first swap nobody could answer
         for address in balancer.addresses(name):
             if spoken_version(url := f"{address}{state.component(name).probe}") is None:
                 raise _silent(found, url)
