@@ -71,7 +71,7 @@ def test_every_driver_with_its_settings_is_in_the_docs(family: str) -> None:
 
 def test_every_key_of_the_configuration_is_in_the_docs() -> None:
     page = CONFIGURATION_PAGE.read_text()
-    source = (ROOT / "lib" / "sluicegate" / "config.py").read_text()
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "lib" / "sluicegate" / "config").glob("*.py")))
     known = re.search(r"SECTIONS = \((.*?)\)", source, re.DOTALL)
     assert known is not None
     for keys in (known[1], *re.findall(r"\.only\(([^)]*)\)", source)):

@@ -1,5 +1,7 @@
 """Evidence: one frozen class a kind of record, and the one place where a record becomes JSON and JSON a record.
 
+Longer than a module should be: it is the table of all kinds, to be read on one page.
+
 It is read leniently: newer writers may add fields and kinds. A field that is missing, or that holds something else than
 its kind says, has its default; a count that is no count is None, which no gate takes.
 """

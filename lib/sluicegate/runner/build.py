@@ -1,4 +1,7 @@
-"""One running build: its log, environment, commands, result and interruption. Steps work through it."""
+"""One running build: its log, environment, commands, result and interruption. Steps work through it.
+
+Longer than a module should be: all that happens to one build while it runs shares its log and its interruption.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 `<home>/queue.journal` holds one JSON object a line: add, fold, start, end, cancel, next. Each is synced. Opening the
 queue replays it: items without `start` wait again, items with `start` but no `end` ran when the server died.
+Longer than a module should be: the journal's words and the states that they lead to are one table.
 Imitates hudson.model.Queue: quiet period, merging of equal items, blocking while the job runs.
 """
 

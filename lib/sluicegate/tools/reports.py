@@ -2,6 +2,7 @@
 
 The format has no standard, so it is read as Jenkins' junit plugin reads it (SuiteResult, CaseResult), with one rule on
 top: nothing that is red, unreadable or did not run may come out as passed. junitparser is not used: docs/decisions/.
+Longer than a module should be: the reader is one machine of states over a stream.
 """
 
 from __future__ import annotations

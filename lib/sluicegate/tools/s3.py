@@ -1,4 +1,7 @@
-"""A bucket of an S3 server, asked by boto3: its signing, its ways to find keys, its tries."""
+"""A bucket of an S3 server, asked by boto3: its signing, its ways to find keys, its tries.
+
+Longer than a module should be: a bucket's calls share how they are tried again and how their errors are told.
+"""
 
 from __future__ import annotations
 

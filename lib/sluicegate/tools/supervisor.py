@@ -1,5 +1,6 @@
 """Keeps services running on this machine, outside any build's tree: one supervisord for one folder, started on demand.
 
+Longer than a module should be: starting, asking and ending one supervisord hang together by its files.
 Below the folder: `supervisor/` with its configuration and one start script a service, `log/` with what they print.
 """
 

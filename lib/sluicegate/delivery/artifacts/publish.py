@@ -1,4 +1,7 @@
-"""Publish a version's files once, provably."""
+"""Publish a version's files once, provably.
+
+Longer than a module should be: a publication and its way from what broke off to what stands read as one story.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Swap: exchange the groups of staging and production at the balancer, and back."""
+"""Swap: exchange the groups of staging and production at the balancer, and back.
+
+Longer than a module should be: forward, back and undone share each step, and are read beside each other.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 No work tree is needed. What a commit is based on is what the push compares with, so that a change by somebody else
 in between is seen as `Beaten` and never overwritten. Of two branches the second, the ledger, belongs to the first:
 the commits of a change name each other (see halves.py), so that a push that was cut in half can be completed.
+Longer than a module should be: reading, committing and pushing are the one door to a delivery repo.
 """
 
 from __future__ import annotations

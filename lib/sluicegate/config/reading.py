@@ -9,24 +9,18 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from sluicegate import __version__
+from sluicegate.config import checks, entries
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
     NO_HOST,
-    TAG_VERSION,
     TEN_HOSTS,
-    VERBS,
     After,
-    Component,
     Config,
     DriverSpec,
     Environment,
-    Follow,
     Jenkins,
-    Role,
-    Share,
 )
-from sluicegate.model.numbers import whole
-from sluicegate.model.settings import Settings, suggestion
+from sluicegate.model.settings import Settings
 from sluicegate.tools import yamltext
 
 FILE = "sluicegate.yaml"
@@ -64,10 +58,10 @@ class _Reading:
         with self.noted():
             _check_requires(top)
         config = Config(
-            repositories=self.each("repositories", _driver),
-            components=self.each("components", _component),
-            roles=self.each("roles", _role),
-            hosts=self.each("hosts", _host),
+            repositories=self.each("repositories", entries.driver),
+            components=self.each("components", entries.component),
+            roles=self.each("roles", entries.role),
+            hosts=self.each("hosts", entries.host),
             groups=self.groups(),
             variables=self.variables(),
             environments=self.each("environments", self.environment),
@@ -75,7 +69,9 @@ class _Reading:
             jenkins=self.jenkins(),
         )
         if not self.mistakes:
-            self.cross_check(config)
+            checks.cross_check(config, self.mistake)
+        if not self.mistakes:
+            checks.check_cycles(config, self.mistake)
         if self.mistakes:
             raise ConfigError(self.mistakes)
         return config
@@ -189,9 +185,9 @@ class _Reading:
         return Environment(
             name=name,
             origin=settings.text("from", ""),
-            follow=_follow(settings),
+            follow=entries.follow(settings),
             gates=self.gates(path, settings),
-            groups=_host_groups(settings),
+            groups=entries.host_groups(settings),
             **self.deploy(path, settings),
             after=self.after(path, settings),
             swaps_with=settings.text("swaps-with", ""),
@@ -206,9 +202,9 @@ class _Reading:
         below = self.settings(f"{path}/deploy")
         rest = {key: value for key, value in below.values.items() if key not in ("at-once", "max-failed")}
         return {
-            "deploy": _driver("deploy", Settings(where=below.where, values=rest)),
-            "at_once": _share(below, "at-once", TEN_HOSTS, least=1),
-            "max_failed": _share(below, "max-failed", NO_HOST, least=0),
+            "deploy": entries.driver("deploy", Settings(where=below.where, values=rest)),
+            "at_once": entries.share(below, "at-once", TEN_HOSTS, least=1),
+            "max_failed": entries.share(below, "max-failed", NO_HOST, least=0),
         }
 
     def balancer(self, path: str, settings: Settings) -> tuple[DriverSpec | None, timedelta | None]:
@@ -219,7 +215,7 @@ class _Reading:
         if below.choice("sessions", ("keep", "end"), "end") == "keep":
             keep = below.span("life") if "life" in below.values else below.span("keep-for", "30 min")
         rest = {key: value for key, value in below.values.items() if key != "keep-for"}
-        return _driver("balancer", Settings(where=below.where, values=rest)), keep
+        return entries.driver("balancer", Settings(where=below.where, values=rest)), keep
 
     def gates(self, path: str, settings: Settings) -> tuple[DriverSpec, ...]:
         entries = settings.values.get("gates", ())
@@ -247,73 +243,6 @@ class _Reading:
             found.append(After(name=name, command=below.texts("command")))
         return tuple(found)
 
-    def cross_check(self, config: Config) -> None:
-        """Names that must exist elsewhere in the file."""
-        for component in config.components.values():
-            place = f"components/{component.name}"
-            self.known(f"{place}/repository", component.repository, config.repositories, "repository")
-            for needed in component.needs:
-                self.known(f"{place}/needs", needed, config.components, "component")
-        for group, hosts in config.groups.items():
-            if not hosts:
-                self.mistake(f"groups/{group}", f"the group '{group}' has no hosts")
-            for host in hosts:
-                self.known(f"groups/{group}", host, config.hosts, "host")
-        for environment in config.environments.values():
-            self.cross_check_environment(config, environment)
-        if not self.mistakes:
-            self.check_cycles(config)
-
-    def cross_check_environment(self, config: Config, environment: Environment) -> None:
-        place = f"environments/{environment.name}"
-        for after in environment.after:
-            if after.job and config.jenkins is None:
-                self.mistake(f"{place}/after/{after.name}", f"the job '{after.job}' needs 'jenkins: {{url: ...}}'")
-        if environment.origin:
-            self.known(f"{place}/from", environment.origin, config.environments, "environment")
-        for group in environment.groups:
-            self.known(f"{place}/hosts", group, config.groups, "group")
-        if not environment.swaps_with:
-            return
-        self.known(f"{place}/swaps-with", environment.swaps_with, config.environments, "environment")
-        partner = config.environments.get(environment.swaps_with)
-        if partner and (len(environment.groups) != 2 or set(partner.groups) != set(environment.groups)):
-            self.mistake(
-                f"{place}/swaps-with",
-                f"'{environment.name}' and '{partner.name}' must both have the same 'hosts: {{one-of: [A, B]}}'",
-            )
-        if partner and environment.origin != partner.name:
-            self.mistake(
-                f"{place}/swaps-with", f"'{environment.name}' must have 'from: {partner.name}' to swap with it"
-            )
-        if environment.balancer is None:
-            self.mistake(f"{place}/swaps-with", "a swap needs a 'balancer'")
-
-    def check_cycles(self, config: Config) -> None:
-        for name in config.components:
-            if name in _reached(name, lambda one: config.components[one].needs):
-                self.mistake(f"components/{name}/needs", f"'{name}' needs itself in the end")
-        for name in config.environments:
-            if name in _reached(name, lambda one: tuple(filter(None, [config.environments[one].origin]))):
-                self.mistake(f"environments/{name}/from", f"versions would flow from '{name}' into itself")
-
-    def known(self, path: str, name: str, names: object, kind: str) -> None:
-        known = list(names)  # type: ignore[call-overload]
-        if name not in known:
-            self.mistake(path, f"no {kind} is called '{name}'.{suggestion(name, known)}")
-
-
-def _reached(start: str, follow: Callable[[str], tuple[str, ...]]) -> set[str]:
-    """All names reachable from `start`, itself only when there is a cycle."""
-    reached: set[str] = set()
-    todo = list(follow(start))
-    while todo:
-        name = todo.pop()
-        if name not in reached:
-            reached.add(name)
-            todo.extend(follow(name))
-    return reached
-
 
 def _check_name(name: str, where: str) -> None:
     if not re.fullmatch(NAME, name):
@@ -329,91 +258,3 @@ def _check_requires(top: Settings) -> None:
         raise top.fail(f"'requires' is '{wanted}', expected a form such as \">=0.1\"")
     if [int(n) for n in found[1].split(".")] > [int(n) for n in __version__.split(".")]:
         raise top.fail(f"this delivery repo requires sluicegate {wanted}, and this is {__version__}")
-
-
-def _driver(name: str, settings: Settings) -> DriverSpec:
-    rest = {key: value for key, value in settings.values.items() if key != "driver"}
-    return DriverSpec(driver=settings.text("driver"), settings=Settings(where=settings.where, values=rest))
-
-
-def _share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
-    if key not in settings.values:
-        return default
-    text = settings.text(key)
-    number = whole(text.removesuffix("%"), least=least, most=100 if text.endswith("%") else 100_000)
-    if number is None:
-        raise settings.fail(f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%")
-    return Share(number=number, percent=text.endswith("%"))
-
-
-def _host(name: str, settings: Settings) -> DriverSpec:
-    rest = {key: value for key, value in settings.values.items() if key != "variables"}
-    return _driver(name, Settings(where=settings.where, values=rest))
-
-
-def _component(name: str, settings: Settings) -> Component:
-    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues", "tag-pattern")
-    return Component(
-        name=name,
-        repository=settings.text("repository"),
-        group=settings.text("group", ""),
-        versions=settings.choice("versions", ("semver", "maven", "deb", "rpm"), "semver"),
-        git=settings.text("git", ""),
-        branch=settings.text("branch", ""),
-        needs=settings.texts("needs"),
-        probe=settings.text("probe", "/version"),
-        issues=_issues(settings),
-        tag_pattern=_tag_pattern(settings),
-    )
-
-
-def _issues(settings: Settings) -> str:
-    pattern = settings.text("issues", "")
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise settings.fail(f"'issues' is '{pattern}', which is no pattern: {problem}") from problem
-    return pattern
-
-
-def _tag_pattern(settings: Settings) -> str:
-    pattern = settings.text("tag-pattern", "")
-    if pattern and pattern.count(TAG_VERSION) != 1:
-        raise settings.fail(
-            f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'"
-        )
-    return pattern
-
-
-def _role(name: str, settings: Settings) -> Role:
-    settings.only("members", "jobs")
-    if not isinstance(settings.values.get("jobs", {}), dict):
-        jobs = ", ".join(settings.texts("jobs"))
-        meant = ", ".join(f"{verb}: [{jobs}]" for verb in ("approve", "reject"))
-        raise settings.fail(
-            f"'jobs' says for each verb which jobs may carry it, as a job that rejects must not prove an approval;"
-            f" write jobs: {{{meant}}}, each with the jobs of that verb alone"
-        )
-    below = settings.below("jobs")
-    below.only(*VERBS)
-    return Role(name=name, members=settings.texts("members"), jobs={verb: below.texts(verb) for verb in below.values})
-
-
-def _follow(settings: Settings) -> Follow | None:
-    value = settings.values.get("follow")
-    if value is None:
-        return None
-    if value == "latest":
-        return Follow()
-    below = settings.below("follow")
-    below.only("range")
-    return Follow(range=below.text("range"))
-
-
-def _host_groups(settings: Settings) -> tuple[str, ...]:
-    value = settings.values.get("hosts", ())
-    if isinstance(value, str):
-        return (value,)
-    below = settings.below("hosts")
-    below.only("one-of")
-    return below.texts("one-of")

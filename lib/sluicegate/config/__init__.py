@@ -1,0 +1,5 @@
+"""sluicegate.yaml -> Config. `reading.py`: its sections; `entries.py`: single entries; `checks.py`: what must fit."""
+
+from sluicegate.config.reading import read_config
+
+__all__ = ["read_config"]

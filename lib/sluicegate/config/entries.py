@@ -1,0 +1,97 @@
+"""One entry of sluicegate.yaml -> a value of the model. Each raises ConfigError with its place."""
+
+from __future__ import annotations
+
+import re
+
+from sluicegate.model.config import TAG_VERSION, VERBS, Component, DriverSpec, Follow, Role, Share
+from sluicegate.model.numbers import whole
+from sluicegate.model.settings import Settings
+
+
+def driver(name: str, settings: Settings) -> DriverSpec:
+    rest = {key: value for key, value in settings.values.items() if key != "driver"}
+    return DriverSpec(driver=settings.text("driver"), settings=Settings(where=settings.where, values=rest))
+
+
+def share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
+    if key not in settings.values:
+        return default
+    text = settings.text(key)
+    number = whole(text.removesuffix("%"), least=least, most=100 if text.endswith("%") else 100_000)
+    if number is None:
+        raise settings.fail(f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%")
+    return Share(number=number, percent=text.endswith("%"))
+
+
+def host(name: str, settings: Settings) -> DriverSpec:
+    rest = {key: value for key, value in settings.values.items() if key != "variables"}
+    return driver(name, Settings(where=settings.where, values=rest))
+
+
+def component(name: str, settings: Settings) -> Component:
+    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues", "tag-pattern")
+    return Component(
+        name=name,
+        repository=settings.text("repository"),
+        group=settings.text("group", ""),
+        versions=settings.choice("versions", ("semver", "maven", "deb", "rpm"), "semver"),
+        git=settings.text("git", ""),
+        branch=settings.text("branch", ""),
+        needs=settings.texts("needs"),
+        probe=settings.text("probe", "/version"),
+        issues=_issues(settings),
+        tag_pattern=_tag_pattern(settings),
+    )
+
+
+def _issues(settings: Settings) -> str:
+    pattern = settings.text("issues", "")
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise settings.fail(f"'issues' is '{pattern}', which is no pattern: {problem}") from problem
+    return pattern
+
+
+def _tag_pattern(settings: Settings) -> str:
+    pattern = settings.text("tag-pattern", "")
+    if pattern and pattern.count(TAG_VERSION) != 1:
+        raise settings.fail(
+            f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'"
+        )
+    return pattern
+
+
+def role(name: str, settings: Settings) -> Role:
+    settings.only("members", "jobs")
+    if not isinstance(settings.values.get("jobs", {}), dict):
+        jobs = ", ".join(settings.texts("jobs"))
+        meant = ", ".join(f"{verb}: [{jobs}]" for verb in ("approve", "reject"))
+        raise settings.fail(
+            f"'jobs' says for each verb which jobs may carry it, as a job that rejects must not prove an approval;"
+            f" write jobs: {{{meant}}}, each with the jobs of that verb alone"
+        )
+    below = settings.below("jobs")
+    below.only(*VERBS)
+    return Role(name=name, members=settings.texts("members"), jobs={verb: below.texts(verb) for verb in below.values})
+
+
+def follow(settings: Settings) -> Follow | None:
+    value = settings.values.get("follow")
+    if value is None:
+        return None
+    if value == "latest":
+        return Follow()
+    below = settings.below("follow")
+    below.only("range")
+    return Follow(range=below.text("range"))
+
+
+def host_groups(settings: Settings) -> tuple[str, ...]:
+    value = settings.values.get("hosts", ())
+    if isinstance(value, str):
+        return (value,)
+    below = settings.below("hosts")
+    below.only("one-of")
+    return below.texts("one-of")
