@@ -30,8 +30,7 @@ def sha256(path: Path) -> str:
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Put `content` at `path` by rename; the file is on disk before it has its name, where it is to be `durable`."""
-
+    """Put `content` at `path` by rename; `durable`: the content is on disk before its name, then both."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -46,6 +45,8 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if durable:
+        sync_folder(path.parent)
 
 
 def point_link(link: Path, target: str) -> None:
