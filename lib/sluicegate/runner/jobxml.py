@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.runner import cron
-from sluicegate.runner.elements.entry import Entry
-from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.parameters import Definition, definitions
 from sluicegate.runner.results import Result
 from sluicegate.tools import xml
 
@@ -58,7 +54,7 @@ class Retention:
     artifact_days: int = -1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class JobConfig:
     """A parsed config.xml. Elements are shared: nobody changes them."""
 
@@ -69,7 +65,6 @@ class JobConfig:
     disabled: bool
     quiet_period: int
     concurrent: bool
-    parameters: tuple[Definition, ...]
     timers: tuple[str, ...]
     polls: tuple[str, ...]
     heeds_hooks: bool
@@ -117,7 +112,6 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         disabled=xml.flag(root, "disabled"),
         quiet_period=xml.number(root, "quietPeriod", DEFAULT_QUIET_PERIOD),
         concurrent=xml.flag(root, "concurrentBuild"),
-        parameters=definitions(root),
         timers=_specs(root, "hudson.triggers.TimerTrigger"),
         polls=_specs(root, "hudson.triggers.SCMTrigger"),
         heeds_hooks=scm_trigger is not None and not xml.flag(scm_trigger, "ignorePostCommitHooks"),
@@ -185,21 +179,3 @@ def with_disabled(content: bytes, disabled: bool) -> bytes:
         return DISABLED.sub(wanted, content, count=1)
     end = content.rstrip().rfind(b"</")
     return content[:end] + b"  " + wanted + b"\n" + content[end:] if end >= 0 else content
-
-
-def _read(*paths: str) -> Callable[[Fields], None]:
-    """An element that `parse` reads by itself: these are the children that it knows."""
-    return lambda fields: fields.harmless(*paths)
-
-
-ELEMENTS = (
-    Entry(tag="hudson.triggers.TimerTrigger", plugin="core", kind="trigger", make=_read("spec")),
-    Entry(tag="hudson.triggers.SCMTrigger", plugin="core", kind="trigger", make=_read("spec", "ignorePostCommitHooks")),
-    Entry(
-        tag="jenkins.triggers.ReverseBuildTrigger",
-        plugin="core",
-        kind="trigger",
-        make=_read("spec", "upstreamProjects", "threshold"),
-    ),
-    Entry(tag="jenkins.model.BuildDiscarderProperty", plugin="core", kind="property", make=_read("strategy")),
-)

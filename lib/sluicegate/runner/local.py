@@ -12,6 +12,7 @@ from sluicegate.errors import UsageError
 from sluicegate.runner import jobxml
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import projects
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item
 from sluicegate.runner.parameters import Value, chosen
 from sluicegate.runner.records import Record
@@ -41,13 +42,13 @@ def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
     """What a run would do, one line a step. Raises ConfigError for what is not understood."""
     config = jobxml.parse(content)
     steps = projects.plan(config)
-    values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(config.parameters, given)]
+    values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(definitions(config), given)]
     return [*values, *steps.lines()]
 
 
 def must_declare(content: bytes, given: Mapping[str, Value]) -> None:
     """Raise UsageError for a parameter that the job does not have: on the command line it is a slip."""
-    declared = {one.name for one in jobxml.parse(content).parameters}
+    declared = {one.name for one in definitions(jobxml.parse(content))}
     if unknown := sorted(set(given) - declared):
         known = ", ".join(sorted(declared)) or "none"
         raise UsageError(f"the job has no parameter {', '.join(unknown)} (it has: {known})")

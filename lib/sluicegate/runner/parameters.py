@@ -1,18 +1,14 @@
-"""Build parameters: their definitions in config.xml, and the values that a build was started with."""
+"""Build parameters: what a job declares, and the values that a build was started with."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import ConfigError, UsageError
-from sluicegate.runner.elements import catalogue
-from sluicegate.runner.elements.entry import Entry
-from sluicegate.runner.elements.fields import Fields
+from sluicegate.errors import UsageError
 from sluicegate.tools import patterns
 from sluicegate.tools.xml import tag, text
 
@@ -62,38 +58,6 @@ class Parameter:
     def text(self) -> str:
         """The value as the environment shows it."""
         return str(self.value).lower() if isinstance(self.value, bool) else self.value
-
-
-def definitions(root: Element) -> tuple[Definition, ...]:
-    """The parameters that a job declares, without those that are not understood."""
-    known: list[Definition] = []
-    for element in root.iterfind("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"):
-        # A build says why it cannot take the others; the job must be shown and kept all the same.
-        with contextlib.suppress(ConfigError):
-            known.append(cast(Definition, catalogue.make("parameter", element)))
-    return tuple(known)
-
-
-def _definition(kind: Kind) -> Callable[[Fields], Definition]:
-    def read(fields: Fields) -> Definition:
-        default: Value = fields.text("defaultValue")
-        choices: tuple[str, ...] = ()
-        if kind == "Boolean":
-            default = default == "true"
-        elif kind == "Choice":
-            choices = fields.texts("choices//string")
-            fields.harmless("choices")
-            default = choices[0] if choices else ""
-        return Definition(
-            name=fields.text("name"),
-            kind=kind,
-            description=fields.text("description"),
-            default=default,
-            choices=choices,
-            trim=fields.flag("trim"),
-        )
-
-    return read
 
 
 def chosen(declared: tuple[Definition, ...], given: Mapping[str, Value]) -> tuple[Parameter, ...]:
@@ -174,17 +138,3 @@ def read(action: Element) -> tuple[Parameter, ...]:
             )
         )
     return tuple(found)
-
-
-def _declared(fields: Fields) -> tuple[object, ...]:
-    return fields.made("parameter", "parameterDefinitions/*")
-
-
-KINDS: tuple[Kind, ...] = ("String", "Boolean", "Choice", "Text", "Password", "File")
-ELEMENTS = (
-    Entry(tag="hudson.model.ParametersDefinitionProperty", plugin="core", kind="property", make=_declared),
-    *(
-        Entry(tag=f"hudson.model.{kind}ParameterDefinition", plugin="core", kind="parameter", make=_definition(kind))
-        for kind in KINDS
-    ),
-)

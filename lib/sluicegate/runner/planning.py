@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from sluicegate.errors import ConfigError, Malformed
 from sluicegate.runner import jobxml
 from sluicegate.runner.elements import catalogue, projects
-from sluicegate.runner.elements.entry import Plan
+from sluicegate.runner.elements.acting import Plan
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.jobxml import JobConfig
 
 VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
@@ -80,7 +81,7 @@ def _labels(config: JobConfig) -> Iterator[str]:
 
 def _unset(config: JobConfig, plan: Plan | None, variables: Mapping[str, str]) -> Iterator[str]:
     """Variables without which the checkout fails, as people set them for all jobs of a Jenkins."""
-    known = {one.name for one in config.parameters} | set(variables)
+    known = {one.name for one in definitions(config)} | set(variables)
     for git in plan.source.gits if plan is not None else ():
         for remote in git.remotes:
             for name in VARIABLE.findall(remote.url):

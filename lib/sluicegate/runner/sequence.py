@@ -10,7 +10,7 @@ from functools import partial
 from sluicegate.errors import SluicegateError
 from sluicegate.runner.build import Build, Interrupted, StepFailed
 from sluicegate.runner.elements import projects
-from sluicegate.runner.elements.entry import Plan, Step
+from sluicegate.runner.elements.acting import Plan, Step
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm.checkout import checkout
 

@@ -29,6 +29,7 @@ from sluicegate.runner import (
 from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.parameters import Parameter, Value, chosen
@@ -160,7 +161,7 @@ class Runner:
         Raises UsageError for values that cannot be.
         """
         config = item.config
-        values = tuple(self._sealed(one) for one in chosen(config.parameters, given or {}))
+        values = tuple(self._sealed(one) for one in chosen(definitions(config), given or {}))
         wait = config.quiet_period if delay is None else delay
         return self.queue.add(item.full_name, causes, values, wait, revision)
 

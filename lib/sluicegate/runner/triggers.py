@@ -13,6 +13,7 @@ from functools import lru_cache
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import cron, environment
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item
 from sluicegate.runner.scm import history, reading, urls
 from sluicegate.runner.scm.polling import Poller
@@ -171,7 +172,7 @@ class Triggers:
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
         last = next((one for one in records if one is not None and any(history.of(one))), None)
         env = environment.inherited(all_of_them=True) | dict(self.runner.settings.env)
-        values = env | {one.name: str(one.default) for one in item.config.parameters}
+        values = env | {one.name: str(one.default) for one in definitions(item.config)}
         poller = Poller(self.runner.home.path / "caches", env, last, len(gits) == 1)
         for git in gits:
             named = next((remote.credentials for remote in git.remotes if remote.credentials), "")

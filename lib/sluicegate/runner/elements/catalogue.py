@@ -17,8 +17,7 @@ from sluicegate.runner.elements.fields import Fields
 CORE = "core"
 GROUP = "sluicegate.steps"
 ROOMS = tuple(
-    f"sluicegate.runner.{name}"
-    for name in ("elements.projects", "elements.quiet", "jobxml", "parameters", "scm.reading")
+    f"sluicegate.runner.{name}" for name in ("elements.jobs", "elements.projects", "elements.quiet", "scm.reading")
 )
 """Modules with an `ELEMENTS` of their own, beside every file of runner/steps."""
 

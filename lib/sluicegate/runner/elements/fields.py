@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import ConfigError
+from sluicegate.runner.elements.acting import Step
 from sluicegate.tools import xml
-
-if TYPE_CHECKING:
-    from sluicegate.runner.elements.entry import Step
 
 
 class Maker(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from sluicegate.runner.elements import catalogue
-from sluicegate.runner.elements.entry import Entry, Plan, Step, Wrapper
+from sluicegate.runner.elements.acting import Plan, Step, Wrapper
+from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.jobxml import FOLDER, JobConfig
 from sluicegate.runner.scm.reading import joined

@@ -12,7 +12,8 @@ from xml.etree.ElementTree import Element, SubElement
 from sluicegate.errors import Malformed
 from sluicegate.runner.build import Build, Started, StepFailed
 from sluicegate.runner.combinations import Axis, Filter, cells
-from sluicegate.runner.elements.entry import Entry, Plan, Step
+from sluicegate.runner.elements.acting import Plan, Step
+from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import HARMLESS, READ_BY_JOBXML
 from sluicegate.runner.results import Result

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from sluicegate.runner.build import Build, StepFailed
-from sluicegate.runner.elements.entry import Entry, Plan, Step, Wrapper
+from sluicegate.runner.elements.acting import Plan, Step, Wrapper
+from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import HARMLESS, READ_BY_JOBXML
 from sluicegate.runner.results import Result

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sluicegate.errors import UsageError
 from sluicegate.runner.build import Build, StepFailed
-from sluicegate.runner.elements.entry import Entry, Step
+from sluicegate.runner.elements.acting import Step
+from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.shell import interpreter

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from sluicegate.errors import Conflict, UsageError
 from sluicegate.model.numbers import whole
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import with_disabled
@@ -66,10 +67,8 @@ def _health(site: Site, item: Item) -> list[object]:
 
 
 def _properties(site: Site, item: Item) -> list[object]:
-    if not item.config.parameters:
-        return []
-    definitions = [_definition(one) for one in item.config.parameters]
-    return [plain("hudson.model.ParametersDefinitionProperty", parameterDefinitions=definitions)]
+    declared = [_definition(one) for one in definitions(item.config)]
+    return [plain("hudson.model.ParametersDefinitionProperty", parameterDefinitions=declared)] if declared else []
 
 
 def _definition(one: Definition) -> object:
@@ -99,16 +98,18 @@ def _page(site: Site, item: Item) -> Response:
     def page() -> str:
         builds = item.history.newest(BUILDS_SHOWN)
         waiting = [(one, site.runner.why(one)[1]) for one in site.runner.queue.of_job(item.full_name)]
-        return site.show("job.html", item=item, builds=builds, waiting=waiting)
+        parameters = definitions(item.config)
+        return site.show("job.html", item=item, parameters=parameters, builds=builds, waiting=waiting)
 
     return site.target(page)
 
 
 def _form(site: Site, item: Item) -> Response:
     """`build` in a browser: the form for the parameters. To anybody else a GET of an action is refused."""
-    if not (site.call.method == "GET" and site.call.wants_html and item.config.parameters):
+    declared = definitions(item.config)
+    if not (site.call.method == "GET" and site.call.wants_html and declared):
         raise Refusal(405, "Method Not Allowed", headers={"Allow": "POST"})
-    return calls.html(site.show("parameters.html", item=item))
+    return calls.html(site.show("parameters.html", item=item, parameters=declared))
 
 
 def _polling_log(site: Site, item: Item) -> Response:
@@ -131,16 +132,17 @@ def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
 # -- actions --
 def _build(site: Site, item: Item) -> Response:
     given = _json_parameters(site.call)
-    if item.config.parameters and given is None and site.call.query.get("json") is None:
+    if definitions(item.config) and given is None and site.call.query.get("json") is None:
         raise UsageError("Nothing is submitted: this job has parameters, use buildWithParameters")
     return _trigger(site, item, given or {})
 
 
 def _build_with(site: Site, item: Item) -> Response:
-    if not item.config.parameters:
+    declared = definitions(item.config)
+    if not declared:
         raise UsageError(f"{item.name} is not parameterized")
     given: dict[str, Value] = dict(_json_parameters(site.call) or {})
-    for one in item.config.parameters:
+    for one in declared:
         if one.kind == "File" and one.name in site.call.uploads:
             raise UsageError(
                 f"the file parameter '{one.name}' is not supported here; give the file by URL or repository"
