@@ -381,13 +381,13 @@ def test_a_repository_that_is_not_mounted_is_remote(shop: Shop, deployed: Shop) 
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith(("sluicegate.runner", "cryptography"))]:
+    for module in [name for name in sys.modules if name.startswith(("sluicegate.web", "starlette"))]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "starlette", None)
     refused(
         shop("serve", "--home", shop.root / "jenkins"),
         2,
-        "needs the package cryptography",
+        "needs the package starlette",
         "pip install '",
         "[runner,jobs]'",
     )
@@ -653,6 +653,8 @@ def test_every_write_command_has_a_dry_run(capsys: pytest.CaptureFixture[str]) -
         "show",
         "verify",
         "balancer",
+        "diff",
+        "completion",
     }
     runner = {"jobs", "serve", "run", "trigger"}
     for name in (set(MODULES) - reads - runner - {"init", "demo", "record"}) | {"record tests"}:

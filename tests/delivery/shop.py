@@ -81,11 +81,14 @@ class _Silent(FakeBalancer):
         super().__init__()
         self.real = real
 
+    def live(self) -> str:
+        return self.real.live()
+
     def switch(self, to: str, *, keep_sessions: bool) -> None:
         self.real.switch(to, keep_sessions=keep_sessions)
 
-    def address(self, component: str) -> str:
-        return ""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass

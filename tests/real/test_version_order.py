@@ -18,9 +18,12 @@ Pairs = Sequence[tuple[str, str]]
 PAIRS = 100_000
 NUMBERS = ("0", "1", "2", "9", "10", "00", "01", "007", "20241125", "12345678901", "99999999999999999999")
 WORDS = {
-    "deb": "rc beta alpha pre dev a b git dfsg ds really ubuntu deb bpo Z build",
-    "rpm": "rc beta alpha pre dev a b git el fc Z post module",
-    "maven": "alpha beta milestone rc cr snapshot ga final release sp a b m x jre dev pre RC Final z9 1a _ +",
+    scheme: tuple(words.split())
+    for scheme, words in {
+        "deb": "rc beta alpha pre dev a b git dfsg ds really ubuntu deb bpo Z build",
+        "rpm": "rc beta alpha pre dev a b git el fc Z post module",
+        "maven": "alpha beta milestone rc cr snapshot ga final release sp a b m x jre dev pre RC Final z9 1a _ +",
+    }.items()
 }
 SEPARATORS = {
     "deb": (".", "+", "~", "", "~~", ".+"),

@@ -67,7 +67,7 @@ def test_tokens_sessions_and_crumbs_survive_a_restart(tmp_path: Path) -> None:
 
 def test_a_second_server_on_one_home_ends_and_names_the_holder(fresh: Server) -> None:
     done = command("serve", "--home", str(fresh.home), "--port", "0")
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert fresh.process is not None
     assert f"process {fresh.process.pid}" in done.stderr and fresh.url in done.stderr
 

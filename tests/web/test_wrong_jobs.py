@@ -30,8 +30,8 @@ UNKNOWN = {
         ("pipelines are Groovy programs", "'ci/Jenkinsfile'", "Write the job as a freestyle project"),
     ),
     "a step that the runner does not know": (
-        "    builders: [shell: echo begun, ant: build]\n",
-        ("this runner does not know the step <hudson.tasks.Ant>",),
+        "    builders: [shell: echo begun, beaker: {content: x}]\n",
+        ("this runner does not know the step <org.jenkinsci.plugins.beakerbuilder.BeakerBuilder>",),
     ),
 }
 PARAMETERS = {
@@ -79,7 +79,7 @@ def test_what_does_not_render_is_told_with_its_place_and_no_job_is_sent_or_run(
     source.write_text(good + text.replace("NAME", name))
     said = {
         "jobs check": command("jobs", "check", str(source)),
-        "run": command("run", str(source), f"{name}-good"),
+        "run": command("run", str(source), f"{name}-bad"),
         "jenkins-jobs update": jenkins_jobs(server, tmp_path, "update", f"{templates()}:{source}"),
     }
     for column, done in said.items():

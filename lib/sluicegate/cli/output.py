@@ -161,7 +161,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """
     import shutil
 
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    limit = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
     for number, lines in enumerate(table_lines([head, *rows], limit)):
         for line in lines:
             click.secho(line, bold=number == 0)
