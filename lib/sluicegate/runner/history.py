@@ -193,6 +193,12 @@ class History:
                     color = record.result.color if record is not None and record.result is not None else "aborted"
             return f"{color}_anime" if self.running else color
 
+    def average_seconds(self, count: int = 3) -> float | None:
+        """The average duration of the newest good builds, None when there is none (Job.getEstimatedDuration)."""
+        good = [one for one in self.newest(20) if one.result is not None and one.result <= Result.UNSTABLE]
+        times = [one.duration / 1000 for one in good[:count] if one.duration > 0]
+        return sum(times) / len(times) if times else None
+
     def discard(self, retention: Retention, now: int) -> None:
         """Delete old builds, then the artifacts of old ones (hudson.tasks.LogRotator); `now` is ms since 1970.
 

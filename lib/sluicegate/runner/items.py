@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from sluicegate.errors import Malformed, UsageError
+from sluicegate.errors import Malformed, NotFound, UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.history import History
@@ -145,6 +145,12 @@ class Items:
         """The item when it is a job, not a folder."""
         item = self.by_name.get(full_name)
         return item if item is not None and not item.is_folder else None
+
+    def needed(self, full_name: str) -> Item:
+        """The job. Raises NotFound when it is gone, or a folder."""
+        if (item := self.job(full_name)) is None:
+            raise NotFound(f"the job {full_name} is gone")
+        return item
 
     def cell(self, parent: Item, values: Mapping[str, str], config: JobConfig) -> Item:
         """The item of one cell of a matrix, in the parent's folder as Jenkins lays it out; it has no config.xml."""

@@ -3,61 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from xml.etree.ElementTree import Element, tostring
 
-from sluicegate.errors import Conflict, NotFound, SluicegateError
-from sluicegate.model.jobs import path_of
-from sluicegate.runner import (
-    causes,
-    configfiles,
-    environment,
-    hindrances,
-    jobxml,
-    names,
-    processes,
-    properties,
-    sequence,
-)
-from sluicegate.runner.build import Build, Started
+from sluicegate.errors import Conflict, SluicegateError
+from sluicegate.runner import environment, hindrances, properties, sequence
+from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.parameters import Parameter, Value, chosen
+from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem
-from sluicegate.runner.records import Record, read
+from sluicegate.runner.records import Record
+from sluicegate.runner.recovery import new_record, recover
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
-from sluicegate.runner.scm import history
 from sluicegate.runner.settings import Settings, Shared
+from sluicegate.runner.unsaved import UnsavedBuilds
 from sluicegate.runner.users import ADMIN, Users
-from sluicegate.runner.vault import Credential, Vault
+from sluicegate.runner.vault import Vault
 from sluicegate.runner.worker import Worker
-from sluicegate.tools import files, xml
+from sluicegate.tools import xml
 
 DELETE_PATIENCE = 15.0
 SERVER_STOPS = "Aborted because the server stops"
-POLL_SECONDS = 0.05
-DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsaved:
-    """A build that failed while the disk took nothing; `reason` is the end of its log."""
-
-    waiting: QueueItem
-    item: Item
-    record: Record
-    reason: str
 
 
 class Runner:
@@ -93,12 +68,20 @@ class Runner:
         self._running: dict[tuple[str, int], Build] = {}
         self._stopped_early: dict[tuple[str, int], str] = {}
         self._stopping_builds = threading.Lock()
-        self._unsaved: list[Unsaved] = []
-        self._saving = threading.Lock()
+        self._unsaved = UnsavedBuilds(self.items, self.queue)
         self._lending = threading.Lock()
         self._stopping = False
+        self.provisions = Provisions(
+            items=self.items,
+            queue=self.queue,
+            workspaces=self.workspaces,
+            vault=self.vault,
+            settings=lambda: self.settings,
+            trigger=self.trigger,
+            lend=self._another_executor,
+        )
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
-        self._recover()
+        recover(self.items, self.queue, self.cookie)
 
     # -- life --
     def start(self) -> None:
@@ -118,34 +101,9 @@ class Runner:
             while worker.alive:
                 self.queue.wake()
                 worker.join(0.05)
-        self._save_at_last()
+        self._unsaved.save()
         self.queue.close()
         self.home.release()
-
-    def _recover(self) -> None:
-        """After a crash: end the processes of the old builds and mark those builds."""
-        for waiting in self.queue.items():
-            if self.items.get(waiting.job) is None:
-                self.queue.cancel(waiting.id)
-        if not self.queue.interrupted:
-            return
-        processes.kill([], {"JENKINS_SERVER_COOKIE": self.cookie}, soft=1.0)
-        for one in self.queue.interrupted:
-            item = self.items.job(one.item.job)
-            if item is None:
-                continue
-            folder = item.history.builds / str(one.number)
-            record = read(item.full_name, folder)
-            if record is not None and record.result is not None:
-                continue
-            if record is None:
-                record = self._new_record(item, one.item, one.number)
-                folder.mkdir(parents=True, exist_ok=True)
-            with record.log.open("ab") as stream:
-                stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
-            record.duration = max(0, sequence.now_ms() - record.start_time)
-            item.history.finish(record, Result.ABORTED)
-        self.queue.forget_interrupted()
 
     # -- triggers --
     def trigger(
@@ -241,17 +199,17 @@ class Runner:
     # -- executors --
     def _execute(self, number: int) -> None:
         """One round of an executor: start what may start now, or wait a little."""
-        self._save_at_last()
+        self._unsaved.save()
         item = self.queue.take(self)
         if item is None:
             return
         try:
             self._build(number, item)
         except Exception as problem:  # the executor must live on whatever a build does
-            self._failed_inside(item, problem)
+            self._unsaved.add(item, problem)
         finally:
             record, self.executors[number] = self.executors[number], None
-            if all(row.waiting is not item for row in self._unsaved):
+            if item not in self._unsaved:
                 self.queue.end(item)
             if record is not None:
                 self._end(record)
@@ -265,31 +223,12 @@ class Runner:
         return item is not None and not hindrances.reason(item, waiting, self.items, self.queue.items())
 
     def reserve(self, waiting: QueueItem) -> int:
-        return self._job(waiting).history.take_number()
+        return self.items.needed(waiting.job).history.take_number()
 
     def occupy(self, waiting: QueueItem) -> None:
         assert waiting.number is not None
-        item = self._job(waiting)
-        item.history.running[waiting.number] = self._new_record(item, waiting, waiting.number)
-
-    def _job(self, waiting: QueueItem) -> Item:
-        item = self.items.job(waiting.job)
-        if item is None:
-            raise NotFound(f"the job {waiting.job} is gone")
-        return item
-
-    def _new_record(self, item: Item, waiting: QueueItem, number: int) -> Record:
-        return Record(
-            job=item.full_name,
-            number=number,
-            folder=item.history.builds / str(number),
-            queue_id=waiting.id,
-            timestamp=sequence.now_ms(),
-            start_time=sequence.now_ms(),
-            causes=waiting.causes,
-            parameters=waiting.parameters,
-            extra=[history.forcing(waiting.revision)] if waiting.revision else [],
-        )
+        item = self.items.needed(waiting.job)
+        item.history.running[waiting.number] = new_record(item, waiting, waiting.number)
 
     def _build(self, executor: int, waiting: QueueItem) -> None:
         item = self.items.job(waiting.job)
@@ -318,7 +257,7 @@ class Runner:
             env=env,
             given=given,
             marks=environment.characteristic(record, self.cookie),
-            services=self,
+            services=self.provisions,
             echo=self.echo(record),
         )
         build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
@@ -357,38 +296,8 @@ class Runner:
         # Only now: a downstream build may ask for this one's result at once.
         for child in downstream:
             with contextlib.suppress(SluicegateError):
-                self.start_downstream(build, child.name, {})
+                self.provisions.start_downstream(build, child.name, {})
         item.history.discard(item.config.retention, sequence.now_ms())
-
-    def _failed_inside(self, waiting: QueueItem, problem: Exception) -> None:
-        """A fault of ours, such as a full disk: the build ends as a failure with the reason in its log.
-
-        Where the disk takes nothing of this, the job is free nevertheless, and the record is saved when there is room.
-        """
-        item = self.items.job(waiting.job)
-        record = item.history.running.get(waiting.number or 0) if item is not None else None
-        if item is None or record is None:
-            return
-        reason = f"ERROR: the runner failed: {type(problem).__name__}: {problem}\nFinished: FAILURE\n"
-        logging.getLogger(__name__).exception("%s #%d failed inside the runner", record.job, record.number)
-        record.duration = max(1, sequence.now_ms() - record.start_time)
-        item.history.forget_running(record, Result.FAILURE)
-        self._unsaved.append(Unsaved(waiting=waiting, item=item, record=record, reason=reason))
-        self._save_at_last()
-
-    def _save_at_last(self) -> None:
-        """Write down the ends of builds that the disk did not take when they came."""
-        with self._saving:
-            for row in list(self._unsaved):
-                try:
-                    if self.items.job(row.record.job) is row.item:  # else it was deleted meanwhile
-                        row.record.folder.mkdir(parents=True, exist_ok=True)
-                        _append(row.record.log, row.reason.encode("utf-8", "replace"))
-                        row.item.history.finish(row.record, Result.FAILURE)
-                except OSError:
-                    continue
-                self._unsaved.remove(row)
-                self.queue.end(row.waiting)
 
     @property
     def settings(self) -> Settings:
@@ -400,86 +309,8 @@ class Runner:
         """Whether anything waits or is built."""
         return bool(self.queue.items() or self._running)
 
-    # -- what a build may ask for (Services) --
-    def job(self, build: Build, name: str) -> Item:
-        return self._job_named(names.resolve(name, names.folder_of(build.record.job)))
-
-    def cells(self, item: Item) -> Sequence[Item]:
-        return [one for name, one in list(self.items.by_name.items()) if name.startswith(f"{item.full_name}/")]
-
-    def workspace_of(self, item: Item) -> Path:
-        last = item.history.last()
-        return Path(last.workspace) if last is not None and last.workspace else self.workspaces.root / item.full_name
-
-    def credential(self, name: str) -> Credential:
-        return self.vault.credential(name)
-
-    def config_file(self, name: str) -> ConfigFile:
-        if (content := self.settings.files.get(name)) is not None:
-            return ConfigFile(id=name, name=name, content=content)
-        return configfiles.find(self.home.path, name)
-
-    def tool(self, kind: str, name: str) -> Path | None:
-        place = self.settings.tool(kind, name)
-        return Path(place) if place else None
-
-    def passwords(self) -> Mapping[str, str]:
-        return self.settings.passwords
-
-    def shared(self) -> Mapping[str, str]:
-        return self.settings.env
-
-    def unseal(self, sealed: str) -> str:
-        try:
-            return self.vault.open(sealed)
-        except SluicegateError:
-            return sealed
-
     def _plain(self, one: Parameter) -> str:
         return self.vault.open(one.text) if one.secret else one.text
-
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
-        full_name = names.resolve(name, names.folder_of(build.record.job))
-        item = self.items.job(full_name)
-        if item is None:
-            raise NotFound(f"there is no job {name}; nothing was started")
-        if not item.buildable:
-            raise Conflict(f"{full_name} is disabled. Triggering skipped")
-        record = build.record
-        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
-        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, revision=revision).id)
-
-    def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
-        parent = self._job_named(build.record.job)
-        item = self.items.cell(parent, cell, jobxml.parse(tostring(config)))
-        record = build.record
-        item.history.set_next_number(record.number)
-        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
-        # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
-        commit = history.commit_of(record)
-        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit, durable=False)
-        return Started(job=item.full_name, queue_id=waiting.id)
-
-    def _job_named(self, full_name: str) -> Item:
-        item = self.items.job(full_name)
-        if item is None:
-            raise NotFound(f"the job {full_name} is gone")
-        return item
-
-    def wait(self, build: Build, started: Started) -> Record | None:
-        number: int | None = None
-        with self._another_executor():
-            while True:
-                waiting = self.queue.get(started.queue_id) if number is None else None
-                if waiting is not None and waiting.number is not None:
-                    number = waiting.number
-                item = self.items.job(started.job)
-                if item is None or (number is None and (waiting is None or waiting.cancelled)):
-                    return None
-                record = None if number is None else item.history.get(number)
-                if record is not None and not record.building:
-                    return record
-                build.rest(POLL_SECONDS)
 
     @contextlib.contextmanager
     def _another_executor(self) -> Iterator[None]:
@@ -496,45 +327,3 @@ class Runner:
         finally:
             worker.stop()
             self.queue.wake()
-
-    def previous(self, build: Build) -> Record | None:
-        return next(self.earlier(build), None)
-
-    def earlier(self, build: Build) -> Iterator[Record]:
-        item = self.items.job(build.record.job)
-        for number in reversed(item.history.numbers() if item is not None else []):
-            record = item.history.get(number) if item is not None and number < build.record.number else None
-            if record is not None and not record.building:
-                yield record
-
-    def start_again(self, build: Build, cause: Cause, delay: float = 0) -> None:
-        item = self.items.job(build.record.job)
-        if item is not None and item.buildable:
-            self.queue.add(item.full_name, (cause,), build.record.parameters, delay)
-
-    def estimate(self, build: Build, count: int) -> float | None:
-        item = self.items.job(build.record.job)
-        return None if item is None else average_seconds(item, count)
-
-
-def _append(log: Path, text: bytes) -> None:
-    """Add lines to the end of a log, whole or not at all, and once."""
-    with log.open("r+b" if log.exists() else "w+b", buffering=0) as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - len(text)))
-        tail = stream.read()
-        if tail == text:
-            return
-        try:
-            files.write(stream, b"" if tail.endswith(b"\n") else b"\n", log)
-            files.write(stream, text, log)
-        except OSError:
-            stream.truncate(size)
-            raise
-
-
-def average_seconds(item: Item, count: int = 3) -> float | None:
-    """The average duration of the newest good builds, None when there is none (Job.getEstimatedDuration)."""
-    good = [one for one in item.history.newest(20) if one.result is not None and one.result <= Result.UNSTABLE]
-    times = [one.duration / 1000 for one in good[:count] if one.duration > 0]
-    return sum(times) / len(times) if times else None

@@ -16,7 +16,6 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.rights import Right
 from sluicegate.runner.scm import changelog, history
 from sluicegate.runner.scm.history import Built
-from sluicegate.runner.service import average_seconds
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path, always, plain
@@ -43,7 +42,7 @@ def _name(site: Site, record: Record) -> str:
 
 
 def _estimate(site: Site, record: Record) -> int:
-    seconds = average_seconds(_item(site, record))
+    seconds = _item(site, record).history.average_seconds()
     return -1 if seconds is None else int(seconds * 1000)
 
 

@@ -1,0 +1,138 @@
+"""What the runner gives to a build that asks: other jobs and their builds, secrets, files, tools, earlier builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from xml.etree.ElementTree import Element, tostring
+
+from sluicegate.errors import Conflict, NotFound, SluicegateError
+from sluicegate.model.jobs import path_of
+from sluicegate.runner import causes, configfiles, jobxml, names
+from sluicegate.runner.build import Build, Started
+from sluicegate.runner.causes import Cause
+from sluicegate.runner.configfiles import ConfigFile
+from sluicegate.runner.home import Workspaces
+from sluicegate.runner.items import Item, Items
+from sluicegate.runner.parameters import Value
+from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.records import Record
+from sluicegate.runner.scm import history
+from sluicegate.runner.settings import Settings
+from sluicegate.runner.vault import Credential, Vault
+
+POLL_SECONDS = 0.05
+
+
+class Trigger(Protocol):
+    """What accepts a build of a job with these values, of the commit `revision` where one is named."""
+
+    def __call__(
+        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Value], *, revision: str
+    ) -> QueueItem: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisions:
+    """The `Services` of the builds of one home. Within `lend` one more executor works."""
+
+    items: Items
+    queue: Queue
+    workspaces: Workspaces
+    vault: Vault
+    settings: Callable[[], Settings]
+    trigger: Trigger
+    lend: Callable[[], AbstractContextManager[None]]
+
+    def job(self, build: Build, name: str) -> Item:
+        return self.items.needed(names.resolve(name, names.folder_of(build.record.job)))
+
+    def cells(self, item: Item) -> Sequence[Item]:
+        return [one for name, one in list(self.items.by_name.items()) if name.startswith(f"{item.full_name}/")]
+
+    def workspace_of(self, item: Item) -> Path:
+        last = item.history.last()
+        return Path(last.workspace) if last is not None and last.workspace else self.workspaces.root / item.full_name
+
+    def credential(self, name: str) -> Credential:
+        return self.vault.credential(name)
+
+    def config_file(self, name: str) -> ConfigFile:
+        if (content := self.settings().files.get(name)) is not None:
+            return ConfigFile(id=name, name=name, content=content)
+        return configfiles.find(self.items.home, name)
+
+    def tool(self, kind: str, name: str) -> Path | None:
+        place = self.settings().tool(kind, name)
+        return Path(place) if place else None
+
+    def passwords(self) -> Mapping[str, str]:
+        return self.settings().passwords
+
+    def shared(self) -> Mapping[str, str]:
+        return self.settings().env
+
+    def unseal(self, sealed: str) -> str:
+        try:
+            return self.vault.open(sealed)
+        except SluicegateError:
+            return sealed
+
+    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
+        full_name = names.resolve(name, names.folder_of(build.record.job))
+        item = self.items.job(full_name)
+        if item is None:
+            raise NotFound(f"there is no job {name}; nothing was started")
+        if not item.buildable:
+            raise Conflict(f"{full_name} is disabled. Triggering skipped")
+        record = build.record
+        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
+        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, revision=revision).id)
+
+    def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
+        parent = self.items.needed(build.record.job)
+        item = self.items.cell(parent, cell, jobxml.parse(tostring(config)))
+        record = build.record
+        item.history.set_next_number(record.number)
+        cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
+        # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
+        commit = history.commit_of(record)
+        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit, durable=False)
+        return Started(job=item.full_name, queue_id=waiting.id)
+
+    def wait(self, build: Build, started: Started) -> Record | None:
+        number: int | None = None
+        with self.lend():
+            while True:
+                waiting = self.queue.get(started.queue_id) if number is None else None
+                if waiting is not None and waiting.number is not None:
+                    number = waiting.number
+                item = self.items.job(started.job)
+                if item is None or (number is None and (waiting is None or waiting.cancelled)):
+                    return None
+                record = None if number is None else item.history.get(number)
+                if record is not None and not record.building:
+                    return record
+                build.rest(POLL_SECONDS)
+
+    def previous(self, build: Build) -> Record | None:
+        return next(self.earlier(build), None)
+
+    def earlier(self, build: Build) -> Iterator[Record]:
+        item = self.items.job(build.record.job)
+        for number in reversed(item.history.numbers() if item is not None else []):
+            record = item.history.get(number) if item is not None and number < build.record.number else None
+            if record is not None and not record.building:
+                yield record
+
+    def start_again(self, build: Build, cause: Cause, delay: float = 0) -> None:
+        item = self.items.job(build.record.job)
+        if item is not None and item.buildable:
+            self.queue.add(item.full_name, (cause,), build.record.parameters, delay)
+
+    def estimate(self, build: Build, count: int) -> float | None:
+        item = self.items.job(build.record.job)
+        return None if item is None else item.history.average_seconds(count)

@@ -1,0 +1,53 @@
+"""How builds are known before they run, and what is left of those during which the server died."""
+
+from __future__ import annotations
+
+from sluicegate.runner import processes, sequence
+from sluicegate.runner.items import Item, Items
+from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.records import Record, read
+from sluicegate.runner.results import Result
+from sluicegate.runner.scm import history
+
+DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
+
+
+def recover(items: Items, queue: Queue, cookie: str) -> None:
+    """After a crash: end the processes of the old builds, which carry `cookie`, and mark those builds."""
+    for waiting in queue.items():
+        if items.get(waiting.job) is None:
+            queue.cancel(waiting.id)
+    if not queue.interrupted:
+        return
+    processes.kill([], {"JENKINS_SERVER_COOKIE": cookie}, soft=1.0)
+    for one in queue.interrupted:
+        item = items.job(one.item.job)
+        if item is None:
+            continue
+        folder = item.history.builds / str(one.number)
+        record = read(item.full_name, folder)
+        if record is not None and record.result is not None:
+            continue
+        if record is None:
+            record = new_record(item, one.item, one.number)
+            folder.mkdir(parents=True, exist_ok=True)
+        with record.log.open("ab") as stream:
+            stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
+        record.duration = max(0, sequence.now_ms() - record.start_time)
+        item.history.finish(record, Result.ABORTED)
+    queue.forget_interrupted()
+
+
+def new_record(item: Item, waiting: QueueItem, number: int) -> Record:
+    """What is known of a build when it is about to begin."""
+    return Record(
+        job=item.full_name,
+        number=number,
+        folder=item.history.builds / str(number),
+        queue_id=waiting.id,
+        timestamp=sequence.now_ms(),
+        start_time=sequence.now_ms(),
+        causes=waiting.causes,
+        parameters=waiting.parameters,
+        extra=[history.forcing(waiting.revision)] if waiting.revision else [],
+    )
