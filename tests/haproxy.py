@@ -16,7 +16,7 @@ from sluicegate.balancers.haproxy import HaproxyBalancer
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
 from tests.parts import CONFIG, free_port, group_server, no_host, web_server
-from tests.real.needs import needs
+from tests.real.needs import needs, program
 
 HEAD = """\
 global
@@ -103,7 +103,10 @@ def running(
         (folder / "haproxy.cfg").write_text(text)
         with (folder / "haproxy.log").open("wb") as log:
             process = subprocess.Popen(
-                ["haproxy", "-W", "-db", "-f", folder / "haproxy.cfg"], stdout=log, stderr=log, start_new_session=True
+                [program("haproxy"), "-W", "-db", "-f", folder / "haproxy.cfg"],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         stack.callback(end, process)
         wait_until(lambda: process.poll() is None and sockets.listens("127.0.0.1", port))

@@ -20,7 +20,7 @@ from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import door
 from tests.haproxy import Haproxy, configured, running, wait_until
 from tests.parts import group_server
-from tests.real.needs import needs
+from tests.real.needs import needs, program
 
 pytestmark = pytest.mark.real
 AUTH = {"blue": {"auth": ["127.0.0.1:1"]}, "green": {"auth": ["127.0.0.1:2"]}}
@@ -99,7 +99,7 @@ def test_a_killed_haproxy_comes_back_on_the_side_that_was_live(haproxy: Haproxy)
     with pytest.raises(RemoteUnavailable, match="says nothing"):
         haproxy.balancer.live()
     wait_until(lambda: haproxy.worker() == "")
-    haproxy.process = subprocess.Popen(["haproxy", "-W", "-db", "-f", haproxy.folder / "haproxy.cfg"])
+    haproxy.process = subprocess.Popen([program("haproxy"), "-W", "-db", "-f", haproxy.folder / "haproxy.cfg"])
     try:
         wait_until(lambda: haproxy.worker() != "")
         assert haproxy.balancer.live() == reached(haproxy) == "green"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import secrets
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from sluicegate.errors import ConfigError, Conflict, Denied, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.settings import Plain
+from sluicegate.model.values import Artifact, Manifest
 from sluicegate.ports import Repository
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import AUTH, CONFIG, settings
@@ -41,8 +41,9 @@ def test_what_stands_beside_the_files_is_seen_at_once_by_another_process(nexus: 
     here, there = (nexus.repository("releases", "maven2") for _ in range(2))
     manifest = source.with_name(f"{component.name}-1.0-manifest.json")
     names = [f"{component.name}-1.0{rest}" for rest in (".zip", "-provenance.json", "-manifest.json.asc")]
-    listed = {"artifacts": [{"name": names[0]}], "attachments": [{"name": names[1]}]}
-    manifest.write_text(json.dumps(listed))
+    built, beside = (Artifact(name=name, size=1, sha256="0" * 64) for name in names[:2])
+    facts = {"component": component.name, "version": "1.0", "commit": "", "author": "", "build": ""}
+    manifest.write_bytes(Manifest(artifacts=(built,), attachments=(beside,), **facts).content())
     for name in names:
         here.put(component, "1.0", name, source)
     here.put(component, "1.0", manifest.name, manifest)

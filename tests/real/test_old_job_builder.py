@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.real
-VERSION = "jenkins-job-builder==4.3.0"
+VERSIONS = ("jenkins-job-builder==4.3.0", "setuptools==65.7.0")  # it refuses to load beside a newer one
 
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with that version alone; its libraries are those of the newer one."""
+    """A folder with that version and its setuptools; its other libraries are those of the newer one."""
     folder = tmp_path_factory.mktemp("old")
-    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), VERSION]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    done = subprocess.run([*words, *VERSIONS], capture_output=True, text=True, check=False)
     if done.returncode and os.environ.get("CI") != "true":
         pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr

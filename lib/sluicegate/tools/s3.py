@@ -141,8 +141,10 @@ class Bucket:
         md5 = base64.b64encode(bytes.fromhex(read.checksums["md5"])).decode()
         # Over http the body is read once more, to be signed.
         with Outgoing.opened(source, ("sha256",), told=not self.endpoint.startswith("http:")) as body:
-            self._asked("put_object", key, Body=body, ContentMD5=md5, condition=condition, **facts)
+            stored = self._asked("put_object", key, Body=body, ContentMD5=md5, condition=condition, **facts)
             if body.sent().whole and body.sent().checksums["sha256"] != read.checksums["sha256"]:
+                if stored is not None:  # else another was there first, and stays
+                    self.delete(key)
                 raise changed(source)
 
     def _in_parts(
