@@ -15,7 +15,7 @@ import pytest
 from sluicegate.errors import ConfigError, Denied, RemoteUnavailable, TimedOut
 from sluicegate.hosts.ssh import SshHost
 from sluicegate.model.settings import Plain
-from sluicegate.tools import ssh
+from sluicegate.tools import process, ssh
 from sluicegate.tools.parallel import each
 from tests.parts import CONFIG, settings, write
 from tests.real.needs import needs
@@ -73,7 +73,7 @@ def test_a_connection_that_breaks_between_commands_is_made_again(sshd: Sshd) -> 
     host = sshd.host()
     host.run(["true"])
     for server in sshd.running:
-        server.kill()
+        process.kill_tree(server.pid)  # also what it has forked, where it does not run as root
         server.wait()
     deadline = time.monotonic() + 30
     while host.connection._master and host.connection._master.poll() is None and time.monotonic() < deadline:
