@@ -475,7 +475,7 @@ BARE_SURROUNDINGS = {
 def test_42_commands_work_in_bare_surroundings(world: World, tmp_path: Path, case: str) -> None:
     env = {name: value for name, value in os.environ.items() if name not in BARE_SURROUNDINGS[case]}
     env |= {name: value for name, value in BARE_SURROUNDINGS[case].items() if value is not None}
-    env |= {"GIT_COMMITTER_NAME": "Åsa", "GIT_COMMITTER_EMAIL": "asa@example.com"}
+    env |= {"GIT_COMMITTER_NAME": "Åsa", "GIT_COMMITTER_EMAIL": "asa@example.com", "TMPDIR": str(tmp_path)}
     for words in (["hold", "auth", "--in", "integration", "--why", "für Åsa"], ["status"], ["history"]):
         done = subprocess.run(
             [sys.executable, "-m", "sluicegate", "-C", str(bare(world)), *words],

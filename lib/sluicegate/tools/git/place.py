@@ -105,7 +105,7 @@ def cache_path() -> Path:
 
 
 def _homeless() -> Path:
-    return Path(f"/tmp/sluicegate-cache-{os.getuid()}")
+    return Path(os.environ.get("TMPDIR") or "/tmp", f"sluicegate-cache-{os.getuid()}")
 
 
 def cache_folder() -> Path:
