@@ -506,6 +506,7 @@ def test_45_a_cache_folder_that_somebody_else_laid_out_is_refused(
     repo: DeliveryRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HOME")
+    monkeypatch.delenv("TMPDIR", raising=False)
     owner = os.getuid() + 4711
     try:
         with monkeypatch.context() as patch:
