@@ -1,4 +1,7 @@
-"""The runner: a home with its queue, executors and triggers. The web part and the command line both drive this."""
+"""The runner: a home with its queue, executors and triggers. The web part and the command line both drive this.
+
+Longer than a module should be: a build's way from the queue to its end is one story under one lock.
+"""
 
 from __future__ import annotations
 
