@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sluicegate.balancers import preview
+from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings, suggestion
@@ -53,14 +54,7 @@ class CaddyBalancer:
         cookie = settings.text("cookie", "session")
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", cookie):
             raise settings.fail(f"'cookie' is '{cookie}', expected a name of letters, digits, '_', '.' and '-'")
-        routes = settings.mapping("routes")
-        for component, prefix in routes.items():
-            if component not in config.components:
-                raise settings.fail(
-                    f"no component is called '{component}'.{suggestion(component, [*config.components])}"
-                )
-            if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", prefix):
-                raise settings.fail(f"the route of '{component}' is '{prefix}', expected a path such as /{component}")
+        routes = read_routes(settings, config)
         return cls(
             file=file,
             url=url,

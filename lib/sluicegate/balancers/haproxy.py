@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sluicegate.balancers.haproxy_config import PROBES, Layout, Session, Upstreams, fragments, missing_lines
 from sluicegate.balancers.haproxy_runtime import HaproxyProcess
+from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import Conflict, UnknownName
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings, suggestion
@@ -37,14 +38,7 @@ class HaproxyBalancer:
         processes = tuple(_process(place, below, config, hosts) for place, below in places.items())
         if len({process.map_file for process in processes}) > 1:
             raise settings.fail("the balancers below 'at' name different map files; expected the same path on each")
-        routes = settings.mapping("routes")
-        for component, prefix in routes.items():
-            if component not in config.components:
-                raise settings.fail(
-                    f"no component is called '{component}'.{suggestion(component, [*config.components])}"
-                )
-            if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", prefix):
-                raise settings.fail(f"the route of '{component}' is '{prefix}', expected a path such as /{component}")
+        routes = read_routes(settings, config)
         layout = Layout(
             map_file=processes[0].map_file,
             groups=tuple(config.environments[name].groups) if name in config.environments else tuple(config.groups),
