@@ -6,7 +6,7 @@ import copy
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,8 +141,8 @@ class FakeDrivers:
         self.deployers = OutsideDeployer()
         self.users = OutsideBalancer()
 
-    def config(self, content: bytes) -> Config:
-        return read_config(content)
+    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return self.releases

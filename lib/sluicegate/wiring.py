@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +24,8 @@ class EntryPointDrivers:
     def __init__(self) -> None:
         self._made: dict[tuple[str, str, str], object] = {}
 
-    def config(self, content: bytes) -> Config:
-        return read_config(content)
+    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return cast(Repository, self._make("repositories", name, config.repositories[name], config))

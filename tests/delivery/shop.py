@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,8 +55,8 @@ class FakeDrivers:
         self.hosts: dict[str, FakeHost] = {}
         self.fake_deployer, self.fake_balancer = FakeDeployer(), FakeBalancer()
 
-    def config(self, content: bytes) -> Config:
-        return read_config(content)
+    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return self.repositories[name]

@@ -18,13 +18,20 @@ def cross_check(config: Config, mistake: Mistake) -> None:
         _known(mistake, f"{place}/repository", component.repository, config.repositories, "repository")
         for needed in component.needs:
             _known(mistake, f"{place}/needs", needed, config.components, "component")
+    for environment in config.environments.values():
+        _cross_check_environment(config, environment, mistake)
+
+
+def cross_check_hosts(config: Config, mistake: Mistake) -> None:
+    """Names of hosts and groups, which an inventory may have; those that groups and environments name must exist."""
     for group, hosts in config.groups.items():
         if not hosts:
             mistake(f"groups/{group}", f"the group '{group}' has no hosts")
         for host in hosts:
             _known(mistake, f"groups/{group}", host, config.hosts, "host")
     for environment in config.environments.values():
-        _cross_check_environment(config, environment, mistake)
+        for group in environment.groups:
+            _known(mistake, f"environments/{environment.name}/hosts", group, config.groups, "group")
 
 
 def _cross_check_environment(config: Config, environment: Environment, mistake: Mistake) -> None:
@@ -34,8 +41,6 @@ def _cross_check_environment(config: Config, environment: Environment, mistake: 
             mistake(f"{place}/after/{after.name}", f"the job '{after.job}' needs 'jenkins: {{url: ...}}'")
     if environment.origin:
         _known(mistake, f"{place}/from", environment.origin, config.environments, "environment")
-    for group in environment.groups:
-        _known(mistake, f"{place}/hosts", group, config.groups, "group")
     if not environment.swaps_with:
         return
     _known(mistake, f"{place}/swaps-with", environment.swaps_with, config.environments, "environment")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from sluicegate import __version__
 from sluicegate.config import checks, entries
+from sluicegate.config.inventory import NAME, Other, inventory
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
     NO_HOST,
@@ -19,6 +22,7 @@ from sluicegate.model.config import (
     DriverSpec,
     Environment,
     Jenkins,
+    ReadLater,
 )
 from sluicegate.model.settings import Settings
 from sluicegate.tools import yamltext
@@ -32,23 +36,31 @@ SECTIONS = (
     "roles",
     "hosts",
     "groups",
+    "inventory",
     "environments",
     "objective",
 )
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 Item = TypeVar("Item")
 
 
-def read_config(content: bytes, file: str = FILE) -> Config:
-    """Parse and check the configuration. Raises ConfigError with every mistake found."""
-    return _Reading(yamltext.read(content, file)).config()
+def nothing_else(path: str) -> None:
+    """No other file is there."""
+
+
+def read_config(content: bytes, other: Other = nothing_else, file: str = FILE) -> Config:
+    """Parse and check the configuration; `other` reads another file of the delivery repo, None for a missing one.
+
+    Raises ConfigError with every mistake found. Those of an inventory are found when its hosts are first asked for.
+    """
+    return _Reading(yamltext.read(content, file), other).config()
 
 
 class _Reading:
     """One reading of the file, with the mistakes found so far."""
 
-    def __init__(self, document: yamltext.Document) -> None:
+    def __init__(self, document: yamltext.Document, other: Other) -> None:
         self.document = document
+        self.other = other
         self.mistakes: list[str] = []
 
     def config(self) -> Config:
@@ -68,12 +80,49 @@ class _Reading:
             objective=self.objective(),
             jenkins=self.jenkins(),
         )
+        if not self.mistakes and "inventory" in self.document.content:
+            config = self.with_inventory(config)
+        elif not self.mistakes:
+            checks.cross_check_hosts(config, self.mistake)
         if not self.mistakes:
             checks.cross_check(config, self.mistake)
         if not self.mistakes:
             checks.check_cycles(config, self.mistake)
         if self.mistakes:
             raise ConfigError(self.mistakes)
+        return config
+
+    def with_inventory(self, config: Config) -> Config:
+        """The same with the inventory's hosts and groups beside its own, once somebody asks for them."""
+        with self.noted():
+            read = inventory(self.settings("inventory"), self.other)
+
+            @functools.cache
+            def whole() -> Config:
+                outside = read()
+                for kind, ours, theirs in (
+                    ("host", config.hosts, outside.hosts),
+                    ("group", config.groups, outside.groups),
+                ):
+                    for name in ours.keys() & theirs.keys():
+                        self.mistake(f"{kind}s/{name}", f"the {kind} '{name}' is in the inventory too")
+                both = replace(
+                    config,
+                    hosts={**outside.hosts, **config.hosts},
+                    groups={**outside.groups, **config.groups},
+                    variables={**outside.variables, **config.variables},
+                )
+                checks.cross_check_hosts(both, self.mistake)
+                if self.mistakes:
+                    raise ConfigError(self.mistakes)
+                return both
+
+            return replace(
+                config,
+                hosts=ReadLater(lambda: whole().hosts),
+                groups=ReadLater(lambda: whole().groups),
+                variables=ReadLater(lambda: whole().variables),
+            )
         return config
 
     @contextmanager

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 from sluicegate.errors import UnknownName
 from sluicegate.model.settings import Settings, suggestion
 
 VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold")
 """What a role's jobs may carry."""
+
+
+Value = TypeVar("Value")
+
+
+class ReadLater(Mapping[str, Value]):
+    """A mapping that is read when it is first asked for: most commands ask no inventory. Raises what `read` raises."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Value]]) -> None:
+        self._read = read
+
+    def __getitem__(self, name: str) -> Value:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

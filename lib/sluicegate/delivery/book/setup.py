@@ -49,7 +49,7 @@ def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: byt
     if stood and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not an empty folder")
     content = config if config is not None else SAMPLE.encode()
-    parsed = drivers.config(content)
+    parsed = drivers.config(content, lambda path: None)
     try:
         init_store(folder, bare=bare, branch=MAIN)
         _first_commit(folder, parsed, content)

@@ -97,7 +97,7 @@ class State:
                 f"{self.store.location} is not a delivery repo: it lacks {lacks}",
                 hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
             )
-        return self.drivers.config(content)
+        return self.drivers.config(content, self.file)
 
     @cached_property
     def servers(self) -> dict[str, str]:
