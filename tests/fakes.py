@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from sluicegate.errors import Conflict, NotFound, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.hosts import places
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.model.serving import Counters, Serving, Standing, Stay
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Artifact, Installed, Release
 from sluicegate.ports import Host, Wanted
@@ -269,42 +270,50 @@ class FakePool:
     """What each host of a pool is to its users, and how many requests it works on."""
 
     def __init__(self, hosts: Iterable[str] = ()) -> None:
-        self.states = dict.fromkeys(hosts, "ready")
+        self.states: dict[str, Standing] = dict.fromkeys(hosts, "ready")
         self.requests = dict.fromkeys(self.states, 0)
-        self.stay: timedelta | None = timedelta(minutes=30)
+        self.sick: set[str] = set()
+        self.counters: dict[str, Counters] = {}
+        self.quiet: dict[str, timedelta] = {}
+        self.bound: Stay | None = Stay(idle=timedelta(minutes=5), life=timedelta(minutes=30))
         self.down = False
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> FakePool:
         return cls(host for hosts in config.groups.values() for host in hosts)
 
-    def drain(self, host: str) -> None:
-        self._set(host, "drain")
+    @property
+    def stay(self) -> Stay | None:
+        return self.bound
 
-    def ready(self, host: str) -> None:
-        self._set(host, "ready")
+    def turn(self, hosts: Sequence[str], to: Standing) -> None:
+        self._check_up()
+        for host in hosts:
+            if host not in self.states:
+                raise NotFound(f"no host of the pool is called '{host}'")
+        self.states |= dict.fromkeys(hosts, to)
 
-    def out(self, host: str) -> None:
-        self._set(host, "out")
+    def survey(self) -> dict[str, Serving]:
+        self._check_up()
+        return {
+            host: Serving(
+                standing=standing, healthy=host not in self.sick, in_flight=self.requests[host],
+                quiet=self.quiet.get(host), counters=self.counters.get(host, Counters()),
+            )
+            for host, standing in self.states.items()
+        }  # fmt: skip
 
-    def in_flight(self, host: str) -> int:
-        self._check(host)
-        return self.requests[host]
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return ()
 
-    def kept_until(self, host: str, drained: datetime) -> datetime | None:
-        self._check(host)
-        return drained + self.stay if self.stay is not None else None
+    def configuration(self, upstreams: Mapping[str, Mapping[str, str]], *, against: str | None = None) -> str:
+        lines = [f"{component}: {hosts}\n" for component, hosts in upstreams.items()]
+        return "".join(line for line in lines if line not in (against or ""))
 
     def leads(self) -> set[str]:
         """The hosts that new users reach."""
         return {host for host, state in self.states.items() if state == "ready"}
 
-    def _set(self, host: str, state: str) -> None:
-        self._check(host)
-        self.states[host] = state
-
-    def _check(self, host: str) -> None:
+    def _check_up(self) -> None:
         if self.down:
             raise RemoteUnavailable("the balancer is down")
-        if host not in self.states:
-            raise NotFound(f"no host of the pool is called '{host}'")

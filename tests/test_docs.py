@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS_PAGE = ROOT / "docs" / "reference" / "commands.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "reference" / "configuration.md"
-FAMILIES = ("repositories", "hosts", "deployers", "balancers", "gates")
+FAMILIES = ("repositories", "hosts", "deployers", "balancers", "pools", "gates")
 
 
 def helps(command: click.Command, path: str) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.outcomes import Outcome
+from sluicegate.model.serving import Serving, Standing, Stay
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Artifact, Installed, Release, Verdict
@@ -150,29 +151,30 @@ class Balancer(Protocol):
 
 
 class Pool(Protocol):
-    """What leads users to the single hosts of a group. A host is called as in sluicegate.yaml.
-
-    `out` takes whoever is on the host to another one; `drain` leaves them there, and `ready` ends both.
-    """
+    """What leads users to the single hosts of an environment. A host is called as in sluicegate.yaml."""
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Self:
-        """Make it from its settings; `hosts` gives the host that they name, for a balancer on another machine."""
+        """Make it from its settings; `hosts` gives a host of the configuration: a balancer's, or one of the pool."""
 
-    def drain(self, host: str) -> None:
-        """Lead no new users to the host; those who are logged in there stay."""
+    @property
+    def stay(self) -> Stay | None:
+        """What bounds the stay of users on a host that is drained; None where nobody stays."""
 
-    def ready(self, host: str) -> None:
-        """Lead users to the host."""
+    def turn(self, hosts: Sequence[str], to: Standing) -> None:
+        """Make these hosts `ready` for all users, `drain` them (nobody new), or take them `out`; returns when it is so.
 
-    def out(self, host: str) -> None:
-        """Lead nobody to the host."""
+        `out` cuts off what is still under way after a moment. Raises NotFound for a host that the pool does not have.
+        """
 
-    def in_flight(self, host: str) -> int:
-        """How many requests the host is working on."""
+    def survey(self) -> Mapping[str, Serving]:
+        """How each host of the pool stands now."""
 
-    def kept_until(self, host: str, drained: datetime) -> datetime | None:
-        """When the last user has left a host that is drained since `drained`; None when nothing bounds their stay."""
+    def addresses(self, component: str) -> tuple[str, ...]:
+        """Base URLs that reach the component, one through each server of the balancer; empty when there are none."""
+
+    def configuration(self, upstreams: Mapping[str, Mapping[str, str]], *, against: str | None = None) -> str:
+        """What the server behind it is to be started with; component -> host -> `host:port`. `against` as above."""
 
 
 class Gate(Protocol):
@@ -200,3 +202,5 @@ class Drivers(Protocol):
     def deployer(self, config: Config, environment: Environment) -> Deployer: ...
 
     def balancer(self, config: Config, environment: Environment) -> Balancer: ...
+
+    def pool(self, config: Config, environment: Environment) -> Pool: ...

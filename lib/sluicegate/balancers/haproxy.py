@@ -5,12 +5,12 @@ Nothing is reloaded for a swap, and a reload at any moment changes nothing. HAPr
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sluicegate.balancers.haproxy_config import PROBES, Layout, Session, Upstreams, fragments, missing_lines
+from sluicegate.balancers import haproxy_settings
+from sluicegate.balancers.haproxy_config import PROBES, Layout, Upstreams, fragments, missing_lines
 from sluicegate.balancers.haproxy_runtime import HaproxyProcess
 from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import Conflict, UnknownName
@@ -34,21 +34,25 @@ class HaproxyBalancer:
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> HaproxyBalancer:
         """Read `map`, `socket`, `host`, `address` (or `at`: NAME -> those), `routes`, `cookie`, `idle` and `life`."""
         settings.only(*KEYS, "at", "routes", "cookie", "sessions", "idle", "life")
-        places = _places(name, settings)
-        processes = tuple(_process(place, below, config, hosts) for place, below in places.items())
-        if len({process.map_file for process in processes}) > 1:
+        places = haproxy_settings.places(name, settings, KEYS)
+        for below in places.values():
+            below.only(*KEYS)
+        processes = tuple(
+            haproxy_settings.process(place, below, config, hosts, file="map") for place, below in places.items()
+        )
+        if len({process.file for process in processes}) > 1:
             raise settings.fail("the balancers below 'at' name different map files; expected the same path on each")
         routes = read_routes(settings, config)
         layout = Layout(
-            map_file=processes[0].map_file,
+            map_file=processes[0].file,
             groups=tuple(config.environments[name].groups) if name in config.environments else tuple(config.groups),
             routes=dict(sorted(routes.items(), key=lambda route: -len(route[1]))),  # the longest prefix is asked first
             probes={component: config.components[component].probe for component in routes},
-            session=_session(settings),
+            session=haproxy_settings.session(settings),
         )
         return cls(
             processes=processes,
-            urls=tuple(_address(below) for below in places.values()),
+            urls=tuple(haproxy_settings.address(below) for below in places.values()),
             layout=layout,
         )
 
@@ -59,7 +63,7 @@ class HaproxyBalancer:
             for process in self.processes
             for place, entries in (
                 (f"{process.name}", process.running()),
-                (f"the map file {process.map_file} of {process.name}", process.written()),
+                (f"the map file {process.file} of {process.name}", process.written()),
             )
         }
         if len(set(told.values())) > 1:
@@ -102,6 +106,7 @@ class HaproxyBalancer:
 
     def _set(self, entries: Mapping[str, str]) -> None:
         for process in self.processes:
+            process.running()  # refuses a map that HAProxy does not use
             process.refuse_unchangeable()
         for process in self.processes:
             process.write(entries)
@@ -117,52 +122,3 @@ class HaproxyBalancer:
             for server, sessions in process.sessions().items()
             if server.startswith(idle) and sessions
         ]
-
-
-def _places(name: str, settings: Settings) -> dict[str, Settings]:
-    """The settings of each HAProxy by its name: those below `at`, else those that stand in the balancer itself."""
-    below = settings.below("at")
-    own = {key: value for key, value in settings.values.items() if key in KEYS}
-    if not below.values:
-        return {name: Settings(where=settings.where, values=own)}
-    if own:
-        raise settings.fail(f"'{next(iter(own))}' stands beside 'at'; expected it below each name there")
-    return {place: below.below(place) for place in below.values}
-
-
-def _process(place: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> HaproxyProcess:
-    settings.only(*KEYS)
-    map_file, socket, host = settings.text("map"), settings.text("socket"), settings.text("host", "")
-    if not re.fullmatch(r"/[A-Za-z0-9._/+@-]+", map_file):
-        raise settings.fail(f"'map' is '{map_file}', expected an absolute path without blanks or commas")
-    if not re.fullmatch(r"/\S+|[A-Za-z0-9.-]+:[0-9]{1,5}", socket):
-        raise settings.fail(f"'socket' is '{socket}', expected an absolute path, or ADDRESS:PORT")
-    if not socket.startswith("/") and not host:
-        raise settings.fail(
-            f"the socket {socket} alone changes only what runs: the next reload would swap back; "
-            "name with 'host' where the map file is written"
-        )
-    if host and host not in config.hosts:
-        raise settings.fail(f"no host is called '{host}'.{suggestion(host, [*config.hosts])}")
-    reached = (lambda: hosts(host)) if host else None
-    return HaproxyProcess(name=place, map_file=map_file, socket=socket, host=reached)
-
-
-def _address(settings: Settings) -> str:
-    url = settings.text("address").rstrip("/")
-    if not re.fullmatch(r"https?://[^/?#\s]+", url):
-        raise settings.fail(f"'address' is '{url}', expected a form such as http://127.0.0.1:8080")
-    return url
-
-
-def _session(settings: Settings) -> Session | None:
-    """The bound of kept sessions. Raises ConfigError where they are kept without one: they would never end."""
-    keep = settings.choice("sessions", ("keep", "end"), "end") == "keep"
-    if not keep:
-        return None
-    if "idle" not in settings.values or "life" not in settings.values:
-        raise settings.fail("'sessions: keep' needs a bound: 'idle' (such as 30 min) and 'life' (such as 8 h)")
-    cookie = settings.text("cookie", "SLUICEGATE")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", cookie):
-        raise settings.fail(f"'cookie' is '{cookie}', expected a name of letters, digits, '_' and '-'")
-    return Session(cookie=cookie, idle=settings.span("idle"), life=settings.span("life"))

@@ -47,6 +47,65 @@ def fragments(layout: Layout, upstreams: Upstreams) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLayout:
+    """What a pool's fragments are made from; `agent` is the port of each host's agent, 0 for none.
+
+    With `by_health` a host says by its health check that it is drained.
+    """
+
+    name: str
+    servers: str
+    routes: Mapping[str, str]
+    probes: Mapping[str, str]
+    session: Session | None
+    by_health: bool = False
+    agent: int = 0
+
+
+def pool_fragments(layout: PoolLayout, upstreams: Mapping[str, Mapping[str, str]]) -> str:
+    """The same for a pool: each host is a server of one backend a component.
+
+    `upstreams`: component -> host -> `host:port`.
+    """
+    lines = ["# Into the frontend that users reach, before its other use_backend rules:"]
+    lines += [f"    {rule}" for rule in _pool_rules(layout)]
+    where = f"Into {layout.servers}, whose weights sluicegate writes" if layout.servers else "Anywhere"
+    lines += ["", f"# {where}:"]
+    for component in layout.routes:
+        lines += [f"backend {layout.name}_{component}"]
+        lines += [f"    {setting}" for setting in _pool_backend(layout, component, upstreams.get(component, {}))]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _pool_rules(layout: PoolLayout) -> list[str]:
+    rules = []
+    for component, path in layout.probes.items():
+        probing = f"{{ var(txn.sluicegate_probe) -m str {component} }}"
+        rules.append(
+            f"http-request set-var(txn.sluicegate_probe) str({component}) if {{ path {PROBES}/{component}{path} }}"
+        )
+        rules.append(f"http-request set-path {path} if {probing}")
+        rules.append(f"use_backend {layout.name}_{component} if {probing}")
+    for component, prefix in layout.routes.items():
+        rules += _prefix_acls(component, prefix.rstrip("/"))
+        condition = f" if sluicegate_to_{component}" if prefix.rstrip("/") else ""
+        rules.append(f"use_backend {layout.name}_{component}{condition}")
+    return rules
+
+
+def _pool_backend(layout: PoolLayout, component: str, hosts: Mapping[str, str]) -> list[str]:
+    settings = _backend_head(layout.session, layout.probes.get(component, "/"))
+    if layout.by_health and not layout.agent:
+        settings.append("http-check disable-on-404")
+    agent = f" agent-check agent-port {layout.agent} agent-inter 500ms" if layout.agent else ""
+    for host, address in hosts.items():
+        cookie = f" cookie {host}" if layout.session else ""
+        settings.append(f"server {host} {address} check inter 500ms rise 1{agent} weight 100{cookie}")
+    return settings
+
+
 def missing_lines(wanted: str, existing: str) -> list[str]:
     """The lines of the fragments that an haproxy.cfg does not have, each with the section that it belongs to."""
     present = set(_sections(existing))
@@ -99,10 +158,7 @@ def _asks(layout: Layout) -> list[str]:
 
 def _routes(layout: Layout, component: str, prefix: str, live: str) -> list[str]:
     condition = f" sluicegate_to_{component}" if prefix else ""
-    rules = []
-    if prefix:
-        rules.append(f"acl sluicegate_to_{component} path {prefix}")
-        rules.append(f"acl sluicegate_to_{component} path_beg {prefix}/")
+    rules = _prefix_acls(component, prefix)
     previewed = "sluicegate_preview sluicegate_asked !sluicegate_declined"
     for group in layout.groups:
         for other in layout.groups:
@@ -114,17 +170,25 @@ def _routes(layout: Layout, component: str, prefix: str, live: str) -> list[str]
     return rules
 
 
+def _prefix_acls(component: str, prefix: str) -> list[str]:
+    """What asks for a component; nothing where all that is left does."""
+    return [f"acl sluicegate_to_{component} {how}" for how in (f"path {prefix}", f"path_beg {prefix}/")] * bool(prefix)
+
+
 def _backend(layout: Layout, group: str, component: str, addresses: Sequence[str]) -> list[str]:
-    settings = ["balance roundrobin"]
-    if layout.session:
-        bounds = f"maxidle {_seconds(layout.session.idle)} maxlife {_seconds(layout.session.life)}"
-        settings.append(f"cookie {layout.session.cookie} insert indirect nocache httponly {bounds}")
-    settings.append("option redispatch")
-    settings.append(f"option httpchk GET {layout.probes.get(component, '/')}")
+    settings = _backend_head(layout.session, layout.probes.get(component, "/"))
     for number, address in enumerate(addresses, start=1):
         cookie = f" cookie {group}.{number}" if layout.session else ""
         settings.append(f"server {group}.{number} {address} check inter 500ms rise 1{cookie}")
     return settings
+
+
+def _backend_head(session: Session | None, probe: str) -> list[str]:
+    settings = ["balance roundrobin"]
+    if session:
+        bounds = f"maxidle {_seconds(session.idle)} maxlife {_seconds(session.life)}"
+        settings.append(f"cookie {session.cookie} insert indirect nocache httponly {bounds}")
+    return [*settings, "option redispatch", f"option httpchk GET {probe}"]
 
 
 def _seconds(span: timedelta) -> str:

@@ -22,7 +22,10 @@ REFUSED = re.compile(r"(?m)^(?:Unknown map identifier|Permission denied|Unknown 
 TRIES = 4
 RELOAD = 2.0  # seconds; while HAProxy reloads its socket is away for a moment
 SECONDS = 10.0  # of a runtime command; HAProxy answers in milliseconds
-REPLACE = 'set -e; temporary="$1.$$"; umask 022; cat > "$temporary"; sync "$temporary"; mv -f "$temporary" "$1"'
+REPLACE = """set -e; temporary="$1.$$"; umask 022
+cp -p "$1" "$temporary" 2>/dev/null || :  # its rights stay
+cat > "$temporary"; sync "$temporary"; mv -f "$temporary" "$1"
+"""
 # What a host has to speak with a socket differs; each takes the commands on stdin and ends at the answer's end.
 ASK = """
 if command -v socat >/dev/null; then exec socat -t 10 - "$2"
@@ -48,23 +51,22 @@ class HaproxyProcess:
     """One HAProxy as the balancer's settings name it. `host` makes the host that it runs on; None for this machine."""
 
     name: str
-    map_file: str
+    file: str
     socket: str
     host: Callable[[], Host] | None = None
 
     def written(self) -> dict[str, str]:
         """The map's entries in the file. Raises NotFound without a file."""
-        return read_map(self._read(), f"the map file {self.map_file} of {self.name}")
+        return read_map(self.read_file(self._no_map()), f"the map file {self.file} of {self.name}")
 
     def running(self) -> dict[str, str]:
         """The map's entries that HAProxy uses now."""
-        answer = self.ask(f"show map {self.map_file}")
+        answer = self.ask(f"show map {self.file}")
         lines = [line.partition(" ")[2] for line in answer.splitlines() if line.startswith("0x")]
-        return read_map("\n".join(lines), f"the map {self.map_file} that {self.name} uses")
+        return read_map("\n".join(lines), f"the map {self.file} that {self.name} uses")
 
     def refuse_unchangeable(self) -> None:
-        """Raise what would keep a change from being made, before anything is: no right, no socket, no such map."""
-        self.running()
+        """Raise Denied where the socket may look only, before anything is changed."""
         level = self.ask("show cli level").strip()
         if level != "admin":
             raise Denied(
@@ -73,15 +75,19 @@ class HaproxyProcess:
             )
 
     def write(self, entries: Mapping[str, str]) -> None:
-        """Put the entries into the file, in one step."""
-        content = "".join(f"{key} {value}\n" for key, value in entries.items()).encode()
+        """Put the entries into the map's file, in one step."""
+        self.write_file("".join(f"{key} {value}\n" for key, value in entries.items()).encode())
+
+    def write_file(self, content: bytes) -> None:
+        """Put other content into the file, in one step; its rights stay."""
         if self.host is None:
             try:
-                files.replace(Path(self.map_file), content)
+                path = Path(self.file)
+                files.replace(path, content, mode=path.stat().st_mode & 0o777 if path.exists() else 0o644)
             except OSError as problem:
                 raise self._unwritten(problem.strerror or str(problem)) from problem
             return
-        done = self.host().run(["sh", "-c", REPLACE, "sh", self.map_file], stdin=content)
+        done = self.host().run(["sh", "-c", REPLACE, "sh", self.file], stdin=content)
         if done.status != 0:
             raise self._unwritten(done.error_text)
 
@@ -91,19 +97,22 @@ class HaproxyProcess:
         A reload takes away what was prepared, and has read the file by then; so it is looked at, and done again.
         """
         for _ in range(TRIES):
-            made = re.search(r"New version created: ([0-9]+)", self.ask(f"prepare map {self.map_file}"))
+            made = re.search(r"New version created: ([0-9]+)", self.ask(f"prepare map {self.file}"))
             if made:
-                steps = [f"add map @{made[1]} {self.map_file} {key} {value}" for key, value in entries.items()]
-                self.ask("; ".join([*steps, f"commit map @{made[1]} {self.map_file}"]))
+                steps = [f"add map @{made[1]} {self.file} {key} {value}" for key, value in entries.items()]
+                self.ask("; ".join([*steps, f"commit map @{made[1]} {self.file}"]))
             if self.running() == dict(entries):
                 return
         raise self._unreachable("it does not use what was written into its map", hint="is somebody else writing?")
 
     def sessions(self) -> dict[str, int]:
         """BACKEND/SERVER -> how many sessions it has now."""
+        return {f"{row['pxname']}/{row['svname']}": int(row["scur"] or 0) for row in self.statistics()}
+
+    def statistics(self) -> list[dict[str, str]]:
+        """HAProxy's own row of every server."""
         lines = self.ask("show stat -1 4 -1").lstrip("# ").splitlines()
-        rows = csv.DictReader(line for line in lines if line)
-        return {f"{row['pxname']}/{row['svname']}": int(row["scur"] or 0) for row in rows}
+        return [*csv.DictReader(line for line in lines if line)]
 
     def ask(self, commands: str) -> str:
         """HAProxy's answer to runtime commands that stand on one line."""
@@ -154,30 +163,33 @@ class HaproxyProcess:
             raise self._silent(done.error_text)
         return done.text
 
-    def _read(self) -> str:
-        missing = NotFound(
-            f"{self.name}: the map file {self.map_file} is not there, so no group is live",
-            hint=f"write the live group into it, then start HAProxy: echo 'live GROUP' > {self.map_file}",
+    def _no_map(self) -> NotFound:
+        return NotFound(
+            f"{self.name}: the map file {self.file} is not there, so no group is live",
+            hint=f"write the live group into it, then start HAProxy: echo 'live GROUP' > {self.file}",
         )
+
+    def read_file(self, missing: NotFound) -> str:
+        """What stands in the file now. Raises `missing` where there is none."""
         if self.host is not None:
-            done = self.host().run(["sh", "-c", '[ -e "$1" ] || exit 44; cat "$1"', "sh", self.map_file])
+            done = self.host().run(["sh", "-c", '[ -e "$1" ] || exit 44; cat "$1"', "sh", self.file])
             if done.status == 44:
                 raise missing
             if done.status != 0:
-                raise self._unreachable(f"its map file {self.map_file} cannot be read: {done.error_text}")
+                raise self._unreachable(f"its file {self.file} cannot be read: {done.error_text}")
             return done.text
         try:
-            return Path(self.map_file).read_text(errors="replace")
+            return Path(self.file).read_text(errors="replace")
         except FileNotFoundError as problem:
             raise missing from problem
         except OSError as problem:
-            raise self._unreachable(f"its map file {self.map_file} cannot be read: {problem.strerror}") from problem
+            raise self._unreachable(f"its file {self.file} cannot be read: {problem.strerror}") from problem
 
     def _silent(self, why: str) -> RemoteUnavailable:
         return self._unreachable(f"its socket {self.socket} says nothing: {why}", hint="is HAProxy running there?")
 
     def _unwritten(self, why: str) -> RemoteUnavailable:
-        return self._unreachable(f"its map file {self.map_file} cannot be written: {why}", hint="check its rights")
+        return self._unreachable(f"its file {self.file} cannot be written: {why}", hint="check its rights")
 
     def _unreachable(self, what: str, *, hint: str = "") -> RemoteUnavailable:
         return RemoteUnavailable(f"the balancer {self.name}: {what}", hint=hint)
@@ -185,7 +197,7 @@ class HaproxyProcess:
     def _refused(self, words: str) -> SluicegateError:
         if words.startswith("Unknown map"):
             return Conflict(
-                f"the balancer {self.name} uses no map {self.map_file}: {words.strip()}",
+                f"the balancer {self.name} uses no map {self.file}: {words.strip()}",
                 hint="compare its configuration: sluicegate balancer config ENV --against haproxy.cfg",
             )
         if words.startswith("Permission"):

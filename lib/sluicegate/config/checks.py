@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sluicegate.model.config import Config, Environment
+from sluicegate.model.config import Config, Environment, Rolling
 from sluicegate.model.settings import suggestion
 
 Mistake = Callable[[str, str], None]
@@ -41,6 +41,7 @@ def _cross_check_environment(config: Config, environment: Environment, mistake: 
             mistake(f"{place}/after/{after.name}", f"the job '{after.job}' needs 'jenkins: {{url: ...}}'")
     if environment.origin:
         _known(mistake, f"{place}/from", environment.origin, config.environments, "environment")
+    _check_pool(config, environment, mistake)
     if not environment.swaps_with:
         return
     _known(mistake, f"{place}/swaps-with", environment.swaps_with, config.environments, "environment")
@@ -54,6 +55,19 @@ def _cross_check_environment(config: Config, environment: Environment, mistake: 
         mistake(f"{place}/swaps-with", f"'{environment.name}' must have 'from: {partner.name}' to swap with it")
     if environment.balancer is None:
         mistake(f"{place}/swaps-with", "a swap needs a 'balancer'")
+
+
+def _check_pool(config: Config, environment: Environment, mistake: Mistake) -> None:
+    place = f"environments/{environment.name}"
+    if environment.rolling.approval:
+        _known(mistake, f"{place}/rollout", environment.rolling.approval, config.roles, "role")
+    if environment.pool is None:
+        if environment.rolling != Rolling():
+            mistake(f"{place}/rollout", f"'{environment.name}' has a 'rollout' and no 'pool' that it could drain")
+    elif len(environment.groups) != 1 or environment.deploy is None:
+        mistake(
+            f"{place}/pool", f"a pool needs 'hosts' with one group, and 'deploy'; '{environment.name}' has not both"
+        )
 
 
 def check_cycles(config: Config, mistake: Mistake) -> None:

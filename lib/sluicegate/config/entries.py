@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import re
 
-from sluicegate.model.config import TAG_VERSION, VERBS, Component, DriverSpec, Follow, Role, Share
-from sluicegate.model.numbers import whole
+from sluicegate.model.config import (
+    TAG_VERSION,
+    UNDRAINED,
+    VERBS,
+    Analysis,
+    Component,
+    DriverSpec,
+    Follow,
+    Role,
+    Rolling,
+    Share,
+    Undrained,
+)
+from sluicegate.model.numbers import decimal, whole
 from sluicegate.model.settings import Settings
 
 
@@ -22,6 +34,39 @@ def share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
     if number is None:
         raise settings.fail(f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%")
     return Share(number=number, percent=text.endswith("%"))
+
+
+def rolling(settings: Settings) -> Rolling:
+    settings.only("batch", "canary", "capacity", "limit", "undrained", "pause", "approval", "analysis")
+    usual = Rolling()
+    return Rolling(
+        batch=share(settings, "batch", usual.batch, least=1),
+        canary=share(settings, "canary", usual.canary, least=0),
+        capacity=share(settings, "capacity", usual.capacity, least=0),
+        limit=settings.span("limit") if "limit" in settings.values else None,
+        undrained=_undrained(settings.choice("undrained", UNDRAINED, usual.undrained)),
+        pause=settings.span("pause", "0 s"),
+        approval=settings.text("approval", ""),
+        analysis=_analysis(settings.below("analysis")) if "analysis" in settings.values else None,
+    )
+
+
+def _undrained(word: str) -> Undrained:
+    return next(one for one in UNDRAINED if one == word)
+
+
+def _analysis(settings: Settings) -> Analysis:
+    settings.only("requests", "errors", "slower")
+    usual = Analysis()
+    numbers: dict[str, float] = {}
+    for key, default in (("errors", usual.errors), ("slower", usual.slower)):
+        number = decimal(settings.text(key, str(default)).removesuffix("%"), most=1000)
+        if number is None or number <= 0:
+            raise settings.fail(f"'{key}' is '{settings.text(key)}', expected a number above 0")
+        numbers[key] = number
+    return Analysis(
+        requests=settings.number("requests", usual.requests), errors=numbers["errors"], slower=numbers["slower"]
+    )
 
 
 def host(name: str, settings: Settings) -> DriverSpec:

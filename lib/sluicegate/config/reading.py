@@ -23,6 +23,7 @@ from sluicegate.model.config import (
     Environment,
     Jenkins,
     ReadLater,
+    Rolling,
 )
 from sluicegate.model.settings import Settings
 from sluicegate.tools import yamltext
@@ -228,7 +229,9 @@ class _Reading:
         return None
 
     def environment(self, name: str, settings: Settings) -> Environment:
-        settings.only("from", "follow", "gates", "hosts", "deploy", "after", "swaps-with", "balancer")
+        settings.only(
+            "from", "follow", "gates", "hosts", "deploy", "after", "swaps-with", "balancer", "pool", "rollout"
+        )
         path = f"environments/{name}"
         balancer, keep = self.balancer(path, settings)
         return Environment(
@@ -242,6 +245,8 @@ class _Reading:
             swaps_with=settings.text("swaps-with", ""),
             balancer=balancer,
             keep_sessions=keep,
+            pool=entries.driver("pool", self.settings(f"{path}/pool")) if "pool" in settings.values else None,
+            rolling=entries.rolling(self.settings(f"{path}/rollout")) if "rollout" in settings.values else Rolling(),
         )
 
     def deploy(self, path: str, settings: Settings) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sluicegate.errors import UnknownName
 from sluicegate.model.settings import Settings, suggestion
@@ -109,16 +109,56 @@ class Share:
     def of(self, hosts: int) -> int:
         return hosts * self.number // 100 if self.percent else self.number
 
+    def at_least(self, hosts: int) -> int:
+        """The same rounded up."""
+        return -(-hosts * self.number // 100) if self.percent else self.number
+
 
 TEN_HOSTS = Share(number=10)
 NO_HOST = Share(number=0)
+
+
+Undrained = Literal["wait", "cut", "stop"]
+UNDRAINED: tuple[Undrained, ...] = ("wait", "cut", "stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """When new hosts count as worse than old ones: `errors` is a difference in percent, `slower` a factor.
+
+    Below `requests` on either side nothing can be said.
+    """
+
+    requests: int = 100
+    errors: float = 1.0
+    slower: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolling:
+    """How versions are replaced over a pool: the first host alone, `canary` hosts, then batches of `batch`.
+
+    At least `capacity` hosts take new users all the time. A drain that lasts longer than `limit` (None: until nobody
+    can be left, and ten minutes) ends as `undrained` says: wait on, cut off who is left, or stop. After each batch
+    comes a `pause`, after the canary hosts somebody in the role `approval` says that it may go on.
+    """
+
+    batch: Share = Share(number=25, percent=True)
+    canary: Share = NO_HOST
+    capacity: Share = Share(number=50, percent=True)
+    limit: timedelta | None = None
+    undrained: Undrained = "stop"
+    pause: timedelta = timedelta(0)
+    approval: str = ""
+    analysis: Analysis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair.
 
-    `at_once` hosts are changed side by side, and `max_failed` may fail in one deploy.
+    `at_once` hosts are changed side by side, and `max_failed` may fail in one deploy. With a `pool` its hosts are
+    changed without a lost request, as `rolling` says.
     """
 
     name: str
@@ -133,6 +173,8 @@ class Environment:
     swaps_with: str = ""
     balancer: DriverSpec | None = None
     keep_sessions: timedelta | None = None
+    pool: DriverSpec | None = None
+    rolling: Rolling = Rolling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,149 @@
+"""A real HAProxy in front of a pool of small servers that say their version, and sessions that stay on one of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from sluicegate.balancers.haproxy_pool import HaproxyPool
+from sluicegate.config import read_config
+from sluicegate.hosts.local import LocalHost
+from sluicegate.model.settings import Plain, Settings
+from sluicegate.tools import sockets
+from tests.haproxy import HEAD, end, wait_until
+from tests.parts import free_port, web_server
+from tests.real.needs import needs, program
+
+ORGANISATION = """
+repositories: {{releases: {{driver: directory, path: /nonexistent}}}}
+components: {{auth: {{repository: releases, group: com.example}}}}
+hosts: {{{hosts}}}
+groups: {{web: [{names}]}}
+environments:
+  production: {{hosts: web, deploy: {{driver: archive}}, pool: {{driver: haproxy}}}}
+"""
+
+
+@dataclass
+class Server:
+    """One host's application: its version, how many requests it works on, whether its health check is content."""
+
+    name: str
+    version: str = "1.0"
+    delay: float = 0.0
+    failing: float = 0.0
+    health: str = "ready"
+    busy: int = 0
+    asked: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if self.path == "/version":
+                    self.answer({"ready": 200, "drain": 404}.get(server.health, 503))
+                    return
+                with server.lock:
+                    server.busy += 1
+                    server.asked += 1
+                try:
+                    time.sleep(server.delay)
+                    broken = server.failing and server.asked % round(1 / server.failing) == 0
+                    self.answer(500 if broken else 200)
+                finally:
+                    with server.lock:
+                        server.busy -= 1
+
+            def answer(self, status: int) -> None:
+                body = json.dumps({"version": server.version, "host": server.name}).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        return Handler
+
+
+@dataclass(kw_only=True)
+class Pooled:
+    """A running HAProxy with its pool, below `folder`; `servers` by the name of their host."""
+
+    folder: Path
+    url: str
+    pool: HaproxyPool
+    servers: Mapping[str, Server]
+    process: subprocess.Popen[bytes]
+
+    def restart(self) -> None:
+        """As after a crash: the next process knows only what stands in its files."""
+        self.process.kill()
+        self.process.wait(timeout=20)
+        wait_until(lambda: not sockets.listens("127.0.0.1", int(self.url.rpartition(":")[2])))
+        self.process = started(self.folder)
+        wait_until(lambda: sockets.listens("127.0.0.1", int(self.url.rpartition(":")[2])))
+
+    def leads(self) -> set[str]:
+        """The hosts that new users reach."""
+        import requests
+
+        return {str(requests.get(self.url, timeout=5).json()["host"]) for _ in range(4 * len(self.servers))}
+
+
+def configured(folder: Path, url: str, names: list[str], **more: Plain) -> HaproxyPool:
+    """The driver as sluicegate.yaml has it; each host is a folder."""
+    hosts = ", ".join(f"{name}: {{driver: local}}" for name in names)
+    config = read_config(ORGANISATION.format(hosts=hosts, names=", ".join(names)).encode())
+    values: dict[str, Plain] = {
+        "servers": str(folder / "production.cfg"), "socket": str(folder / "admin.sock"), "address": url,
+        "routes": {"auth": "/"}, "sessions": "keep", "idle": "1 s", "life": "2 s",
+    }  # fmt: skip
+    wanted = {key: value for key, value in (values | more).items() if value != ""}
+
+    def host(name: str) -> LocalHost:
+        (folder / name).mkdir(exist_ok=True)
+        return LocalHost(name=name, folder=folder / name, ports={})
+
+    return HaproxyPool.configure("production", Settings(where="x:1", values=wanted), config, host)
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "haproxy.log").open("ab") as log:
+        return subprocess.Popen(
+            [program("haproxy"), "-db", "-f", folder / "haproxy.cfg", "-f", folder / "production.cfg"],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+@contextmanager
+def running(folder: Path, names: list[str], **more: Plain) -> Iterator[Pooled]:
+    """HAProxy with the fragments that the driver prints, every host ready; ended by its process number."""
+    needs("haproxy")
+    with ExitStack() as stack:
+        servers = {name: Server(name) for name in names}
+        ports = {name: stack.enter_context(web_server(server.handler())) for name, server in servers.items()}
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        pool = configured(folder, url, names, **more)
+        upstreams = {"auth": {name: f"127.0.0.1:{at}" for name, at in ports.items()}}
+        rules, _, backends = pool.configuration(upstreams).partition("\nbackend ")
+        (folder / "haproxy.cfg").write_text(f"{HEAD.format(folder=folder, port=port)}{rules}\n")
+        (folder / "production.cfg").write_text(f"backend {backends}")
+        pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, process=started(folder))
+        stack.callback(lambda: end(pooled.process))
+        wait_until(lambda: pooled.process.poll() is None and sockets.listens("127.0.0.1", port))
+        wait_until(lambda: all(one.serves for one in pool.survey().values()))
+        yield pooled
