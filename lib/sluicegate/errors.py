@@ -11,6 +11,8 @@ SluicegateError              1   failed
 |-- GateRefused              3   a gate said no, or not yet
 |-- Conflict                 4   somebody else was first, or holds the environment
 |-- RemoteUnavailable        5   a server did not answer; a retry may help
+|   |-- Restarting           5   a server that is down or starts: it has done nothing of the request
+|   |-- ServerError          5   a server answered 500: something broke in it, or it is just starting
 |   `-- TimedOut             5   it began, and was not ready when its time was over
 |-- IntegrityError           6   content differs from its checksum
 `-- PartlyDone               7   some of it is done; the message lists what
@@ -90,6 +92,14 @@ class Conflict(SluicegateError):
 
 class RemoteUnavailable(SluicegateError):
     exit_code = 5
+
+
+class Restarting(RemoteUnavailable):
+    """The connection was refused, or the answer says that the server starts. Asking again does no harm."""
+
+
+class ServerError(RemoteUnavailable):
+    """What was asked for may be done, or half done."""
 
 
 class TimedOut(RemoteUnavailable):

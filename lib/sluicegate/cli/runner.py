@@ -105,9 +105,9 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
 
     Example: sluicegate trigger auth-build --url https://jenkins.example.com --user ci
     """
-    from sluicegate.runner import remote
+    from sluicegate.runner import following, remote
 
     given = output.assignments("-p", pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
-    result = remote.follow(server, job, given, lambda line: click.echo(line, err=True), output.write)
+    result = following.follow(server, job, given, lambda line: click.echo(line, err=True), output.write)
     raise SystemExit(result.exit_code)
