@@ -152,6 +152,16 @@ def test_a_redirect_within_the_server_is_followed(
     assert (tmp_path / "fetched").read_bytes() == CONTENT
 
 
+def test_a_redirect_out_of_the_servers_own_path_is_not_followed(server: responses.RequestsMock, tmp_path: Path) -> None:
+    """Beside a Nexus below /nexus somebody else's application may answer on the same host."""
+    below = NexusRepository.configure("releases", settings(url=f"{URL}/nexus", repository="raw", format="raw"), CONFIG)
+    place = PLACE.replace(URL, f"{URL}/nexus")
+    server.get(place, status=302, headers={"Location": f"{URL}/login"})
+    with pytest.raises(SluicegateError, match=r"leads to https://nexus\.example\.com/login, which was not followed"):
+        below.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
+    assert [call.request.url for call in server.calls] == [place]
+
+
 def test_a_missing_file_is_not_found_and_a_missing_repository_is_a_mistake_of_configuration(
     server: responses.RequestsMock, nexus: NexusRepository, tmp_path: Path
 ) -> None:
