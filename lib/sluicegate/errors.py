@@ -22,7 +22,6 @@ Catch NotFound where absence means something, never UsageError: missing credenti
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
@@ -39,6 +38,8 @@ class SluicegateError(Exception):
 
     def saying(self, message: str) -> Self:
         """The same failure in other words."""
+        import copy  # a command that goes well needs none
+
         other = copy.copy(self)
         other.message, other.args = message, (message,)
         return other

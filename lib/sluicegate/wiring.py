@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -75,6 +74,8 @@ class EntryPointDrivers:
 
     def missing_folders(self, config: Config) -> tuple[str, ...]:
         """A word on each folder of this machine that the configuration names and that is not there."""
+        import shlex
+
         named = [(f"host {name}", spec, "folder") for name, spec in config.hosts.items() if spec.driver == "local"]
         named += [
             (f"repository {name}", spec, "path")

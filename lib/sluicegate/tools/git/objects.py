@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Objects:
         if self._reader is None or self._reader.poll() is not None:
             self.close()
             door.passing("git cat-file")
-            self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the reader)
+            self._said = open(os.memfd_create("git-cat-file"), "w+b")  # noqa: SIM115 (it lives as long as the reader)
             try:
                 self._reader = subprocess.Popen(
                     ["git", "cat-file", "--batch"],
