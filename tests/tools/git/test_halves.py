@@ -43,6 +43,18 @@ def test_main_that_stayed_behind_is_brought_to_what_the_ledger_tells(cut: Shop) 
     assert pinned_records(cut, "2.0.0") == 1
 
 
+def test_the_ledger_names_the_new_commit_of_main_and_is_else_as_it_was(cut: Shop) -> None:
+    tree = git(cut, "rev-parse", "ledger^{tree}")
+    take_back(cut, "main")
+    cut.edited("jobs/note.yaml", "by: hand\n")
+    cut.publish("portal", "1.0.0")
+    completed = git(cut, "log", "--format=%H", "--grep", "is its half", "ledger")
+    assert git(cut, "rev-parse", f"{completed}^{{tree}}") == tree
+    named = git(cut, "show", "--no-patch", "--format=%(trailers:key=Main-Commit,valueonly)", completed)
+    assert git(cut, "show", f"{named}:environments/integration.yaml").endswith("\nauth: 2.0.0")
+    assert git(cut, "for-each-ref", "refs/sluicegate") == ""
+
+
 def test_a_ledger_that_stayed_behind_gets_the_records_of_the_change(cut: Shop) -> None:
     told = git(cut, "show", "ledger:components/auth/2.0.0.jsonl")
     take_back(cut, "ledger")

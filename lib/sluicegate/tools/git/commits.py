@@ -14,11 +14,19 @@ TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it)."""
+    """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it).
+
+    One that changes no file makes a commit only where it is `marking`: for what its message says.
+    """
 
     branch: str
     base: str
     files: Mapping[str, bytes | None]
+    marking: bool = False
+
+    @property
+    def makes_commit(self) -> bool:
+        return self.marking or bool(self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

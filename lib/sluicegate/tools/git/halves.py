@@ -84,9 +84,12 @@ def _complete_main(store: Store, tips: Mapping[str, str], named: str) -> str:
     }
     by, at = _person(half)
     note = f"{without_trailers(half.message).rstrip()}\n\nThe push of {named} was cut off; this is its half.\n"
-    mark: dict[str, bytes | None] = {".gitattributes": store.read(tips[ledger], ".gitattributes")}
-    edits = (Edit(branch=main, base=tips[main], files=files), Edit(branch=ledger, base=tips[ledger], files=mark))
-    store.push(edits, note, by=by, at=at)
+    # The ledger's new commit changes nothing: it names the commit of main that the ledger belongs to from now on.
+    pair = (
+        Edit(branch=main, base=tips[main], files=files),
+        Edit(branch=ledger, base=tips[ledger], files={}, marking=True),
+    )
+    store.push(pair, note, by=by, at=at)
     return f"'{main}' got the change of {named[:12]}, whose push was cut off"
 
 

@@ -217,11 +217,11 @@ class Store:
         from sluicegate.tools.git import writing
 
         everything = tuple(edits)
-        edits = tuple(edit for edit in everything if edit.files)
+        edits = tuple(edit for edit in everything if edit.makes_commit)
         if not edits:
             return {}
         with writing.committed(self.local, everything, message, by=by, at=at) as commits:
-            self._send(edits, commits, tuple(edit for edit in everything if not edit.files))
+            self._send(edits, commits, tuple(edit for edit in everything if not edit.makes_commit))
         return commits
 
     def advance(self, branch: str, base: str, commit: str) -> None:

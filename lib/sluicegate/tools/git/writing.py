@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,18 +24,14 @@ def committed(
     The first edit's commit names the ledger that it was decided on, and the tree that the ledger gets with it; the
     second's names the commit of the first branch that it belongs to.
     """
-    prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
-    changed = [edit for edit in edits if edit.files]
-    person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
-    try:
-        with _Import(repository, prefix, person) as importer:
-            commits = _pair(importer, edits, message) if len(edits) == 2 else {}
-            for edit in changed if len(edits) != 2 else ():
-                commits[edit.branch] = importer.commit(edit, message)
+    changed = [edit for edit in edits if edit.makes_commit]
+    with _passing_refs(repository, [edit.branch for edit in changed]) as prefix:
+        with _Import(repository, prefix, _person(by, at)) as importer:
+            if len(edits) == 2:
+                commits = _pair(importer, edits, message)
+            else:
+                commits = {edit.branch: importer.commit(edit, message) for edit in changed}
         yield commits
-    finally:
-        lines = "".join(f"delete {prefix}/{edit.branch}\n" for edit in changed)
-        git("update-ref", "--stdin", repository=repository, stdin=lines.encode(), check=False)
 
 
 @contextmanager
@@ -43,24 +39,37 @@ def commit_of_tree(
     repository: Path, tree: str, *, parent: str, message: str, by: Signature, at: datetime
 ) -> Iterator[str]:
     """A new commit of a tree that is there; it stays until the block ends."""
-    prefix = f"refs/sluicegate/{secrets.token_hex(8)}"
-    person = f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
-    try:
-        with _Import(repository, prefix, person) as importer:
-            commit = importer.commit(Edit(branch="half", base=parent, files={}), message, tree=tree)
+    edit = Edit(branch="half", base=parent, files={})
+    with _passing_refs(repository, [edit.branch]) as prefix:
+        with _Import(repository, prefix, _person(by, at)) as importer:
+            commit = importer.commit(edit, message, tree=tree)
         yield commit
+
+
+def _person(by: Signature, at: datetime) -> str:
+    """A committer as Git writes it."""
+    return f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
+
+
+@contextmanager
+def _passing_refs(repository: Path, branches: Sequence[str]) -> Iterator[str]:
+    """The prefix of refs that keep the new commits of these branches until the block ends."""
+    prefix = f"refs/sluicegate/{os.urandom(8).hex()}"
+    try:
+        yield prefix
     finally:
-        git("update-ref", "-d", f"{prefix}/half", repository=repository, check=False)
+        lines = "".join(f"delete {prefix}/{branch}\n" for branch in branches)
+        git("update-ref", "--stdin", repository=repository, stdin=lines.encode(), check=False)
 
 
 def _pair(importer: _Import, edits: tuple[Edit, ...], message: str) -> dict[str, str]:
     main, ledger = edits
     commits = {}
-    tree = importer.tree(ledger) if main.files and ledger.files else ""
-    if main.files:
+    tree = importer.tree(ledger) if main.makes_commit and ledger.makes_commit else ""
+    if main.makes_commit:
         text = with_trailers(message, {LEDGER_BASE: ledger.base, LEDGER_TREE: tree})
         commits[main.branch] = importer.commit(main, text)
-    if ledger.files:
+    if ledger.makes_commit:
         text = with_trailers(message, {MAIN_COMMIT: commits.get(main.branch, main.base)})
         commits[ledger.branch] = importer.commit(ledger, text, tree=tree)
     return commits
