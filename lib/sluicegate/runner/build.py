@@ -38,7 +38,11 @@ LONGEST_LOG = 1 << 30
 
 
 class StepFailed(SluicegateError):
-    """A step cannot go on; the build fails with this message in its log."""
+    """A step cannot go on, nor the steps after it; the build has this result, with the message in its log."""
+
+    def __init__(self, message: str, *, result: Result = Result.FAILURE) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class Interrupted(SluicegateError):
@@ -91,6 +95,12 @@ class Services(Protocol):
 
     def wait(self, build: Build, started: Started) -> Record | None:
         """Wait for a job that was started; its record, None when it left the queue without a build."""
+
+    def wait_any(self, build: Build, several: Sequence[Started]) -> tuple[Started, Record | None]:
+        """Wait for the first of them that ends, with its record as `wait` gives it."""
+
+    def stop(self, started: Started, by: str) -> None:
+        """Abort a job that was started, or take it out of the queue."""
 
     def previous(self, build: Build) -> Record | None:
         """The job's build before this one that ended."""

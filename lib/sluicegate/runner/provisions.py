@@ -46,6 +46,7 @@ class Provisions:
     settings: Callable[[], Settings]
     trigger: Trigger
     lend: Callable[[], AbstractContextManager[None]]
+    abort: Callable[[Record, str], bool]
 
     def job(self, build: Build, name: str) -> Item:
         return self.items.needed(names.resolve(name, names.folder_of(build.record.job)))
@@ -104,19 +105,36 @@ class Provisions:
         return Started(job=item.full_name, queue_id=waiting.id)
 
     def wait(self, build: Build, started: Started) -> Record | None:
-        number: int | None = None
+        return self.wait_any(build, [started])[1]
+
+    def wait_any(self, build: Build, several: Sequence[Started]) -> tuple[Started, Record | None]:
+        numbers: dict[int, int] = {}
         with self.lend():
             while True:
-                waiting = self.queue.get(started.queue_id) if number is None else None
-                if waiting is not None and waiting.number is not None:
-                    number = waiting.number
-                item = self.items.job(started.job)
-                if item is None or (number is None and (waiting is None or waiting.cancelled)):
-                    return None
-                record = None if number is None else item.history.get(number)
-                if record is not None and not record.building:
-                    return record
+                for started in several:
+                    ended, record = self._ended(started, numbers)
+                    if ended:
+                        return started, record
                 build.rest(POLL_SECONDS)
+
+    def _ended(self, started: Started, numbers: dict[int, int]) -> tuple[bool, Record | None]:
+        """Whether a started job has come to an end, and its record. What left the queue long ago keeps its number."""
+        waiting = self.queue.get(started.queue_id) if started.queue_id not in numbers else None
+        if waiting is not None and waiting.number is not None:
+            numbers[started.queue_id] = waiting.number
+        number, item = numbers.get(started.queue_id), self.items.job(started.job)
+        if item is None or (number is None and (waiting is None or waiting.cancelled)):
+            return True, None
+        record = None if number is None else item.history.get(number)
+        return record is not None and not record.building, record
+
+    def stop(self, started: Started, by: str) -> None:
+        if self.queue.cancel(started.queue_id):
+            return
+        item = self.items.job(started.job)
+        for record in list(item.history.running.values()) if item is not None else ():
+            if record.queue_id == started.queue_id:
+                self.abort(record, by)
 
     def previous(self, build: Build) -> Record | None:
         return next(self.earlier(build), None)

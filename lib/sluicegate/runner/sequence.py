@@ -85,8 +85,9 @@ def _builds(build: Build, step: Step) -> bool:
     except StepFailed as problem:
         if problem.message:
             build.say(f"ERROR: {problem.message}")
-        build.say(f"Build step '{step.label}' marked build as failure")
-        build.worsen(Result.FAILURE)
+        if problem.result is Result.FAILURE:
+            build.say(f"Build step '{step.label}' marked build as failure")
+        build.worsen(problem.result)
         return False
     return True
 

@@ -82,6 +82,7 @@ class Runner:
             settings=lambda: self.settings,
             trigger=self.trigger,
             lend=self._another_executor,
+            abort=self.abort,
         )
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         recover(self.items, self.queue, self.cookie)
