@@ -157,6 +157,16 @@ def test_a_module_by_its_bare_name_is_placed_by_its_job(tmp_path: Path) -> None:
     assert "Missing environments" in caught.value.message
 
 
+def test_a_value_without_quotes_that_is_no_text_is_placed_by_its_job(tmp_path: Path) -> None:
+    """jenkins-job-builder 6.5 itself ends with a trace here too."""
+    source = tmp_path / "jobs.yaml"
+    source.write_text("- job:\n    name: x\n    parameters: [persistent-bool: {name: ON}]\n")
+    with pytest.raises(ConfigError) as caught:
+        render([source])
+    assert re.search(r"jobs\.yaml:1:3: In job 'x'", caught.value.message)
+    assert "<name> would hold True, which is no text: quote it" in caught.value.message
+
+
 def test_two_jobs_of_one_name_are_a_mistake_with_both_places(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(f"{PROJECT}    jobs: [sluicegate-build]\n")
     (tmp_path / "b.yaml").write_text("- job:\n    name: auth-build\n")

@@ -7,11 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import tostring
 
-from sluicegate.errors import ConfigError
+from sluicegate.errors import ConfigError, UsageError
 from sluicegate.jjb import safety
-from sluicegate.jjb.trees import Mistakes, Renderer, Tree, quiet
+from sluicegate.jjb.trees import Mistakes, Renderer, Tree, quiet, written
 
 
 def render(config: Any, files: Sequence[Path]) -> Tree:
@@ -69,12 +68,10 @@ def _xml(generator: Any, job: Any, pretty: bool) -> bytes:
     """The XML of one job. Raises ConfigError that says where it stands."""
     mistakes = Mistakes(message)
     with quiet():
-        made = mistakes.attempt(_place(job), lambda: generator.generateXML([job]))
+        made = mistakes.attempt(_place(job), lambda: written(generator.generateXML([job])[0], pretty))
     if mistakes.said:
         raise ConfigError(mistakes.said)
-    rendered = (made or [])[0]
-    content: bytes = rendered.output() if pretty else tostring(rendered.xml, encoding="utf-8")
-    return content
+    return made or b""
 
 
 def message(problem: Exception, what: str) -> str:
@@ -84,6 +81,8 @@ def message(problem: Exception, what: str) -> str:
 
     if isinstance(problem, JenkinsJobsException):
         return "\n".join(problem.lines)
+    if isinstance(problem, UsageError):
+        return "\n".join([what, problem.message])
     if isinstance(problem, yaml.MarkedYAMLError) and (mark := problem.problem_mark) is not None:
         snippet = (mark.get_snippet(max_length=100) or "").splitlines()
         text = ", ".join(filter(None, [problem.context, problem.problem]))

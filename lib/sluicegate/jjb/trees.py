@@ -7,7 +7,8 @@ import fnmatch
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 
@@ -26,6 +27,16 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def written(rendered: Any, pretty: bool) -> bytes:
+    """The XML of a job that JJB has made. Raises UsageError for a value that is no text, as `true` without quotes."""
+    for element in rendered.xml.iter():
+        texts = (element.text, *element.attrib.values())
+        for unfit in (text for text in texts if not (text is None or isinstance(text, str))):
+            raise UsageError(f"<{element.tag}> would hold {unfit!r}, which is no text: quote it in the YAML")
+    content: bytes = rendered.output() if pretty else tostring(rendered.xml, encoding="utf-8")
+    return content
 
 
 @dataclass(slots=True)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError
 from sluicegate.jjb import safety
-from sluicegate.jjb.trees import Mistakes, Renderer, Tree, quiet
+from sluicegate.jjb.trees import Mistakes, Renderer, Tree, quiet, written
 
 
 def render(config: Any, files: Sequence[Path]) -> Tree:
@@ -37,12 +36,10 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
 def _xml(generator: Any, data: dict[str, Any], pretty: bool) -> bytes:
     mistakes = Mistakes(_message)
     with quiet():
-        made = mistakes.attempt(f"job {data['name']!r}", lambda: generator.generateXML([data]))
+        made = mistakes.attempt(f"job {data['name']!r}", lambda: written(generator.generateXML([data])[0], pretty))
     if mistakes.said:
         raise ConfigError(mistakes.said)
-    rendered = (made or [])[0]
-    content: bytes = rendered.output() if pretty else tostring(rendered.xml, encoding="utf-8")
-    return content
+    return made or b""
 
 
 def _message(problem: Exception, what: str) -> str:

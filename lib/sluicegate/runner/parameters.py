@@ -12,7 +12,10 @@ from sluicegate.errors import UsageError
 from sluicegate.tools import patterns
 from sluicegate.tools.xml import tag, text
 
-Kind = Literal["String", "Boolean", "Choice", "Text", "Password", "File"]
+Kind = Literal["String", "Boolean", "Choice", "Text", "Password", "File", "Run"]
+Origin = Literal["job", "last build", "last good build", "chance", "run"]
+"""Where a default comes from; `default` itself where that has none yet."""
+RUN = "hudson.model.RunParameterValue"
 Value = str | bool
 LONGEST = 128 * 1024 - 256
 """Linux takes no environment string beyond 128 KiB (MAX_ARG_STRLEN); the name and `=` count too."""
@@ -24,7 +27,10 @@ DANGEROUS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One parameter that a job declares. Its value must match `pattern` as a whole, else `complaint` is told."""
+    """One parameter that a job declares. Its value must match `pattern` as a whole, else `complaint` is told.
+
+    A Run's value is `JOB#NUMBER`; it is offered from the builds of `run_of` that `run_filter` lets through.
+    """
 
     name: str
     kind: Kind
@@ -34,6 +40,9 @@ class Definition:
     trim: bool = False
     pattern: str = ""
     complaint: str = ""
+    default_from: Origin = "job"
+    run_of: str = ""
+    run_filter: str = ""
 
     @property
     def value_class(self) -> str:
@@ -113,7 +122,9 @@ def write(values: tuple[Parameter, ...]) -> str:
 def _value(one: Parameter) -> str:
     indent = "          "
     body = tag("name", one.name, indent) + tag("description", one.description, indent)
-    if one.value_class.endswith("FileParameterValue"):
+    if one.value_class == RUN:
+        body += tag("runId", one.text, indent)
+    elif one.value_class.endswith("FileParameterValue"):
         body += tag("originalFileName", one.text, indent) + tag("location", one.name, indent)
     else:
         body += tag("value", one.text, indent)
@@ -124,7 +135,7 @@ def read(action: Element) -> tuple[Parameter, ...]:
     """The values of a ParametersAction element; a secret's value stays sealed."""
     found = []
     for element in action.iterfind("parameters/*"):
-        value: Value = text(element, "value")
+        value: Value = text(element, "runId" if element.tag == RUN else "value")
         if element.tag.endswith("BooleanParameterValue"):
             value = value == "true"
         elif element.tag.endswith("FileParameterValue"):

@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import Conflict, SluicegateError
-from sluicegate.runner import environment, hindrances, properties, sequence
+from sluicegate.runner import defaults, environment, hindrances, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
-from sluicegate.runner.parameters import Parameter, Value, chosen
+from sluicegate.runner.parameters import Definition, Parameter, Value, chosen
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
@@ -123,9 +122,13 @@ class Runner:
         Raises UsageError for values that cannot be.
         """
         config = item.config
-        values = tuple(self._sealed(one) for one in chosen(definitions(config), given or {}))
+        values = tuple(self._sealed(one) for one in chosen(self.offered(item), given or {}))
         wait = config.quiet_period if delay is None else delay
         return self.queue.add(item.full_name, causes, values, wait, revision)
+
+    def offered(self, item: Item) -> tuple[Definition, ...]:
+        """The parameters of a job, with the values that its next build has where none are given."""
+        return defaults.offered(item, self.items)
 
     def _sealed(self, one: Parameter) -> Parameter:
         return replace(one, value=self.vault.seal(one.text)) if one.secret else one
@@ -247,6 +250,7 @@ class Runner:
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
         given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
+        given |= defaults.of_runs(record.parameters, self.items, self.url)
         env = (
             environment.inherited(all_of_them=self.own_secrets, also=self.pass_env)
             | dict(self.settings.env)

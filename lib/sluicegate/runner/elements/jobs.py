@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import cast
 from weakref import WeakKeyDictionary
 from xml.etree.ElementTree import Element
 
@@ -31,14 +30,18 @@ def _understood(root: Element) -> Iterator[Definition]:
     for element in root.iterfind("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"):
         # A build says why it cannot take the others; the job must be shown and kept all the same.
         with contextlib.suppress(ConfigError):
-            yield cast(Definition, catalogue.make("parameter", element))
+            made = catalogue.make("parameter", element)
+            if isinstance(made, Definition):  # not a heading between parameters
+                yield made
 
 
 def _declared(fields: Fields) -> tuple[object, ...]:
     return fields.made("parameter", "parameterDefinitions/*")
 
 
-def _definition(kind: Kind) -> Callable[[Fields], Definition]:
+def definition(kind: Kind) -> Callable[[Fields], Definition]:
+    """What reads a parameter of this kind as the core declares it."""
+
     def read(fields: Fields) -> Definition:
         default: Value = fields.text("defaultValue")
         choices: tuple[str, ...] = ()
@@ -68,7 +71,7 @@ def _read(*paths: str) -> Callable[[Fields], None]:
 ELEMENTS = (
     Entry(tag="hudson.model.ParametersDefinitionProperty", plugin="core", kind="property", make=_declared),
     *(
-        Entry(tag=f"hudson.model.{kind}ParameterDefinition", plugin="core", kind="parameter", make=_definition(kind))
+        Entry(tag=f"hudson.model.{kind}ParameterDefinition", plugin="core", kind="parameter", make=definition(kind))
         for kind in KINDS
     ),
     Entry(tag="hudson.triggers.TimerTrigger", plugin="core", kind="trigger", make=_read("spec")),

@@ -18,6 +18,7 @@ from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import HARMLESS, READ_BY_JOBXML
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm.reading import joined
+from sluicegate.runner.steps.moreparameters import COMBINATIONS
 
 CELL = "hudson.matrix.MatrixConfiguration"
 AXES = {
@@ -71,6 +72,8 @@ class Cells:
         self, *, axes: Sequence[AxisField], keeps: Filter, strategy: Strategy, root: Element, workspace: str
     ) -> None:
         self.axes, self.keeps, self.strategy, self.root, self.workspace = axes, keeps, strategy, root, workspace
+        chosen = root.iterfind(f"properties/hudson.model.ParametersDefinitionProperty//{COMBINATIONS}")
+        self.narrowed_by = [(one.findtext("name") or "").strip() for one in chosen]
 
     def plan(self) -> str:
         return f"a build for each of {' x '.join(axis.name for axis in self.axes)}"
@@ -87,10 +90,18 @@ class Cells:
 
     def _chosen(self, build: Build) -> list[tuple[int, dict[str, str]]]:
         found = list(enumerate(cells([axis.axis(build) for axis in self.axes])))
-        chosen = [(index, cell) for index, cell in found if _keeps(self.keeps, cell, index)]
+        filters = [self.keeps, *self._narrowed(build)]
+        chosen = [(index, cell) for index, cell in found if all(_keeps(one, cell, index) for one in filters)]
         if not chosen:
             build.say("WARNING: the combination filter leaves no configuration to build")
         return chosen
+
+    def _narrowed(self, build: Build) -> list[Filter]:
+        """What parameters ask for (matrix-combinations-parameter)."""
+        try:
+            return [Filter(build.variables.get(name, "")) for name in self.narrowed_by]
+        except Malformed as problem:
+            raise StepFailed(problem.message) from problem
 
     def _run(self, build: Build, chosen: Sequence[Mapping[str, str]]) -> Result:
         """Build these cells; the worst result of all."""

@@ -1,11 +1,16 @@
-"""Parameters of plugins: labels, nodes, validated strings, credentials, hidden ones, extended choices."""
+"""Parameters of plugins, and the core's choice of a build: labels, validated strings, remembered values and others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from sluicegate.errors import UsageError
+from sluicegate.runner.combinations import Filter
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.parameters import Definition
+from sluicegate.runner.elements.jobs import definition
+from sluicegate.runner.parameters import Definition, Kind
 from sluicegate.tools import patterns
 
 GROOVY = "its choices come from Groovy, which is not run here; use a choice or string parameter"
@@ -101,7 +106,52 @@ def _extended(fields: Fields) -> Definition:
     return _text(fields, f'"{default}"' if fields.flag("quoteValue") else default)
 
 
+def _run(fields: Fields) -> Definition:
+    """hudson.model.RunParameterDefinition: a build of another job, as `JOB#NUMBER`; the last one that fits."""
+    return Definition(
+        name=fields.text("name"),
+        kind="Run",
+        description=fields.text("description"),
+        default=fields.text("runId").strip(),
+        default_from="run",
+        run_of=fields.text("projectName").strip(),
+        run_filter=fields.text("filter", "ALL").strip(),
+    )
+
+
+def _remembered(kind: Kind) -> Callable[[Fields], Definition]:
+    """persistent-parameter: the default is what the last build, or the last good one, was started with."""
+
+    def read(fields: Fields) -> Definition:
+        good = fields.flag("successfulOnly")
+        return replace(definition(kind)(fields), default_from="last good build" if good else "last build")
+
+    return read
+
+
+def _random(fields: Fields) -> Definition:
+    """RandomStringParameterDefinition: a value by chance where none is given."""
+    fields.harmless("failedValidationMessage")
+    return replace(_text(fields, ""), default_from="chance")
+
+
+def _of_git(fields: Fields) -> Definition:
+    """GitParameterDefinition: a branch, tag or revision as text; no list is offered here."""
+    fields.harmless("type", "branch", "tagFilter", "branchFilter", "sortMode", "selectedValue", "useRepository")
+    fields.harmless("quickFilterEnabled", "listSize", "requiredParameter", "uuid")
+    return _text(fields, fields.text("defaultValue"))
+
+
+def _combinations(fields: Fields) -> Definition:
+    """MatrixCombinationsParameterDefinition: here its value is a combination filter, which the matrix keeps to."""
+    expression = fields.text("defaultCombinationFilter").strip()
+    Filter(expression)
+    return _text(fields, expression)
+
+
+COMBINATIONS = "hudson.plugins.matrix__configuration__parameter.MatrixCombinationsParameterDefinition"
 NODES = "org.jvnet.jenkins.plugins.nodelabelparameter."
+REMEMBERED: tuple[Kind, ...] = ("Boolean", "Choice", "String", "Text")
 DYNAMIC = "com.seitenbau.jenkins.plugins.dynamicparameter."
 ELEMENTS = (
     Entry(tag=f"{NODES}LabelParameterDefinition", plugin="nodelabelparameter", kind="parameter", make=_label),
@@ -132,6 +182,35 @@ ELEMENTS = (
         plugin="extended-choice-parameter",
         kind="parameter",
         make=_extended,
+    ),
+    Entry(tag="hudson.model.RunParameterDefinition", plugin="core", kind="parameter", make=_run),
+    *(
+        Entry(
+            tag=f"com.gem.persistentparameter.Persistent{kind}ParameterDefinition",
+            plugin="persistent-parameter",
+            kind="parameter",
+            make=_remembered(kind),
+        )
+        for kind in REMEMBERED
+    ),
+    Entry(
+        tag="hudson.plugins.random__string__parameter.RandomStringParameterDefinition",
+        plugin="random-string-parameter",
+        kind="parameter",
+        make=_random,
+    ),
+    Entry(
+        tag="net.uaznia.lukanus.hudson.plugins.gitparameter.GitParameterDefinition",
+        plugin="git-parameter",
+        kind="parameter",
+        make=_of_git,
+    ),
+    Entry(tag=COMBINATIONS, plugin="matrix-combinations-parameter", kind="parameter", make=_combinations),
+    Entry(
+        tag="jenkins.plugins.parameter__separator.ParameterSeparatorDefinition",
+        plugin="parameter-separator",
+        kind="parameter",
+        ignores="it is a heading between parameters",
     ),
     *(
         Entry(tag=f"{DYNAMIC}{name}", plugin="dynamicparameter", kind="parameter", refuses=lambda _: GROOVY)

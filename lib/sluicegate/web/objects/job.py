@@ -67,7 +67,7 @@ def _health(site: Site, item: Item) -> list[object]:
 
 
 def _properties(site: Site, item: Item) -> list[object]:
-    declared = [_definition(one) for one in definitions(item.config)]
+    declared = [_definition(one) for one in site.runner.offered(item)]
     return [plain("hudson.model.ParametersDefinitionProperty", parameterDefinitions=declared)] if declared else []
 
 
@@ -98,7 +98,7 @@ def _page(site: Site, item: Item) -> Response:
     def page() -> str:
         builds = item.history.newest(BUILDS_SHOWN)
         waiting = [(one, site.runner.why(one)[1]) for one in site.runner.queue.of_job(item.full_name)]
-        parameters = definitions(item.config)
+        parameters = site.runner.offered(item)
         return site.show("job.html", item=item, parameters=parameters, builds=builds, waiting=waiting)
 
     return site.target(page)
@@ -106,7 +106,7 @@ def _page(site: Site, item: Item) -> Response:
 
 def _form(site: Site, item: Item) -> Response:
     """`build` in a browser: the form for the parameters. To anybody else a GET of an action is refused."""
-    declared = definitions(item.config)
+    declared = site.runner.offered(item)
     if not (site.call.method == "GET" and site.call.wants_html and declared):
         raise Refusal(405, "Method Not Allowed", headers={"Allow": "POST"})
     return calls.html(site.show("parameters.html", item=item, parameters=declared))
