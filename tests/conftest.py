@@ -111,6 +111,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = opened.copied(tmp_path_factory.mktemp("launched"))
     shop.to_production(auth="1.0.0", portal="1.0.0")
+    shop.pack()
     yield shop
     shop.close()
 
@@ -119,6 +120,7 @@ def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def renewed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = launched.copied(tmp_path_factory.mktemp("renewed"))
     shop.to_production(auth="2.0.0")
+    shop.pack()
     yield shop
     shop.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -177,6 +178,11 @@ class Shop:
         root.mkdir(exist_ok=True)
         init_repo(shop.bare, shop.drivers, bare=True, config=config)
         return shop
+
+    def pack(self) -> None:
+        """Put all objects into one file: hundreds of tests copy this repository and take their copy away again."""
+        self.close()
+        subprocess.run(["git", "-C", self.bare, "gc", "--quiet", "--prune=now"], check=True)
 
     def copied(self, root: Path) -> Shop:
         """The same organisation once more, in another folder."""
