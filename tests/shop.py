@@ -286,10 +286,11 @@ class Shop:
         return resume(self.by(user), **options)
 
     def begin(self, environment: str, verb: str, user: str = "berta", **facts: Any) -> Intent:
-        """The intent of a command that does not end; its process is this one, unless `pid` says otherwise."""
+        """The intent of a command that does not end; its process is this one, unless `pid` and `host` say otherwise."""
         pid = facts.pop("pid", os.getpid())
         born = facts.pop("born", process.born(pid))
-        intent = Intent(verb=verb, host=os.uname().nodename, pid=pid, born=born, nonce=time.time_ns(), **facts)
+        host = facts.pop("host", os.uname().nodename)
+        intent = Intent(verb=verb, host=host, pid=pid, born=born, nonce=time.time_ns(), **facts)
 
         def decide(state: State, draft: Draft) -> Intent:
             return draft.note_environment(environment, intent)

@@ -154,6 +154,23 @@ def test_a_failed_build_starts_nothing(runner: Runner) -> None:
     assert not runner.queue.of_job("down") and down.history.last() is None
 
 
+@pytest.mark.parametrize(("threshold", "starts"), [("SUCCESS", False), ("UNSTABLE", True), ("FAILURE", True)])
+def test_a_yellow_build_starts_only_what_takes_yellow(runner: Runner, threshold: str, starts: bool) -> None:
+    after = (
+        "<hudson.tasks.BuildTrigger><childProjects>down</childProjects>"
+        f"<threshold><name>{threshold}</name></threshold></hudson.tasks.BuildTrigger>"
+    )
+    down = runner.items.create("", "down", shell("true"))
+    yellow = shell("exit 3", publishers=after).replace(b"</command>", b"</command><unstableReturn>3</unstableReturn>")
+    record = build(runner, "up", yellow)
+    assert record.result is Result.UNSTABLE
+    assert ("Triggering a new build of down\n" in record.log.read_text()) is starts
+    if starts:
+        assert wait_for(down).causes[0].project == "up"
+    else:
+        assert not runner.queue.of_job("down") and down.history.last() is None
+
+
 def test_a_reverse_trigger_starts_its_job(runner: Runner) -> None:
     trigger = (
         "<triggers><jenkins.triggers.ReverseBuildTrigger><upstreamProjects>up, other</upstreamProjects>"

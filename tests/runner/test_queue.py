@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +67,25 @@ def test_a_crash_at_any_moment_loses_and_repeats_nothing(operations: list[tuple[
                 }
                 queue.forget_interrupted()
                 running = {}
+
+
+def test_a_trigger_is_on_disk_before_it_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What survives a power cut is what was synced, and as much of the file as there was then."""
+    queue = Queue(tmp_path)
+    on_disk: list[int] = []
+    sync = os.fdatasync
+
+    def watching(descriptor: int) -> None:
+        sync(descriptor)
+        on_disk.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", watching)
+    queue.add("one", (USER,), (), 0)
+    assert on_disk == [queue.journal.path.stat().st_size]
+    queue.add("one", (USER,), (), 0)
+    queue.take(Starting(1))
+    queue.cancel(queue.add("two", (USER,), (), 0).id)
+    assert (len(on_disk), on_disk[-1]) == (5, queue.journal.path.stat().st_size)
 
 
 def test_everything_of_an_item_survives(tmp_path: Path) -> None:

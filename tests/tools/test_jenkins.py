@@ -16,7 +16,7 @@ from tests.drivers.test_server import certificate, secure_server
 from tests.parts import web_server
 
 ASKED: list[tuple[str, str | None]] = []
-BUILD = {"building": True, "actions": [{"causes": [{"userId": "anna"}]}]}
+BUILD: dict[str, object] = {"building": True, "actions": [{"causes": [{"userId": "anna"}]}]}
 STATUS = {"status": 200}
 
 
@@ -55,6 +55,14 @@ def test_neither_proxies_nor_a_netrc_of_the_job_count(tmp_path: Path, monkeypatc
         url = f"http://127.0.0.1:{port}"
         assert jenkins.read_build(trusted(url), f"{url}/job/approve/7/").users == {"anna"}
     assert [login for _, login in ASKED] == [Login("ci", Secret("t0ken")).basic()]
+
+
+@pytest.mark.parametrize("said", [False, None, "true", 1])
+def test_only_a_build_that_its_jenkins_says_is_building_runs(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
+    monkeypatch.setitem(BUILD, "building", said)
+    with web_server(Build) as port:
+        url = f"http://127.0.0.1:{port}"
+        assert not jenkins.read_build(trusted(url), f"{url}/job/approve/7/").building
 
 
 def test_the_proxy_of_the_configuration_counts() -> None:

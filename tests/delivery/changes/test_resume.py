@@ -175,6 +175,19 @@ def test_another_process_that_has_the_number_by_now_keeps_nobody_from_resuming(l
     assert outcomes(live) == [("integration", "deploy", "finished")]
 
 
+def test_a_command_on_another_machine_is_not_taken_for_dead(live: Shop) -> None:
+    """Nobody here can see its process: only a person may say that it is gone."""
+    live.publish("auth", "2.0.0")
+    target = {"auth": "1.0.0", "portal": "1.0.0"}
+    live.begin("integration", "deploy", host="elsewhere", pid=os.getppid(), group="int", target=target)
+    (intent,) = live.state.open_intents(live.state.config.environment("integration"))
+    assert intents.at_work(live.state.config, intent) is None
+    with pytest.raises(Conflict, match=r"integration is locked: 'deploy' by berta .* on elsewhere\)"):
+        live.sync()
+    assert live.chronicle("integration", "done", "failed")[-1].of != intent.record.id
+    assert outcomes(live) == [("integration", "deploy", "finished")]
+
+
 @pytest.fixture
 def of_a_build(live: Shop) -> Shop:
     """A deploy to integration was begun by a build of a Jenkins that nobody can ask now, and its process is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_a_judgement_takes_one_person_who_started_that_very_build(direct: set[st
     with pytest.raises(GateRefused) as refused:
         check_judgement(build, role, "approve", {})
     assert "it takes one person who started this very build" in refused.value.reasons[0]
+
+
+def test_a_build_that_has_ended_says_nothing_more() -> None:
+    """Whoever knows its address could approve in the name of who started it."""
+    role = Role(name="qa", members=("anna",), jobs={"approve": ("approve",)})
+    build = acting("approve", {"anna"}, set()).build
+    assert build is not None
+    check_judgement(build, role, "approve", {})
+    with pytest.raises(GateRefused) as refused:
+        check_judgement(replace(build, building=False), role, "approve", {})
+    assert refused.value.reasons == ("the build does not run any more",)
 
 
 def test_a_veto_is_lifted_by_a_member_of_the_role_that_names_jobs_for_it_alone(live: Shop) -> None:
