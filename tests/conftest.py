@@ -14,7 +14,16 @@ from sluicegate.tools import door, scratch
 from tests.shop import Shop
 
 IN_CI = os.environ.get("CI") == "true"
-FOREIGN = ("BUILD_ID", "BUILD_URL", "WORKSPACE", "JENKINS_URL", "JENKINS_TOKEN", "SLUICEGATE_REPO")
+FOREIGN = (
+    "BUILD_ID",
+    "BUILD_NUMBER",
+    "BUILD_URL",
+    "JOB_NAME",
+    "WORKSPACE",
+    "JENKINS_URL",
+    "JENKINS_TOKEN",
+    "SLUICEGATE_REPO",
+)
 FOREIGN_FAMILIES = ("GIT_", "XDG_")
 
 

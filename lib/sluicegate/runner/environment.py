@@ -26,6 +26,8 @@ OUTER_BUILD = re.compile(
     r"|JENKINS_(URL|HOME|SERVER_COOKIE|NODE_COOKIE)|GIT_.*"
 )
 NODE_COOKIE = "JENKINS_NODE_COOKIE"
+ALONE = "SLUICEGATE_RUN"
+"""In builds of `sluicegate run`: no Jenkins can be asked about them."""
 
 
 def inherited(*, all_of_them: bool = False, also: Sequence[str] = ()) -> dict[str, str]:
@@ -65,7 +67,7 @@ def tag(record: Record) -> str:
 
 
 def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int, workspace: Path) -> dict[str, str]:
-    """Jenkins' variables of a build. Those with URLs are left out when the server has none."""
+    """Jenkins' variables of a build. Without a URL there is no server: SLUICEGATE_RUN tells the steps that."""
     found = {
         **characteristic(record, cookie),
         "BUILD_DISPLAY_NAME": record.display_name or f"#{record.number}",
@@ -86,6 +88,8 @@ def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int
     if url:
         job = url + path_of(record.job)
         found |= {"HUDSON_URL": url, "JENKINS_URL": url, "JOB_URL": job, "BUILD_URL": f"{job}{record.number}/"}
+    else:
+        found[ALONE] = "true"
     return found
 
 

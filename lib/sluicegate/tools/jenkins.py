@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
+from sluicegate.errors import (
+    Denied,
+    NotFound,
+    RemoteUnavailable,
+    Restarting,
+    ServerError,
+    SluicegateError,
+    UnknownName,
+    UsageError,
+)
 from sluicegate.model.config import Jenkins
 from sluicegate.model.jobs import path_of
 from sluicegate.model.numbers import whole
 from sluicegate.model.values import Json
-from sluicegate.tools import http
+from sluicegate.tools import http, restarts
 from sluicegate.tools.credentials import Login, Secret
 
 if TYPE_CHECKING:
@@ -40,10 +49,14 @@ class Build:
     direct: frozenset[str]
 
 
-def read_build(jenkins: Jenkins, url: str) -> Build:
-    """Read a build, and up the chain of upstream causes who started it."""
+def read_build(jenkins: Jenkins, url: str, *, patient: bool = True) -> Build:
+    """Read a build, and up the chain of upstream causes who started it; `patient` waits while Jenkins restarts."""
     job, number = _place(jenkins, url)
-    value = _read(jenkins, job, number)
+
+    def read(job: str, number: str) -> Json:
+        return restarts.again(lambda: _read(jenkins, job, number)) if patient else _read(jenkins, job, number)
+
+    value = read(job, number)
     parameters = {
         str(one["name"]): str(one.get("value", ""))
         for action in value.get("actions", [])
@@ -55,36 +68,58 @@ def read_build(jenkins: Jenkins, url: str) -> Build:
         job=job,
         building=value.get("building") is True,
         parameters=parameters,
-        users=frozenset(_users(jenkins, value, LONGEST_CHAIN)),
+        users=frozenset(_users(read, value, LONGEST_CHAIN)),
         direct=frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId")),
     )
 
 
 def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
-    """Queue a job with parameters; the address of its place in the queue."""
-    url = f"{jenkins.url}/{path_of(job)}buildWithParameters"
-    answer = http.post(url, parameters, login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
-    _check(jenkins, answer)
+    """Queue a job with parameters; the address of its place in the queue. A Jenkins that restarts is waited for."""
+    url = f"{jenkins.url}/{path_of(job)}"
+
+    def send() -> http.Answer:
+        return _ask(jenkins, f"{url}buildWithParameters", parameters)
+
+    answer = restarts.post(send, lambda: _ask(jenkins, f"{url}api/json?tree=_class"))
+    if answer.status in (200, 201, 303):
+        return answer.headers.get("Location", "")
     if answer.status == 404:
-        raise UnknownName(f"{jenkins.url} has no job '{job}'", hint="jenkins-jobs update makes the jobs")
-    if answer.status not in (200, 201, 303):
-        said = answer.headers.get("X-Error") or f"status {answer.status}"
-        raise SluicegateError(f"{jenkins.url} did not start the job '{job}': {said}")
-    return answer.headers.get("Location", "")
+        raise _missing(jenkins, job)
+    if answer.status == 409:
+        raise SluicegateError(f"{jenkins.url} did not start the job '{job}': it is disabled")
+    said = answer.headers.get("X-Error") or f"status {answer.status}"
+    if answer.status == 400 and ("not parameterized" in answer.text or "not parameterized" in said):
+        raise UsageError(
+            f"the job '{job}' of {jenkins.url} has no parameters, so it would not know what to test",
+            hint=f"declare {', '.join(parameters)} in it, as the template sluicegate-suite does",
+        )
+    raise SluicegateError(f"{jenkins.url} did not start the job '{job}': {said}")
+
+
+def _missing(jenkins: Jenkins, job: str) -> SluicegateError:
+    """Why there is nothing to start: a folder, a Jenkins that lives elsewhere, or no such job."""
+    answer = _ask(jenkins, f"{jenkins.url}/{path_of(job)}api/json?tree=_class")
+    if answer.status == 200 and "Folder" in answer.text:
+        return UsageError(f"'{job}' is a folder of {jenkins.url}", hint=f"name a job in it: {job}/JOB")
+    if _ask(jenkins, f"{jenkins.url}/api/json?tree=mode").status == 404:
+        hint = f"it may live below a path: set 'jenkins: {{url: {jenkins.url}/jenkins}}' in sluicegate.yaml"
+        return UnknownName(f"{jenkins.url} is not the root of a Jenkins", hint=hint)
+    hint = f"jenkins-jobs update makes the jobs; a job in a folder is FOLDER/{job}; may '{jenkins.user}' read it?"
+    return UnknownName(f"{jenkins.url} has no job '{job}'", hint=hint)
 
 
 def _causes(build: Json) -> list[Json]:
     return [cause for action in build.get("actions", []) for cause in action.get("causes") or []]
 
 
-def _users(jenkins: Jenkins, build: Json, left: int) -> set[str]:
+def _users(read: Callable[[str, str], Json], build: Json, left: int) -> set[str]:
     found: set[str] = set()
     for cause in _causes(build):
         if cause.get("userId"):
             found.add(str(cause["userId"]))
         if cause.get("upstreamProject") and left:
-            above = _read(jenkins, str(cause["upstreamProject"]), str(cause.get("upstreamBuild")))
-            found |= _users(jenkins, above, left - 1)
+            above = read(str(cause["upstreamProject"]), str(cause.get("upstreamBuild")))
+            found |= _users(read, above, left - 1)
     return found
 
 
@@ -93,7 +128,8 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
     if not url.startswith(f"{jenkins.url}/job/"):
         raise UsageError(
             f"BUILD_URL is {url}, but the delivery repo trusts {jenkins.url}",
-            hint="set 'jenkins: {url: ...}' in sluicegate.yaml to the address that Jenkins gives its builds",
+            hint=f"if that is your Jenkins: set 'jenkins: {{url: {url.partition('/job/')[0]}}}' in sluicegate.yaml;"
+            " if not, correct 'Jenkins URL' in Manage Jenkins, System",
         )
     parts = url.removeprefix(f"{jenkins.url}/").strip("/").split("/")
     names, number = parts[1:-1:2], parts[-1]
@@ -104,9 +140,10 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
 
 def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     url = f"{jenkins.url}/{path_of(job)}{quote(number, safe='')}/api/json"
-    answer = http.get(f"{url}?tree={quote(TREE)}", login=_login(jenkins), timeout=TIMEOUT, session=_session(jenkins))
-    _check(jenkins, answer)
+    answer = _ask(jenkins, f"{url}?tree={quote(TREE)}")
     if answer.status == 404:
+        if _is_starting(jenkins):
+            raise Restarting(f"{jenkins.url} is starting: it does not know {url} yet")
         raise NotFound(f"{url} does not exist", hint=f"may the user '{jenkins.user}' read that job?")
     if answer.status != 200:
         raise SluicegateError(f"{url} answered with status {answer.status}")
@@ -119,16 +156,41 @@ def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     return value
 
 
-def _check(jenkins: Jenkins, answer: http.Answer) -> None:
-    """Wrong credentials, a login page, a Jenkins that is not ready."""
+def _ask(jenkins: Jenkins, url: str, form: Mapping[str, str] | None = None) -> http.Answer:
+    """A GET, or a POST of a form. Raises for wrong credentials, a login page, a Jenkins that is down or not ready."""
+    login, session = _login(jenkins), _session(jenkins)
+    try:
+        if form is None:
+            answer = http.get(url, login=login, timeout=TIMEOUT, session=session)
+        else:
+            answer = http.post(url, form, login=login, timeout=TIMEOUT, session=session)
+    except RemoteUnavailable as problem:
+        if restarts.refused(problem.__cause__):
+            raise Restarting(problem.message, hint=problem.hint) from problem
+        raise
     to_login = answer.status in (301, 302, 307) and "login" in answer.headers.get("Location", "")
+    if answer.status == 401 and _is_starting(jenkins):
+        raise Restarting(f"{jenkins.url} is starting (status 401)")
     if answer.status in (401, 403) or to_login:
+        right = "build" if form is not None else "read"
         raise Denied(
             f"{jenkins.url} refused the user '{jenkins.user}' (status {answer.status})",
-            hint=f"set {jenkins.token_variable} to an API token of that user",
+            hint=f"set {jenkins.token_variable} to an API token of that user, who may {right} the job",
         )
+    if answer.status == 500:
+        raise ServerError(f"{url.partition('?')[0]} answered with status 500", hint="see Jenkins' system log")
     if answer.status >= 500:
-        raise RemoteUnavailable(f"{jenkins.url} answered with status {answer.status}; it may still be starting")
+        kind = Restarting if answer.status == 503 else RemoteUnavailable
+        raise kind(f"{jenkins.url} answered with status {answer.status}; it may still be starting")
+    return answer
+
+
+def _is_starting(jenkins: Jenkins) -> bool:
+    """Whether the login page, which asks nobody who he is, is not there yet."""
+    try:
+        return http.get(f"{jenkins.url}/login", timeout=TIMEOUT, session=_session(jenkins)).status == 503
+    except RemoteUnavailable:
+        return True
 
 
 def _session(jenkins: Jenkins) -> requests.Session:

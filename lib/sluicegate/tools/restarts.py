@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sluicegate.errors import RemoteUnavailable, Restarting, ServerError, SluicegateError
+from sluicegate.errors import Denied, NotFound, RemoteUnavailable, Restarting, ServerError, SluicegateError, UnknownName
 from sluicegate.tools import patience
 
 T = TypeVar("T")
@@ -19,17 +19,22 @@ PATIENCE = 60.0
 PAUSE = 1.0
 
 
-def again(
-    ask: Callable[[], T], may_pass: Callable[[SluicegateError], bool] = lambda problem: False, seconds: float = 0.0
-) -> T:
-    """What `ask` returns, tried again while the server is away, or while `may_pass` says that the error may pass."""
-    end = time.monotonic() + (seconds or PATIENCE)
+def again(ask: Callable[[], T], may_pass: Callable[[SluicegateError], bool] = lambda problem: False) -> T:
+    """What `ask` returns, tried again while the server is away, or while `may_pass` says that the error may pass.
+
+    Right after a restart a login and what is there may be unknown for a moment.
+    """
+    end = time.monotonic() + PATIENCE
+    seen = False
     while True:
         try:
             return ask()
         except SluicegateError as problem:
-            if not (isinstance(problem, RemoteUnavailable) or may_pass(problem)) or time.monotonic() >= end:
+            away = isinstance(problem, RemoteUnavailable)
+            passing = away or may_pass(problem) or (seen and isinstance(problem, Denied | NotFound | UnknownName))
+            if not passing or time.monotonic() >= end:
                 raise
+            seen = seen or away
             patience.pause(PAUSE)
 
 

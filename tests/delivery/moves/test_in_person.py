@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from sluicegate.delivery.book.actor import Acting, check_judgement, check_verb
+from sluicegate.delivery.book.actor import acting as who
 from sluicegate.delivery.moves import pinning
-from sluicegate.errors import GateRefused
-from sluicegate.model.config import Role
+from sluicegate.errors import GateRefused, UsageError
+from sluicegate.model.config import Jenkins, Role
 from sluicegate.model.values import Actor
 from sluicegate.tools.jenkins import Build
 from tests.shop import CONFIG, Shop
@@ -76,3 +77,22 @@ def test_anybody_may_veto_and_hold_and_only_who_is_named_may_lift_it(live: Shop)
         pinning.unhold(live.by("rita", verified=False), "auth", "staging", why="a claim of Git's user")
     pinning.unhold(live.by("rita"), "auth", "staging", why="")
     assert live.state.pins("staging")["auth"].hold is None
+
+
+def test_a_role_that_leaves_out_the_folder_is_told_so() -> None:
+    role = Role(name="qa", members=("anna",), jobs={"approve": ("approve",)})
+    with pytest.raises(GateRefused) as refused:
+        check_judgement(acting("fold/approve", {"anna"}, set()).build, role, "approve", {})
+    assert "a role names it 'fold/approve'" in refused.value.reasons[0]
+
+
+def test_a_jenkins_that_does_not_know_its_address_is_told_so(live: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOB_NAME", "fold/approve")
+    monkeypatch.setenv("BUILD_NUMBER", "7")
+    assert who(live.state.config, live.state.store).actor.verified is False
+    trusting = replace(live.state.config, jenkins=Jenkins(url="https://ci", user="ci", token_variable="JENKINS_TOKEN"))
+    with pytest.raises(UsageError, match="build 7 of the job fold/approve, but it has no BUILD_URL") as refused:
+        who(trusting, live.state.store)
+    assert "Jenkins URL" in refused.value.hint
+    monkeypatch.setenv("SLUICEGATE_RUN", "true")
+    assert not who(trusting, live.state.store).actor.verified

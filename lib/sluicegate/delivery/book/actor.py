@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sluicegate.errors import GateRefused
+from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Config, Jenkins, Role
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
@@ -39,10 +39,22 @@ class Acting:
 def acting(config: Config, store: Store) -> Acting:
     """Never a parameter, never an option: what Jenkins says of the build at BUILD_URL, else Git's user."""
     url = os.environ.get("BUILD_URL", "")
-    if url and config.jenkins is not None:
-        return _from_build(config.jenkins, url)
+    if config.jenkins is not None:
+        if url:
+            return _from_build(config.jenkins, url)
+        _check_address()
     who = store.signature
     return Acting(actor=Actor(user=who.name, source=url or f"git:{who.name} <{who.email}>"))
+
+
+def _check_address() -> None:
+    """Raise UsageError inside a build of a Jenkins that does not know its own address, and so gives no BUILD_URL."""
+    job, number = os.environ.get("JOB_NAME"), os.environ.get("BUILD_NUMBER")
+    if job and number and not os.environ.get("SLUICEGATE_RUN"):
+        raise UsageError(
+            f"this is build {number} of the job {job}, but it has no BUILD_URL to ask who started it",
+            hint="set 'Jenkins URL' in Manage Jenkins, System, to the 'url' that 'jenkins:' has in sluicegate.yaml",
+        )
 
 
 def _from_build(server: Jenkins, url: str) -> Acting:
@@ -89,7 +101,10 @@ def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: 
         reasons.append("the build does not run any more")
     jobs = role.jobs.get(verb, ())
     if build.job not in jobs:
-        reasons.append(f"the job '{build.job}' is not one that may {verb} in the role: {', '.join(jobs) or 'none'}")
+        allowed = ", ".join(jobs) or "none"
+        reasons.append(
+            f"the job '{build.job}' is not one that may {verb} in the role: {allowed}{_in_folder(build.job, jobs)}"
+        )
     if len(build.direct) != 1:
         behind = ", ".join(sorted(build.direct)) or "nobody"
         reasons.append(f"it takes one person who started this very build, and there is {behind}")
@@ -98,3 +113,9 @@ def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: 
             reasons.append(f"the build's parameter {name} is '{build.parameters.get(name, '')}', not '{value}'")
     if reasons:
         raise GateRefused(f"this cannot be said by the build {build.url}", reasons=reasons)
+
+
+def _in_folder(job: str, jobs: tuple[str, ...]) -> str:
+    """A word on a role that names the job without its folder."""
+    folder, _, name = job.rpartition("/")
+    return f" (it is in the folder {folder}: a role names it '{job}')" if folder and name in jobs else ""

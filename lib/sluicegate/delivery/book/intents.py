@@ -79,7 +79,9 @@ def at_work(config: Config, intent: OpenIntent) -> bool | None:
     from sluicegate.tools import jenkins
 
     try:
-        return jenkins.read_build(server, url).building  # an agent in a container sees its own processes only
+        return jenkins.read_build(
+            server, url, patient=False
+        ).building  # an agent in a container sees its own processes only
     except SluicegateError:  # it is down, has forgotten the build, or we have no token: so nobody can tell
         return None
 
