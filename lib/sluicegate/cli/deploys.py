@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sluicegate.cli.live import live_hosts
 from sluicegate.cli.output import as_json, delivery, dry_run, print_json, say, why
 from sluicegate.errors import SluicegateError, UsageError
 
@@ -35,7 +36,7 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: 
 
     failed: list[object] = []
     plans: list[Plan] = []
-    with delivery() as repo:
+    with delivery() as repo, live_hosts() as watched:
         for name in environments:
             synced = sync_environment(
                 repo,
@@ -44,9 +45,10 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: 
                 remove=remove,
                 wait=PATIENCE if wait else 0.0,
                 dry_run=dry_run,
-                say=say,
+                say=watched,
                 why=why,
             )
+            _tell_out(synced.plan)
             if dry_run:
                 for step in synced.plan.steps:
                     say(f"would do: {step}")
@@ -75,10 +77,10 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
     from sluicegate.delivery.changes.applying import silent
     from sluicegate.delivery.changes.deploy import deploy as deploy_environment
 
-    with delivery() as repo:
+    with delivery() as repo, live_hosts() as watched:
         plan = deploy_environment(
             repo, environment, end_sessions=end_sessions, remove=remove, dry_run=dry_run,
-            say=silent if as_json else say, why=why,
+            say=silent if as_json else watched, why=why,
         )  # fmt: skip
     if as_json:
         print_json(
@@ -86,17 +88,24 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
                 "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
                 "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after}
                           for s in plan.steps],
-                "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()],
+                "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()]
+                + [{"host": host, "ending": "out", "why": why} for host, why in plan.out.items()],
             }
         )  # fmt: skip
         plan.tell_behind()
         return
+    _tell_out(plan)
     if dry_run:
         for step in plan.steps:
             say(f"would do: {step}")
     if not plan.steps:
         say(f"{environment}: nothing to do")
     plan.tell_behind()
+
+
+def _tell_out(plan: Plan) -> None:
+    for host, told in plan.out.items():
+        say(f"{plan.environment}: {host} is {told}")
 
 
 @click.command()

@@ -45,6 +45,12 @@ def status(as_json: bool) -> None:
     sets = ["set", "", *(column.set_name[:12] or "-" for column in found.columns)]
     print_table(["component", "newest", *heads], [*rows, sets])
     for column in found.columns:
+        for out in column.out:
+            since = f"out since {out.at:%Y-%m-%d %H:%M} UTC by {out.by.user}: {out.why}"
+            click.secho(f"{column.name}: {out.host} is {since}", fg="yellow")
+        if column.behind:
+            told = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
+            click.secho(f"{column.name}: behind are {told}", fg="yellow")
         if column.locked:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:
@@ -108,6 +114,8 @@ def explain(version: str, environment: str, as_json: bool) -> None:
                 click.echo(f"           who can help: {verdict.who_can_help}")
             if verdict.command:
                 click.echo(f"           with: {verdict.command}")
+    for out in found.out:
+        click.echo(f"{out.host} of {found.target} is out, and would not get it: {out.why} ({out.by.user})")
     if not found.unmet and not found.arrived:
         click.echo(f"nothing stands in the way to {found.target}; next: {found.next_command}")
 

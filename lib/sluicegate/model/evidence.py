@@ -232,10 +232,30 @@ class Swapped(InEnvironment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord(Record):
+    """A host of `group` is to be left alone, or takes part again."""
+
+    host: str = ""
+    group: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOut(HostRecord):
+    what = "host out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostIn(HostRecord):
+    what = "host in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent(Record):
     """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
 
-    A deploy brings `target` to `group`, past the gates unless `gated`; a swap moves users from `live` to `to`.
+    A deploy brings `target` to `group`, past the gates unless `gated`; a swap moves users from `live` to `to`. What
+    brings a single host in again names it in `only`.
     """
 
     what = "intent"
@@ -245,6 +265,7 @@ class Intent(Record):
     born: str = ""
     nonce: int | None = 0
     group: str = ""
+    only: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
     staging: str = ""
@@ -279,7 +300,7 @@ KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
         Built, Copied, Pruned, Removed, Deployed, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned, Unpinned,
-        Held, Unheld, Swapped, Intent, Done, Failed,
+        Held, Unheld, Swapped, HostOut, HostIn, Intent, Done, Failed,
     )
 }  # fmt: skip
 

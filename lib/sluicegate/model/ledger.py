@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
-from sluicegate.model.evidence import Judgement, Record, Vetoing, as_json, from_json, own_facts
+from sluicegate.model.evidence import HostRecord, Judgement, Record, Vetoing, as_json, from_json, own_facts
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical
 
-SUBJECT = ("env", "role", "suite", "group")
+SUBJECT = ("env", "role", "suite", "group", "host")
 
 
 def component_path(component: str, version: str) -> str:
@@ -88,4 +88,4 @@ def _same_subject(one: Record, other: Record, by: Actor) -> bool:
 
 
 def _family(record: Record) -> type[Record]:
-    return next((family for family in (Judgement, Vetoing) if isinstance(record, family)), type(record))
+    return next((family for family in (Judgement, Vetoing, HostRecord) if isinstance(record, family)), type(record))

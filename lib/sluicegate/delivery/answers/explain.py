@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sluicegate.delivery.answers.status import hosts_out
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.promote import is_lower, standing_pins
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
+from sluicegate.model.evidence import HostOut
 from sluicegate.model.values import Json, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One version's way into one environment: where it runs, each verdict, and the next command."""
+    """One version's way into one environment: where it runs, each verdict, the next command, and its hosts out."""
 
     component: str
     version: str
@@ -23,6 +25,7 @@ class Explanation:
     runs_in: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     next_command: str
+    out: tuple[HostOut, ...] = ()
 
     @property
     def arrived(self) -> bool:
@@ -41,6 +44,7 @@ class Explanation:
             "runs_in": list(self.runs_in),
             "arrived": self.arrived,
             "next": self.next_command,
+            "hosts_out": [{"host": one.host, "why": one.why, "by": one.by.user} for one in self.out],
             "verdicts": [
                 {
                     "gate": v.gate,
@@ -70,6 +74,7 @@ def explain(state: State, component: str, version: str, target: str) -> Explanat
         runs_in=runs_in,
         verdicts=verdicts,
         next_command=_next_command(state, environment, component, chosen, verdicts, runs_in),
+        out=hosts_out(state, environment),
     )
 
 

@@ -11,6 +11,8 @@ from sluicegate.model.evidence import (
     Built,
     Copied,
     Deployed,
+    HostOut,
+    HostRecord,
     InEnvironment,
     Intent,
     Judgement,
@@ -72,8 +74,10 @@ def _words(record: Record) -> str:
             return f"{suite} started in {env}" + (f", its output: {log}" if log else "")
         case Swapped(back=back, idle=idle, live=live):
             return f"swap{' back' if back else ''}: {idle} -> {live}"
-        case Intent(verb=verb):
-            return f"{verb} begun"
+        case Intent(verb=verb, only=only):
+            return f"{verb} begun" + (f" for {only}" if only else "")
+        case HostRecord(host=host):
+            return f"{host} {'out' if isinstance(record, HostOut) else 'in again'}"
         case Other(kind=kind):
             return kind
     return record.what

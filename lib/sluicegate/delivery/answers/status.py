@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Failed
+from sluicegate.model.evidence import Failed, HostOut
 from sluicegate.model.story import vetoed
-from sluicegate.model.values import Installed, Json, Pin
+from sluicegate.model.values import Installed, Json, Pin, stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class Cell:
 class Column:
     """One environment: the group that plays it, the set that it has, and what is going on there.
 
-    `unsure` says why nobody knows what its hosts have: the last deploy failed.
+    `unsure` says why nobody knows what its hosts have: the last deploy failed. `out`: its hosts that are to be left
+    alone. `behind`: those that the last deploy did not reach, and how it ended there.
     """
 
     name: str
@@ -35,6 +36,15 @@ class Column:
     set_name: str
     locked: str
     unsure: str
+    out: tuple[HostOut, ...] = ()
+    behind: Mapping[str, str] = field(default_factory=dict)
+
+    def json(self) -> Json:
+        return {
+            "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
+            "out": [{"host": one.host, "why": one.why, "by": one.by.user, "since": stamp(one.at)} for one in self.out],
+            "behind": dict(self.behind),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +59,7 @@ class Status:
     def json(self) -> Json:
         """The shape of `status --json`."""
         return {
-            "environments": [
-                {"name": c.name, "group": c.group, "set": c.set_name, "locked": c.locked, "unsure": c.unsure}
-                for c in self.columns
-            ],
+            "environments": [column.json() for column in self.columns],
             "components": [
                 {
                     "name": name,
@@ -94,7 +101,16 @@ def _column(state: State, environment: Environment) -> Column:
         set_name=standing.set_name if standing else "",
         locked=intents.described(own[0]) if own else "",
         unsure=_unsure(state, environment) if not own else "",
+        out=hosts_out(state, environment),
+        behind=standing.behind if standing else {},
     )
+
+
+def hosts_out(state: State, environment: Environment) -> tuple[HostOut, ...]:
+    """The hosts of the group that plays the environment now which are to be left alone, by name."""
+    group = state.group(environment)
+    records = state.hosts_out(environment) if group else {}
+    return tuple(record for _, record in sorted(records.items()) if record.group == group)
 
 
 def _unsure(state: State, environment: Environment) -> str:

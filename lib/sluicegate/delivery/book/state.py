@@ -12,7 +12,7 @@ from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.evidence import Built, Deployed, Ending, Intent, Pruned, Swapped, Veto
+from sluicegate.model.evidence import Built, Deployed, Ending, HostOut, HostRecord, Intent, Pruned, Swapped, Veto
 from sluicegate.model.story import Story, newest, vetoed
 from sluicegate.model.values import Installed, Pin
 from sluicegate.ports import Drivers
@@ -243,6 +243,12 @@ class State:
         last = newest(r for chronicle in chronicles for r in chronicle.of(Intent, verb="deploy", group=group))
         well = last and any(chronicle.has(Deployed, group=group, of=last.id) for chronicle in chronicles)
         return None if well else last
+
+    def hosts_out(self, environment: Environment) -> dict[str, HostOut]:
+        """The hosts of the environment, and of the one that it swaps with, that are to be left alone."""
+        records = [r for one in self.pair(environment) for r in self.chronicle(one.name).of(HostRecord)]
+        last = {record.host: record for record in sorted(records, key=lambda record: record.at)}
+        return {host: record for host, record in last.items() if isinstance(record, HostOut)}
 
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""

@@ -91,8 +91,9 @@ def _unproven(state: State, environment: Environment, plan: Plan) -> set[str]:
 
 
 def _addresses(state: State, plan: Plan) -> dict[str, str]:
-    """`AUTH_URL` and the like: each component on the first host of the group."""
-    host = state.drivers.host(state.config, state.config.groups[plan.group][0])
+    """`AUTH_URL` and the like: each component on the first host of the group that is not out."""
+    hosts = state.config.groups[plan.group]
+    host = state.drivers.host(state.config, next((one for one in hosts if one not in plan.out), hosts[0]))
     return {f"{name.upper().replace('-', '_').replace('.', '_')}_URL": host.address(name) for name in plan.target}
 
 

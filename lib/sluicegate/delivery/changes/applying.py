@@ -22,14 +22,37 @@ from sluicegate.tools.parallel import each
 from sluicegate.tools.scratch import scratch
 
 Say = Callable[[str], None]
+Recording = Callable[[State, Draft, Plan, Intent], None]
+
+
+class HostNews(str):
+    """A line of progress about one host, with its parts for who shows them as a table.
+
+    `state` is an ending, `at work`, or '' when nothing changed; `what` says more; `hosts` are to be changed in all.
+    """
+
+    __slots__ = ("host", "hosts", "state", "what")
+
+    def __new__(cls, text: str, *, host: str, state: str, what: str, hosts: int) -> HostNews:
+        news = super().__new__(cls, text)
+        news.host, news.state, news.what, news.hosts = host, state, what, hosts
+        return news
+
+    host: str
+    state: str
+    what: str
+    hosts: int
 
 
 def silent(text: str) -> None:
     """Progress that nobody watches."""
 
 
-def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say) -> Plan:
-    """Apply the plan under its intent, and record how it ended; the plan comes back with what became of its hosts."""
+def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say, record: Recording | None = None) -> Plan:
+    """Apply the plan under its intent, and record how it ended; the plan comes back with what became of its hosts.
+
+    `record` writes what a plan means that ended well: by default that its group has its set.
+    """
     state = repo.state()
     work = _Work(state=state, plan=plan, say=say)
     try:
@@ -42,7 +65,8 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say) -> Plan:
     ended = work.ended()
     try:
         repo.change(
-            lambda state, draft: _record_deployed(state, draft, ended, intent), f"deploy {plan.environment}: done"
+            lambda state, draft: (record or _record_deployed)(state, draft, ended, intent),
+            f"{intent.verb} {plan.environment}: done",
         )
     except SluicegateError as problem:
         raise PartlyDone(
@@ -109,15 +133,22 @@ class _Work:
         return "".join(f"\n  done: {step}" for ending, step in ended if ending == "done")
 
     def _change(self, transaction: Transaction) -> None:
-        for step in transaction.steps:
-            self.say(f"{self.plan.environment}: {step}")
+        for number, step in enumerate(transaction.steps):
+            self.say(self._news(f"{self.plan.environment}: {step}", transaction, "at work" if number == 0 else ""))
         host = self.state.drivers.host(self.state.config, transaction.host)
         outcomes = self.deployer.apply(host, self._wanted(transaction))
         self.outcomes[transaction.host] = outcomes
         ended = worst(outcomes.values())
         if not all_done(outcomes):
-            self.say(f"{self.plan.environment}: {transaction.host}: {ended.ending}: {ended.why}")
+            told = f"{self.plan.environment}: {transaction.host}: {ended.ending}: {ended.why}"
+            self.say(self._news(told, transaction, ended.ending, ended.why))
             raise _HostFailed
+        self.say(self._news(f"{self.plan.environment}: {transaction.host}: done", transaction, ended.ending))
+
+    def _news(self, text: str, transaction: Transaction, state: str, why: str = "") -> HostNews:
+        steps = ", ".join(str(step).removeprefix(f"{step.host}: ") for step in transaction.steps)
+        hosts = sum(map(len, self.plan.batches))
+        return HostNews(text, host=transaction.host, state=state, what=why or steps, hosts=hosts)
 
     def _wanted(self, transaction: Transaction) -> dict[str, Release | None]:
         """Where the files pass through us only what changes on this host; else all that shall be there."""
@@ -163,16 +194,16 @@ def give_up(repo: DeliveryRepo, environment: str, intent: Intent, reason: str, p
     def decide(state: State, draft: Draft) -> None:
         intents.end(draft, environment, intent, failed=reason, behind=_behind(plan) if plan else {})
         if plan:
-            _keep_table(draft, plan, intent)
+            keep_table(draft, plan, intent)
 
-    repo.change(decide, f"deploy {environment}: failed")
+    repo.change(decide, f"{intent.verb} {environment}: failed")
 
 
 def _behind(plan: Plan) -> dict[str, str]:
     return {host: outcome.ending for host, outcome in plan.behind.items()}
 
 
-def _keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
+def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
     """What became of every host, in a file of its own that is written once."""
     steps = {transaction.host: transaction.steps for batch in plan.batches for transaction in batch}
     table = [
@@ -180,7 +211,8 @@ def _keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
          "steps": [{"component": s.component, "before": s.before, "after": s.after} for s in steps.get(host, ())]}
         for host, outcome in plan.endings.items()
     ]  # fmt: skip
-    if table:
+    table += [{"host": host, "ending": "out", "why": why, "steps": []} for host, why in plan.out.items()]
+    if plan.endings:
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table)
         draft.tables[ledger.deploy_path(plan.environment, intent.id)] = content.encode()
 
@@ -201,4 +233,4 @@ def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> 
             )
             draft.note(name, version, one)
     intents.end(draft, plan.environment, intent)
-    _keep_table(draft, plan, intent)
+    keep_table(draft, plan, intent)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import PartlyDone, SluicegateError, UsageError
+from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.outcomes import DONE, Outcome
+from sluicegate.model.evidence import Failed, HostOut
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer
 from sluicegate.tools.parallel import each
@@ -29,6 +30,8 @@ class Step:
     def __str__(self) -> str:
         if not self.after:
             return f"{self.host}: remove {self.component} {self.before}"
+        if self.before == self.after:
+            return f"{self.host}: {self.component} {self.after} is to answer"
         return f"{self.host}: {self.component} {self.before or '-'} -> {self.after}"
 
 
@@ -46,7 +49,8 @@ class Plan:
 
     A batch is begun when the one before it has ended well; its hosts are worked on side by side. `down`: the hosts that
     could not be asked, and why; `refusals`: what keeps hosts from being given this, a sentence each. `max_failed` hosts
-    may be down or fail, over all batches. `endings`: what became of each host that was to be changed, once applied.
+    may be down or fail, over all batches. `out`: the hosts that are left alone, and why. `endings`: what became of each
+    host that was to be changed, once applied.
     """
 
     environment: str
@@ -57,6 +61,7 @@ class Plan:
     max_failed: int = 0
     down: Mapping[str, Outcome] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
+    out: Mapping[str, str] = field(default_factory=dict)
     endings: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -90,13 +95,19 @@ class Plan:
         return going | {name: releases[name] for name in self.target if name in releases}
 
 
-def make_plan(state: State, environment: Environment, target: Mapping[str, str]) -> Plan:
-    """Compare the hosts of the group that plays the environment now with the target."""
+def make_plan(state: State, environment: Environment, target: Mapping[str, str], *, only: str = "") -> Plan:
+    """Compare the hosts of the group that plays the environment now with the target; those that are out are not asked.
+
+    `only` is a single host, out or not, all of whose components are to be brought there and to answer.
+    """
     group = state.group(environment)
     if not group or environment.deploy is None:
         raise UsageError(f"{environment.name} has no 'hosts' and 'deploy', so nothing can be deployed there")
     deployer = state.drivers.deployer(state.config, environment)
-    hosts = state.config.groups[group]
+    out = {} if only else _out(state, environment, group)
+    hosts = (only,) if only else tuple(host for host in state.config.groups[group] if host not in out)
+    if not hosts:
+        raise GateRefused(f"every host of {group} is out", hint=f"sluicegate host in {next(iter(out))}")
 
     def survey(host_name: str) -> Mapping[str, Installed]:
         return deployer.survey(state.drivers.host(state.config, host_name))
@@ -112,12 +123,14 @@ def make_plan(state: State, environment: Environment, target: Mapping[str, str])
     transactions = [
         Transaction(host=name, steps=steps)
         for name in hosts
-        if name in answers.done and (steps := tuple(_steps(state, name, answers.done[name], target)))
+        if name in answers.done and (steps := tuple(_steps(state, name, answers.done[name], target, all=bool(only))))
     ]
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
     plan = Plan(
-        environment=environment.name, group=group, target=in_order, batches=batched(transactions), down=down,
-        at_once=max(environment.at_once.of(len(hosts)), 1), max_failed=environment.max_failed.of(len(hosts)),
+        environment=environment.name, group=group, target=in_order, down=down, out=out,
+        batches=batched(transactions, _unwell(state, environment, group)),
+        at_once=max(environment.at_once.of(len(hosts)), 1),
+        max_failed=0 if only else environment.max_failed.of(len(hosts)),
     )  # fmt: skip
     return replace(plan, refusals=_refusals(state, plan, deployer))
 
@@ -140,16 +153,48 @@ def _refusals(state: State, plan: Plan, deployer: Deployer) -> tuple[str, ...]:
     return tuple(refusal for transaction in transactions for refusal in answers.done[transaction])
 
 
-def batched(transactions: list[Transaction]) -> tuple[tuple[Transaction, ...], ...]:
-    """The first host alone: what breaks it breaks no other one. Then all others."""
-    return tuple(filter(None, (tuple(transactions[:1]), tuple(transactions[1:]))))
+def _out(state: State, environment: Environment, group: str) -> dict[str, str]:
+    """The hosts of the group that are to be left alone: by whom, since when and why."""
+    records = state.hosts_out(environment)
+    return {host: told_out(records[host]) for host in state.config.groups[group] if host in records}
 
 
-def _steps(state: State, host: str, found: Mapping[str, Installed], target: Mapping[str, str]) -> Iterable[Step]:
-    """What goes away, dependents first; then what comes or changes, each after what it needs."""
+def told_out(record: HostOut) -> str:
+    """By whom, since when and why a host is out."""
+    return f"out since {record.at:%Y-%m-%d %H:%M} UTC by {record.by.user}: {record.why}"
+
+
+def _unwell(state: State, environment: Environment, group: str) -> frozenset[str]:
+    """The hosts that the last deploy to the group could not bring to its end."""
+    standing = state.group_state(environment, group)
+    behind = standing.behind if standing else {}
+    if last := state.unsure(environment, group):
+        ends = [end for one in state.pair(environment) for end in state.chronicle(one.name).of(Failed, of=last.id)]
+        behind = {host: ending for end in ends for host, ending in end.behind.items()}
+    return frozenset(host for host, ending in behind.items() if ending != NOT_STARTED.ending)
+
+
+def batched(
+    transactions: Sequence[Transaction], unwell: frozenset[str] = frozenset()
+) -> tuple[tuple[Transaction, ...], ...]:
+    """The first host alone, a well one where there is one: what breaks it breaks no other one. Then all others.
+
+    Of these the unwell ones come first: else the last healthy one might be taken down before they are mended.
+    """
+    gatekeeper = next(
+        (one for one in transactions if one.host not in unwell), transactions[0] if transactions else None
+    )
+    rest = sorted((one for one in transactions if one is not gatekeeper), key=lambda one: one.host not in unwell)
+    return tuple(filter(None, ((gatekeeper,) if gatekeeper else (), tuple(rest))))
+
+
+def _steps(
+    state: State, host: str, found: Mapping[str, Installed], target: Mapping[str, str], *, all: bool
+) -> Iterable[Step]:
+    """What goes away, dependents first; then what comes or changes, or `all`, each after what it needs."""
     for name in reversed(state.config.in_order(set(found) - set(target))):
         yield Step(host=host, component=name, before=found[name].version, after="")
     for name in state.config.in_order(set(target)):
         here = found.get(name)
-        if here is None or not here.is_version(target[name], state.manifest(name, target[name])):
+        if all or here is None or not here.is_version(target[name], state.manifest(name, target[name])):
             yield Step(host=host, component=name, before=here.version if here else "", after=target[name])

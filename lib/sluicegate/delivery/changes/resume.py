@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.book.state import OpenIntent, State
-from sluicegate.delivery.changes import applying, deploy, swap
+from sluicegate.delivery.changes import applying, deploy, hosts, swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
@@ -67,10 +67,10 @@ def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:
     """Finish a deploy to the environment whose command is known to be dead; whatever else is open stays so."""
     state = repo.state()
     for intent in state.open_intents(state.config.environment(name)):
-        mine = intent.environment == name and intent.record.verb == "deploy"
+        mine = intent.environment == name and intent.record.verb in ("deploy", hosts.VERB)
         if mine and intents.at_work(state.config, intent) is False:
             say(f"{name}: finishing {intents.described(intent)}, which was interrupted")
-            _deploy(repo, intent, say)
+            _one(repo, intent, intent.record.verb, say)
 
 
 def open_intents(state: State) -> tuple[OpenIntent, ...]:
@@ -86,6 +86,9 @@ def open_intents(state: State) -> tuple[OpenIntent, ...]:
 def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
     if verb == "deploy":
         return _deploy(repo, intent, say)
+    if verb == hosts.VERB:  # until it is in nobody counts on it
+        applying.give_up(repo, intent.environment, intent.record, f"it was interrupted; {intent.record.only} stays out")
+        return "undone"
     return _swap(repo, intent, say)
 
 

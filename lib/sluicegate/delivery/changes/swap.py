@@ -63,6 +63,7 @@ def swap(
         found = plan_back(state, name) if back else plan_forward(state, name)
         if not found.changes:
             return found, None
+        _refuse_strays(state, found)
         _refuse_unready_balancer(state, found)
         return found, begin(draft, found, why)
 
@@ -70,6 +71,27 @@ def swap(
     if not dry_run and intent is not None:
         carry_out(repo, found, intent, say)
     return found
+
+
+def _refuse_strays(state: State, found: Swap) -> None:
+    """Raise GateRefused for a host that is out, of the group that users are to reach, and answers as another version.
+
+    Nothing was installed on it, and the balancer knows nothing of that.
+    """
+    out = state.hosts_out(state.config.environment(found.environment))
+    for name in (name for name in state.config.groups[found.to] if name in out):
+        host = state.drivers.host(state.config, name)
+        for component, version in found.after.items():
+            try:
+                url = host.address(component) + state.component(component).probe
+            except NotFound:
+                continue
+            said = spoken_version(url)
+            if said not in (None, version):
+                raise GateRefused(
+                    f"{name} is out and answers as {component} {said}: users of {found.to} would meet it",
+                    hint=f"bring it in (sluicegate host in {name}), or stop what answers there",
+                )
 
 
 def _refuse_unready_balancer(state: State, found: Swap) -> None:

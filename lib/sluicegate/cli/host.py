@@ -1,0 +1,65 @@
+"""host out, host in."""
+
+from __future__ import annotations
+
+import click
+
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, say, why
+from sluicegate.errors import UsageError
+
+
+@click.group()
+def host() -> None:
+    """A host that is to be left alone for a while.
+
+    Example: sluicegate host out app17 --why 'a disk is being replaced'
+    """
+
+
+@host.command("out")
+@click.argument("name", metavar="HOST")
+@why
+@as_json
+@dry_run
+def out(name: str, why: str, as_json: bool, dry_run: bool) -> None:
+    """Have deploys skip a host, and say so wherever its environment is shown. Users may still reach it.
+
+    Example: sluicegate host out app17 --why 'a disk is being replaced'
+    """
+    from sluicegate.delivery.changes.hosts import take_out
+
+    if not why.strip():
+        raise UsageError("say why the host is to be left alone", hint=f"sluicegate host out {name} --why TEXT")
+    with delivery() as repo:
+        places = take_out(repo, name, why, dry_run=dry_run)
+    if as_json:
+        print_json({"host": name, "out": [{"environment": one.environment, "group": one.group} for one in places]})
+        return
+    for place in places:
+        done(f"{name} of {place.environment} ({place.group}): out", dry=dry_run)
+    if not places:
+        click.echo(f"{name} is out already")
+
+
+@host.command("in")
+@click.argument("name", metavar="HOST")
+@why
+@as_json
+@dry_run
+def in_(name: str, why: str, as_json: bool, dry_run: bool) -> None:
+    """Install what a host missed, wait until it answers, and let it count again.
+
+    Example: sluicegate host in app17
+    """
+    from sluicegate.delivery.changes.applying import silent
+    from sluicegate.delivery.changes.hosts import bring_in
+
+    with delivery() as repo:
+        places = bring_in(repo, name, why=why, dry_run=dry_run, say=silent if as_json else say)
+    if as_json:
+        print_json({"host": name, "in": [{"environment": one.environment, "group": one.group} for one in places]})
+        return
+    for place in places:
+        done(f"{name} of {place.environment} ({place.group}): in again", dry=dry_run)
+    if not places:
+        click.echo(f"{name} is not out")
