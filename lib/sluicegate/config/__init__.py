@@ -1,4 +1,7 @@
-"""sluicegate.yaml -> Config. `reading.py`: its sections; `entries.py`: single entries; `checks.py`: what must fit."""
+"""sluicegate.yaml -> Config.
+
+`reading.py`: its sections; `entries.py`: single entries; `trust.py`: whom to believe; `checks.py`: what must fit.
+"""
 
 from sluicegate.config.reading import read_config
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from sluicegate import __version__
-from sluicegate.config import checks, entries
+from sluicegate.config import checks, entries, trust
 from sluicegate.config.inventory import NAME, Other, inventory
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
@@ -21,7 +21,6 @@ from sluicegate.model.config import (
     Config,
     DriverSpec,
     Environment,
-    Jenkins,
     ReadLater,
     Rolling,
 )
@@ -31,7 +30,9 @@ from sluicegate.tools import yamltext
 FILE = "sluicegate.yaml"
 SECTIONS = (
     "requires",
+    "name",
     "jenkins",
+    "evidence",
     "repositories",
     "components",
     "roles",
@@ -79,7 +80,9 @@ class _Reading:
             variables=self.variables(),
             environments=self.each("environments", self.environment),
             objective=self.objective(),
-            jenkins=self.jenkins(),
+            jenkins=self.section("jenkins", trust.jenkins),
+            name=self.name(top),
+            signing=self.section("evidence", trust.signing),
         )
         if not self.mistakes and "inventory" in self.document.content:
             config = self.with_inventory(config)
@@ -156,6 +159,18 @@ class _Reading:
                     made[name] = make(name, self.settings(f"{section}/{name}"))
         return made
 
+    def section(self, name: str, make: Callable[[Settings], Item]) -> Item | None:
+        """A section that is one thing; None where it is left out, and where it has a mistake, which is noted."""
+        if name in self.document.content:
+            with self.noted():
+                return make(self.settings(name))
+        return None
+
+    def name(self, top: Settings) -> str:
+        with self.noted():
+            return trust.repo_name(top)
+        return ""
+
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Group -> hosts; a group that has more to say than its hosts is a mapping."""
         if "groups" not in self.document.content:
@@ -203,30 +218,6 @@ class _Reading:
                 settings.only("commit-to-integration")
                 found = settings.span("commit-to-integration")
         return found
-
-    def jenkins(self) -> Jenkins | None:
-        if "jenkins" not in self.document.content:
-            return None
-        with self.noted():
-            settings = self.settings("jenkins")
-            settings.only("url", "user", "token", "ca", "proxy")
-            url = settings.address("url")
-            lacking = [key for key in ("user", "token") if key not in settings.values]
-            if lacking:
-                raise settings.fail(
-                    f"'jenkins' has no {' and no '.join(lacking)}: builds could neither be read nor started;"
-                    " write user: NAME, token: {env: JENKINS_TOKEN}"
-                )
-            token = settings.below("token")
-            token.only("env")
-            ca = settings.text("ca", "")
-            if ca and not ca.startswith("/"):
-                raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM")
-            return Jenkins(
-                url=url, user=settings.text("user"), token_variable=token.text("env"), ca=ca,
-                proxy=settings.address("proxy", ""),
-            )  # fmt: skip
-        return None
 
     def environment(self, name: str, settings: Settings) -> Environment:
         settings.only(

@@ -55,6 +55,17 @@ class Jenkins:
     proxy: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Records that decide are signed by a key of `signers`, a file on main.
+
+    Unsigned ones count only where they stand in the ledger's commit `since`; '' for none.
+    """
+
+    signers: str
+    since: str = ""
+
+
 TAG_VERSION = "{version}"
 
 
@@ -179,7 +190,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of sluicegate.yaml, checked. `variables`: host -> what its services find in their environment."""
+    """The whole of sluicegate.yaml, checked. `variables`: host -> what its services find in their environment.
+
+    `name` is that of the delivery repo, which no other one has: signatures hold in it alone.
+    """
 
     repositories: Mapping[str, DriverSpec]
     components: Mapping[str, Component]
@@ -190,6 +204,8 @@ class Config:
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     objective: timedelta = timedelta(minutes=15)
     jenkins: Jenkins | None = None
+    name: str = ""
+    signing: Signing | None = None
 
     def component(self, name: str) -> Component:
         if name not in self.components:

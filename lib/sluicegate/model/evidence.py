@@ -23,13 +23,17 @@ NOBODY = Actor(user="", source="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What every record has; the ledger fills it in as it is written. `after` is the id of the record before it."""
+    """What every record has; the ledger fills it in as it is written. `after` is the id of the record before it.
+
+    `signature` is OpenSSH's in base64, over everything else that the record says and where it stands.
+    """
 
     what: ClassVar[str] = ""
     id: str = ""
     after: str = ""
     at: datetime = UNWRITTEN
     by: Actor = NOBODY
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +300,9 @@ class Failed(Ending):
     behind: Mapping[str, str] = field(default_factory=dict)
 
 
+DECIDING = (Judgement, Vetoing, Held, Unheld)
+"""The kinds by which people decide: where records are signed, these count only signed."""
+
 KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
@@ -309,7 +316,9 @@ def as_json(record: Record) -> dict[str, Json]:
     """The record as it is written: what every record has, then the fields of its kind that are not empty."""
     by = {"user": record.by.user, "source": record.by.source, "verified": record.by.verified}
     what = record.kind if isinstance(record, Other) else record.what
-    return {"id": record.id, "after": record.after, "at": stamp(record.at), "what": what, **own_facts(record), "by": by}
+    signature = {"signature": record.signature} if record.signature else {}
+    told = {"id": record.id, "after": record.after, "at": stamp(record.at), "what": what, **own_facts(record), "by": by}
+    return told | signature
 
 
 def own_facts(record: Record) -> dict[str, Json]:
@@ -331,6 +340,7 @@ def from_json(value: Json) -> Record:
         after=_text(value.get("after")),
         at=read_time(str(value["at"])),
         by=Actor(user=_text(by.get("user")), source=_text(by.get("source")), verified=by.get("verified") is True),
+        signature=_text(value.get("signature")),
         **facts,
     )
 

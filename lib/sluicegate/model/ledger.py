@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
-from sluicegate.model.evidence import HostRecord, Judgement, Record, Vetoing, as_json, from_json, own_facts
+from sluicegate.model.evidence import DECIDING, HostRecord, Judgement, Record, Vetoing, as_json, from_json, own_facts
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical
 
@@ -44,15 +44,16 @@ def line(record: Record) -> bytes:
 def read(content: bytes | None) -> Story:
     """The records of a file in the order of their times; lines that are no records are passed over.
 
-    A union merge may have changed the order of lines or doubled one, so neither is relied upon.
+    A union merge may have changed the order of lines or doubled one, so neither is relied upon. What people decided
+    is doubled only by an equal line: another one under the same id takes no place.
     """
-    records: dict[str, Record] = {}
+    records: dict[str | bytes, Record] = {}
     for text in (content or b"").splitlines():
         try:
             record = from_json(json.loads(text))
         except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
             continue
-        records[record.id] = record
+        records[text if isinstance(record, DECIDING) else record.id] = record
     return Story(sorted(records.values(), key=lambda record: record.at))
 
 

@@ -45,8 +45,19 @@ def newest(records: Iterable[Kind]) -> Kind | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Uncounted:
+    """A record that is passed over, and why."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A version that wants to enter an environment, with everything that its gates may read."""
+    """A version that wants to enter an environment, with everything that its gates may read.
+
+    `uncounted` is in no `story`: it is there to be shown.
+    """
 
     component: str
     version: str
@@ -56,6 +67,7 @@ class Candidate:
     set_name: str
     story: Story
     author: str = ""
+    uncounted: tuple[Uncounted, ...] = ()
 
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:

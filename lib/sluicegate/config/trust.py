@@ -1,0 +1,47 @@
+"""The parts of sluicegate.yaml that say whom to believe: `name`, `jenkins`, `evidence`."""
+
+from __future__ import annotations
+
+import re
+
+from sluicegate.model.config import Jenkins, Signing
+from sluicegate.model.settings import Settings
+
+
+def jenkins(settings: Settings) -> Jenkins:
+    settings.only("url", "user", "token", "ca", "proxy")
+    url = settings.address("url")
+    lacking = [key for key in ("user", "token") if key not in settings.values]
+    if lacking:
+        raise settings.fail(
+            f"'jenkins' has no {' and no '.join(lacking)}: builds could neither be read nor started;"
+            " write user: NAME, token: {env: JENKINS_TOKEN}"
+        )
+    token = settings.below("token")
+    token.only("env")
+    ca = settings.text("ca", "")
+    if ca and not ca.startswith("/"):
+        raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM")
+    return Jenkins(
+        url=url, user=settings.text("user"), token_variable=token.text("env"), ca=ca,
+        proxy=settings.address("proxy", ""),
+    )  # fmt: skip
+
+
+def repo_name(top: Settings) -> str:
+    name = top.text("name", "")
+    if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise top.fail(f"'name' is '{name}', expected letters, digits, '.', '_' and '-'")
+    if "evidence" in top.values and not name:
+        raise top.fail("'evidence' needs 'name: NAME', which no other delivery repo has: signatures hold in it alone")
+    return name
+
+
+def signing(settings: Settings) -> Signing:
+    settings.only("signed-by", "since")
+    signers, since = settings.text("signed-by"), settings.text("since", "")
+    if signers.startswith("/") or any(part in ("", ".", "..") for part in signers.split("/")):
+        raise settings.fail(f"'signed-by' is '{signers}', expected the path of a file in this repository")
+    if since and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", since):
+        raise settings.fail(f"'since' is '{since}', expected the whole id of a commit of the ledger")
+    return Signing(signers=signers, since=since)
