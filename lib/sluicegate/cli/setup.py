@@ -43,7 +43,7 @@ def check(ranges: tuple[str, ...], as_json: bool) -> None:
 
     Example: sluicegate -C delivery check
     """
-    from sluicegate.delivery.answers.check import Pushed, check_repo, looked_at, rewinding
+    from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
@@ -51,7 +51,7 @@ def check(ranges: tuple[str, ...], as_json: bool) -> None:
         drivers = EntryPointDrivers()
         checked = check_repo(state, drivers.check)
         missing = drivers.missing_folders(state.config)
-        notices = [notice for notice in (told, rewinding(repo.store), *missing) if notice]
+        notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
     if as_json:
         print_json({**checked, "notices": notices})
         return

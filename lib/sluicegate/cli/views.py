@@ -7,6 +7,7 @@ from datetime import timedelta
 import click
 
 from sluicegate.cli.output import as_json, delivery, print_json, print_table, split
+from sluicegate.model.evidence import InEnvironment, Judgement, Record
 
 COLOURS = {"passed": "green", "waiting": "yellow", "refused": "red", "error": "red"}
 
@@ -116,8 +117,18 @@ def explain(version: str, environment: str, as_json: bool) -> None:
                 click.echo(f"           with: {verdict.command}")
     for out in found.out:
         click.echo(f"{out.host} of {found.target} is out, and would not get it: {out.why} ({out.by.user})")
+    for one in found.uncounted:
+        click.secho("  not counted", fg="red", nl=False)
+        click.echo(f" {_about(one.record)}: {one.reason}")
     if not found.unmet and not found.arrived:
         click.echo(f"nothing stands in the way to {found.target}; next: {found.next_command}")
+
+
+def _about(record: Record) -> str:
+    """A record that somebody wrote: what, where, who, when."""
+    where = f" for {record.env}" if isinstance(record, InEnvironment) and record.env else ""
+    role = f" as {record.role}" if isinstance(record, Judgement) else ""
+    return f"{record.what}{where}{role} by {record.by.user or 'nobody'} at {record.at:%Y-%m-%d %H:%M} UTC"
 
 
 @click.command()

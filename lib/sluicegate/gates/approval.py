@@ -47,8 +47,10 @@ class ApprovalGate:
             who, why = rejections[-1].by.user, rejections[-1].why
             reason = f"{who} rejected it" + (f": {why}" if why else "")
             return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
-        objections = {r.by.user: objection for r in judged if (objection := self._objection(r, candidate))}
-        valid = [r for r in judged if r.by.user not in objections]
+        doubtful = {r.by.user: objection for r in judged if (objection := self._objection(r, candidate))}
+        valid = [r for r in judged if r.by.user not in doubtful]
+        counted = {r.by.user for r in valid}
+        objections = {u: why for u, why in self._passed_over(candidate).items() if u not in counted} | doubtful
         if len(valid) >= self.minimum:
             by = ", ".join(r.by.user for r in valid)
             return Verdict(
@@ -68,13 +70,22 @@ class ApprovalGate:
 
     def _command(self, candidate: Candidate, objections: Mapping[str, str]) -> str:
         """How to approve; never once more what did not count."""
-        if UNVERIFIED not in objections.values():
+        if UNVERIFIED not in objections.values() and not self._passed_over(candidate):
             what = f"{candidate.component}={candidate.version}"
             return f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
         given = {"COMPONENT": candidate.component, "VERSION": candidate.version, "TO": candidate.target}
         words = " ".join(f"-p {name}={value}" for name, value in (given | {"ROLE": self.role.name}).items())
         job = next(iter(self.role.jobs.get("approve", ())), "")
         return f"sluicegate trigger {job} {words}" if job else ""
+
+    def _passed_over(self, candidate: Candidate) -> dict[str, str]:
+        """Who said something that counts nowhere, and why."""
+        return {
+            one.record.by.user: one.reason
+            for one in candidate.uncounted
+            if isinstance(one.record, Judgement)
+            and (one.record.role, one.record.env) == (self.role.name, candidate.target)
+        }
 
     def _judgements(self, candidate: Candidate) -> list[Judgement]:
         """The last word of each member of the role, oldest first."""

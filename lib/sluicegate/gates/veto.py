@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluicegate.model.config import Config
+from sluicegate.model.evidence import Vetoing
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate, lifting, vetoed
 from sluicegate.model.values import Verdict
@@ -24,8 +25,14 @@ class VetoGate:
 
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         veto = vetoed(candidate.story, self.scopes)
+        uncounted = tuple(
+            (one.record.by.user, one.reason)
+            for one in candidate.uncounted
+            if isinstance(one.record, Vetoing) and one.record.env in self.scopes
+        )
         if veto is None:
-            return Verdict(gate="veto", state="passed", reason="none")
+            none = "none that counts" if uncounted else "none"
+            return Verdict(gate="veto", state="passed", reason=none, uncounted=uncounted)
         why = f": {veto.why}" if veto.why else ""
         where = f" from {veto.env} on" if veto.env else ""
         return Verdict(
@@ -35,4 +42,5 @@ class VetoGate:
             who_can_help=veto.by.user,
             command=lifting(candidate.component, candidate.version, veto),
             since=veto.at,
+            uncounted=uncounted,
         )

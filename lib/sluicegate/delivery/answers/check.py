@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
+from sluicegate.delivery.book.signed import PAGE
 from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.delivery.moves.pinning import edited_pins
 from sluicegate.errors import ConfigError, GateRefused, Malformed, NotFound, UnknownName
@@ -90,6 +91,13 @@ def rewinding(store: Store) -> str:
     return f"history can be pushed away from {folder}; forbid it: {commands}" if missing else ""
 
 
+def forging(config: Config) -> str:
+    """A word on a repository where whoever may push decides in anybody's name; else empty."""
+    if config.signing is not None:
+        return ""
+    return f"a copied line of the ledger counts: records are not signed (evidence: {{signed-by: FILE}}, {PAGE})"
+
+
 def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda config: None) -> dict[str, int]:
     """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
     config = state.config
@@ -113,6 +121,7 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
             known = suggestion(meant, list(config.environments))
             mistakes.append(f"environments/{name}: no environment is called '{meant}'.{known}")
     tried(lambda: state.servers)
+    tried(_signing, state)
     pins = 0
     for environment in config.environments.values():
         tried(state.group, environment)
@@ -126,6 +135,16 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     if mistakes:
         raise ConfigError(mistakes, hint="; ".join(filter(None, dict.fromkeys(hints))))
     return {"components": len(config.components), "environments": len(config.environments), "pins": pins}
+
+
+def _signing(state: State) -> None:
+    """Raise ConfigError where nobody could say which records count."""
+    if state.signatures and state.config.signing:
+        _ = state.signatures.signers
+        since = state.config.signing.since
+        if since and not (state.store.has(since) and state.store.descends(state.tips[LEDGER], since)):
+            lines = yamltext.read(state.file(CONFIG_FILE) or b"", CONFIG_FILE)
+            raise ConfigError([f"{lines.where('evidence/since')}: the ledger has no commit {since} in its history"])
 
 
 def _shared_addresses(state: State) -> Iterator[str]:

@@ -11,13 +11,17 @@ from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.promote import is_lower, standing_pins
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import HostOut
+from sluicegate.model.evidence import HostOut, as_json
+from sluicegate.model.story import Uncounted
 from sluicegate.model.values import Json, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One version's way into one environment: where it runs, each verdict, the next command, and its hosts out."""
+    """One version's way into one environment: where it runs, each verdict, the next command, and its hosts out.
+
+    `uncounted`: what was said of the version and is passed over.
+    """
 
     component: str
     version: str
@@ -26,6 +30,7 @@ class Explanation:
     verdicts: tuple[Verdict, ...]
     next_command: str
     out: tuple[HostOut, ...] = ()
+    uncounted: tuple[Uncounted, ...] = ()
 
     @property
     def arrived(self) -> bool:
@@ -56,6 +61,7 @@ class Explanation:
                 }
                 for v in self.verdicts
             ],
+            "not_counted": [{**as_json(one.record), "reason": one.reason} for one in self.uncounted],
         }
 
 
@@ -75,6 +81,7 @@ def explain(state: State, component: str, version: str, target: str) -> Explanat
         verdicts=verdicts,
         next_command=_next_command(state, environment, component, chosen, verdicts, runs_in),
         out=hosts_out(state, environment),
+        uncounted=state.uncounted(component, chosen),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sluicegate.delivery.book.state import State
@@ -35,19 +36,22 @@ from sluicegate.model.values import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One record with what it is about: `auth=1.4.2`, or an environment's name."""
+    """One record with what it is about: `auth=1.4.2`, or an environment's name; why it does not count, where so."""
 
     subject: str
     record: Record
+    not_counted: str = ""
 
     def summary(self) -> str:
         """The record in a few words."""
         text, why = _words(self.record), " ".join(str(getattr(self.record, "why", "")).split())
-        return f"{text}: {why}" if why else text
+        told = f"{text}: {why}" if why else text
+        return f"not counted ({self.not_counted}): {told}" if self.not_counted else told
 
     def json(self) -> Json:
         """The shape of an entry of `history --json`."""
-        return {"subject": self.subject, **as_json(self.record)}
+        doubt = {"not_counted": self.not_counted} if self.not_counted else {}
+        return {"subject": self.subject, **as_json(self.record), **doubt}
 
 
 def _words(record: Record) -> str:
@@ -96,12 +100,21 @@ def history(state: State, name: str = "") -> tuple[Entry, ...]:
         whole = name in ("", component)
         if whole or name in state.config.environments:
             entries += [
-                Entry(subject=f"{component}={version}", record=record)
+                entry
                 for version in state.recorded_versions(component)
-                for record in state.story(component, version)
-                if whole or (isinstance(record, InEnvironment) and record.env == name)
+                for entry in _told(state, component, version)
+                if whole or (isinstance(entry.record, InEnvironment) and entry.record.env == name)
             ]
     for environment in state.config.environments:
         if name in ("", environment):
             entries += [Entry(subject=environment, record=record) for record in state.chronicle(environment)]
     return tuple(sorted(entries, key=lambda entry: entry.record.at, reverse=True))
+
+
+def _told(state: State, component: str, version: str) -> Iterator[Entry]:
+    """All records of a version, those that do not count too."""
+    subject = f"{component}={version}"
+    for record in state.story(component, version):
+        yield Entry(subject=subject, record=record)
+    for one in state.uncounted(component, version):
+        yield Entry(subject=subject, record=one.record, not_counted=one.reason)

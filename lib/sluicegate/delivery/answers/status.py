@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Failed, HostOut
-from sluicegate.model.story import vetoed
+from sluicegate.model.evidence import Failed, HostOut, InEnvironment
+from sluicegate.model.story import Uncounted, vetoed
 from sluicegate.model.values import Installed, Json, Pin, stamp
 
 
@@ -151,6 +151,12 @@ class _Place:
             marks.append("held")
         if here and vetoed(state.story(component, here.version), self.scopes):
             marks.append("vetoed")
+        if here and self._is_doubtful(state.uncounted(component, here.version)):
+            marks.append("not counted")
         if (pin.version if pin else "") != (here.version if here else ""):
             marks.append("not deployed")
         return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))
+
+    def _is_doubtful(self, uncounted: Iterable[Uncounted]) -> bool:
+        """Whether somebody said of a version for this environment, or one before it, what does not count."""
+        return any(isinstance(one.record, InEnvironment) and one.record.env in self.scopes for one in uncounted)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sluicegate.delivery.book import resolving, standing
 from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
+from sluicegate.delivery.book.signed import asked
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
@@ -74,12 +75,18 @@ class Draft:
             drafted = self.records.get(ledger.component_path(component, before), ())
             at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
         story = self.state.story(component, version)
-        noted = self._append(path, story, record, again=before is not None, at=at)
+        noted = self._append(
+            path, story, record, again=before is not None, at=at, seal=lambda one: self._signed(component, version, one)
+        )
         if noted and not story:
             self.published.setdefault(component, []).append(version)
         if isinstance(noted, Pinned | Unpinned):
             entry = standing.Entry(version=version, record=noted.id)
             self.current.setdefault(noted.env, {})[component] = entry
+
+    def _signed(self, component: str, version: str, record: Kind) -> Kind:
+        signatures = self.state.signatures
+        return signatures.sign(component, version, record) if signatures and asked(record) else record
 
     def _later(self, told: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""
@@ -104,11 +111,13 @@ class Draft:
         return (*self.state.chronicle(environment), *written)
 
     def _append(
-        self, path: str, story: Story, record: Kind, *, again: bool = False, at: datetime | None = None
-    ) -> Kind | None:
+        self, path: str, story: Story, record: Kind, *, again: bool = False, at: datetime | None = None,
+        seal: Callable[[Kind], Kind] = lambda record: record,
+    ) -> Kind | None:  # fmt: skip
         story = Story((*story, *self.records.get(path, ())))
         written = ledger.next_record(story, path, record, by=self.by, at=at or self.state.now, again=again)
         if written is not None:
+            written = seal(written)
             self.records.setdefault(path, []).append(written)
         return written
 

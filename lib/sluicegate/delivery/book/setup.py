@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from sluicegate.tools.git import Edit, Store, init_store, update_work_tree
 SAMPLE = """\
 # What flows where. Check it with: sluicegate check
 requires: ">=0.1"
+name: delivery     # no other delivery repo has it: a signature holds in this one alone
 
 repositories:
   releases: {driver: directory, path: /srv/releases}     # an absolute path, the same on every machine that uses it
@@ -48,7 +51,7 @@ def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: byt
     stood = folder.exists()
     if stood and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not an empty folder")
-    content = config if config is not None else SAMPLE.encode()
+    content = config if config is not None else SAMPLE.replace("name: delivery", f"name: {_name(folder)}").encode()
     parsed = drivers.config(content, lambda path: None)
     try:
         init_store(folder, bare=bare, branch=MAIN)
@@ -59,6 +62,12 @@ def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: byt
         for path in [*folder.iterdir()] if stood else [folder]:
             files.remove(path)
         raise
+
+
+def _name(folder: Path) -> str:
+    """A name that no other delivery repo has, and that says which one it is."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name.removesuffix(".git")).lstrip("._-")[:60]
+    return f"{stem or 'delivery'}-{secrets.token_hex(4)}"
 
 
 def _first_commit(folder: Path, parsed: Config, content: bytes) -> None:

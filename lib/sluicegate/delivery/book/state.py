@@ -1,4 +1,7 @@
-"""What the delivery repo says at one moment: configuration, pins, roles of the groups, ledger. Read lazily, once."""
+"""What the delivery repo says at one moment: configuration, pins, roles of the groups, ledger. Read lazily, once.
+
+Longer than a module should be: it is the one place that reads the delivery repo.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from functools import cached_property
 
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.pins import pins_path, read_pins
+from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.evidence import Built, Deployed, Ending, HostOut, HostRecord, Intent, Pruned, Swapped, Veto
-from sluicegate.model.story import Story, newest, vetoed
+from sluicegate.model.story import Story, Uncounted, newest, vetoed
 from sluicegate.model.values import Installed, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools import yamltext
@@ -58,7 +62,7 @@ class State:
         self.drivers = drivers
         self.now = now
         self.tips = store.tips()
-        self._stories: dict[tuple[str, str], Story] = {}
+        self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
         self._chronicles: dict[str, Story] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
@@ -140,8 +144,15 @@ class State:
     def pins(self, environment: str) -> dict[str, Pin]:
         if environment not in self._pins:
             path = pins_path(environment)
-            self._pins[environment] = read_pins(self.file(path), path, self.config.components)
+            pins = read_pins(self.file(path), path, self.config.components)
+            self._pins[environment] = self._with_holds(pins, environment) if self.config.signing else pins
         return self._pins[environment]
+
+    def _with_holds(self, pins: dict[str, Pin], environment: str) -> dict[str, Pin]:
+        """The pins with the holds that count."""
+        self.read_stories((name, pin.version) for name, pin in pins.items())
+        told = {name: self._divided(name, pin.version) for name, pin in pins.items()}
+        return {name: with_hold(pin, *told[name], environment) for name, pin in pins.items()}
 
     def recorded_versions(self, component: str) -> list[str]:
         """Every version that the ledger knows, pruned ones too, oldest first."""
@@ -185,11 +196,35 @@ class State:
             hint=f"it is published as {component}={spelled}" if spelled else "",
         )
 
+    @cached_property
+    def signatures(self) -> Signatures | None:
+        """What says which records that decide count; None where all do."""
+        signing = self.config.signing
+        if signing is None:
+            return None
+        return Signatures(self.config, signing, self.file(signing.signers), self._old_story, self.store.remote)
+
+    def _old_story(self, component: str, version: str) -> Story:
+        """A version's story at the commit from which on records are signed."""
+        since = self.config.signing.since if self.config.signing else ""
+        if not self.store.has(since):
+            raise ConfigError([f"{CONFIG_FILE}: evidence: since {since}: {self.store.shown} has no such commit"])
+        return ledger.read(self.store.read(since, ledger.component_path(component, version)))
+
     def story(self, component: str, version: str) -> Story:
-        """The ledger's records of one version, oldest first."""
+        """The ledger's records of one version that count, oldest first."""
+        return self._divided(component, version)[0]
+
+    def uncounted(self, component: str, version: str) -> tuple[Uncounted, ...]:
+        """The records of one version that are passed over, oldest first."""
+        return self._divided(component, version)[1]
+
+    def _divided(self, component: str, version: str) -> tuple[Story, tuple[Uncounted, ...]]:
         key = (component, version)
         if key not in self._stories:
-            self._stories[key] = ledger.read(self.ledger_file(ledger.component_path(component, version)))
+            whole = ledger.read(self.ledger_file(ledger.component_path(component, version)))
+            divided = self.signatures.divide(component, version, whole) if whole and self.signatures else (whole, ())
+            self._stories[key] = divided
         return self._stories[key]
 
     def chronicle(self, environment: str) -> Story:

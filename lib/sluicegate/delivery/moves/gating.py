@@ -29,6 +29,7 @@ def candidate(state: State, component: str, version: str, target: Environment) -
         set_name=standing.set_name if standing else "",
         story=state.story(component, version),
         author=built.author,
+        uncounted=state.uncounted(component, version),
     )
 
 
@@ -87,7 +88,7 @@ def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[
 def refuse_uncounted(state: State, component: str, version: str, approval: Judgement) -> None:
     """Raise GateRefused for an approval that every gate that asks for its role would pass over."""
     one = candidate(state, component, version, state.config.environment(approval.env))
-    one = replace(one, story=Story((*one.story, approval)))
+    one = replace(one, story=Story((*one.story, approval)), uncounted=())
     asking = [verdict for verdict in verdicts(state, one) if verdict.gate == f"approval {approval.role}"]
     objections = [dict(verdict.uncounted).get(approval.by.user, "") for verdict in asking]
     if objections and all(objections):

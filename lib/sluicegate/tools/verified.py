@@ -1,0 +1,48 @@
+"""What this machine has verified before, so that a signature is checked once. Only what verified is remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from sluicegate.tools.git.place import cache_path
+
+
+class Verified:
+    """The memory for one repository and one list of who may sign: another list asks everything anew."""
+
+    def __init__(self, remote: str, signers: bytes) -> None:
+        about = hashlib.sha256(remote.encode() + b"\0" + signers).hexdigest()[:24]
+        self._path = cache_path() / f"{about}.verified"
+        self._known: set[str] | None = None
+
+    def knows(self, message: bytes, signature: str) -> bool:
+        if self._known is None:
+            self._known = _remembered(self._path)
+        return _digest(message, signature) in self._known
+
+    def remember(self, message: bytes, signature: str) -> None:
+        """Note what verified. A cache that cannot be written costs time, and stops nobody."""
+        digest = _digest(message, signature)
+        self._known = (self._known or set()) | {digest}
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            with os.fdopen(os.open(self._path, flags, 0o600), "w") as stream:
+                stream.write(f"{digest}\n")
+
+
+def _digest(message: bytes, signature: str) -> str:
+    return hashlib.sha256(hashlib.sha256(message).digest() + signature.encode()).hexdigest()
+
+
+def _remembered(path: Path) -> set[str]:
+    """Nothing on the first visit, and where somebody else could have written it."""
+    try:
+        status = path.lstat()
+        ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+        return set(path.read_text().split()) if ours else set()
+    except (OSError, ValueError):
+        return set()
