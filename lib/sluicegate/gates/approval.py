@@ -51,6 +51,13 @@ class ApprovalGate:
         valid = [r for r in judged if r.by.user not in doubtful]
         counted = {r.by.user for r in valid}
         objections = {u: why for u, why in self._passed_over(candidate).items() if u not in counted} | doubtful
+        for judgement in judged:
+            doubt = candidate.doubts.get(judgement.id)
+            if doubt is None or doubtful.get(judgement.by.user) != doubt.reason:
+                continue
+            if doubt.state == "refused" or (doubt.state == "error" and len(valid) < self.minimum):
+                reason = f"{judgement.by.user}'s approval: {doubt.reason}"
+                return Verdict(gate=name, state=doubt.state, reason=reason, since=judgement.at)
         if len(valid) >= self.minimum:
             by = ", ".join(r.by.user for r in valid)
             return Verdict(
@@ -102,6 +109,9 @@ class ApprovalGate:
             return "it was for other files (manifest differs)"
         if self.accept == "verified" and not judgement.by.verified:
             return UNVERIFIED
+        doubt = candidate.doubts.get(judgement.id)
+        if doubt and (doubt.state != "unverified" or self.accept == "verified"):
+            return doubt.reason
         if self.apart_from_author and judgement.by.user == candidate.author:
             return "the author may not approve the own change"
         return ""

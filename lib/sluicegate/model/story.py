@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
 from sluicegate.model.evidence import Record, Veto, Vetoing
 
@@ -53,10 +53,22 @@ class Uncounted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What a build that was asked again leaves of the approval that it carried.
+
+    `refused`: it says otherwise; `unverified`: it is gone, and nothing else proves it; `error`: it could not be asked.
+    """
+
+    state: Literal["refused", "unverified", "error"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A version that wants to enter an environment, with everything that its gates may read.
 
-    `uncounted` is in no `story`: it is there to be shown.
+    `uncounted` is in no `story`: it is there to be shown. `doubts`: id of an approval -> what its build leaves of it,
+    where that was asked.
     """
 
     component: str
@@ -68,6 +80,7 @@ class Candidate:
     story: Story
     author: str = ""
     uncounted: tuple[Uncounted, ...] = ()
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:

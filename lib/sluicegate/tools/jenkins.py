@@ -49,14 +49,27 @@ class Build:
     direct: frozenset[str]
 
 
-def read_build(jenkins: Jenkins, url: str, *, patient: bool = True) -> Build:
-    """Read a build, and up the chain of upstream causes who started it; `patient` waits while Jenkins restarts."""
+def is_build(jenkins: Jenkins, url: str) -> bool:
+    """Whether this is the address of a build of the Jenkins that the configuration names."""
+    try:
+        _place(jenkins, url)
+    except UsageError:
+        return False
+    return True
+
+
+def read_build(jenkins: Jenkins, url: str, *, patient: bool = True, chain: bool = True) -> Build:
+    """Read a build, and with `chain` up the upstream causes who started it; `patient` waits while Jenkins restarts.
+
+    Raises NotFound for a build that is gone.
+    """
     job, number = _place(jenkins, url)
 
     def read(job: str, number: str) -> Json:
         return restarts.again(lambda: _read(jenkins, job, number)) if patient else _read(jenkins, job, number)
 
     value = read(job, number)
+    direct = frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId"))
     parameters = {
         str(one["name"]): str(one.get("value", ""))
         for action in value.get("actions", [])
@@ -68,8 +81,8 @@ def read_build(jenkins: Jenkins, url: str, *, patient: bool = True) -> Build:
         job=job,
         building=value.get("building") is True,
         parameters=parameters,
-        users=frozenset(_users(read, value, LONGEST_CHAIN)),
-        direct=frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId")),
+        users=frozenset(_users(read, value, LONGEST_CHAIN)) if chain else direct,
+        direct=direct,
     )
 
 

@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sluicegate.errors import GateRefused, UsageError
+from sluicegate.errors import GateRefused, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Config, Jenkins, Role
+from sluicegate.model.evidence import Approval
+from sluicegate.model.story import Doubt
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
 
@@ -96,9 +98,41 @@ def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: 
     """
     if build is None:
         return
+    ended = [] if build.building else ["the build does not run any more"]
+    if reasons := [*ended, *_differences(build, role, verb, wanted)]:
+        raise GateRefused(f"this cannot be said by the build {build.url}", reasons=reasons)
+
+
+def doubt(config: Config, approval: Approval, wanted: dict[str, str]) -> Doubt | None:
+    """Ask the build that an approval came from once more; None where it says the same, and where nobody can be asked.
+
+    One that Jenkins has no more is as good as the signature of the record.
+    """
+    from sluicegate.tools import jenkins
+
+    if config.jenkins is None or not approval.by.verified:
+        return None
+    signed = config.signing is not None and approval.signature != ""
+    gone = None if signed else Doubt(state="unverified", reason=f"unverified: {approval.by.source} is gone")
+    if not jenkins.is_build(config.jenkins, approval.by.source):
+        return gone and Doubt(state="unverified", reason=f"unverified: it is from no build of {config.jenkins.url}")
+    try:
+        build = jenkins.read_build(config.jenkins, approval.by.source, chain=False, patient=False)
+    except NotFound:
+        return gone
+    except SluicegateError as problem:
+        return Doubt(state="error", reason=f"its build cannot be asked: {problem.message}")
+    reasons = _differences(build, config.role(approval.role), "approve", wanted)
+    if len(build.direct) == 1 and build.direct != {approval.by.user}:
+        reasons.append(f"{', '.join(build.direct)} started it")
+    if reasons:
+        return Doubt(state="refused", reason=f"its build {build.url} says otherwise: {'; '.join(reasons)}")
+    return None
+
+
+def _differences(build: jenkins.Build, role: Role, verb: str, wanted: dict[str, str]) -> list[str]:
+    """How a build differs from one that carries this verb in the role."""
     reasons = []
-    if not build.building:
-        reasons.append("the build does not run any more")
     jobs = role.jobs.get(verb, ())
     if build.job not in jobs:
         allowed = ", ".join(jobs) or "none"
@@ -111,8 +145,7 @@ def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: 
     for name, value in wanted.items():
         if build.parameters.get(name) != value:
             reasons.append(f"the build's parameter {name} is '{build.parameters.get(name, '')}', not '{value}'")
-    if reasons:
-        raise GateRefused(f"this cannot be said by the build {build.url}", reasons=reasons)
+    return reasons
 
 
 def _in_folder(job: str, jobs: tuple[str, ...]) -> str:

@@ -171,7 +171,7 @@ def plan_forward(state: State, name: str) -> Swap:
     candidates = tuple(
         gating.candidate(state, component, after, production) for component, (_, after) in found.changes.items()
     )
-    gating.require(state, candidates, "swapping")
+    gating.require(state, candidates, "swapping", ask=True)
     return found
 
 

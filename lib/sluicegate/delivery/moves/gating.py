@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sluicegate.delivery.book import actor
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Deployed, Judgement
+from sluicegate.model.evidence import Approval, Deployed, Judgement
 from sluicegate.model.story import Candidate, Story, lifting
 from sluicegate.model.values import Verdict
 
@@ -71,8 +72,35 @@ def _way_into(state: State, origin: Environment, one: Candidate) -> str:
     return f"sluicegate sync {origin.name}"
 
 
-def require(state: State, candidates: tuple[Candidate, ...], verb: str) -> dict[str, tuple[Verdict, ...]]:
-    """All verdicts by component, or GateRefused with every reason that stands in the way."""
+def said(component: str, version: str, environment: str, role: str) -> dict[str, str]:
+    """The parameters of a build that carries a judgement."""
+    return {"COMPONENT": component, "VERSION": version, "TO": environment, "ROLE": role}
+
+
+def asked_again(state: State, one: Candidate) -> Candidate:
+    """The candidate with what the builds of its approvals say now."""
+    environment = state.config.environment(one.target)
+    gates = [gate.settings.values for gate in environment.gates if gate.driver == "approval"]
+    roles = {str(gate.get("role")) for gate in gates}
+    last = {(r.role, r.by.user): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
+    doubts = {}
+    for approval in last.values():
+        if isinstance(approval, Approval):
+            wanted = said(one.component, one.version, one.target, approval.role)
+            if doubt := actor.doubt(state.config, approval, wanted):
+                doubts[approval.id] = doubt
+    return replace(one, doubts=doubts)
+
+
+def require(
+    state: State, candidates: tuple[Candidate, ...], verb: str, *, ask: bool = False
+) -> dict[str, tuple[Verdict, ...]]:
+    """All verdicts by component, or GateRefused with every reason that stands in the way.
+
+    With `ask` the builds that approvals came from are asked again: what they say now counts.
+    """
+    if ask:
+        candidates = tuple(asked_again(state, one) for one in candidates)
     answers = {one.component: verdicts(state, one) for one in candidates}
     unmet = [(one, verdict) for one in candidates for verdict in answers[one.component] if not verdict.passed]
     if unmet:

@@ -59,7 +59,7 @@ def promote(
                     if name not in downgrade:
                         raise lowered(name, version, higher[name].version, place, environment)
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
-        answers = gating.require(state, candidates, "promoting")
+        answers = gating.require(state, candidates, "promoting", ask=True)
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""
