@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from sluicegate.tools import door, scratch
-from tests.shop import Shop
+from tests.worlds import Shop
 
 IN_CI = os.environ.get("CI") == "true"
 FOREIGN = (

@@ -32,7 +32,7 @@ from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import SluicegateError
 from sluicegate.model.values import Actor, Pin
 from sluicegate.tools.git import Edit, Store
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 VERSIONS = ("1.0.0", "1.1.0", "1.10.0", "2.0.0")
 GROUPS = {"int": ("int1",), "blue": ("blue1", "blue2"), "green": ("green1", "green2")}

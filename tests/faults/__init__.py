@@ -1,5 +1,1 @@
 """What breaks: processes that die, networks, files, people. Test names carry the number of the hostile case."""
-
-import pytest
-
-pytest.register_assert_rewrite("tests.faults.world")

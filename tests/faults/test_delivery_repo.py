@@ -27,7 +27,7 @@ from sluicegate.model.evidence import Veto
 from sluicegate.model.values import Actor
 from sluicegate.tools import door, git, process
 from sluicegate.tools.git import Store
-from tests.faults.world import World, build, check_consistent, edit, pinned
+from tests.worlds import World, build, check_consistent, edit, pinned
 
 WRITER = """
 import sys
@@ -38,12 +38,12 @@ from sluicegate.delivery.book.state import LEDGER, MAIN
 from sluicegate.model.evidence import Veto
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
-from tests.faults.world import FakeDrivers
+from tests.worlds import PassingDrivers
 from sluicegate.model.values import Pin
 
 place, number, changes, log = sys.argv[1:]
 with Store(place, (MAIN, LEDGER)) as store:
-    repo = DeliveryRepo(store, FakeDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
+    repo = DeliveryRepo(store, PassingDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
     for turn in range(int(changes)):
         def decide(state, draft):
             count = len([*state.story("auth", "1.0.0").of(Veto)])
@@ -538,11 +538,11 @@ from pathlib import Path
 from sluicegate import wiring
 from sluicegate.cli.start import main
 from sluicegate.tools import door
-from tests.faults.world import FakeDrivers
+from tests.worlds import PassingDrivers
 
 place, outside, hangs = sys.argv[1:]
-drivers = FakeDrivers()
-hosts, drivers.store.files = pickle.loads(Path(outside).read_bytes())
+drivers = PassingDrivers()
+hosts, drivers.releases.files = pickle.loads(Path(outside).read_bytes())
 for name, files in hosts.items():
     drivers.hosts[name].files = files
 
@@ -572,7 +572,7 @@ def test_48_an_interrupted_sync_says_so_and_can_be_resumed(world: World, tmp_pat
         world.publish(repo, "auth", "2.0.0")
     hangs, outside = tmp_path / "hangs", tmp_path / "outside"
     hosts = {host: fake.files for host, fake in world.drivers.hosts.items()}
-    outside.write_bytes(pickle.dumps((hosts, world.drivers.store.files)))
+    outside.write_bytes(pickle.dumps((hosts, world.drivers.releases.files)))
     words = [sys.executable, "-c", HANGING_SYNC, str(bare(world)), str(outside), str(hangs)]
     process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:

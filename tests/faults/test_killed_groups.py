@@ -14,7 +14,7 @@ import pytest
 
 from sluicegate.model.evidence import Pinned
 from sluicegate.tools.git import locks
-from tests.shop import Shop
+from tests.worlds import Shop
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SLUICEGATE_KILLS", "50"))
@@ -25,7 +25,7 @@ import itertools, sys
 from sluicegate.delivery.moves import pinning
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
-from tests.shop import Shop
+from tests.worlds import Shop
 from pathlib import Path
 
 folder, log, first = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), int(sys.argv[3])

@@ -16,7 +16,7 @@ from sluicegate.delivery.changes.swap import swap
 from sluicegate.delivery.changes.sync import sync
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.tools import door
-from tests.faults.world import CONFIG, Killed, World, build, check_consistent, edit, pinned
+from tests.worlds import UNGATED, Killed, World, build, check_consistent, edit, pinned
 
 Act = Callable[[World, DeliveryRepo], object]
 Check = Callable[[World, State], None]
@@ -210,9 +210,9 @@ def test_48_a_promotion_killed_at_any_call_happens_once(published: World, tmp_pa
 def test_48_a_publication_killed_at_any_call_is_completed(first: World, tmp_path: Path) -> None:
     def check(world: World, state: State) -> None:
         assert state.versions("auth") == ["1.0.0", "2.0.0"]
-        assert world.drivers.store.announced["auth"] == ("1.0.0", "2.0.0")
+        assert world.drivers.releases.announced["auth"] == ("1.0.0", "2.0.0")
         assert records(state, "2.0.0", "built") == 1
-        names = {name for of, version, name in world.drivers.store.files if version == "2.0.0"}
+        names = {name for of, version, name in world.drivers.releases.files if version == "2.0.0"}
         assert names == {"auth-2.0.0.tar.gz", "auth-2.0.0-manifest.json", "auth-2.0.0-provenance.json"}
 
     names = killed_everywhere(first, tmp_path, lambda world, repo: world.publish(repo, "auth", "2.0.0"), check)
@@ -272,8 +272,8 @@ def test_48_a_sync_killed_between_deploy_and_tests_starts_the_tests_later_and_on
     base = first.copy(tmp_path / "base")
     tested = "[sh, -c, 'cd \"$SLUICEGATE_REPO\" && echo $SLUICEGATE_COMPONENT=$SLUICEGATE_VERSION >> tested']"
     after = f"after: {{regression: {{command: {tested}}}}}"
-    config = CONFIG.replace("hosts: int, deploy: {driver: fake}", f"hosts: int, deploy: {{driver: fake}}, {after}")
-    assert config != CONFIG
+    config = UNGATED.replace("hosts: int, deploy: {driver: fake}", f"hosts: int, deploy: {{driver: fake}}, {after}")
+    assert config != UNGATED
     with base.repo() as repo:
         edit(repo, "sluicegate.yaml", config.encode())
         base.publish(repo, "auth", "2.0.0")

@@ -23,8 +23,8 @@ from sluicegate.errors import SluicegateError
 from sluicegate.tools import door
 from sluicegate.tools.caddy import start_caddy
 from tests.faults.test_swap_killed import Executioner
-from tests.faults.world import Killed, World, build, check_consistent, pinned
 from tests.parts import CONFIG, free_port, no_host, settings, web_server
+from tests.worlds import Killed, World, build, check_consistent, pinned
 
 LIVE, IDLE = "green", "blue"
 VERSIONS = {LIVE: {"auth": "1.0.0", "portal": "1.0.0"}, IDLE: {"auth": "2.0.0", "portal": "1.0.0"}}

@@ -11,7 +11,7 @@ import pytest
 
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
-from tests.shop import Shop
+from tests.worlds import Shop
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "trust.md"
 CONFIG = """\

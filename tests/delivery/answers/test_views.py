@@ -15,7 +15,7 @@ from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.tools import door
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 def test_status_shows_pins_effective_versions_roles_and_marks(again: Shop) -> None:

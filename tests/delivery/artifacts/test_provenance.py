@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from sluicegate.delivery.artifacts.verify import check_version, verify
 from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.model.config import Component, Config, Jenkins
 from sluicegate.model.values import Artifact, Json, Manifest
-from tests.delivery.shop import Shop, make_shop
+from tests.worlds import TWO_REPOSITORIES, Shop
 
 COMMIT = "ab12" * 10
 MANIFEST = Manifest(
@@ -44,8 +45,7 @@ ORIGIN = Origin(commit=COMMIT, build_started=datetime(2026, 11, 23, 9, tzinfo=UT
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = make_shop(tmp_path)
-    with made.store:
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
         yield made
 
 
@@ -151,43 +151,42 @@ def test_what_is_no_json_document_is_refused(tmp_path: Path, content: bytes) -> 
 
 
 def test_attachments_are_in_the_manifest_and_verified(shop: Shop, tmp_path: Path) -> None:
-    shop.publish("auth", "1.0.0", extras=Extras(sbom=bom(tmp_path)))
-    manifest = read_manifest(shop.releases, shop.state().component("auth"), "1.0.0")
+    shop.publish_file("auth", "1.0.0", extras=Extras(sbom=bom(tmp_path)))
+    manifest = read_manifest(shop.releases, shop.state.component("auth"), "1.0.0")
     assert [a.name for a in manifest.attachments] == ["auth-1.0.0-sbom.cdx.json", "auth-1.0.0-provenance.json"]
-    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
-    check_version(shop.state(), "auth", "1.0.0", signed=False)
+    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
+    check_version(shop.state, "auth", "1.0.0", signed=False)
     shop.releases.files["auth", "1.0.0", "auth-1.0.0-sbom.cdx.json"] += b" "
     with pytest.raises(IntegrityError):
-        check_version(shop.state(), "auth", "1.0.0", signed=False)
+        check_version(shop.state, "auth", "1.0.0", signed=False)
 
 
 def test_a_forged_provenance_is_found_out(shop: Shop) -> None:
-    shop.publish("auth", "1.0.0")
+    shop.publish_file("auth", "1.0.0")
     key = ("auth", "1.0.0", "auth-1.0.0-provenance.json")
     shop.releases.files[key] = shop.releases.files[key].replace(b"workstation", b"elsewhere!!")
     with pytest.raises(IntegrityError):
-        check_version(shop.state(), "auth", "1.0.0", signed=False)
+        check_version(shop.state, "auth", "1.0.0", signed=False)
 
 
 def test_another_build_of_equal_files_is_no_conflict(shop: Shop) -> None:
-    first = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
-    again = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
+    first = shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
+    again = shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
     assert again.existed
     assert again.manifest == first.manifest
 
 
 def test_what_a_broken_publication_left_is_taken_over(shop: Shop) -> None:
-    shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
+    shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
     kept = {key: content for key, content in shop.releases.files.items() if "provenance" in key[2]}
-    other = make_shop_beside(shop)
-    with other.store:
+    with closing(Shop.opened(shop.root / "other", TWO_REPOSITORIES)) as other:
         other.releases.files.update(kept)
-        other.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
-        assert not any(one.fault for one in verify(other.state(), "auth", "1.0.0"))
-        assert read_manifest(other.releases, other.state().component("auth"), "1.0.0").build.endswith("/7/")
+        other.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
+        assert not any(one.fault for one in verify(other.state, "auth", "1.0.0"))
+        assert read_manifest(other.releases, other.state.component("auth"), "1.0.0").build.endswith("/7/")
         with pytest.raises(Conflict, match="never announced"):
             other.releases.files.update({("auth", "1.1.0", "auth-1.1.0-provenance.json"): b"{}"})
-            other.publish("auth", "1.1.0")
+            other.publish_file("auth", "1.1.0")
 
 
 def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extras: Extras) -> None:
@@ -202,7 +201,7 @@ def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extr
     with monkeypatch.context() as patch:
         patch.setattr(shop.releases, "put", put)
         with pytest.raises(RemoteUnavailable):
-            shop.publish("auth", "1.0.0", origin=origin, extras=extras)
+            shop.publish_file("auth", "1.0.0", origin=origin, extras=extras)
 
 
 def test_a_publication_that_broke_off_is_completed_by_another_build(
@@ -212,11 +211,11 @@ def test_a_publication_that_broke_off_is_completed_by_another_build(
     first, second = (Origin(commit=COMMIT, build=f"https://ci.example.com/job/auth/{number}/") for number in (7, 8))
     broken_off(shop, monkeypatch, first, Extras(sbom=bom(tmp_path), key="ci@example.com"))
     other = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
-    found = shop.publish("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
+    found = shop.publish_file("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
     assert found.manifest.build == first.build
     assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
-    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
+    assert check_version(shop.state, "auth", "1.0.0", signed=True) == keys["ci@example.com"]
 
 
 def test_a_completion_that_does_not_fit_the_signature_is_refused_and_spoils_nothing(
@@ -227,10 +226,10 @@ def test_a_completion_that_does_not_fit_the_signature_is_refused_and_spoils_noth
     left = dict(shop.releases.files)
     for extras in (Extras(sbom=bom(tmp_path)), Extras(sbom=bom(tmp_path), key="ci@example.com")):
         with pytest.raises(Conflict, match="signature of something else"):
-            shop.publish("auth", "1.0.0", origin=first, extras=extras)
+            shop.publish_file("auth", "1.0.0", origin=first, extras=extras)
         assert shop.releases.files == left
-    shop.publish("auth", "1.0.0", origin=first, extras=Extras(key="ci@example.com"))
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+    shop.publish_file("auth", "1.0.0", origin=first, extras=Extras(key="ci@example.com"))
+    assert check_version(shop.state, "auth", "1.0.0", signed=True) == keys["ci@example.com"]
 
 
 @pytest.mark.parametrize("commit", ["", "cd" * 20])
@@ -239,7 +238,7 @@ def test_the_provenance_of_another_commit_is_not_taken_over(
 ) -> None:
     broken_off(shop, monkeypatch, Origin(commit=COMMIT), Extras())
     with pytest.raises(Conflict, match="names another commit"):
-        shop.publish("auth", "1.0.0", origin=Origin(commit=commit, author="anna"))
+        shop.publish_file("auth", "1.0.0", origin=Origin(commit=commit, author="anna"))
 
 
 def test_a_dry_run_plans_with_what_was_left_and_facts_of_two_builds_are_not_mixed(
@@ -255,18 +254,18 @@ def test_a_dry_run_plans_with_what_was_left_and_facts_of_two_builds_are_not_mixe
     planned = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras, dry_run=True)
     found = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras)
     assert found.manifest == planned.manifest
-    assert shop.state().built("auth", "1.0.0").build == first.build
-    assert shop.state().built("auth", "1.0.0").build_started is None
+    assert shop.state.built("auth", "1.0.0").build == first.build
+    assert shop.state.built("auth", "1.0.0").build_started is None
 
 
 def test_a_bad_signature_is_found_by_verify_and_by_a_dry_run(shop: Shop, keys: dict[str, str]) -> None:
-    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
-    assert [one.name for one in verify(shop.state(), "auth", "1.0.0")][-1] == "auth-1.0.0-manifest.json.asc"
+    shop.publish_file("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    assert [one.name for one in verify(shop.state, "auth", "1.0.0")][-1] == "auth-1.0.0-manifest.json.asc"
     shop.releases.files["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = b"junk"
-    assert [one.name for one in verify(shop.state(), "auth", "1.0.0") if one.fault] == ["auth-1.0.0-manifest.json.asc"]
+    assert [one.name for one in verify(shop.state, "auth", "1.0.0") if one.fault] == ["auth-1.0.0-manifest.json.asc"]
     for dry_run in (True, False):
         with pytest.raises(IntegrityError, match="not good"):
-            path = shop.folder / "auth-1.0.0.tar.gz"
+            path = shop.root / "auth-1.0.0.tar.gz"
             publish(shop.repo, "auth", "1.0.0", [path], Origin(), extras=Extras(key="ci@example.com"), dry_run=dry_run)
     copied = shop.archive.files
     copied["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = b"of somebody else"
@@ -276,40 +275,36 @@ def test_a_bad_signature_is_found_by_verify_and_by_a_dry_run(shop: Shop, keys: d
 
 
 def test_what_is_asked_of_a_standing_version_is_done_or_said(shop: Shop, keys: dict[str, str], tmp_path: Path) -> None:
-    shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "87"}))
+    shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "87"}))
     extras = Extras(sbom=bom(tmp_path), key="ci@example.com")
-    again = shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "88"}), extras=extras)
+    again = shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, figures={"coverage": "88"}), extras=extras)
     assert again.signed
     assert again.notes == ("auth=1.0.0 keeps having no SBOM", "auth=1.0.0 keeps its first figures: coverage=87")
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == keys["ci@example.com"]
-    assert not shop.publish("auth", "1.0.0", origin=Origin(commit=COMMIT), extras=Extras(key="ci@example.com")).signed
+    assert check_version(shop.state, "auth", "1.0.0", signed=True) == keys["ci@example.com"]
+    assert not shop.publish_file(
+        "auth", "1.0.0", origin=Origin(commit=COMMIT), extras=Extras(key="ci@example.com")
+    ).signed
 
 
 def test_what_is_lost_beside_the_files_is_made_again_where_it_can_be(shop: Shop, tmp_path: Path) -> None:
     built = replace(ORIGIN, build="https://ci.example.com/job/auth/7/")
-    shop.publish("auth", "1.0.0", origin=built, extras=Extras(sbom=bom(tmp_path)))
+    shop.publish_file("auth", "1.0.0", origin=built, extras=Extras(sbom=bom(tmp_path)))
     kept = dict(shop.releases.files)
     for kind in ("provenance.json", "sbom.cdx.json"):
         del shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{kind}"]
     later = replace(built, build="https://ci.example.com/job/auth/8/", build_started=None)
-    found = shop.publish("auth", "1.0.0", origin=later)
+    found = shop.publish_file("auth", "1.0.0", origin=later)
     assert found.again == ("auth-1.0.0-provenance.json",)
     assert [note.partition(":")[0] for note in found.notes] == ["the repository has lost auth-1.0.0-sbom.cdx.json"]
-    assert shop.publish("auth", "1.0.0", origin=later, extras=Extras(sbom=bom(tmp_path))).notes == ()
+    assert shop.publish_file("auth", "1.0.0", origin=later, extras=Extras(sbom=bom(tmp_path))).notes == ()
     assert shop.releases.files == kept
 
 
 def test_a_lost_provenance_is_an_integrity_error(shop: Shop) -> None:
-    shop.publish("auth", "1.0.0")
+    shop.publish_file("auth", "1.0.0")
     del shop.releases.files["auth", "1.0.0", "auth-1.0.0-provenance.json"]
     with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0-provenance"):
-        check_version(shop.state(), "auth", "1.0.0", signed=False)
-
-
-def make_shop_beside(shop: Shop) -> Shop:
-    folder = shop.folder / "other"
-    folder.mkdir()
-    return make_shop(folder)
+        check_version(shop.state, "auth", "1.0.0", signed=False)
 
 
 @pytest.fixture
@@ -332,49 +327,49 @@ def keys(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 def test_a_signed_version_says_who_signed(shop: Shop, keys: dict[str, str]) -> None:
     ci = keys["ci@example.com"]
-    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True) == ci
-    assert check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci]) == ci
+    shop.publish_file("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    assert check_version(shop.state, "auth", "1.0.0", signed=True) == ci
+    assert check_version(shop.state, "auth", "1.0.0", signed=True, signers=[ci]) == ci
     with pytest.raises(IntegrityError, match="none of"):
-        check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[keys["eve@example.com"]])
+        check_version(shop.state, "auth", "1.0.0", signed=True, signers=[keys["eve@example.com"]])
     with pytest.raises(Malformed, match="fingerprint"):
-        check_version(shop.state(), "auth", "1.0.0", signed=True, signers=[ci[-8:]])
-    assert not any(one.fault for one in verify(shop.state(), "auth", "1.0.0"))
+        check_version(shop.state, "auth", "1.0.0", signed=True, signers=[ci[-8:]])
+    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
     copy(shop.repo, "auth", "1.0.0", "archive")
     assert ("auth", "1.0.0", "auth-1.0.0-manifest.json.asc") in shop.archive.files
 
 
 def test_an_unsigned_version_does_not_pass_as_signed(shop: Shop, keys: dict[str, str]) -> None:
-    shop.publish("auth", "1.0.0")
+    shop.publish_file("auth", "1.0.0")
     with pytest.raises(IntegrityError, match="is not signed"):
-        check_version(shop.state(), "auth", "1.0.0", signed=True)
+        check_version(shop.state, "auth", "1.0.0", signed=True)
 
 
 def test_a_signature_of_something_else_is_not_good(shop: Shop, keys: dict[str, str]) -> None:
-    shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
-    shop.publish("auth", "1.1.0", extras=Extras(key="ci@example.com"))
+    shop.publish_file("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+    shop.publish_file("auth", "1.1.0", extras=Extras(key="ci@example.com"))
     asc = "manifest.json.asc"
     shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{asc}"] = shop.releases.files[
         "auth", "1.1.0", f"auth-1.1.0-{asc}"
     ]
     with pytest.raises(IntegrityError, match="BADSIG"):
-        check_version(shop.state(), "auth", "1.0.0", signed=True)
+        check_version(shop.state, "auth", "1.0.0", signed=True)
     shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{asc}"] = b"not a signature"
     with pytest.raises(IntegrityError, match="not good"):
-        check_version(shop.state(), "auth", "1.0.0", signed=True)
+        check_version(shop.state, "auth", "1.0.0", signed=True)
 
 
 def test_a_signature_left_behind_by_another_manifest_is_a_conflict(shop: Shop, keys: dict[str, str]) -> None:
-    shop.publish("auth", "1.1.0", extras=Extras(key="ci@example.com"))
+    shop.publish_file("auth", "1.1.0", extras=Extras(key="ci@example.com"))
     files = shop.releases.files
     files["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = files["auth", "1.1.0", "auth-1.1.0-manifest.json.asc"]
     with pytest.raises(Conflict):
-        shop.publish("auth", "1.0.0", extras=Extras(key="ci@example.com"))
+        shop.publish_file("auth", "1.0.0", extras=Extras(key="ci@example.com"))
 
 
 @pytest.mark.parametrize("key", ["nobody@example.com", "--output=/tmp/x", "a\nb"])
 def test_a_key_that_cannot_sign_publishes_nothing(shop: Shop, keys: dict[str, str], key: str) -> None:
     with pytest.raises(SluicegateError):
-        shop.publish("auth", "1.0.0", extras=Extras(key=key))
-    assert shop.state().versions("auth") == []
+        shop.publish_file("auth", "1.0.0", extras=Extras(key=key))
+    assert shop.state.versions("auth") == []
     assert not shop.releases.files, "nothing is in the way of the next try"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -15,20 +16,19 @@ from sluicegate.delivery.book import resolving
 from sluicegate.delivery.moves.pinning import hold, pin
 from sluicegate.errors import IntegrityError, PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
-from tests.delivery.shop import Shop, make_shop
+from tests.worlds import TWO_REPOSITORIES, Shop
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = make_shop(tmp_path)
-    with made.store:
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
         for number in range(8):
-            made.publish("auth", f"1.{number}.0")
+            made.publish_file("auth", f"1.{number}.0")
         yield made
 
 
 def rule(shop: Shop, keep: int = 1, window: int = 1) -> Retention:
-    return retention(shop.state(), "auth", keep=keep, window=window)
+    return retention(shop.state, "auth", keep=keep, window=window)
 
 
 def test_the_newest_stay_and_the_rest_goes(shop: Shop) -> None:
@@ -36,14 +36,14 @@ def test_the_newest_stay_and_the_rest_goes(shop: Shop) -> None:
 
 
 def test_the_order_is_the_components_not_the_texts(shop: Shop) -> None:
-    shop.publish("auth", "1.10.0")
+    shop.publish_file("auth", "1.10.0")
     assert "1.10.0" in rule(shop).stays
     assert "1.7.0" in rule(shop).goes
 
 
 def test_prereleases_do_not_push_out_the_last_finished_version(shop: Shop) -> None:
     for number in range(3):
-        shop.publish("auth", f"2.0.0-rc.{number}")
+        shop.publish_file("auth", f"2.0.0-rc.{number}")
     found = rule(shop, keep=2)
     assert sorted(found.stays) == ["1.6.0", "1.7.0", "2.0.0-rc.1", "2.0.0-rc.2"]
 
@@ -91,7 +91,7 @@ def test_a_pruned_version_is_gone_for_everybody(shop: Shop) -> None:
     assert found.goes == tuple(f"1.{number}.0" for number in range(6))
     assert set(shop.releases.files) == kept
     assert shop.releases.announced["auth"] == ("1.6.0", "1.7.0")
-    state = shop.state()
+    state = shop.state
     assert state.versions("auth") == ["1.6.0", "1.7.0"]
     assert status(state).newest["auth"] == "1.7.0"
     for spec in ("1.0.0", "commit:10000"):
@@ -110,22 +110,22 @@ def test_a_pruned_version_never_comes_back_as_another(shop: Shop) -> None:
     prune(shop.repo, "auth", 2)
     for content in (b"", b"other"):
         with pytest.raises(UsageError, match="was pruned"):
-            shop.publish("auth", "1.0.0", content)
+            shop.publish_file("auth", "1.0.0", content)
     assert not [key for key in shop.releases.files if key[1] == "1.0.0"]
 
 
 def test_a_dry_run_changes_nothing(shop: Shop) -> None:
-    before, tips = dict(shop.releases.files), shop.store.tips()
+    before, tips = dict(shop.releases.files), shop.tips
     assert len(prune(shop.repo, "auth", 2, dry_run=True).goes) == 6
     assert shop.releases.files == before
-    assert shop.store.tips() == tips
+    assert shop.tips == tips
 
 
 def test_twice_is_once(shop: Shop) -> None:
     prune(shop.repo, "auth", 2)
-    tips = shop.store.tips()
+    tips = shop.tips
     assert prune(shop.repo, "auth", 2).goes == ()
-    assert shop.store.tips() == tips
+    assert shop.tips == tips
 
 
 def test_what_broke_off_is_finished_by_the_next_call(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +140,14 @@ def test_what_broke_off_is_finished_by_the_next_call(shop: Shop, monkeypatch: py
     with pytest.raises(PartlyDone, match=r"removed: 1.0.0\n  removed: 1.1.0\n  pruned, and its files are left: 1.2.0"):
         prune(shop.repo, "auth", 2)
     assert rule(shop).left == ("1.2.0", "1.3.0", "1.4.0", "1.5.0")
-    assert shop.state().versions("auth") == ["1.6.0", "1.7.0"]
+    assert shop.state.versions("auth") == ["1.6.0", "1.7.0"]
     monkeypatch.undo()
     assert prune(shop.repo, "auth", 2).left == ("1.2.0", "1.3.0", "1.4.0", "1.5.0")
     assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
 
 
 def test_nothing_is_pruned_of_a_repository_that_is_not_there(shop: Shop) -> None:
-    kept, tips = dict(shop.releases.files), shop.store.tips()
+    kept, tips = dict(shop.releases.files), shop.tips
     shop.releases.down = True
     with pytest.raises(RemoteUnavailable):
         prune(shop.repo, "auth", 2)
@@ -156,7 +156,7 @@ def test_nothing_is_pruned_of_a_repository_that_is_not_there(shop: Shop) -> None
     with pytest.raises(IntegrityError, match=r"has lost auth-1\.7\.0-manifest"):
         prune(shop.repo, "auth", 2)
     shop.releases.files.update(kept)
-    assert shop.store.tips() == tips
+    assert shop.tips == tips
     prune(shop.repo, "auth", 2)
     assert {key[1] for key in shop.releases.files} == {"1.6.0", "1.7.0"}
 

@@ -13,7 +13,7 @@ from sluicegate.delivery.book import resolving
 from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, UsageError
 from sluicegate.model.values import Actor
 from sluicegate.repositories.directory import DirectoryRepository
-from tests.shop import Shop
+from tests.worlds import Shop
 
 MANIFEST = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
 FILE = ("auth", "1.0.0", "auth-1.0.0.tar.gz")

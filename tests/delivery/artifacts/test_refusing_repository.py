@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sluicegate.delivery.artifacts.copying import copy
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.artifacts.verify import verify
 from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateError, UsageError
-from tests.delivery.shop import Shop, make_shop
+from tests.worlds import TWO_REPOSITORIES, Shop
 
 REFUSALS = {
     "no credentials": UsageError("the environment has no SLUICEGATE_RELEASES_USER"),
@@ -20,18 +21,17 @@ REFUSALS = {
     "401 or 403": Denied("GET was answered by 401; asked as nobody"),
 }
 COMMANDS: dict[str, Callable[[Shop, Path], object]] = {
-    "fetch": lambda shop, folder: fetch(shop.state(), "auth", "1.0.0", folder),
-    "verify": lambda shop, folder: verify(shop.state(), "auth", "1.0.0"),
+    "fetch": lambda shop, folder: fetch(shop.state, "auth", "1.0.0", folder),
+    "verify": lambda shop, folder: verify(shop.state, "auth", "1.0.0"),
     "copy": lambda shop, folder: copy(shop.repo, "auth", "1.0.0", "archive"),
-    "publish": lambda shop, folder: shop.publish("auth", "1.0.0"),
+    "publish": lambda shop, folder: shop.publish_file("auth", "1.0.0"),
 }
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = make_shop(tmp_path)
-    with made.store:
-        made.publish("auth", "1.0.0")
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
+        made.publish_file("auth", "1.0.0")
         yield made
 
 
@@ -60,5 +60,5 @@ def test_a_file_that_is_gone_is_told_as_a_loss(shop: Shop, tmp_path: Path, monke
 
     monkeypatch.setattr(shop.releases, "fetch", gone)
     with pytest.raises(SluicegateError, match=r"has lost auth-1\.0\.0-manifest\.json") as caught:
-        fetch(shop.state(), "auth", "1.0.0", tmp_path / "to")
+        fetch(shop.state, "auth", "1.0.0", tmp_path / "to")
     assert caught.value.exit_code == 6

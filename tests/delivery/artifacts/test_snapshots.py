@@ -16,7 +16,7 @@ from sluicegate.delivery.book.versions import lower, sort
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model import snapshots
-from tests.shop import CONFIG, START, Shop
+from tests.worlds import CONFIG, START, Shop
 
 PAIR = CONFIG.replace(b"follow: latest", b"follow: {range: 2.0.0-SNAPSHOT}")
 IN_PLACE = PAIR.replace(b"{one-of: [blue, green]}", b"blue", 1).replace(b"{one-of: [blue, green]}", b"green")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,18 +16,17 @@ from sluicegate.delivery.artifacts.verify import verify
 from sluicegate.delivery.book import resolving
 from sluicegate.delivery.moves import evidence
 from sluicegate.errors import Conflict, IntegrityError, Malformed, UnknownName, UsageError
-from tests.delivery.shop import Shop, make_shop
+from tests.worlds import TWO_REPOSITORIES, Shop
 
 COMMIT = "ab12" * 10
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = make_shop(tmp_path)
-    with made.store:
-        made.publish("auth", "1.0.0", origin=Origin(commit=COMMIT, author="anna", figures={"coverage": "87"}))
-        made.publish("auth", "1.1.0")
-        made.publish("portal", "1.0.0")
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
+        made.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, author="anna", figures={"coverage": "87"}))
+        made.publish_file("auth", "1.1.0")
+        made.publish_file("portal", "1.0.0")
         yield made
 
 
@@ -43,22 +43,22 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     ],
 )
 def test_search_finds_by_name_version_commit_figure_and_file(shop: Shop, text: str, found: list[str]) -> None:
-    assert [f"{hit.component}={hit.version}" for hit in search(shop.state(), text)] == found
+    assert [f"{hit.component}={hit.version}" for hit in search(shop.state, text)] == found
 
 
 def test_search_finds_by_checksum_and_says_of_what(shop: Shop) -> None:
-    (artifact,) = show(shop.state(), "auth", "1.1.0").manifest.artifacts
-    (hit,) = search(shop.state(), artifact.sha256[:16])
+    (artifact,) = show(shop.state, "auth", "1.1.0").manifest.artifacts
+    (hit,) = search(shop.state, artifact.sha256[:16])
     assert (hit.version, hit.why) == ("1.1.0", ("sha256 of auth-1.1.0.tar.gz",))
 
 
 def test_searching_for_nothing_is_a_usage_error(shop: Shop) -> None:
     with pytest.raises(UsageError):
-        search(shop.state(), "  ")
+        search(shop.state, "  ")
 
 
 def test_show_has_files_addresses_and_evidence(shop: Shop) -> None:
-    found = show(shop.state(), "auth", "1.0.0")
+    found = show(shop.state, "auth", "1.0.0")
     assert [a.name for a in found.files] == ["auth-1.0.0.tar.gz", "auth-1.0.0-provenance.json"]
     assert found.addresses["auth-1.0.0.tar.gz"] == "fake:auth/1.0.0/auth-1.0.0.tar.gz"
     assert found.figures == {"coverage": "87"}
@@ -66,7 +66,7 @@ def test_show_has_files_addresses_and_evidence(shop: Shop) -> None:
 
 
 def test_an_untouched_version_verifies(shop: Shop) -> None:
-    found = verify(shop.state(), "auth", "1.0.0")
+    found = verify(shop.state, "auth", "1.0.0")
     assert [one.fault for one in found] == ["", "", ""]
 
 
@@ -87,7 +87,7 @@ def test_verify_names_what_differs(shop: Shop, name: str, content: bytes | None,
         del shop.releases.files["auth", "1.0.0", name]
     else:
         shop.releases.files["auth", "1.0.0", name] = content
-    faults = {one.name: one.fault for one in verify(shop.state(), "auth", "1.0.0") if one.fault}
+    faults = {one.name: one.fault for one in verify(shop.state, "auth", "1.0.0") if one.fault}
     assert list(faults) == [name]
     assert said in faults[name]
 
@@ -95,7 +95,7 @@ def test_verify_names_what_differs(shop: Shop, name: str, content: bytes | None,
 def test_another_manifest_than_the_ledgers_is_named(shop: Shop) -> None:
     key = ("auth", "1.0.0", "auth-1.0.0-manifest.json")
     shop.releases.files[key] = shop.releases.files[key].replace(b"anna", b"eve!")
-    (fault, *_) = verify(shop.state(), "auth", "1.0.0")
+    (fault, *_) = verify(shop.state, "auth", "1.0.0")
     assert "ledger" in fault.fault
 
 
@@ -105,7 +105,7 @@ def test_a_copy_is_the_same_byte_by_byte_and_recorded(shop: Shop) -> None:
     assert shop.archive.files == {
         key: content for key, content in shop.releases.files.items() if key[:2] == ("auth", "1.0.0")
     }
-    copied = [r for r in shop.state().story("auth", "1.0.0") if r.what == "copied"]
+    copied = [r for r in shop.state.story("auth", "1.0.0") if r.what == "copied"]
     assert [r.to for r in copied] == ["archive"]
     assert shop.archive.announced["auth"] == ("1.0.0",)
 
@@ -128,7 +128,7 @@ def test_a_copy_that_reads_back_differently_is_found_out(shop: Shop, monkeypatch
     monkeypatch.setattr(shop.archive, "fetch", lambda component, version, name, to: to.write_bytes(b"rotten"))
     with pytest.raises(IntegrityError, match="reads back"):
         copy(shop.repo, "auth", "1.0.0", "archive")
-    assert not [r for r in shop.state().story("auth", "1.0.0") if r.what == "copied"]
+    assert not [r for r in shop.state.story("auth", "1.0.0") if r.what == "copied"]
 
 
 def test_copying_goes_to_a_repository_that_there_is_and_is_another(shop: Shop) -> None:
@@ -141,7 +141,7 @@ def test_copying_goes_to_a_repository_that_there_is_and_is_another(shop: Shop) -
 
 
 def test_resolve_by_commit(shop: Shop) -> None:
-    state = shop.state()
+    state = shop.state
     assert resolving.resolve(state, "auth", f"commit:{COMMIT[:8]}") == "1.0.0"
     assert resolving.resolve(state, "auth", f"commit:{COMMIT.upper()}") == "1.0.0"
     with pytest.raises(UnknownName):
@@ -153,9 +153,9 @@ def test_resolve_by_commit(shop: Shop) -> None:
 
 def test_resolve_by_evidence(shop: Shop) -> None:
     with pytest.raises(UsageError, match="has no version 'tested:integration'"):
-        resolving.resolve(shop.state(), "auth", "tested:integration")
+        resolving.resolve(shop.state, "auth", "tested:integration")
     with pytest.raises(UsageError, match="Did you mean"):
-        resolving.resolve(shop.state(), "auth", "tested:integratoin")
+        resolving.resolve(shop.state, "auth", "tested:integratoin")
 
     def tested(version: str, failed: int, digest: str) -> None:
         shop.run("integration", {"auth": version})
@@ -164,12 +164,12 @@ def test_resolve_by_evidence(shop: Shop) -> None:
 
     tested("1.0.0", 0, "a" * 64)
     tested("1.1.0", 1, "b" * 64)
-    assert resolving.resolve(shop.state(), "auth", "tested:integration") == "1.0.0"
-    assert resolving.resolve(shop.state(), "auth", "deployed:integration") == "1.1.0"
+    assert resolving.resolve(shop.state, "auth", "tested:integration") == "1.0.0"
+    assert resolving.resolve(shop.state, "auth", "deployed:integration") == "1.1.0"
     tested("1.1.0", 0, "c" * 64)
-    assert resolving.resolve(shop.state(), "auth", "tested:integration") == "1.1.0"
+    assert resolving.resolve(shop.state, "auth", "tested:integration") == "1.1.0"
 
 
 def test_what_search_and_show_say_can_be_fetched(shop: Shop, tmp_path: Path) -> None:
-    release = fetch(shop.state(), "auth", "1.0.0", tmp_path / "to")
+    release = fetch(shop.state, "auth", "1.0.0", tmp_path / "to")
     assert release.files == ("auth-1.0.0.tar.gz",)

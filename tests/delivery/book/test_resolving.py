@@ -11,7 +11,7 @@ from sluicegate.delivery.book import resolving
 from sluicegate.delivery.book.versions import matching, sort
 from sluicegate.errors import UsageError
 from sluicegate.model.evidence import Pruned
-from tests.shop import Shop
+from tests.worlds import Shop
 
 VERSION = st.builds(
     "{}.{}.{}{}".format, st.integers(0, 3), st.integers(0, 9), st.integers(0, 9), st.sampled_from(["", "", "-rc.1"])

@@ -6,7 +6,7 @@ from sluicegate.delivery.moves import pinning
 from sluicegate.delivery.moves.evidence import TestRun as Run
 from sluicegate.delivery.moves.evidence import record_tests
 from sluicegate.model.values import Actor
-from tests.shop import Shop
+from tests.worlds import Shop
 
 GIT_USER = Actor(user="olle", source="git:olle <olle@example.com>")
 

@@ -10,7 +10,7 @@ from sluicegate.delivery.book import resolving, standing
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.errors import GateRefused
 from sluicegate.tools.git import Edit
-from tests.shop import Shop
+from tests.worlds import Shop
 
 MERGE = b'{"pins": {\n<<<<<<< ours\n"auth": {"version": "1.0.0", "record": "1"}\n=======\n>>>>>>> theirs\n}}\n'
 

@@ -6,7 +6,7 @@ import platform
 import time
 from pathlib import Path
 
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 def starting(shop: Shop, command: str) -> None:

@@ -18,7 +18,7 @@ from sluicegate.errors import (
     SluicegateError,
     UsageError,
 )
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 @pytest.fixture

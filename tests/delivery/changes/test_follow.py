@@ -9,7 +9,7 @@ import pytest
 from sluicegate.delivery.changes import sync
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import GateRefused, PartlyDone, RemoteUnavailable, UsageError
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Deployed, Failed
 from tests.fakes import FakeHost
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 HOSTS = [f"room{number}" for number in range(1, 9)]
 

@@ -14,7 +14,7 @@ from sluicegate.errors import Conflict, GateRefused, PartlyDone, RemoteUnavailab
 from sluicegate.model.evidence import Intent
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ import pytest
 from sluicegate.delivery.changes.rollback import rollback
 from sluicegate.delivery.changes.swap import swap
 from sluicegate.errors import Conflict, GateRefused, NotFound, UsageError
-from tests.shop import Shop
+from tests.worlds import Shop
 
 HOUR = timedelta(hours=1)
 

@@ -23,7 +23,7 @@ from sluicegate.errors import (
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from tests.parts import answering, web_server
-from tests.shop import OutsideBalancer, Shop
+from tests.worlds import OutsideBalancer, Shop
 
 HOUR = timedelta(hours=1)
 

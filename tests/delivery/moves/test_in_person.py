@@ -14,7 +14,7 @@ from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Jenkins, Role
 from sluicegate.model.values import Actor
 from sluicegate.tools.jenkins import Build
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 NAMED = CONFIG.replace(b"members: [rita, olle]}", b"members: [rita], jobs: {unveto: [lift], unhold: [lift]}}")
 URL = "https://ci.example.com/job/lift/7/"

@@ -14,7 +14,7 @@ from sluicegate.errors import GateRefused, Malformed, UsageError
 from sluicegate.model.evidence import Approval
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import IntegrityError
 from sluicegate.model.values import Actor
-from tests.shop import Shop
+from tests.worlds import Shop
 
 
 def git(shop: Shop, *words: str) -> str:

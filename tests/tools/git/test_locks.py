@@ -12,7 +12,7 @@ import pytest
 from sluicegate.delivery.book import repo as book
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
-from tests.shop import Shop
+from tests.worlds import Shop
 
 
 @pytest.fixture

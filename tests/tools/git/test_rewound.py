@@ -11,7 +11,7 @@ from sluicegate.delivery.answers.check import rewinding
 from sluicegate.errors import Conflict
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import init_store
-from tests.shop import Shop
+from tests.worlds import Shop
 
 
 def git(shop: Shop, *words: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.wiring import EntryPointDrivers
-from tests.shop import Shop
+from tests.worlds import Shop
 
 FOREIGN = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_INDEX_FILE", "GIT_WORK_TREE")
 

@@ -1,4 +1,8 @@
-"""A small organisation for tests: a real delivery repo, fake outside, a clock that is set, and its people."""
+"""Small organisations for tests: a real delivery repo and a fake outside.
+
+Longer than a module should be: `Shop` has people who do things, on a clock that is set; `World` is one in which
+commands die, and says what must hold afterwards. Both have the same outside.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sluicegate.config import read_config
+from sluicegate.delivery.artifacts.provenance import Extras
 from sluicegate.delivery.artifacts.publish import Published, publish
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
@@ -22,8 +28,8 @@ from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes import rollback, swap, sync
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import Plan
-from sluicegate.delivery.changes.resume import Resumed, resume
-from sluicegate.delivery.moves import evidence
+from sluicegate.delivery.changes.resume import Resumed, open_intents, resume
+from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.evidence import TestRun
 from sluicegate.delivery.moves.promote import Move, promote
 from sluicegate.model.config import Config, Environment
@@ -31,7 +37,7 @@ from sluicegate.model.evidence import Intent
 from sluicegate.model.values import Actor, Artifact
 from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
 from sluicegate.tools import door, process
-from sluicegate.tools.git import Edit, Store
+from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
 from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakeRepository
 
@@ -86,6 +92,54 @@ environments:
     swaps-with: staging
     balancer: {driver: fake, sessions: keep, keep-for: 30 min}
 """
+TWO_REPOSITORIES = b"""\
+repositories:
+  releases: {driver: fake}
+  archive: {driver: fake}
+components:
+  auth: {repository: releases, group: com.example, git: "ssh://git@git.example.com/auth.git"}
+  portal: {repository: releases, group: com.example}
+hosts:
+  int1: {driver: fake}
+  blue1: {driver: fake}
+  green1: {driver: fake}
+groups: {int: [int1], blue: [blue1], green: [green1]}
+environments:
+  integration: {hosts: int, deploy: {driver: fake}}
+  staging: {from: integration, hosts: {one-of: [blue, green]}, deploy: {driver: fake}}
+  production:
+    from: staging
+    hosts: {one-of: [blue, green]}
+    deploy: {driver: fake}
+    swaps-with: staging
+    balancer: {driver: fake}
+"""
+"""For what is done with files: no gates, and a second repository."""
+UNGATED = """\
+repositories:
+  releases: {driver: fake}
+components:
+  auth: {repository: releases, group: com.example}
+  portal: {repository: releases, group: com.example, needs: [auth]}
+hosts:
+  int1: {driver: fake}
+  blue1: {driver: fake}
+  green1: {driver: fake}
+groups:
+  int: [int1]
+  blue: [blue1]
+  green: [green1]
+environments:
+  integration: {follow: latest, hosts: int, deploy: {driver: fake}}
+  staging: {from: integration, hosts: {one-of: [blue, green]}, deploy: {driver: fake}}
+  production:
+    from: staging
+    hosts: {one-of: [blue, green]}
+    deploy: {driver: fake}
+    swaps-with: staging
+    balancer: {driver: fake, sessions: end}
+"""
+"""For commands that die: no gates, one host a group."""
 
 
 class OutsideBalancer(FakeBalancer):
@@ -137,16 +191,17 @@ class FakeDrivers:
     """The real configuration and the real gates; everything outside is a fake."""
 
     def __init__(self) -> None:
-        self.releases = OutsideRepository()
+        self.releases: FakeRepository = OutsideRepository()
+        self.archive = FakeRepository()
         self.hosts = {name: FakeHost(name) for name in read_config(CONFIG).hosts}
-        self.deployers = OutsideDeployer()
-        self.users = OutsideBalancer()
+        self.deployers: FakeDeployer = OutsideDeployer()
+        self.users: FakeBalancer = OutsideBalancer()
 
     def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
         return read_config(content, other)
 
     def repository(self, config: Config, name: str) -> Repository:
-        return self.releases
+        return self.archive if name == "archive" else self.releases
 
     def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
         return EntryPointDrivers().gates(config, environment)
@@ -212,6 +267,20 @@ class Shop:
         return DeliveryRepo(store, self.drivers, actor=actor, clock=lambda: self.now)
 
     @property
+    def repo(self) -> DeliveryRepo:
+        """The repo in the hands of olle, who has no build, a minute later than before."""
+        self.pass_time(timedelta(minutes=1))
+        return self.by("olle", verified=False)
+
+    @property
+    def releases(self) -> FakeRepository:
+        return self.drivers.releases
+
+    @property
+    def archive(self) -> FakeRepository:
+        return self.drivers.archive
+
+    @property
     def state(self) -> State:
         return self.by("reader").state()
 
@@ -229,6 +298,22 @@ class Shop:
         path.write_text(content or f"{component} {version}")
         origin = Origin(commit="c" * 40, author=author, committed=self.now, build_started=self.now)
         return publish(self.by("ci", build=build), component, version, [path], origin)
+
+    def publish_file(
+        self, component: str, version: str, content: bytes = b"", *, origin: Origin | None = None,
+        extras: Extras | None = None,
+    ) -> Published:  # fmt: skip
+        """By hand, a file that is called as its version is."""
+        path = self.root / f"{component}-{version}.tar.gz"
+        path.write_bytes(content or f"{component} {version}".encode())
+        origin = origin or Origin(commit=f"{version.replace('.', ''):0<40}", author="anna")
+        return publish(self.repo, component, version, [path], origin, extras=extras)
+
+    def run(self, environment: str, pins: Mapping[str, str]) -> None:
+        """Pin and deploy by hand."""
+        for component, version in pins.items():
+            pinning.pin(self.repo, component, version, environment, why="")
+        deploy(self.repo, environment)
 
     def sync(self, environment: str = "integration", user: str = "ci", **options: Any) -> sync.Synced:
         self.pass_time()
@@ -373,3 +458,131 @@ class Shop:
     def outside(self) -> tuple[object, ...]:
         hosts = {name: dict(host.files) for name, host in self.drivers.hosts.items()}
         return dict(self.drivers.releases.files), hosts, self.drivers.users.group, self.drivers.users.keeps
+
+
+class Killed(BaseException):
+    """The process is dead: nothing of it happens any more."""
+
+
+def announced(kind: type[Any], *names: str) -> Any:
+    """The class with every call of these methods passing the door, as a driver's own calls do."""
+
+    def passing(name: str) -> Callable[..., Any]:
+        original = getattr(kind, name)
+
+        def call(self: Any, *words: Any, **options: Any) -> Any:
+            door.passing(f"{kind.__name__} {name}")
+            return original(self, *words, **options)
+
+        return call
+
+    return type(f"Passing{kind.__name__}", (kind,), {name: passing(name) for name in names})
+
+
+PassingBalancer = announced(FakeBalancer, "live", "switch", "release")
+PassingHost = announced(FakeHost, "read", "send", "link", "remove", "restart", "stop")
+PassingDeployer = announced(FakeDeployer, "survey", "install", "remove")
+PassingRepository = announced(FakeRepository, "put", "fetch", "names", "announce")
+
+
+class UnprobedBalancer(PassingBalancer):  # type: ignore[misc]
+    """Nothing answers behind a stand-in, so there is nothing to look through."""
+
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return ()
+
+
+class PassingDrivers(FakeDrivers):
+    """The same, and every call to the outside passes the door under the name of its class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.releases = PassingRepository()
+        self.hosts = {name: PassingHost(name) for name in ("int1", "blue1", "green1")}
+        self.deployers = PassingDeployer()
+        self.users = UnprobedBalancer()
+
+
+@dataclass
+class World:
+    """A delivery repo and the outside, which can be copied as they are."""
+
+    folder: Path
+    drivers: PassingDrivers = field(default_factory=PassingDrivers)
+
+    @contextmanager
+    def repo(self) -> Iterator[DeliveryRepo]:
+        """A fresh process' view of the repo."""
+        with Store(str(self.folder / "delivery.git"), (MAIN, LEDGER)) as store:
+            yield DeliveryRepo(store, self.drivers, actor=Actor(user="rita", source="test"))
+
+    def copy(self, folder: Path) -> World:
+        shutil.copytree(self.folder, folder)
+        return World(folder=folder, drivers=copy.deepcopy(self.drivers))
+
+    def archive(self, component: str, version: str) -> Path:
+        path = self.folder / f"{component}-{version}.tar.gz"
+        if not path.exists():
+            path.write_bytes(f"{component} {version}".encode())
+        return path
+
+    def publish(self, repo: DeliveryRepo, component: str, version: str) -> None:
+        publish(repo, component, version, [self.archive(component, version)], Origin())
+
+    def on_host(self, group: str) -> dict[str, str]:
+        """What a group's host really has."""
+        host = self.drivers.hosts[f"{group}1"]
+        found = {}
+        for component in ("auth", "portal"):
+            if content := host.files.get(f"apps/{component}/current"):
+                found[component] = content.decode().partition("\n")[0]
+        return found
+
+    def to_staging(self, repo: DeliveryRepo, **wanted: str) -> None:
+        sync.sync(repo, "integration")
+        promote(repo, wanted, "staging")
+        deploy(repo, "staging")
+
+
+def build(folder: Path) -> World:
+    """Version 1.0.0 of both components is in production."""
+    folder.mkdir()
+    world = World(folder=folder)
+    init_repo(folder / "delivery.git", world.drivers, bare=True, config=UNGATED.encode())
+    with world.repo() as repo:
+        world.publish(repo, "auth", "1.0.0")
+        world.publish(repo, "portal", "1.0.0")
+        world.to_staging(repo, auth="1.0.0", portal="1.0.0")
+        swap.swap(repo, "production")
+    return world
+
+
+def pinned(state: State, environment: str) -> dict[str, str]:
+    return {name: pin.version for name, pin in state.pins(environment).items()}
+
+
+def check_consistent(world: World, state: State) -> None:
+    """What must hold whenever nothing is under way."""
+    assert open_intents(state) == ()
+    production, staging = (state.config.environment(name) for name in ("production", "staging"))
+    live, idle = state.servers["production"], state.servers["staging"]
+    assert {live, idle} == {"blue", "green"}
+    assert world.drivers.users.live() == live
+    last = state.last_swap(production)
+    assert last is not None
+    assert (last.live, last.idle) == (live, idle)
+    assert last.pins == pinned(state, "production")
+    assert world.on_host(live) == pinned(state, "production")
+    for environment, group in ((production, live), (staging, idle)):
+        standing = state.effective(environment)
+        recorded = {name: one.version for name, one in standing.installed.items()} if standing else {}
+        assert recorded == world.on_host(group), environment.name
+
+
+def edit(repo: DeliveryRepo, path: str, content: bytes | None) -> None:
+    """A commit to `main` by hand, as a person or another tool makes it."""
+    by = Signature(name="olle", email="olle@example.com")
+    base = repo.store.tips()[MAIN]
+    repo.store.push(
+        (Edit(branch=MAIN, base=base, files={path: content}),), f"Edit {path}\n", by=by, at=datetime.now(UTC)
+    )
