@@ -24,6 +24,7 @@ from sluicegate.model.config import (
     ReadLater,
     Rolling,
 )
+from sluicegate.model.people import People
 from sluicegate.model.settings import Settings
 from sluicegate.tools import yamltext
 
@@ -33,6 +34,7 @@ SECTIONS = (
     "name",
     "jenkins",
     "evidence",
+    "people",
     "repositories",
     "components",
     "roles",
@@ -83,6 +85,7 @@ class _Reading:
             jenkins=self.section("jenkins", trust.jenkins),
             name=self.name(top),
             signing=self.section("evidence", trust.signing),
+            people=People(known=self.each("people", trust.person)),
         )
         if not self.mistakes and "inventory" in self.document.content:
             config = self.with_inventory(config)
@@ -92,6 +95,7 @@ class _Reading:
             checks.cross_check(config, self.mistake)
         if not self.mistakes:
             checks.check_cycles(config, self.mistake)
+            trust.check_people(config, self.mistake)
         if self.mistakes:
             raise ConfigError(self.mistakes)
         return config

@@ -1,11 +1,13 @@
-"""The parts of sluicegate.yaml that say whom to believe: `name`, `jenkins`, `evidence`."""
+"""The parts of sluicegate.yaml that say whom to believe: `name`, `jenkins`, `evidence`, `people`."""
 
 from __future__ import annotations
 
 import re
 
-from sluicegate.model.config import Jenkins, Signing
-from sluicegate.model.settings import Settings
+from sluicegate.config.checks import Mistake
+from sluicegate.model.config import Config, Jenkins, Signing
+from sluicegate.model.people import Person
+from sluicegate.model.settings import Settings, suggestion
 
 
 def jenkins(settings: Settings) -> Jenkins:
@@ -45,3 +47,24 @@ def signing(settings: Settings) -> Signing:
     if since and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", since):
         raise settings.fail(f"'since' is '{since}', expected the whole id of a commit of the ledger")
     return Signing(signers=signers, since=since)
+
+
+def person(name: str, settings: Settings) -> Person:
+    settings.only("git", "jenkins")
+    return Person(name=name, git=settings.texts("git"), jenkins=settings.text("jenkins", name))
+
+
+def check_people(config: Config, mistake: Mistake) -> None:
+    """One spelling means one person, and roles name people."""
+    known = config.people.known
+    for kind in ("git", "jenkins"):
+        taken: dict[str, str] = {}
+        for one in known.values():
+            for spelling in one.git if kind == "git" else (one.jenkins,):
+                other = taken.setdefault(spelling.casefold(), one.name)
+                if other != one.name:
+                    mistake(f"people/{one.name}", f"'{spelling}' is {other} already")
+    for role in config.roles.values() if known else ():
+        for member in role.members:
+            if member not in known:
+                mistake(f"roles/{role.name}", f"nobody of 'people' is called '{member}'.{suggestion(member, [*known])}")

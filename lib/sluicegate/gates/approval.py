@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from sluicegate.model.config import Config, Role
 from sluicegate.model.evidence import Judgement, Rejection
+from sluicegate.model.people import People
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Verdict
@@ -18,16 +19,22 @@ UNVERIFIED = "the actor is not verified"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGate:
-    """`accept` says whether an unverified actor (Git's user outside of a job) counts; `apart_from` bars the author."""
+    """`accept` says whether an unverified actor (Git's user outside of a job) counts.
+
+    `apart_from_author` bars the author. One who is nobody of `people` could be anybody: then no approval counts, unless
+    `any_author` says that it does.
+    """
 
     role: Role
     minimum: int = 1
     accept: Literal["verified", "unverified"] = "verified"
     apart_from_author: bool = False
+    any_author: bool = False
+    people: People = field(default_factory=People)
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> ApprovalGate:
-        settings.only("role", "minimum", "accept", "not")
+        settings.only("role", "minimum", "accept", "not", "unknown-author")
         role = settings.text("role")
         if role not in config.roles:
             raise settings.fail(f"no role is called '{role}'; known: {', '.join(config.roles) or 'none'}")
@@ -37,6 +44,8 @@ class ApprovalGate:
             minimum=max(1, settings.number("minimum", 1)),
             accept="unverified" if accept == "unverified" else "verified",
             apart_from_author="not" in settings.values and settings.choice("not", ("author",)) == "author",
+            any_author=settings.choice("unknown-author", ("refuse", "accept"), "refuse") == "accept",
+            people=config.people,
         )
 
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
@@ -47,21 +56,21 @@ class ApprovalGate:
             who, why = rejections[-1].by.user, rejections[-1].why
             reason = f"{who} rejected it" + (f": {why}" if why else "")
             return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
-        doubtful = {r.by.user: objection for r in judged if (objection := self._objection(r, candidate))}
-        valid = [r for r in judged if r.by.user not in doubtful]
-        counted = {r.by.user for r in valid}
-        objections = {u: why for u, why in self._passed_over(candidate).items() if u not in counted} | doubtful
-        for judgement in judged:
+        objected = [(r, why) for r in judged if (why := self._objection(r, candidate))]
+        valid = [r for r in judged if not self._objection(r, candidate)]
+        for judgement, why in objected:
             doubt = candidate.doubts.get(judgement.id)
-            if doubt is None or doubtful.get(judgement.by.user) != doubt.reason:
+            if doubt is None or doubt.reason != why:
                 continue
             if doubt.state == "refused" or (doubt.state == "error" and len(valid) < self.minimum):
-                reason = f"{judgement.by.user}'s approval: {doubt.reason}"
+                reason = f"{judgement.by.user}'s approval: {why}"
                 return Verdict(gate=name, state=doubt.state, reason=reason, since=judgement.at)
+        counted = {r.by.user for r in valid}
+        objections = {who: why for who, why in self._passed_over(candidate).items() if who not in counted}
+        objections |= {r.by.user: why for r, why in objected}
         if len(valid) >= self.minimum:
-            by = ", ".join(r.by.user for r in valid)
             return Verdict(
-                gate=name, state="passed", reason=f"approved by {by}", since=valid[-1].at,
+                gate=name, state="passed", reason=self._approved(valid, candidate), since=valid[-1].at,
                 uncounted=tuple(objections.items()),
             )  # fmt: skip
         told = [f"{who}'s does not count: {objection}" for who, objection in objections.items()]
@@ -74,6 +83,12 @@ class ApprovalGate:
             command=self._command(candidate, objections),
             uncounted=tuple(objections.items()),
         )
+
+    def _approved(self, valid: Sequence[Judgement], candidate: Candidate) -> str:
+        """Who approved; and that the author is not known, where that had to be known."""
+        by = f"approved by {', '.join(judgement.by.user for judgement in valid)}"
+        known = not self.people.known or self.people.author(candidate.author, candidate.address)
+        return by if known or not self.apart_from_author else f"{by}; {self._stranger(candidate)}"
 
     def _command(self, candidate: Candidate, objections: Mapping[str, str]) -> str:
         """How to approve; never once more what did not count."""
@@ -98,12 +113,13 @@ class ApprovalGate:
         """The last word of each member of the role, oldest first."""
         last: dict[str, Judgement] = {}
         for judgement in candidate.story.of(Judgement, role=self.role.name, env=candidate.target):
-            last[judgement.by.user] = judgement
+            last[self.people.of(judgement.by) or f"{judgement.by.user} ({judgement.by.source})"] = judgement
         return sorted(last.values(), key=lambda record: record.at)
 
     def _objection(self, judgement: Judgement, candidate: Candidate) -> str:
         """Why an approval does not count, '' when it does."""
-        if judgement.by.user not in self.role.members:
+        person = self.people.of(judgement.by)
+        if person not in self.role.members:
             return "not a member of the role"
         if judgement.manifest != candidate.manifest:
             return "it was for other files (manifest differs)"
@@ -112,6 +128,15 @@ class ApprovalGate:
         doubt = candidate.doubts.get(judgement.id)
         if doubt and (doubt.state != "unverified" or self.accept == "verified"):
             return doubt.reason
-        if self.apart_from_author and judgement.by.user == candidate.author:
+        return self._objection_of_author(person, candidate) if self.apart_from_author else ""
+
+    def _objection_of_author(self, person: str, candidate: Candidate) -> str:
+        author = self.people.author(candidate.author, candidate.address)
+        if author == person:
             return "the author may not approve the own change"
+        if not author and self.people.known and not self.any_author:
+            return f"{self._stranger(candidate)}, so it could be the own change"
         return ""
+
+    def _stranger(self, candidate: Candidate) -> str:
+        return f"the author '{candidate.author}' <{candidate.address}> is nobody of 'people'"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal, TypeVar
 
 from sluicegate.errors import UnknownName
+from sluicegate.model.people import People
 from sluicegate.model.settings import Settings, suggestion
 
 VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold")
@@ -206,6 +207,7 @@ class Config:
     jenkins: Jenkins | None = None
     name: str = ""
     signing: Signing | None = None
+    people: People = field(default_factory=People)
 
     def component(self, name: str) -> Component:
         if name not in self.components:

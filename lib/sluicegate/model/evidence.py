@@ -47,13 +47,15 @@ class Other(Record):
 class Built(Record):
     """A version was published. Times as the ledger writes them; figures are what the build measured.
 
-    `subjects` and `issues` are those of the commits since the version before.
+    `author` and `address` are those of the commit as Git has them, `subjects` and `issues` those of the commits since
+    the version before.
     """
 
     what = "built"
     manifest: str = ""
     commit: str = ""
     author: str = ""
+    address: str = ""
     build: str = ""
     artifacts: tuple[Artifact, ...] = ()
     committed: datetime | None = None

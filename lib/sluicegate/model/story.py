@@ -67,6 +67,7 @@ class Doubt:
 class Candidate:
     """A version that wants to enter an environment, with everything that its gates may read.
 
+    `author` and `address` are those of its commit.
     `uncounted` is in no `story`: it is there to be shown. `doubts`: id of an approval -> what its build leaves of it,
     where that was asked.
     """
@@ -79,6 +80,7 @@ class Candidate:
     set_name: str
     story: Story
     author: str = ""
+    address: str = ""
     uncounted: tuple[Uncounted, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
 

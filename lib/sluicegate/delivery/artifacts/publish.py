@@ -301,6 +301,7 @@ def _record(manifest: Manifest, origin: Origin, commits: Commits) -> Callable[[S
             manifest=manifest.sha256,
             commit=manifest.commit,
             author=manifest.author,
+            address=origin.address if origin.author == manifest.author else "",
             build=manifest.build,
             artifacts=manifest.artifacts,
             committed=origin.committed if origin.commit == manifest.commit else None,

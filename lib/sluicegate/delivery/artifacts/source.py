@@ -20,10 +20,14 @@ IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a version comes from: commit, its author and time, the build's source, its figures, its checkout."""
+    """Where a version comes from: commit, its author and time, the build's source, its figures, its checkout.
+
+    `address` is the author's for mail, as Git has it.
+    """
 
     commit: str = ""
     author: str = ""
+    address: str = ""
     committed: datetime | None = None
     build: str = ""
     build_started: datetime | None = None
@@ -60,16 +64,17 @@ def read_origin(
 ) -> Origin:
     """Read the commit of the checkout, where there is one."""
     folder, build = checkout(source), plain(build)
-    format_ = "--format=%H%n%an%n%cI"
+    format_ = "--format=%H%n%an%n%ae%n%cI"
     done = git("log", "-1", format_, folder=folder, check=False)
     if done.status != 0:
         if source is not None:
             raise UsageError(f"{source} is not a Git checkout with a commit: {done.error_text}")
         return Origin(build=build, build_started=build_started, figures=figures)
-    commit, author, committed = done.text.splitlines()[:3]
+    commit, author, address, committed = done.text.splitlines()[:4]
     return Origin(
         commit=commit,
         author=author,
+        address=address,
         committed=datetime.fromisoformat(committed),
         build=build,
         build_started=build_started,

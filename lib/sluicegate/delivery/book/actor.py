@@ -70,24 +70,45 @@ def _from_build(server: Jenkins, url: str) -> Acting:
     return Acting(actor=Actor(user=server.user or "jenkins", source=url), build=build)
 
 
-def check_verb(config: Config, acting: Acting, verb: str) -> None:
-    """Raise GateRefused for a veto, a hold or their opposites by who is in none of the roles that name jobs for it, or
-    only claims to be. Where no role names any, everybody may.
+def check_verb(config: Config, acting: Acting, verb: str, against: Actor | None = None) -> None:
+    """Raise GateRefused for a veto, a hold or their opposites by who is in no role that may, or only claims so.
+
+    These are the roles that name jobs for the verb. What somebody of a role has said is lifted by that role too (of
+    those that name jobs for it, where any does), proven as well as it was said. Where no role is left, everybody may.
     """
-    roles = [role for role in config.roles.values() if verb in role.jobs]
-    person, build = acting.person, acting.build
-    for role in roles:
-        if person.user in role.members and person.verified and (build is None or build.job in role.jobs[verb]):
+    named = [role for role in config.roles.values() if verb in role.jobs]
+    setting = _setting_roles(config, LIFTED[verb], against, bool(named)) if against and verb in LIFTED else []
+    person, build = config.people.of(acting.person), acting.build
+    for role in named:
+        if person in role.members and acting.person.verified and (build is None or build.job in role.jobs[verb]):
             return
-    if roles:
-        by = f"the build {build.url}, started by {person.user or 'nobody'}," if build else person.user or "nobody"
+    for role in setting:
+        if person in role.members and (acting.person.verified or not (against and against.verified)):
+            return
+    if roles := list(dict.fromkeys([*(role.name for role in named), *(role.name for role in setting)])):
+        user = acting.person.user or "nobody"
         raise GateRefused(
-            f"{by} may not {verb}",
-            reasons=[
-                f"role {role.name}: members {', '.join(role.members) or 'none'}; jobs {', '.join(role.jobs[verb])}"
-                for role in roles
-            ],
+            f"the build {build.url}, started by {user}, may not {verb}" if build else f"{user} may not {verb}",
+            reasons=[_who_may(config.roles[name], verb) for name in roles],
         )
+
+
+LIFTED = {"unveto": "veto", "unhold": "hold"}
+
+
+def _setting_roles(config: Config, verb: str, said_by: Actor, named: bool) -> list[Role]:
+    """The roles in which somebody has vetoed or held; without roles of the verb, all that they are in, unless roles
+    are `named` for lifting it.
+    """
+    person = config.people.of(said_by) if said_by.source else config.people.called(said_by.user)
+    of_verb = [role for role in config.roles.values() if verb in role.jobs]
+    roles = of_verb or ([] if named else [*config.roles.values()])
+    return [role for role in roles if person in role.members]
+
+
+def _who_may(role: Role, verb: str) -> str:
+    jobs = f"; jobs {', '.join(role.jobs[verb])}" if verb in role.jobs else ""
+    return f"role {role.name}: members {', '.join(role.members) or 'none'}{jobs}"
 
 
 def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: dict[str, str]) -> None:

@@ -165,10 +165,10 @@ class DeliveryRepo:
             self._acting = acting(state.config, self.store)
         return self._acting
 
-    def said_by(self, state: State, verb: str) -> Actor:
-        """Who vetoes, holds or lifts that, in person. Raises GateRefused for who may not."""
+    def said_by(self, state: State, verb: str, *, against: Actor | None = None) -> Actor:
+        """Who vetoes, holds or lifts that (`against` whom), in person. Raises GateRefused for who may not."""
         acting = self.acting(state)
-        check_verb(state.config, acting, verb)
+        check_verb(state.config, acting, verb, against)
         return acting.person
 
     def parameters(self) -> Mapping[str, str]:

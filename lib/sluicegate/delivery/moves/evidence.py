@@ -113,7 +113,7 @@ def judge(
         check_judgement(acting.build, state.config.role(role), "approve" if approve else "reject", wanted)
         draft.by = acting.person
         manifest = state.manifest(component, version)
-        if draft.by.user not in members:
+        if state.config.people.of(draft.by) not in members:
             raise GateRefused(
                 f"{draft.by.user or 'nobody'} is not in the role '{role}'",
                 reasons=[f"members: {', '.join(members) or 'none'}"],
@@ -160,7 +160,10 @@ def veto(
         if environment:
             state.config.environment(environment)
         story = state.known_story(component, version)
-        draft.by = repo.said_by(state, "unveto" if lift else "veto")
+        standing = story.latest(Vetoing, env=environment) if lift else None
+        draft.by = repo.said_by(
+            state, "unveto" if lift else "veto", against=standing.by if isinstance(standing, Veto) else None
+        )
         if lift:
             _refuse_unvetoed(story, component, version, environment, draft.by)
         draft.note(component, version, kind(env=environment, why=why))

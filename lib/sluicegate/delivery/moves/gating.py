@@ -30,6 +30,7 @@ def candidate(state: State, component: str, version: str, target: Environment) -
         set_name=standing.set_name if standing else "",
         story=state.story(component, version),
         author=built.author,
+        address=built.address,
         uncounted=state.uncounted(component, version),
     )
 
@@ -82,7 +83,7 @@ def asked_again(state: State, one: Candidate) -> Candidate:
     environment = state.config.environment(one.target)
     gates = [gate.settings.values for gate in environment.gates if gate.driver == "approval"]
     roles = {str(gate.get("role")) for gate in gates}
-    last = {(r.role, r.by.user): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
+    last = {(r.role, r.by.user, r.by.verified): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
     doubts = {}
     for approval in last.values():
         if isinstance(approval, Approval):

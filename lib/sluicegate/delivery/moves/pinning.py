@@ -12,7 +12,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Held, Pinned, Unheld, Unpinned
-from sluicegate.model.values import Hold, Pin
+from sluicegate.model.values import Actor, Hold, Pin
 
 
 def refuse_held(pin: Pin | None, state: State, environment: str) -> None:
@@ -133,14 +133,22 @@ def unhold(repo: DeliveryRepo, component: str, environment: str, *, why: str, dr
     """Let a held pin move again."""
 
     def decide(state: State, draft: Draft) -> None:
-        draft.by = repo.said_by(state, "unhold")
         now = _standing(state, component, environment)
+        draft.by = repo.said_by(state, "unhold", against=_holder(state, now, environment))
         if now.hold is None:
             raise UsageError(f"{component} is not held in {environment}")
         draft.pin(environment, component, replace(now, hold=None))
         draft.note(component, now.version, Unheld(env=environment, why=why))
 
     repo.change(decide, f"unhold {component} in {environment}", why=why, dry_run=dry_run)
+
+
+def _holder(state: State, pin: Pin, environment: str) -> Actor | None:
+    """Who holds a pin: as the record says, else by the name in its line."""
+    held = state.story(pin.component, pin.version).latest(Held, env=environment)
+    if pin.hold is None or (held and held.by.user == pin.hold.by):
+        return held.by if pin.hold and held else None
+    return Actor(user=pin.hold.by, source="")
 
 
 def _standing(state: State, component: str, environment: str) -> Pin:

@@ -1,0 +1,51 @@
+"""People: one person, however Git and Jenkins spell the name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sluicegate.model.values import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody: names and addresses in Git, and the user at the Jenkins."""
+
+    name: str
+    git: tuple[str, ...]
+    jenkins: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Everybody who is known. Where nobody is, everybody is who they are called."""
+
+    known: Mapping[str, Person] = field(default_factory=dict)
+
+    def of(self, actor: Actor) -> str:
+        """Who an actor is: by the user of Jenkins where that is verified, else by what Git says; '' for a stranger."""
+        if not self.known or not actor.user:
+            return actor.user
+        if actor.verified:
+            return next((one.name for one in self.known.values() if one.jenkins == actor.user), "")
+        claimed = re.fullmatch(r"git:(.*) <(.*)>", actor.source)
+        return self.author(actor.user, claimed[2] if claimed else "")
+
+    def author(self, name: str, address: str) -> str:
+        """Who wrote a commit, by its author's address and else the name; '' for a stranger."""
+        if not self.known:
+            return name
+        for spelling in filter(None, (address, name)):
+            for one in self.known.values():
+                if spelling.casefold() in map(str.casefold, one.git):
+                    return one.name
+        return ""
+
+    def called(self, spelling: str) -> str:
+        """Who is meant by a name that stands somewhere without a proof; '' for a stranger."""
+        if not self.known or spelling in self.known:
+            return spelling
+        by_jenkins = (one.name for one in self.known.values() if one.jenkins == spelling)
+        return self.author(spelling, "") or next(by_jenkins, "")
