@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_every_driver_with_its_settings_is_in_the_docs(family: str) -> None:
     for point in entry_points(group=f"sluicegate.{family}"):
         rows = [line for line in page.splitlines() if line.startswith(f"| {family} | `{point.name}` |")]
         assert len(rows) == 1, f"{family}: {point.name}"
-        source = (ROOT / "lib" / (point.value.split(":")[0].replace(".", "/") + ".py")).read_text()
+        source = Path(inspect.getsourcefile(point.load()) or "").read_text()
         for keys in re.findall(r"settings\.only\(([^)]*)\)", source):
             for key in re.findall(r'"([^"]+)"', keys):
                 assert re.search(rf"`{re.escape(key)}\b", rows[0]), f"{family} {point.name}: {key}"

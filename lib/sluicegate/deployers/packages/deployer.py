@@ -1,4 +1,4 @@
-"""Deployer driver `packages`: exact versions by the host's package manager, in one transaction for all of them."""
+"""Exact versions by the host's package manager, in one transaction for all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from sluicegate.deployers.apt import Apt
+from sluicegate.deployers.packages.apt import Apt
+from sluicegate.deployers.packages.dnf import Dnf
+from sluicegate.deployers.packages.manager import PackageManager
 from sluicegate.errors import NotFound, SluicegateError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
@@ -17,7 +19,7 @@ from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.probe import wait_for_version
 
-PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"
 Packages = Mapping[str, Sequence[str]]
 """Component -> its packages, which all have the component's version."""
 
@@ -28,15 +30,21 @@ class PackagesDeployer:
 
     config: Config
     packages: Packages
-    manager: Apt
+    manager: PackageManager
     timeout: timedelta
     carries: ClassVar[bool] = False
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> PackagesDeployer:
-        """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer)."""
-        settings.only("packages", "list", "lock-wait", "timeout")
-        manager = Apt.configure(settings)
+        """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer).
+
+        A `list` that is a path is one of apt, any other a repository of dnf, which reads `release` too.
+        """
+        settings.only("packages", "list", "lock-wait", "timeout", "release")
+        apt = settings.text("list").startswith("/")
+        if apt and "release" in settings.values:
+            raise settings.fail("'release' is for dnf; a version of dpkg always has it")
+        manager: PackageManager = Apt.configure(settings) if apt else Dnf.configure(settings)
         return cls(
             config=config, packages=_packages(settings, config), manager=manager,
             timeout=settings.span("timeout", "30 s"),
@@ -56,7 +64,6 @@ class PackagesDeployer:
         if broken := self.manager.broken(host):
             return (f"{host.name}: {broken}",)
         install, remove = self._changes(wanted)
-        self.manager.refresh(host)
         offered = self.manager.offered(host, install)
         missing = [
             f"{host.name}: {package} {version} is not in {self.manager.source}"

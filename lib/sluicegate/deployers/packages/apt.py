@@ -68,7 +68,8 @@ class Apt:
                 raise _refused(host, "apt-get update", done)
 
     def offered(self, host: Host, packages: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Package -> its versions in our list, newest first."""
+        """Package -> its versions in our list, newest first, once that was read anew."""
+        self.refresh(host)
         found: dict[str, list[str]] = {}
         if packages:
             done = host.run(["apt-cache", "madison", *self._ours, *packages])
