@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sluicegate.cli.json_answers import SILENT
+from sluicegate.cli.json_option import SILENT
 from sluicegate.cli.main import MODULES, commands, run
 
 CONFIG = """\

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from sluicegate import __version__
-from sluicegate.cli.json_answers import JsonAnswers, add_option
+from sluicegate.cli.json_option import JsonAnswers, add_option
 from sluicegate.errors import MissingProgram, SluicegateError, UsageError
 
 COMMANDS = {
@@ -33,7 +33,7 @@ COMMANDS = {
         "prune": ("cli.prune", "Remove old versions that nothing needs."),
         "record": ("cli.evidence", "Record evidence: test runs."),
     },
-    "The faucet": {
+    "Gates and pins": {
         "approve": ("cli.evidence", "Approve a version for an environment, in a role."),
         "reject": ("cli.evidence", "Reject a version for an environment, in a role."),
         "promote": ("cli.pins", "Move versions into the next environment's pins."),

@@ -62,17 +62,17 @@ def _send(
 ) -> Answer:  # fmt: skip
     import requests
 
-    from sluicegate.tools import sessions
+    from sluicegate.tools import http_sessions
 
     door.passing(f"{method} {url}")
-    session = session or sessions.made(url, tries=1)
+    session = session or http_sessions.new_session(url, tries=1)
     headers = {"Authorization": login.basic()} if login else {}
     request = session.prepare_request(requests.Request(method, url, data=form, headers=headers))
     try:
         response = session.send(request, timeout=timeout, stream=True, allow_redirects=False, proxies=session.proxies)
         return read(response)
-    except (requests.RequestException, sessions.HTTPError) as problem:
-        raise sessions.failure(problem, f"{method} {sessions.shown(url)}", session, url) from problem
+    except (requests.RequestException, http_sessions.HTTPError) as problem:
+        raise http_sessions.failure(problem, f"{method} {http_sessions.shown(url)}", session, url) from problem
 
 
 def read(response: requests.Response) -> Answer:

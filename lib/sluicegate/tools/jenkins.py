@@ -208,9 +208,9 @@ def _is_starting(jenkins: Jenkins) -> bool:
 
 def _session(jenkins: Jenkins) -> requests.Session:
     """A session that takes nothing from the environment, which belongs to the job whose word is being checked."""
-    from sluicegate.tools import sessions
+    from sluicegate.tools import http_sessions
 
-    return sessions.made(jenkins.url, tries=1, environment=False, ca=jenkins.ca, proxy=jenkins.proxy)
+    return http_sessions.new_session(jenkins.url, tries=1, environment=False, ca=jenkins.ca, proxy=jenkins.proxy)
 
 
 def _login(jenkins: Jenkins) -> Login | None:

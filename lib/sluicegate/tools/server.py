@@ -39,9 +39,9 @@ class Server:
 
     @cached_property
     def _session(self) -> requests.Session:
-        from sluicegate.tools import sessions
+        from sluicegate.tools import http_sessions
 
-        return sessions.made(self.url)
+        return http_sessions.new_session(self.url)
 
     @cached_property
     def _authorization(self) -> Mapping[str, str]:
@@ -119,9 +119,9 @@ class Server:
         """
         import requests
 
-        from sluicegate.tools import sessions
+        from sluicegate.tools import http_sessions
 
-        patience = sessions.Patience(total=sessions.TRIES - 1)
+        patience = http_sessions.Patience(total=http_sessions.TRIES - 1)
         where = f"{method} {self.url}{unquote(path)}"
         while True:
             door.passing(f"{method} {self.url}{path}")
@@ -134,22 +134,22 @@ class Server:
                 ) as response:
                     return take(response)
             except requests.RequestException as problem:
-                raise sessions.failure(problem, where, self._session, self.url) from problem
-            except sessions.HTTPError as problem:
+                raise http_sessions.failure(problem, where, self._session, self.url) from problem
+            except http_sessions.HTTPError as problem:
                 try:
                     patience = patience.increment(method, self.url + path, error=problem)
-                except sessions.HTTPError:
-                    raise sessions.failure(problem, where, self._session, self.url) from problem
+                except http_sessions.HTTPError:
+                    raise http_sessions.failure(problem, where, self._session, self.url) from problem
                 patience.sleep()
 
     def _check(self, reply: Answer, method: str, path: str) -> None:
         """Raise for answers that mean the same everywhere: busy, denied, redirected."""
-        from sluicegate.tools import sessions
+        from sluicegate.tools import http_sessions
 
         where = f"{method} {self.url}{unquote(path)}"
-        if reply.status in sessions.BUSY:
+        if reply.status in http_sessions.BUSY:
             raise RemoteUnavailable(
-                f"{where} was answered by {reply.said} (tried {sessions.TRIES} times)", hint="try again later"
+                f"{where} was answered by {reply.said} (tried {http_sessions.TRIES} times)", hint="try again later"
             )
         if reply.status in (401, 403, 407):
             who = self._login()
@@ -159,7 +159,7 @@ class Server:
             )
         if 300 <= reply.status < 400 and reply.status != 304:
             raise SluicegateError(
-                f"{where} leads to {sessions.shown(reply.headers.get('Location', 'nowhere'))},"
+                f"{where} leads to {http_sessions.shown(reply.headers.get('Location', 'nowhere'))},"
                 " which was not followed, and no credentials were sent there",
                 hint="correct the repository's 'url', or find out who answers for this server",
             )

@@ -34,7 +34,9 @@ CERTIFICATES = {
 """What helps, by OpenSSL's number of what is wrong with a certificate."""
 
 
-def made(url: str, *, tries: int = TRIES, environment: bool = True, ca: str = "", proxy: str = "") -> requests.Session:
+def new_session(
+    url: str, *, tries: int = TRIES, environment: bool = True, ca: str = "", proxy: str = ""
+) -> requests.Session:
     """A session for the server of `url`, for any number of threads. It keeps no cookies and reads no netrc.
 
     Without `environment` neither proxies nor authorities come from variables: only `ca` (a file or folder of
@@ -237,4 +239,4 @@ def _add(context: ssl.SSLContext, place: str) -> None:
         raise UsageError(f"the certificates in {place} cannot be read: {reason(problem)}") from problem
 
 
-__all__ = ["BUSY", "TRIES", "HTTPError", "Patience", "failure", "made", "shown"]
+__all__ = ["BUSY", "TRIES", "HTTPError", "Patience", "failure", "new_session", "shown"]
