@@ -61,7 +61,10 @@ class JenkinsStub:
     extra: dict[str, Any] = field(default_factory=dict)
     """Further answers by path: JSON, or a status."""
 
-    def answer(self, method: str, target: str, body: bytes) -> Answer | None:
+    closed: bool = False
+    """Whether who has not logged in is refused."""
+
+    def answer(self, method: str, target: str, body: bytes, stranger: bool) -> Answer | None:
         """Status, type, body, headers; None hangs up."""
         parts = urlsplit(target)
         path = unquote(parts.path)
@@ -74,8 +77,12 @@ class JenkinsStub:
             status = self.spells.pop(0)
             return self._page(status) if status else None
         if not path.startswith(f"{self.context}/"):
-            return self._page(404)
+            return self._jetty(404, "Not Found")
         path = path.removeprefix(self.context)
+        if path == "/git/notifyCommit" and path not in self.extra:
+            return self._jetty(401, "An access token is required.")
+        if stranger and self.closed:
+            return self._page(403)
         query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
         form = {key: values[-1] for key, values in parse_qs(body.decode(), keep_blank_values=True).items()}
         if path in self.extra:
@@ -179,7 +186,7 @@ def playing(stub: JenkinsStub) -> Iterator[str]:
 
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            answer = stub.answer(self.command, self.path, body)
+            answer = stub.answer(self.command, self.path, body, "Authorization" not in self.headers)
             if answer is None:
                 self.close_connection = True
                 return

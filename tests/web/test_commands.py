@@ -126,3 +126,20 @@ def test_a_library_without_jobs_is_told(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "sluicegate", "jobs", "check", str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "holds no job" in done.stderr) == (2, True), done.stderr
+
+
+def test_check_asks_our_own_server_what_it_lacks(server: Server, tmp_path: Path) -> None:
+    url = server.url.rstrip("/")
+    content = f"""
+jenkins: {{url: {url}, user: anna, token: {{env: JENKINS_TOKEN}}}}
+repositories: {{releases: {{driver: directory, path: {tmp_path}/releases}}}}
+components: {{auth: {{repository: releases, git: "ssh://git@git/auth.git"}}}}
+roles: {{qa: {{members: [anna], jobs: {{approve: [approve]}}}}}}
+"""
+    (tmp_path / "sluicegate.yaml").write_text(content)
+    assert command("init", str(tmp_path / "d"), "--config", str(tmp_path / "sluicegate.yaml")).returncode == 0
+    done = command("-C", str(tmp_path / "d"), "check", "--jenkins", env={"JENKINS_TOKEN": server.token("anna")})
+    assert done.returncode == 2, done.stderr
+    assert f"at {url}; the user 'anna' logs in" in done.stdout and f"it knows its own address, {url}/" in done.stdout
+    assert "well     plugins: git, junit" in done.stdout
+    assert "missing  the job approve, the role qa (approve), is not there\n         make it" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -35,15 +36,18 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
     "--range", "ranges", multiple=True, metavar="OLD..NEW",
     help="Check a branch as it would be with the commit NEW at its tip; may be given for both branches.",
 )  # fmt: skip
+@click.option("--jenkins", "ask_jenkins", is_flag=True, help="Ask the Jenkins of sluicegate.yaml what it lacks.")
 @as_json
-def check(ranges: tuple[str, ...], as_json: bool) -> None:
+def check(ranges: tuple[str, ...], ask_jenkins: bool, as_json: bool) -> None:
     """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
 
     In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
+    With --jenkins the server is asked about users, address, plugins, agents and jobs; 2 when a step is missing.
 
-    Example: sluicegate -C delivery check
+    Example: sluicegate -C delivery check --jenkins
     """
     from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding
+    from sluicegate.delivery.answers.readiness import check_jenkins
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
@@ -52,13 +56,19 @@ def check(ranges: tuple[str, ...], as_json: bool) -> None:
         checked = check_repo(state, drivers.check)
         missing = drivers.missing_folders(state.config)
         notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
+        findings = tuple(check_jenkins(state.config)) if ask_jenkins else ()
+    lacking = any(finding.state == "missing" for finding in findings)
     if as_json:
-        print_json({**checked, "notices": notices})
-        return
+        asked = {"jenkins": [asdict(finding) for finding in findings]} if ask_jenkins else {}
+        print_json({**checked, "notices": notices, **asked})
+        raise SystemExit(2 if lacking else 0)
     counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
     click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
     for notice in notices:
         click.echo(notice)
+    for finding in findings:
+        click.echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
+    raise SystemExit(2 if lacking else 0)
 
 
 def _plural(what: str, number: int) -> str:

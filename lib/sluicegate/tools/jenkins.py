@@ -91,9 +91,9 @@ def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
     url = f"{jenkins.url}/{path_of(job)}"
 
     def send() -> http.Answer:
-        return _ask(jenkins, f"{url}buildWithParameters", parameters)
+        return ask(jenkins, f"{url}buildWithParameters", parameters)
 
-    answer = restarts.post(send, lambda: _ask(jenkins, f"{url}api/json?tree=_class"))
+    answer = restarts.post(send, lambda: ask(jenkins, f"{url}api/json?tree=_class"))
     if answer.status in (200, 201, 303):
         return answer.headers.get("Location", "")
     if answer.status == 404:
@@ -111,10 +111,10 @@ def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
 
 def _missing(jenkins: Jenkins, job: str) -> SluicegateError:
     """Why there is nothing to start: a folder, a Jenkins that lives elsewhere, or no such job."""
-    answer = _ask(jenkins, f"{jenkins.url}/{path_of(job)}api/json?tree=_class")
+    answer = ask(jenkins, f"{jenkins.url}/{path_of(job)}api/json?tree=_class")
     if answer.status == 200 and "Folder" in answer.text:
         return UsageError(f"'{job}' is a folder of {jenkins.url}", hint=f"name a job in it: {job}/JOB")
-    if _ask(jenkins, f"{jenkins.url}/api/json?tree=mode").status == 404:
+    if ask(jenkins, f"{jenkins.url}/api/json?tree=mode").status == 404:
         hint = f"it may live below a path: set 'jenkins: {{url: {jenkins.url}/jenkins}}' in sluicegate.yaml"
         return UnknownName(f"{jenkins.url} is not the root of a Jenkins", hint=hint)
     hint = f"jenkins-jobs update makes the jobs; a job in a folder is FOLDER/{job}; may '{jenkins.user}' read it?"
@@ -153,7 +153,7 @@ def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
 
 def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     url = f"{jenkins.url}/{path_of(job)}{quote(number, safe='')}/api/json"
-    answer = _ask(jenkins, f"{url}?tree={quote(TREE)}")
+    answer = ask(jenkins, f"{url}?tree={quote(TREE)}")
     if answer.status == 404:
         if _is_starting(jenkins):
             raise Restarting(f"{jenkins.url} is starting: it does not know {url} yet")
@@ -169,7 +169,7 @@ def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     return value
 
 
-def _ask(jenkins: Jenkins, url: str, form: Mapping[str, str] | None = None) -> http.Answer:
+def ask(jenkins: Jenkins, url: str, form: Mapping[str, str] | None = None) -> http.Answer:
     """A GET, or a POST of a form. Raises for wrong credentials, a login page, a Jenkins that is down or not ready."""
     login, session = _login(jenkins), _session(jenkins)
     try:
@@ -198,10 +198,20 @@ def _ask(jenkins: Jenkins, url: str, form: Mapping[str, str] | None = None) -> h
     return answer
 
 
+def without_login(jenkins: Jenkins, url: str) -> http.Answer:
+    """What a stranger is answered; any status."""
+    return http.get(url, timeout=TIMEOUT, session=_session(jenkins))
+
+
+def is_open(jenkins: Jenkins) -> bool:
+    """Whether the Jenkins shows its jobs to whoever has not logged in."""
+    return without_login(jenkins, f"{jenkins.url}/api/json?tree=mode").status == 200
+
+
 def _is_starting(jenkins: Jenkins) -> bool:
     """Whether the login page, which asks nobody who he is, is not there yet."""
     try:
-        return http.get(f"{jenkins.url}/login", timeout=TIMEOUT, session=_session(jenkins)).status == 503
+        return without_login(jenkins, f"{jenkins.url}/login").status == 503
     except RemoteUnavailable:
         return True
 
