@@ -4,12 +4,13 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test lint dist constraints clean FORCE
+.PHONY: help demo test lint dist agent-file constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make lint    lint, types, layers"
 	@echo "make dist    wheel and sdist in dist/, checked, and each tried in an empty environment"
+	@echo "make agent-file    dist/sluicegate-agent-MACHINE: one file with its own Python, for agents (EXTRAS=s3)"
 	@echo "make constraints    write constraints.txt anew: the newest release of every library"
 	@echo "make clean   remove .venv, .tox and the caches"
 	@echo "PYTHON=python3.12 make test    with that interpreter (3.11 or newer); .venv is made anew"
@@ -48,6 +49,12 @@ dist:
 		ls "$$(.venv/packaging/bin/sluicegate jobs path)" >/dev/null; \
 	done
 	@rm -rf .venv/packaging
+
+# For agents whose Python is older than 3.11; see docs/how-to/real-jenkins.md.
+agent-file:
+	@$(PYTHON) -m venv --clear .venv/agent
+	@.venv/agent/bin/python packaging/agent_file.py --extras "$(EXTRAS)" dist/sluicegate-agent-$$(uname -m)
+	@rm -rf .venv/agent
 
 constraints: CONSTRAINTS =
 constraints:
