@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,12 +34,13 @@ from sluicegate.delivery.moves.evidence import TestRun
 from sluicegate.delivery.moves.promote import Move, promote
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Intent
+from sluicegate.model.serving import Serving, Standing
 from sluicegate.model.values import Actor, Artifact
-from sluicegate.ports import Balancer, Deployer, Gate, Host, Repository
+from sluicegate.ports import Balancer, Deployer, Gate, Host, Pool, Repository
 from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
-from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakeRepository
+from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakePool, FakeRepository
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SUITES = {"integration": "regression", "staging": "acceptance"}
@@ -163,6 +164,21 @@ class OutsideBalancer(FakeBalancer):
         return (f"{self.url}/{component}",) if self.url else ()
 
 
+class OutsidePool(FakePool):
+    """A pool whose calls pass the door; `least` is the smallest number of hosts that ever took new users."""
+
+    least = 1000
+
+    def turn(self, hosts: Sequence[str], to: Standing) -> None:
+        door.passing(f"pool {to} {','.join(hosts)}")
+        super().turn(hosts, to)
+        self.least = min(self.least, sum(one.serves for one in super().survey().values()))
+
+    def survey(self) -> dict[str, Serving]:
+        door.passing("pool survey")
+        return super().survey()
+
+
 class OutsideDeployer(FakeDeployer):
     """A deployer whose changes pass the door."""
 
@@ -196,6 +212,7 @@ class FakeDrivers:
         self.hosts = {name: FakeHost(name) for name in read_config(CONFIG).hosts}
         self.deployers: FakeDeployer = OutsideDeployer()
         self.users: FakeBalancer = OutsideBalancer()
+        self.rooms = OutsidePool()
 
     def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
         return read_config(content, other)
@@ -214,6 +231,9 @@ class FakeDrivers:
 
     def balancer(self, config: Config, environment: Environment) -> Balancer:
         return self.users
+
+    def pool(self, config: Config, environment: Environment) -> Pool:
+        return self.rooms
 
 
 class Shop:

@@ -47,6 +47,7 @@ COMMANDS = {
     "Environments": {
         "sync": ("cli.deploys", "Follow latest, deploy, start the tests."),
         "deploy": ("cli.deploys", "Make an environment's hosts match its pins."),
+        "rollout": ("cli.rollout", "Replace the versions of a pool, batch by batch."),
         "swap": ("cli.deploys", "Exchange staging and production."),
         "rollback": ("cli.deploys", "Put the last known-good versions back."),
         "resume": ("cli.deploys", "Finish or undo what a dead command left open."),

@@ -257,11 +257,38 @@ class HostIn(HostRecord):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Record):
+    """A batch of the rollout `of`. `stage`: draining, undrained, done, failed, analysis, paused.
+
+    `left`: requests that were still running at the end of the drain. `verdict`: the analysis'.
+    """
+
+    what = "batch"
+    of: str = ""
+    number: int | None = 0
+    stage: str = ""
+    hosts: tuple[str, ...] = ()
+    left: int | None = 0
+    verdict: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted(Record):
+    """Somebody asks the command of the rollout `of` to end it."""
+
+    what = "halted"
+    of: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent(Record):
     """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
 
-    A deploy brings `target` to `group`, past the gates unless `gated`; a swap moves users from `live` to `to`. What
-    brings a single host in again names it in `only`.
+    A deploy or a rollout brings `target` to `group`, past the gates unless `gated`; a rollout comes from `before`, goes
+    on from the rollout `follows`, and past its canary hosts once `approved`. A swap moves users from `live` to `to`.
+    What brings a single host in again names it in `only`.
     """
 
     what = "intent"
@@ -274,6 +301,8 @@ class Intent(Record):
     only: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
+    approved: bool = False
+    follows: str = ""
     staging: str = ""
     live: str = ""
     to: str = ""
@@ -309,7 +338,7 @@ KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
         Built, Copied, Pruned, Removed, Deployed, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned, Unpinned,
-        Held, Unheld, Swapped, HostOut, HostIn, Intent, Done, Failed,
+        Held, Unheld, Swapped, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
     )
 }  # fmt: skip
 

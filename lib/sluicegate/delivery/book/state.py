@@ -275,7 +275,8 @@ class State:
     def unsure(self, environment: Environment, group: str) -> Intent | None:
         """The last deploy's intent, where that did not end well: *deployed* evidence may be true no more."""
         chronicles = [self.chronicle(one.name) for one in self.pair(environment)]
-        last = newest(r for chronicle in chronicles for r in chronicle.of(Intent, verb="deploy", group=group))
+        verbs = ("deploy", "rollout")
+        last = newest(r for c in chronicles for verb in verbs for r in c.of(Intent, verb=verb, group=group))
         well = last and any(chronicle.has(Deployed, group=group, of=last.id) for chronicle in chronicles)
         return None if well else last
 

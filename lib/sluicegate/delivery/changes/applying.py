@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.planning import Plan, Transaction
+from sluicegate.delivery.changes.rolling import Paused, Rollout, Worse
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model import ledger
 from sluicegate.model.config import Environment
@@ -59,7 +60,15 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say, record: 
         _release_sessions(state, state.config.environment(plan.environment))
         with scratch() as folder:
             work.fetch(folder)
-            work.apply()
+            if state.config.environment(plan.environment).pool is None:
+                work.apply()
+            else:
+                Rollout(repo=repo, state=state, plan=plan, intent=intent, say=say).run(work.install)
+    except Paused:  # its intent stays open, and what is done stands in the records of its batches
+        raise
+    except Worse as problem:  # whoever began it goes back
+        give_up(repo, plan.environment, intent, problem.message, work.ended())
+        raise
     except SluicegateError as problem:
         _record_failure(repo, work.ended(), intent, problem, work.lines())
     ended = work.ended()
@@ -108,14 +117,20 @@ class _Work:
     def apply(self) -> None:
         """Batch after batch. Raises all failures when the first batch has one, or all of them more than they may."""
         for number, batch in enumerate(self.plan.batches):
-            failed = len(self.plan.down) + sum(not all_done(outcomes) for outcomes in self.outcomes.values())
-            may_fail = self.plan.max_failed - failed if number else 0
-            results = each(batch, self._change, self.plan.at_once, max_failed=max(may_fail, 0))
-            for problem in results.failed.values():
-                if not isinstance(problem, _HostFailed):
-                    raise problem
-            if len(results.failed) > may_fail:
-                raise self._failure()
+            _, failure = self.install(batch, number == 0)
+            if failure:
+                raise failure
+
+    def install(self, batch: Sequence[Transaction], strictly: bool) -> tuple[set[str], SluicegateError | None]:
+        """The hosts of a batch on which all is done; all failures when more than may fail, or any `strictly`."""
+        failed = len(self.plan.down) + sum(not all_done(outcomes) for outcomes in self.outcomes.values())
+        may_fail = 0 if strictly else self.plan.max_failed - failed
+        results = each(batch, self._change, self.plan.at_once, max_failed=max(may_fail, 0))
+        for problem in results.failed.values():
+            if not isinstance(problem, _HostFailed):
+                raise problem
+        done = {transaction.host for transaction in results.done}
+        return done, self._failure() if len(results.failed) > may_fail else None
 
     def ended(self) -> Plan:
         """The plan with what has become of its hosts so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sluicegate.delivery.book import intents, standing
 from sluicegate.delivery.book.pins import versions_of
@@ -10,13 +11,14 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say, carry_out, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
+from sluicegate.delivery.changes.rolling import Worse, admitted
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.delivery.moves.promote import standing_pins
-from sluicegate.errors import Conflict, GateRefused
+from sluicegate.errors import Conflict, GateRefused, NotFound, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Intent, Pinned, Swapped, Unpinned
-from sluicegate.model.values import stamp
+from sluicegate.model.values import Hold, Pin, stamp
 
 
 def deploy(
@@ -41,12 +43,15 @@ def deploy(
     more = dict(ahead or {})
     _refuse(state, environment, target, more, end_sessions)
     wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
-    plan = make_plan(state, environment, wanted)
+    plan = make_plan(state, environment, wanted, back=target is not None)
     plan.refuse_unsafe()
+    if environment.pool and plan.batches:
+        refuse_undercut(state, environment, plan)
     if target is None and not remove:
         _refuse_removal(state, environment, plan)
     if dry_run:
         return plan
+    verb = "rollout" if environment.pool else "deploy"
     if together is None and _as_recorded(state, environment, plan):
         if target is None:
             _note_standing(repo, state, environment)
@@ -62,11 +67,63 @@ def deploy(
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
             note_removal(state, draft, plan)
-        intent = Intent(verb="deploy", group=plan.group, target=dict(plan.target), gated=target is None, why=why)
+        intent = Intent(verb=verb, group=plan.group, target=dict(plan.target), gated=target is None, why=why)
+        if environment.pool:
+            intent = replace(intent, back=target is not None, before=_before(state, environment))
         return intents.begin(draft, name, intent)
 
-    intent = repo.change(decide, f"deploy {name}: begin", why=why)
-    return carry_out(repo, plan, intent, say)
+    intent = repo.change(decide, f"{verb} {name}: begin", why=why)
+    try:
+        return carry_out(repo, plan, intent, say)
+    except Worse as worse:
+        raise gone_back(repo, name, intent, worse, say) from worse
+
+
+def _before(state: State, environment: Environment) -> dict[str, str]:
+    """What a rollout comes from, and may go back to."""
+    standing = state.effective(environment)
+    return {component: one.version for component, one in standing.installed.items()} if standing else {}
+
+
+def gone_back(repo: DeliveryRepo, name: str, intent: Intent, problem: SluicegateError, say: Say) -> SluicegateError:
+    """Go back from a rollout that has ended by itself; what is to be said then."""
+    if not intent.before or dict(intent.before) == dict(intent.target):
+        return problem.saying(f"{problem.message}; there is nothing to go back to")
+    go_back(repo, name, intent, problem.message, say)
+    return problem.saying(f"{problem.message}; {name} has gone back")
+
+
+def go_back(repo: DeliveryRepo, name: str, intent: Intent, why: str, say: Say) -> Plan:
+    """Bring back what the rollout came from, batch by batch: its pins, and its hosts. Nothing is vetoed."""
+
+    def pins_back(state: State, draft: Draft) -> None:
+        environment = state.config.environment(name)
+        for component, version in intent.before.items():
+            pin = state.pins(name).get(component)
+            if pin is not None and pin.version != version:
+                hold = Hold(by=draft.by.user, why=f"{pin.version} was taken back: {why}")
+                kept = hold if environment.follow else pin.hold
+                draft.pin(name, component, Pin(component=component, version=version, hold=kept))
+                draft.note(component, version, Pinned(env=name, how="abort", before=pin.version, why=why))
+        for component in set(intent.target) - set(intent.before):
+            if component in state.pins(name):
+                draft.pin(name, component, None)
+                draft.note(component, intent.target[component], Unpinned(env=name, how="abort", why=why))
+
+    return deploy(repo, name, target=dict(intent.before), say=say, why=why, together=pins_back)
+
+
+def refuse_undercut(state: State, environment: Environment, plan: Plan) -> None:
+    """Raise GateRefused where not one host may be drained, before anything is written."""
+    members = state.config.groups[plan.group]
+    survey = state.drivers.pool(state.config, environment).survey()
+    if lost := [host for host in members if host not in survey]:
+        raise NotFound(
+            f"the pool of {environment.name} has no {', '.join(lost)}",
+            hint=f"compare its configuration: sluicegate balancer config {environment.name} --against haproxy.cfg",
+        )
+    hosts = [transaction.host for transaction in plan.batches[0]]
+    admitted(hosts, survey, environment.rolling.capacity.at_least(len(members)), environment.name)
 
 
 def _refuse_removal(state: State, environment: Environment, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say, carry_out, keep_table, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
-from sluicegate.errors import Conflict, UnknownName
+from sluicegate.errors import Conflict, PartlyDone, SluicegateError, UnknownName
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import HostIn, HostOut, Intent
 from sluicegate.model.settings import suggestion
@@ -34,7 +34,24 @@ def take_out(repo: DeliveryRepo, host: str, why: str, *, dry_run: bool = False) 
             draft.note_environment(place.environment, HostOut(host=host, group=place.group, why=why))
         return changed
 
-    return repo.change(decide, f"host {host}: out", why=why, dry_run=dry_run)
+    places = repo.change(decide, f"host {host}: out", why=why, dry_run=dry_run)
+    if not dry_run:
+        _lead_nobody_new(repo.state(), host, places)
+    return places
+
+
+def _lead_nobody_new(state: State, host: str, places: tuple[Place, ...]) -> None:
+    """Drain the host where it is one of a pool; it is out already, whatever the balancer answers."""
+    for environment in (state.config.environment(place.environment) for place in places):
+        if environment.pool is None or host not in state.config.hosts:
+            continue
+        try:
+            state.drivers.pool(state.config, environment).turn([host], "drain")
+        except SluicegateError as problem:
+            raise PartlyDone(
+                f"{host} is out, and users of {environment.name} may still be led there: {problem.message}",
+                hint=problem.hint or "drain it at the balancer",
+            ) from problem
 
 
 def bring_in(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
+from sluicegate.model import rollouts
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed, HostOut
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.model.serving import Serving
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer
 from sluicegate.tools.parallel import each
@@ -95,10 +97,13 @@ class Plan:
         return going | {name: releases[name] for name in self.target if name in releases}
 
 
-def make_plan(state: State, environment: Environment, target: Mapping[str, str], *, only: str = "") -> Plan:
+def make_plan(
+    state: State, environment: Environment, target: Mapping[str, str], *, only: str = "", back: bool = False
+) -> Plan:
     """Compare the hosts of the group that plays the environment now with the target; those that are out are not asked.
 
-    `only` is a single host, out or not, all of whose components are to be brought there and to answer.
+    `only` is a single host, out or not, all of whose components are to be brought there and to answer. Where the hosts
+    are a pool their batches are those of a rollout, on a way `back` without canary hosts.
     """
     group = state.group(environment)
     if not group or environment.deploy is None:
@@ -120,15 +125,25 @@ def make_plan(state: State, environment: Environment, target: Mapping[str, str],
             down[name] = Outcome.of(problem)
         elif problem is not None:
             raise problem
+    serving = state.drivers.pool(state.config, environment).survey() if environment.pool else {}
+    in_order = {name: target[name] for name in state.config.in_order(set(target))}
     transactions = [
         Transaction(host=name, steps=steps)
         for name in hosts
-        if name in answers.done and (steps := tuple(_steps(state, name, answers.done[name], target, all=bool(only))))
+        if name in answers.done
+        and (
+            steps := tuple(
+                _steps(state, name, answers.done[name], target, all=bool(only) or _kept_away(serving.get(name)))
+            )
+        )
     ]
-    in_order = {name: target[name] for name in state.config.in_order(set(target))}
+    if environment.pool:
+        having = len(hosts) - len(transactions) - len(down)
+        batches = rolled(state, environment, transactions, serving, having=having, back=back)
+    else:
+        batches = batched(transactions, _unwell(state, environment, group))
     plan = Plan(
-        environment=environment.name, group=group, target=in_order, down=down, out=out,
-        batches=batched(transactions, _unwell(state, environment, group)),
+        environment=environment.name, group=group, target=in_order, batches=batches, down=down, out=out,
         at_once=max(environment.at_once.of(len(hosts)), 1),
         max_failed=0 if only else environment.max_failed.of(len(hosts)),
     )  # fmt: skip
@@ -186,6 +201,23 @@ def batched(
     )
     rest = sorted((one for one in transactions if one is not gatekeeper), key=lambda one: one.host not in unwell)
     return tuple(filter(None, ((gatekeeper,) if gatekeeper else (), tuple(rest))))
+
+
+def rolled(
+    state: State, environment: Environment, transactions: Sequence[Transaction], serving: Mapping[str, Serving], *,
+    having: int, back: bool,
+) -> tuple[tuple[Transaction, ...], ...]:  # fmt: skip
+    """The batches of a rollout; `having` hosts of its group have the target, and serve."""
+    rolling, members = environment.rolling, len(state.config.groups[state.group(environment)])
+    by_host = {transaction.host: transaction for transaction in transactions}
+    hosts = rollouts.in_order(by_host, serving, rolling.capacity.at_least(members))
+    batches = rollouts.batches(hosts, rolling, members=members, having=having, back=back)
+    return tuple(tuple(by_host[host] for host in batch) for batch in batches)
+
+
+def _kept_away(serving: Serving | None) -> bool:
+    """Whether users are not led to a host: whatever it has is installed again, and answers, before it serves."""
+    return serving is not None and serving.standing in ("drain", "out")
 
 
 def _steps(

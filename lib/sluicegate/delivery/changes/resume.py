@@ -11,13 +11,14 @@ from sluicegate.delivery.book.state import OpenIntent, State
 from sluicegate.delivery.changes import applying, deploy, hosts, swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import make_plan
+from sluicegate.delivery.changes.rolling import Worse, paused
 from sluicegate.errors import Conflict, GateRefused, PartlyDone, SluicegateError
 from sluicegate.ports import Balancer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """What became of one open intent: `finished` or `undone`."""
+    """What became of one open intent: `finished`, `undone`, or `paused` as before."""
 
     environment: str
     verb: str
@@ -40,6 +41,10 @@ def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> t
                 raise Conflict(
                     f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it"
                 )
+            if paused(state, intent):
+                say(f"{intent.environment}: it waits for 'sluicegate rollout {intent.environment} --continue'")
+                results.append(Resumed(environment=intent.environment, verb=verb, outcome="paused"))
+                continue
             say(f"{intent.environment}: taking over {intents.described(intent)}")
             outcome = "open" if dry_run else _one(repo, intent, verb, say)
         except SluicegateError as problem:
@@ -67,8 +72,8 @@ def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:
     """Finish a deploy to the environment whose command is known to be dead; whatever else is open stays so."""
     state = repo.state()
     for intent in state.open_intents(state.config.environment(name)):
-        mine = intent.environment == name and intent.record.verb in ("deploy", hosts.VERB)
-        if mine and intents.at_work(state.config, intent) is False:
+        mine = intent.environment == name and intent.record.verb in ("deploy", "rollout", hosts.VERB)
+        if mine and intents.at_work(state.config, intent) is False and not paused(state, intent):
             say(f"{name}: finishing {intents.described(intent)}, which was interrupted")
             _one(repo, intent, intent.record.verb, say)
 
@@ -84,7 +89,7 @@ def open_intents(state: State) -> tuple[OpenIntent, ...]:
 
 
 def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
-    if verb == "deploy":
+    if verb in ("deploy", "rollout"):
         return _deploy(repo, intent, say)
     if verb == hosts.VERB:  # until it is in nobody counts on it
         applying.give_up(repo, intent.environment, intent.record, f"it was interrupted; {intent.record.only} stays out")
@@ -108,9 +113,12 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
             f"the interrupted deploy to {environment.name} is given up; its hosts may be half-way: {refused.message}",
             hint=f"pin what shall be there, then: sluicegate sync {environment.name}",
         ) from refused
-    plan = make_plan(state, environment, target)
+    plan = make_plan(state, environment, target, back=intent.record.back)
     plan.refuse_unsafe()
-    applying.carry_out(repo, plan, intent.record, say)
+    try:
+        applying.carry_out(repo, plan, intent.record, say)
+    except Worse as worse:
+        raise deploy.gone_back(repo, environment.name, intent.record, worse, say) from worse
     return "finished"
 
 

@@ -1,0 +1,156 @@
+"""rollout."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sluicegate.cli.deploys import remove
+from sluicegate.cli.output import as_json, delivery, dry_run, print_json, print_table, say, why
+from sluicegate.errors import UsageError
+
+if TYPE_CHECKING:
+    from sluicegate.delivery.changes.planning import Plan
+    from sluicegate.delivery.changes.rollout import Progress
+    from sluicegate.model.serving import Serving
+    from sluicegate.model.values import Json
+
+EVERY = 2.0  # seconds between two looks of --watch
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@click.option("--status", is_flag=True, help="Change nothing: show how far it is, and how each host stands.")
+@click.option("--watch", is_flag=True, help="With --status: again and again, until it has ended.")
+@click.option("--continue", "go_on", is_flag=True, help="Let one that is paused go on.")
+@click.option("--abort", is_flag=True, help="End it, also one at work or one that failed, and go back.")
+@remove
+@why
+@as_json
+@dry_run
+def rollout(
+    environment: str, status: bool, watch: bool, go_on: bool, abort: bool, remove: bool, why: str, as_json: bool,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Replace the versions of a pool of hosts batch by batch, without a lost request.
+
+    Each batch is drained, left by its users, installed, probed, and made ready again; the first host goes alone.
+
+    Example: sluicegate rollout production
+    """
+    from sluicegate.delivery.changes import rollout as rollouts
+    from sluicegate.delivery.changes.applying import silent
+
+    if sum((status, go_on, abort)) > 1 or (watch and not status) or (dry_run and (status or go_on or abort)):
+        raise UsageError("--status, --continue and --abort stand alone; --watch goes with --status")
+    if status:
+        _status(environment, watch=watch, as_json=as_json)
+        return
+    tell = silent if as_json else say
+    with delivery() as repo:
+        if go_on:
+            plan = rollouts.go_on(repo, environment, say=tell, why=why)
+        elif abort:
+            plan = rollouts.abort(repo, environment, say=tell, why=why)
+        else:
+            plan = rollouts.rollout(repo, environment, remove=remove, dry_run=dry_run, say=tell, why=why)
+    if as_json:
+        print_json(_plan_json(plan))
+    elif dry_run:
+        for number, batch in enumerate(plan.batches, start=1):
+            say(f"would do: batch {number}: {', '.join(one.host for one in batch)}")
+        for step in plan.steps:
+            say(f"would do: {step}")
+    if not plan.steps and not as_json:
+        say(f"{environment}: nothing to do")
+    plan.tell_behind()
+
+
+def _plan_json(plan: Plan) -> Json:
+    return {
+        "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
+        "batches": [[one.host for one in batch] for batch in plan.batches],
+        "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after} for s in plan.steps],
+        "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()],
+    }  # fmt: skip
+
+
+def _status(name: str, *, watch: bool, as_json: bool) -> None:
+    from sluicegate.delivery.changes.rollout import progress
+
+    with delivery() as repo:
+        while True:
+            now = progress(repo.state(), name)
+            if as_json:
+                print_json(_json(now))
+            else:
+                _print(now)
+            if not watch or now.state != "at work":
+                return
+            time.sleep(EVERY)
+            if not as_json:
+                click.echo()
+
+
+def _print(now: Progress) -> None:
+    click.echo(f"{now.environment}: {now.state}{': ' if now.why else ''}{now.why}")
+    if now.intent is not None:
+        target = " ".join(f"{component}={version}" for component, version in sorted(now.intent.target.items()))
+        way = "back to" if now.intent.back else "to"
+        click.echo(f"{way} {target}; {len(now.done)} hosts done; the minimum is {now.minimum} of {len(now.hosts)}")
+    for batch in now.batches:
+        if batch.stage not in ("draining", "paused"):
+            words = [batch.verdict or batch.stage, ", ".join(batch.hosts)]
+            words += [f"{batch.left} requests were cut off"] if batch.left else []
+            words += [batch.why] if batch.why else []
+            click.echo(f"  batch {batch.number}: {': '.join(filter(None, words))}")
+    if now.problem:
+        click.echo(f"the pool does not answer: {now.problem}", err=True)
+    rows = [[host, _mark(now, host), *_cells(serving)] for host, serving in now.hosts.items()]
+    print_table(["host", "version", "users", "health", "requests now", "last request"], rows)
+
+
+def _mark(now: Progress, host: str) -> str:
+    if now.intent is None:
+        return ""
+    return "new" if now.state == "done" or host in now.done else "old"
+
+
+def _cells(serving: Serving | None) -> list[str]:
+    if serving is None:
+        return ["unknown", "", "", ""]
+    standing = serving.standing or "unknown"
+    odd = f" ({serving.odd} disagrees)" if serving.odd else ""
+    quiet = f"{serving.quiet.total_seconds():.0f} s ago" if serving.quiet is not None else ""
+    busy = "" if serving.in_flight is None else str(serving.in_flight)
+    return [f"{standing}{odd}", "healthy" if serving.healthy else "sick", busy, quiet]
+
+
+def _json(now: Progress) -> Json:
+    return {
+        "environment": now.environment,
+        "state": now.state,
+        "why": now.why,
+        "target": dict(now.intent.target) if now.intent else {},
+        "before": dict(now.intent.before) if now.intent else {},
+        "back": bool(now.intent and now.intent.back),
+        "minimum": now.minimum,
+        "problem": now.problem,
+        "batches": [
+            {"number": one.number, "stage": one.stage, "hosts": list(one.hosts), "left": one.left,
+             "verdict": one.verdict, "why": one.why}
+            for one in now.batches
+        ],
+        "hosts": [{"host": host, "version": _mark(now, host), **_serving_json(one)} for host, one in now.hosts.items()],
+    }  # fmt: skip
+
+
+def _serving_json(serving: Serving | None) -> dict[str, Json]:
+    if serving is None:
+        return {"standing": None, "healthy": None, "in_flight": None, "quiet": None}
+    quiet = serving.quiet.total_seconds() if serving.quiet is not None else None
+    return {
+        "standing": serving.standing, "healthy": serving.healthy, "in_flight": serving.in_flight, "quiet": quiet
+    }  # fmt: skip

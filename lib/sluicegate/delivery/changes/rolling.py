@@ -1,0 +1,296 @@
+"""The batches of a rollout: drain, wait until nobody is left, take out, install, lead users there again.
+
+Never fewer hosts take new users than the minimum. What each batch came to is a record of the environment; a rollout
+that ends early leads users again to every host that it has drained and not touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.state import OpenIntent, State
+from sluicegate.delivery.changes.planning import Plan, Transaction
+from sluicegate.errors import GateRefused, SluicegateError, TimedOut
+from sluicegate.model import rollouts
+from sluicegate.model.evidence import Batch, Halted, Intent
+from sluicegate.model.serving import ROUNDED, Serving, gone_by
+
+Say = Callable[[str], None]
+Install = Callable[[Sequence[Transaction], bool], tuple[Collection[str], SluicegateError | None]]
+"""Installs on these hosts; with the flag any failure stops all. The hosts on which all is done, and what stops all."""
+
+POLL = 0.5  # seconds between two looks at the pool
+LOOK = 5.0  # seconds between two looks whether somebody has halted it
+FOUND = 30.0  # seconds until the balancer has found a host healthy
+MARGIN = timedelta(minutes=10)  # of a drain's limit beyond what the sessions need
+sleep = time.sleep
+
+
+def paused(state: State, intent: OpenIntent) -> Batch | None:
+    """The record with which a rollout stands still, where it does."""
+    last = state.chronicle(intent.environment).latest(Batch, of=intent.record.id)
+    return last if last is not None and last.stage == "paused" else None
+
+
+class Paused(GateRefused):
+    """The rollout stands still, and its intent stays open, until somebody says how it goes on."""
+
+
+class Worse(SluicegateError):
+    """The new hosts are worse than the old ones: the rollout goes back by itself."""
+
+
+@dataclass(kw_only=True)
+class Rollout:
+    """One plan being rolled out under its intent."""
+
+    repo: DeliveryRepo
+    state: State
+    plan: Plan
+    intent: Intent
+    say: Say
+    drained: dict[str, datetime] = field(default_factory=dict)  # and not yet taken out
+    new: set[str] = field(default_factory=set)  # they serve the target
+    number: int = 0
+    looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        environment = self.state.config.environment(self.plan.environment)
+        self.pool = self.state.drivers.pool(self.state.config, environment)
+        self.rolling = environment.rolling
+        self.members = self.state.config.groups[self.plan.group]
+        self.minimum = self.rolling.capacity.at_least(len(self.members))
+        stay = self.pool.stay
+        self.limit = self.rolling.limit or MARGIN + (stay.life + ROUNDED if stay else timedelta(0))
+        changing = {transaction.host for batch in self.plan.batches for transaction in batch}
+        untouched = {*changing, *self.plan.down, *self.plan.out}
+        self.new = {host for host in self.members if host not in untouched}
+
+    def run(self, install: Install) -> None:
+        """Batch after batch. Raises Paused, Worse, and whatever else ends it early."""
+        waiting = [list(batch) for batch in self.plan.batches]
+        try:
+            while waiting:
+                self._refuse_unapproved()
+                self._drain_ahead([one.host for batch in waiting for one in batch])
+                batch = waiting[0]
+                chosen = self._admitted(batch)
+                self._batch([one for one in batch if one.host in chosen], install)
+                waiting[0] = [one for one in batch if one.host not in chosen]
+                waiting = [batch for batch in waiting if batch]
+                if waiting:
+                    self._pause()
+            self._leave_out(list(self.plan.down))
+        except SluicegateError as problem:
+            self._restore(problem)
+            raise
+
+    def _batch(self, batch: Sequence[Transaction], install: Install) -> None:
+        hosts = [transaction.host for transaction in batch]
+        self.number += 1
+        self._say(f"batch {self.number}: {', '.join(hosts)}")
+        self._note("draining", hosts)
+        left = self._drain(hosts)
+        self.pool.turn(hosts, "out")
+        for host in hosts:
+            self.drained.pop(host, None)
+        done, failure = install(batch, self.number == 1 and not self.new)
+        good = [host for host in hosts if host in done]
+        self._ready(good)
+        self.new |= set(good)
+        self._note("done", good, left=left, why=", ".join(f"{host} failed" for host in hosts if host not in done))
+        if failure:
+            raise failure
+
+    def _drain(self, hosts: Sequence[str]) -> int:
+        """Wait until nobody is left; how many requests were cut off, where the policy says so."""
+        survey = self.pool.survey()
+        self._turn_away([host for host in hosts if host not in self.drained and _led(survey.get(host))])
+        limit = self.repo.clock() + self.limit
+        told = False
+        while True:
+            survey, now = self.pool.survey(), self.repo.clock()
+            self._turn_away([host for host in hosts if host in self.drained and _ready(survey.get(host))])  # a reload
+            busy = {host: survey[host].in_flight for host in hosts if host in survey and survey[host].in_flight}
+            until = max((self._until(host, survey[host], now) for host in hosts if host in survey), default=now)
+            if not busy and until <= now:
+                return 0
+            if now >= limit and not told:
+                if self.rolling.undrained != "wait":
+                    return self._undrained(hosts, busy, until > now)
+                told = True
+                self._say(f"the drain has lasted for its limit and goes on: {_numbers(busy) or 'users may still stay'}")
+            self._refuse_halted()
+            sleep(POLL)
+
+    def _until(self, host: str, serving: Serving, now: datetime) -> datetime:
+        """When the host is known to be left; a host that is down has nobody."""
+        if host not in self.drained or not serving.healthy:
+            return now
+        if serving.in_flight is None:  # nobody can tell, so the limit is waited for
+            return self.drained[host] + self.limit
+        return gone_by(self.pool.stay, serving, self.drained[host], now)
+
+    def _undrained(self, hosts: Sequence[str], busy: Mapping[str, int | None], stays: bool) -> int:
+        """The drain's limit has come: cut off who is left, or stop."""
+        left = sum(number or 0 for number in busy.values())
+        numbers = _numbers(busy) or ("logged-in users may still stay" if stays else "")
+        if not numbers:  # it was only the waiting where nobody can tell
+            return 0
+        if self.rolling.undrained == "cut":
+            self._say(f"the drain has lasted for its limit; cut off: {numbers}")
+            return left
+        self._note("undrained", hosts, left=left, why=numbers)
+        raise TimedOut(
+            f"the drain of {', '.join(hosts)} did not end within {self.limit}: {numbers}",
+            hint="run the same again; or say in 'rollout' limit: a longer time, or undrained: cut",
+        )
+
+    def _ready(self, hosts: Sequence[str]) -> None:
+        """Lead users to the hosts, and wait until the balancer finds them healthy; else nobody is led there."""
+        self.pool.turn(hosts, "ready")
+        deadline = time.monotonic() + FOUND
+        while sick := [host for host, one in self.pool.survey().items() if host in hosts and not one.serves]:
+            if time.monotonic() >= deadline:
+                self.pool.turn(sick, "out")
+                self._note("failed", sick, why="the balancer does not find them healthy")
+                raise SluicegateError(
+                    f"the balancer does not find {', '.join(sick)} healthy, though the version answers there",
+                    hint="look at its health check; nobody is led there until the next rollout",
+                )
+            sleep(POLL)
+
+    def _admitted(self, batch: Sequence[Transaction]) -> list[str]:
+        """The hosts of the batch that may go now. Raises GateRefused where none may."""
+        survey = self.pool.survey()
+        return admitted([one.host for one in batch], survey, self.minimum, self.plan.environment)
+
+    def _drain_ahead(self, hosts: Sequence[str]) -> None:
+        """Once enough hosts serve the new version, nobody new is led to an old one any more."""
+        if self.rolling.analysis or len(self.new) < rollouts.canaries(self.rolling, len(self.members)):
+            return
+        survey = self.pool.survey()
+        serving = [host for host in self.new if host in survey and survey[host].serves]
+        ahead = [host for host in hosts if host not in self.drained and _ready(survey.get(host))]
+        if len(serving) >= max(self.minimum, 1) and ahead:
+            self._turn_away(ahead)
+            self._say(f"new users reach the new version only; {len(ahead)} hosts are drained")
+
+    def _turn_away(self, hosts: Sequence[str]) -> None:
+        if hosts:
+            self.pool.turn(hosts, "drain")
+            now = self.repo.clock()
+            for host in hosts:
+                self.drained.setdefault(host, now)
+
+    def _leave_out(self, hosts: Sequence[str]) -> None:
+        """A host that missed the rollout has the old version: nobody is led there until it was installed."""
+        try:
+            self.pool.turn(hosts, "out")
+        except SluicegateError as problem:
+            self._say(f"{', '.join(hosts)} could not be taken out, and may serve the old version: {problem.message}")
+
+    def _restore(self, problem: SluicegateError) -> None:
+        """Lead users again to what was drained and is as it was; what fails now does not hide what failed first."""
+        if not self.drained:
+            return
+        hosts = sorted(self.drained)
+        try:
+            self.pool.turn(hosts, "ready")
+            self._say(f"users are led again to {', '.join(hosts)}")
+        except SluicegateError as second:
+            problem.message += f"; and {', '.join(hosts)} could not be made ready again: {second.message}"
+            problem.args = (problem.message,)
+
+    def _pause(self) -> None:
+        """Between two batches: for a time, in which the new hosts are compared with the old ones."""
+        analysis, began = self.rolling.analysis, self.repo.clock()
+        if not self.rolling.pause or self.intent.back:
+            return
+        before = self.pool.survey() if analysis else {}
+        self._say(f"a pause of {self.rolling.pause}")
+        while self.repo.clock() < began + self.rolling.pause:
+            self._refuse_halted()
+            sleep(POLL)
+        if analysis is None:
+            return
+        try:
+            after = self.pool.survey()
+            old = [host for host in self.members if host not in self.new and host in after and after[host].serves]
+            finding = rollouts.judged(before, after, self.new, old, analysis)
+        except SluicegateError as problem:
+            finding = rollouts.Finding(verdict="error", why=problem.message)
+        self._say(f"analysis {finding.verdict}: {finding.why}")
+        self._note("analysis", sorted(self.new), verdict=finding.verdict, why=finding.why)
+        if finding.verdict == "failed":
+            raise Worse(f"the analysis of {self.plan.environment} failed: {finding.why}")
+        if finding.verdict in ("inconclusive", "error"):
+            self._stand_still(f"the analysis is {finding.verdict}: {finding.why}")
+
+    def _refuse_unapproved(self) -> None:
+        if self.intent.verb != "rollout":  # one host that comes back asks nobody
+            return
+        role, enough = self.rolling.approval, rollouts.canaries(self.rolling, len(self.members))
+        if role and not self.intent.approved and not self.intent.back and len(self.new) >= enough:
+            self._stand_still(
+                f"{len(self.new)} hosts serve the new version; somebody in the role '{role}' lets it go on"
+            )
+
+    def _stand_still(self, why: str) -> None:
+        self._note("paused", (), why=why)
+        raise Paused(
+            f"the rollout of {self.plan.environment} is paused",
+            reasons=[why],
+            hint=f"sluicegate rollout {self.plan.environment} --continue, or --abort",
+        )
+
+    def _refuse_halted(self) -> None:
+        """Raise when somebody has asked for an end of it meanwhile."""
+        if time.monotonic() - self.looked < LOOK:
+            return
+        self.looked = time.monotonic()
+        halted = self.repo.state().chronicle(self.plan.environment).latest(Halted, of=self.intent.id)
+        if halted is not None:
+            raise SluicegateError(f"{halted.by.user} has ended the rollout" + (f": {halted.why}" if halted.why else ""))
+
+    def _note(self, stage: str, hosts: Sequence[str], *, left: int = 0, verdict: str = "", why: str = "") -> None:
+        record = Batch(
+            of=self.intent.id, number=self.number, stage=stage, hosts=tuple(hosts), left=left, verdict=verdict, why=why
+        )
+        name = self.plan.environment
+        self.repo.change(lambda state, draft: draft.note_environment(name, record), f"rollout {name}: {stage}")
+
+    def _say(self, text: str) -> None:
+        self.say(f"{self.plan.environment}: {text}")
+
+
+def admitted(waiting: Sequence[str], survey: Mapping[str, Serving], minimum: int, name: str) -> list[str]:
+    """Those that may be drained now. Raises GateRefused where no host may: the minimum would be undercut."""
+    found = rollouts.admitted(waiting, survey, minimum)
+    if not found:
+        serving = sum(one.serves for one in survey.values())
+        sick = [host for host, one in survey.items() if not one.serves]
+        raise GateRefused(
+            f"{name} would be left with too few hosts: {serving} of {len(survey)} take new users,"
+            f" the minimum is {minimum}",
+            reasons=[f"not serving: {', '.join(sick)}"] if sick else [],
+            hint="bring them back first, or lower 'capacity' in 'rollout'",
+        )
+    return found
+
+
+def _led(serving: Serving | None) -> bool:
+    """Whether anybody may be on a host, as far as can be told."""
+    return serving is not None and serving.standing != "out"
+
+
+def _ready(serving: Serving | None) -> bool:
+    return serving is not None and serving.standing == "ready"
+
+
+def _numbers(busy: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{number} request{'s' * (number != 1)} still running on {host}" for host, number in busy.items())

@@ -1,0 +1,134 @@
+"""Rules of a rollout: its batches, which hosts may be drained now, and whether new hosts are worse than old ones.
+
+Pure: surveys of a pool come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from sluicegate.model.config import Analysis, Rolling
+from sluicegate.model.serving import Counters, Serving
+
+SURE = 3.0  # standard deviations from which on a difference is no chance
+SLOWER_BY = 20.0  # milliseconds below which nobody is called slow
+
+
+def in_order(hosts: Iterable[str], survey: Mapping[str, Serving], minimum: int) -> list[str]:
+    """The order of a rollout: a host that serves goes first, as what breaks it shows the version's fault and not its
+    own; then those that users do not reach anyhow, which cost nothing; then all others.
+    """
+    found = sorted(hosts, key=lambda host: host in survey and survey[host].serves)
+    serving = [host for host in found if host in survey and survey[host].serves]
+    if serving and sum(one.serves for one in survey.values()) > minimum:
+        found.remove(serving[0])
+        found.insert(0, serving[0])
+    return found
+
+
+def batches(hosts: Sequence[str], rolling: Rolling, *, members: int, having: int, back: bool) -> list[list[str]]:
+    """The first host alone, then the canary hosts, then the rest; `having` of `members` serve the target already.
+
+    A way `back` needs no canary: what comes back has served before.
+    """
+    sizes = [] if back else [1, rolling.canary.of(members)]
+    waiting = list(hosts)
+    found = []
+    for size in sizes:
+        left = max(0, size - having)
+        having = max(0, having - size)
+        found.append(waiting[:left])
+        waiting = waiting[left:]
+    size = max(1, rolling.batch.of(members))
+    found += [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    return [batch for batch in found if batch]
+
+
+def canaries(rolling: Rolling, members: int) -> int:
+    """How many hosts serve a version before anybody is asked whether it may go on."""
+    return 1 + rolling.canary.of(members)
+
+
+def admitted(waiting: Sequence[str], survey: Mapping[str, Serving], minimum: int) -> list[str]:
+    """Those of the waiting hosts that may be drained now, so that `minimum` hosts still take new users."""
+    free = sum(serving.serves for serving in survey.values()) - minimum
+    found = []
+    for host in waiting:
+        costs = host in survey and survey[host].serves
+        if costs and free <= 0:
+            continue
+        free -= costs
+        found.append(host)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What an analysis says of the new hosts, and why."""
+
+    verdict: Literal["passed", "failed", "inconclusive", "error"]
+    why: str
+
+
+def judged(
+    before: Mapping[str, Serving], after: Mapping[str, Serving], new: Collection[str], old: Collection[str],
+    analysis: Analysis,
+) -> Finding:  # fmt: skip
+    """New hosts against old ones in the same minutes, which lie between two surveys."""
+    sides = []
+    for hosts in (new, old):
+        counts = _between(before, after, hosts)
+        if counts is None:
+            return Finding(
+                verdict="error", why="a balancer started again meanwhile, or lost a host: its counts are gone"
+            )
+        sides.append(counts)
+    fresh, stale = sides
+    fewest = min(fresh.requests, stale.requests)
+    counted = f"{fresh.requests} requests on new hosts, {stale.requests} on old ones"
+    if fewest < max(analysis.requests, 1):
+        return Finding(verdict="inconclusive", why=f"{counted}; {analysis.requests} on each are needed")
+    worse = [said for name in FAULTS if (said := _worse(name, fresh, stale, analysis.errors / 100))]
+    slower = fresh.milliseconds - stale.milliseconds
+    if fresh.milliseconds > stale.milliseconds * analysis.slower and slower > SLOWER_BY:
+        worse.append(f"answers take {fresh.milliseconds:.0f} ms instead of {stale.milliseconds:.0f} ms")
+    if worse:
+        return Finding(verdict="failed", why="; ".join([*worse, counted]))
+    return Finding(verdict="passed", why=counted)
+
+
+FAULTS = {
+    "server_errors": "answers 5xx",
+    "connection_errors": "broken connections",
+    "retries": "retries",
+    "redispatches": "redispatches",
+}
+
+
+def _worse(name: str, new: Counters, old: Counters, allowed: float) -> str:
+    """What to say where new hosts have more of these by more than is allowed, and more than by chance; else ''."""
+    here, there = getattr(new, name) / new.requests, getattr(old, name) / old.requests
+    together = (getattr(new, name) + getattr(old, name)) / (new.requests + old.requests)
+    spread = sqrt(max(together * (1 - together), 0.0) * (1 / new.requests + 1 / old.requests))
+    if here - there > allowed and here - there > SURE * spread:
+        return f"{here:.1%} {FAULTS[name]} instead of {there:.1%}"
+    return ""
+
+
+def _between(before: Mapping[str, Serving], after: Mapping[str, Serving], hosts: Collection[str]) -> Counters | None:
+    """What was counted on these hosts between two surveys; None where a count went back."""
+    sums = dict.fromkeys(("requests", *FAULTS), 0)
+    weighted = 0.0
+    for host in hosts:
+        if host not in before or host not in after:
+            return None
+        first, last = before[host].counters, after[host].counters
+        for name in sums:
+            if (grown := getattr(last, name) - getattr(first, name)) < 0:
+                return None
+            sums[name] += grown
+        weighted += last.milliseconds * (last.requests - first.requests)
+    return Counters(**sums, milliseconds=weighted / sums["requests"] if sums["requests"] else 0.0)
