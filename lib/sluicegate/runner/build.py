@@ -64,7 +64,7 @@ class Services(Protocol):
         """A job by its name, relative to the folder of this one's. Raises NotFound when there is none."""
 
     def cells(self, item: Item) -> Sequence[Item]:
-        """The cells of a matrix that were built since the server started."""
+        """The cells of a matrix that were ever built; none of another job."""
 
     def workspace_of(self, item: Item) -> Path:
         """The folder of a job's last build."""
@@ -203,8 +203,14 @@ class Build:
         self.result = max(self.result, result)
 
     def expand(self, text: str) -> str:
-        """Replace the build's variables in a configured text."""
-        return properties.expand(text, self.variables)
+        """Replace the build's variables in a configured text.
+
+        What was given to the build, or to all builds, may name variables in its turn, as a parameter `$BASE/x.git`
+        (EnvVars.resolve); what a step has set is taken as it is. Scripts see every value as it was given.
+        """
+        variables = self.variables
+        names = {*self.given, *self.services.shared()}
+        return properties.expand(text, properties.resolved(variables, names) if "$" in text else variables)
 
     @property
     def variables(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sluicegate.errors import Malformed, NotFound, UsageError
 from sluicegate.model.jobs import path_of
@@ -142,8 +142,11 @@ class Items:
         return self.by_name.get(full_name)
 
     def job(self, full_name: str) -> Item | None:
-        """The item when it is a job, not a folder."""
+        """The item when it is a job, not a folder; a cell of a matrix is one too."""
         item = self.by_name.get(full_name)
+        if item is None and "=" in full_name and (matrix := self.by_name.get(names.folder_of(full_name))) is not None:
+            self.cells(matrix)
+            item = self.by_name.get(full_name)
         return item if item is not None and not item.is_folder else None
 
     def needed(self, full_name: str) -> Item:
@@ -154,16 +157,37 @@ class Items:
 
     def cell(self, parent: Item, values: Mapping[str, str], config: JobConfig) -> Item:
         """The item of one cell of a matrix, in the parent's folder as Jenkins lays it out; it has no config.xml."""
-        full_name = f"{parent.full_name}/{','.join(f'{axis}={quote(value)}' for axis, value in values.items())}"
         folder = parent.folder / "configurations"
         for axis, value in values.items():
             folder = folder / f"axis-{quote(axis, safe='')}" / quote(value, safe="")
         with self.lock:
-            item = self.by_name.get(full_name) or Item(full_name, folder)
             folder.mkdir(parents=True, exist_ok=True)
+            item = self._cell(parent, values, folder)
             item._config = config
-            self.by_name[full_name] = item
             return item
+
+    def _cell(self, parent: Item, values: Mapping[str, str], folder: Path) -> Item:
+        full_name = f"{parent.full_name}/{','.join(f'{axis}={quote(value)}' for axis, value in values.items())}"
+        return self.by_name.setdefault(full_name, Item(full_name, folder))
+
+    def cells(self, parent: Item) -> list[Item]:
+        """Every cell of a matrix that was ever built; those of before the start are found on disk."""
+        if parent.config.tag != jobxml.MATRIX:
+            return []
+        found: list[Item] = []
+        waiting: list[tuple[Path, dict[str, str]]] = [(parent.folder / "configurations", {})]
+        while waiting:
+            folder, values = waiting.pop()
+            if values and (folder / "builds").is_dir():
+                with self.lock:
+                    cell = self._cell(parent, values, folder)
+                    cell._config = cell._config or parent.config
+                found.append(cell)
+            for axis in sorted(folder.glob("axis-*"), reverse=True):
+                name = unquote(axis.name.removeprefix("axis-"))
+                below = sorted((one for one in axis.iterdir() if one.is_dir()), reverse=True)
+                waiting += [(one, {**values, name: unquote(one.name)}) for one in below]
+        return found
 
     def children(self, folder: str) -> list[Item]:
         """The items directly below a folder (`""`: the top), sorted by name."""

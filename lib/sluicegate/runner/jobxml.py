@@ -11,6 +11,9 @@ from sluicegate.runner import cron
 from sluicegate.runner.results import Result
 from sluicegate.tools import xml
 
+MATRIX = "matrix-project"
+CELL = "hudson.matrix.MatrixConfiguration"
+"""The property by which the config.xml of a cell is known, which has the values of its axes; it is never on disk."""
 FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
 CLASSES = {
     "project": "hudson.model.FreeStyleProject",
@@ -79,6 +82,11 @@ class JobConfig:
     @property
     def is_folder(self) -> bool:
         return self.tag == FOLDER
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether this is one cell of a matrix."""
+        return self.root.find(f"properties/{CELL}") is not None
 
     @property
     def job_class(self) -> str:

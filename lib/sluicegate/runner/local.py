@@ -80,8 +80,8 @@ def run(
             for credential in around.credentials:
                 runner.vault.store(credential)
             for other, other_content in around.others.items():
-                _create(runner, other, other_content)
-            item = _create(runner, name, content)
+                create(runner, other, other_content)
+            item = create(runner, name, content)
             if around.workspace is not None:
                 runner.workspaces.places[name] = around.workspace
             return _built(runner, item, given, write)
@@ -91,7 +91,7 @@ def run(
                 (around.workspace / MARK).touch()  # The job may have removed it.
 
 
-def _create(runner: Runner, name: str, content: bytes) -> Item:
+def create(runner: Runner, name: str, content: bytes) -> Item:
     """Make a job with the folders above it; a disabled one is built all the same."""
     *folders, last = name.split("/")
     for index, part in enumerate(folders):

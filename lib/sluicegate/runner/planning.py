@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sluicegate.errors import ConfigError, Malformed
-from sluicegate.runner import jobxml
+from sluicegate.runner import jobxml, properties
 from sluicegate.runner.elements import catalogue, projects
 from sluicegate.runner.elements.acting import Plan
 from sluicegate.runner.elements.jobs import definitions
@@ -81,11 +81,12 @@ def _labels(config: JobConfig) -> Iterator[str]:
 
 def _unset(config: JobConfig, plan: Plan | None, variables: Mapping[str, str]) -> Iterator[str]:
     """Variables without which the checkout fails, as people set them for all jobs of a Jenkins."""
-    known = {one.name for one in definitions(config)} | set(variables)
+    given = {one.name: str(one.default) for one in definitions(config)} | dict(variables)
+    values = properties.resolved(given, given)
     for git in plan.source.gits if plan is not None else ():
         for remote in git.remotes:
-            for name in VARIABLE.findall(remote.url):
-                if name not in known:
+            for name in VARIABLE.findall(properties.expand(remote.url, values)):
+                if name not in given:
                     yield f"the repository URL {remote.url} needs the variable {name}: --env {name}=VALUE"
 
 

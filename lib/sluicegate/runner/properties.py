@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -71,3 +71,12 @@ def _resolved(name: str, known: Mapping[str, str], env: Mapping[str, str], above
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace $NAME and ${NAME}, and `$$` by `$` (hudson.Util.replaceMacro); unknown names stay as they are."""
     return REFERENCE.sub(lambda found: found[3] or variables.get(found[1] or found[2], found[0]), text)
+
+
+def resolved(variables: Mapping[str, str], names: Iterable[str]) -> Mapping[str, str]:
+    """The variables, of which those of these names have the values that they name; one that leads to itself stays."""
+    chosen = {name: variables[name] for name in names if "$" in variables.get(name, "")}
+    if not chosen:
+        return variables
+    fixed = {name: value for name, value in variables.items() if name not in chosen}
+    return {**variables, **{name: _resolved(name, chosen, fixed, ()) for name in chosen}}

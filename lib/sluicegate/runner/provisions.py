@@ -49,10 +49,10 @@ class Provisions:
     abort: Callable[[Record, str], bool]
 
     def job(self, build: Build, name: str) -> Item:
-        return self.items.needed(names.resolve(name, names.folder_of(build.record.job)))
+        return self.items.needed(names.resolve(name, _folder(build)))
 
     def cells(self, item: Item) -> Sequence[Item]:
-        return [one for name, one in list(self.items.by_name.items()) if name.startswith(f"{item.full_name}/")]
+        return self.items.cells(item)
 
     def workspace_of(self, item: Item) -> Path:
         last = item.history.last()
@@ -83,7 +83,7 @@ class Provisions:
             return sealed
 
     def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
-        full_name = names.resolve(name, names.folder_of(build.record.job))
+        full_name = names.resolve(name, _folder(build))
         item = self.items.job(full_name)
         if item is None:
             raise NotFound(f"there is no job {name}; nothing was started")
@@ -154,3 +154,9 @@ class Provisions:
     def estimate(self, build: Build, count: int) -> float | None:
         item = self.items.job(build.record.job)
         return None if item is None else item.history.average_seconds(count)
+
+
+def _folder(build: Build) -> str:
+    """The folder in which a build looks for other jobs; a cell looks where its matrix is."""
+    name = build.record.job
+    return names.folder_of(names.folder_of(name) if build.config.is_cell else name)

@@ -15,7 +15,7 @@ from sluicegate.runner.scm.model import Git, Remote, Source
 NONE = "hudson.scm.NullSCM"
 GIT = "hudson.plugins.git.GitSCM"
 MULTI = "org.jenkinsci.plugins.multiplescms.MultiSCM"
-HARMLESS = ("configVersion", "submoduleCfg", "gitTool", "browser", "remotePoll")
+HARMLESS = ("configVersion", "submoduleCfg", "doGenerateSubmoduleConfigurations", "gitTool", "browser", "remotePoll")
 
 
 def read(element: Element | None) -> Source:
@@ -26,7 +26,6 @@ def read(element: Element | None) -> Source:
 def git(fields: Fields) -> Source:
     """hudson.plugins.git.GitSCM: the remotes, the branches, and what each extension sets."""
     fields.harmless(*HARMLESS)
-    fields.only("doGenerateSubmoduleConfigurations", "false")
     branches = tuple(name.strip() or "**" for name in fields.texts("branches/hudson.plugins.git.BranchSpec/name"))
     options = extensions.legacy(fields)
     for extension in fields.children("extensions/*"):

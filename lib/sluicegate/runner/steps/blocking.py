@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from sluicegate.errors import Malformed
 from sluicegate.runner.build import Build
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -39,10 +40,8 @@ class BuildBlocker:
 
     def __init__(self, fields: Fields) -> None:
         on = fields.flag("useBuildBlocker")
-        lines = [line.strip() for line in fields.text("blockingJobs").splitlines()] if on else []
-        self.expressions = [line for line in lines if line]
-        for expression in self.expressions:
-            patterns.compiled(expression)
+        lines = [line.strip() for line in fields.text("blockingJobs").splitlines()]
+        self.expressions = [line for line in lines if on and line and _is_expression(line)]
         self.scans = fields.text("scanQueueFor", "DISABLED").strip() != "DISABLED"
         fields.harmless("blockLevel")  # One machine: its level and the global one are the same.
 
@@ -51,6 +50,15 @@ class BuildBlocker:
             if any(patterns.matches(expression, other.job) for expression in self.expressions):
                 return f"Blocking job {other.job} is running."
         return ""
+
+
+def _is_expression(line: str) -> bool:
+    """What is none blocks nothing, as with the plugin (BlockingJobsMonitor)."""
+    try:
+        patterns.compiled(line)
+    except Malformed:
+        return False
+    return True
 
 
 class Throttle:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,10 +65,47 @@ def _provide(build: Build, managed: Managed) -> Path:
     except NotFound as problem:
         raise StepFailed(f"not able to provide the file [{managed.id}]: {problem.message}") from problem
     content = build.expand(file.content) if managed.replaces else file.content
-    path = place(build, build.expand(managed.target), file.name or file.id)
+    target = build.expand(managed.target)
+    if (path := _at_home(build, target)) is not None:
+        if not _lend(build, path):
+            build.say(f"WARNING: {path} is there already and stays as it is: [{file.name}] is not copied")
+            return path
+        files.replace(path, content.encode(), durable=False, mode=0o600)
+    else:
+        path = place(build, target, file.name or file.id)
+        path.write_text(content)
     build.say(f"copy managed file [{file.name}] to file:{path}")
-    path.write_text(content)
     return path
+
+
+_lent: Counter[Path] = Counter()
+"""Files in a home directory that builds have put there, and how many of them still need each."""
+_lending = threading.Lock()
+
+
+def _at_home(build: Build, target: str) -> Path | None:
+    """The place of a file in the user's home directory, as people put their .netrc; None for one elsewhere."""
+    home = build.variables.get("HOME", "")
+    path = Path(os.path.normpath(build.workspace / target))
+    inside = bool(home) and path.is_relative_to(home) and not path.is_relative_to(build.workspace)
+    return path if inside and path.parent.resolve().is_relative_to(Path(home).resolve()) else None
+
+
+def _lend(build: Build, path: Path) -> bool:
+    """Whether a build may write this file: not over one of the user's own. It goes away with the last that needs it."""
+    with _lending:
+        if not _lent[path] and os.path.lexists(path):
+            return False
+        _lent[path] += 1
+    build.after.append(lambda: _give_back(path))
+    return True
+
+
+def _give_back(path: Path) -> None:
+    with _lending:
+        _lent[path] -= 1
+        if not _lent[path]:
+            path.unlink(missing_ok=True)
 
 
 def place(build: Build, target: str, name: str) -> Path:

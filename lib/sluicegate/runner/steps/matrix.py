@@ -16,11 +16,11 @@ from sluicegate.runner.elements.acting import Plan, Step
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import HARMLESS, READ_BY_JOBXML
+from sluicegate.runner.jobxml import CELL, MATRIX
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm.reading import joined
 from sluicegate.runner.steps.moreparameters import COMBINATIONS
 
-CELL = "hudson.matrix.MatrixConfiguration"
 AXES = {
     "hudson.matrix.TextAxis",
     "hudson.matrix.LabelAxis",
@@ -245,6 +245,6 @@ def _strategy(fields: Fields) -> Strategy:
 
 
 ELEMENTS = (
-    Entry(tag="matrix-project", plugin="matrix-project", kind="project", make=matrix),
+    Entry(tag=MATRIX, plugin="matrix-project", kind="project", make=matrix),
     Entry(tag=CELL, plugin="matrix-project", kind="property", make=AxisValues),
 )
