@@ -260,3 +260,34 @@ def test_a_served_folder_is_never_made_by_who_publishes(tmp_path: Path, source: 
     with pytest.raises(RemoteUnavailable, match="is not there"):
         repository.put(AUTH, "1.0", "a.zip", source)
     assert not repository.path.exists()
+
+
+def test_what_a_killed_removal_left_goes_with_the_next_one(repository: DirectoryRepository, source: Path) -> None:
+    for version in ("1.0", "1.1"):
+        repository.put(AUTH, version, "a.zip", source)
+    left = repository.path / "com/example/auth/.removed-0"
+    (left / "below").mkdir(parents=True)
+    repository.remove(AUTH, "1.0")
+    assert [path.name for path in left.parent.iterdir()] == ["1.1"]
+
+
+def test_a_removal_that_breaks_off_leaves_no_manifest(
+    repository: DirectoryRepository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publications of a SNAPSHOT share a folder, so that it cannot be moved aside: the manifest goes first."""
+    version = "1.4.2-20261123.093012-1"
+    for ending in ("-docs.zip", "-manifest.json", ".zip"):
+        repository.put(AUTH, version, f"auth-{version}{ending}", source)
+    repository.put(AUTH, "1.4.2-20261123.093013-2", "auth-1.4.2-20261123.093013-2.zip", source)
+    unlink, gone = Path.unlink, []
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if gone:
+            raise OSError(5, "the disk has gone", str(path))
+        gone.append(path.name)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(RemoteUnavailable):
+        repository.remove(AUTH, version)
+    assert gone == [f"auth-{version}-manifest.json"]

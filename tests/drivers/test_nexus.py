@@ -208,12 +208,12 @@ def test_names_come_from_the_manifest_and_from_the_listing_that_lags(
 
 def test_a_version_is_removed_manifest_first(server: responses.RequestsMock, nexus: NexusRepository) -> None:
     server.get(f"{FOLDER}/auth-1.0-manifest.json", body=MANIFEST.content())
-    server.get(f"{URL}/service/rest/repository/browse/raw/auth/1.0/", status=404)
-    for name in ("auth-1.0-manifest.json", "auth-1.0-manifest.json.asc", "auth-1.0.zip"):
+    server.get(f"{URL}/service/rest/repository/browse/raw/auth/1.0/", body='<a href="auth-1.0-docs.zip">docs</a>')
+    for name in ("auth-1.0-docs.zip", "auth-1.0-manifest.json", "auth-1.0-manifest.json.asc", "auth-1.0.zip"):
         server.delete(f"{FOLDER}/{name}", status=204)
     nexus.remove(AUTH, "1.0")
     assert sent(server, "DELETE")[0] == f"{FOLDER}/auth-1.0-manifest.json"
-    assert len(sent(server, "DELETE")) == 3
+    assert len(sent(server, "DELETE")) == 4
 
 
 def test_credentials_are_asked_for_only_when_the_server_wants_to_know_who_reads(
@@ -225,3 +225,12 @@ def test_credentials_are_asked_for_only_when_the_server_wants_to_know_who_reads(
     put, head = (call.request.headers for call in server.calls)
     assert "Authorization" in put
     assert "Authorization" not in head
+
+
+def test_a_file_that_was_accepted_and_is_not_there_is_an_integrity_error(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path
+) -> None:
+    server.put(PLACE, status=201)
+    server.head(PLACE, status=404)
+    with pytest.raises(IntegrityError, match="was accepted, and is not there"):
+        nexus.put(AUTH, "1.0", source.name, source)

@@ -406,3 +406,15 @@ def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> 
     with pytest.raises(ConfigError, match=said) as caught:
         S3Repository.configure("releases", settings(**wrong), CONFIG)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")
+
+
+def test_an_object_whose_metadata_says_more_than_it_holds_is_found_out(source: Path, credentials: str) -> None:
+    """Of the same size and under the right checksum, as who may write to the bucket can leave it."""
+    store = _store()
+    with web_server(store) as port:
+        repository = at(f"http://127.0.0.1:{port}", credentials)
+        repository.put(AUTH, "1.0", source.name, source)
+        ((place, (body, sha256)),) = store.objects.items()
+        store.objects[place] = body[::-1], sha256
+        with pytest.raises(IntegrityError, match="holds 7000 bytes with MD5"):
+            repository.put(AUTH, "1.0", source.name, source)

@@ -13,7 +13,7 @@ import pytest
 from sluicegate.errors import UsageError
 from sluicegate.runner import processes
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.history import DAY
+from sluicegate.runner.history import DAY, PERMALINKS, History
 from sluicegate.runner.items import Item
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
@@ -308,3 +308,15 @@ def test_a_record_of_a_real_jenkins_is_understood() -> None:
     record = records.read("down", folder)
     assert record is not None and record.result is not None and record.result.name == "SUCCESS"
     assert record.causes[0].project == "up" and record.causes[0].causes[0].user == "admin"
+
+
+def test_a_permalink_of_a_deleted_build_names_the_one_before(tmp_path: Path) -> None:
+    history = History("job", tmp_path)
+    for number, result in ((1, Result.SUCCESS), (2, Result.FAILURE), (3, Result.SUCCESS)):
+        record = Record(job="job", number=number, folder=history.builds / str(number))
+        history.begin(record)
+        history.finish(record, result)
+    history.delete(3)
+    for one in (history, History("job", tmp_path)):  # on disk as well
+        named = {link: record and record.number for link in PERMALINKS for record in (one.resolve(link),)}
+        assert (named["lastStableBuild"], named["lastCompletedBuild"], named["lastFailedBuild"]) == (1, 2, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ def test_a_delay_that_was_shortened_stays_short_after_a_crash(tmp_path: Path) ->
     queue = Queue(tmp_path)
     queue.add("one", (USER,), (), 600)
     ready = queue.add("one", (USER,), (), 5).ready_at
+    assert ready <= (time.time() + 5) * 1000
     (again,) = Queue(tmp_path).items()
     assert (again.ready_at, len(again.causes)) == (ready, 2)
 
@@ -119,3 +121,53 @@ def test_numbers_go_on_after_everything_left(tmp_path: Path) -> None:
     item = queue.add("one", (USER,), (), 0)
     queue.cancel(item.id)
     assert Queue(tmp_path).add("one", (USER,), (), 0).id == item.id + 1
+
+
+def test_a_clock_that_was_set_back_meanwhile_prolongs_no_quiet_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Queue(tmp_path).add("one", (USER,), (), 60)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    (again,) = Queue(tmp_path).items()
+    assert again.due - time.monotonic() <= 60
+
+
+def test_a_journal_written_anew_still_knows_what_runs(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.add("one", (USER,), (), 0)
+    running = queue.take(Starting(7))
+    assert running is not None
+    queue.close()  # which writes it anew; the server is killed before the build ends
+    assert [(one.item.id, one.number) for one in Queue(tmp_path).interrupted] == [(running.id, 7)]
+
+
+class Failing(Starting):
+    """Cannot start one of the jobs, as when its folder is broken."""
+
+    def reserve(self, item: QueueItem) -> int:
+        if item.job == "broken":
+            raise OSError("no folder")
+        return super().reserve(item)
+
+
+def test_what_cannot_be_started_lets_others_pass_and_is_tried_again_later(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    broken = queue.add("broken", (USER,), (), 0)
+    queue.add("sound", (USER,), (), 0)
+    started = queue.take(Failing(1))
+    assert started is not None and started.job == "sound"
+    assert broken.trouble == "OSError: no folder" and broken.due > time.monotonic()
+    broken.due = 0.0
+    assert queue.take(Starting(2)) is broken
+
+
+def test_what_left_is_known_for_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(tmp_path)
+    early = queue.add("one", (USER,), (), 0)
+    queue.cancel(early.id)
+    now = time.monotonic()
+    for minutes, known in ((4, True), (6, False)):
+        monkeypatch.setattr(time, "monotonic", lambda at=now + minutes * 60: at)
+        queue.cancel(queue.add("two", (USER,), (), 0).id)
+        assert (queue.get(early.id) is not None) is known
