@@ -63,6 +63,8 @@ COMMANDS = {
     "Look": {
         "status": ("cli.views", "What is where."),
         "diff": ("cli.views", "What one environment has that another has not."),
+        "drift": ("cli.reality", "What the hosts have that is not as pinned."),
+        "parity": ("cli.reality", "What two environments' hosts have differently."),
         "explain": ("cli.views", "Why a version is not there, and who can help."),
         "history": ("cli.views", "What happened, newest first."),
         "flow": ("cli.views", "The time from commit to integration, stage by stage."),

@@ -14,7 +14,7 @@ from sluicegate.delivery.changes.planning import Transaction, batched
 from sluicegate.errors import GateRefused, PartlyDone, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.tools import door
 from tests.delivery.changes.test_many_hosts import HOSTS, having, opened, table
-from tests.shop import Shop
+from tests.worlds import Shop
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""Parity: what two environments' hosts have differently, from the way of deploying to the operating system."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sluicegate.delivery.answers.asking import Asked, ask
+from sluicegate.delivery.book.state import State
+from sluicegate.errors import SluicegateError
+from sluicegate.model.config import Environment, Share
+from sluicegate.model.values import Json
+from sluicegate.ports import Host
+
+FACTS = r"""
+if [ -r /etc/os-release ]; then printf 'system\t%s\n' "$(. /etc/os-release; echo "$PRETTY_NAME")"; fi
+printf 'kernel\t%s\narchitecture\t%s\n' "$(uname -r)" "$(uname -m)"
+python=$(python3 --version 2>&1) && printf 'python\t%s\n' "${python#Python }"
+java=$(java -version 2>&1) && printf 'java\t%s\n' "$(printf %s "$java" | head -n 1)"
+if command -v dpkg-query >/dev/null; then
+    dpkg-query --show --showformat '${db:Status-Status}\tpackage ${Package}\t${Version}\n' | sed -n 's/^installed\t//p'
+elif command -v rpm >/dev/null; then
+    rpm -qa --queryformat 'package %{NAME}\t%{VERSION}-%{RELEASE}\n' | sort
+fi
+"""
+"""Asked in one go, by what every POSIX shell has; a line is a fact and its value."""
+
+Values = Mapping[str, tuple[str, ...]]
+"""Value -> the hosts that have it; '' is the value of hosts that lack the thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that the two environments have differently."""
+
+    what: str
+    one: Values
+    other: Values
+
+    def json(self) -> Json:
+        """The shape of an entry of `parity --json`."""
+        return {"what": self.what, "one": {v: list(h) for v, h in self.one.items()},
+                "other": {v: list(h) for v, h in self.other.items()}}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """The differences: method, versions, system, packages; and the hosts that could not be asked."""
+
+    one: str
+    other: str
+    differences: tuple[Difference, ...]
+    silent: tuple[str, ...]
+
+    def json(self) -> Json:
+        """The shape of `parity --json`."""
+        return {"environments": [self.one, self.other], "differences": [one.json() for one in self.differences],
+                "not_asked": list(self.silent)}  # fmt: skip
+
+
+def parity(state: State, one: str, other: str) -> Parity:
+    """Ask every host of both now. Raises RemoteUnavailable when none of one of them answered."""
+    sides = [state.config.environment(name) for name in (one, other)]
+    asked = [ask(state, side, functools.partial(_facts, state, side)) for side in sides]
+    for side, answers in zip(sides, asked, strict=True):
+        answers.refuse_silence(side.name)
+    method = _differing([_method(side) for side in sides])
+    facts = _differing([_by_value(answers) for answers in asked])
+    return Parity(
+        one=one, other=other, differences=(*method, *sorted(facts, key=_order)),
+        silent=tuple(line for answers in asked for line in answers.silent_lines),
+    )  # fmt: skip
+
+
+def _facts(state: State, environment: Environment, host: Host) -> dict[str, str]:
+    """Fact -> value of one host: its components, and what the script says."""
+    done = host.run(["sh", "-c", FACTS], timeout=120.0)
+    if done.status != 0 and not done.stdout:
+        raise SluicegateError(f"the host '{host.name}' tells nothing of itself: {done.error_text}")
+    lines = (line.partition("\t") for line in done.text.splitlines())
+    facts = {name: value for name, tab, value in lines if tab}
+    if environment.deploy is not None:
+        deployer = state.drivers.deployer(state.config, environment)
+        facts |= {f"version {name}": one.version for name, one in deployer.survey(host).items()}
+    return facts
+
+
+def _method(environment: Environment) -> dict[str, Values]:
+    """How it is deployed, a line a setting."""
+    if environment.deploy is None:
+        return {}
+    settings: dict[str, object] = {"driver": environment.deploy.driver, **environment.deploy.settings.values}
+    settings |= {"at-once": _share(environment.at_once), "max-failed": _share(environment.max_failed)}
+    shown = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+    return {f"deploy {name}": {value: ()} for name, value in shown.items()}
+
+
+def _share(share: Share) -> str:
+    return f"{share.number}{'%' if share.percent else ''}"
+
+
+def _by_value(asked: Asked[dict[str, str]]) -> Mapping[str, Values]:
+    """Fact -> its values in one environment; a host that lacks what another one has counts as ''."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name in dict.fromkeys(name for facts in asked.answers.values() for name in facts):
+        for host, facts in asked.answers.items():
+            values = found.setdefault(name, {})
+            value = facts.get(name, "")
+            values[value] = (*values.get(value, ()), host)
+    return found
+
+
+def _differing(sides: Sequence[Mapping[str, Values]]) -> Iterable[Difference]:
+    one, other = sides
+    for what in dict.fromkeys([*one, *other]):
+        mine, theirs = one.get(what, {"": ()}), other.get(what, {"": ()})
+        if set(mine) != set(theirs):
+            yield Difference(what=what, one=mine, other=theirs)
+
+
+def _order(difference: Difference) -> tuple[int, str]:
+    """Versions, then the system, then packages."""
+    return {"version": 0, "package": 2}.get(difference.what.split(" ")[0], 1), difference.what
