@@ -1,6 +1,6 @@
 """The delivery repo with the years: how commands grow with components, versions and records; generated repositories.
 
-    python bench/book.py [--rounds 3] [--components 1000] [--append]
+    python bench/book.py [--rounds 3] [--components 1000] [--rows]
 
 Each line `ratio NAME VALUE goal <=LIMIT` compares medians of rounds that take turns, in one run: against a limit in
 seconds or against the same command over a smaller repository. Every command is a fresh process.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.publish import Cost, append, report, run
+from bench.publish import Cost, print_rows, report, run
 
 from sluicegate.delivery.book import resolving, standing
 from sluicegate.delivery.book.setup import init_repo
@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--components", type=int, default=1000)
-    parser.add_argument("--append", action="store_true")
+    parser.add_argument("--rows", action="store_true", help="also as rows for docs/performance.md")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as folder:
         place = Path(folder)
@@ -159,8 +159,8 @@ def main() -> None:
         long = Organisation(place / "long", components=30, environments=3, versions=10, deploys=1000).write()
         less, more = measured(chosen.rounds, few, long)
         report("status-1000-deploys/1-deploy", more.wall / less.wall, 1.3)
-    if chosen.append:
-        append()
+    if chosen.rows:
+        print_rows("book.py")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Publishing to a real Nexus against curl and lftools, and resolving the latest of many versions, in one run.
 
     . "$(tests/real/up nexus)"
-    python bench/publish.py [--rounds 5] [--only large,small,delayed,resolve,flat] [--lftools PATH] [--append]
+    python bench/publish.py [--rounds 5] [--only large,small,delayed,resolve,flat] [--lftools PATH] [--rows]
 
 Each line `ratio NAME VALUE goal <=LIMIT` compares medians of rounds that take turns. Every way is a fresh process, so
-that our figures carry the start of Python. --append adds them to docs/performance.md. `flat` needs no Nexus.
+that our figures carry the start of Python. --rows prints them as
+rows for the table of docs/performance.md. `flat` needs no Nexus.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -28,14 +28,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 UPLOAD = str(ROOT / "bench" / "upload.py")
-PAGE = ROOT / "docs" / "performance.md"
-HEAD = """\
-# Performance
-What the benchmarks in `bench/` measured; each value is a ratio against a peer or a limit in the same run.
-
-| date | machine | benchmark | value | goal |
-|---|---|---|---|---|
-"""
 LARGE, SMALL, FILES, DELAY = 200_000_000, 20_000, 500, 10
 results: list[tuple[str, float, float]] = []
 
@@ -271,7 +263,7 @@ def main() -> None:
     parser.add_argument("--only", default="large,small,delayed,resolve,flat")
     parser.add_argument("--lftools", default="", help="the lftools command, in a virtual environment of its own")
     parser.add_argument("--versions", type=int, default=10_000)
-    parser.add_argument("--append", action="store_true")
+    parser.add_argument("--rows", action="store_true", help="also as rows for docs/performance.md")
     chosen = parser.parse_args()
     only = chosen.only.split(",")
     with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as folder:
@@ -286,18 +278,16 @@ def main() -> None:
             bench.resolve(chosen.rounds, chosen.versions)
         if "flat" in only:
             bench.flat(max(chosen.rounds, 9), (100, 10_000, 100_000))
-    if chosen.append:
-        append()
+    if chosen.rows:
+        print_rows("publish.py")
 
 
-def append() -> None:
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    rows = [
-        f"| {datetime.now(UTC):%Y-%m-%d} | {machine} | {name} | {value:.2f} | <= {goal:.2f} |\n"
-        for name, value, goal in results
-    ]
-    text = PAGE.read_text() if PAGE.exists() else HEAD
-    PAGE.write_text(text + "".join(rows))
+def print_rows(benchmark: str) -> None:
+    """The figures as rows of the table, with today's date and the load of the last quarter of an hour."""
+    for name, value, goal in results:
+        ratio = f"{value:.2f}" if value <= goal else f"{value:.2f} (**missed**)"
+        day, load = f"{datetime.now(UTC):%Y-%m-%d}", f"load {os.getloadavg()[2]:.0f}"
+        print(f"| `bench/{benchmark}` | {name} | {ratio} | <={goal:g} | {day} | {load} |")
 
 
 if __name__ == "__main__":
