@@ -1,80 +1,79 @@
-"""Why a job that waits may not start yet: what else runs and waits, and the job's own rules about that."""
+"""What the table of the queue (`turns`) asks about the jobs of a home."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.errors import ConfigError
+from sluicegate.runner import turns
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.queue import QueueItem
 from sluicegate.runner.steps.blocking import Candidate, Hindrance
+from sluicegate.runner.turns import Direction, Turn
 from sluicegate.tools import xml
+
+FLAGS: dict[Direction, str] = {"up": "blockBuildWhenUpstreamBuilding", "down": "blockBuildWhenDownstreamBuilding"}
 
 
 @lru_cache(maxsize=4096)
 def of_job(config: JobConfig) -> tuple[Hindrance, ...]:
     """The rules among a job's properties; what is not understood is told when the job is built."""
-    found: list[Hindrance] = []
+    rules: list[Hindrance] = []
     for element in config.section("properties"):
         try:
             made = catalogue.make("property", element)
         except ConfigError:
             continue
         if isinstance(made, Hindrance):
-            found.append(made)
-    return tuple(found)
+            rules.append(made)
+    return tuple(rules)
 
 
-def reason(item: Item, waiting: QueueItem, items: Items, queued: Sequence[QueueItem]) -> str:
+def reason(waiting: QueueItem, items: Items, queued: Sequence[QueueItem]) -> str:
     """Why the waiting item may not start now, for people; empty when it may."""
-    config = item.config
-    if item.history.running and not config.concurrent:
-        return f"Build #{max(item.history.running)} is already in progress (ETA: N/A)"
-    if xml.flag(config.root, "blockBuildWhenUpstreamBuilding") and (name := _busy(item, items, items.upstream, queued)):
-        return f"Upstream project {name} is already building."
-    down = xml.flag(config.root, "blockBuildWhenDownstreamBuilding")
-    if down and (name := _busy(item, items, lambda one: [child.name for child in items.downstream(one)], queued)):
-        return f"Downstream project {name} is already building."
-    rules = of_job(config)
-    return _first(rules, item, waiting, items, queued) if rules else ""
+    return turns.reason(waiting, _Home(items, queued))
 
 
-def _first(
-    rules: Iterable[Hindrance], item: Item, waiting: QueueItem, items: Items, queued: Sequence[QueueItem]
-) -> str:
-    own = Candidate(job=item.full_name, parameters=waiting.parameters, hindrances=of_job(item.config))
-    running = [
-        Candidate(job=job.full_name, parameters=record.parameters, hindrances=of_job(job.config))
-        for job in list(items.by_name.values())  # not `jobs()`: that would read every config.xml
-        for record in list(job.history.running.values())
-    ]
-    before = queued[: queued.index(waiting)] if waiting in queued else ()
-    ahead = [
-        Candidate(job=other.job, parameters=other.parameters, hindrances=of_job(job.config))
-        for other in before
-        if (job := items.job(other.job)) is not None
-    ]
-    try:
-        return next((told for rule in rules if (told := rule.reason(own, running, ahead))), "")
-    except SluicegateError as problem:
-        return f"Its rules cannot be judged: {problem.message}"
+class _Home:
+    """The jobs of a home and a queue of this moment, read only as far as a rule asks."""
 
+    def __init__(self, items: Items, waiting: Sequence[QueueItem]) -> None:
+        self.items = items
+        self.waiting = waiting
 
-def _busy(item: Item, items: Items, step: Callable[[Item], list[str]], queued: Sequence[QueueItem]) -> str:
-    """The first job on the way up or down that builds or waits (AbstractProject.getBuildingUpstream)."""
-    waiting = {one.job for one in queued}
-    seen = {item.full_name}
-    todo = step(item)
-    while todo:
-        name = todo.pop(0)
-        job = items.job(name)
-        if name in seen or job is None:
-            continue
-        seen.add(name)
-        if job.history.running or name in waiting:
-            return name
-        todo += step(job)
-    return ""
+    def _job(self, name: str) -> Item | None:
+        return self.items.job(name)
+
+    def concurrent(self, job: str) -> bool:
+        return (item := self._job(job)) is not None and item.config.concurrent
+
+    def building(self, job: str) -> Collection[int]:
+        return list(item.history.running) if (item := self._job(job)) is not None else ()
+
+    def waits_for(self, job: str, direction: Direction) -> bool:
+        return (item := self._job(job)) is not None and xml.flag(item.config.root, FLAGS[direction])
+
+    def neighbours(self, job: str, direction: Direction) -> Sequence[str]:
+        if (item := self._job(job)) is None:
+            return ()
+        return self.items.upstream(item) if direction == "up" else [one.name for one in self.items.downstream(item)]
+
+    def queued(self) -> Collection[str]:
+        return {one.job for one in self.waiting}
+
+    def hindrances(self, job: str) -> Sequence[Hindrance]:
+        return of_job(item.config) if (item := self._job(job)) is not None else ()
+
+    def running(self) -> Iterable[Candidate]:
+        for job in list(self.items.by_name.values()):  # not `jobs()`: that would read every config.xml
+            for record in list(job.history.running.values()):
+                yield Candidate(job=job.full_name, parameters=record.parameters, hindrances=of_job(job.config))
+
+    def ahead(self, turn: Turn) -> Iterable[Candidate]:
+        for other in self.waiting:
+            if other.id == turn.id:
+                return
+            yield Candidate(job=other.job, parameters=other.parameters, hindrances=tuple(self.hindrances(other.job)))

@@ -2,14 +2,15 @@
 
 `<home>/queue.journal` holds one JSON object a line: add, fold, start, end, cancel, next. Each is synced. Opening the
 queue replays it: items without `start` wait again, items with `start` but no `end` ran when the server died.
-Longer than a module should be: the journal's words and the states that they lead to are one table.
-Imitates hudson.model.Queue: quiet period, merging of equal items, blocking while the job runs.
+Longer than a module should be: the journal's words and the states that they lead to are one table. Whose turn it is
+stands in `turns`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sluicegate.runner import causes as cause_forms
+from sluicegate.runner import turns
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.runner.parameters import Parameter
@@ -203,16 +205,8 @@ class Queue:
         Without `durable` a power cut may lose it: for what a build starts that would not outlive one itself.
         """
         with self.changed:
-            for item in self.waiting.values():
-                if (item.job, item.parameters, item.revision) == (job, values, revision):
-                    # A shorter delay than what is left counts, a longer one does not (Queue.scheduleInternal).
-                    ready = min(item.ready_at, now_ms() + int(delay * 1000))
-                    told = [cause.to_dict() for cause in causes]
-                    self._write_down({"fold": item.id, "causes": told, "ready_at": ready})
-                    item.causes += causes
-                    item.ready_at, item.due = ready, min(item.due, time.monotonic() + delay)
-                    self.changed.notify()
-                    return item
+            if (item := turns.fold(self.waiting.values(), job, values, revision)) is not None:
+                return self._folded(item, causes, delay)
             now = now_ms()
             ready = now + int(delay * 1000)
             item = QueueItem(
@@ -231,19 +225,26 @@ class Queue:
             self.changed.notify()
             return item
 
+    def _folded(self, item: QueueItem, causes: tuple[Cause, ...], delay: float) -> QueueItem:
+        """Merge a further trigger into an item."""
+        ready_at = int(turns.hastened(item.ready_at, now_ms() + int(delay * 1000)))
+        told = [cause.to_dict() for cause in causes]
+        self._write_down({"fold": item.id, "causes": told, "ready_at": ready_at})
+        item.causes += causes
+        item.ready_at, item.due = ready_at, turns.hastened(item.due, time.monotonic() + delay)
+        self.changed.notify()
+        return item
+
     def take(self, starter: Starter) -> QueueItem | None:
         """Start the first item that may run now, or wait for a change; None when the wait was in vain."""
         with self.changed:
             now = time.monotonic()
-            soonest = now + LONGEST_WAIT
-            for item in self.waiting.values() if not self.paused else ():
-                if item.due > now:
-                    soonest = min(soonest, item.due)
-                    continue
+            for item in turns.ready(self.waiting.values(), now) if not self.paused else ():
                 item.buildable_since = item.buildable_since or now_ms()
                 if starter.allowed(item) and self._start(item, starter):
                     return item
-            self.changed.wait(max(0.001, soonest - now))
+            soonest = turns.next_moment(self.waiting.values(), now) if not self.paused else None
+            self.changed.wait(max(0.001, min(soonest or math.inf, now + LONGEST_WAIT) - now))
             return None
 
     def _start(self, item: QueueItem, starter: Starter) -> bool:

@@ -185,7 +185,7 @@ class Runner:
         if left > 0:
             return "Waiting", f"In the quiet period. Expires in {left:.2g} sec"
         job = self.items.job(item.job)
-        if job is not None and (reason := hindrances.reason(job, item, self.items, self.queue.items())):
+        if job is not None and (reason := hindrances.reason(item, self.items, self.queue.items())):
             return "Blocked", reason
         return "Buildable", "Waiting for next available executor"
 
@@ -227,7 +227,7 @@ class Runner:
         if self._stopping or self.offline:
             return False
         item = self.items.job(waiting.job)
-        return item is not None and not hindrances.reason(item, waiting, self.items, self.queue.items())
+        return item is not None and not hindrances.reason(waiting, self.items, self.queue.items())
 
     def reserve(self, waiting: QueueItem) -> int:
         return self.items.needed(waiting.job).history.take_number()
