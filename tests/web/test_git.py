@@ -91,3 +91,28 @@ def test_a_url_that_is_an_option_or_a_command_is_refused(server: Server, name: s
         client.create_job(f"{name}-{number}", job(Path("x"), "true").replace("<url>x<", f"<url>{url}<"))
         client.build_job(f"{name}-{number}")
         assert ended(client, f"{name}-{number}")["result"] == "FAILURE"
+
+
+def test_a_builds_page_shows_its_changes(server: Server, repository: Path, name: str, tmp_path: Path) -> None:
+    client, session = server.client(), server.session()
+    client.create_job(name, job(repository, "true"))
+    client.build_job(name)
+    ended(client, name)
+    second = commit(tmp_path / "work", "Add <b>more</b>")
+    client.build_job(name)
+    until(lambda: client.get_job_info(name)["lastBuild"]["number"] == 2 and ended(client, name, 2))
+    for path in ("", "changes"):
+        page = session.get(f"{server.url}job/{name}/2/{path}", headers={"Accept": "text/html"}).text
+        assert (
+            second[:10] in page and "Add &lt;b&gt;more&lt;/b&gt;" in page and "Rita" in page and "edit file.txt" in page
+        )
+    assert '<h2 id="changes">' not in session.get(f"{server.url}job/{name}/1/", headers={"Accept": "text/html"}).text
+
+
+def test_a_page_is_for_who_names_no_type_and_empty_for_clients_of_the_api(server: Server) -> None:
+    session = server.session()
+    for accept, agent, full in (
+        ("text/html,*/*", "x", True), (None, "x", True), ("*/*", "x", False), (None, "Go-http-client/1.1", False),
+    ):  # fmt: skip
+        page = session.get(server.url, headers={"Accept": accept, "User-Agent": agent})
+        assert page.status_code == 200 and bool(page.text) is full, (accept, agent)

@@ -52,8 +52,15 @@ class Call:
 
     @property
     def wants_html(self) -> bool:
-        """Browsers name text/html; clients of the API do not, and want an empty body instead of a page."""
-        return "text/html" in self.headers.get("accept", "")
+        """Browsers name text/html, and who names nothing gets a page, as from Jenkins.
+
+        Clients of the API name something else, and want an empty body instead of a page; Go's name nothing, and read
+        every answer as JSON.
+        """
+        accept = self.headers.get("accept")
+        if accept is None:
+            return not self.headers.get("user-agent", "").startswith("Go-http-client")
+        return "text/html" in accept
 
     @property
     def user(self) -> str:

@@ -23,6 +23,9 @@ from sluicegate.web.objects import artifact, cause, console, tests
 from sluicegate.web.objects import item as items
 from sluicegate.web.site import Site
 
+MOST_CHANGES = 100
+"""Commits that a build's page shows, the newest first."""
+
 
 def _item(site: Site, record: Record) -> Item:
     """The job of a build; it may be deleted between one look and the next."""
@@ -122,8 +125,11 @@ def _changes(site: Site, record: Record) -> object:
 # -- pages --
 def _page(site: Site, record: Record) -> Response:
     def page() -> str:
+        changes = changelog.read(record)[::-1]
         return site.show(
             "build.html",
+            changes=changes[:MOST_CHANGES],
+            more_changes=max(0, len(changes) - MOST_CHANGES),
             item=_item(site, record),
             record=replace(record),  # As it is now: a page of a build that ends meanwhile must not say both.
             artifacts=artifact.names(record),
@@ -207,6 +213,7 @@ KIND: Kind[Record] = Kind(
         "console": _page,
         "consoleFull": _page,
         "artifact": _page,
+        "changes": _page,
         "buildNumber": lambda site, record: calls.text(str(record.number)),
         **console.READS,
     },
