@@ -51,6 +51,7 @@ COMMANDS = {
         "swap": ("cli.deploys", "Exchange staging and production."),
         "rollback": ("cli.deploys", "Put the last known-good versions back."),
         "resume": ("cli.deploys", "Finish or undo what a dead command left open."),
+        "adopt": ("cli.reality", "Take what the hosts have already as the pins."),
         "host": ("cli.host", "Leave a host alone for a while, and bring it in again."),
         "balancer": ("cli.balancer", "What leads users to the groups: its configuration."),
     },

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, print_table
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, print_table, why
 
 
 @click.command()
@@ -77,3 +77,43 @@ def _shown(values: Mapping[str, tuple[str, ...]]) -> str:
     if len(values) == 1:
         return next(iter(values)) or "-"
     return "; ".join(f"{value or '-'} ({', '.join(hosts)})" for value, hosts in values.items())
+
+
+@click.command()
+@click.argument("environment", metavar="ENV")
+@why
+@as_json
+@dry_run
+def adopt(environment: str, why: str, as_json: bool, dry_run: bool) -> None:
+    """Take what an environment's hosts have already as its pins, and those versions into the ledger.
+
+    No host is changed, and the next deploy has nothing to do. Exit code 1 where hosts have different versions, or the
+    repository lacks one; 7 when some hosts could not be asked.
+
+    Example: sluicegate adopt production --dry-run
+    """
+    from sluicegate.delivery.answers.asking import partly
+    from sluicegate.delivery.changes.adopt import adopt as adopt_environment
+
+    with delivery() as repo:
+        found = adopt_environment(repo, environment, why=why, dry_run=dry_run)
+        follows = repo.state().config.environment(environment).follow is not None
+    if as_json:
+        print_json(found.json())
+    else:
+        for component, version in found.adopted.items():
+            done(f"adopt {component}={version} in {environment}", dry=dry_run)
+        for component, values in found.mixed.items():
+            click.echo(f"not adopted: {component} differs: {_shown(values)}; deploy one version there, or pin one")
+        for component, told in found.missing.items():
+            click.echo(f"not adopted: {component} {told}")
+        for component, version in found.kept.items():
+            click.echo(f"not adopted: {component} is pinned at {version} already: sluicegate drift {environment}")
+        if found.absent:
+            click.echo(f"no host has: {', '.join(found.absent)}")
+        if follows:
+            click.echo(f"what following latest would move: sluicegate sync {environment} --dry-run")
+    if found.silent:
+        raise partly(found.silent, len(found.mixed))
+    if not found.whole:
+        sys.exit(1)

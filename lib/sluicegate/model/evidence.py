@@ -119,6 +119,16 @@ class Deployed(InEnvironment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted(InEnvironment):
+    """A version was there before us: in the repository, and on the hosts of a group."""
+
+    what = "adopted"
+    group: str = ""
+    manifest: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tests(InEnvironment):
     """A suite ran on a version; a count that cannot be read is None."""
 
@@ -337,8 +347,8 @@ DECIDING = (Judgement, Vetoing, Held, Unheld)
 KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
-        Built, Copied, Pruned, Removed, Deployed, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned, Unpinned,
-        Held, Unheld, Swapped, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
+        Built, Copied, Pruned, Removed, Deployed, Adopted, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned,
+        Unpinned, Held, Unheld, Swapped, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
     )
 }  # fmt: skip
 

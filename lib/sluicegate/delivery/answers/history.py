@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import UnknownName
 from sluicegate.model.evidence import (
+    Adopted,
     Approval,
     Built,
     Copied,
@@ -60,6 +61,8 @@ def _words(record: Record) -> str:
             return f"built from {commit[:12] or 'an unnamed commit'}"
         case Deployed(env=env, group=group):
             return f"deployed in {env} on {group}" if env else f"deployed on {group}"
+        case Adopted(env=env, group=group):
+            return f"adopted as it is in {env} on {group}"
         case Tests(env=env, suite=suite, passed=passed, failed=failed):
             return f"{suite} in {env}: {passed} passed, {failed} failed"
         case Judgement(env=env, role=role):
