@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import antglob, properties
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.combinations import Filter
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Value
@@ -67,18 +70,30 @@ class FromFiles:
         self.needs_file = fields.flag("failTriggerOnMissing")
         self.encoding = fields.text("encoding").strip() or "utf-8"
         fields.harmless("textParamValueOnNewLine")
-        fields.only("useMatrixChild", "false")
-        fields.harmless("combinationFilter", "onlyExactRuns")
+        self.of_cells = fields.flag("useMatrixChild")
+        # Cells are always built anew with their matrix: every run is an exact one.
+        self.cells, _ = Filter(fields.text("combinationFilter")), fields.flag("onlyExactRuns")
 
     def values(self, build: Build) -> Mapping[str, Value]:
         values: dict[str, Value] = {}
         for name in filter(None, map(str.strip, build.expand(self.names).split(","))):
-            values |= self._read(build, name)
+            for folder in self._folders(build) if self.of_cells else [build.workspace]:
+                values |= self._read(build, name, folder)
         return values
 
-    def _read(self, build: Build, name: str) -> Mapping[str, Value]:
+    def _folders(self, build: Build) -> list[Path]:
+        """The workspaces of the cells that this build has built and the filter leaves."""
+        folders = []
+        for cell in build.services.cells(build.services.job(build, f"/{build.record.job}")):
+            run = cell.history.get(build.record.number)
+            axes = dict(part.partition("=")[::2] for part in unquote(cell.name).split(","))
+            if run is not None and self.cells.keeps(axes, 0):
+                folders.append(Path(run.workspace))
+        return folders
+
+    def _read(self, build: Build, name: str, folder: Path) -> Mapping[str, Value]:
         try:
-            return properties.load(build.expand(text_of(build, name, self.encoding)))
+            return properties.load(build.expand(text_of(folder, name, self.encoding)))
         except OSError as problem:
             told = f"Could not trigger downstream project, as properties file {name} did not exist."
             build.say(f"[parameterizedtrigger] {told}")
@@ -167,7 +182,7 @@ class FileEach:
         found = antglob.find(build.workspace, build.expand(self.pattern))
         if not found.files:
             return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [properties.load(text_of(build, name, self.encoding)) for name in found.files]
+        return [properties.load(text_of(build.workspace, name, self.encoding)) for name in found.files]
 
 
 class EachNode:
@@ -181,10 +196,10 @@ class EachNode:
         return [{self.name: build.env["NODE_NAME"]} if self.name else {}]
 
 
-def text_of(build: Build, name: str, encoding: str) -> str:
-    """A file of the workspace. Raises OSError when it is not there, or leads out of it."""
-    relative = os.path.normpath(name.removeprefix(f"{build.workspace}/"))
-    with os.fdopen(files.open_beneath(build.workspace, relative), "rb") as stream:
+def text_of(workspace: Path, name: str, encoding: str) -> str:
+    """A file of a workspace. Raises OSError when it is not there, or leads out of it."""
+    relative = os.path.normpath(name.removeprefix(f"{workspace}/"))
+    with os.fdopen(files.open_beneath(workspace, relative), "rb") as stream:
         content = stream.read(LARGEST)
     try:
         return content.decode(encoding, "replace")

@@ -15,7 +15,7 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps import junit
-from sluicegate.tools import reports, xml
+from sluicegate.tools import otherreports, reports, xml
 from sluicegate.tools.reports import Case, Suite, Tally
 
 JUNIT_LIKE = ("JUnitType", "GoogleTestType", "PHPUnitJunitHudsonTestType")
@@ -24,8 +24,9 @@ CLOCK = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A kind of report, and what its absence, its age and its faults do."""
+    """A kind of report, and what its absence, its age and its faults do. `kind` is empty for JUnit's form."""
 
+    kind: str
     pattern: str
     new: bool
     may_miss: bool
@@ -60,7 +61,7 @@ def _above(count: float, limit: float | None) -> bool:
 
 
 class XUnit:
-    """xunit: reports in JUnit's form; only its thresholds make a build yellow or red."""
+    """xunit: reports in JUnit's form or a tool's own; only its thresholds make a build yellow or red."""
 
     label = "Publish xUnit test result report"
 
@@ -93,7 +94,7 @@ class XUnit:
             if tool.new and path.stat().st_mtime * 1000 < build.record.start_time - CLOCK:
                 raise StepFailed(f"The test report '{name}' is not new: it was written before this build")
             with path.open("rb") as stream:
-                report = reports.read(stream, name)
+                report = otherreports.read(tool.kind, stream, name) if tool.kind else reports.read(stream, name)
             if report.note:
                 build.say(f"Test report '{name}' {report.note}")
                 if tool.stops and not report.suites:
@@ -103,12 +104,14 @@ class XUnit:
 
 
 def _tool(fields: Fields) -> Tool:
-    if fields.tag.rpartition(".")[2] not in JUNIT_LIKE:
+    kind = fields.tag.rpartition(".")[2]
+    if kind not in JUNIT_LIKE and kind not in otherreports.READERS:
         raise UsageError(
             f"this runner does not know the reports <{fields.tag}>; let the tool write JUnit's form and use <JUnitType>"
         )
     fields.harmless("deleteOutputFiles", "excludesPattern")
     return Tool(
+        kind="" if kind in JUNIT_LIKE else kind,
         pattern=fields.text("pattern"),
         new=fields.flag("failIfNotNew", True),
         may_miss=fields.flag("skipNoTestFiles"),

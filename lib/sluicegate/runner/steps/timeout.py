@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from sluicegate.errors import UsageError
 from sluicegate.model.numbers import decimal
 from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.results import Result
 
 STRATEGIES = ("Absolute", "NoActivity", "Elastic", "LikelyStuck", "Deadline")
-OPERATIONS = ("Abort", "Fail", "WriteDescription")
+OPERATIONS = ("Abort", "Fail", "WriteDescription", "AbortAndRestart")
 MINIMUM = 180.0
 """Seconds below which no time-out is taken, but for silence (BuildTimeoutWrapper.MINIMUM_TIMEOUT_MILLISECONDS)."""
 LONGEST = 100_000_000
@@ -43,7 +44,7 @@ class Bound:
 
 
 class BuildTimeout:
-    """Every strategy of the plugin; fail, abort and write-description operations."""
+    """Every strategy of the plugin; fail, abort, abort-and-restart and write-description operations."""
 
     before_scm = True
 
@@ -53,7 +54,7 @@ class BuildTimeout:
         self.kind = _kind(strategy) if strategy is not None else _old_kind(fields)
         self.strategy = strategy or fields
         self.texts = _numbers(self.strategy)
-        self.operations, self.text = _old_operations(fields) if old else _operations(fields)
+        self.operations, self.text, self.restarts = _old_operations(fields) if old else _operations(fields)
         self.variable = fields.text("timeoutEnvVar").strip()
 
     def plan(self) -> str:
@@ -114,10 +115,20 @@ class BuildTimeout:
 
     def _act(self, build: Build, bound: Bound) -> None:
         """What the operations ask for; without any the build is aborted."""
-        fails = "Fail" in self.operations and "Abort" not in self.operations
+        fails = "Fail" in self.operations and not {"Abort", "AbortAndRestart"} & set(self.operations)
         build.say(f"Build timed out ({bound.words}). Marking the build as {'failed' if fails else 'aborted'}.")
         self._describe(build, bound)
         build.worsen(Result.FAILURE if fails else Result.ABORTED)
+        if "AbortAndRestart" in self.operations:
+            self._start_again(build)
+
+    def _start_again(self, build: Build) -> None:
+        """AbortAndRestartOperation: another build of the same, so many times in a row."""
+        most = int(_number(build.expand(self.restarts)))
+        count = next((cause.build for cause in build.record.causes if cause.kind == "naginator"), 0)
+        if count < most:
+            build.say(f"Another build follows, restart {count + 1} of {most}")
+            build.after.append(lambda: build.services.start_again(build, Cause(kind="naginator", build=count + 1)))
 
     def _describe(self, build: Build, bound: Bound) -> None:
         if "WriteDescription" in self.operations:
@@ -155,23 +166,26 @@ def _numbers(strategy: Fields) -> dict[str, str]:
     return texts
 
 
-def _operations(fields: Fields) -> tuple[list[str], str]:
-    names, text = [], ""
+def _operations(fields: Fields) -> tuple[list[str], str, str]:
+    """The names of what is done, the text of a description, and how often a build is started again."""
+    names, text, restarts = [], "", "0"
     for operation in fields.children("operationList/*"):
         name = operation.tag.rpartition(".")[2].removesuffix("Operation")
         if name not in OPERATIONS:
             fields.reasons.append(f"this runner does not know the time-out operation <{operation.tag}>")
         elif name == "WriteDescription":
             text = operation.text("description")
+        elif name == "AbortAndRestart":
+            restarts = operation.text("maxRestarts").strip() or "0"
         names.append(name)
-    return names, text
+    return names, text, restarts
 
 
-def _old_operations(fields: Fields) -> tuple[list[str], str]:
+def _old_operations(fields: Fields) -> tuple[list[str], str, str]:
     names = ["Fail" if fields.flag("failBuild") else "Abort"]
     if fields.flag("writingDescription"):
-        return [*names, "WriteDescription"], "Build timed out (after {0} minutes). Marking the build as aborted."
-    return names, ""
+        return [*names, "WriteDescription"], "Build timed out (after {0} minutes). Marking the build as aborted.", "0"
+    return names, "", "0"
 
 
 def _until(text: str, tolerance: float) -> float:
