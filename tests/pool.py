@@ -33,13 +33,13 @@ environments:
 
 @dataclass
 class Server:
-    """One host's application: its version, how many requests it works on, whether its health check is content."""
+    """One host's application: its version, how many requests it works on, the file that its health check reads."""
 
     name: str
     version: str = "1.0"
     delay: float = 0.0
     failing: float = 0.0
-    health: str = "ready"
+    flag: Path | None = None
     busy: int = 0
     asked: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,7 +52,8 @@ class Server:
 
             def do_GET(self) -> None:
                 if self.path == "/version":
-                    self.answer({"ready": 200, "drain": 404}.get(server.health, 503))
+                    said = server.flag.read_text() if server.flag and server.flag.exists() else ""
+                    self.answer({"": 200, "drain\n": 404}.get(said, 503))
                     return
                 with server.lock:
                     server.busy += 1
@@ -86,15 +87,20 @@ class Pooled:
     url: str
     pool: HaproxyPool
     servers: Mapping[str, Server]
+    ports: Mapping[str, int]
     process: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     def restart(self) -> None:
         """As after a crash: the next process knows only what stands in its files."""
         self.process.kill()
         self.process.wait(timeout=20)
-        wait_until(lambda: not sockets.listens("127.0.0.1", int(self.url.rpartition(":")[2])))
+        wait_until(lambda: not sockets.listens("127.0.0.1", self.port))
         self.process = started(self.folder)
-        wait_until(lambda: sockets.listens("127.0.0.1", int(self.url.rpartition(":")[2])))
+        wait_until(lambda: sockets.listens("127.0.0.1", self.port))
 
     def leads(self) -> set[str]:
         """The hosts that new users reach."""
@@ -129,12 +135,15 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def running(folder: Path, names: list[str], **more: Plain) -> Iterator[Pooled]:
-    """HAProxy with the fragments that the driver prints, every host ready; ended by its process number."""
+def running(folder: Path, names: list[str], ports: Mapping[str, int] | None = None, **more: Plain) -> Iterator[Pooled]:
+    """HAProxy with the fragments that the driver prints, every host ready; ended by its process number.
+
+    `ports` are those of servers that run already, by the name of their host.
+    """
     needs("haproxy")
     with ExitStack() as stack:
-        servers = {name: Server(name) for name in names}
-        ports = {name: stack.enter_context(web_server(server.handler())) for name, server in servers.items()}
+        servers = {name: Server(name) for name in names} if ports is None else {}
+        ports = ports or {name: stack.enter_context(web_server(server.handler())) for name, server in servers.items()}
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         pool = configured(folder, url, names, **more)
@@ -142,7 +151,7 @@ def running(folder: Path, names: list[str], **more: Plain) -> Iterator[Pooled]:
         rules, _, backends = pool.configuration(upstreams).partition("\nbackend ")
         (folder / "haproxy.cfg").write_text(f"{HEAD.format(folder=folder, port=port)}{rules}\n")
         (folder / "production.cfg").write_text(f"backend {backends}")
-        pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, process=started(folder))
+        pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, ports=ports, process=started(folder))
         stack.callback(lambda: end(pooled.process))
         wait_until(lambda: pooled.process.poll() is None and sockets.listens("127.0.0.1", port))
         wait_until(lambda: all(one.serves for one in pool.survey().values()))

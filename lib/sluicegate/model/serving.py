@@ -10,8 +10,8 @@ Standing = Literal["ready", "drain", "out"]
 """What users get of a host: all of them, only those who are there already, nobody."""
 WORST_FIRST: tuple[Standing, ...] = ("out", "drain", "ready")
 
-ROUNDED = timedelta(seconds=8)
-"""HAProxy writes the times of a cookie in steps of four seconds, and rounds both up."""
+ROUNDED = timedelta(seconds=5)
+"""HAProxy writes the times of a cookie in steps of four seconds, rounded up: so much longer may a session live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,190 @@
+"""A rollout behind a real HAProxy over forty servers with two hundred logged-in users: nothing lost, nobody moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from sluicegate.balancers.haproxy_pool import HaproxyPool
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.changes.rollout import progress, rollout
+from sluicegate.errors import NotFound, SluicegateError
+from sluicegate.model.serving import Serving, Standing
+from tests import pool as real
+from tests.crowd import Crowd
+from tests.fakes import FakeDeployer, FakeHost
+from tests.haproxy import wait_until
+from tests.worlds import CONFIG, Shop
+
+pytestmark = pytest.mark.real
+LIFE = 2.0
+
+
+class CrowdDeployer(FakeDeployer):
+    """Installs into a server of the crowd, which nobody may ask meanwhile."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__()
+        self.crowd = crowd
+        self.broken = 0  # of a hundred answers of version 2.0.0
+
+    def install(self, host: Any, component: str, release: Any) -> None:
+        if host.name not in self.crowd.servers:  # integration's
+            super().install(host, component, release)
+            return
+        server = self.crowd.servers[host.name]
+        server.intrusions += server.busy
+        server.changing = True
+        super().install(host, component, release)
+        server.version = release.version
+        server.failing = self.broken if release.version == "2.0.0" else 0
+        server.changing = False
+
+
+class WatchedPool:
+    """The pool, and the smallest number of hosts that ever took new users."""
+
+    def __init__(self, pool: HaproxyPool) -> None:
+        self.pool = pool
+        self.least = 1000
+
+    @property
+    def stay(self) -> Any:
+        return self.pool.stay
+
+    def turn(self, hosts: Sequence[str], to: Standing) -> None:
+        self.pool.turn(hosts, to)
+        self.survey()
+
+    def survey(self) -> Mapping[str, Serving]:
+        found = self.pool.survey()
+        self.least = min(self.least, sum(one.serves for one in found.values()))
+        return found
+
+    def addresses(self, component: str) -> tuple[str, ...]:
+        return self.pool.addresses(component)
+
+
+class Stage:
+    """A shop whose training environment is the pool; 1.0.0 runs there, 2.0.0 is pinned."""
+
+    def __init__(self, folder: Path, crowd: Crowd, pooled: real.Pooled, rolling: str) -> None:
+        names = list(crowd.servers)
+        self.crowd, self.pooled = crowd, pooled
+        hosts = "\n".join(f"  {name}: {{driver: fake}}" for name in names)
+        text = CONFIG.decode().replace("  room1: {driver: fake}\n  room2: {driver: fake}", hosts)
+        text = text.replace("rooms: [room1, room2]", f"rooms: [{', '.join(names)}]")
+        wide = "hosts: rooms\n    deploy: {driver: fake, at-once: 20}"
+        text = text.replace("hosts: rooms\n    deploy: {driver: fake}", wide)
+        self.shop = Shop.opened(folder / "shop", text.encode())
+        self.shop.drivers.hosts |= {name: FakeHost(name) for name in names}
+        self.deployer = CrowdDeployer(crowd)
+        self.shop.drivers.deployers = self.deployer
+        self.pool = WatchedPool(pooled.pool)
+        self.shop.drivers.pool = lambda config, environment: self.pool  # type: ignore[method-assign, assignment, return-value]
+        self.shop.to_integration(auth="1.0.0")
+        self.shop.promote("training", auth="1.0.0")
+        self.shop.deploy("training")
+        self.shop.to_integration(auth="2.0.0")
+        self.shop.promote("training", auth="2.0.0")
+        more = f"{wide}\n    pool: {{driver: haproxy}}\n    rollout: {rolling}"
+        self.shop.edited("sluicegate.yaml", text.replace(wide, more))
+        self.said: list[str] = []
+
+    def roll(self) -> None:
+        repo = self.shop.by("ci")
+        real_time = DeliveryRepo(repo.store, repo.drivers, actor=repo.actor, clock=lambda: datetime.now(UTC))
+        rollout(real_time, "training", say=self.said.append)
+
+    @property
+    def lost(self) -> list[str]:
+        return [said for user in self.crowd.users for said in user.lost]
+
+
+@contextmanager
+def staged(folder: Path, servers: int, rolling: str, **more: Any) -> Iterator[Stage]:
+    names = [f"web{number}" for number in range(1, servers + 1)]
+    crowd = Crowd(names)
+    with crowd.serving() as ports, real.running(folder, names, ports, idle="1 s", life=f"{LIFE:g} s", **more) as pooled:
+        stage = Stage(folder, crowd, pooled, rolling)
+        try:
+            yield stage
+        finally:
+            crowd.leave()
+            stage.shop.close()
+
+
+def test_forty_servers_and_two_hundred_users_none_lost_none_moved_before_their_bound(tmp_path: Path) -> None:
+    with staged(tmp_path, 40, "{batch: 50%, capacity: 50%}") as stage:
+        stage.crowd.arrive(stage.pooled.port, 200, 0.4)
+        stage.roll()
+        stage.crowd.leave()
+        assert stage.lost == []
+        assert sum(server.intrusions for server in stage.crowd.servers.values()) == 0
+        assert {server.version for server in stage.crowd.servers.values()} == {"2.0.0"}
+        moves = [age for user in stage.crowd.users for age in user.moves]
+        assert len(moves) >= 100, "users have come to the new version, each when a session had ended"
+        assert min(moves) >= LIFE
+        assert stage.pool.least >= 20
+        assert all(one.serves for one in stage.pool.survey().values())
+        assert progress(stage.shop.state, "training").state == "done"
+
+
+def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_back(tmp_path: Path) -> None:
+    rolling_back = "{batch: 2, canary: 2, capacity: 3, pause: 3 s, analysis: {requests: 40, errors: 2%}}"
+    with staged(tmp_path, 6, rolling_back, sessions="end") as stage:
+        stage.deployer.broken = 20
+        stage.crowd.arrive(stage.pooled.port, 60, 0.1)
+        with pytest.raises(SluicegateError, match=r"answers 5xx instead of 0\.0%.*training has gone back"):
+            stage.roll()
+        stage.crowd.leave()
+        assert {server.version for server in stage.crowd.servers.values()} == {"1.0.0"}
+        assert {said.split()[1] for said in stage.lost} == {"500"}
+        assert all(one.serves for one in stage.pool.survey().values())
+        assert stage.shop.pins("training")["auth"] == "1.0.0"
+
+
+def test_a_host_is_drained_by_its_own_health_check_without_any_right_on_the_balancer(tmp_path: Path) -> None:
+    names = ["app1", "app2"]
+    with real.running(
+        tmp_path, names, way="health", file="drained", servers="", socket=str(tmp_path / "weak.sock")
+    ) as p:
+        for name, server in p.servers.items():
+            server.flag = tmp_path / name / "drained"
+        stays = requests.Session()
+        while stays.get(p.url, timeout=5).json()["host"] != "app1":
+            stays.cookies.clear()
+        p.pool.turn(["app1"], "drain")
+        assert p.leads() == {"app2"}
+        assert stays.get(p.url, timeout=5).json()["host"] == "app1"
+        p.restart()
+        wait_until(lambda: p.pool.survey()["app1"].standing == "drain")
+        assert p.leads() == {"app2"}
+        p.pool.turn(["app1"], "out")
+        assert stays.get(p.url, timeout=5).json()["host"] == "app2"
+        p.pool.turn(["app1"], "ready")
+        assert p.leads() == {"app1", "app2"}
+
+
+def test_a_reload_that_brings_old_state_back_and_a_hand_on_the_socket_are_seen(tmp_path: Path) -> None:
+    with real.running(tmp_path, ["app1", "app2"]) as p:
+        p.pool.turn(["app1"], "drain")
+        p.pool.processes[0].ask("set server production_auth/app1 weight 100")
+        assert p.pool.survey()["app1"].standing == "ready"
+        p.pool.turn(["app1"], "drain")
+        assert p.leads() == {"app2"}
+        file = tmp_path / "production.cfg"
+        upstreams = {"auth": {name: f"127.0.0.1:{port}" for name, port in p.ports.items()}}
+        both = (tmp_path / "haproxy.cfg").read_text() + file.read_text()
+        assert p.pool.configuration(upstreams, against=both) == ""
+        lacking = p.pool.configuration(upstreams, against=both.replace("option redispatch", ""))
+        assert lacking == "backend production_auth: option redispatch\n"
+        with pytest.raises(NotFound, match="has no server of that name"):
+            file.write_text(file.read_text().replace("server app2", "server app3"))
+            p.pool.turn(["app2"], "drain")
