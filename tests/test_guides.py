@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from sluicegate.model import evidence, outcomes, values
+from sluicegate.model.story import Candidate, Story
 from sluicegate.runner.results import Result
+from tests.guide import example
+from tests.parts import CONFIG, settings
 
 ROOT = Path(__file__).parent.parent
 LIB = ROOT / "lib" / "sluicegate"
@@ -74,3 +78,23 @@ def test_each_way_through_the_code_names_files_and_functions_that_are_there(titl
         assert step, line
         missing = set(re.findall(r"`([\w.]+)`", step[2])) - names_in(LIB / step[1])
         assert not missing, line
+
+
+@pytest.mark.parametrize(
+    ("figures", "state", "said"),
+    [
+        ({"coverage": "87.5"}, "passed", "coverage is 87.5, expected at least 80"),
+        ({"coverage": "79"}, "refused", "coverage is 79, expected at least 80"),
+        ({"warnings": "0"}, "refused", "the build measured no coverage"),
+        ({"coverage": "high"}, "error", "coverage is 'high', which is no number"),
+    ],
+)
+def test_the_gate_of_the_guide_judges_by_the_figure(figures: dict[str, str], state: str, said: str) -> None:
+    gate = example("FigureGate").configure("staging", settings(name="coverage", minimum="80"), CONFIG)
+    built = evidence.Built(manifest="m", figures=figures)
+    candidate = Candidate(
+        component="auth", version="1.0", manifest="m", origin="integration", target="staging", set_name="",
+        story=Story((built,)), author="anna",
+    )  # fmt: skip
+    verdict = gate(candidate, datetime(2026, 11, 23, tzinfo=UTC))
+    assert (verdict.state, verdict.reason) == (state, said)

@@ -209,7 +209,7 @@ def test_removing_cannot_lead_out_of_the_component(repository: Repository, sourc
 def test_publications_of_a_snapshot_share_a_folder_and_are_apart(
     repository: Repository, source: Path, tmp_path: Path
 ) -> None:
-    first, second, tenth = (f"1.0-20261123.09301{n % 10}-{n}" for n in (1, 2, 10))
+    first, second, tenth = (f"1.0-20261123.093011-{n}" for n in (1, 2, 10))  # names that begin alike
     for version in (first, second, tenth):
         repository.put(AUTH, version, f"auth-{version}.zip", source)
         repository.put(AUTH, version, f"auth-{version}-docs.zip", source)

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sluicegate.repositories.maven2 import snapshot_metadata
+from sluicegate.repositories.maven2 import leaving, snapshot_metadata
 from tests.parts import AUTH
 
 VERSION = "1.0-20261125.101010-1"
@@ -31,3 +31,10 @@ def test_a_classifier_may_hold_dots(behind: str, classifier: str | None, extensi
     document = ElementTree.fromstring(snapshot_metadata(AUTH, VERSION, [f"auth-{VERSION}{behind}"]))
     (listed,) = document.iterfind("versioning/snapshotVersions/snapshotVersion")
     assert (listed.findtext("classifier"), listed.findtext("extension")) == (classifier, extension)
+
+
+def test_the_last_publication_of_a_snapshot_takes_the_list_along() -> None:
+    lists = {"maven-metadata.xml", "maven-metadata.xml.sha1"}
+    own, other = {f"auth-{VERSION}.jar"}, {"auth-1.0-20261125.101010-10.jar"}
+    assert leaving(AUTH, VERSION, own | other | lists) == own
+    assert leaving(AUTH, VERSION, own | lists) == own | lists
