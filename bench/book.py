@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.publish import Cost, print_rows, report, run
 
-from sluicegate.delivery.book import resolving, standing
+from sluicegate.delivery.book import chronicle, current, resolving
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Built, Deployed, Done, Intent, Pinned, Record, Tests
 from sluicegate.model.story import Story
-from sluicegate.model.values import Actor, Artifact, Installed, set_name
+from sluicegate.model.values import Actor, Artifact, set_name
+from sluicegate.tools.git.objects import object_id
 from sluicegate.wiring import EntryPointDrivers
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -67,20 +69,31 @@ class Organisation:
         return "\n".join([*lines, ""]).encode()
 
     def _ledger(self) -> Iterator[tuple[str, bytes]]:
-        current: dict[str, dict[str, standing.Entry]] = {name: {} for name in self.environments}
+        pins: dict[str, dict[str, current.Entry]] = {name: {} for name in self.environments}
         for component in self.components:
             for version in self.versions:
                 path = ledger.component_path(component, version)
-                story = self._story(component, version)
-                yield path, self._file(path, story)
+                story = self._told(path, self._story(component, version))
+                yield path, b"".join(map(ledger.line, story))
                 if version == self.versions[-1]:
-                    for record in ledger.read(self._file(path, story)).of(Pinned):
-                        current[record.env][component] = standing.Entry(version=version, record=record.id)
+                    for record in story.of(Pinned):
+                        pins[record.env][component] = current.Entry(version=version, record=record.id)
             yield resolving.newest_path(component), resolving.extended(None, "semver", self.versions[-50:], list)
         for name in self.environments:
-            yield standing.current_path(name), standing.written(current[name])
-            path = ledger.environment_path(name)
-            yield path, self._file(path, self._chronicle(name))
+            yield from self._history(name, pins[name])
+
+    def _history(self, name: str, pins: dict[str, current.Entry]) -> Iterator[tuple[str, bytes]]:
+        """Deploys of one moved component each, all in one month, and the index of what stands then."""
+        records = self._told(ledger.environment_path(name), self._chronicle(name))
+        files = chronicle.cut(name, ((record.at, ledger.line(record)) for record in records))
+        yield from files.items()
+        ids = {path: object_id(content, like="0" * 40) for path, content in files.items()}
+        index = current.Index(history=chronicle.digest(ids), pins=pins)
+        where = {record.id: path for path, content in files.items() for record in ledger.read(content)}
+        versions = dict.fromkeys(self.components, self.versions[-1])
+        for record in records:
+            index = current.advanced(index, where[record.id], (record,), lambda _: versions)
+        yield current.current_path(name), current.written(index)
 
     def _story(self, component: str, version: str) -> list[Record]:
         file = Artifact(name=f"{component}-{version}.tar.gz", size=1000, sha256=SHA)
@@ -92,24 +105,38 @@ class Organisation:
         return story
 
     def _chronicle(self, name: str) -> list[Record]:
-        components = {one: Installed(version=self.versions[-1], manifest=SHA) for one in self.components}
-        the_set = set_name(dict.fromkeys(self.components, (self.versions[-1], SHA)))
+        """Deploys that move one component to and fro; the last leaves the newest versions."""
+        group, newest, first = f"g-{name}", self.versions[-1], self.components[0]
         chronicle: list[Record] = []
         for number in range(self.deploys):
-            group = f"g-{name}"
-            chronicle.append(Intent(verb="deploy", group=group, nonce=number, gated=True))
-            chronicle.append(Deployed(group=group, set=the_set, components=components, of=f"{number}"))
-            chronicle.append(Done(of=f"{number}"))
+            other = self.versions[-1 - (self.deploys - 1 - number) % 2]
+            moved = {first: other} if number else {**dict.fromkeys(self.components, newest), first: other}
+            before = {first: self.versions[-1 - (self.deploys - number) % 2]} if number else {}
+            standing = dict.fromkeys(self.components, newest) | moved
+            the_set = set_name({one: (version, SHA) for one, version in standing.items()})
+            chronicle.append(Intent(verb="deploy", group=group, nonce=number, gated=True, changed=moved, before=before))
+            chronicle.append(Deployed(group=group, set=the_set, changed=moved, before=before))
+            chronicle.append(Done())
         return chronicle
 
-    def _file(self, path: str, records: list[Record]) -> bytes:
+    def _told(self, path: str, records: list[Record]) -> Story:
+        """The records with their ids and times, three seconds after each other."""
         self.records += len(records)
         story: list[Record] = []
+        ids = {"": ""}
         for number, record in enumerate(records):
             at = START + timedelta(seconds=number)
+            if isinstance(record, Intent | Deployed) and story:
+                record = replace(record, base=ids["deployed"]) if "deployed" in ids else record
+            elif isinstance(record, Done):
+                record = replace(record, of=ids["intent"])
+            if isinstance(record, Deployed) and "intent" in ids and path.startswith("environments/"):
+                record = replace(record, of=ids["intent"])
             written = ledger.next_record(Story(story[-1:]), path, record, by=CI, at=at, again=True)
-            story += [written] if written else []
-        return b"".join(map(ledger.line, story))
+            assert written is not None
+            story.append(written)
+            ids[written.what] = written.id
+        return Story(story)
 
     def _commit(self, branch: str, files: dict[str, bytes]) -> None:
         head = f"commit refs/heads/{branch}\ncommitter bench <bench@example.com> 1795420800 +0000\ndata 0\n"

@@ -1,3 +1,3 @@
 """sluicegate: continuous delivery for teams on Jenkins, written in YAML and Python."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -485,11 +485,12 @@ def test_a_locked_environment_is_a_conflict_that_names_who(shop: Shop, deployed:
         "host": socket.gethostname(), "pid": os.getppid(), "target": {}, "group": "int",
         "by": {"user": "anna", "source": "git:anna", "verified": False},
     }  # fmt: skip
-    content = shop.git("show", "ledger:environments/integration.jsonl") + "\n" + json.dumps(line) + "\n"
+    path = shop.git("ls-tree", "-r", "--name-only", "ledger", "environments/integration/").split()[-1]
+    content = shop.git("show", f"ledger:{path}") + "\n" + json.dumps(line) + "\n"
     blob = shop.git("hash-object", "-w", "--stdin", stdin=content)
     env = {**os.environ, "GIT_INDEX_FILE": str(shop.root / "index")}
     shop.git("read-tree", "ledger", env=env)
-    shop.git("update-index", "--cacheinfo", f"100644,{blob},environments/integration.jsonl", env=env)
+    shop.git("update-index", "--cacheinfo", f"100644,{blob},{path}", env=env)
     commit = shop.git("commit-tree", "-p", "ledger", "-m", "x", shop.git("write-tree", env=env))
     shop.git("update-ref", "refs/heads/ledger", commit)
     before = shop.tips()

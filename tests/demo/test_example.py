@@ -63,6 +63,11 @@ class Outside:
     def records(self, path: str) -> Records:
         return [json.loads(line) for line in self.show(f"ledger:{path}").splitlines()]
 
+    def chronicle(self, environment: str) -> Records:
+        """The history of an environment, oldest first."""
+        files = [name for name in self.ledger_files() if name.startswith(f"environments/{environment}/")]
+        return [record for name in files for record in self.records(name)]
+
     def story(self, component: str, version: str) -> Records:
         return self.records(f"components/{component}/{version}.jsonl")
 
@@ -87,7 +92,7 @@ def the_organisation_as_it_is(outside: Outside) -> None:
     assert set(production) == {"auth", "portal"}
     assert outside.pins("integration") == outside.pins("staging") == production
     assert outside.users_reach() == production["auth"]
-    (swap,) = having(outside.records("environments/production.jsonl"), "swap")
+    (swap,) = having(outside.chronicle("production"), "swap")
     assert swap["pins"] == production
     assert swap["live"] == outside.servers()["production"]
     assert swap["idle"] == outside.servers()["staging"]
@@ -145,7 +150,7 @@ def production_is_swapped_under_traffic(outside: Outside) -> None:
     assert production == outside.pins("staging")
     assert production["auth"] == outside.users_reach() == new
     assert production["portal"] == max(outside.versions("portal"), key=lambda v: [int(n) for n in v.split(".")])
-    chronicle = outside.records("environments/production.jsonl")
+    chronicle = outside.chronicle("production")
     swaps = having(chronicle, "swap")
     assert len(swaps) == 3
     assert swaps[-1]["pins"] == production

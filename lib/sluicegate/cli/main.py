@@ -19,6 +19,7 @@ COMMANDS = {
     "Start": {
         "init": ("cli.setup", "Make a delivery repo."),
         "check": ("cli.setup", "Check sluicegate.yaml, pins and drivers."),
+        "upgrade": ("cli.setup", "Bring the ledger to the form of this release."),
         "demo": ("demo.command", "Play the worked example, from commit to production."),
         "completion": ("cli.completion", "Let the shell complete words."),
     },

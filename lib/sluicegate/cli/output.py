@@ -45,7 +45,10 @@ def delivery() -> Iterator[DeliveryRepo]:
     from sluicegate.wiring import EntryPointDrivers
 
     with Store(click.get_current_context().obj, (MAIN, LEDGER)) as store:
-        yield DeliveryRepo(store, EntryPointDrivers())
+        repo = DeliveryRepo(store, EntryPointDrivers())
+        yield repo
+        for notice in repo.notices:  # a command that fails says one sentence, and that is its own
+            click.echo(f"note: {notice}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:

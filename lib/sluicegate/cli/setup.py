@@ -1,4 +1,4 @@
-"""init, check."""
+"""init, check, upgrade."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json
+from sluicegate.cli.output import as_json, delivery, dry_run, print_json, why
 
 
 @click.command()
@@ -73,3 +73,28 @@ def check(ranges: tuple[str, ...], ask_jenkins: bool, as_json: bool) -> None:
 
 def _plural(what: str, number: int) -> str:
     return what.removesuffix("s") if number == 1 else what
+
+
+@click.command()
+@dry_run
+@why
+@as_json
+def upgrade(dry_run: bool, why: str, as_json: bool) -> None:
+    """Bring the ledger of an older delivery repo to the form of this release.
+
+    No record changes. `requires:` in sluicegate.yaml is raised, so that older commands refuse instead of not seeing
+    what is written from now on; update sluicegate on every agent first.
+
+    Example: sluicegate upgrade --dry-run
+    """
+    from sluicegate.delivery.book.upgrade import upgrade as bring
+
+    with delivery() as repo:
+        lines = bring(repo, dry_run=dry_run, why=why)
+    if as_json:
+        print_json({"upgraded": bool(lines) and not dry_run, "steps": list(lines)})
+        return
+    for line in lines:
+        click.echo(f"would do: {line}" if dry_run else line)
+    if not lines:
+        click.echo("the ledger has the form of this release already")

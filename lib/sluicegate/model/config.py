@@ -253,13 +253,13 @@ class Config:
 
     def in_order(self, names: set[str]) -> tuple[str, ...]:
         """Components so that each comes after those it needs."""
-        done: list[str] = []
+        done: dict[str, None] = {}
 
         def visit(name: str) -> None:
             if name not in done:
                 for needed in self.components[name].needs:
                     visit(needed)
-                done.append(name)
+                done[name] = None
 
         for name in sorted(names):
             visit(name)

@@ -104,9 +104,11 @@ class InEnvironment(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed(InEnvironment):
-    """A group of hosts got a version (in its story), or a whole set: `components` (in the environment's).
+    """A group of hosts got a version (in its story), or a set (in the environment's), which `set` names.
 
-    `behind`: the hosts that did not, and how they ended.
+    The set is that of the record `base` without what stood there `before`, and with what is `changed`: component ->
+    version. The first form of the ledger says it whole, as `components`. `behind`: the hosts that did not get it, and
+    how they ended.
     """
 
     what = "deployed"
@@ -114,6 +116,9 @@ class Deployed(InEnvironment):
     set: str = ""
     manifest: str = ""
     components: Mapping[str, Installed] = field(default_factory=dict)
+    base: str = ""
+    changed: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
     of: str = ""
     behind: Mapping[str, str] = field(default_factory=dict)
 
@@ -296,9 +301,10 @@ class Halted(Record):
 class Intent(Record):
     """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
 
-    A deploy or a rollout brings `target` to `group`, past the gates unless `gated`; a rollout comes from `before`, goes
-    on from the rollout `follows`, and past its canary hosts once `approved`. A swap moves users from `live` to `to`.
-    What brings a single host in again names it in `only`.
+    A deploy brings a set to `group`, past the gates unless `gated`: what the record `base` has, without what stood
+    there `before` and with what is `changed`; in the first form of the ledger the whole `target`. A rollout brings its
+    whole `target`, comes from `before`, goes on from the rollout `follows`, and past its canary hosts once `approved`.
+    A swap moves users from `live` to `to`. What brings a single host in again names it in `only`.
     """
 
     what = "intent"
@@ -310,6 +316,8 @@ class Intent(Record):
     group: str = ""
     only: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    changed: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
     approved: bool = False
     follows: str = ""

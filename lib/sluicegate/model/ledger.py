@@ -28,6 +28,7 @@ def pruned_path(component: str) -> str:
 
 
 def environment_path(environment: str) -> str:
+    """The one file of an environment's history in the first form; what its chain of records is called in every form."""
     return f"environments/{environment}.jsonl"
 
 

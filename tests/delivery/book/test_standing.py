@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sluicegate.delivery.book import resolving, standing
+from sluicegate.delivery.book import current, resolving, standing
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.errors import GateRefused
 from sluicegate.tools.git import Edit
@@ -37,15 +37,15 @@ def test_the_index_names_the_last_pin_event_of_each_component(live: Shop) -> Non
 
 
 def test_what_is_written_is_read_and_one_component_takes_one_line() -> None:
-    entries = {name: standing.Entry(version="1.0.0", record=f"{number}") for number, name in enumerate("abc")}
-    assert standing.read(standing.written(entries)) == entries
-    assert standing.written(entries).count(b"\n") == 4 + 1
-    assert json.loads(standing.written({})) == {"pins": {}}
+    entries = {name: current.Entry(version="1.0.0", record=f"{number}") for number, name in enumerate("abc")}
+    assert current.read(current.written(current.Index(pins=entries))) == current.Index(pins=entries)
+    assert current.written(current.Index(pins=entries)).count(b"\n") == 4 + 1
+    assert json.loads(current.written(current.Index())) == {"pins": {}}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", MERGE, b'{"pins": {"auth": 1}}', b'{"pins": []}', b"[" * 100_000])
 def test_what_is_no_index_is_as_none(content: bytes) -> None:
-    assert standing.read(content) == {}
+    assert current.read(content) in (None, current.Index())
 
 
 @pytest.mark.parametrize("record", ["of another", ""])
@@ -54,8 +54,8 @@ def test_a_pin_by_hand_is_noted_whatever_the_index_says(live: Shop, record: str)
     live.publish("auth", "2.0.0")
     live.sync()
     live.pin_by_hand("integration", auth="1.0.0")
-    entry = standing.Entry(version="1.0.0", record=live.story("auth", "2.0.0")[0].id if record else "")
-    forge(live, standing.current_path("integration"), standing.written({"auth": entry}))
+    entry = current.Entry(version="1.0.0", record=live.story("auth", "2.0.0")[0].id if record else "")
+    forge(live, current.current_path("integration"), current.written(current.Index(pins={"auth": entry})))
     live.deploy("integration")
     hows = [event.how for event in live.story("auth", "1.0.0", "pinned") if event.env == "integration"]
     assert hows[-1] == "commit"
@@ -64,8 +64,8 @@ def test_a_pin_by_hand_is_noted_whatever_the_index_says(live: Shop, record: str)
 
 def test_a_forged_index_explains_no_removal(live: Shop) -> None:
     live.edited("environments/integration.yaml", "auth: 1.0.0\n")
-    unpinned = standing.Entry(version="1.0.0", record="0123456789abcdef")
-    forge(live, standing.current_path("integration"), standing.written({"portal": unpinned}))
+    unpinned = current.Entry(version="1.0.0", record="0123456789abcdef")
+    forge(live, current.current_path("integration"), current.written(current.Index(pins={"portal": unpinned})))
     with live.unchanged(), pytest.raises(GateRefused, match="would lose portal"):
         live.deploy("integration")
 

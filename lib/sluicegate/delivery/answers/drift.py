@@ -125,7 +125,7 @@ class _Comparison:
         if cause == "the last deploy failed" and self.failed is not None:
             return self.failed.at
         if cause != "not deployed yet":
-            return self.standing.at if self.standing else None
+            return self.standing.record.at if self.standing else None
         versions = [pinned] if pinned else self.state.recorded_versions(component)
         events = [event.at for version in versions for event in self.state.story(component, version)
                   .of(*((Pinned,) if pinned else (Unpinned,)), env=self.environment.name)]  # fmt: skip

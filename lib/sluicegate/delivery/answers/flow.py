@@ -94,7 +94,10 @@ def flow(state: State, component: str, version: str = "") -> Flow:
 
 
 def _intent(state: State, environment: str, deployed: Deployed | None) -> Intent | None:
-    return state.chronicle(environment).first(Intent, id=deployed.of) if deployed else None
+    if deployed is None:
+        return None
+    records = state.annals.newest_first(environment)
+    return next((one for one in records if isinstance(one, Intent) and one.id == deployed.of), None)
 
 
 def _span(start: datetime | None, end: datetime | None) -> timedelta | None:

@@ -119,8 +119,9 @@ def _unsure(state: State, environment: Environment) -> str:
     intent = state.unsure(environment, group) if group else None
     if intent is None:
         return ""
-    ends = (end for one in state.pair(environment) for end in state.chronicle(one.name).of(Failed, of=intent.id))
-    why = " ".join(" ".join(end.why for end in ends).split()) or "nobody ended it"
+    later = (record for one in state.pair(environment) for record in state.annals.since(one.name, intent))
+    ends = (end.why for end in later if isinstance(end, Failed) and end.of == intent.id)
+    why = " ".join(" ".join(ends).split()) or "nobody ended it"
     return f"the last deploy to {group} failed: {why}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 
 from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.book import versions
@@ -12,7 +14,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Environment
-from sluicegate.model.evidence import Deployed, Pruned, Removed, Swapped
+from sluicegate.model.evidence import Pruned, Removed, Swapped
 from sluicegate.ports import Repository
 
 Stays = Callable[[object, str], None]
@@ -154,19 +156,16 @@ def _standing(state: State, component: str, environment: Environment, stays: Sta
     if swap := state.last_swap(environment):
         stays(swap.before.get(component), f"in {swap.env} before the last swap")
     for intent in state.open_intents(environment):
-        for versions_by_name in (intent.record.target, intent.record.before, intent.record.pins):
+        for versions_by_name in (intent.record.target, intent.record.changed, intent.record.before, intent.record.pins):
             stays(versions_by_name.get(component), f"part of what goes on in {intent.environment}")
 
 
 def _window(state: State, component: str, environment: Environment, window: int, stays: Stays) -> None:
     """What the environment had within its last sets, deployed or swapped in."""
-    changes = [record for record in state.chronicle(environment.name) if isinstance(record, Deployed | Swapped)]
-    for record in changes[-window:]:
-        for version in _versions(record, component):
-            stays(version, f"in the last {window} sets of {environment.name}")
-
-
-def _versions(record: Deployed | Swapped, component: str) -> list[str]:
-    if isinstance(record, Deployed):
-        return [record.components[component].version] if component in record.components else []
-    return [pins[component] for pins in (record.before, record.pins) if component in pins]
+    sets = islice(state.sets(environment), window)
+    changes: list[tuple[datetime, Sequence[Mapping[str, str]]]] = [(one.at, (versions,)) for one, versions in sets]
+    swaps = (one for one in state.annals.newest_first(environment.name) if isinstance(one, Swapped))
+    changes += [(one.at, (one.before, one.pins)) for one in islice(swaps, window)]
+    for _, had in sorted(changes, key=lambda change: change[0])[-window:]:
+        for pins in had:
+            stays(pins.get(component), f"in the last {window} sets of {environment.name}")

@@ -60,7 +60,8 @@ def end(
     draft: Draft, environment: str, intent: Intent, *, failed: str = "", behind: Mapping[str, str] | None = None
 ) -> None:
     """End an intent that is still open; ending it twice changes nothing. `behind`: hosts that were not done."""
-    if not draft.state.chronicle(environment).has(Ending, of=intent.id):
+    later = draft.state.annals.since(environment, intent)
+    if not any(isinstance(one, Ending) and one.of == intent.id for one in later):
         ending = Failed(of=intent.id, why=failed, behind=behind or {}) if failed else Done(of=intent.id)
         draft.note_environment(environment, ending)
 

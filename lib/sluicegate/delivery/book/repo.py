@@ -5,21 +5,23 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluicegate.delivery.book import resolving, standing
+from sluicegate.delivery.book import annals, chronicle, current, resolving, standing
 from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.signed import asked
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
-from sluicegate.model.evidence import PinEvent, Pinned, Pruned, Record, Removed, Unpinned
+from sluicegate.model.evidence import Deployed, PinEvent, Pinned, Pruned, Record, Removed, Unpinned
 from sluicegate.model.story import Kind, Story
 from sluicegate.model.values import Actor, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, LockInTheWay, Signature, Store, halves, locks
+from sluicegate.tools.git.objects import object_id
 
 PATIENCE = 60.0  # seconds that a change gives way to others
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
@@ -35,10 +37,12 @@ class Draft:
         self.pins: dict[str, dict[str, Pin | None]] = {}  # environment -> component -> the pin that it gets
         self.roles: dict[str, str] | None = None
         self.records: dict[str, list[Record]] = {}
-        self.tables: dict[str, bytes] = {}  # files of the ledger that are written once
+        self.tables: dict[str, bytes | None] = {}  # files of the ledger that are written once, or go away
+        self.texts: dict[str, bytes] = {}  # files of main, whole
         self.moved: dict[tuple[str, str], str] = {}  # environment and component -> the version before, '' for none
         self.published: dict[str, list[str]] = {}
-        self.current: dict[str, dict[str, standing.Entry]] = {}  # environment -> component -> the last pin event
+        self.current: dict[str, dict[str, current.Entry]] = {}  # environment -> component -> the last pin event
+        self.happened: dict[str, list[Record]] = {}  # environment -> records of its history
 
     def pin(self, environment: str, component: str, pin: Pin | None) -> None:
         before = self.state.pins(environment).get(component)
@@ -53,7 +57,7 @@ class Draft:
     @property
     def files(self) -> dict[str, bytes | None]:
         """The files of `main` that change, with their new content."""
-        changed: dict[str, bytes | None] = {}
+        changed: dict[str, bytes | None] = dict(self.texts)
         for environment, pins in self.pins.items():
             path = pins_path(environment)
             now = self.state.file(path)
@@ -81,7 +85,7 @@ class Draft:
         if noted and not story:
             self.published.setdefault(component, []).append(version)
         if isinstance(noted, Pinned | Unpinned):
-            entry = standing.Entry(version=version, record=noted.id)
+            entry = current.Entry(version=version, record=noted.id)
             self.current.setdefault(noted.env, {})[component] = entry
 
     def _signed(self, component: str, version: str, record: Kind) -> Kind:
@@ -99,16 +103,20 @@ class Draft:
 
     def note_environment(self, environment: str, record: Kind) -> Kind:
         """Record a fact about an environment."""
-        story = self.state.chronicle(environment)
-        # What swaps is told as one story from two files: the clocks of several machines must not reorder it.
+        # What swaps is told as one story from two histories: the clocks of several machines must not reorder it.
         pair = self.state.pair(self.state.config.environment(environment))
-        at = self._later(r.at for one in pair for r in self._told(one.name))
-        written = self._append(ledger.environment_path(environment), story, record, at=at)
-        return written or next(one for one in reversed(story) if isinstance(one, type(record)))
+        at = self._later(r.at for one in pair for r in self._told(one.name)[-1:])
+        story = Story(self._told(environment))
+        chain = ledger.environment_path(environment)
+        written = ledger.next_record(story, chain, record, by=self.by, at=at)
+        if written is None:
+            return next(one for one in reversed(story) if isinstance(one, type(record)))
+        self.happened.setdefault(environment, []).append(written)
+        return written
 
     def _told(self, environment: str) -> tuple[Record, ...]:
-        written = self.records.get(ledger.environment_path(environment), ())
-        return (*self.state.chronicle(environment), *written)
+        """The last records of an environment with those that this change adds, oldest first."""
+        return (*self.state.annals.recent(environment), *self.happened.get(environment, ()))
 
     def _append(
         self, path: str, story: Story, record: Kind, *, again: bool = False, at: datetime | None = None,
@@ -128,14 +136,56 @@ class Draft:
             appended[path] = old + b"".join(ledger.line(record) for record in records)
         for component, added in self.published.items():
             appended[resolving.newest_path(component)] = self._newest(component, added)
-        for environment, entries in self.current.items():
-            path = standing.current_path(environment)
-            appended[path] = standing.written(standing.entries(self.state, environment) | entries)
+        for environment in dict.fromkeys((*self.happened, *self.current)):
+            appended |= self._history(environment)
         tips = self.state.tips
         return (
             Edit(branch=MAIN, base=tips[MAIN], files=self.files),
             Edit(branch=LEDGER, base=tips[LEDGER], files=appended),
         )
+
+    def _history(self, environment: str) -> dict[str, bytes]:
+        """The files of an environment that change: the end of its history, and the index of what stands now."""
+        books, happened = self.state.annals, self.happened.get(environment, [])
+        index, files = books.index(environment), {}
+        history = books.chronicle(environment)
+        if happened:
+            second = self.state.form > 1
+            path = history.next_file(happened[0].at) if second else ledger.environment_path(environment)
+            old = self.state.ledger_file(path) or b""
+            files[path] = old + b"".join(map(ledger.line, happened))
+            index = current.advanced(index, path, happened, lambda one: self._versions(environment, one))
+            ids = {path: object_id(files[path], like=self.state.tips[LEDGER])}
+            index = replace(index, history=chronicle.digest(history.files | ids))
+        if self.state.form == 1:
+            index = current.Index(pins=index.pins)
+        elif environment in books.disagreeing:
+            index = self._completed(environment, index)
+        noted = self.current.get(environment, {})
+        files[current.current_path(environment)] = current.written(replace(index, pins={**index.pins, **noted}))
+        return files
+
+    def _versions(self, environment: str, deployed: Deployed) -> Mapping[str, str]:
+        """The set that a deploy of this change brings."""
+        place = self.state.config.environment(environment)
+        standing = self.state.group_state(place, deployed.group)
+        before = standing.versions if standing and standing.record.id == deployed.base else {}
+        return annals.following(before, deployed) if deployed.base or deployed.changed else {}
+
+    def _completed(self, environment: str, index: current.Index) -> current.Index:
+        """An index that was made anew from all records, with what only they can tell."""
+        place = self.state.config.environment(environment)
+        pins = {}
+        for component in self.state.pins(environment):
+            version, event = standing.last_pin_event(self.state, component, environment)
+            if event:
+                pins[component] = current.Entry(version=version, record=event.id)
+        groups = dict(index.groups)
+        for name, one in groups.items():
+            state = self.state.group_state(place, name)
+            if state and one.deployed and state.record.id == one.deployed.record:
+                groups[name] = replace(one, versions=state.versions)
+        return replace(index, pins=pins, groups=groups)
 
     def _newest(self, component: str, added: list[str]) -> bytes:
         content = self.state.ledger_file(resolving.newest_path(component))
@@ -152,6 +202,7 @@ class DeliveryRepo:
         self.store = store
         self.drivers = drivers
         self.clock = clock or (lambda: datetime.now(UTC))
+        self.notices: dict[str, None] = {}  # what all snapshots have to tell
         self._acting = Acting(actor=actor) if actor else None
 
     @property
@@ -178,7 +229,7 @@ class DeliveryRepo:
 
     def state(self) -> State:
         """A fresh snapshot."""
-        return State(self.store, self.drivers, self.clock())
+        return State(self.store, self.drivers, self.clock(), self.notices)
 
     def change(
         self,

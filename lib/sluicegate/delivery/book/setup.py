@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sluicegate.delivery.book.pins import pins_path
 from sluicegate.delivery.book.repo import SERVERS_HEAD
-from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, first_roles
+from sluicegate.delivery.book.state import CONFIG_FILE, FORM, FORM_FILE, LEDGER, MAIN, SERVERS_FILE, first_roles
+from sluicegate.delivery.book.upgrade import raised
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Config
 from sluicegate.ports import Drivers
@@ -18,7 +19,7 @@ from sluicegate.tools.git import Edit, Store, init_store, update_work_tree
 
 SAMPLE = """\
 # What flows where. Check it with: sluicegate check
-requires: ">=0.1"
+requires: ">=0.2"
 name: delivery     # no other delivery repo has it: a signature holds in this one alone
 
 repositories:
@@ -52,6 +53,7 @@ def init_repo(folder: Path, drivers: Drivers, *, bare: bool = False, config: byt
     if stood and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not an empty folder")
     content = config if config is not None else SAMPLE.replace("name: delivery", f"name: {_name(folder)}").encode()
+    content = raised(content)
     parsed = drivers.config(content, lambda path: None)
     try:
         init_store(folder, bare=bare, branch=MAIN)
@@ -76,7 +78,9 @@ def _first_commit(folder: Path, parsed: Config, content: bytes) -> None:
         first[pins_path(name)] = (
             f"# the pins of {name}: `component: version`; a commit here directs the pipeline\n".encode()
         )
-    attributes: dict[str, bytes | None] = {".gitattributes": b"*.jsonl merge=union\n"}
+    attributes: dict[str, bytes | None] = {
+        ".gitattributes": b"*.jsonl merge=union\n", FORM_FILE: b"%d\n" % FORM,
+    }  # fmt: skip
     with Store(str(folder), (MAIN, LEDGER)) as store:
         edits = (Edit(branch=MAIN, base="", files=first), Edit(branch=LEDGER, base="", files=attributes))
         store.push(edits, "A new delivery repo\n", by=store.signature, at=datetime.now(UTC))

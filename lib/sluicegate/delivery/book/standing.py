@@ -1,55 +1,23 @@
-"""What stands now, as an index: which version of each component was pinned or unpinned last in an environment.
+"""What stands now of the pins: which version of each component was pinned or unpinned last in an environment.
 
-An index is never evidence. It names the record that it was made from, and what the record says counts; where the two
-disagree, as after a merge or a forgery, the records are looked through instead.
+The index names the record that it was made from, and what the record says counts; where the two disagree, as after a
+merge or a forgery, the records are looked through instead.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from sluicegate.delivery.book.current import Entry, current_path
 from sluicegate.delivery.book.state import State
 from sluicegate.model.evidence import PinEvent, Pinned, Unpinned
 from sluicegate.model.story import newest
 from sluicegate.model.values import Pin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """The version that was pinned or unpinned last, and the id of the record that says so."""
-
-    version: str
-    record: str
-
-
-def current_path(environment: str) -> str:
-    return f"current/{environment}.json"
-
-
-def read(content: bytes | None) -> dict[str, Entry]:
-    """The entries by component; none for what is no index, such as one with the marks of a merge."""
-    try:
-        pins = json.loads(content or b"{}")["pins"]
-        return {str(name): Entry(version=str(one["version"]), record=str(one["record"])) for name, one in pins.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
-
-
-def written(entries: Mapping[str, Entry]) -> bytes:
-    """The index as a file: one component a line, so that a change is a small one."""
-    lines = ",\n".join(
-        f"{json.dumps(name, ensure_ascii=False)}: "
-        + json.dumps({"version": one.version, "record": one.record}, ensure_ascii=False)
-        for name, one in sorted(entries.items())
-    )
-    return f'{{"pins": {{\n{lines}\n}}}}\n'.encode()
-
-
 def entries(state: State, environment: str) -> dict[str, Entry]:
     """The index of an environment as it stands."""
-    return read(state.ledger_file(current_path(environment)))
+    return dict(state.annals.index(environment).pins)
 
 
 def is_noted(state: State, pin: Pin, environment: str, index: Mapping[str, Entry]) -> bool:
@@ -59,6 +27,17 @@ def is_noted(state: State, pin: Pin, environment: str, index: Mapping[str, Entry
         return isinstance(event, Pinned)
     version, event = last_pin_event(state, pin.component, environment)
     return version == pin.version and isinstance(event, Pinned)
+
+
+def rightly(state: State, pin: Pin, environment: str, index: Mapping[str, Entry]) -> Entry | None:
+    """The entry of a pin that is noted, where the index has another; None where it is right."""
+    event, entry = _pin_event(state, pin.component, pin.version, environment), index.get(pin.component)
+    if event is None or entry == Entry(version=pin.version, record=event.id):
+        return None
+    if entry is not None:
+        path, said = current_path(environment), f"{pin.component}={entry.version}"
+        state.notices.setdefault(f"{path} names {said} wrongly as pinned last; the records count, and it is mended")
+    return Entry(version=pin.version, record=event.id)
 
 
 def last_pin_event(state: State, component: str, environment: str) -> tuple[str, Pinned | Unpinned | None]:

@@ -5,19 +5,21 @@ Longer than a module should be: it is the one place that reads the delivery repo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from sluicegate.delivery.book import versions
+from sluicegate.delivery.book.annals import Annals
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.evidence import Built, Deployed, Ending, HostOut, HostRecord, Intent, Pruned, Swapped, Veto
-from sluicegate.model.story import Story, Uncounted, newest, vetoed
+from sluicegate.model.evidence import Built, Deployed, HostOut, Intent, Pruned, Swapped, Veto
+from sluicegate.model.printable import printable
+from sluicegate.model.story import Story, Uncounted, vetoed
 from sluicegate.model.values import Installed, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools import yamltext
@@ -27,6 +29,9 @@ MAIN = "main"
 LEDGER = "ledger"
 CONFIG_FILE = "sluicegate.yaml"
 SERVERS_FILE = "servers.yaml"
+FORM_FILE = "form"
+FORM = 2
+"""The form of the ledger that this version writes; a ledger of a lower one is read and written as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +44,25 @@ class OpenIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
-    """What a group of hosts has by the last *deployed* evidence, and since when; `behind`: the hosts without it."""
+    """What a group of hosts has by `record`, the last *deployed* evidence, of the history of `environment`."""
 
     group: str
+    environment: str
     installed: Mapping[str, Installed]
-    set_name: str
-    at: datetime
-    behind: Mapping[str, str]
+    record: Deployed
+
+    @property
+    def set_name(self) -> str:
+        return self.record.set
+
+    @property
+    def behind(self) -> Mapping[str, str]:
+        """The hosts without it."""
+        return self.record.behind
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {name: one.version for name, one in self.installed.items()}
 
 
 def first_roles(production: Environment) -> dict[str, str]:
@@ -57,13 +74,15 @@ def first_roles(production: Environment) -> dict[str, str]:
 class State:
     """A snapshot at the tips of `main` and `ledger`."""
 
-    def __init__(self, store: Store, drivers: Drivers, now: datetime) -> None:
+    def __init__(
+        self, store: Store, drivers: Drivers, now: datetime, notices: dict[str, None] | None = None
+    ) -> None:  # fmt: skip
         self.store = store
         self.drivers = drivers
         self.now = now
+        self.notices: dict[str, None] = {} if notices is None else notices  # what somebody should be told
         self.tips = store.tips()
         self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
-        self._chronicles: dict[str, Story] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
         self._ledger: dict[str, bytes | None] = {}
@@ -90,6 +109,37 @@ class State:
     def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
         """Read the stories of these components and versions in one go."""
         self.read_ledger(ledger.component_path(component, version) for component, version in versions)
+
+    @cached_property
+    def form(self) -> int:
+        """The form of the ledger: 2 since histories are cut into files, else 1. Raises UsageError for a newer one."""
+        text = (self.ledger_file(FORM_FILE) or b"1").strip().decode("utf-8", "replace")
+        if text not in ("1", "2"):
+            raise UsageError(
+                f"the ledger of {self.store.shown} has the form '{printable(text)}', and this sluicegate knows 1 and 2",
+                hint="a newer sluicegate wrote it: take that one",
+            )
+        return int(text)
+
+    @cached_property
+    def annals(self) -> Annals:
+        """What happened in the environments."""
+        return Annals(
+            form=self.form,
+            read=self.ledger_file,
+            entries=lambda folder: self.store.entries(self.tips[LEDGER], folder),
+            installed=self._installed,
+            notice=lambda text: self.notices.setdefault(text),
+        )
+
+    def _installed(self, pins: Mapping[str, str]) -> dict[str, Installed]:
+        """Versions with the manifests that they were published with; '' where no record says it."""
+        self.read_stories(pins.items())
+        built = {name: self.story(name, version).latest(Built) for name, version in pins.items()}
+        return {
+            name: Installed(version=version, manifest=one.manifest if (one := built[name]) else "")
+            for name, version in pins.items()
+        }
 
     @cached_property
     def config(self) -> Config:
@@ -228,10 +278,8 @@ class State:
         return self._stories[key]
 
     def chronicle(self, environment: str) -> Story:
-        """The ledger's records of one environment, oldest first."""
-        if environment not in self._chronicles:
-            self._chronicles[environment] = ledger.read(self.ledger_file(ledger.environment_path(environment)))
-        return self._chronicles[environment]
+        """All of the ledger's records of one environment, oldest first: as many as it has had changes."""
+        return self.annals.chronicle(environment).whole()
 
     def known_story(self, component: str, version: str) -> Story:
         """The story of a version that must have been published."""
@@ -260,31 +308,45 @@ class State:
         partner = self.config.swap_partner(environment)
         return (environment, partner) if partner else (environment,)
 
+    def _pair(self, environment: Environment) -> list[str]:
+        return [one.name for one in self.pair(environment)]
+
     def group_state(self, environment: Environment, group: str) -> GroupState | None:
         """What a group has by the last *deployed* evidence."""
         key = (environment.name, group)
         if key not in self._groups:
-            last = newest(r for e in self.pair(environment) for r in self.chronicle(e.name).of(Deployed, group=group))
+            pair = self._pair(environment)
+            last = self.annals.last_deployed(pair, group)
             self._groups[key] = (
-                GroupState(group=group, installed=last.components, set_name=last.set, at=last.at, behind=last.behind)
+                GroupState(
+                    group=group, environment=last[0], installed=self.annals.installed(pair, last[1]), record=last[1]
+                )
                 if last
                 else None
             )
         return self._groups[key]
 
+    def last_deploy(self, environment: Environment, group: str) -> Intent | None:
+        """The last deploy to a group that was begun, however it ended."""
+        return self.annals.last_deploy(self._pair(environment), group)
+
+    def target(self, environment: Environment, intent: Intent) -> dict[str, str]:
+        """The versions that an open deploy wants to bring."""
+        return self.annals.target(self._pair(environment), intent)
+
+    def sets(self, environment: Environment) -> Iterator[tuple[Deployed, dict[str, str]]]:
+        """The deploys to the environment that ended well with what they brought, newest first."""
+        return self.annals.sets(self._pair(environment), environment.name)
+
     def unsure(self, environment: Environment, group: str) -> Intent | None:
         """The last deploy's intent, where that did not end well: *deployed* evidence may be true no more."""
-        chronicles = [self.chronicle(one.name) for one in self.pair(environment)]
-        verbs = ("deploy", "rollout")
-        last = newest(r for c in chronicles for verb in verbs for r in c.of(Intent, verb=verb, group=group))
-        well = last and any(chronicle.has(Deployed, group=group, of=last.id) for chronicle in chronicles)
-        return None if well else last
+        last = self.last_deploy(environment, group)
+        standing = self.annals.last_deployed(self._pair(environment), group) if last else None
+        return None if last and standing and standing[1].of == last.id else last
 
     def hosts_out(self, environment: Environment) -> dict[str, HostOut]:
         """The hosts of the environment, and of the one that it swaps with, that are to be left alone."""
-        records = [r for one in self.pair(environment) for r in self.chronicle(one.name).of(HostRecord)]
-        last = {record.host: record for record in sorted(records, key=lambda record: record.at)}
-        return {host: record for host, record in last.items() if isinstance(record, HostOut)}
+        return self.annals.hosts_out(self._pair(environment))
 
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""
@@ -292,18 +354,16 @@ class State:
 
     def open_intents(self, environment: Environment) -> tuple[OpenIntent, ...]:
         """Changes to the environment, or to the one it swaps with, that have begun and not ended."""
-        found = []
-        for one in self.pair(environment):
-            ended = {ending.of for ending in self.chronicle(one.name).of(Ending)}
-            begun = self.chronicle(one.name).of(Intent)
-            found += [OpenIntent(environment=one.name, record=intent) for intent in begun if intent.id not in ended]
-        return tuple(found)
+        return tuple(
+            OpenIntent(environment=one.name, record=intent)
+            for one in self.pair(environment)
+            for intent in self.annals.open_intents(one.name)
+        )
 
     def last_swap(self, environment: Environment) -> Swapped | None:
         """The newest swap of the pair that this environment belongs to."""
         if environment.name not in self._swaps:
-            pair = self.pair(environment)
-            self._swaps[environment.name] = newest(s for one in pair for s in self.chronicle(one.name).of(Swapped))
+            self._swaps[environment.name] = self.annals.last_swap(self._pair(environment))
         return self._swaps[environment.name]
 
     def swapped_in(self, production: Environment) -> dict[str, str]:

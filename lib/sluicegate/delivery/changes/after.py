@@ -61,9 +61,9 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
     """What the last deployment should have started on the set that stands there, and did not: its command died."""
     environment = state.config.environment(name)
     standing = state.effective(environment)
-    record = state.chronicle(name).latest(Deployed, group=state.group(environment))
-    if standing is None or record is None or record.at != standing.at:
+    if standing is None or standing.environment != name:
         return ()
+    record = standing.record
     target = {component: one.version for component, one in standing.installed.items()}
     changed = [
         component

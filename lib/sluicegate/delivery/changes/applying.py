@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sluicegate.delivery.artifacts.fetch import fetch
 from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.annals import difference
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.planning import Plan, Transaction
@@ -233,19 +234,33 @@ def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
 
 
 def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
+    state.read_stories(plan.target.items())
     manifests = {name: state.manifest(name, version) for name, version in plan.target.items()}
     target_set = set_name({name: (version, manifests[name]) for name, version in plan.target.items()})
-    components = {n: Installed(version=version, manifest=manifests[n]) for n, version in plan.target.items()}
-    whole = Deployed(group=plan.group, set=target_set, components=components, of=intent.id,
-                     behind=_behind(plan))  # fmt: skip
+    whole = Deployed(group=plan.group, set=target_set, of=intent.id, behind=_behind(plan))
+    if state.form == 1:
+        components = {n: Installed(version=version, manifest=manifests[n]) for n, version in plan.target.items()}
+        whole = replace(whole, components=components)
+    else:
+        base, changed, before = step_to(state, state.config.environment(plan.environment), plan.group, plan.target)
+        whole = replace(whole, base=base, changed=changed, before=before)
     draft.note_environment(plan.environment, whole)
-    changed = {step.component for step in plan.steps}
+    moved = {step.component for step in plan.steps}
     for name, version in plan.target.items():
         # a version that came into this environment because its group changed roles counts as well
-        if name in changed or not state.story(name, version).has(Deployed, env=plan.environment):
+        if name in moved or not state.story(name, version).has(Deployed, env=plan.environment):
             one = Deployed(
                 env=plan.environment, group=plan.group, set=target_set, manifest=manifests[name], of=intent.id
             )
             draft.note(name, version, one)
     intents.end(draft, plan.environment, intent)
     keep_table(draft, plan, intent)
+
+
+def step_to(
+    state: State, environment: Environment, group: str, target: Mapping[str, str]
+) -> tuple[str, dict[str, str], dict[str, str]]:
+    """How the set that a group has becomes the target: the record that says what it has, what changes, what goes."""
+    last = state.group_state(environment, group)
+    changed, before = difference(last.versions if last else {}, target)
+    return last.record.id if last else "", changed, before

@@ -9,7 +9,7 @@ from sluicegate.delivery.book import intents, standing
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.changes.applying import Say, carry_out, silent
+from sluicegate.delivery.changes.applying import Say, carry_out, silent, step_to
 from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.delivery.changes.rolling import Worse, admitted
 from sluicegate.delivery.moves import gating
@@ -67,9 +67,15 @@ def deploy(
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
             note_removal(state, draft, plan)
-        intent = Intent(verb=verb, group=plan.group, target=dict(plan.target), gated=target is None, why=why)
-        if environment.pool:
-            intent = replace(intent, back=target is not None, before=_before(state, environment))
+        intent = Intent(verb=verb, group=plan.group, gated=target is None, why=why)
+        if environment.pool:  # a rollout may go back: it says both sets whole
+            before = _before(state, environment)
+            intent = replace(intent, target=dict(plan.target), back=target is not None, before=before)
+        elif state.form == 1:
+            intent = replace(intent, target=dict(plan.target))
+        else:
+            base, changed, before = step_to(state, environment, plan.group, plan.target)
+            intent = replace(intent, base=base, changed=changed, before=before)
         return intents.begin(draft, name, intent)
 
     intent = repo.change(decide, f"{verb} {name}: begin", why=why)
@@ -154,7 +160,7 @@ def _note_standing(repo: DeliveryRepo, state: State, environment: Environment) -
     """Write down pins that came by a commit where the hosts have their versions already."""
     trial = Draft(state, repo.actor)
     note_pins(state, trial, environment)
-    if trial.files or trial.records:
+    if trial.files or trial.records or trial.current:
         repo.change(
             lambda state, draft: note_pins(state, draft, environment), f"{environment.name}: pins that came by a commit"
         )
@@ -232,3 +238,5 @@ def note_pins(state: State, draft: Draft, environment: Environment) -> None:
         if not standing.is_noted(state, pin, environment.name, index):
             pinned = Pinned(env=environment.name, how="commit", commit=state.tips["main"])
             draft.note(component, pin.version, pinned)
+        elif entry := standing.rightly(state, pin, environment.name, index):
+            draft.current.setdefault(environment.name, {})[component] = entry

@@ -184,7 +184,8 @@ def _unwell(state: State, environment: Environment, group: str) -> frozenset[str
     standing = state.group_state(environment, group)
     behind = standing.behind if standing else {}
     if last := state.unsure(environment, group):
-        ends = [end for one in state.pair(environment) for end in state.chronicle(one.name).of(Failed, of=last.id)]
+        later = [record for one in state.pair(environment) for record in state.annals.since(one.name, last)]
+        ends = [end for end in later if isinstance(end, Failed) and end.of == last.id]
         behind = {host: ending for end in ends for host, ending in end.behind.items()}
     return frozenset(host for host, ending in behind.items() if ending != NOT_STARTED.ending)
 

@@ -104,7 +104,7 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """
     state = repo.state()
     environment = state.config.environment(intent.environment)
-    target = intent.record.target
+    target = state.target(environment, intent.record)
     try:
         deploy.refuse_ungated(state, environment, target, past_gates=not intent.record.gated)
     except GateRefused as refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluicegate.delivery.book import intents
@@ -15,7 +15,7 @@ from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.errors import Conflict, GateRefused, NotFound
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Deployed, Intent, Pinned, Swapped, Tests, Veto
+from sluicegate.model.evidence import Intent, Pinned, Swapped, Tests, Veto
 from sluicegate.model.story import newest
 from sluicegate.model.values import Hold, Pin
 
@@ -125,19 +125,18 @@ def _refuse_twice(state: State, environment: Environment, component: str, now: M
         )
 
 
-def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> list[dict[str, str]]:
-    """Sets that the environment had before what it has now, newest first."""
-    chronicle = state.chronicle(environment.name)
+def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Sets that the environment had before what it has now, newest first; read as far as asked for."""
     if environment.swaps_with:
-        return [dict(swap.before) for swap in reversed([*chronicle.of(Swapped, back=False)])]
-    sets = [one for one in reversed([*chronicle.of(Deployed)]) if _known_good(state, environment, one)]
-    return [{name: one.version for name, one in deployed.components.items()} for deployed in sets]
+        swaps = (one for one in state.annals.newest_first(environment.name) if isinstance(one, Swapped))
+        return (dict(swap.before) for swap in swaps if not swap.back)
+    return (versions for _, versions in state.sets(environment) if _known_good(state, environment, versions))
 
 
-def _known_good(state: State, environment: Environment, deployed: Deployed) -> bool:
+def _known_good(state: State, environment: Environment, versions: Mapping[str, str]) -> bool:
     """Whether no suite failed on the versions of a set in this environment."""
-    for component, one in deployed.components.items():
-        last = {run.suite: run for run in state.story(component, one.version).of(Tests, env=environment.name)}
+    for component, version in versions.items():
+        last = {run.suite: run for run in state.story(component, version).of(Tests, env=environment.name)}
         if any(run.failed != 0 for run in last.values()):
             return False
     return True

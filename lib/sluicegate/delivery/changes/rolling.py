@@ -32,7 +32,8 @@ sleep = time.sleep
 
 def paused(state: State, intent: OpenIntent) -> Batch | None:
     """The record with which a rollout stands still, where it does."""
-    last = state.chronicle(intent.environment).latest(Batch, of=intent.record.id)
+    later = state.annals.since(intent.environment, intent.record)
+    last = next((one for one in later if isinstance(one, Batch) and one.of == intent.record.id), None)
     return last if last is not None and last.stage == "paused" else None
 
 
@@ -253,7 +254,8 @@ class Rollout:
         if time.monotonic() - self.looked < LOOK:
             return
         self.looked = time.monotonic()
-        halted = self.repo.state().chronicle(self.plan.environment).latest(Halted, of=self.intent.id)
+        later = self.repo.state().annals.since(self.plan.environment, self.intent)
+        halted = next((one for one in later if isinstance(one, Halted) and one.of == self.intent.id), None)
         if halted is not None:
             raise SluicegateError(f"{halted.by.user} has ended the rollout" + (f": {halted.why}" if halted.why else ""))
 

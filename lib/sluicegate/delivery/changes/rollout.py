@@ -143,7 +143,8 @@ def progress(state: State, name: str) -> Progress:
 
 
 def _state(state: State, name: str, last: Intent) -> tuple[str, str]:
-    ended = state.chronicle(name).latest(Ending, of=last.id)
+    later = state.annals.since(name, last)
+    ended = next((one for one in later if isinstance(one, Ending) and one.of == last.id), None)
     if isinstance(ended, Failed):
         return "failed", ended.why
     if ended is not None:

@@ -233,11 +233,8 @@ def plan_back(state: State, name: str) -> Swap:
 
 def warm(state: State, production: Environment, last: Swapped) -> bool:
     """Whether the group that was swapped out still has what it had: no deploy to it has even begun since."""
-    return not any(
-        deploy.at > last.at
-        for one in state.pair(production)
-        for deploy in state.chronicle(one.name).of(Intent, verb="deploy", group=last.idle)
-    )
+    deploy = state.last_deploy(production, last.idle)
+    return deploy is None or deploy.at <= last.at
 
 
 def refuse_vetoed(state: State, found: Swap) -> None:
@@ -297,7 +294,8 @@ def finish(repo: DeliveryRepo, found: Swap, intent: Intent) -> None:
     """One commit: pins of both, roles of the groups, evidence. What was promoted and does not go out stays promoted."""
 
     def decide(state: State, draft: Draft) -> None:
-        if state.chronicle(found.environment).has(Swapped, of=intent.id):
+        later = state.annals.since(found.environment, intent)
+        if any(isinstance(one, Swapped) and one.of == intent.id for one in later):
             return
         production = state.config.environment(found.environment)
         stays = set(_promoted(state, found))

@@ -27,6 +27,14 @@ class Object:
     content: bytes
 
 
+def object_id(content: bytes, *, like: str) -> str:
+    """The id that Git gives to a file's content, in a repository whose ids look like this one."""
+    import hashlib
+
+    kind = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return kind(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 class Objects:
     """The objects of one Git folder."""
 

@@ -165,12 +165,16 @@ class Store:
 
     def names(self, commit: str, folder: str) -> tuple[str, ...]:
         """The entries of a folder at a commit, sorted; empty when it is not there."""
+        return tuple(sorted(self.entries(commit, folder)))
+
+    def entries(self, commit: str, folder: str) -> dict[str, str]:
+        """Name -> object id of what a folder at a commit has; empty when it is not there."""
         if not commit:
-            return ()
+            return {}
         tree = self._objects.get(f"{commit}:{folder}")
         if tree is None:
             self._refuse_lost(commit, folder)
-        return tuple(sorted(_entries(tree.content, len(tree.id)))) if tree and tree.type == "tree" else ()
+        return _entries(tree.content, len(tree.id)) if tree and tree.type == "tree" else {}
 
     def _refuse_lost(self, commit: str, path: str) -> None:
         """Raise IntegrityError when the trees say that there is such a name: then its object is lost."""

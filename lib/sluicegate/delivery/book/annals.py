@@ -1,0 +1,283 @@
+"""What happened in the environments: which deploy, swap or intent came last, and the sets that deploys brought.
+
+An index leads to the records; the newest file of the history is read beside it, and a set counts only when it has the
+name that its record gives it. What disagrees is put together from all records, and remembered in `disagreeing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from sluicegate.delivery.book import chronicle, current
+from sluicegate.delivery.book.chronicle import Chronicle
+from sluicegate.delivery.book.current import Index, Place
+from sluicegate.errors import IntegrityError
+from sluicegate.model import ledger
+from sluicegate.model.evidence import Deployed, Ending, HostOut, HostRecord, Intent, Record, Swapped
+from sluicegate.model.story import Story, newest
+from sluicegate.model.values import Installed, set_name
+
+Last = TypeVar("Last", bound=Record)
+
+
+class Annals:
+    """The histories of all environments at one tip of the ledger, of the first form or of the second."""
+
+    def __init__(
+        self,
+        *,
+        form: int,
+        read: Callable[[str], bytes | None],
+        entries: Callable[[str], Mapping[str, str]],
+        installed: Callable[[Mapping[str, str]], dict[str, Installed]],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.form = form
+        self.disagreeing: dict[str, str] = {}  # environment -> why its index counts no more
+        self._notice = notice
+        self._read = read
+        self._entries = entries
+        self._installed = installed
+        self._chronicles: dict[str, Chronicle] = {}
+        self._indexes: dict[str, Index] = {}
+
+    def chronicle(self, environment: str) -> Chronicle:
+        if environment not in self._chronicles:
+            names = self._entries(chronicle.folder(environment)) if self.form > 1 else {}
+            files = {
+                f"{chronicle.folder(environment)}/{name}": content
+                for name, content in names.items()
+                if chronicle.FILE.fullmatch(name)
+            }
+            first = ledger.environment_path(environment)  # of the first form, or of a writer that knew no other
+            if content := self._entries("environments").get(first.rpartition("/")[2]):
+                files[first] = content
+            self._chronicles[environment] = Chronicle(environment, files, self._read)
+        return self._chronicles[environment]
+
+    def recent(self, environment: str) -> Story:
+        """The last records, which the next one is compared with; all of them where no index is in order."""
+        history = self.chronicle(environment)
+        self.index(environment)
+        return history.recent() if self._by_index(environment) else history.whole()
+
+    def index(self, environment: str) -> Index:
+        """What stands now: as the index says, where it was made of just these files; else by all records."""
+        if environment not in self._indexes:
+            found = current.read(self._read(current.current_path(environment)))
+            if self.form > 1 and (problem := self._disagreement(environment, found)):
+                self._put_aside(environment, problem)
+            if found is None or not self._by_index(environment):
+                found = replace(self._remade(environment), pins=found.pins if found else {})
+            self._indexes[environment] = found
+        return self._indexes[environment]
+
+    def _by_index(self, environment: str) -> bool:
+        return self.form > 1 and environment not in self.disagreeing
+
+    def _disagreement(self, environment: str, index: Index | None) -> str:
+        """Why the index can't be followed, '' where it can."""
+        history = self.chronicle(environment)
+        if index is None:
+            return "it cannot be read"
+        if index.history != history.digest:
+            return "it was made from other records"
+        places = [*index.open, *index.hosts.values(), *filter(None, (index.swap,))]
+        places += [place for one in index.groups.values() for place in (one.intent, one.deployed) if place]
+        if any(place.file not in history.files for place in places):
+            return "it names a file that is not there"
+        for path in list(history.files)[:1]:
+            last = current.advanced(Index(), path, history.records(path), lambda deployed: {})
+            ended = {ending.of for ending in history.records(path).of(Ending)}
+            groups = {name: index.groups.get(name, current.NOTHING) for name in last.groups}
+            if (
+                not set(last.open) <= set(index.open)
+                or any(place.record in ended for place in index.open)
+                or (last.swap and last.swap != index.swap)
+                or any(index.hosts.get(host) != place for host, place in last.hosts.items())
+                or any(one.intent and one.intent != groups[name].intent for name, one in last.groups.items())
+                or any(one.deployed and one.deployed != groups[name].deployed for name, one in last.groups.items())
+            ):
+                return f"{path} says otherwise"
+        return ""
+
+    def _remade(self, environment: str) -> Index:
+        """The index by all records, without the versions of sets."""
+        history = self.chronicle(environment)
+        index = Index(history=history.digest)
+        where = {record.id: path for path in history.files for record in history.records(path)}
+        for record in history.whole():
+            index = current.advanced(index, where[record.id], (record,), lambda deployed: {})
+        return index
+
+    def distrust(self, environment: str, why: str) -> None:
+        """Put the index aside: what follows is found by all records."""
+        self._put_aside(environment, why)
+        pins = self._indexes.pop(environment, Index()).pins
+        self._indexes[environment] = replace(self._remade(environment), pins=pins)
+
+    def _put_aside(self, environment: str, why: str) -> None:
+        self.disagreeing.setdefault(environment, why)
+        path = current.current_path(environment)
+        self._notice(f"{path} disagrees with the records: {why}; the records count, and the next change mends it")
+
+    def _last(
+        self, environments: Sequence[str], where: Callable[[Index], Place | None], kind: type[Last]
+    ) -> tuple[str, Last] | None:
+        """The newest record that the indexes of the environments lead to, and whose history has it."""
+        found: list[tuple[str, Last]] = []
+        for environment in environments:
+            record = self._at(environment, where(self.index(environment)))
+            if where(self.index(environment)) and not isinstance(record, kind):
+                self.distrust(environment, "it names a record that is not there")
+                record = self._at(environment, where(self.index(environment)))
+            if isinstance(record, kind):
+                found.append((environment, record))
+        last = newest(record for _, record in found)
+        return next(((name, record) for name, record in found if record is last), None)
+
+    def _at(self, environment: str, place: Place | None) -> Record | None:
+        return self.chronicle(environment).record(place.file, place.record) if place else None
+
+    def last_deployed(self, environments: Sequence[str], group: str) -> tuple[str, Deployed] | None:
+        """The last deploy to a group that ended well, with the environment that the group played."""
+        return self._last(environments, lambda index: index.groups.get(group, current.NOTHING).deployed, Deployed)
+
+    def last_deploy(self, environments: Sequence[str], group: str) -> Intent | None:
+        """The last deploy to a group that was begun."""
+        found = self._last(environments, lambda index: index.groups.get(group, current.NOTHING).intent, Intent)
+        return found[1] if found else None
+
+    def last_swap(self, environments: Sequence[str]) -> Swapped | None:
+        found = self._last(environments, lambda index: index.swap, Swapped)
+        return found[1] if found else None
+
+    def open_intents(self, environment: str) -> tuple[Intent, ...]:
+        """What was begun and not ended, oldest first."""
+        places = self.index(environment).open
+        found = [self._at(environment, place) for place in places]
+        if any(not isinstance(one, Intent) for one in found):
+            self.distrust(environment, "it names a record that is not there")
+            found = [self._at(environment, place) for place in self.index(environment).open]
+        return tuple(sorted((one for one in found if isinstance(one, Intent)), key=lambda one: one.at))
+
+    def hosts_out(self, environments: Sequence[str]) -> dict[str, HostOut]:
+        """The hosts that are to be left alone, with the record that says so."""
+        names = {host for environment in environments for host in self.index(environment).hosts}
+        found = {}
+        for host in sorted(names):
+            last = self._last(environments, lambda index: index.hosts.get(host), HostRecord)  # noqa: B023
+            if last and isinstance(last[1], HostOut):
+                found[host] = last[1]
+        return found
+
+    def since(self, environment: str, record: Record) -> Iterator[Record]:
+        """The records that are not older than this one, newest first."""
+        self.index(environment)
+        if not self._by_index(environment):
+            return (one for one in reversed(self.chronicle(environment).whole()) if one.at >= record.at)
+        return self._until(environment, record)
+
+    def _until(self, environment: str, record: Record) -> Iterator[Record]:
+        for one in self.chronicle(environment).newest_first():
+            if one.at < record.at:
+                return
+            yield one
+
+    def newest_first(self, environment: str) -> Iterator[Record]:
+        """Every record, read as far as it is asked for."""
+        self.index(environment)
+        history = self.chronicle(environment)
+        return history.newest_first() if self._by_index(environment) else reversed(history.whole())
+
+    def installed(self, environments: Sequence[str], deployed: Deployed) -> dict[str, Installed]:
+        """The whole set that a deploy brought. Raises IntegrityError where the records give another than they name."""
+        if not deployed.base and not deployed.changed:
+            return dict(deployed.components)
+        for environment in environments:
+            of_group = self.index(environment).groups.get(deployed.group, current.NOTHING)
+            if of_group.deployed and of_group.deployed.record == deployed.id and of_group.versions:
+                found = self._installed(of_group.versions)
+                if _name(found) == deployed.set:
+                    return found
+                self.distrust(environment, f"what it says of {deployed.group} is not the set of its record")
+        return self._folded(environments, deployed)
+
+    def versions(self, environments: Sequence[str], deployed: Deployed) -> dict[str, str]:
+        return {name: one.version for name, one in self.installed(environments, deployed).items()}
+
+    def _folded(self, environments: Sequence[str], deployed: Deployed) -> dict[str, Installed]:
+        """The set by the records alone: from the last that says it whole, change after change."""
+        every = {one.id: one for name in environments for one in self.chronicle(name).whole().of(Deployed)}
+        chain = [deployed]
+        while chain[-1].base and len(chain) <= len(every):
+            if chain[-1].base not in every:
+                raise _without_base(chain[-1])
+            chain.append(every[chain[-1].base])
+        versions = {name: one.version for name, one in chain[-1].components.items()}
+        for one in reversed(chain):
+            versions = following(versions, one)
+        found = self._installed(versions) if deployed.changed or deployed.base else dict(deployed.components)
+        if _name(found) != deployed.set:
+            raise IntegrityError(
+                f"the records of deploys to {deployed.group} do not give the set that {deployed.id} names",
+                hint="sluicegate check --deep",
+            )
+        return found
+
+    def sets(self, environments: Sequence[str], environment: str) -> Iterator[tuple[Deployed, dict[str, str]]]:
+        """Each deploy to `environment` that ended well with its versions, newest first; read as far as asked for."""
+        known: dict[str, dict[str, str]] = {}
+        for record in self.newest_first(environment):
+            if not isinstance(record, Deployed):
+                continue
+            versions = known.pop(record.id, None)
+            if versions is None:
+                versions = self.versions(environments, record)
+            if record.base:
+                known[record.base] = preceding(versions, record)
+            yield record, versions
+
+    def target(self, environments: Sequence[str], intent: Intent) -> dict[str, str]:
+        """The versions that an open deploy wants to bring."""
+        if not intent.base:
+            return {**intent.target, **intent.changed}
+        last = self.last_deployed(environments, intent.group)
+        if last is None or last[1].id != intent.base:
+            every = [one for name in environments for one in self.chronicle(name).whole().of(Deployed, id=intent.base)]
+            if not every:
+                raise _without_base(intent)
+            return following(self.versions(environments, every[0]), intent)
+        return following(self.versions(environments, last[1]), intent)
+
+
+def following(versions: Mapping[str, str], change: Deployed | Intent) -> dict[str, str]:
+    """The versions after a change."""
+    return {name: one for name, one in versions.items() if name not in change.before} | dict(change.changed)
+
+
+def preceding(versions: Mapping[str, str], change: Deployed) -> dict[str, str]:
+    """The versions before a change."""
+    return {name: one for name, one in versions.items() if name not in change.changed} | dict(change.before)
+
+
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is changed, and what stood there before: `following` leads from the one to the other."""
+    names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    return (
+        {name: version for name, version in after.items() if name in names},
+        {name: version for name, version in before.items() if name in names},
+    )
+
+
+def _name(found: Mapping[str, Installed]) -> str:
+    return set_name({name: (one.version, one.manifest) for name, one in found.items()})
+
+
+def _without_base(change: Deployed | Intent) -> IntegrityError:
+    return IntegrityError(
+        f"the record {change.base} is gone, which the deploy {change.id} to {change.group} builds on",
+        hint="sluicegate check --deep",
+    )
