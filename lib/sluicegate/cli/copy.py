@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split, why
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split, why
+from sluicegate.cli.progress import progress
 
 
 @click.command()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -78,53 +75,6 @@ def say(text: str) -> None:
 def done(text: str, *, dry: bool) -> None:
     """What was done, or would be."""
     click.echo(f"would {text}" if dry else text)
-
-
-@contextmanager
-def progress(label: str, total: int = 0) -> Iterator[None]:
-    """Show on stderr the bytes moved and what is waited for: a bar on a terminal, in a job a line every ten seconds."""
-    from sluicegate.tools import meter
-
-    terminal = sys.stderr.isatty()
-    lock, began = threading.Lock(), time.monotonic()
-    moved, shown, told = 0, began, -math.inf
-
-    def add(count: int) -> None:
-        nonlocal moved, shown
-        with lock:
-            moved += count
-            now = time.monotonic()
-            if now - shown >= (0.1 if terminal else 10):
-                shown = now
-                with suppress(OSError):  # nobody reads it any more
-                    _show_progress(label, moved, total, now - began, terminal=terminal)
-
-    def tell(why: str) -> None:
-        nonlocal told
-        with lock:
-            if (now := time.monotonic()) - told >= 10:
-                told = now
-                with suppress(OSError):
-                    click.echo(f"\r{why}\033[K" if terminal else why, err=True)
-
-    meter.watcher, meter.listener = add, tell
-    try:
-        yield
-    finally:
-        meter.watcher = meter.listener = None
-        if terminal and moved:
-            click.echo("\r\033[K", nl=False, err=True)
-
-
-def _show_progress(label: str, moved: int, total: int, seconds: float, *, terminal: bool) -> None:
-    speed = f"{moved / 1e6 / max(seconds, 0.1):.0f} MB/s"
-    if not total:
-        text = f"{label}  {moved / 1e6:.1f} MB  {speed}"
-    else:
-        part = min(1.0, moved / total)  # what is sent again after a broken connection counts twice
-        bar = f"[{'#' * int(part * 30):<30}] " if terminal else ""
-        text = f"{label}  {bar}{part:.0%} of {total / 1e6:.1f} MB  {speed}"
-    click.echo(f"\r{text}\033[K" if terminal else text, nl=not terminal, err=True)
 
 
 def print_json(value: Json) -> None:

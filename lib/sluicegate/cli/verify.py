@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, progress, split
+from sluicegate.cli.output import as_json, delivery, print_json, split
+from sluicegate.cli.progress import progress
 from sluicegate.errors import IntegrityError
 
 

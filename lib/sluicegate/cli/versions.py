@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, progress, split
+from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split
+from sluicegate.cli.progress import progress
 from sluicegate.errors import UsageError
 
 connections = click.option(
