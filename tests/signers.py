@@ -8,8 +8,9 @@ from typing import Any
 
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.model import ledger
+from sluicegate.tools import sshsig
 from sluicegate.tools.git import Edit
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 SIGNING = b"name: shop\nevidence: {signed-by: allowed-signers}\n" + CONFIG
 VARIABLE = "SLUICEGATE_SIGNING_KEY"
@@ -17,14 +18,9 @@ VARIABLE = "SLUICEGATE_SIGNING_KEY"
 
 def made_key(path: Path) -> Path:
     """A private key without a passphrase."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
-    path.write_bytes(key.private_bytes(*form))
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    path.with_suffix(".pub").write_bytes(public + b"\n")
+    private, public = sshsig.make_key()
+    path.write_bytes(private)
+    path.with_suffix(".pub").write_text(public)
     return path
 
 

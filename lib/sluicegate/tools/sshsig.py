@@ -6,6 +6,7 @@ They are what `ssh-keygen -Y sign` makes and `-Y verify` takes, without a proces
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 import re
 import struct
@@ -76,6 +77,16 @@ def signing_key(message: bytes, signature: str) -> bytes:
     except (ValueError, binascii.Error, struct.error) as problem:
         raise Malformed(f"the signature is none, or of another text: {problem}") from problem
     return public
+
+
+def make_key() -> tuple[bytes, str]:
+    """A new key: the private one as a file has it, without a passphrase, and the public one as a line of a file."""
+    serialization = _crypto()
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    return key.private_bytes(*form), f"ssh-ed25519 {b64encode(_public_blob(key)).decode()}\n"
 
 
 def fingerprint(key: bytes) -> str:
@@ -237,9 +248,14 @@ def _signed(private: Any, message: bytes, algorithm: bytes) -> bytes:
     return b"".join(_string(number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in (r, s))
 
 
+@functools.cache
+def _public_key(public: bytes) -> Any:
+    return _crypto().load_ssh_public_key(_kind(public) + b" " + b64encode(public))
+
+
 def _verify(public: bytes, scheme: bytes, value: bytes, message: bytes) -> None:
     """Raise ValueError for a signature that is not of this key and message."""
-    serialization = _crypto()
+    _crypto()
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
@@ -248,7 +264,7 @@ def _verify(public: bytes, scheme: bytes, value: bytes, message: bytes) -> None:
     if kind not in KEYS:
         raise ValueError(f"keys of the kind {kind.decode(errors='replace')} are not taken")
     try:
-        key = serialization.load_ssh_public_key(kind + b" " + b64encode(public))
+        key = _public_key(public)
         check: Callable[..., None] = key.verify
         if kind == scheme == b"ssh-ed25519":
             check(value, message)

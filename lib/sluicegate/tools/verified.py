@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from sluicegate.tools.git.place import cache_path
@@ -16,17 +17,18 @@ class Verified:
     def __init__(self, remote: str, signers: bytes) -> None:
         about = hashlib.sha256(remote.encode() + b"\0" + signers).hexdigest()[:24]
         self._path = cache_path() / f"{about}.verified"
-        self._known: set[str] | None = None
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return _remembered(self._path)
 
     def knows(self, message: bytes, signature: str) -> bool:
-        if self._known is None:
-            self._known = _remembered(self._path)
         return _digest(message, signature) in self._known
 
     def remember(self, message: bytes, signature: str) -> None:
         """Note what verified. A cache that cannot be written costs time, and stops nobody."""
         digest = _digest(message, signature)
-        self._known = (self._known or set()) | {digest}
+        self._known.add(digest)
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.shop import Shop
+from tests.worlds import Shop
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "trust.md"
 CONFIG = """\

@@ -18,8 +18,8 @@ from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, GateRefused, UsageError
 from sluicegate.model import ledger
 from sluicegate.tools import sshsig
-from tests.shop import CONFIG, Shop
 from tests.signers import SIGNING, VARIABLE, allowed, forge, lines, made_key
+from tests.worlds import CONFIG, Shop
 
 CHANGED = "its signature is for something else: it was changed, or copied from elsewhere"
 

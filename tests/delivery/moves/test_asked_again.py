@@ -15,8 +15,8 @@ from sluicegate.delivery.moves import evidence
 from sluicegate.errors import GateRefused
 from sluicegate.model.values import Actor
 from tests.parts import free_port, web_server
-from tests.shop import CONFIG, Shop
 from tests.signers import VARIABLE, allowed, made_key
+from tests.worlds import CONFIG, Shop
 
 ROLES = CONFIG.replace(b"[anna, olle]}", b"[anna, olle], jobs: {approve: [seal]}}").replace(
     b"[rita, olle]}", b"[rita, olle], jobs: {approve: [seal]}}"

@@ -15,7 +15,7 @@ from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import ConfigError, GateRefused
 from sluicegate.model.values import Actor
-from tests.shop import CONFIG, Shop
+from tests.worlds import CONFIG, Shop
 
 PEOPLE = b"""\
 people:
