@@ -34,6 +34,7 @@ GIT = {
 JUNIT = {"hudson.tasks.junit.JUnitResultArchiver"}
 TOKEN = {
     "org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper",
+    "org.jenkinsci.plugins.credentialsbinding.impl.FileBinding",
     "org.jenkinsci.plugins.credentialsbinding.impl.StringBinding",
 }
 PAIRS = sorted(path.relative_to(FIXTURES).with_suffix("").as_posix() for path in FIXTURES.glob("*/*.yaml"))

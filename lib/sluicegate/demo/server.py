@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 import subprocess
 import sys
@@ -23,6 +24,10 @@ CREDENTIAL = "sluicegate-token"
 SECRET = """<org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>
   <scope>GLOBAL</scope><id>{id}</id><description>API token of ci</description><secret>{secret}</secret>
 </org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl>"""
+SIGNING_KEY = """<org.jenkinsci.plugins.plaincredentials.impl.FileCredentialsImpl>
+  <scope>GLOBAL</scope><id>sluicegate-signing-key</id><description>signs what people decide</description>
+  <fileName>signing-key</fileName><secretBytes>{secret}</secretBytes>
+</org.jenkinsci.plugins.plaincredentials.impl.FileCredentialsImpl>"""
 HOOK = """#!/bin/sh
 # Tell the build server that something was pushed, so that it polls at once.
 exec {python} -c '
@@ -56,8 +61,10 @@ class BuildServer:
         self.started: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, jenkins.Jenkins] = {}
 
-    def start(self, repo: Path) -> None:
-        """Start it, with a user for each person and for the technical user `ci`, and `ci`'s token as a credential."""
+    def start(self, repo: Path, signing_key: bytes) -> None:
+        """Start it, with a user for each person and for the technical user `ci`; credentials: `ci`'s token, and the
+        private key that signs what people decide.
+        """
         words: list[str | Path] = [sys.executable, "-m", "sluicegate", "serve", "--home", self.folder / "home"]
         words += ["--port", str(self.port), "--executors", "4", "--delivery", repo]
         for person in PEOPLE:
@@ -68,7 +75,9 @@ class BuildServer:
         self.wait_for(self._answers, "the build server to start")
         token = self._ask("ci", "POST", "me/descriptorByName/jenkins.security.ApiTokenProperty/generateNewToken")
         secret = SECRET.format(id=CREDENTIAL, secret=token["data"]["tokenValue"])
-        self._ask("admin", "POST", "credentials/store/system/domain/_/createCredentials", data=secret)
+        key = SIGNING_KEY.format(secret=base64.b64encode(signing_key).decode())
+        for credential in (secret, key):
+            self._ask("admin", "POST", "credentials/store/system/domain/_/createCredentials", data=credential)
 
     def password(self, person: str) -> str:
         return (self.folder / "home" / "secrets" / "passwords" / person).read_text().strip()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from sluicegate.delivery.changes.balancing import upstreams
 from sluicegate.demo.server import BuildServer
 from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.errors import SluicegateError, UnknownName
-from sluicegate.tools import process, sockets
+from sluicegate.tools import process, sockets, sshsig
 from sluicegate.tools.caddy import start_caddy, stop_caddy
-from sluicegate.tools.git import Store
+from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -59,6 +60,7 @@ class World:
     kept_ports: dict[str, socket.socket] = field(default_factory=dict)
     directory: subprocess.Popen[bytes] | None = None
     server: BuildServer = field(init=False)
+    signing_key: bytes = b""
 
     @property
     def repo(self) -> Path:
@@ -99,8 +101,6 @@ class World:
 
     def state(self) -> State:
         """What the delivery repo says now. The caller closes its store."""
-        from datetime import UTC, datetime
-
         return State(Store(str(self.repo), (MAIN, LEDGER)), EntryPointDrivers(), datetime.now(UTC))
 
     def build_up(self) -> None:
@@ -165,6 +165,15 @@ class World:
         config = self.root / "sluicegate.yaml"
         config.write_text(string.Template(CONFIG.read_text()).substitute(values))
         self._must("sluicegate", "init", self.repo, "--bare", "--config", config)
+        self._allow_signers()
+
+    def _allow_signers(self) -> None:
+        """Who signs what people decide: the approving jobs, with a key that only they have."""
+        self.signing_key, public = sshsig.make_key()
+        with Store(str(self.repo), (MAIN, LEDGER)) as store:
+            files: dict[str, bytes | None] = {"allowed-signers": f"approving-jobs {public}".encode()}
+            edit = Edit(branch=MAIN, base=store.tips()[MAIN], files=files)
+            store.push([edit], "Who signs\n", by=Signature(name="olle", email="olle@example.com"), at=datetime.now(UTC))
 
     def _start_caddy(self) -> None:
         """One Caddy: the balancer, and the file server of the repository."""
@@ -182,7 +191,7 @@ class World:
         (self.root / "home" / ".gitconfig").write_text("[user]\n\tname = ci\n\temail = ci@example.com\n")
         environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
         self.server = BuildServer(self.root / "jenkins", self.ports["jenkins"], environment)
-        self.server.start(self.repo)
+        self.server.start(self.repo, self.signing_key)
         jobs = JOBS.read_text().replace("/srv/git", str(self.root / "git"))
         self.server.update_jobs(jobs, self.binaries / "jenkins-jobs")
         for name in (*COMPONENTS, "delivery"):
