@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
+import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +19,8 @@ from sluicegate.model.config import Component, Config, DriverSpec
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.model.values import Release
 from sluicegate.ports import Host
-from sluicegate.tools import sockets
+from sluicegate.tools import process, sockets
+from sluicegate.tools.supervisor import Supervisor
 
 AUTH = Component(name="auth", repository="releases", group="com.example")
 PORTAL = Component(name="portal", repository="releases", group="com.example")
@@ -152,3 +155,30 @@ def group_server(group: str) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+HOW_TO = Path(__file__).parents[1] / "docs" / "how-to"
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def typed(pages: Sequence[str], folder: Path, *, hosts: Sequence[str], seconds: float, **variables: str) -> str:
+    """Type every shell block of these pages into one shell in the folder, and say what it printed.
+
+    Whatever went wrong, what was started in the background is ended, and the services of the folder's hosts.
+    """
+    blocks = [block for page in pages for block in SHELL_BLOCK.findall(page)]
+    script = "set -eu\n" + "\n".join(f'{block}[ -z "${{!:-}}" ] || echo $! >> pids' for block in blocks)
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(folder), **variables}
+    try:
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+    finally:
+        for name in hosts:
+            Supervisor(folder / "hosts" / name).shutdown()
+        if (pids := folder / "pids").exists():
+            for pid in dict.fromkeys(pids.read_text().split()):
+                process.end(int(pid), seconds=10)

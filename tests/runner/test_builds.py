@@ -7,11 +7,12 @@ import re
 import threading
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from sluicegate.errors import UsageError
-from sluicegate.runner import processes
+from sluicegate.runner import causes, processes
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import DAY, PERMALINKS, History
 from sluicegate.runner.items import Item
@@ -320,3 +321,10 @@ def test_a_permalink_of_a_deleted_build_names_the_one_before(tmp_path: Path) -> 
     for one in (history, History("job", tmp_path)):  # on disk as well
         named = {link: record and record.number for link in PERMALINKS for record in (one.resolve(link),)}
         assert (named["lastStableBuild"], named["lastCompletedBuild"], named["lastFailedBuild"]) == (1, 2, 2)
+
+
+def test_a_count_of_causes_that_no_build_can_have_is_cut() -> None:
+    cause = "<hudson.triggers.TimerTrigger_-TimerTriggerCause/>"
+    entries = f"<causeBag><entry>{cause}<int>2</int></entry><entry>{cause}<int>1000000000</int></entry></causeBag>"
+    read = causes.read(ElementTree.fromstring(f"<hudson.model.CauseAction>{entries}</hudson.model.CauseAction>"))
+    assert [cause.kind for cause in read] == ["timer"] * 102

@@ -132,3 +132,30 @@ def test_third_parties_add_steps_by_entry_point(runner: Runner, monkeypatch: pyt
         b"<project><builders><com.example.Third><word>step</word></com.example.Third></builders></project>",
     )
     assert "a third party's step" in record.log.read_text()
+
+
+def polled(url: str, more: str = "") -> bytes:
+    """A job that polls a repository."""
+    return shell(
+        "true",
+        more='<scm class="hudson.plugins.git.GitSCM"><userRemoteConfigs><hudson.plugins.git.UserRemoteConfig>'
+        f"<url>{url}</url></hudson.plugins.git.UserRemoteConfig></userRemoteConfigs></scm>"
+        f"<triggers><hudson.triggers.SCMTrigger><spec></spec>{more}</hudson.triggers.SCMTrigger></triggers>",
+    )
+
+
+def test_a_push_is_told_to_the_jobs_of_its_repository_that_listen(runner: Runner) -> None:
+    runner.items.create("", "listens", polled("https://git.example.com/auth.git"))
+    deaf = "<ignorePostCommitHooks>true</ignorePostCommitHooks>"
+    runner.items.create("", "deaf", polled("https://git.example.com/auth.git", deaf))
+    runner.items.create("", "other", polled("https://git.example.com/portal.git"))
+    triggers = Triggers(runner)
+    assert triggers.notify("https://git.example.com/auth.git") == ["listens"]
+
+
+def test_a_job_that_waits_to_be_polled_is_not_queued_twice(runner: Runner) -> None:
+    item = runner.items.create("", "listens", polled("https://git.example.com/auth.git"))
+    triggers = Triggers(runner)
+    for _ in range(3):
+        triggers.poll(item)
+    assert triggers._polls.qsize() == 1

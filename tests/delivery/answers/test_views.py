@@ -209,6 +209,22 @@ def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None
     assert all(s["waited"] is None and s["worked"] is None for s in found["stages"])
 
 
+def test_flow_is_unknown_where_the_clocks_disagree(shop: Shop) -> None:
+    from sluicegate.delivery.artifacts.publish import publish
+    from sluicegate.delivery.artifacts.source import Origin
+
+    path = shop.root / "a.zip"
+    path.write_text("a")
+    ahead = shop.now + timedelta(hours=1)  # the author's clock
+    publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(committed=ahead, build_started=shop.now))
+    shop.pass_time(timedelta(seconds=30))
+    shop.sync()
+    told = flow(shop.state, "auth").json()
+    build, deploy, _ = told["stages"]
+    assert (build["waited"], told["total"]) == (None, None)
+    assert deploy["waited"] >= 30
+
+
 def test_check_counts_and_names_mistakes_with_their_lines(live: Shop) -> None:
     assert check_repo(live.state) == {"components": 2, "environments": 4, "pins": 6}
     live.edited("environments/training.yaml", "# pins\nauth: 1.0.0\nprotal: 1.0.0\n")

@@ -164,3 +164,16 @@ def test_nothing_is_pruned_of_a_repository_that_is_not_there(shop: Shop) -> None
 def test_keeping_nothing_is_a_usage_error(shop: Shop) -> None:
     with pytest.raises(SluicegateError, match="at least 1"):
         prune(shop.repo, "auth", 0)
+
+
+def test_what_an_open_command_brings_or_leaves_stays(shop: Shop) -> None:
+    """Whoever resumes it needs the files, of where it goes and of where it came from."""
+    shop.begin("staging", "deploy", group="blue", target={"auth": "1.0.0"})
+    shop.begin("production", "swap", before={"auth": "1.1.0"}, pins={"auth": "1.2.0"})
+    stays = rule(shop).stays
+    assert [version for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0") if version in stays] == [
+        "1.0.0",
+        "1.1.0",
+        "1.2.0",
+    ]
+    assert stays["1.0.0"] == ("part of what goes on in staging",)
