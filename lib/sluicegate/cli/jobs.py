@@ -109,4 +109,4 @@ def _tree(source: str, options: Options) -> Tree:
     from sluicegate.jjb import render as rendering
     from sluicegate.jjb.sources import split
 
-    return rendering.tree(split(source), options)
+    return rendering.kept(split(source), options)

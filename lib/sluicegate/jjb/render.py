@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.errors import MissingProgram, UsageError
-from sluicegate.jjb import roots, sources, yamlparser
+from sluicegate.jjb import cache, roots, sources, yamlparser
 from sluicegate.jjb.sources import STDIN, Options
 from sluicegate.jjb.trees import Renderer, Tree, quiet
 from sluicegate.tools import extras
@@ -45,13 +45,31 @@ def tree(paths: Sequence[Path], options: Options | None = None, extra_templates:
         return _tree(named, options or Options(), extra_templates)
 
 
+def kept(paths: Sequence[Path], options: Options) -> Tree:
+    """The same, of what was rendered before where nothing has changed since. Raises ConfigError with all mistakes."""
+    if Path(STDIN) in paths:
+        return tree(paths, options)
+    entry = cache.entry_of(paths, options)
+    if (known := cache.lookup(entry, paths)) is not None:
+        return known
+    with cache.recorded() as opened:
+        rendered = tree(paths, options)
+        contents = rendered.contents()
+    cache.store(entry, paths, rendered, contents, opened)
+    return replace(rendered, made={name: partial(_given, content) for name, content in contents.items()})
+
+
+def _given(content: bytes, _pretty: bool) -> bytes:
+    return content
+
+
 def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Path]) -> Tree:
     config, options = _configured(options)
     found = sources.find(paths, options)
     made: dict[str, Renderer] = {name: partial(_stored, path) for name, path in found.xml.items()}
     hint = f"its subfolders hold {found.deeper} YAML files: give -r" if found.deeper else ""
     if not found.yaml:
-        return Tree(made=made, hint=hint)
+        return Tree(made=made, hint=hint, settled=options)
     if config is None:
         raise MissingProgram("jenkins-job-builder is not installed", hint=extras.install("jobs"))
     with quiet():
@@ -60,7 +78,9 @@ def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Pat
         else:
             helpers = sources.find([templates(), *extra_templates], Options()).yaml
             rendered = roots.render(config, [*found.yaml, *helpers])
-    return Tree(made=made | dict(rendered.made), mistakes=rendered.mistakes, hint=hint)
+    include_path = tuple(map(str, config.yamlparser["include_path"]))
+    made |= rendered.made
+    return Tree(made=made, mistakes=rendered.mistakes, hint=hint, settled=options, include_path=include_path)
 
 
 def _stored(path: Path, _pretty: bool) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from xml.etree.ElementTree import tostring
 
 from sluicegate.errors import ConfigError, UnknownName, UsageError
+from sluicegate.jjb.sources import Options
 
 T = TypeVar("T")
 Renderer = Callable[[bool], bytes]
@@ -61,11 +62,16 @@ class Mistakes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """Job name -> what renders it, and the mistakes of parts that name no job."""
+    """Job name -> what renders it, and the mistakes of parts that name no job.
+
+    `settled` are the options with what the ini file adds to them, `include_path` where included files were looked for.
+    """
 
     made: Mapping[str, Renderer]
     mistakes: Sequence[str] = ()
     hint: str = ""
+    settled: Options | None = None
+    include_path: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
