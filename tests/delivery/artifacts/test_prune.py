@@ -177,3 +177,12 @@ def test_what_an_open_command_brings_or_leaves_stays(shop: Shop) -> None:
         "1.2.0",
     ]
     assert stays["1.0.0"] == ("part of what goes on in staging",)
+
+
+def test_what_a_repository_says_it_removed_and_kept_is_not_recorded_as_gone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop.releases, "remove", lambda component, version: None)
+    with pytest.raises(PartlyDone, match=r"auth=1\.0\.0 still has files: auth-1\.0\.0"):
+        prune(shop.repo, "auth", 7)
+    assert rule(shop).left == ("1.0.0",)
