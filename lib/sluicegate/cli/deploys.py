@@ -48,7 +48,7 @@ def sync(environments: tuple[str, ...], wait: bool, end_sessions: bool, remove: 
                 say=watched,
                 why=why,
             )
-            _tell_out(synced.plan)
+            _tell_out(synced.plan, dry_run)
             if dry_run:
                 for step in synced.plan.steps:
                     say(f"would do: {step}")
@@ -86,6 +86,7 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
         print_json(
             {
                 "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
+                "schema": list(plan.schema),
                 "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after}
                           for s in plan.steps],
                 "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()]
@@ -94,7 +95,7 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
         )  # fmt: skip
         plan.tell_behind()
         return
-    _tell_out(plan)
+    _tell_out(plan, dry_run)
     if dry_run:
         for step in plan.steps:
             say(f"would do: {step}")
@@ -103,7 +104,9 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
     plan.tell_behind()
 
 
-def _tell_out(plan: Plan) -> None:
+def _tell_out(plan: Plan, dry_run: bool) -> None:
+    for line in plan.schema if dry_run else ():
+        say(f"would do: {line}")
     for host, told in plan.out.items():
         say(f"{plan.environment}: {host} is {told}")
 

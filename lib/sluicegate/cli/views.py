@@ -52,6 +52,9 @@ def status(as_json: bool) -> None:
         if column.behind:
             told = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
             click.secho(f"{column.name}: behind are {told}", fg="yellow")
+        for component, version in column.schema_due.items():
+            told = f"schema of {component} {version}: contract is due once no host is below {version}"
+            click.secho(f"{column.name}: {told}", fg="yellow")
         if column.locked:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:

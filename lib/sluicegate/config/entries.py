@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 
 from sluicegate.model.config import (
+    SCHEMA_STEPS,
     TAG_VERSION,
     UNDRAINED,
     VERBS,
+    After,
     Analysis,
     Component,
     DriverSpec,
     Follow,
     Role,
     Rolling,
+    Schema,
     Share,
     Undrained,
 )
@@ -75,7 +78,9 @@ def host(name: str, settings: Settings) -> DriverSpec:
 
 
 def component(name: str, settings: Settings) -> Component:
-    settings.only("repository", "group", "versions", "git", "branch", "needs", "probe", "issues", "tag-pattern")
+    settings.only(
+        "repository", "group", "versions", "git", "branch", "needs", "probe", "issues", "tag-pattern", "schema"
+    )
     return Component(
         name=name,
         repository=settings.text("repository"),
@@ -87,6 +92,7 @@ def component(name: str, settings: Settings) -> Component:
         probe=settings.text("probe", "/version"),
         issues=_issues(settings),
         tag_pattern=_tag_pattern(settings),
+        schema=_schema(settings),
     )
 
 
@@ -106,6 +112,24 @@ def _tag_pattern(settings: Settings) -> str:
             f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'"
         )
     return pattern
+
+
+def _schema(settings: Settings) -> Schema | None:
+    """`expand`, `verify` and `contract`: each a job's name or a list of words."""
+    if "schema" not in settings.values:
+        return None
+    below = settings.below("schema")
+    below.only("expand", "verify", "contract", "timeout")
+    steps = {}
+    for step in (one for one in SCHEMA_STEPS if one in below.values):
+        job = below.values[step] if isinstance(below.values[step], str) else ""
+        command = () if job else below.texts(step)
+        if not job and not command:
+            raise below.fail(f"'{step}' of 'schema' is empty, expected a job's name, or a program and its arguments")
+        steps[step] = After(name=step, job=str(job), command=command)
+    if "expand" not in steps:
+        raise below.fail("'schema' has no 'expand': verify and contract belong to the version that was expanded for")
+    return Schema(steps=steps, timeout=below.span("timeout", "10 min"))
 
 
 def role(name: str, settings: Settings) -> Role:

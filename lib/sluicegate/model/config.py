@@ -71,6 +71,26 @@ TAG_VERSION = "{version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """What the installation starts: a job of the build server, or a command. `{component}` is filled in."""
+
+    name: str
+    job: str = ""
+    command: tuple[str, ...] = ()
+
+
+SCHEMA_STEPS = ("expand", "verify", "contract")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """How a component's schema is changed: step -> a job or a command, each with this much time."""
+
+    steps: Mapping[str, After]
+    timeout: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """Something built and deployed on its own; `tag_pattern` says where its version stands in a tag of its source."""
 
@@ -84,6 +104,7 @@ class Component:
     probe: str = "/version"
     issues: str = ""
     tag_pattern: str = ""
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +114,6 @@ class Role:
     name: str
     members: tuple[str, ...]
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class After:
-    """What the installation starts: a job of the build server, or a command. `{component}` is filled in."""
-
-    name: str
-    job: str = ""
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

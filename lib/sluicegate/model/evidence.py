@@ -253,6 +253,18 @@ class Swapped(InEnvironment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated(Record):
+    """A step of a schema change was run for a version: expand, verify or contract."""
+
+    what = "migrated"
+    component: str = ""
+    version: str = ""
+    step: str = ""
+    group: str = ""
+    seconds: int | None = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostRecord(Record):
     """A host of `group` is to be left alone, or takes part again."""
 
@@ -356,7 +368,7 @@ KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
         Built, Copied, Pruned, Removed, Deployed, Adopted, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned,
-        Unpinned, Held, Unheld, Swapped, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
+        Unpinned, Held, Unheld, Swapped, Migrated, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from sluicegate.model.evidence import DECIDING, HostRecord, Judgement, Record, V
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical
 
-SUBJECT = ("env", "role", "suite", "group", "host")
+SUBJECT = ("env", "role", "suite", "group", "host", "component", "step")
 
 
 def component_path(component: str, version: str) -> str:

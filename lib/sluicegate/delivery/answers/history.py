@@ -18,6 +18,7 @@ from sluicegate.model.evidence import (
     InEnvironment,
     Intent,
     Judgement,
+    Migrated,
     Other,
     PinEvent,
     Pinned,
@@ -83,6 +84,8 @@ def _words(record: Record) -> str:
             return f"swap{' back' if back else ''}: {idle} -> {live}"
         case Intent(verb=verb, only=only):
             return f"{verb} begun" + (f" for {only}" if only else "")
+        case Migrated(component=component, version=version, step=step, seconds=seconds):
+            return f"schema of {component} {version}: {step}, {seconds} s"
         case HostRecord(host=host):
             return f"{host} {'out' if isinstance(record, HostOut) else 'in again'}"
         case Other(kind=kind):

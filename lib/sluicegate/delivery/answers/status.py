@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
+from sluicegate.delivery.moves import schema
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed, HostOut, InEnvironment
@@ -29,6 +30,7 @@ class Column:
 
     `unsure` says why nobody knows what its hosts have: the last deploy failed. `out`: its hosts that are to be left
     alone. `behind`: those that the last deploy did not reach, and how it ended there.
+    `schema_due`: component -> the version whose `contract` waits until no host is below it.
     """
 
     name: str
@@ -38,12 +40,13 @@ class Column:
     unsure: str
     out: tuple[HostOut, ...] = ()
     behind: Mapping[str, str] = field(default_factory=dict)
+    schema_due: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Json:
         return {
             "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
             "out": [{"host": one.host, "why": one.why, "by": one.by.user, "since": stamp(one.at)} for one in self.out],
-            "behind": dict(self.behind),
+            "behind": dict(self.behind), "schema_due": dict(self.schema_due),
         }  # fmt: skip
 
 
@@ -103,6 +106,7 @@ def _column(state: State, environment: Environment) -> Column:
         unsure=_unsure(state, environment) if not own else "",
         out=hosts_out(state, environment),
         behind=standing.behind if standing else {},
+        schema_due=schema.waiting(state, environment),
     )
 
 

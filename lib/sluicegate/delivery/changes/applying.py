@@ -12,6 +12,7 @@ from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.annals import difference
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.migrating import Migration
 from sluicegate.delivery.changes.planning import Plan, Transaction
 from sluicegate.delivery.changes.rolling import Paused, Rollout, Worse
 from sluicegate.errors import PartlyDone, SluicegateError
@@ -57,14 +58,19 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say, record: 
     """
     state = repo.state()
     work = _Work(state=state, plan=plan, say=say)
+    migration = Migration(repo=repo, plan=plan, say=say)
     try:
         _release_sessions(state, state.config.environment(plan.environment))
         with scratch() as folder:
             work.fetch(folder)
+            migration.expand()
             if state.config.environment(plan.environment).pool is None:
                 work.apply()
             else:
                 Rollout(repo=repo, state=state, plan=plan, intent=intent, say=say).run(work.install)
+        if not intent.only:
+            migration.verify()
+            migration.contract(work.ended().behind)
     except Paused:  # its intent stays open, and what is done stands in the records of its batches
         raise
     except Worse as problem:  # whoever began it goes back

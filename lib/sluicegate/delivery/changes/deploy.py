@@ -9,10 +9,11 @@ from sluicegate.delivery.book import intents, standing
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes import migrating
 from sluicegate.delivery.changes.applying import Say, carry_out, silent, step_to
 from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.delivery.changes.rolling import Worse, admitted
-from sluicegate.delivery.moves import gating
+from sluicegate.delivery.moves import gating, schema
 from sluicegate.delivery.moves.pinning import refuse_edited
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import Conflict, GateRefused, NotFound, SluicegateError
@@ -44,6 +45,7 @@ def deploy(
     _refuse(state, environment, target, more, end_sessions)
     wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
     plan = make_plan(state, environment, wanted, back=target is not None)
+    plan = replace(plan, schema=migrating.planned(state, plan))
     plan.refuse_unsafe()
     if environment.pool and plan.batches:
         refuse_undercut(state, environment, plan)
@@ -172,6 +174,10 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
     if plan.steps or installed is None or state.unsure(environment, plan.group):
         return False
     if set(installed.behind) != set(plan.down):
+        return False
+    if schema.to_verify(state, environment, plan.target):
+        return False
+    if schema.to_contract(state, environment, plan.group, plan.target, plan.down):
         return False
     return {name: one.version for name, one in installed.installed.items()} == dict(plan.target)
 

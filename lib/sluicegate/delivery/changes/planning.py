@@ -51,8 +51,8 @@ class Plan:
 
     A batch is begun when the one before it has ended well; its hosts are worked on side by side. `down`: the hosts that
     could not be asked, and why; `refusals`: what keeps hosts from being given this, a sentence each. `max_failed` hosts
-    may be down or fail, over all batches. `out`: the hosts that are left alone, and why. `endings`: what became of each
-    host that was to be changed, once applied.
+    may be down or fail, over all batches. `out`: the hosts that are left alone, and why. `schema`: the steps of schema
+    changes that come before. `endings`: what became of each host that was to be changed, once applied.
     """
 
     environment: str
@@ -64,6 +64,7 @@ class Plan:
     down: Mapping[str, Outcome] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     out: Mapping[str, str] = field(default_factory=dict)
+    schema: tuple[str, ...] = ()
     endings: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from sluicegate.delivery.changes import swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import make_plan
+from sluicegate.delivery.moves.schema import refuse_below
 from sluicegate.errors import Conflict, GateRefused, NotFound
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Intent, Pinned, Swapped, Tests, Veto
@@ -104,6 +105,7 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
             continue
         target = {one: version for one, version in now.items() if one not in bad} | back
         if target:
+            refuse_below(state, environment, target)
             return Rollback(
                 environment=name, bad=bad, target=target, how="swap" if environment.swaps_with else "deploy"
             )

@@ -16,6 +16,7 @@ from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.pinning import refuse_edited, refuse_held
 from sluicegate.delivery.moves.promote import is_lower, lowered, promoted, standing_pins
+from sluicegate.delivery.moves.schema import refuse_below
 from sluicegate.errors import (
     Conflict,
     GateRefused,
@@ -226,6 +227,7 @@ def plan_back(state: State, name: str) -> Swap:
         back=True,
     )
     refuse_vetoed(state, found)
+    refuse_below(state, production, found.after)
     if not found.after:
         raise NotFound(f"before the last swap {name} had nothing to go back to")
     return found
