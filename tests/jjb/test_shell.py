@@ -84,10 +84,19 @@ BUTTONS = [
         {"COMPONENT": "auth", "VERSION": "1.4.2", "IN": "staging", "WHY": ""},
         ["unveto", "auth=1.4.2", "--in", "staging"],
     ),
+    ("host-out", {"HOST": "app17", "WHY": "a new disk"}, ["host", "out", "app17", "--why=a new disk"]),
+    ("host-in", {"HOST": "app17", "WHY": ""}, ["host", "in", "app17"]),
+    ("adopt", {"DRY_RUN": "false", "WHY": ""}, ["adopt", "production"]),
+    ("adopt", {"DRY_RUN": "true", "WHY": "x"}, ["adopt", "production", "--dry-run", "--why=x"]),
+]
+LOOKS = [
+    ("drift", {}, ["drift", "production"]),
+    ("parity", {"ONE": "staging", "OTHER": "production"}, ["parity", "staging", "production"]),
+    ("resume", {}, ["resume"]),
 ]
 
 
-@pytest.mark.parametrize(("name", "values", "words"), BUTTONS)
+@pytest.mark.parametrize(("name", "values", "words"), [*BUTTONS, *LOOKS])
 def test_a_button_calls_sluicegate_with_its_parameters(
     name: str, values: dict[str, str], words: list[str], step: Step
 ) -> None:
@@ -95,7 +104,7 @@ def test_a_button_calls_sluicegate_with_its_parameters(
     assert (ran.code, ran.calls) == (0, [words]), ran.output
 
 
-@pytest.mark.parametrize("words", [words for _, _, words in BUTTONS], ids=" ".join)
+@pytest.mark.parametrize("words", [words for _, _, words in (*BUTTONS, *LOOKS)], ids=" ".join)
 def test_the_command_line_takes_what_a_button_gives(words: list[str]) -> None:
     name, *rest = words
     parse(name, rest)
@@ -119,7 +128,7 @@ def test_a_hostile_reason_arrives_as_it_is(name: str, hostile: str, step: Step) 
         (name, one)
         for name in FULLEST
         for one in FULLEST[name][0]
-        if one not in ("WHY", "BACK", "END_SESSIONS", "FURTHER")
+        if one not in ("WHY", "BACK", "END_SESSIONS", "FURTHER", "DRY_RUN")
     ],
 )
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -138,6 +147,12 @@ def test_a_hostile_value_is_one_operand_or_refused(name: str, parameter: str, ho
     else:
         wanted = [word.replace(values[parameter], hostile) for word in words]
     assert (ran.code, ran.calls) == (0, [wanted]), ran.output
+
+
+@pytest.mark.parametrize("name", ["drift", "parity"])
+def test_a_difference_turns_the_build_yellow(name: str) -> None:
+    (content,) = render([FIXTURES / "templates" / f"{name}-full.yaml"]).values()
+    assert b"<unstableReturn>1</unstableReturn>" in content
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4])

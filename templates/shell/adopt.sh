@@ -1,0 +1,5 @@
+set -- adopt "$ENVIRONMENT"
+if [ "$DRY_RUN" = true ]; then
+    set -- "$@" --dry-run
+fi
+press "$@"

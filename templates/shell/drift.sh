@@ -1,0 +1,1 @@
+exec sluicegate drift "$ENVIRONMENT"

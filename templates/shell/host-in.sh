@@ -1,0 +1,2 @@
+no_option "$HOST"
+press host in "$HOST"

@@ -1,0 +1,2 @@
+no_option "$ONE" "$OTHER"
+exec sluicegate parity "$ONE" "$OTHER"

@@ -1,0 +1,1 @@
+exec sluicegate resume
