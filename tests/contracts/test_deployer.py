@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.deployers.keepers import SupervisorKeeper
+from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.errors import RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
+from sluicegate.tools import door
 from tests.fakes import FakeDeployer, FakeHost
-from tests.parts import CONFIG, app_files, free_port, release, settings
+from tests.parts import CONFIG, answering, app_files, free_port, release, settings, web_server
 from tests.remotes import Line, ShellHost
 
 
@@ -40,10 +44,14 @@ class Bench:
         return self.deployer.survey(self.host).get("auth")
 
 
-@pytest.fixture(params=["fake", "archive on local host", "archive on remote host"])
+@pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         yield _fake_bench(tmp_path)
+        return
+    if request.param == "packages":
+        with _packages_bench(tmp_path) as made:
+            yield made
         return
     folder = tmp_path / "host"
     folder.mkdir()
@@ -72,8 +80,75 @@ def _fake_bench(tmp_path: Path) -> Bench:
     return Bench(deployer=deployer, host=host, silent=silent, take_down=lambda: setattr(host, "down", True))
 
 
-def installed(of: Release) -> Installed:
-    return Installed(version=of.version, manifest=of.manifest)
+@dataclass(kw_only=True)
+class Packages:
+    """A package manager in memory, whose service answers with what is installed, unless that is in `silent`.
+
+    The real ones are in tests/real: apt in test_apt.py, dnf in test_dnf.py.
+    """
+
+    source: str = "ours"
+    there: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+
+    def installed(self, host: Host, packages: Collection[str]) -> dict[str, str]:
+        host.run(["true"])  # raises when the host is down
+        return {name: version for name, version in self.there.items() if name in packages}
+
+    def broken(self, host: Host) -> str:
+        return ""
+
+    def offered(self, host: Host, packages: Collection[str]) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(packages, ("1.0", "2.0"))
+
+    def trial(self, host: Host, install: Mapping[str, str], remove: Sequence[str]) -> str:
+        return ""
+
+    def change(self, host: Host, install: Mapping[str, str], remove: Sequence[str]) -> None:
+        host.run(["true"])
+        self.there = {name: version for name, version in self.there.items() if name not in remove} | dict(install)
+
+    def asking(self, packages: Sequence[str]) -> str:
+        return "look"
+
+    def answers(self) -> bytes:
+        version = self.there.get("auth", "")
+        return b"starting" if version in self.silent else version.encode()
+
+
+@contextmanager
+def _packages_bench(tmp_path: Path) -> Iterator[Bench]:
+    manager, folder = Packages(), tmp_path / "host"
+    folder.mkdir()
+
+    class Service(answering(b"")):  # type: ignore[misc]
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(manager.answers())
+            self.close_connection = True
+
+    with web_server(Service) as port:
+        deployer = PackagesDeployer(
+            config=CONFIG,
+            packages={"auth": ("auth",), "portal": ("portal",)},
+            manager=manager,
+            timeout=timedelta(seconds=0.3),
+        )
+
+        def silent(version: str) -> Release:
+            manager.silent.add(version)
+            return release(tmp_path, version)
+
+        host = LocalHost(name="int1", folder=folder, ports={"auth": port})
+        yield Bench(
+            deployer=deployer, host=host, silent=silent, take_down=lambda: folder.rename(tmp_path / "unplugged")
+        )
+
+
+def same(there: Installed | None, of: Release) -> bool:
+    """Some hosts know the version only."""
+    return there is not None and there.version == of.version and there.manifest in ("", of.manifest)
 
 
 def test_a_fresh_host_has_nothing(bench: Bench) -> None:
@@ -84,7 +159,7 @@ def test_what_was_installed_is_there_and_can_be_replaced_and_brought_back(bench:
     one, two = release(tmp_path, "1.0"), release(tmp_path, "2.0")
     for wanted in (one, two, one):
         assert bench.install(wanted) == DONE
-        assert bench.installed == installed(wanted)
+        assert same(bench.installed, wanted)
 
 
 def test_installing_again_changes_nothing(bench: Bench, tmp_path: Path) -> None:
@@ -92,7 +167,7 @@ def test_installing_again_changes_nothing(bench: Bench, tmp_path: Path) -> None:
     for _ in range(2):
         assert bench.deployer.refusals(bench.host, {"auth": wanted}) == ()
         assert bench.install(wanted) == DONE
-    assert bench.installed == installed(wanted)
+    assert same(bench.installed, wanted)
 
 
 def test_a_version_that_does_not_answer_fails_and_does_not_count_as_installed(bench: Bench, tmp_path: Path) -> None:
@@ -102,7 +177,7 @@ def test_a_version_that_does_not_answer_fails_and_does_not_count_as_installed(be
     assert (outcome.ending, "answer" in outcome.why) == ("failed", True)
     assert bench.installed is None
     assert bench.install(good) == DONE
-    assert bench.installed == installed(good)
+    assert same(bench.installed, good)
 
 
 def test_what_comes_after_a_failure_is_not_started(bench: Bench, tmp_path: Path) -> None:
@@ -126,3 +201,31 @@ def test_a_host_that_is_down_is_unavailable_for_everything(bench: Bench, tmp_pat
         bench.deployer.survey(bench.host)
     assert bench.install(wanted).ending == "unreachable"
     assert bench.remove().ending == "unreachable"
+
+
+def test_what_was_broken_off_does_not_count_and_the_next_change_ends_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kill -9 leaves it: at each call to the host."""
+    good = release(tmp_path, "1.0")
+    bench.install(good)
+    calls: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(door, "watcher", calls.append)
+        bench.install(release(tmp_path, "2.0"))
+        bench.install(good)
+    half = calls[: len(calls) // 2]
+
+    for number in range(0, len(half), max(1, len(half) // 4)):
+        left = iter(range(number, -1, -1))
+
+        def stop(call: str, left: Iterator[int] = left) -> None:
+            if next(left, -1) == 0:
+                raise KeyboardInterrupt(call)
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(door, "watcher", stop)
+            bench.install(release(tmp_path, "2.0"))
+        there = bench.installed
+        assert there is None or there.version in ("1.0", "2.0")
+        assert bench.install(good) == DONE and same(bench.installed, good)

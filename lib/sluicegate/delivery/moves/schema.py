@@ -104,6 +104,8 @@ def _above(state: State, component: str, version: str, environment: Environment,
 def _highest(state: State, environment: Environment, component: str, step: str) -> str:
     """The highest version for which a step was run in the environment or the one that it swaps with, '' for none."""
     highest = ""
+    if state.component(component).schema is None:  # the histories are read for those alone that have one
+        return highest
     for one in state.pair(environment):
         for record in state.chronicle(one.name).of(Migrated, component=component, step=step):
             if not highest or lower(_scheme(state, component), highest, record.version):

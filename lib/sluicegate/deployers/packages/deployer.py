@@ -19,6 +19,7 @@ from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.probe import wait_for_version
 
+UNPROVEN = "unproven"
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"
 Packages = Mapping[str, Sequence[str]]
 """Component -> its packages, which all have the component's version."""
@@ -26,7 +27,11 @@ Packages = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesDeployer:
-    """The host gets the files by itself; afterwards its package manager says what is installed, and is believed."""
+    """The host gets the files by itself; afterwards its package manager says what is installed, and is believed.
+
+    But for what has not answered since: it is marked in the folder UNPROVEN of the host before it is changed, and
+    counts once the mark is gone. Else what failed, or was broken off, would be there the next time one looks.
+    """
 
     config: Config
     packages: Packages
@@ -52,6 +57,12 @@ class PackagesDeployer:
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
         versions = self.manager.installed(host, self._all(self.packages))
+        unproven = host.run(["ls", "-1", UNPROVEN]).text.split()
+        found = self._installed(versions)
+        return {component: one for component, one in found.items() if component not in unproven}
+
+    def _installed(self, versions: Mapping[str, str]) -> dict[str, Installed]:
+        """The components all of whose packages are there."""
         found = {}
         for component, packages in self.packages.items():
             there = sorted({versions[package] for package in packages if package in versions})
@@ -81,10 +92,18 @@ class PackagesDeployer:
         outcomes = dict.fromkeys(wanted, NOT_STARTED)
         install, remove = self._changes(wanted)
         try:
+            _mark(host, wanted)
             self.manager.change(host, install, remove)
-            standing = self.survey(host)
+            standing = self._installed(self.manager.installed(host, self._all(self.packages)))
+            outcomes |= self._looked_at(host, wanted, standing)
+            _unmark(host, [name for name, outcome in outcomes.items() if outcome == DONE])
         except SluicegateError as problem:
             return dict.fromkeys(wanted, Outcome.of(problem))
+        return outcomes
+
+    def _looked_at(self, host: Host, wanted: Wanted, standing: Mapping[str, Installed]) -> dict[str, Outcome]:
+        """Each component by the package manager's word and its own; those after a failure are left out."""
+        outcomes: dict[str, Outcome] = {}
         for name, release in wanted.items():
             version = release.version if release else ""
             found = standing[name].version if name in standing else ""
@@ -124,6 +143,19 @@ class PackagesDeployer:
     @staticmethod
     def _all(packages: Packages) -> tuple[str, ...]:
         return tuple(dict.fromkeys(package for several in packages.values() for package in several))
+
+
+def _mark(host: Host, components: Iterable[str]) -> None:
+    script = f'mkdir -p {UNPROVEN} && cd {UNPROVEN} && touch -- "$@"'
+    done = host.run(["sh", "-c", script, "sh", *components])
+    if done.status != 0:
+        raise SluicegateError(f"the host '{host.name}': {UNPROVEN}: {done.error_text}", hint="check rights and space")
+
+
+def _unmark(host: Host, components: Sequence[str]) -> None:
+    done = host.run(["sh", "-c", f'cd {UNPROVEN} && rm -f -- "$@"', "sh", *components])
+    if done.status != 0:
+        raise SluicegateError(f"the host '{host.name}': {UNPROVEN}: {done.error_text}", hint="check rights there")
 
 
 def _packages(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:
