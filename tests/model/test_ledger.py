@@ -138,3 +138,18 @@ def test_any_version_has_a_path_of_its_own_and_comes_back(version: str) -> None:
     path = ledger.component_path("auth", version)
     assert path.count("/") == 2
     assert ledger.version_of(path.rpartition("/")[2]) == version
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"veto","why":"\\"what\\": \\"tests\\""}',
+        b'{"id":"1","at":"2026-11-23T09:00:00Z","wh\\u0061t":"veto","more":{"what":"tests"}}',
+        b'{"id":"1","at":"2026-11-23T09:00:00Z","more":{"what":"tests"},"what":"veto"}',
+        b'\xef\xbb\xbf{"id": "1", "at": "2026-11-23T09:00:00Z", "what": "veto"}',
+    ],
+)
+def test_what_is_looked_for_is_found_however_its_line_is_written(line: bytes) -> None:
+    other = b'{"id": "2", "at": "2026-11-23T09:00:00Z", "what": "tests"}'
+    whole = ledger.read(line + b"\n" + other)
+    assert ledger.read(line + b"\n" + other, evidence.Veto) == tuple(whole.of(evidence.Veto)) != ()

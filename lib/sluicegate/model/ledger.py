@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from codecs import BOM_UTF8
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
@@ -14,7 +16,13 @@ from sluicegate.model.values import Actor, canonical
 SUBJECT = ("env", "role", "suite", "group", "host", "component", "step")
 
 
+PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+KIND = re.compile(rb'"what":\s*"([^"\\]*)"')
+
+
 def component_path(component: str, version: str) -> str:
+    if PLAIN.fullmatch(version):
+        return f"components/{component}/{version}.jsonl"
     return f"components/{component}/{quote(version, safe='')}.jsonl"
 
 
@@ -42,20 +50,30 @@ def line(record: Record) -> bytes:
     return json.dumps(as_json(record), ensure_ascii=False).encode() + b"\n"
 
 
-def read(content: bytes | None) -> Story:
-    """The records of a file in the order of their times; lines that are no records are passed over.
+def read(content: bytes | None, *kinds: type[Record]) -> Story:
+    """The records of a file in the order of their times, of these kinds where given; what is none is passed over.
 
     A union merge may have changed the order of lines or doubled one, so neither is relied upon. What people decided
     is doubled only by an equal line: another one under the same id takes no place.
     """
     records: dict[str | bytes, Record] = {}
-    for text in (content or b"").splitlines():
+    wanted = {kind.what.encode() for kind in kinds}
+    for text in (content or b"").removeprefix(BOM_UTF8).splitlines():
+        if wanted and _is_of_another(text, wanted):
+            continue
         try:
-            record = from_json(json.loads(text))
+            record = from_json(json.loads(text.decode()))
         except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
             continue
         records[text if isinstance(record, DECIDING) else record.id] = record
-    return Story(sorted(records.values(), key=lambda record: record.at))
+    found = sorted(records.values(), key=lambda record: record.at)
+    return Story(one for one in found if isinstance(one, kinds)) if kinds else Story(found)
+
+
+def _is_of_another(text: bytes, wanted: set[bytes]) -> bool:
+    """Whether a line is plainly of no kind that is wanted; what is not plain has to be read as a whole."""
+    said = KIND.findall(text)
+    return len(said) == 1 and said[0] not in wanted and b"\\" not in text
 
 
 def next_record(

@@ -177,3 +177,15 @@ def test_mistakes_are_told_with_their_line(content: str, mistake: str) -> None:
     with pytest.raises(ConfigError) as wrong:
         read_pins(content.encode(), FILE)
     assert mistake in str(wrong.value)
+
+
+@pytest.mark.parametrize("line", ["auth: 1.10", "auth: 1e3", "auth: 0x1f", "auth: 1.0~rc1-2+b1", "# ours\n\nauth: 12"])
+def test_a_file_of_plain_lines_is_read_as_yaml_reads_it(line: str) -> None:
+    plain = read_pins(f"{line}\nportal: 2.0.0\n".encode(), "f")
+    assert plain == read_pins(f"{line}\nportal: '2.0.0'\n".encode(), "f")
+    assert set(plain) == {"auth", "portal"}
+
+
+def test_a_doubled_line_is_a_mistake_in_a_file_of_plain_lines_too() -> None:
+    with pytest.raises(ConfigError, match="f:2"):
+        read_pins(b"auth: 1.0.0\nauth: 1.1.0\n", "f")

@@ -154,7 +154,7 @@ class _Place:
         marks = []
         if pin and pin.held(state.now):
             marks.append("held")
-        if here and vetoed(state.story(component, here.version), self.scopes):
+        if here and vetoed(state.standing(component, here.version), self.scopes):
             marks.append("vetoed")
         if here and self._is_doubtful(state.uncounted(component, here.version)):
             marks.append("not counted")

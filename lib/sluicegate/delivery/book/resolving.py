@@ -10,6 +10,7 @@ ledger they came from.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 
 from sluicegate.delivery.book import versions
@@ -19,6 +20,7 @@ from sluicegate.model import snapshots
 from sluicegate.model.evidence import Built, Pruned
 
 LENGTH = 50
+LINE = re.compile(r'\{"scheme": "(?P<scheme>[a-z]+)", "version": "(?P<version>[^"\\]+)"\}')
 
 
 def newest_path(component: str) -> str:
@@ -28,9 +30,12 @@ def newest_path(component: str) -> str:
 def read(content: bytes | None, scheme: str) -> list[str] | None:
     """The newest versions, oldest first; None where there is no list, or one in the order of another scheme."""
     found = []
-    for text in (content or b"").splitlines():
+    for text in (content or b"").decode("utf-8", "replace").split("\n"):
+        if not text.strip():
+            continue
+        plain = LINE.fullmatch(text)
         try:
-            value = json.loads(text)
+            value = plain.groupdict() if plain else json.loads(text)
             if value["scheme"] != scheme:
                 return None
             found.append(str(value["version"]))
@@ -87,8 +92,10 @@ def publication(state: State, component: str, version: str) -> str:
 
 def listed(state: State, component: str) -> list[str]:
     """The short list of the newest versions, oldest first; empty where there is none."""
-    scheme = state.config.component(component).versions
-    return read(state.ledger_file(newest_path(component)), scheme) or []
+    if component not in state.lists:
+        scheme = state.config.component(component).versions
+        state.lists[component] = read(state.ledger_file(newest_path(component)), scheme) or []
+    return state.lists[component]
 
 
 def last_listed(state: State) -> list[tuple[str, str]]:
@@ -104,7 +111,7 @@ def _last_there(state: State, component: str, known: list[str]) -> str:
 
 def _is_there(state: State, component: str, version: str) -> bool:
     """Whether the records say that the version was published and not pruned since."""
-    story = state.story(component, version)
+    story = state.standing(component, version)
     return story.has(Built) and not story.has(Pruned)
 
 

@@ -17,7 +17,7 @@ from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.evidence import Built, Deployed, HostOut, Intent, Pruned, Swapped, Veto
+from sluicegate.model.evidence import Built, Deployed, HostOut, Intent, Pruned, Swapped, Unveto, Veto
 from sluicegate.model.printable import printable
 from sluicegate.model.story import Story, Uncounted, vetoed
 from sluicegate.model.values import Installed, Pin
@@ -83,6 +83,8 @@ class State:
         self.notices: dict[str, None] = {} if notices is None else notices  # what somebody should be told
         self.tips = store.tips()
         self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
+        self._standing: dict[tuple[str, str], Story] = {}
+        self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
         self._ledger: dict[str, bytes | None] = {}
@@ -135,7 +137,7 @@ class State:
     def _installed(self, pins: Mapping[str, str]) -> dict[str, Installed]:
         """Versions with the manifests that they were published with; '' where no record says it."""
         self.read_stories(pins.items())
-        built = {name: self.story(name, version).latest(Built) for name, version in pins.items()}
+        built = {name: self.standing(name, version).latest(Built) for name, version in pins.items()}
         return {
             name: Installed(version=version, manifest=one.manifest if (one := built[name]) else "")
             for name, version in pins.items()
@@ -265,9 +267,21 @@ class State:
         """The ledger's records of one version that count, oldest first."""
         return self._divided(component, version)[0]
 
+    def standing(self, component: str, version: str) -> Story:
+        """Of these records those that say whether the version is there and whether it may go further."""
+        key = (component, version)
+        if key in self._stories:
+            return self._stories[key][0]
+        if key not in self._standing:
+            path = ledger.component_path(component, version)
+            some = ledger.read(self.ledger_file(path), Built, Pruned, Veto, Unveto)
+            counted = self.signatures.divide(component, version, some)[0] if some and self.signatures else some
+            self._standing[key] = counted
+        return self._standing[key]
+
     def uncounted(self, component: str, version: str) -> tuple[Uncounted, ...]:
         """The records of one version that are passed over, oldest first."""
-        return self._divided(component, version)[1]
+        return self._divided(component, version)[1] if self.signatures else ()
 
     def _divided(self, component: str, version: str) -> tuple[Story, tuple[Uncounted, ...]]:
         key = (component, version)
@@ -377,7 +391,7 @@ class State:
 
     def vetoed_somewhere(self, component: str, version: str) -> Veto | None:
         """A veto that stands for the version, for all environments or for some."""
-        story = self.story(component, version)
+        story = self.standing(component, version)
         return vetoed(story, dict.fromkeys(veto.env for veto in story.of(Veto)))
 
     def component(self, name: str) -> Component:
