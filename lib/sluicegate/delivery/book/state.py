@@ -85,6 +85,7 @@ class State:
         self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
         self._standing: dict[tuple[str, str], Story] = {}
         self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read
+        self._veto_scopes: dict[str, tuple[str, ...]] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
         self._ledger: dict[str, bytes | None] = {}
@@ -109,8 +110,10 @@ class State:
         self._ledger |= zip(wanted, self.store.read_all(self.tips[LEDGER], wanted), strict=True)
 
     def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
-        """Read the stories of these components and versions in one go."""
-        self.read_ledger(ledger.component_path(component, version) for component, version in versions)
+        """Read the stories of these components and versions in one go, and which versions were pruned."""
+        wanted = list(versions)
+        paths = [ledger.component_path(component, version) for component, version in wanted]
+        self.read_ledger([*paths, *(ledger.pruned_path(component) for component, _ in wanted)])
 
     @cached_property
     def form(self) -> int:
@@ -387,7 +390,12 @@ class State:
 
     def vetoed(self, component: str, version: str, environment: str) -> Veto | None:
         """The veto that keeps a version out of an environment: one for it, for one before it, or for all."""
-        return vetoed(self.story(component, version), self.config.veto_scopes(environment))
+        return vetoed(self.standing(component, version), self._scopes(environment))
+
+    def _scopes(self, environment: str) -> tuple[str, ...]:
+        if environment not in self._veto_scopes:
+            self._veto_scopes[environment] = self.config.veto_scopes(environment)
+        return self._veto_scopes[environment]
 
     def vetoed_somewhere(self, component: str, version: str) -> Veto | None:
         """A veto that stands for the version, for all environments or for some."""

@@ -44,6 +44,7 @@ def deploy(
     more = dict(ahead or {})
     _refuse(state, environment, target, more, end_sessions)
     wanted = target if target is not None else versions_of(standing_pins(state, environment)) | more
+    state.read_stories(wanted.items())
     plan = make_plan(state, environment, wanted, back=target is not None)
     plan = replace(plan, schema=migrating.planned(state, plan))
     plan.refuse_unsafe()
@@ -203,6 +204,7 @@ def refuse_ungated(
     partner = state.config.swap_partner(environment)
     proven = state.swapped_in(environment if environment.swaps_with else partner) if partner else {}
     changed = []
+    state.read_stories(target.items())
     for component, version in target.items():
         here = installed.get(component)
         if (here is None or here.manifest != state.manifest(component, version)) and proven.get(component) != version:
@@ -236,6 +238,7 @@ def kept_until(state: State, environment: Environment, swap: Swapped | None) -> 
 def note_pins(state: State, draft: Draft, environment: Environment) -> None:
     """Record pins that came by a commit, and bring staging's file up to its candidate set."""
     index = standing.entries(state, environment.name)
+    state.read_stories((component, pin.version) for component, pin in standing_pins(state, environment).items())
     for component, pin in standing_pins(state, environment).items():
         if state.pins(environment.name).get(component) != pin:
             draft.pin(environment.name, component, pin)

@@ -94,33 +94,41 @@ def follow(repo: DeliveryRepo, name: str, *, dry_run: bool = False) -> tuple[Mov
     """Pin the newest version of each component in an environment that follows; never a held or a vetoed one."""
 
     def decide(state: State, draft: Draft) -> tuple[Move, ...]:
-        environment = state.config.environment(name)
-        if environment.follow is None:
-            return ()
-        moves = []
-        for component in state.config.in_order(set(state.config.components)):
-            pin = state.pins(name).get(component)
-            newest = _newest(state, environment, component)
-            if not newest or (pin and (pin.version == newest or pin.held(state.now))):
-                continue
-            before = pin.version if pin else ""
-            scheme = state.config.component(component).versions
-            vetoed = before and state.vetoed(component, before, name)
-            if before and not vetoed and versions.lower(scheme, newest, before):
-                continue
-            draft.pin(name, component, Pin(component=component, version=newest))
-            draft.note(component, newest, Pinned(env=name, how="follow", before=before))
-            moves.append(Move(component=component, before=before, after=newest))
-        if moves:  # a pin that cannot be deployed is said before anything is written
-            for component in state.pins(name).keys() - {move.component for move in moves}:
-                state.manifest(component, state.pins(name)[component].version)
-        return tuple(moves)
+        moves = _moves(state, name)
+        for move in moves:
+            draft.pin(name, move.component, Pin(component=move.component, version=move.after))
+            draft.note(move.component, move.after, Pinned(env=name, how="follow", before=move.before))
+        return moves
 
-    state = repo.state()
-    preview = decide(state, Draft(state, repo.acting(state).actor))
+    preview = _moves(repo.state(), name)
     if dry_run or not preview:
         return preview
     return repo.change(decide, lambda moves: f"{name} follows " + " ".join(f"{m.component}={m.after}" for m in moves))
+
+
+def _moves(state: State, name: str) -> tuple[Move, ...]:
+    """The pins that would follow. Raises for another pin that cannot be deployed, before anything is written."""
+    environment = state.config.environment(name)
+    if environment.follow is None:
+        return ()
+    moves = []
+    pins = [(component, pin.version) for component, pin in state.pins(name).items()]
+    state.read_stories([*pins, *resolving.last_listed(state)])
+    for component in state.config.in_order(set(state.config.components)):
+        pin = state.pins(name).get(component)
+        newest = _newest(state, environment, component)
+        if not newest or (pin and (pin.version == newest or pin.held(state.now))):
+            continue
+        before = pin.version if pin else ""
+        scheme = state.config.component(component).versions
+        vetoed = before and state.vetoed(component, before, name)
+        if before and not vetoed and versions.lower(scheme, newest, before):
+            continue
+        moves.append(Move(component=component, before=before, after=newest))
+    if moves:
+        for component in state.pins(name).keys() - {move.component for move in moves}:
+            state.manifest(component, state.pins(name)[component].version)
+    return tuple(moves)
 
 
 def _newest(state: State, environment: Environment, component: str) -> str:
