@@ -217,3 +217,12 @@ def test_47_a_swap_that_came_between_makes_the_rollback_a_conflict(again: Shop) 
     with pytest.raises(Conflict, match="changed meanwhile"):
         rollback(again.by("rita"), "production", "auth")
     assert again.users_reach()["auth"] == "3.0.0" == again.pins("production")["auth"]
+
+
+def test_a_component_does_not_leave_from_under_those_that_need_it(live: Shop) -> None:
+    live.promote("training", portal="1.0.0")
+    live.sync("training")
+    live.promote("training", auth="1.0.0")
+    live.sync("training")
+    with live.unchanged(), pytest.raises(NotFound, match="training has nothing to roll any component back to"):
+        live.rollback("training")
