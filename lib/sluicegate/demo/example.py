@@ -78,14 +78,14 @@ class Example:
         self.show.step("3. The push: its hook starts the build: unit tests, quality figures, publish")
         version = self.push("auth", "The role auditor", before=self.newest("auth"))
         manifest = self.world.root / f"repository/com/example/auth/{version}/auth-{version}-manifest.json"
-        found = json.loads(manifest.read_text())
+        content = json.loads(manifest.read_text())
         commit = self.world.run("git", "rev-parse", "HEAD", cwd=self.world.root / "src" / "auth").output.strip()
-        self.check(f"the manifest of auth={version} names the commit", found["commit"] == commit)
-        self.check("and the build", found["build"].startswith(f"{self.world.server.url}/job/auth-build/"))
+        self.check(f"the manifest of auth={version} names the commit", content["commit"] == commit)
+        self.check("and the build", content["build"].startswith(f"{self.world.server.url}/job/auth-build/"))
         served = Browser(f"http://127.0.0.1:{self.world.ports['files']}").get(
             f"/com/example/auth/{version}/auth-{version}-manifest.json"
         )
-        self.check("it is served over HTTP", json.loads(served) == found)
+        self.check("it is served over HTTP", json.loads(served) == content)
 
     def integration_follows_latest(self) -> None:
         self.show.step("4. Integration has followed latest, and the installation has started the regression tests")

@@ -112,25 +112,25 @@ class BuildServer:
         """Build with parameters as one of the people, and wait for the result."""
         client = self.client(person)
         item = client.build_job(job, parameters)
-        found: dict[str, Any] = {}
+        build: dict[str, Any] = {}
 
         def ended() -> bool:
             executable = client.get_queue_item(item).get("executable")
             if executable:
-                found.update(client.get_build_info(job, executable["number"]))
-            return bool(found) and not found["building"]
+                build.update(client.get_build_info(job, executable["number"]))
+            return bool(build) and not build["building"]
 
         self.wait_for(ended, f"the build of {job}")
-        number = int(found["number"])
+        number = int(build["number"])
         console = client.get_build_console_output(job, number)
-        return Pressed(job=job, number=number, result=str(found["result"]), console=console)
+        return Pressed(job=job, number=number, result=str(build["result"]), console=console)
 
     def builds(self) -> list[dict[str, Any]]:
         """All builds, oldest first: job, number, result, timestamp and duration in ms."""
         tree = "jobs[name,builds[number,result,building,timestamp,duration]]"
         listed = self._ask("admin", "GET", f"api/json?tree={tree}")["jobs"]
-        found = [{**build, "job": job["name"]} for job in listed for build in job["builds"]]
-        return sorted(found, key=lambda build: int(build["timestamp"]))
+        builds = [{**build, "job": job["name"]} for job in listed for build in job["builds"]]
+        return sorted(builds, key=lambda build: int(build["timestamp"]))
 
     def wait_for(self, check: Any, what: str, seconds: float = PATIENCE) -> None:
         """Wait until `check()` is true. Raises SluicegateError, with the last builds, when it takes too long."""

@@ -58,8 +58,8 @@ class Traffic:
         problem = ""
         try:
             request()
-        except (OSError, http.client.HTTPException, ValueError, KeyError) as found:
-            problem = f"{type(found).__name__}: {found}"
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
+            problem = f"{type(failure).__name__}: {failure}"
         with self._lock:
             self.sent += 1
             if problem:
@@ -82,8 +82,8 @@ class Browser:
         self._ask("POST", "/auth/login", urlencode({"user": user, "password": password}))
 
     def whoami(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.get("/auth/whoami"))
-        return found
+        answer: dict[str, object] = json.loads(self.get("/auth/whoami"))
+        return answer
 
     def version(self) -> str:
         """The version of auth that new users reach."""

@@ -10,4 +10,4 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 
 def printable(text: str) -> str:
     """The text with such characters as `\\x1b` or `\\u202e`."""
-    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)

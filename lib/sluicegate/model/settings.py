@@ -32,9 +32,9 @@ def suggestion(word: str, known: list[str]) -> str:
 
 def duration(text: str) -> timedelta:
     """`90 s`, `15 min`, `2 h`, `1 d` as a span of time. Raises ValueError."""
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]+)\s*", text)
-    unit = UNITS.get(found[2]) if found else None
-    number = decimal(found[1], most=LONGEST / unit) if found and unit else None
+    words = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]+)\s*", text)
+    unit = UNITS.get(words[2]) if words else None
+    number = decimal(words[1], most=LONGEST / unit) if words and unit else None
     if number is None or unit is None:
         raise ValueError(f"'{text}' is not a span of time; write for example '15 min' (units: {', '.join(UNITS)})")
     return timedelta(seconds=number * unit)

@@ -18,27 +18,29 @@ STAMPED = re.compile(r"(?P<release>.+)-(?P<time>[0-9]{8}\.[0-9]{6})-(?P<number>[
 
 def base(version: str) -> str:
     """`1.4.2-SNAPSHOT` for `1.4.2-20261123.093012-1`; '' for what is no publication of a SNAPSHOT."""
-    found = STAMPED.fullmatch(version)
-    return f"{found['release']}{ENDING}" if found else ""
+    stamped = STAMPED.fullmatch(version)
+    return f"{stamped['release']}{ENDING}" if stamped else ""
 
 
 def parts(version: str) -> tuple[str, str, int]:
     """Release, time and number of a publication, such as 1.4.2, 20261123.093012 and 1."""
-    found = STAMPED.fullmatch(version)
-    assert found, version
-    return found["release"], found["time"], required(found["number"])
+    stamped = STAMPED.fullmatch(version)
+    assert stamped, version
+    return stamped["release"], stamped["time"], required(stamped["number"])
 
 
 def publications(versions: Iterable[str], snapshot: str) -> list[str]:
     """Those of `versions` that are publications of `snapshot`, oldest first."""
-    return sorted((one for one in versions if base(one) == snapshot), key=lambda one: parts(one)[1:])
+    return sorted(
+        (version for version in versions if base(version) == snapshot), key=lambda version: parts(version)[1:]
+    )
 
 
 def following(snapshot: str, before: Iterable[str], now: datetime) -> str:
     """The next publication: later than all before, whatever the clock of this machine says."""
     at, number = now.astimezone(UTC).replace(microsecond=0), 1
-    for one in before:
-        _, time, taken = parts(one)
+    for publication in before:
+        _, time, taken = parts(publication)
         at = max(at, datetime.strptime(time, FORM).replace(tzinfo=UTC) + timedelta(seconds=1))
         number = max(number, taken + 1)
     return f"{snapshot.removesuffix(ENDING)}-{at.strftime(FORM)}-{number}"
@@ -46,8 +48,8 @@ def following(snapshot: str, before: Iterable[str], now: datetime) -> str:
 
 def ordered_as(scheme: str, version: str) -> str:
     """A publication in words that `scheme` puts before its release, as Maven does by its metadata."""
-    found = STAMPED.fullmatch(version)
-    if not found or scheme == "semver":
+    stamped = STAMPED.fullmatch(version)
+    if not stamped or scheme == "semver":
         return version
     sign = {"maven": "-snapshot-"}.get(scheme, "~")
-    return f"{found['release']}{sign}{found['time']}.{found['number']}"
+    return f"{stamped['release']}{sign}{stamped['time']}.{stamped['number']}"

@@ -61,7 +61,7 @@ class Manifest:
 
     def content(self) -> bytes:
         """The manifest's file, always the same bytes for the same manifest."""
-        attached = [one.json() for one in self.attachments]
+        attached = [artifact.json() for artifact in self.attachments]
         return (
             json.dumps(
                 {
@@ -70,7 +70,7 @@ class Manifest:
                     "commit": self.commit,
                     "author": self.author,
                     "build": self.build,
-                    "artifacts": [one.json() for one in self.artifacts],
+                    "artifacts": [artifact.json() for artifact in self.artifacts],
                     **({"attachments": attached} if attached else {}),
                 },
                 indent=1,

@@ -36,7 +36,7 @@ class AptRepository(PackageRepository):
     def configure(cls, name: str, settings: Settings, config: Config) -> AptRepository:
         """Read `path`, `url`, `credentials`, `distribution`, `section`, `architectures`, `key` and `mirror`."""
         settings.only("path", "url", "credentials", "distribution", "section", "architectures", "key", "mirror")
-        made = cls(
+        repository = cls(
             files=read_directory(name, settings),
             distribution=settings.text("distribution"),
             section=settings.text("section", "main"),
@@ -44,12 +44,12 @@ class AptRepository(PackageRepository):
             key=settings.text("key", ""),
             mirror=read_mirror(name, settings, config),
         )
-        for word in (made.distribution, made.section, *made.architectures):
+        for word in (repository.distribution, repository.section, *repository.architectures):
             if not WORD.fullmatch(word):
                 raise settings.fail(f"'{word}' is no name of a distribution, a section or an architecture")
-        if made.key.startswith("-"):
-            raise settings.fail(f"'key' is '{made.key}', expected a fingerprint or an address")
-        return made
+        if repository.key.startswith("-"):
+            raise settings.fail(f"'key' is '{repository.key}', expected a fingerprint or an address")
+        return repository
 
     def mark(self, package: Path) -> str:
         """The package as aptly names it: name_version_architecture."""

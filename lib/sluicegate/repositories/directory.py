@@ -79,26 +79,26 @@ class DirectoryRepository:
         self._sweep(place.parent)
         with self._reached():
             if place.is_file():
-                found = outgoing.checksums(source, maven2.CHECKSUMS).checksums
-                _check_equal(place, found["sha256"])
+                sums = outgoing.checksums(source, maven2.CHECKSUMS).checksums
+                _check_equal(place, sums["sha256"])
             else:
                 with self._temporary(place) as temporary:
-                    found = files.copy(source, temporary, checksums=maven2.CHECKSUMS)
+                    sums = files.copy(source, temporary, checksums=maven2.CHECKSUMS)
                     if not files.add(temporary, place):
-                        _check_equal(place, found["sha256"])
-            self._write_checksums(place, found)
-            return Artifact(name=name, size=place.stat().st_size, sha256=found["sha256"])
+                        _check_equal(place, sums["sha256"])
+            self._write_checksums(place, sums)
+            return Artifact(name=name, size=place.stat().st_size, sha256=sums["sha256"])
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to`, over HTTP where `url` is given, and compare it with its .sha256."""
         where = self.address(component, version, name)
-        found, expected = (self._over_http if self.url else self._from_folder)(
+        sha256, expected = (self._over_http if self.url else self._from_folder)(
             self._place(component, version, name), to
         )
-        if expected is not None and found != expected:
+        if expected is not None and sha256 != expected:
             to.unlink()
             raise IntegrityError(
-                f"{where} has SHA-256 {found}, expected {expected} from its .sha256",
+                f"{where} has SHA-256 {sha256}, expected {expected} from its .sha256",
                 hint="the file or its checksum was changed in the repository; publish a new version",
             )
 
@@ -106,13 +106,13 @@ class DirectoryRepository:
         folder = self.path / maven2.version_folder(component, version)
         with self._reached():
             entries = list(folder.iterdir()) if folder.is_dir() else []
-        found = (entry.name for entry in entries if not entry.name.startswith("."))
-        return tuple(sorted(maven2.files_of(component, version, found)))
+        visible = (entry.name for entry in entries if not entry.name.startswith("."))
+        return tuple(sorted(maven2.files_of(component, version, visible)))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml and its checksums."""
-        for path, made, _ in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
-            content = made()
+        for path, content_of, _ in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+            content = content_of()
             with self._reached():
                 files.replace(self.path / path, content)
                 self._write_checksums(self.path / path, maven2.checksums(content))
@@ -169,9 +169,9 @@ class DirectoryRepository:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _write_checksums(self, place: Path, found: Mapping[str, str]) -> None:
+    def _write_checksums(self, place: Path, sums: Mapping[str, str]) -> None:
         """Put the sidecars beside a file; a put that broke off before is completed by the next one."""
-        for kind, checksum in found.items():
+        for kind, checksum in sums.items():
             sidecar = place.with_name(f"{place.name}.{kind}")
             if not sidecar.exists() or sidecar.read_bytes() != checksum.encode():
                 files.replace(sidecar, checksum.encode())
@@ -183,9 +183,9 @@ class DirectoryRepository:
                 raise self._gone()
             if not place.is_file():
                 raise _missing(place.name, str(place))
-            found = files.copy(place, to, checksums=("sha256",))["sha256"]
+            sha256 = files.copy(place, to, checksums=("sha256",))["sha256"]
             sidecar = place.with_name(f"{place.name}.sha256")
-            return found, _checksum(sidecar.read_bytes(), str(sidecar)) if sidecar.exists() else None
+            return sha256, _checksum(sidecar.read_bytes(), str(sidecar)) if sidecar.exists() else None
 
     def _over_http(self, place: Path, to: Path) -> tuple[str, str | None]:
         """The same from where the folder is served."""
@@ -239,10 +239,10 @@ class DirectoryRepository:
 
 
 def _check_equal(place: Path, expected: str) -> None:
-    found = files.sha256(place)
-    if found != expected:
+    standing = files.sha256(place)
+    if standing != expected:
         raise Conflict(
-            f"{place} is already published with other content: it has SHA-256 {found}, the new file has {expected}",
+            f"{place} is already published with other content: it has SHA-256 {standing}, the new file has {expected}",
             hint="a version is immutable; publish the change under a new version",
         )
 

@@ -22,9 +22,9 @@ LONGEST = 200
 
 def check_name(name: str, what: str = "file name") -> None:
     """Raise Malformed for a name that cannot stand alone in a folder, or that would not come back unchanged."""
-    found = _fault(name)
-    if found:
-        raise Malformed(f"the {what} {name!r} {found}", hint="rename it and try again")
+    fault = _fault(name)
+    if fault:
+        raise Malformed(f"the {what} {name!r} {fault}", hint="rename it and try again")
 
 
 @lru_cache(maxsize=1000)  # group, component and version are asked for each file

@@ -122,8 +122,8 @@ class NexusRepository:
     def _explain(self, path: str, standing: str, sent: Sent) -> None:
         """After an upload the server reports another checksum: somebody else's file, or a damaged or lying server."""
         with scratch() as folder:
-            reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
-        if found.checksums["sha1"] == standing and found.size >= sent.size and not reply.looks_like_a_page:
+            reply, received = self.server.download(path, folder / "found", kinds=("sha1",))
+        if received.checksums["sha1"] == standing and received.size >= sent.size and not reply.looks_like_a_page:
             raise conflict(self._shown(path), standing, sent.checksums["sha1"])
         raise IntegrityError(
             f"{self._shown(path)}: the server reports SHA-1 {standing}, sent was {sent.checksums['sha1']}",
@@ -140,15 +140,15 @@ class NexusRepository:
         if reported := etag(reply):
             return reported
         with scratch() as folder:
-            reply, found = self.server.download(path, folder / "found", kinds=("sha1",))
+            reply, received = self.server.download(path, folder / "found", kinds=("sha1",))
         if reply.status == 200 and reply.looks_like_a_page:
             raise no_nexus(self._shown(path))
-        return found.checksums["sha1"] if reply.status == 200 else None
+        return received.checksums["sha1"] if reply.status == 200 else None
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to` and compare it with the checksum that the server reports."""
         path = self._path(component, version, name)
-        reply, found = self.server.download(path, to, kinds=("sha1",))
+        reply, received = self.server.download(path, to, kinds=("sha1",))
         if absent(reply):
             raise NotFound(
                 f"there is no file {name} at {self._shown(path)}", hint="check component, version and file name"
@@ -159,10 +159,10 @@ class NexusRepository:
         if reported is None and reply.looks_like_a_page:
             to.unlink()
             raise no_nexus(self._shown(path))
-        if reported is not None and reported != found.checksums["sha1"]:
+        if reported is not None and reported != received.checksums["sha1"]:
             to.unlink()
             raise IntegrityError(
-                f"{self._shown(path)} has SHA-1 {found.checksums['sha1']}, the server reports {reported}",
+                f"{self._shown(path)} has SHA-1 {received.checksums['sha1']}, the server reports {reported}",
                 hint="fetch again; if that does not help, the file is damaged in the repository",
             )
 
@@ -171,9 +171,9 @@ class NexusRepository:
         folder = self._folder(component, version)
         sure, likely = self._in_manifest(component, version)
         maybe = (maven2.files_of(component, version, self._listed(folder)) | likely) - sure
-        found = sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}
-        self.recent.update(folder + quote(name) for name in found)
-        return tuple(sorted(found))
+        standing = sure | {name for name in maybe if self._stored(folder + quote(name)) is not None}
+        self.recent.update(folder + quote(name) for name in standing)
+        return tuple(sorted(standing))
 
     def _in_manifest(self, component: Component, version: str) -> tuple[set[str], set[str]]:
         """The manifest and the files that it lists; and what may stand beside them, a signature with it."""
@@ -187,7 +187,7 @@ class NexusRepository:
             manifest = Manifest.read(reply.body)
         except ValueError:
             return {name}, {f"{name}.asc"}
-        listed, beside = ({one.name for one in files} for files in (manifest.artifacts, manifest.attachments))
+        listed, beside = ({file.name for file in files} for files in (manifest.artifacts, manifest.attachments))
         return {name} | maven2.files_of(component, version, listed), beside | {f"{name}.asc"}
 
     def _listed(self, folder: str) -> set[str]:
@@ -198,9 +198,9 @@ class NexusRepository:
         import html
 
         links = re.findall(r'<a href="([^"]+)"', reply.body.decode("utf-8", "replace")) if reply.status == 200 else []
-        found = {unquote(html.unescape(link).rpartition("/")[2]) for link in links} - {""}
+        shown = {unquote(html.unescape(link).rpartition("/")[2]) for link in links} - {""}
         known = {unquote(path.removeprefix(folder)) for path in tuple(self.recent) if path.startswith(folder)}
-        return found | known
+        return shown | known
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml and its checksums, where the format has it."""
@@ -208,11 +208,11 @@ class NexusRepository:
             for version in versions:
                 maven2.check_name(version, "version")
             return
-        for place, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+        for place, content_of, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
             path = f"/repository/{self.snapshots if mark else self.repository}/{quote(str(place))}"
             if mark and mark.encode() in self.server.ask("GET", path).body:
                 continue
-            content = made()
+            content = content_of()
             self._put_text(path, content)
             for kind, checksum in maven2.checksums(content).items():
                 self._put_text(f"{path}.{kind}", checksum.encode())

@@ -13,8 +13,8 @@ KINDS = ("sha1", "sha256")
 
 def etag(reply: Answer) -> str | None:
     """The SHA-1 in an ETag; proxies mark it as weak, older Nexus wrap it."""
-    found = re.search(r"\b[0-9a-f]{40}\b", reply.headers.get("etag", ""))
-    return found[0] if found else None
+    sha1 = re.search(r"\b[0-9a-f]{40}\b", reply.headers.get("etag", ""))
+    return sha1[0] if sha1 else None
 
 
 def conflict(where: str, standing: str, mine: str, *, kind: str = "SHA-1") -> Conflict:

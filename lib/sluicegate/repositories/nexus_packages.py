@@ -132,9 +132,9 @@ class NexusPackages:
         deadline = time.monotonic() + SLOWEST_SEARCH
         while time.monotonic() < deadline:
             for item in _json(self.server.ask("GET", f"/service/rest/v1/search/assets?{query}")).get("items", []):
-                found = f"/repository/{self.repository}/{quote(str(item['path']).lstrip('/'))}"
-                if path in ("", found):
-                    return found, str(item["id"])
+                place = f"/repository/{self.repository}/{quote(str(item['path']).lstrip('/'))}"
+                if path in ("", place):
+                    return place, str(item["id"])
             time.sleep(0.25)
         raise RemoteUnavailable(
             f"the search of the Nexus does not show the package in '{self.repository}' with SHA-256 {sha256}",
@@ -156,17 +156,21 @@ class NexusPackages:
         words = {"component": component.name, "group": component.group, "version": version, "file": source.name}
         form, asset = {}, ""
         for where, ending in (("componentFields", ""), ("assetFields", number)):
-            for one in spec.get(where, []):
-                dots = "." if ending and one["type"] != "FILE" else ""
-                name = f"{self.format}.asset{ending}.{one['name']}" if dots else f"{self.format}.{one['name']}{ending}"
-                if one["type"] == "FILE":
+            for wanted in spec.get(where, []):
+                dots = "." if ending and wanted["type"] != "FILE" else ""
+                name = (
+                    f"{self.format}.asset{ending}.{wanted['name']}"
+                    if dots
+                    else f"{self.format}.{wanted['name']}{ending}"
+                )
+                if wanted["type"] == "FILE":
                     asset = name
-                elif one["name"] in self.fields:
-                    form[name] = self.fields[one["name"]].format_map(words)
-                elif not one.get("optional"):
+                elif wanted["name"] in self.fields:
+                    form[name] = self.fields[wanted["name"]].format_map(words)
+                elif not wanted.get("optional"):
                     raise UsageError(
-                        f"the Nexus asks for the field '{one['name']}' with a {self.format} package",
-                        hint=f"add to the repository: fields: {{{one['name']}: '{{component}}'}}",
+                        f"the Nexus asks for the field '{wanted['name']}' with a {self.format} package",
+                        hint=f"add to the repository: fields: {{{wanted['name']}: '{{component}}'}}",
                     )
         return form, asset
 
@@ -175,15 +179,16 @@ class NexusPackages:
         if place is None:
             self.beside.fetch(component, version, name, to)
             return
-        reply, found = self.server.download(place.path, to, kinds=("sha256",))
+        reply, received = self.server.download(place.path, to, kinds=("sha256",))
         if absent(reply):
             raise NotFound(f"there is no file {name} at {self.server.url}{place.path}: it was deleted there")
         if reply.status != 200:
             raise self._refused(reply)
-        if found.checksums["sha256"] != place.sha256:
+        if received.checksums["sha256"] != place.sha256:
             to.unlink()
+            sha256 = received.checksums["sha256"]
             raise IntegrityError(
-                f"{self.server.url}{place.path} has SHA-256 {found.checksums['sha256']}, published was {place.sha256}",
+                f"{self.server.url}{place.path} has SHA-256 {sha256}, published was {place.sha256}",
                 hint="the package was replaced in the repository; publish a new version",
             )
 

@@ -134,7 +134,12 @@ class PackageRepository(ABC):
             if name.endswith(self.ending)
         ]
         after = {path: known.get(path) or self.mark(self.path / path) for path in paths}
-        others = {path: mark for one in own.parent.glob("*.list") if one != own for path, mark in _read(one).items()}
+        others = {
+            path: mark
+            for listing in own.parent.glob("*.list")
+            if listing != own
+            for path, mark in _read(listing).items()
+        }
         kept, there = ({*marks.values(), *others.values()} for marks in (after, before))
         first = {mark: path for path, mark in reversed(after.items())}  # versions may share a package: it goes in once
         added = tuple(self.path / path for mark, path in first.items() if mark not in there)

@@ -80,12 +80,12 @@ class S3Repository:
 
     def _compare(self, key: str, standing: s3.Head, read: Sent) -> None:
         md5, sha256 = read.checksums["md5"], read.checksums["sha256"]
-        found = standing.metadata.get("sha256", "")
-        if not re.fullmatch(r"[0-9a-f]{64}", found):  # put there by another tool
-            found = self._stored_sha256(key)
-        if found != sha256:
+        standing_sha256 = standing.metadata.get("sha256", "")
+        if not re.fullmatch(r"[0-9a-f]{64}", standing_sha256):  # put there by another tool
+            standing_sha256 = self._stored_sha256(key)
+        if standing_sha256 != sha256:
             raise Conflict(
-                f"{self._shown(key)} is already published with other content: it has SHA-256 {found},"
+                f"{self._shown(key)} is already published with other content: it has SHA-256 {standing_sha256},"
                 f" the new file has {sha256}",
                 hint="a version is immutable; publish the change under a new version",
             )
@@ -98,18 +98,18 @@ class S3Repository:
 
     def _stored_sha256(self, key: str) -> str:
         with scratch() as folder:
-            found = self._bucket.fetch(key, folder / "found")
-        return found[1].checksums["sha256"] if found else ""
+            fetched = self._bucket.fetch(key, folder / "found")
+        return fetched[1].checksums["sha256"] if fetched else ""
 
     def fetch(self, component: Component, version: str, name: str, to: Path) -> None:
         """Write the file to `to` and compare it with the SHA-256 of its metadata."""
         key = self._key(component, version, name)
-        found = self._bucket.fetch(key, to)
-        if found is None:
+        fetched = self._bucket.fetch(key, to)
+        if fetched is None:
             raise NotFound(
                 f"there is no file {name} at {self._shown(key)}", hint="check component, version and file name"
             )
-        head, received = found
+        head, received = fetched
         sha256 = received.checksums["sha256"]
         expected = head.metadata.get("sha256", sha256)
         if sha256 != expected:
@@ -120,15 +120,15 @@ class S3Repository:
             )
 
     def names(self, component: Component, version: str) -> tuple[str, ...]:
-        found = self._below(f"{self.prefix}{maven2.version_folder(component, version)}/")
-        return tuple(sorted(maven2.files_of(component, version, (n for n in found if n and "/" not in n))))
+        below = self._below(f"{self.prefix}{maven2.version_folder(component, version)}/")
+        return tuple(sorted(maven2.files_of(component, version, (n for n in below if n and "/" not in n))))
 
     def announce(self, component: Component, versions: Iterable[str]) -> None:
         """Write maven-metadata.xml; that of a SNAPSHOT where it is out of date."""
-        for path, made, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
+        for path, content_of, mark in maven2.announcements(component, tuple(versions), self.names, datetime.now(UTC)):
             key = f"{self.prefix}{path}"
             if not mark or mark.encode() not in self._bucket.content(key):
-                self._bucket.replace(key, made())
+                self._bucket.replace(key, content_of())
 
     def remove(self, component: Component, version: str) -> None:
         """Delete every object of the version."""

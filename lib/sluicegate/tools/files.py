@@ -148,22 +148,22 @@ def put_folder(source: Path, to: Path) -> None:
         remove(temporary)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def _exchange(first: Path, second: Path) -> None:
     """Swap two names in one step, so that neither is missing for a moment (renameat2 of Linux)."""
     import ctypes  # slow to import, as are shutil and tempfile; most commands write no file
 
     libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2
     if hasattr(libc, "renameat2"):
-        if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+        if libc.renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0:
             return
         if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))
     # File systems without the exchange: two renames, with nothing under the name for an instant.
-    aside = one.with_name(f"{one.name}.aside")
-    os.rename(other, aside)
-    os.rename(one, other)
-    os.rename(aside, one)
+    aside = first.with_name(f"{first.name}.aside")
+    os.rename(second, aside)
+    os.rename(first, second)
+    os.rename(aside, first)
 
 
 def remove(path: Path) -> None:
@@ -215,10 +215,10 @@ def open_beneath(root: Path, relative: str, *, follow: bool = False) -> int:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
             os.close(here)
             here = below
-        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
     finally:
         os.close(here)
-    if not stat.S_ISREG(os.fstat(found).st_mode):
-        os.close(found)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
         raise FileNotFoundError(relative)
-    return found
+    return file

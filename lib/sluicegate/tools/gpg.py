@@ -38,13 +38,13 @@ def verify(content: bytes, signature: bytes, *, signers: Sequence[str] = ()) -> 
     with scratch() as folder:
         place = folder / "signature"
         place.write_bytes(signature)
-        return _verify(content, place, [re.sub(r"\s", "", one) for one in signers])
+        return _verify(content, place, [re.sub(r"\s", "", signer) for signer in signers])
 
 
 def _verify(content: bytes, signature: Path, signers: list[str]) -> str:
-    for one in signers:
-        if not re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", one):
-            raise Malformed(f"'{one[:60]}' is no fingerprint; expected its 40 digits (gpg --fingerprint)")
+    for signer in signers:
+        if not re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", signer):
+            raise Malformed(f"'{signer[:60]}' is no fingerprint; expected its 40 digits (gpg --fingerprint)")
     command: list[str | Path] = ["gpg", "--batch", "--no-tty", "--status-fd", "1", "--verify", "--", signature, "-"]
     done = process.run(command, stdin=content, check=False, env={"LC_ALL": "C"})
     said = [line.removeprefix(STATUS).split() for line in done.text.splitlines() if line.startswith(STATUS)]
@@ -56,6 +56,6 @@ def _verify(content: bytes, signature: Path, signers: list[str]) -> str:
             hint="import the signer's public key (gpg --import), or do not use this version",
         )
     own, primary = valid[0][1], valid[0][-1]
-    if signers and not {own, primary} & {one.upper() for one in signers}:
+    if signers and not {own, primary} & {signer.upper() for signer in signers}:
         raise IntegrityError(f"the version is signed by {primary}, which is none of: {', '.join(signers)}")
     return primary

@@ -39,9 +39,9 @@ def log_folder() -> Path:
 
 def _make_room(folder: Path) -> None:
     logs = {path: path.stat() for path in folder.glob("*.log")}
-    size, count = sum(found.st_size for found in logs.values()), len(logs)
-    for path, found in sorted(logs.items(), key=lambda log: log[1].st_mtime):
+    size, count = sum(status.st_size for status in logs.values()), len(logs)
+    for path, status in sorted(logs.items(), key=lambda log: log[1].st_mtime):
         if count < KEPT and size <= LARGEST:
             break
         path.unlink(missing_ok=True)
-        size, count = size - found.st_size, count - 1
+        size, count = size - status.st_size, count - 1

@@ -126,10 +126,10 @@ def _tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
 
 
 def _tar_content(tar: tarfile.TarFile, member: Member) -> BinaryIO:
-    found = tar.extractfile(tar.getmembers()[member.index])
-    if found is None:
+    content = tar.extractfile(tar.getmembers()[member.index])
+    if content is None:
         raise tarfile.ReadError(f"no content for {'/'.join(member.path)}")
-    return cast(BinaryIO, found)
+    return cast(BinaryIO, content)
 
 
 def _zip_members(opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], archive: Path) -> Iterator[Member]:

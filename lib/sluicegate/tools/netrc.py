@@ -30,22 +30,22 @@ class Entry:
 
 def entry(text: str, host: str) -> Entry | None:
     """The first entry for the host, or `default` where that comes first. Raises Mistake."""
-    found: dict[str, str] | None = None
+    values: dict[str, str] | None = None
     words = _words(text)
     for line, word in words:
         key = word.lower()
         if key in ("machine", "default"):
-            if found is not None:
+            if values is not None:
                 break
             if key == "default" or _value(words, key, line).lower() == host.lower():
-                found = {}
+                values = {}
         elif key in KEYS:
             value = _value(words, key, line)
-            if found is not None:
-                found.setdefault(key, value)
+            if values is not None:
+                values.setdefault(key, value)
         else:
             raise Mistake("expected machine, default, login, password, account or macdef", line)
-    return None if found is None else Entry(login=found.get("login", ""), password=found.get("password", ""))
+    return None if values is None else Entry(login=values.get("login", ""), password=values.get("password", ""))
 
 
 def _value(words: Iterator[tuple[int, str]], key: str, line: int) -> str:

@@ -130,11 +130,11 @@ def checksums(source: Path, kinds: Iterable[str]) -> Sent:
     """Hash a file without sending it. Raises IntegrityError when it changes meanwhile."""
     with opened(source) as stream:
         marks = marks_of(os.fstat(stream.fileno()))
-        found = Summing(kinds)
+        sums = Summing(kinds)
         while block := stream.read(BLOCK):
-            found.add(block)
-        check_unchanged(source, stream, marks, found.size)
-    return found.sent()
+            sums.add(block)
+        check_unchanged(source, stream, marks, sums.size)
+    return sums.sent()
 
 
 def opened(source: Path) -> BinaryIO:
@@ -144,8 +144,8 @@ def opened(source: Path) -> BinaryIO:
         raise IntegrityError(f"{source} vanished before it was read", hint="build it again") from problem
 
 
-def marks_of(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def marks_of(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check_unchanged(source: Path, stream: BinaryIO, marks: tuple[int, ...], read: int) -> None:

@@ -164,15 +164,15 @@ class Bucket:
     def _send_parts(self, key: str, source: Path, read: Sent, upload: str) -> list[dict[str, Any]]:
         """Send the parts; what the server is told about them at the end."""
         parts: list[dict[str, Any]] = []
-        found = Summing(("sha256",))
+        passed = Summing(("sha256",))
         with opened(source) as stream:
             while block := stream.read(PART):
-                found.add(block)
+                passed.add(block)
                 about: dict[str, Any] = {"UploadId": upload, "PartNumber": len(parts) + 1, "ContentMD5": _md5(block)}
                 answer = self._asked("upload_part", key, Body=block, **about)
                 parts.append({"PartNumber": about["PartNumber"], "ETag": answer.get("ETag", "")})
                 meter.moved(len(block))
-        if found.sent().checksums["sha256"] != read.checksums["sha256"]:
+        if passed.sent().checksums["sha256"] != read.checksums["sha256"]:
             raise changed(source)
         return parts
 
@@ -191,7 +191,7 @@ class Bucket:
         if answer is None:
             return None
         try:
-            found, received = _head(answer), Summing(("sha256",))
+            head, received = _head(answer), Summing(("sha256",))
             with to.open("xb", buffering=0) as stream:
                 for number in range(TRIES):
                     if self._take(answer, received, lambda block: write(stream, block, to), last=number == TRIES - 1):
@@ -201,7 +201,7 @@ class Bucket:
         except BaseException:
             to.unlink(missing_ok=True)
             raise
-        return found, received.sent()
+        return head, received.sent()
 
     def _take(self, answer: Any, received: Summing, keep: Callable[[bytes], None], *, last: bool) -> bool:
         """Keep what an answer brings; False when it broke off, which is raised at the last try."""

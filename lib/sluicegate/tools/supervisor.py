@@ -287,8 +287,8 @@ def _call(server: xmlrpc.client.ServerProxy, method: str, *arguments: str) -> ob
 
 def _state(server: xmlrpc.client.ServerProxy, name: str) -> str:
     """RUNNING, STOPPED, BACKOFF and so on; empty when the service is unknown."""
-    found = _call(server, "getAllProcessInfo")
-    entries = found if isinstance(found, list) else []
+    answer = _call(server, "getAllProcessInfo")
+    entries = answer if isinstance(answer, list) else []
     return next((str(entry["statename"]) for entry in entries if entry["name"] == name), "")
 
 

@@ -74,20 +74,20 @@ class _Shallow:
         return self.builder.close()
 
 
-def _stand_in(found: re.Match[bytes]) -> bytes:
-    digits = found[1] or found[2]
-    code = int(digits, 16 if found[1] else 10) if digits else 0
-    return b"&#%d;" % (STAND_IN + code) if code in CONTROLS else found[0]
+def _stand_in(reference: re.Match[bytes]) -> bytes:
+    digits = reference[1] or reference[2]
+    code = int(digits, 16 if reference[1] else 10) if digits else 0
+    return b"&#%d;" % (STAND_IN + code) if code in CONTROLS else reference[0]
 
 
 def text(element: Element | None, path: str, default: str = "") -> str:
     """The text below `path`, unstripped; `default` when the element is missing."""
     if element is None:
         return default
-    found = element.find(path)
-    if found is None:
+    child = element.find(path)
+    if child is None:
         return default
-    return found.text or ""
+    return child.text or ""
 
 
 def flag(element: Element | None, path: str, default: bool = False) -> bool:
@@ -110,11 +110,11 @@ def clean(value: str) -> str:
 def dump(element: Element) -> str:
     """An element as XML 1.1."""
     written = tostring(element, encoding="unicode").strip()
-    return ESCAPED.sub(lambda found: f"&#x{ord(found[0]):x};", written)
+    return ESCAPED.sub(lambda letter: f"&#x{ord(letter[0]):x};", written)
 
 
 def tag(name: str, value: str, indent: str = "") -> str:
     """One line `<name>value</name>` of XML 1.1 with the value escaped: only NUL and lone surrogates are left out."""
     carried = "".join(c for c in value if c != "\0" and not 0xD800 <= ord(c) <= 0xDFFF)
-    quoted = ESCAPED.sub(lambda found: f"&#x{ord(found[0]):x};", escape(carried))
+    quoted = ESCAPED.sub(lambda letter: f"&#x{ord(letter[0]):x};", escape(carried))
     return f"{indent}<{name}>{quoted}</{name}>\n"
