@@ -15,8 +15,11 @@ from sluicegate.model.evidence import KINDS, OWN_FIELDS, READERS, Record, from_j
 
 ROOMS = ("delivery", "gates", "ports.py", "wiring.py")
 LIBRARY = Path(sluicegate.__file__).parent
-OTHER_DOCUMENTS = {"artifacts/fetch.py", "artifacts/provenance.py", "book/resolving.py", "book/standing.py"}
-"""Where documents of other forms are read: manifests, statements, indexes."""
+OTHER_DOCUMENTS = {
+    "answers/readiness.py", "artifacts/fetch.py", "artifacts/provenance.py", "book/current.py", "book/resolving.py",
+    "book/standing.py",
+}  # fmt: skip
+"""Where documents of other forms are read: manifests, statements, indexes, a Jenkins' answers."""
 KEYS = {name for own in OWN_FIELDS.values() for name, _ in own} | {field.name for field in fields(Record)}
 
 

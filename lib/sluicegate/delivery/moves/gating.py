@@ -81,8 +81,7 @@ def said(component: str, version: str, environment: str, role: str) -> dict[str,
 def asked_again(state: State, one: Candidate) -> Candidate:
     """The candidate with what the builds of its approvals say now."""
     environment = state.config.environment(one.target)
-    gates = [gate.settings.values for gate in environment.gates if gate.driver == "approval"]
-    roles = {str(gate.get("role")) for gate in gates}
+    roles = {gate.settings.text("role", "") for gate in environment.gates if gate.driver == "approval"}
     last = {(r.role, r.by.user, r.by.verified): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
     doubts = {}
     for approval in last.values():
