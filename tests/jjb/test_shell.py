@@ -66,6 +66,11 @@ BUTTONS = [
         {"COMPONENT": "auth", "END_SESSIONS": "true", "FURTHER": "true", "WHY": "x"},
         ["rollback", "production", "auth", "--end-sessions", "--further", "--why=x"],
     ),
+    ("rollout", {"STEP": "begin", "WHY": ""}, ["rollout", "production"]),
+    ("rollout", {"STEP": "continue", "WHY": "x"}, ["rollout", "production", "--continue", "--why=x"]),
+    ("rollout", {"STEP": "abort", "WHY": ""}, ["rollout", "production", "--abort"]),
+    ("preview", {"PREVIEW": "on"}, ["swap", "production", "--preview", "on"]),
+    ("balancer", {"BALANCER": "lb2", "STEP": "out", "WHY": "x"}, ["balancer", "out", "lb2", "--why=x"]),
     ("hold", {"COMPONENT": "auth", "IN": "staging", "UNTIL": "", "WHY": ""}, ["hold", "auth", "--in", "staging"]),
     (
         "hold",
@@ -110,10 +115,19 @@ def test_the_command_line_takes_what_a_button_gives(words: list[str]) -> None:
     parse(name, rest)
 
 
+@pytest.mark.parametrize(("name", "parameter"), [("rollout", "STEP"), ("preview", "PREVIEW"), ("balancer", "STEP")])
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_is_not_on_the_list_does_nothing(name: str, parameter: str, hostile: str, step: Step) -> None:
+    ran = step.run(script(name), {**FULLEST[name][0], parameter: hostile})
+    assert (ran.code, ran.calls) == (2, []), ran.output
+
+
 FULLEST = {name: (values, words) for name, values, words in BUTTONS}
+CHOSEN = ("BACK", "END_SESSIONS", "FURTHER", "DRY_RUN", "STEP", "PREVIEW")
+"""What is chosen from a list."""
 
 
-@pytest.mark.parametrize("name", FULLEST)
+@pytest.mark.parametrize("name", [name for name, (values, _) in FULLEST.items() if "WHY" in values])
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_reason_arrives_as_it_is(name: str, hostile: str, step: Step) -> None:
     values, words = FULLEST[name]
@@ -124,12 +138,7 @@ def test_a_hostile_reason_arrives_as_it_is(name: str, hostile: str, step: Step) 
 
 @pytest.mark.parametrize(
     ("name", "parameter"),
-    [
-        (name, one)
-        for name in FULLEST
-        for one in FULLEST[name][0]
-        if one not in ("WHY", "BACK", "END_SESSIONS", "FURTHER", "DRY_RUN")
-    ],
+    [(name, one) for name in FULLEST for one in FULLEST[name][0] if one not in ("WHY", *CHOSEN)],
 )
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_value_is_one_operand_or_refused(name: str, parameter: str, hostile: str, step: Step) -> None:
