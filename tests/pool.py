@@ -106,7 +106,7 @@ class Pooled:
         """The hosts that new users reach."""
         import requests
 
-        return {str(requests.get(self.url, timeout=5).json()["host"]) for _ in range(4 * len(self.servers))}
+        return {str(requests.get(self.url, timeout=5).json()["host"]) for _ in range(4 * len(self.ports))}
 
 
 def configured(folder: Path, url: str, names: list[str], **more: Plain) -> HaproxyPool:

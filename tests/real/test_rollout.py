@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import requests
 
 from sluicegate.balancers.haproxy_pool import HaproxyPool
 from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.changes import balancing
 from sluicegate.delivery.changes.rollout import progress, rollout
-from sluicegate.errors import NotFound, SluicegateError
+from sluicegate.errors import GateRefused, NotFound, SluicegateError, UnknownName
+from sluicegate.model.config import Config, Environment
 from sluicegate.model.serving import Serving, Standing
+from sluicegate.model.settings import Plain
+from sluicegate.tools import sockets
 from tests import pool as real
 from tests.crowd import Crowd
 from tests.fakes import FakeDeployer, FakeHost
@@ -188,3 +193,57 @@ def test_a_reload_that_brings_old_state_back_and_a_hand_on_the_socket_are_seen(t
         with pytest.raises(NotFound, match="has no server of that name"):
             file.write_text(file.read_text().replace("server app2", "server app3"))
             p.pool.turn(["app2"], "drain")
+
+
+def test_a_balancer_is_left_alone_and_made_equal_before_it_is_led_along_again(tmp_path: Path) -> None:
+    names = ["app1", "app2"]
+    for place in ("lb1", "lb2"):
+        (tmp_path / place).mkdir()
+    with ExitStack() as stack:
+        one = stack.enter_context(real.running(tmp_path / "lb1", names))
+        two = stack.enter_context(real.running(tmp_path / "lb2", names, one.ports))
+        at: dict[str, Plain] = {
+            place: {"servers": f"{p.folder}/production.cfg", "socket": f"{p.folder}/admin.sock", "address": p.url}
+            for place, p in (("lb1", one), ("lb2", two))
+        }
+        text = ORGANISATION.replace("AT", json.dumps(at))
+        shop = Shop.opened(tmp_path / "shop", text.encode())
+        stack.callback(shop.close)
+
+        def pool(config: Config, environment: Environment) -> HaproxyPool:
+            assert environment.pool is not None
+            return HaproxyPool.configure("production", environment.pool.settings, config, lambda name: FakeHost(name))
+
+        shop.drivers.pool = pool  # type: ignore[method-assign]
+        production = shop.state.config.environment("production")
+        shop.state.pool(production).turn(["app1"], "out")
+        assert (one.leads(), two.leads()) == ({"app2"}, {"app2"})
+        two.process.terminate()
+        two.process.wait(timeout=20)
+        assert balancing.take_out(shop.by("rita"), "lb2", "a new disk") == ("production",)
+        assert balancing.take_out(shop.by("rita"), "lb2", "a new disk") == ()
+        with pytest.raises(GateRefused, match="lb1 is the last balancer of production"):
+            balancing.take_out(shop.by("rita"), "lb1", "too")
+        shop.state.pool(production).turn(["app1"], "ready")  # which lb2 does not hear of
+        two.process = real.started(two.folder)
+        wait_until(lambda: sockets.listens("127.0.0.1", two.port))
+        assert two.leads() == {"app2"}
+        assert balancing.bring_in(shop.by("rita"), "lb2") == ("production",)
+        assert two.leads() == {"app1", "app2"}
+        assert shop.state.balancers_out(production) == {}
+        assert len(shop.state.pool(production).survey()) == 2
+        with pytest.raises(UnknownName, match=r"no balancer is called 'lb3'\. Did you mean"):
+            balancing.bring_in(shop.by("rita"), "lb3")
+
+
+ORGANISATION = """
+repositories: {releases: {driver: fake}}
+components: {auth: {repository: releases, group: com.example}}
+hosts: {app1: {driver: local}, app2: {driver: local}}
+groups: {web: [app1, app2]}
+environments:
+  production:
+    hosts: web
+    deploy: {driver: fake}
+    pool: {driver: haproxy, at: AT, routes: {auth: /}}
+"""

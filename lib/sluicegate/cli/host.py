@@ -22,7 +22,8 @@ def host() -> None:
 @as_json
 @dry_run
 def out(name: str, why: str, as_json: bool, dry_run: bool) -> None:
-    """Have deploys skip a host, and say so wherever its environment is shown. Users may still reach it.
+    """Have deploys skip a host, and say so wherever its environment is shown. Users may still reach it;
+    where it is one of a pool no new ones do.
 
     Example: sluicegate host out app17 --why 'a disk is being replaced'
     """

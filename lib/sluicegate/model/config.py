@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, TypeVar
 
 from sluicegate.errors import UnknownName
 from sluicegate.model.people import People
-from sluicegate.model.settings import Settings, suggestion
+from sluicegate.model.settings import Plain, Settings, suggestion
 
 VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold")
 """What a role's jobs may carry."""
@@ -177,6 +177,15 @@ class Rolling:
     analysis: Analysis | None = None
 
 
+def _without(spec: DriverSpec | None, names: set[str]) -> DriverSpec | None:
+    at = spec.settings.values.get("at") if spec else None
+    if spec is None or not isinstance(at, dict):
+        return spec
+    left: Plain = {name: below for name, below in at.items() if name not in names}
+    settings = Settings(where=spec.settings.where, values={**spec.settings.values, "at": left})
+    return DriverSpec(driver=spec.driver, settings=settings)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair.
@@ -199,6 +208,11 @@ class Environment:
     keep_sessions: timedelta | None = None
     pool: DriverSpec | None = None
     rolling: Rolling = Rolling()
+
+    def without(self, names: Iterable[str]) -> Environment:
+        """The same where its balancer, or its pool, has other servers than these."""
+        left = set(names)
+        return replace(self, balancer=_without(self.balancer, left), pool=_without(self.pool, left)) if left else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -284,6 +284,24 @@ class HostIn(HostRecord):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalancerRecord(Record):
+    """One of several servers of a balancer is to be left alone, or is led along again."""
+
+    name: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancerOut(BalancerRecord):
+    what = "balancer out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancerIn(BalancerRecord):
+    what = "balancer in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch(Record):
     """A batch of the rollout `of`. `stage`: draining, undrained, done, failed, analysis, paused.
 
@@ -368,7 +386,8 @@ KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
         Built, Copied, Pruned, Removed, Deployed, Adopted, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned,
-        Unpinned, Held, Unheld, Swapped, Migrated, HostOut, HostIn, Batch, Halted, Intent, Done, Failed,
+        Unpinned, Held, Unheld, Swapped, Migrated, HostOut, HostIn, BalancerOut, BalancerIn, Batch, Halted, Intent,
+        Done, Failed,
     )
 }  # fmt: skip
 

@@ -10,6 +10,9 @@ from sluicegate.errors import UnknownName
 from sluicegate.model.evidence import (
     Adopted,
     Approval,
+    BalancerOut,
+    BalancerRecord,
+    Batch,
     Built,
     Copied,
     Deployed,
@@ -86,6 +89,10 @@ def _words(record: Record) -> str:
             return f"{verb} begun" + (f" for {only}" if only else "")
         case Migrated(component=component, version=version, step=step, seconds=seconds):
             return f"schema of {component} {version}: {step}, {seconds} s"
+        case BalancerRecord(name=name):
+            return f"balancer {name} {'out' if isinstance(record, BalancerOut) else 'in again'}"
+        case Batch(number=number, stage=stage, hosts=hosts, verdict=verdict):
+            return f"batch {number} {' '.join(filter(None, (stage, verdict)))}: {', '.join(hosts)}".rstrip(": ")
         case HostRecord(host=host):
             return f"{host} {'out' if isinstance(record, HostOut) else 'in again'}"
         case Other(kind=kind):

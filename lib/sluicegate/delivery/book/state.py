@@ -17,11 +17,22 @@ from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.config import Component, Config, Environment
-from sluicegate.model.evidence import Built, Deployed, HostOut, Intent, Pruned, Swapped, Unveto, Veto
+from sluicegate.model.evidence import (
+    BalancerOut,
+    BalancerRecord,
+    Built,
+    Deployed,
+    HostOut,
+    Intent,
+    Pruned,
+    Swapped,
+    Unveto,
+    Veto,
+)
 from sluicegate.model.printable import printable
 from sluicegate.model.story import Story, Uncounted, vetoed
 from sluicegate.model.values import Installed, Pin
-from sluicegate.ports import Drivers
+from sluicegate.ports import Balancer, Drivers, Pool
 from sluicegate.tools import yamltext
 from sluicegate.tools.git import Store
 
@@ -364,6 +375,22 @@ class State:
     def hosts_out(self, environment: Environment) -> dict[str, HostOut]:
         """The hosts of the environment, and of the one that it swaps with, that are to be left alone."""
         return self.annals.hosts_out(self._pair(environment))
+
+    def balancers_out(self, environment: Environment) -> dict[str, BalancerOut]:
+        """The servers of the environment's balancer that are to be left alone."""
+        spec = environment.balancer or environment.pool
+        if spec is None or "at" not in spec.settings.values:
+            return {}
+        last = {record.name: record for record in self.chronicle(environment.name).of(BalancerRecord)}
+        return {name: record for name, record in last.items() if isinstance(record, BalancerOut)}
+
+    def balancer(self, environment: Environment) -> Balancer:
+        """The environment's balancer, without the servers that are to be left alone."""
+        return self.drivers.balancer(self.config, environment.without(self.balancers_out(environment)))
+
+    def pool(self, environment: Environment) -> Pool:
+        """The environment's pool, likewise."""
+        return self.drivers.pool(self.config, environment.without(self.balancers_out(environment)))
 
     def effective(self, environment: Environment) -> GroupState | None:
         """What the environment's hosts have now."""

@@ -196,7 +196,7 @@ def _release_sessions(state: State, environment: Environment) -> None:
     if swap is None or swap.idle != state.group(environment) or not swap.sessions_until:
         return
     production = state.config.environment(swap.env)
-    state.drivers.balancer(state.config, production).release()
+    state.balancer(production).release()
 
 
 def _record_failure(repo: DeliveryRepo, plan: Plan, intent: Intent, problem: SluicegateError, done: str) -> None:

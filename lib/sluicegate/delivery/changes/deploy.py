@@ -125,7 +125,7 @@ def go_back(repo: DeliveryRepo, name: str, intent: Intent, why: str, say: Say) -
 def refuse_undercut(state: State, environment: Environment, plan: Plan) -> None:
     """Raise GateRefused where not one host may be drained, before anything is written."""
     members = state.config.groups[plan.group]
-    survey = state.drivers.pool(state.config, environment).survey()
+    survey = state.pool(environment).survey()
     if lost := [host for host in members if host not in survey]:
         raise NotFound(
             f"the pool of {environment.name} has no {', '.join(lost)}",

@@ -46,7 +46,7 @@ def _lead_nobody_new(state: State, host: str, places: tuple[Place, ...]) -> None
         if environment.pool is None or host not in state.config.hosts:
             continue
         try:
-            state.drivers.pool(state.config, environment).turn([host], "drain")
+            state.pool(environment).turn([host], "drain")
         except SluicegateError as problem:
             raise PartlyDone(
                 f"{host} is out, and users of {environment.name} may still be led there: {problem.message}",

@@ -126,7 +126,7 @@ def make_plan(
             down[name] = Outcome.of(problem)
         elif problem is not None:
             raise problem
-    serving = state.drivers.pool(state.config, environment).survey() if environment.pool else {}
+    serving = state.pool(environment).survey() if environment.pool else {}
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
     transactions = [
         Transaction(host=name, steps=steps)

@@ -136,7 +136,7 @@ def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     found = swap.from_intent(intent.record, intent.environment)
     state = repo.state()
     environment = state.config.environment(intent.environment)
-    if not _switched(state.drivers.balancer(state.config, environment), found):
+    if not _switched(state.balancer(environment), found):
         swap.give_up(repo, found, intent.record, "it was interrupted before the balancer had switched")
         return "undone"
     swap.carry_out(repo, found, intent.record, say)

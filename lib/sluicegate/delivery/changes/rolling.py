@@ -18,6 +18,7 @@ from sluicegate.errors import GateRefused, SluicegateError, TimedOut
 from sluicegate.model import rollouts
 from sluicegate.model.evidence import Batch, Halted, Intent
 from sluicegate.model.serving import ROUNDED, Serving, gone_by
+from sluicegate.tools.probe import wait_for_version
 
 Say = Callable[[str], None]
 Install = Callable[[Sequence[Transaction], bool], tuple[Collection[str], SluicegateError | None]]
@@ -61,7 +62,7 @@ class Rollout:
 
     def __post_init__(self) -> None:
         environment = self.state.config.environment(self.plan.environment)
-        self.pool = self.state.drivers.pool(self.state.config, environment)
+        self.pool = self.state.pool(environment)
         self.rolling = environment.rolling
         self.members = self.state.config.groups[self.plan.group]
         self.minimum = self.rolling.capacity.at_least(len(self.members))
@@ -86,6 +87,7 @@ class Rollout:
                 if waiting:
                     self._pause()
             self._leave_out(list(self.plan.down))
+            self._probe()
         except SluicegateError as problem:
             self._restore(problem)
             raise
@@ -187,6 +189,13 @@ class Rollout:
             now = self.repo.clock()
             for host in hosts:
                 self.drained.setdefault(host, now)
+
+    def _probe(self) -> None:
+        """Users reach the new version, through each server of the balancer."""
+        for component, version in self.plan.target.items():
+            for address in self.pool.addresses(component):
+                url = f"{address}{self.state.component(component).probe}"
+                wait_for_version(url, version, seconds=FOUND, hint="does that balancer lead to other hosts?")
 
     def _leave_out(self, hosts: Sequence[str]) -> None:
         """A host that missed the rollout has the old version: nobody is led there until it was installed."""

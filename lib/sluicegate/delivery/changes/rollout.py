@@ -124,7 +124,7 @@ def progress(state: State, name: str) -> Progress:
     survey: Mapping[str, Serving] = {}
     problem = ""
     try:
-        survey = state.drivers.pool(state.config, environment).survey()
+        survey = state.pool(environment).survey()
     except SluicegateError as silence:
         problem = silence.message
     hosts = {host: survey.get(host) for host in members}

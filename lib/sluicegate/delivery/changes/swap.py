@@ -97,7 +97,7 @@ def _refuse_strays(state: State, found: Swap) -> None:
 
 def _refuse_unready_balancer(state: State, found: Swap) -> None:
     """Raise before anything is written: Conflict for users who are led elsewhere, RemoteUnavailable for silence."""
-    balancer = state.drivers.balancer(state.config, state.config.environment(found.environment))
+    balancer = state.balancer(state.config.environment(found.environment))
     if (reached := balancer.live()) != found.live:
         raise Conflict(
             f"users reach {reached}, and servers.yaml says that {found.environment} is played by {found.live}",
@@ -250,7 +250,7 @@ def carry_out(repo: DeliveryRepo, found: Swap, intent: Intent, say: Say) -> None
     """Switch the balancer, look through it, commit. What fails is switched back, and recorded."""
     state = repo.state()
     production = state.config.environment(found.environment)
-    balancer = state.drivers.balancer(state.config, production)
+    balancer = state.balancer(production)
     try:
         say(f"{found.environment}: new users go to {found.to}")
         balancer.switch(found.to, keep_sessions=production.keep_sessions is not None)
