@@ -1,6 +1,6 @@
 """What signatures cost `status`: 1,000 components, each with a signed veto of its newest version, to the same unsigned.
 
-    python bench/signed.py [--rounds 3] [--components 1000] [--append]
+    python bench/signed.py [--rounds 3] [--components 1000]
 
 Cold is a machine that has verified none of them, warm one that has; every command is a fresh process.
 """
@@ -8,9 +8,11 @@ Cold is a machine that has verified none of them, warm one that has; every comma
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.book import Organisation
-from bench.publish import Cost, append, report
+from bench.publish import Cost, report
 
 from sluicegate.delivery.book.signed import KEY_VARIABLE, Signatures
 from sluicegate.model import ledger
@@ -53,16 +55,19 @@ class Signed(Organisation):
     def _story(self, component: str, version: str) -> list[Record]:
         return [*super()._story(component, version), *([Veto(why="bad")] if version == self.versions[-1] else [])]
 
-    def _file(self, path: str, records: list[Record]) -> bytes:
-        lines = super()._file(path, records)
+    def _told(self, path: str, records: list[Record]) -> Story:
+        story = super()._told(path, records)
         if self.signatures is None or not path.startswith("components/"):
-            return lines
+            return story
         component, version = path.split("/")[1], ledger.version_of(path.split("/")[2])
         sign = self.signatures.sign
-        return b"".join(
-            ledger.line(sign(component, version, record) if isinstance(record, Veto) else record)
-            for record in ledger.read(lines)
-        )
+        return Story(sign(component, version, one) if isinstance(one, Veto) else one for one in story)
+
+    def vetoed(self) -> int:
+        """How many components have a newest version whose veto counts."""
+        words = [sys.executable, "-m", "sluicegate", "-C", str(self.folder), "status", "--json"]
+        told = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        return sum(one["newest_vetoed"] for one in told["components"])
 
 
 def median(costs: list[Cost]) -> Cost:
@@ -74,7 +79,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--components", type=int, default=1000)
-    parser.add_argument("--append", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as folder:
         place = Path(folder)
@@ -90,13 +94,12 @@ def main() -> None:
             shutil.rmtree(place / "cache", ignore_errors=True)
             costs["cold"].append(signed.status())
             costs["warm"].append(signed.status())
+        assert plain.vetoed() == signed.vetoed() == chosen.components
         unsigned, cold, warm = (median(costs[name]) for name in ("plain", "cold", "warm"))
         for name, cost in (("unsigned", unsigned), ("cold", cold), ("warm", warm)):
             print(f"{name}: {cost.cpu:.2f} s of the processor, {cost.wall:.2f} s, {cost.peak:.0f} MB")
         report("status-1000-signed-vetoes cold/1 s of processor", cold.cpu, 1.0)
         report("status-1000-signed-vetoes warm/unsigned", warm.cpu / unsigned.cpu, 1.3)
-    if chosen.append:
-        append()
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Signatures:
         self._file = signers
         self._old = old
         self._remote = remote
+        self._objections: dict[tuple[str, str, Record], str] = {}
 
     @cached_property
     def _verified(self) -> Verified:
@@ -72,7 +73,13 @@ class Signatures:
         return Story(counted), tuple(uncounted)
 
     def objection(self, component: str, version: str, record: Record) -> str:
-        """Why a record that decides does not count; '' when it does."""
+        """Why a record that decides does not count; '' when it does. Asked once for each."""
+        asked_for = (component, version, record)
+        if asked_for not in self._objections:
+            self._objections[asked_for] = self._objection(component, version, record)
+        return self._objections[asked_for]
+
+    def _objection(self, component: str, version: str, record: Record) -> str:
         if record.signature:
             return self._bad_signature(self._message(component, version, record), record)
         if self._signing.since and record in self._old(component, version):
