@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from sluicegate.cli import views
 from sluicegate.config import read_config
+from sluicegate.delivery.answers.check import check_repo, forging
 from sluicegate.delivery.answers.explain import explain
 from sluicegate.delivery.answers.history import history
 from sluicegate.delivery.answers.status import status
@@ -273,3 +276,29 @@ def test_every_text_is_signed_as_it_will_be_read(signing: Shop) -> None:
 def test_signing_wants_a_name() -> None:
     with pytest.raises(ConfigError, match="'evidence' needs 'name: NAME'"):
         read_config(b"evidence: {signed-by: allowed-signers}\n" + CONFIG)
+
+
+def test_explain_prints_what_does_not_count_and_why(signing: Shop) -> None:
+    manifest = signing.state.manifest("auth", "2.0.0")
+    old = next(line for line in lines(signing, "auth", "1.0.0") if line["what"] == "approval")
+    forge(signing, "auth", "2.0.0", {**old, "id": "f" * 16, "manifest": manifest, "role": "q\x1b[31ma"})
+    done = CliRunner().invoke(views.explain, ["auth=2.0.0", "--to", "staging"], obj=str(signing.bare))
+    assert done.exit_code == 0, done.output
+    at = f"{signing.state.uncounted('auth', '2.0.0')[0].record.at:%Y-%m-%d %H:%M} UTC"
+    told = next(line for line in done.output.splitlines() if "not counted" in line)
+    assert told.endswith(f" by anna at {at}: it is not signed") and "\x1b" not in told
+
+
+def test_check_says_whether_records_are_signed_and_what_is_wrong_with_it(signing: Shop) -> None:
+    assert "a copied line of the ledger counts" in forging(read_config(CONFIG))
+    assert forging(signing.state.config) == ""
+    for path, content, said in (
+        ("sluicegate.yaml", since("0" * 40), "sluicegate.yaml:2: the ledger has no commit 0000"),
+        ("sluicegate.yaml", since(signing.tips["main"]), "in its history"),
+        ("allowed-signers", "ci ssh-ed25519 AAAA\n", "allowed-signers:1: "),
+        ("allowed-signers", None, "allowed-signers: it is not there, and 'evidence' says"),
+    ):
+        signing.edited(path, content)
+        with pytest.raises(ConfigError) as caught:
+            check_repo(signing.state)
+        assert said in "\n".join(caught.value.mistakes)

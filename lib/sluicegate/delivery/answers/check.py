@@ -101,6 +101,7 @@ def forging(config: Config) -> str:
 def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda config: None) -> dict[str, int]:
     """Read everything. Raises ConfigError with all mistakes; returns how much there is of what."""
     config = state.config
+    _signing(state)  # without that nothing in the ledger could be judged
     mistakes: list[str] = []
     hints: list[str] = []
 
@@ -121,7 +122,6 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
             known = suggestion(meant, list(config.environments))
             mistakes.append(f"environments/{name}: no environment is called '{meant}'.{known}")
     tried(lambda: state.servers)
-    tried(_signing, state)
     pins = 0
     for environment in config.environments.values():
         tried(state.group, environment)

@@ -42,7 +42,7 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
             raise NotFound(f"no rollout of {name} is paused", hint=f"sluicegate rollout {name} --status")
         role = environment.rolling.approval
         acting = repo.acting(state)
-        if role and acting.person.user not in state.config.role(role).members:
+        if role and state.config.people.of(acting.person) not in state.config.role(role).members:
             members = ", ".join(state.config.role(role).members)
             raise GateRefused(
                 f"{acting.person.user or 'nobody'} is not in the role '{role}'",
