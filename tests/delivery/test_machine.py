@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from sluicegate.delivery.artifacts.publish import publish
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.repo import DeliveryRepo
-from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.resume import resume
 from sluicegate.delivery.changes.rollback import rollback
 from sluicegate.delivery.changes.swap import swap
@@ -29,9 +30,12 @@ from sluicegate.delivery.moves import pinning
 from sluicegate.delivery.moves.evidence import TestRun as Run
 from sluicegate.delivery.moves.evidence import judge, record_tests, veto
 from sluicegate.delivery.moves.promote import promote
-from sluicegate.errors import SluicegateError
-from sluicegate.model.values import Actor, Pin
+from sluicegate.errors import Conflict, IntegrityError, SluicegateError
+from sluicegate.model import ledger
+from sluicegate.model.values import Actor, Pin, canonical, stamp
+from sluicegate.tools import sshsig
 from sluicegate.tools.git import Edit, Store
+from tests.signers import VARIABLE, allowed, forge, lines, made_key
 from tests.worlds import CONFIG, Shop
 
 VERSIONS = ("1.0.0", "1.1.0", "1.10.0", "2.0.0")
@@ -39,6 +43,7 @@ GROUPS = {"int": ("int1",), "blue": ("blue1", "blue2"), "green": ("green1", "gre
 ENVIRONMENTS = ("integration", "staging", "production")
 SKEW = {"direct": timedelta(0), "clone": timedelta(minutes=-5), "mirror": timedelta(minutes=5)}
 
+SIGNED = b"name: shop\nevidence: {signed-by: allowed-signers}\n"
 WITHOUT_SUITES = re.sub(rb"    after: .*\n", b"", CONFIG)
 
 components = st.sampled_from(("auth", "portal"))
@@ -49,6 +54,16 @@ judgements = st.sampled_from(
     (("staging", "qa", "anna"), ("staging", "qa", "rita"), ("production", "release-manager", "rita"),
      ("production", "release-manager", "olle"))
 )  # fmt: skip
+
+
+TURNED = {
+    "approval": "rejection", "rejection": "approval", "veto": "unveto", "unveto": "veto", "held": "unheld",
+    "unheld": "held",
+}  # fmt: skip
+
+
+def signed_lines(shop: Shop, component: str, version: str) -> list[dict[str, Any]]:
+    return [line for line in lines(shop, component, version) if "signature" in line]
 
 
 class Died(Exception):
@@ -93,7 +108,10 @@ class Delivery(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sluicegate-machine-"))
-        self.shop = Shop.opened(self.folder / "shop", WITHOUT_SUITES)
+        self.key, self.strange_key = made_key(self.folder / "key"), made_key(self.folder / "strange")
+        os.environ[VARIABLE] = str(self.key)
+        self.shop = Shop.opened(self.folder / "shop", SIGNED + WITHOUT_SUITES)
+        self.shop.edited("allowed-signers", allowed(self.key))
         clone = self.folder / "clone"
         subprocess.run(["git", "clone", "--quiet", "--branch", "main", self.shop.bare, clone], check=True)
         places = {"direct": str(self.shop.bare), "clone": str(clone), "mirror": f"file://{self.shop.bare}"}
@@ -115,6 +133,7 @@ class Delivery(RuleBasedStateMachine):
         self.interloper: Callable[[], None] | None = None
 
     def teardown(self) -> None:
+        os.environ.pop(VARIABLE, None)
         if hasattr(self, "shop"):
             for store in self.stores.values():
                 store.close()
@@ -370,6 +389,81 @@ class Delivery(RuleBasedStateMachine):
             assert [r.what for r in said if r.env == environment][-1] == ("unveto" if lift else "veto")
             key = (component, version, environment)
             self.evidence.vetoes = self.evidence.vetoes - {key} if lift else self.evidence.vetoes | {key}
+
+    # rules: what a forger and a broken disk do
+
+    @rule(component=components, version=versions, judgement=judgements, number=st.integers(0, 99),
+          how=st.sampled_from(("copied", "unsigned", "edited", "put again", "turned", "by a stranger")))  # fmt: skip
+    def somebody_forges(
+        self, component: str, version: str, judgement: tuple[str, str, str], number: int, how: str
+    ) -> None:
+        """A line is pushed to the ledger past every command: nothing that counts may be another afterwards."""
+        before = self.shop.state.story(component, version)
+        if not before:
+            return
+        stories = [(c, v) for c in ("auth", "portal") for v in VERSIONS if (c, v) != (component, version)]
+        here = signed_lines(self.shop, component, version)
+        there = [line for story in stories for line in signed_lines(self.shop, *story)]
+        later = stamp(self.shop.now + timedelta(minutes=30))
+        line = {**self.fabricated(component, version, judgement), "at": later}
+        if how == "copied" and there:
+            line = there[number % len(there)]
+        elif here and how in ("edited", "put again", "turned"):
+            line = {**here[number % len(here)], "at": later}
+            if how == "edited":
+                line |= {"env": judgement[0], "role": judgement[1], "by": {**line["by"], "user": judgement[2]}}
+            if how == "turned":
+                line |= {"what": TURNED[line["what"]]}
+        elif how == "by a stranger":
+            said = {"repo": "shop", "component": component, "version": version, "record": line}
+            line = {**line, "signature": sshsig.sign(canonical(said), self.strange_key)}
+        forge(self.shop, component, version, line)
+        assert self.shop.state.story(component, version) == before
+        assert line["id"] in {one.record.id for one in self.shop.state.uncounted(component, version)}
+
+    def fabricated(self, component: str, version: str, judgement: tuple[str, str, str]) -> dict[str, Any]:
+        """An approval as mallory writes it into the ledger."""
+        self.builds += 1
+        env, role, user = judgement
+        by = {"user": user, "source": f"https://ci.example.com/job/{user}/{self.builds}/", "verified": True}
+        manifest = self.shop.state.manifest(component, version)
+        told = {"env": env, "role": role, "manifest": manifest, "by": by}
+        return {"id": f"{self.builds:016x}", "after": "", "what": "approval", **told}
+
+    @rule(branch=st.sampled_from((MAIN, LEDGER)), place=places)
+    def a_branch_is_rewound(self, branch: str, place: str) -> None:
+        """Whoever has seen what was there refuses to work, until it is put back."""
+        tip = self.shop.tips[branch]
+        self.stores[place].tips()
+        bare = ["git", "-C", str(self.shop.bare)]
+        parent = subprocess.run([*bare, "rev-parse", f"{tip}^"], capture_output=True, text=True, check=False)
+        if parent.returncode != 0:
+            return
+        subprocess.run([*bare, "update-ref", f"refs/heads/{branch}", parent.stdout.strip()], check=True)
+        try:
+            with pytest.raises(Conflict, match="was rewound"):
+                veto(self.repo(place), "auth", "1.0.0", "", lift=False, why="on less")
+        finally:
+            subprocess.run([*bare, "update-ref", f"refs/heads/{branch}", tip], check=True)
+
+    @rule(component=components, version=versions)
+    def an_object_is_damaged(self, component: str, version: str) -> None:
+        """A story that cannot be read is not taken for an empty one; a backup brings it back."""
+        name = f"{self.shop.tips[LEDGER]}:{ledger.component_path(component, version)}"
+        bare = ["git", "-C", str(self.shop.bare)]
+        blob = subprocess.run([*bare, "rev-parse", "--verify", "-q", name], capture_output=True, text=True, check=False)
+        path = self.shop.bare / "objects" / blob.stdout[:2] / blob.stdout.strip()[2:]
+        if blob.returncode != 0 or not path.is_file():
+            return
+        content = path.read_bytes()
+        path.unlink()
+        store = Store(str(self.shop.bare), (MAIN, LEDGER))
+        try:
+            with pytest.raises(IntegrityError):
+                State(store, self.shop.drivers, self.shop.now).story(component, version)
+        finally:
+            path.write_bytes(content)
+            store.close()
 
     # rules: what happens
 
