@@ -325,7 +325,8 @@ class Build:
         newest = processes.newest_pid()
         # Numbers are given in rising order: in a short build nothing older can be ours. A wrap, or a long build: all.
         quick = newest >= self._first_pid and time.monotonic() - self._started < SLOW_BUILD
-        if self._leaders and processes.carriers(self.marks, self._first_pid if quick else 0):
+        between = (self._first_pid, newest) if quick else (0, 0)
+        if self._leaders and processes.carriers(self.marks, *between):
             count = processes.kill([], self.marks)
             self.say(f"Killed {count} process{'es' if count != 1 else ''} that the build left behind")
 

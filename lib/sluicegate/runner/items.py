@@ -101,6 +101,7 @@ class Items:
         self.by_name: dict[str, Item] = {}
         self.triggered: set[str] = set()
         self._folded: dict[str, dict[str, Item]] = {}
+        self._sorted: dict[str, tuple[Item, ...]] = {}
         self._scan(home / "jobs", "")
 
     def _scan(self, folder: Path, prefix: str) -> None:
@@ -121,7 +122,9 @@ class Items:
 
     def _enter(self, item: Item, content: bytes) -> None:
         self.by_name[item.full_name] = item
-        self._folded.setdefault(names.folder_of(item.full_name), {})[item.name.lower()] = item
+        folder = names.folder_of(item.full_name)
+        self._folded.setdefault(folder, {})[item.name.lower()] = item
+        self._sorted.pop(folder, None)
         self._index(item.full_name, content)
 
     def _leave(self, full_name: str) -> None:
@@ -129,7 +132,9 @@ class Items:
         for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
             item = self.by_name.pop(name)
             self.triggered.discard(name)
-            self._folded.get(names.folder_of(name), {}).pop(item.name.lower(), None)
+            folder = names.folder_of(name)
+            self._folded.get(folder, {}).pop(item.name.lower(), None)
+            self._sorted.pop(folder, None)
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
@@ -189,11 +194,13 @@ class Items:
                 waiting += [(one, {**values, name: unquote(one.name)}) for one in below]
         return found
 
-    def children(self, folder: str) -> list[Item]:
-        """The items directly below a folder (`""`: the top), sorted by name."""
+    def children(self, folder: str) -> tuple[Item, ...]:
+        """The items directly below a folder (`""`: the top), sorted by name; sorted anew once one has come or gone."""
         with self.lock:
-            found = list(self._folded.get(folder, {}).values())
-        return sorted(found, key=lambda one: one.name)
+            if (items := self._sorted.get(folder)) is None:
+                items = tuple(sorted(self._folded.get(folder, {}).values(), key=lambda one: one.name))
+                self._sorted[folder] = items
+            return items
 
     def jobs(self) -> list[Item]:
         with self.lock:

@@ -17,6 +17,9 @@ from sluicegate.model.numbers import whole
 SOFT_KILL = 5.0
 """Seconds between SIGTERM and SIGKILL (SoftKillWaitSeconds of Jenkins)."""
 
+NEAR = 128
+"""Numbers that are tried one by one, which is cheaper than a list of all processes of the machine."""
+
 
 def pids(lowest: int = 0) -> list[int]:
     """The processes of this machine with a number of at least `lowest`."""
@@ -32,16 +35,24 @@ def newest_pid() -> int:
         return 0
 
 
-def carriers(marks: Mapping[str, str], lowest: int = 0) -> set[int]:
-    """The processes whose environment has all of `marks`."""
+def carriers(marks: Mapping[str, str], lowest: int = 0, newest: int = 0) -> set[int]:
+    """The processes whose environment has all of `marks`; where `newest` is near `lowest`, of those numbers only."""
     wanted = [f"{name}={value}".encode() for name, value in marks.items()]
-    found = set()
-    for pid in pids(lowest):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
+    if not 0 < newest - lowest < NEAR:
+        return {pid for pid in pids(lowest) if _carries(pid, wanted)}
+    found = {pid for pid in range(lowest, newest + 1) if _carries(pid, wanted)}
+    # What was forked while we looked.
+    later = range(newest + 1, min(newest_pid(), newest + NEAR) + 1)
+    return found | {pid for pid in later if _carries(pid, wanted)}
+
+
+def _carries(pid: int, wanted: list[bytes]) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
             content = stream.read()
-            if wanted[0] in content and set(wanted) <= set(content.split(b"\0")):
-                found.add(pid)
-    return found
+    except OSError:
+        return False
+    return wanted[0] in content and set(wanted) <= set(content.split(b"\0"))
 
 
 def _stat(pid: int) -> tuple[int, int, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -21,6 +21,7 @@ DEEPEST_TREE = 50
 DEEPEST = 10
 BUDGET = 200_000
 SIMPLE = (str, int, float)
+INLINE = (*SIMPLE, list, tuple, dict, Iterator)
 PLAIN = frozenset({str, int, float, bool})
 KindOf = Callable[[object], Kind[Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\*")
@@ -92,6 +93,7 @@ class Picture:
         self.kind_of = kind_of
         self.left = BUDGET
         self._plans: dict[tuple[int, int], Plan] = {}
+        self._shapes: dict[type, bool] = {}
 
     def _spend(self) -> None:
         self.left -= 1
@@ -122,22 +124,42 @@ class Picture:
         if value is None or isinstance(value, SIMPLE):
             return value
         if isinstance(value, (list, tuple, Iterator)):
-            return [self.chosen(one, wanted) for one in islice(value, wanted.start, wanted.end)]
-        self._spend()
+            return self._each(islice(value, wanted.start, wanted.end), wanted)
         if isinstance(value, dict):
+            self._spend()
             every = wanted.names.get("*")
             rows = ((name, one, wanted.names.get(name, every)) for name, one in value.items() if name != "_class")
             mark = {"_class": value["_class"]} if "_class" in value else {}
             return mark | {name: self.chosen(one, below) for name, one, below in rows if below is not None}
-        kind = self.kind_of(value)
-        found = self._named(kind, value)
-        for name, compute, below in self._plan(kind, wanted):
-            one = compute(self.site, value)
-            if one is None or type(one) in PLAIN:
-                found[name] = one
-            elif one is not ABSENT:
-                found[name] = self.chosen(one, below)
-        return found
+        return self._each((value,), wanted)[0]
+
+    def _each(self, values: Iterable[object], wanted: Selection) -> list[object]:
+        """The rows of a list, which are mostly of one kind: what a kind asks for is looked up when it changes."""
+        rows: list[object] = []
+        last: Kind[Any] | None = None
+        plan: Plan = []
+        site, kind_of, shapes = self.site, self.kind_of, self._shapes
+        for value in values:
+            inline = shapes.get(type(value))
+            if inline is None:
+                inline = shapes[type(value)] = value is None or isinstance(value, INLINE)
+            if inline:
+                rows.append(self.chosen(value, wanted))
+                continue
+            self._spend()
+            kind = kind_of(value)
+            if kind is not last:
+                last, plan = kind, self._plan(kind, wanted)
+            cls = kind.cls if isinstance(kind.cls, str) else kind.cls(site, value)
+            row: dict[str, object] = {"_class": cls} if cls else {}
+            for name, compute, below in plan:
+                one = compute(site, value)
+                if one is None or type(one) in PLAIN:
+                    row[name] = one
+                elif one is not ABSENT:
+                    row[name] = self.chosen(one, below)
+            rows.append(row)
+        return rows
 
     def _plan(self, kind: Kind[Any], wanted: Selection) -> Plan:
         """The fields of a kind that a selection names, in the order of its table; a list asks for each of its rows."""
