@@ -102,7 +102,7 @@ def store(
         "hint": tree.hint,
     }
     with contextlib.suppress(OSError):
-        files.made(folder, mode=0o700)
+        files.ensure_folder(folder, mode=0o700)
         files.replace(folder / "jobs", bytes(blob), durable=False, mode=0o600)
         files.replace(folder / "index.json", json.dumps(entry).encode(), durable=False, mode=0o600)
         _drop_old(folder.parent)

@@ -233,7 +233,7 @@ class Build:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder beside the workspace that only this user may read, gone afterwards (hudson.slaves.WorkspaceList)."""
-        with tempfile.TemporaryDirectory(dir=files.made(self.temporary, mode=0o700)) as folder:
+        with tempfile.TemporaryDirectory(dir=files.ensure_folder(self.temporary, mode=0o700)) as folder:
             yield Path(folder)
 
     @property

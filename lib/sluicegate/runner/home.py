@@ -17,7 +17,7 @@ class Home:
     """The folder, held by one runner at a time."""
 
     def __init__(self, path: Path) -> None:
-        self.path = files.made(path, mode=0o750).resolve()
+        self.path = files.ensure_folder(path, mode=0o750).resolve()
         self._held = ExitStack()
 
     def hold(self, address: str = "") -> None:

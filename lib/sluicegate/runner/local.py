@@ -61,7 +61,7 @@ def claim(folder: Path) -> Path:
             f"{folder} is not empty, and a job may remove everything in its workspace",
             hint=f"name an empty folder, or allow it: touch {folder / MARK}",
         )
-    files.made(folder)
+    files.ensure_folder(folder)
     (folder / MARK).touch()
     return folder.resolve()
 

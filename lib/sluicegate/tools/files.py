@@ -58,7 +58,7 @@ def point_link(link: Path, target: str) -> None:
     os.replace(temporary, link)
 
 
-def made(folder: Path, *, mode: int = 0o777) -> Path:
+def ensure_folder(folder: Path, *, mode: int = 0o777) -> Path:
     """The folder, made where it is not there. Raises UsageError where it cannot be."""
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ def log_folder() -> Path:
     """`sluicegate/logs` in XDG_STATE_HOME, else in ~/.local/state; without a home in the folder of the cache."""
     home = os.environ.get("HOME")
     base = os.environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
-    return files.made(Path(base) / "sluicegate" / "logs" if base else cache_folder() / "logs", mode=0o700)
+    return files.ensure_folder(Path(base) / "sluicegate" / "logs" if base else cache_folder() / "logs", mode=0o700)
 
 
 def _make_room(folder: Path) -> None:

@@ -226,3 +226,15 @@ def test_a_component_does_not_leave_from_under_those_that_need_it(live: Shop) ->
     live.sync("training")
     with live.unchanged(), pytest.raises(NotFound, match="training has nothing to roll any component back to"):
         live.rollback("training")
+
+
+def test_a_set_that_failed_one_of_its_suites_is_not_gone_back_to(live: Shop) -> None:
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        if version != "1.0.0":
+            live.to_integration(auth=version)
+        live.promote("training", auth=version)
+        live.sync("training")
+        live.tested("auth", version, "training", suite="smoke")
+        live.tested("auth", version, "training", suite="load", failed=int(version == "2.0.0"))
+    live.rollback("training")
+    assert live.pins("training") == live.running("room1") == {"auth": "1.0.0"}

@@ -365,3 +365,17 @@ def test_a_veto_is_lifted_only_where_one_stands(ready: Shop) -> None:
     assert caught.value.hint == "sluicegate unveto auth=2.0.0 --in production"
     for _ in range(2):
         ready.veto("auth", "2.0.0", "production", lift=True)
+
+
+def test_a_pin_that_was_set_back_by_hand_is_lowered_openly_all_the_same(again: Shop) -> None:
+    """The file has the lower version already, and the ledger a promotion to it: neither says that it lowers."""
+    again.pin_by_hand("staging", auth="1.0.0")
+    again.promote("staging", downgrade=("auth",), auth="1.0.0")
+    assert again.story("auth", "1.0.0", "pinned")[-1].downgrade is True
+
+
+def test_the_author_may_reject_the_own_change(live: Shop) -> None:
+    with live.unchanged(), pytest.raises(GateRefused, match="would not count"):
+        live.approve("auth", "1.0.0", "production", "olle")
+    live.reject("auth", "1.0.0", "production", "olle")
+    assert live.kinds("auth", "1.0.0")[-1] == "rejection"

@@ -24,7 +24,7 @@ def fetch(state: State, component: str, version: str, to: Path, *, connections: 
     manifest = recorded_manifest(state, component, version)
     spec = state.component(component)
     repository = state.drivers.repository(state.config, spec.repository)
-    files.made(to)
+    files.ensure_folder(to)
     results = each(
         manifest.artifacts, lambda artifact: _fetch_one(repository, spec, version, artifact, to), connections
     )

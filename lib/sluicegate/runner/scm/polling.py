@@ -75,7 +75,7 @@ class Poller:
     ) -> str:
         """Ask the chooser of the builds, in a bare clone without files: the two must not come to different answers."""
         name = hashlib.sha256("\n".join(addresses).encode()).hexdigest()[:24]
-        folder = files.made(self.cache / f"git-{name}", mode=0o700)
+        folder = files.ensure_folder(self.cache / f"git-{name}", mode=0o700)
         with files.locked(folder.with_suffix(".lock"), seconds=600):
             mirror = Repository(folder, env)
             refspecs = tuple(spec for remote in git.remotes for spec in (remote.refspec.split() or [remote.heads]))

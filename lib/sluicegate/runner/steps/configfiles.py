@@ -111,7 +111,7 @@ def _give_back(path: Path) -> None:
 def place(build: Build, target: str, name: str) -> Path:
     """Where a managed file goes: into the workspace, or to a temporary place when it has no target."""
     if not target:
-        folder = files.made(build.temporary, mode=0o700)
+        folder = files.ensure_folder(build.temporary, mode=0o700)
         handle, temporary = tempfile.mkstemp(prefix="config", suffix="tmp", dir=folder)
         os.close(handle)
         build.after.append(lambda: Path(temporary).unlink(missing_ok=True))
