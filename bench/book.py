@@ -71,9 +71,9 @@ class Organisation:
     def _ledger(self) -> Iterator[tuple[str, bytes]]:
         pins: dict[str, dict[str, current.Entry]] = {name: {} for name in self.environments}
         for component in self.components:
-            for version in self.versions:
+            for number, version in enumerate(self.versions):
                 path = ledger.component_path(component, version)
-                story = self._told(path, self._story(component, version))
+                story = self._told(path, self._story(component, version), timedelta(hours=number))
                 yield path, b"".join(map(ledger.line, story))
                 if version == self.versions[-1]:
                     for record in story.of(Pinned):
@@ -119,13 +119,13 @@ class Organisation:
             chronicle.append(Done())
         return chronicle
 
-    def _told(self, path: str, records: list[Record]) -> Story:
-        """The records with their ids and times, three seconds after each other."""
+    def _told(self, path: str, records: list[Record], since: timedelta = timedelta()) -> Story:
+        """The records with their ids and times, a second after each other."""
         self.records += len(records)
         story: list[Record] = []
         ids = {"": ""}
         for number, record in enumerate(records):
-            at = START + timedelta(seconds=number)
+            at = START + since + timedelta(seconds=number)
             if isinstance(record, Intent | Deployed) and story:
                 record = replace(record, base=ids["deployed"]) if "deployed" in ids else record
             elif isinstance(record, Done):

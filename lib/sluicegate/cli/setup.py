@@ -36,26 +36,38 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
     "--range", "ranges", multiple=True, metavar="OLD..NEW",
     help="Check a branch as it would be with the commit NEW at its tip; may be given for both branches.",
 )  # fmt: skip
+@click.option("--deep", is_flag=True, help="Read every object, record, set and table of the ledger, and its indexes.")
+@click.option("--repair", is_flag=True, help="The same, and make indexes anew that are not what the records say.")
 @click.option("--jenkins", "ask_jenkins", is_flag=True, help="Ask the Jenkins of sluicegate.yaml what it lacks.")
 @as_json
-def check(ranges: tuple[str, ...], ask_jenkins: bool, as_json: bool) -> None:
+def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, as_json: bool) -> None:
     """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
 
     In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
+    With --deep the whole ledger is read, which takes a while; what is lost or damaged is named (6). --repair makes
+    indexes anew, which are made of records; a record itself has to come back from a clone that has it.
     With --jenkins the server is asked about users, address, plugins, agents and jobs; 2 when a step is missing.
 
     Example: sluicegate -C delivery check --jenkins
     """
+    from sluicegate.delivery.answers import deep as looking
     from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding
     from sluicegate.delivery.answers.readiness import check_jenkins
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
+        repaired = looking.repair(repo) if repair else ()
+        looked: dict[str, int] = {}
+        if deep or repair:
+            examined = looking.examine(repo.state())
+            looking.refuse(examined.findings)
+            looked = {"files of the ledger": examined.files, "records": examined.records}
         state, told = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
         drivers = EntryPointDrivers()
-        checked = check_repo(state, drivers.check)
+        checked = check_repo(state, drivers.check) | looked
         missing = drivers.missing_folders(state.config)
         notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
+        notices = [*repaired, *notices]
         findings = tuple(check_jenkins(state.config)) if ask_jenkins else ()
     lacking = any(finding.state == "missing" for finding in findings)
     if as_json:
@@ -72,7 +84,8 @@ def check(ranges: tuple[str, ...], ask_jenkins: bool, as_json: bool) -> None:
 
 
 def _plural(what: str, number: int) -> str:
-    return what.removesuffix("s") if number == 1 else what
+    noun, _, rest = what.partition(" ")
+    return f"{noun.removesuffix('s')} {rest}".strip() if number == 1 else what
 
 
 @click.command()

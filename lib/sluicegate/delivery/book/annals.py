@@ -70,7 +70,7 @@ class Annals:
             if self.form > 1 and (problem := self._disagreement(environment, found)):
                 self._put_aside(environment, problem)
             if found is None or not self._by_index(environment):
-                found = replace(self._remade(environment), pins=found.pins if found else {})
+                found = replace(self.remade(environment), pins=found.pins if found else {})
             self._indexes[environment] = found
         return self._indexes[environment]
 
@@ -103,7 +103,7 @@ class Annals:
                 return f"{path} says otherwise"
         return ""
 
-    def _remade(self, environment: str) -> Index:
+    def remade(self, environment: str) -> Index:
         """The index by all records, without the versions of sets."""
         history = self.chronicle(environment)
         index = Index(history=history.digest)
@@ -116,7 +116,7 @@ class Annals:
         """Put the index aside: what follows is found by all records."""
         self._put_aside(environment, why)
         pins = self._indexes.pop(environment, Index()).pins
-        self._indexes[environment] = replace(self._remade(environment), pins=pins)
+        self._indexes[environment] = replace(self.remade(environment), pins=pins)
 
     def _put_aside(self, environment: str, why: str) -> None:
         self.disagreeing.setdefault(environment, why)

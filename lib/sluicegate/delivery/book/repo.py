@@ -148,6 +148,8 @@ class Draft:
         """The files of an environment that change: the end of its history, and the index of what stands now."""
         books, happened = self.state.annals, self.happened.get(environment, [])
         index, files = books.index(environment), {}
+        if environment in books.disagreeing:
+            index = standing.remade(self.state, environment)
         history = books.chronicle(environment)
         if happened:
             second = self.state.form > 1
@@ -159,8 +161,6 @@ class Draft:
             index = replace(index, history=chronicle.digest(history.files | ids))
         if self.state.form == 1:
             index = current.Index(pins=index.pins)
-        elif environment in books.disagreeing:
-            index = self._completed(environment, index)
         noted = self.current.get(environment, {})
         files[current.current_path(environment)] = current.written(replace(index, pins={**index.pins, **noted}))
         return files
@@ -171,21 +171,6 @@ class Draft:
         standing = self.state.group_state(place, deployed.group)
         before = standing.versions if standing and standing.record.id == deployed.base else {}
         return annals.following(before, deployed) if deployed.base or deployed.changed else {}
-
-    def _completed(self, environment: str, index: current.Index) -> current.Index:
-        """An index that was made anew from all records, with what only they can tell."""
-        place = self.state.config.environment(environment)
-        pins = {}
-        for component in self.state.pins(environment):
-            version, event = standing.last_pin_event(self.state, component, environment)
-            if event:
-                pins[component] = current.Entry(version=version, record=event.id)
-        groups = dict(index.groups)
-        for name, one in groups.items():
-            state = self.state.group_state(place, name)
-            if state and one.deployed and state.record.id == one.deployed.record:
-                groups[name] = replace(one, versions=state.versions)
-        return replace(index, pins=pins, groups=groups)
 
     def _newest(self, component: str, added: list[str]) -> bytes:
         content = self.state.ledger_file(resolving.newest_path(component))

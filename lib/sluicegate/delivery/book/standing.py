@@ -7,8 +7,9 @@ merge or a forgery, the records are looked through instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sluicegate.delivery.book.current import Entry, current_path
+from sluicegate.delivery.book.current import Entry, Index, current_path
 from sluicegate.delivery.book.state import State
 from sluicegate.model.evidence import PinEvent, Pinned, Unpinned
 from sluicegate.model.story import newest
@@ -18,6 +19,28 @@ from sluicegate.model.values import Pin
 def entries(state: State, environment: str) -> dict[str, Entry]:
     """The index of an environment as it stands."""
     return dict(state.annals.index(environment).pins)
+
+
+def remade(state: State, environment: str) -> Index:
+    """The index of an environment by all records."""
+    index = state.annals.remade(environment)
+    pins = {}
+    for component in state.config.components:
+        version, event = last_pin_event(state, component, environment)
+        if event:
+            pins[component] = Entry(version=version, record=event.id)
+    groups = dict(index.groups)
+    place = state.config.environment(environment)
+    for name, one in groups.items():
+        last = state.group_state(place, name)
+        if (
+            last
+            and one.deployed
+            and last.record.id == one.deployed.record
+            and (last.record.base or last.record.changed)
+        ):
+            groups[name] = replace(one, versions=last.versions)
+    return replace(index, pins=pins, groups=groups)
 
 
 def is_noted(state: State, pin: Pin, environment: str, index: Mapping[str, Entry]) -> bool:

@@ -144,11 +144,11 @@ class State:
             form=self.form,
             read=self.ledger_file,
             entries=lambda folder: self.store.entries(self.tips[LEDGER], folder),
-            installed=self._installed,
+            installed=self.as_published,
             notice=lambda text: self.notices.setdefault(text),
         )
 
-    def _installed(self, pins: Mapping[str, str]) -> dict[str, Installed]:
+    def as_published(self, pins: Mapping[str, str]) -> dict[str, Installed]:
         """Versions with the manifests that they were published with; '' where no record says it."""
         self.read_stories(pins.items())
         built = {name: self.standing(name, version).latest(Built) for name, version in pins.items()}

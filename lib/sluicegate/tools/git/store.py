@@ -176,6 +176,19 @@ class Store:
             self._refuse_lost(commit, folder)
         return _entries(tree.content, len(tree.id)) if tree and tree.type == "tree" else {}
 
+    def files(self, commit: str) -> tuple[str, ...]:
+        """The paths of all files at a commit."""
+        listed = self.git("ls-tree", "-r", "-z", "--name-only", commit).stdout.split(b"\0") if commit else []
+        return tuple(path.decode("utf-8", "surrogateescape") for path in listed if path)
+
+    def verify(self) -> None:
+        """Read every object that is here, which may take minutes. Raises IntegrityError that names damaged ones."""
+        done = git("fsck", "--full", "--no-dangling", "--no-progress", repository=self.local, check=False, timeout=3600)
+        if done.status != 0:
+            told = "; ".join(f"{done.text}\n{done.error_text}".strip().splitlines()[:6])
+            hint = restoring(self.remote, self.local)
+            raise IntegrityError(f"objects of the delivery repo {self.shown} are damaged or missing: {told}", hint=hint)
+
     def _refuse_lost(self, commit: str, path: str) -> None:
         """Raise IntegrityError when the trees say that there is such a name: then its object is lost."""
         tree = self._objects.get(f"{commit}^{{tree}}")
