@@ -150,7 +150,32 @@ def test_a_push_is_told_to_the_jobs_of_its_repository_that_listen(runner: Runner
     runner.items.create("", "deaf", polled("https://git.example.com/auth.git", deaf))
     runner.items.create("", "other", polled("https://git.example.com/portal.git"))
     triggers = Triggers(runner)
-    assert triggers.notify("https://git.example.com/auth.git") == ["listens"]
+    assert triggers.notify("https://git.example.com/auth.git") == {"listens": False}
+
+
+@pytest.mark.parametrize(
+    ("spec", "pushed", "told"),
+    [
+        ("*/main", ["main"], True),
+        ("main", ["refs/heads/main"], True),
+        ("origin/main", ["main"], True),
+        ("*/main", ["other"], False),
+        ("*/main", ["other", "main"], True),
+        ("*/release-*", ["release-1"], True),
+        ("*/release-*", ["release-1/fix"], False),
+        (":origin/(?!main).*", ["main"], False),
+        ("$BRANCH", ["any"], True),
+        ("**", ["any"], True),
+    ],
+)
+def test_a_push_of_branches_is_told_to_jobs_that_may_build_them(
+    spec: str, pushed: list[str], told: bool, runner: Runner
+) -> None:
+    url = "https://git.example.com/auth.git"
+    branch = f"<branches><hudson.plugins.git.BranchSpec><name>{spec}</name></hudson.plugins.git.BranchSpec></branches>"
+    content = polled(url).replace(b"</scm>", branch.encode() + b"</scm>")
+    runner.items.create("", "listens", content)
+    assert bool(Triggers(runner).notify(url, pushed)) == told
 
 
 def test_a_job_that_waits_to_be_polled_is_not_queued_twice(runner: Runner) -> None:

@@ -71,6 +71,20 @@ def test_a_push_hook_starts_the_polling_job_once_per_change(server: Server, repo
     assert "second" in client.get_build_console_output(name, 2)
 
 
+def test_a_hook_that_names_a_commit_has_it_built_for_who_may_build(server: Server, repository: Path, name: str) -> None:
+    client = server.client()
+    client.create_job(name, job(repository, "echo built $GIT_COMMIT"))
+    old = git(repository, "rev-parse", "main")
+    commit(repository.parent / "work", "newer")
+    hook = f"{server.url}git/notifyCommit?url={repository}&branches=main&sha1={old}"
+    assert server.session().get(hook).text == f"Scheduled building of {name}\n"
+    ended(client, name)
+    assert f"built {old}" in client.get_build_console_output(name, 1)
+    assert "No jobs" in requests.get(hook.replace("branches=main", "branches=other")).text
+    assert requests.get(hook).text == "Scheduled polling\n"
+    assert requests.get(f"{hook}x").status_code == 400
+
+
 def test_a_foreign_repository_starts_nothing(server: Server, repository: Path, name: str) -> None:
     server.client().create_job(name, job(repository, "true"))
     assert "No jobs" in requests.get(f"{server.url}git/notifyCommit?url=/another.git").text

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -15,7 +15,8 @@ from sluicegate.runner import cron, environment, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item
-from sluicegate.runner.scm import history, reading, urls
+from sluicegate.runner.scm import branches, history, reading, urls
+from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.polling import Poller
 from sluicegate.runner.scm.work import KINDS
 from sluicegate.runner.service import Runner
@@ -53,13 +54,28 @@ def due(specs: tuple[str, ...], full_name: str, moment: datetime, *, again: bool
     return False
 
 
-def _is_told_of(item: Item, url: str) -> bool:
-    """Whether a push to `url` lets the job be polled."""
+def _is_told_of(item: Item, url: str, pushed: Sequence[str]) -> bool:
+    """Whether a push of these branches to `url` lets the job be polled."""
     if not item.buildable or not item.config.heeds_hooks:
         return False
     gits = reading.read(item.config.scm).gits
-    listed = [remote.url for git in gits if git.heeds_hooks for remote in git.remotes]
-    return any(urls.same_repository(one, url) for one in listed)
+    return any(
+        urls.same_repository(remote.url, url) and _may_build(git, remote.name, pushed)
+        for git in gits
+        if git.heeds_hooks
+        for remote in git.remotes
+    )
+
+
+def _may_build(git: Git, remote: str, pushed: Sequence[str]) -> bool:
+    """Whether a job builds one of these branches; one whose name is a variable may be any (GitStatus)."""
+    names = [name.removeprefix("refs/heads/") for name in pushed]
+    if not names:
+        return True
+    specs = [spec for spec in git.branches if "$" not in spec]
+    if len(specs) < len(git.branches) or git.chooser.kind == "inverse":
+        return True
+    return any(branches.matches(spec, f"{remote}/{name}") for spec in specs for name in names)
 
 
 class Triggers:
@@ -128,18 +144,24 @@ class Triggers:
             self._wanted.add(item.full_name)
         self._polls.put(item.full_name)
 
-    def notify(self, url: str) -> list[str]:
-        """A push happened at `url`: poll the jobs of that repository that have an SCM trigger. Their names."""
-        found = []
+    def notify(
+        self, url: str, pushed: Sequence[str] = (), build: Callable[[Item], bool] = lambda _: False
+    ) -> dict[str, bool]:
+        """A push happened at `url`: poll the jobs of that repository that have an SCM trigger; job -> built at once.
+
+        Where `pushed` names branches, only jobs that may build one of them are told. `build` starts a job itself.
+        """
+        told: dict[str, bool] = {}
         for name in sorted(self.runner.items.triggered):
             try:
                 item = self.runner.items.job(name)
-                if item is not None and _is_told_of(item, url):
-                    self.poll(item)
-                    found.append(name)
+                if item is not None and _is_told_of(item, url, pushed):
+                    told[name] = build(item)
+                    if not told[name]:
+                        self.poll(item)
             except Exception:  # one job's trouble must not keep the others from hearing of the push
                 logging.getLogger(__name__).exception("the job %s cannot be told of a push to %s", name, url)
-        return found
+        return told
 
     def _poll_next(self) -> None:
         """One round: wait for a job that is to be polled, and poll it."""

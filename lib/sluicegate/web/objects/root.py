@@ -7,9 +7,13 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
+from sluicegate.errors import UsageError
 from sluicegate.runner import fingerprints
+from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import catalogue
+from sluicegate.runner.items import Item
 from sluicegate.runner.rights import Right
+from sluicegate.runner.scm import history
 from sluicegate.runner.service import Runner
 from sluicegate.web import call as calls
 from sluicegate.web.call import Refusal, not_found
@@ -133,11 +137,29 @@ def _script(site: Site, runner: Runner) -> Response:
 
 
 def _notify(site: Site, runner: Runner) -> Response:
-    """git/notifyCommit: polls the jobs of a repository. Open to hooks without login, which learn no job names."""
-    found = site.triggers.notify(site.call.need("url"))
+    """git/notifyCommit: polls the jobs of a repository. Open to hooks without login, which learn no job names.
+
+    `branches` leaves out jobs that build none of them. `sha1` has that commit built at once, in the jobs that whoever
+    asks may build; a stranger's jobs are polled instead (GitStatus asks for a token there).
+    """
+    pushed = [name for part in site.call.value("branches").split(",") if (name := part.strip())]
+    commit = site.call.value("sha1").strip().lower()
+    if commit and not history.SHA.fullmatch(commit):
+        raise UsageError(f"sha1 is '{commit}', expected the 40 or 64 digits of a commit")
+    told = site.triggers.notify(site.call.need("url"), pushed, lambda item: _built(site, runner, item, commit))
     if site.call.login is None:
-        return calls.text("Scheduled polling\n" if found else "No jobs of this repository\n")
-    return calls.text("".join(f"Scheduled polling of {name}\n" for name in found) or "No jobs of this repository\n")
+        return calls.text("Scheduled polling\n" if told else "No jobs of this repository\n")
+    verb = {True: "Scheduled building of", False: "Scheduled polling of"}
+    lines = [f"{verb[built]} {name}\n" for name, built in told.items()]
+    return calls.text("".join(lines) or "No jobs of this repository\n")
+
+
+def _built(site: Site, runner: Runner, item: Item, commit: str) -> bool:
+    """Have a commit built in a job, where one is named and the caller may do so."""
+    if not commit or site.call.login is None or not site.may(Right.BUILD, item.full_name):
+        return False
+    runner.trigger(item, (Cause(kind="scm"),), revision=commit)
+    return True
 
 
 def _forbidden(site: Site, runner: Runner) -> Response:
