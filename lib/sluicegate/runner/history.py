@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +53,7 @@ class History:
             written = required((self.folder / "nextBuildNumber").read_text().strip(), least=1, most=INT)
         except (OSError, ValueError):
             written = 1
-        numbers = self.numbers()
-        return max(written, numbers[-1] + 1 if numbers else 1)
+        return max(written, self._newest() + 1)
 
     def set_next_number(self, number: int) -> None:
         files.replace(self.folder / "nextBuildNumber", f"{number}\n".encode(), durable=False)
@@ -68,24 +68,36 @@ class History:
     def numbers(self) -> list[int]:
         """All build numbers, oldest first."""
         with self._lock:
-            if self._numbers is None:
-                try:
-                    read = (whole(name, least=1, most=INT) for name in os.listdir(self.builds))
-                    self._numbers = sorted(number for number in read if number is not None)
-                except OSError:
-                    self._numbers = []
-            return list(self._numbers)
+            return list(self._known())
+
+    def _known(self) -> list[int]:
+        """The numbers themselves, for who holds the lock and changes nothing: a job may have many thousand."""
+        if self._numbers is None:
+            try:
+                read = (whole(name, least=1, most=INT) for name in os.listdir(self.builds))
+                self._numbers = sorted(number for number in read if number is not None)
+            except OSError:
+                self._numbers = []
+        return self._numbers
+
+    def _newest(self) -> int:
+        with self._lock:
+            return self._known()[-1] if self._known() else 0
+
+    def _has(self, number: int) -> bool:
+        known = self._known()
+        place = bisect_left(known, number)
+        return place < len(known) and known[place] == number
 
     def begin(self, record: Record) -> None:
         """Put a new running build on disk."""
         with self._lock:
-            self.numbers()
+            known = self._known()
             record.folder.mkdir(parents=True, exist_ok=True)
             record.save(durable=False)
             self.running[record.number] = record
-            if self._numbers is not None and record.number not in self._numbers:
-                self._numbers.append(record.number)
-                self._numbers.sort()
+            if not self._has(record.number):
+                insort(known, record.number)
 
     def finish(self, record: Record, result: Result) -> None:
         """Save an ended build and move the permalinks; only then does anybody see its result."""
@@ -113,7 +125,7 @@ class History:
         with self._lock:
             if found := self.running.get(number) or self._unsaved.get(number) or self._cache.get(number):
                 return found
-            record = records.read(self.job, self.builds / str(number)) if number in self.numbers() else None
+            record = records.read(self.job, self.builds / str(number)) if self._has(number) else None
             if record is not None:
                 if record.result is None:
                     # No build of ours is running under this number: its server died.
@@ -122,12 +134,14 @@ class History:
             return record
 
     def last(self) -> Record | None:
-        numbers = self.numbers()
-        return self.get(numbers[-1]) if numbers else None
+        newest = self._newest()
+        return self.get(newest) if newest else None
 
     def newest(self, count: int | None = None) -> list[Record]:
         """The newest records, newest first."""
-        numbers = self.numbers()[::-1][:count]
+        with self._lock:
+            known = self._known()
+            numbers = known[::-1] if count is None else known[: -count - 1 : -1]
         return [record for number in numbers if (record := self.get(number)) is not None]
 
     def links(self) -> dict[str, int]:

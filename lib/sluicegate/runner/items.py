@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import Mapping
@@ -26,8 +27,7 @@ NEW_FOLDER = b"""<?xml version='1.1' encoding='UTF-8'?>
 </com.cloudbees.hudson.plugins.folder.Folder>
 """
 UNREADABLE = b"<unreadable.config.xml/>"
-REVERSE = b"jenkins.triggers.ReverseBuildTrigger"
-TRIGGERS = (b"hudson.triggers.TimerTrigger", b"hudson.triggers.SCMTrigger", REVERSE, b"hudson.tasks.BuildTrigger")
+TRIGGERS = re.compile(rb"hudson\.triggers\.(?:Timer|SCM)Trigger|jenkins\.triggers\.Reverse|hudson\.tasks\.BuildTrigger")
 
 
 class Item:
@@ -105,19 +105,11 @@ class Items:
         self._scan(home / "jobs", "")
 
     def _scan(self, folder: Path, prefix: str) -> None:
-        try:
-            entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
-        except OSError:
-            return
-        for name in entries:
+        for name, content, has_jobs in beneath.folders_with(folder, "config.xml", "jobs"):
             path = folder / name
-            try:
-                content = beneath.read(path / "config.xml")
-            except OSError:
-                continue
             full_name = f"{prefix}{name}"
             self._enter(Item(full_name, path), content)
-            if (path / "jobs").is_dir():
+            if has_jobs:
                 self._scan(path / "jobs", f"{full_name}/")
 
     def _enter(self, item: Item, content: bytes) -> None:
@@ -138,7 +130,7 @@ class Items:
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
-        if any(word in content for word in TRIGGERS):
+        if TRIGGERS.search(content):
             self.triggered.add(full_name)
         else:
             self.triggered.discard(full_name)

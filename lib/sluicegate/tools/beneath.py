@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,43 @@ def open_folder(path: Path) -> int:
             os.close(here)
         here = below
     return here
+
+
+def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, bytes, bool]]:
+    """Every folder within one that has the file `name`, by name: its own name, the content, whether it has `sibling`.
+
+    Each is opened from the one above, once: a home may have ten thousand. Nothing where there is no such folder.
+    """
+    try:
+        top = open_folder(folder)
+    except OSError:
+        return
+    try:
+        with os.scandir(top) as entries:
+            found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        for below in found:
+            try:
+                here = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            except OSError:
+                continue
+            try:
+                with os.fdopen(files.open_in(here, name), "rb") as stream:
+                    content = stream.read()
+                with_sibling = _is_folder(here, sibling)
+            except OSError:
+                continue
+            finally:
+                os.close(here)
+            yield below, content, with_sibling
+    finally:
+        os.close(top)
+
+
+def _is_folder(here: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 def names(folder: Path) -> Iterator[str]:

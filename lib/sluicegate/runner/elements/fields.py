@@ -21,11 +21,15 @@ class Maker(Protocol):
 class Fields:
     """The children of one element. Whoever reads a child acts on it; `unread` names those that nobody asked for."""
 
-    def __init__(self, element: Element, make: Maker, reasons: list[str] | None = None) -> None:
+    def __init__(
+        self, element: Element, make: Maker, reasons: list[str] | None = None, bounds: list[str] | None = None
+    ) -> None:
         self.element = element
         self._make = make
         self.reasons = [] if reasons is None else reasons
         """Why this element, or one within it, cannot be acted on; whoever reads goes on, so that all are named."""
+        self.bounds = [] if bounds is None else bounds
+        """What whoever reads takes of known children, for the reference: `name: this only`, `name: why not`."""
         self._read: set[str] = set()
         self._passed: set[str] = set()
         self._below: dict[int, Fields] = {}
@@ -72,12 +76,14 @@ class Fields:
     def only(self, path: str, *values: str) -> None:
         """Give a reason when the child has another text than these; the first is what a missing child means."""
         text = self.text(path).strip() or values[0]
+        self.bounds.append(f"`{path}`: {' or '.join(value or 'empty' for value in values)} only")
         if text.lower() not in (value.lower() for value in values):
             expected = " or ".join(f"'{value}'" for value in values)
             self.reasons.append(f"<{self.tag}>: <{path}> is '{text}'; this runner does {expected} only")
 
     def refuse(self, path: str, why: str) -> None:
         """Give a reason when the child has a text or children of its own."""
+        self.bounds.append(f"`{path}`: {why}")
         self._note(path)
         for child in self.element.iterfind(path):
             if (child.text or "").strip() or len(child):
@@ -90,7 +96,7 @@ class Fields:
     def children(self, path: str = "*") -> tuple[Fields, ...]:
         """Children to be read each by itself."""
         self._pass(path)
-        below = tuple(Fields(child, self._make, self.reasons) for child in self.element.iterfind(path))
+        below = tuple(Fields(child, self._make, self.reasons, self.bounds) for child in self.element.iterfind(path))
         self._below |= {id(fields.element): fields for fields in below}
         return below
 
