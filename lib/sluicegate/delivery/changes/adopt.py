@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.answers.asking import Asked, ask
 from sluicegate.delivery.artifacts.fetch import read_manifest, store
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
+from sluicegate.delivery.changes.applying import has_set
 from sluicegate.errors import Conflict, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Adopted, Built, Deployed, Pinned, Swapped
-from sluicegate.model.values import Artifact, Installed, Json, Manifest, Pin, manifest_name, set_name
+from sluicegate.model.values import Artifact, Installed, Json, Manifest, Pin, manifest_name
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
 
@@ -177,18 +178,19 @@ def _write(
             sums[component] = manifest.sha256
             draft.note(component, version, Built(manifest=manifest.sha256, artifacts=manifest.artifacts))
     standing = state.group_state(environment, group)
-    before = dict(standing.installed) if standing else {}
-    components = before | {c: Installed(version=v, manifest=sums[c]) for c, (v, _) in adopted.items()}
-    the_set = set_name({c: (one.version, one.manifest) for c, one in components.items()})
+    target = {c: one.version for c, one in standing.installed.items()} if standing else {}
+    target |= {component: version for component, (version, _) in adopted.items()}
+    manifests = {c: one.manifest for c, one in standing.installed.items()} | sums if standing else sums
+    whole = has_set(state, environment, group, target, manifests)
     for component, (version, _) in adopted.items():
         draft.note(component, version, Adopted(env=name, group=group, manifest=sums[component], why=why))
         if component not in state.pins(name):
             draft.pin(name, component, Pin(component=component, version=version))
             draft.note(component, version, Pinned(env=name, how="adopt", why=why))
-        one = Deployed(env=name, group=group, set=the_set, manifest=sums[component])
+        one = Deployed(env=name, group=group, set=whole.set, manifest=sums[component])
         draft.note(component, version, one)
-    draft.note_environment(name, Deployed(group=group, set=the_set, components=components))
+    draft.note_environment(name, replace(whole, of=standing.record.of if standing else ""))
     if environment.swaps_with:  # where a pair swaps, the last swap says what production has
         idle = next(one for one in environment.groups if one != group)
         pins = {component: version for component, (version, _) in adopted.items()}
-        draft.note_environment(name, Swapped(env=name, live=group, idle=idle, pins=pins, set=the_set, why="adopted"))
+        draft.note_environment(name, Swapped(env=name, live=group, idle=idle, pins=pins, set=whole.set, why="adopted"))

@@ -242,15 +242,9 @@ def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
 def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
     state.read_stories(plan.target.items())
     manifests = {name: state.manifest(name, version) for name, version in plan.target.items()}
-    target_set = set_name({name: (version, manifests[name]) for name, version in plan.target.items()})
-    whole = Deployed(group=plan.group, set=target_set, of=intent.id, behind=_behind(plan))
-    if state.form == 1:
-        components = {n: Installed(version=version, manifest=manifests[n]) for n, version in plan.target.items()}
-        whole = replace(whole, components=components)
-    else:
-        base, changed, before = step_to(state, state.config.environment(plan.environment), plan.group, plan.target)
-        whole = replace(whole, base=base, changed=changed, before=before)
-    draft.note_environment(plan.environment, whole)
+    whole = has_set(state, state.config.environment(plan.environment), plan.group, plan.target, manifests)
+    target_set = whole.set
+    draft.note_environment(plan.environment, replace(whole, of=intent.id, behind=_behind(plan)))
     moved = {step.component for step in plan.steps}
     for name, version in plan.target.items():
         # a version that came into this environment because its group changed roles counts as well
@@ -261,6 +255,18 @@ def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> 
             draft.note(name, version, one)
     intents.end(draft, plan.environment, intent)
     keep_table(draft, plan, intent)
+
+
+def has_set(
+    state: State, environment: Environment, group: str, target: Mapping[str, str], manifests: Mapping[str, str]
+) -> Deployed:
+    """The record that says that a group has the target: component -> version, whose manifests are given."""
+    the_set = set_name({name: (version, manifests[name]) for name, version in target.items()})
+    if state.form == 1:
+        components = {name: Installed(version=version, manifest=manifests[name]) for name, version in target.items()}
+        return Deployed(group=group, set=the_set, components=components)
+    base, changed, before = step_to(state, environment, group, target)
+    return Deployed(group=group, set=the_set, base=base, changed=changed, before=before)
 
 
 def step_to(
