@@ -162,6 +162,10 @@ def test_what_was_installed_is_there_and_can_be_replaced_and_brought_back(bench:
         assert same(bench.installed, wanted)
 
 
+def test_files_that_it_would_install_are_not_doubtful(bench: Bench, tmp_path: Path) -> None:
+    assert bench.deployer.inspect(release(tmp_path, "1.0")) == ()
+
+
 def test_installing_again_changes_nothing(bench: Bench, tmp_path: Path) -> None:
     wanted = release(tmp_path, "1.0")
     for _ in range(2):

@@ -15,6 +15,6 @@ def program(name: str) -> str:
 
 def needs(*programs: str) -> None:
     """Skip the test where a program is missing; in CI it runs, and fails."""
-    lacking = [name for name in programs if program(name) == name]
+    lacking = [name for name in programs if not shutil.which(program(name))]
     if lacking and os.environ.get("CI") != "true":
         pytest.skip(f"not installed: {', '.join(lacking)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say
 from sluicegate.delivery.changes.planning import Plan, Step, Transaction
-from sluicegate.errors import UsageError
+from sluicegate.errors import NotFound, UsageError
 from sluicegate.model import evidence
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Tests
@@ -91,10 +92,14 @@ def _unproven(state: State, environment: Environment, plan: Plan) -> set[str]:
 
 
 def _addresses(state: State, plan: Plan) -> dict[str, str]:
-    """`AUTH_URL` and the like: each component on the first host of the group that is not out."""
+    """`AUTH_URL` and the like: each component that has a port on the first host of the group that is not out."""
     hosts = state.config.groups[plan.group]
     host = state.drivers.host(state.config, next((one for one in hosts if one not in plan.out), hosts[0]))
-    return {f"{name.upper().replace('-', '_').replace('.', '_')}_URL": host.address(name) for name in plan.target}
+    addresses = {}
+    for name in plan.target:
+        with suppress(NotFound):  # a package without a port is a library, say
+            addresses[f"{name.upper().replace('-', '_').replace('.', '_')}_URL"] = host.address(name)
+    return addresses
 
 
 def start(repo: DeliveryRepo, one: Started, *, wait: bool, say: Say) -> bool:

@@ -15,7 +15,7 @@ from sluicegate.errors import NotFound, SluicegateError
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.model.values import Installed
+from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.probe import wait_for_version
 
@@ -69,6 +69,10 @@ class PackagesDeployer:
             if there and all(package in versions for package in packages):
                 found[component] = Installed(version=there[0] if len(there) == 1 else " and ".join(there))
         return found
+
+    def inspect(self, release: Release) -> tuple[str, ...]:
+        """Nothing: the files are looked at where packages are published, and get to the host past us."""
+        return ()
 
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         """A version that is not there, a half-done change of somebody else, what cannot be installed together."""
