@@ -112,9 +112,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     The head is bold on a terminal.
     """
-    import shutil
+    limit = None
+    if sys.stdout and sys.stdout.isatty():
+        import shutil  # with bz2 and lzma: not for a pipe
 
-    limit = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+        limit = shutil.get_terminal_size().columns
     for number, lines in enumerate(table_lines([head, *rows], limit)):
         for line in lines:
             click.secho(line, bold=number == 0)

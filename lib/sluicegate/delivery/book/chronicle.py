@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -72,6 +71,8 @@ class Chronicle:
 
 def digest(files: Mapping[str, str]) -> str:
     """One name for the content of files, by their paths and ids."""
+    import hashlib
+
     lines = "".join(f"{path} {content}\n" for path, content in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
 
