@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.publish import Cost, print_rows, report, run
+from bench.publish import Cost, report, run
 
 from sluicegate.delivery.book import chronicle, current, resolving
 from sluicegate.delivery.book.setup import init_repo
@@ -47,6 +49,8 @@ class Organisation:
         self.versions = [f"1.{number}.0" for number in range(versions)]
         self.deploys = deploys
         self.records = 0
+        self.small = components < 100  # every component has a port on every host
+        self.turns = 0
 
     def write(self) -> Organisation:
         init_repo(self.folder, EntryPointDrivers(), bare=True, config=self._config())
@@ -58,8 +62,11 @@ class Organisation:
     def _config(self) -> bytes:
         lines = ["repositories:", f"  releases: {{driver: directory, path: {self.folder}-releases}}", "components:"]
         lines += [f"  {name}: {{repository: releases, group: com.example}}" for name in self.components]
+        ports = {name: 20_000 + number for number, name in enumerate(self.components)} if self.small else {}
+        listed = ", ".join(f"{name}: {port}" for name, port in ports.items())
         lines += ["hosts:"] + [
-            f"  {name}: {{driver: local, folder: {self.folder}-{name}, ports: {{}}}}" for name in self.environments
+            f"  {name}: {{driver: local, folder: {self.folder}-{name}, ports: {{{listed}}}}}"
+            for name in self.environments
         ]
         lines += ["groups:"] + [f"  g-{name}: [{name}]" for name in self.environments]
         lines += ["environments:"]
@@ -145,49 +152,158 @@ class Organisation:
         subprocess.run(["git", "-C", self.folder, "fast-import", "--quiet"], input=b"".join(said), check=True)
         subprocess.run(["git", "-C", self.folder, "repack", "-adq"], check=True)
 
+    def command(self, *words: str) -> Cost:
+        return run([sys.executable, "-m", "sluicegate", "-C", str(self.folder), *words])
+
     def status(self) -> Cost:
-        return run([sys.executable, "-m", "sluicegate", "-C", str(self.folder), "status", "--json"])
+        return self.command("status", "--json")
+
+    def explain(self) -> Cost:
+        return self.command("explain", f"{self.components[0]}={self.versions[-1]}", "--to", self.environments[1])
+
+    def sync(self) -> Cost:
+        return self.command("sync", self.environments[0], "--dry-run", "--remove")
+
+    def pin(self) -> Cost:
+        """Move a pin to and fro: a change of both branches."""
+        self.turns += 1
+        version = self.versions[-1 - self.turns % 2]
+        return self.command("pin", f"{self.components[0]}={version}", "--in", self.environments[1])
+
+    def pins_set_back(self) -> None:
+        """Every component of the first environment is pinned to the version before the newest, by a commit."""
+        pins = "".join(f"{name}: {self.versions[-2]}\n" for name in self.components).encode()
+        self._commit("main", {f"environments/{self.environments[0]}.yaml": pins})
+
+    def follow(self) -> Cost:
+        """The pins of the first environment follow; its hosts are none, so that only the book is written."""
+        script = (
+            "import sys\n"
+            "from sluicegate.delivery.book.repo import DeliveryRepo\n"
+            "from sluicegate.delivery.changes.sync import follow\n"
+            "from sluicegate.tools.git import Store\n"
+            "from sluicegate.wiring import EntryPointDrivers\n"
+            "with Store(sys.argv[1], ('main', 'ledger')) as store:\n"
+            "    follow(DeliveryRepo(store, EntryPointDrivers()), 'e0')\n"
+        )
+        return run([sys.executable, "-c", script, str(self.folder)])
 
 
-def measured(rounds: int, *organisations: Organisation) -> list[Cost]:
-    """The median cost of `status` over each, in rounds that take turns."""
-    costs: dict[int, list[Cost]] = {number: [] for number in range(len(organisations))}
-    for _ in range(rounds):
-        for number, one in enumerate(organisations):
-            costs[number].append(one.status())
-    return [
-        Cost(
+class Plain:
+    """Plain Git as a writer: each has a clone, commits a line to a file of its own, and pushes until it is taken."""
+
+    def __init__(self, folder: Path, writers: int) -> None:
+        self.folder = folder
+        git("init", "--quiet", "--bare", "--initial-branch=main", folder / "origin")
+        git("clone", "--quiet", folder / "origin", folder / "0")
+        git("-C", folder / "0", "commit", "--quiet", "--allow-empty", "-m", "first")
+        git("-C", folder / "0", "push", "--quiet", "origin", "HEAD:main")
+        for number in range(1, writers):
+            git("clone", "--quiet", folder / "origin", folder / f"{number}")
+
+    def round(self, number: int = 0) -> list[str]:
+        """The command of one writer: fetch, commit, push, again when somebody else was first."""
+        place = self.folder / str(number)
+        script = (
+            f"cd {place}; until git fetch -q && git reset -q --hard origin/main && echo x >> f{number}"
+            f" && git add f{number} && git commit -q -m x && git push -q origin HEAD:main; do :; done 2>/dev/null"
+        )
+        return ["sh", "-c", script]
+
+
+def git(*words: str | Path) -> None:
+    subprocess.run(["git", *words], check=True, capture_output=True)
+
+
+def compared(rounds: int, **ways: Callable[[], Cost]) -> dict[str, Cost]:
+    """The median cost of each way, in rounds that take turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            cost = way()
+            if number:  # the first warms up
+                costs[name].append(cost)
+    return {
+        name: Cost(
             wall=statistics.median(c.wall for c in some), cpu=statistics.median(c.cpu for c in some),
             peak=max(c.peak for c in some),
         )
-        for some in costs.values()
-    ]  # fmt: skip
+        for name, some in costs.items()
+    }  # fmt: skip
+
+
+def together(commands: list[list[str]]) -> float:
+    """Seconds until processes that run at the same time have all ended well."""
+    began = time.perf_counter()
+    running = [subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for one in commands]
+    for one in running:
+        said = one.communicate()[1]
+        if one.returncode:
+            sys.exit(f"{one.args} failed with {one.returncode}: {said.decode()[-500:]}")
+    return time.perf_counter() - began
+
+
+def of_status(place: Path, chosen: argparse.Namespace) -> None:
+    whole = Organisation(place / "whole", components=chosen.components, environments=10, versions=18, deploys=1).write()
+    print(json.dumps({"components": chosen.components, "environments": 10, "records": whole.records}))
+    cost = compared(chosen.rounds, status=whole.status)["status"]
+    report("status-1000x10/1 s of processor", cost.cpu, 1.0)
+    report("status-1000x10 peak/150 MB", cost.peak / 150, 1.0)
+
+
+def of_years(place: Path, chosen: argparse.Namespace) -> None:
+    few = Organisation(place / "few", components=30, environments=3, versions=10, deploys=10).write()
+    long = Organisation(place / "long", components=30, environments=3, versions=10, deploys=chosen.deploys).write()
+    for what in ("status", "explain", "sync", "pin"):
+        found = compared(chosen.rounds, few=getattr(few, what), long=getattr(long, what))
+        report(f"{what}-{chosen.deploys}-deploys/10-deploys", found["long"].cpu / found["few"].cpu, 1.3)
+
+
+def of_versions(place: Path, chosen: argparse.Namespace) -> None:
+    few = Organisation(place / "few-versions", components=30, environments=3, versions=10, deploys=1).write()
+    many = Organisation(place / "many-versions", components=30, environments=3, versions=1000, deploys=1).write()
+    for what in ("status", "explain", "sync", "pin"):
+        found = compared(chosen.rounds, few=getattr(few, what), many=getattr(many, what))
+        report(f"{what}-1000-versions/10-versions", found["many"].cpu / found["few"].cpu, 1.3)
+
+
+def of_sync(place: Path, chosen: argparse.Namespace) -> None:
+    moved = Organisation(place / "moved", components=chosen.components, environments=2, versions=3, deploys=1).write()
+    moved.pins_set_back()
+    first, again = moved.follow(), moved.follow()
+    report("sync-1000-moved/5 s of processor", first.cpu / 5, 1.0)
+    report("sync-nothing-to-do/1 s of processor", again.cpu, 1.0)
+
+
+def of_writers(place: Path, chosen: argparse.Namespace) -> None:
+    shop = Organisation(place / "shop", components=16, environments=2, versions=3, deploys=1).write()
+    (place / "plain").mkdir()
+    plain = Plain(place / "plain", 16)
+    found = compared(chosen.rounds, pin=shop.pin, status=shop.status, git=lambda: run(plain.round()))
+    report("(pin - status)/git-round", (found["pin"].wall - found["status"].wall) / found["git"].wall, 1.3)
+    ours, theirs = [], []
+    for turn in range(chosen.rounds):
+        words = [sys.executable, "-m", "sluicegate", "-C", str(shop.folder), "pin"]
+        version = shop.versions[-1 - turn % 2]
+        ours.append(together([[*words, f"{one}={version}", "--in", "e0"] for one in shop.components]))
+        theirs.append(together([plain.round(number) for number in range(16)]))
+    report("16-writers/16-plain-loops", statistics.median(ours) / statistics.median(theirs), 1 / 1.7)
+
+
+PARTS = {"status": of_status, "years": of_years, "versions": of_versions, "sync": of_sync, "writers": of_writers}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--components", type=int, default=1000)
-    parser.add_argument("--rows", action="store_true", help="also as rows for docs/performance.md")
+    parser.add_argument("--deploys", type=int, default=10_000)
+    parser.add_argument("--only", default=",".join(PARTS))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluicegate-bench-") as folder:
-        place = Path(folder)
-        whole = Organisation(
-            place / "whole", components=chosen.components, environments=10, versions=18, deploys=1
-        ).write()  # fmt: skip
-        print(json.dumps({"components": chosen.components, "environments": 10, "records": whole.records}))
-        (cost,) = measured(chosen.rounds, whole)
-        report("status-1000x10/1 s of processor", cost.cpu, 1.0)
-        report("status-1000x10 peak/150 MB", cost.peak / 150, 1.0)
-        few = Organisation(place / "few", components=30, environments=3, versions=10, deploys=1).write()
-        many = Organisation(place / "many", components=30, environments=3, versions=1000, deploys=1).write()
-        less, more = measured(max(chosen.rounds, 5), few, many)
-        report("status-1000-versions/10-versions", more.wall / less.wall, 1.3)
-        long = Organisation(place / "long", components=30, environments=3, versions=10, deploys=1000).write()
-        less, more = measured(chosen.rounds, few, long)
-        report("status-1000-deploys/1-deploy", more.wall / less.wall, 1.3)
-    if chosen.rows:
-        print_rows("book.py")
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"  # what was seen of these repositories goes away with them
+        for name in chosen.only.split(","):
+            PARTS[name](Path(folder), chosen)
 
 
 if __name__ == "__main__":

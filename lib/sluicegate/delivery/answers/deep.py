@@ -93,7 +93,8 @@ def refuse(findings: Iterable[Finding], done: Iterable[str] = ()) -> None:
     mendable = all(one.content is not None for one in listed)
     lines = "".join(f"\n  {line}" for line in [*done, *map(str, listed)])
     hint = "sluicegate check --repair makes the indexes anew" if mendable else "take it from a clone that has it whole"
-    raise IntegrityError(f"{len(listed)} things in the ledger are not as they should be{lines}", hint=hint)
+    many = f"{len(listed)} things in the ledger are" if len(listed) > 1 else "something in the ledger is"
+    raise IntegrityError(f"{many} not as {'they' if len(listed) > 1 else 'it'} should be{lines}", hint=hint)
 
 
 def _environments(paths: Iterable[str]) -> list[str]:
