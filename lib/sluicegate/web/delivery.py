@@ -1,4 +1,5 @@
-"""What `sluicegate -C REPO status --json` says, for the page at /delivery/.
+"""What `sluicegate -C REPO status --json` says, and of each pool `rollout ENV --status --json`, for the page at
+/delivery/.
 
 The server knows nothing of delivery: it runs the command and keeps its JSON for a moment.
 """
@@ -20,10 +21,10 @@ PATIENCE = 30.0
 WAITERS = 4
 
 
-def command(repo: str) -> list[str]:
-    """The command line that prints the matrix: the `sluicegate` beside our own interpreter, else that on PATH."""
+def command(repo: str, *words: str) -> list[str]:
+    """A command line that prints JSON, the matrix's: the `sluicegate` beside our own interpreter, else that on PATH."""
     beside = Path(sys.executable).with_name("sluicegate")
-    return [str(beside) if beside.exists() else "sluicegate", "-C", repo, "status", "--json"]
+    return [str(beside) if beside.exists() else "sluicegate", "-C", repo, *(words or ("status",)), "--json"]
 
 
 class Delivery:
@@ -31,6 +32,7 @@ class Delivery:
     holds few of the server's threads; the others get what was read before, or are told to come again."""
 
     def __init__(self, repo: str) -> None:
+        self.repo = repo
         self.argv = command(repo)
         self._changed = threading.Condition()
         self._waiters = threading.BoundedSemaphore(WAITERS)
@@ -69,12 +71,23 @@ class Delivery:
                 threading.Thread(target=self._read, name="delivery status", daemon=True).start()
             self._changed.wait_for(lambda: self._closed or not self._is_read, PATIENCE + FRESH)
 
+    def _rollout(self, environment: str) -> object:
+        """How far a pool's last rollout is, and how its hosts stand; what keeps that from being told."""
+        try:
+            argv = command(self.repo, "rollout", environment, "--status")
+            return json.loads(process.run(argv, timeout=PATIENCE).stdout)
+        except SluicegateError as failed:
+            return {"environment": environment, "problem": failed.message}
+
     def _read(self) -> None:
         """Keep what the command says now, or how it failed: that, too, is told for a while."""
         status: object = None
         problem: SluicegateError | None = None
         try:
             status = json.loads(process.run(self.argv, timeout=PATIENCE).stdout)
+            for environment in status.get("environments", ()) if isinstance(status, dict) else ():
+                if environment.get("pooled"):
+                    environment["rollout"] = self._rollout(environment["name"])
         except SluicegateError as failed:
             problem = failed
         except (ValueError, OSError) as failed:

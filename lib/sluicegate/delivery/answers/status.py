@@ -30,6 +30,7 @@ class Column:
 
     `unsure` says why nobody knows what its hosts have: the last deploy failed. `out`: its hosts that are to be left
     alone. `behind`: those that the last deploy did not reach, and how it ended there.
+    `pooled`: `rollout ENV --status` tells more of it.
     `schema_due`: component -> the version whose `contract` waits until no host is below it.
     """
 
@@ -41,12 +42,14 @@ class Column:
     out: tuple[HostOut, ...] = ()
     behind: Mapping[str, str] = field(default_factory=dict)
     schema_due: Mapping[str, str] = field(default_factory=dict)
+    pooled: bool = False
 
     def json(self) -> Json:
         return {
             "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
             "out": [{"host": one.host, "why": one.why, "by": one.by.user, "since": stamp(one.at)} for one in self.out],
             "behind": dict(self.behind), "schema_due": dict(self.schema_due),
+            "pooled": self.pooled,
         }  # fmt: skip
 
 
@@ -107,6 +110,7 @@ def _column(state: State, environment: Environment) -> Column:
         out=hosts_out(state, environment),
         behind=standing.behind if standing else {},
         schema_due=schema.waiting(state, environment),
+        pooled=environment.pool is not None,
     )
 
 
