@@ -99,7 +99,7 @@ def _print(now: Progress) -> None:
     if now.intent is not None:
         target = " ".join(f"{component}={version}" for component, version in sorted(now.intent.target.items()))
         way = "back to" if now.intent.back else "to"
-        click.echo(f"{way} {target}; {len(now.done)} hosts done; the minimum is {now.minimum} of {len(now.hosts)}")
+        click.echo(f"{way} {target}; hosts done: {len(now.done)}; the minimum is {now.minimum} of {len(now.hosts)}")
     for batch in now.batches:
         if batch.stage not in ("draining", "paused"):
             words = [batch.verdict or batch.stage, ", ".join(batch.hosts)]

@@ -140,7 +140,7 @@ def test_once_enough_hosts_are_new_nobody_new_is_led_to_an_old_one(rooms: Callab
     world.roll()
     new_only = [leads for leads in seen if leads <= {"room1", "room2", "room3"}]
     assert new_only, "the drain of all old hosts began once three new ones served"
-    assert "training: new users reach the new version only; 5 hosts are drained" in world.said
+    assert "training: new users reach the target only; 5 hosts drained" in world.said
     assert world.pool.least >= 3
 
 

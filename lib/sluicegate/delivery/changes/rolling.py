@@ -58,6 +58,7 @@ class Rollout:
     drained: dict[str, datetime] = field(default_factory=dict)  # and not yet taken out
     new: set[str] = field(default_factory=set)  # they serve the target
     number: int = 0
+    begun: bool = False
     looked: float = 0.0
 
     def __post_init__(self) -> None:
@@ -69,8 +70,14 @@ class Rollout:
         stay = self.pool.stay
         self.limit = self.rolling.limit or MARGIN + (stay.life + ROUNDED if stay else timedelta(0))
         changing = {transaction.host for batch in self.plan.batches for transaction in batch}
+        before = [self.state.chronicle(self.plan.environment).latest(Batch, of=of) for of in self._chain()]
+        self.number = max((batch.number or 0 for batch in before if batch), default=0)
         untouched = {*changing, *self.plan.down, *self.plan.out}
         self.new = {host for host in self.members if host not in untouched}
+
+    def _chain(self) -> tuple[str, ...]:
+        """This intent and the one that it goes on from."""
+        return tuple(filter(None, (self.intent.id, self.intent.follows)))
 
     def run(self, install: Install) -> None:
         """Batch after batch. Raises Paused, Worse, and whatever else ends it early."""
@@ -101,7 +108,8 @@ class Rollout:
         self.pool.turn(hosts, "out")
         for host in hosts:
             self.drained.pop(host, None)
-        done, failure = install(batch, self.number == 1 and not self.new)
+        done, failure = install(batch, not self.begun and not self.new)
+        self.begun = True
         good = [host for host in hosts if host in done]
         self._ready(good)
         self.new |= set(good)
@@ -181,7 +189,7 @@ class Rollout:
         ahead = [host for host in hosts if host not in self.drained and _ready(survey.get(host))]
         if len(serving) >= max(self.minimum, 1) and ahead:
             self._turn_away(ahead)
-            self._say(f"new users reach the new version only; {len(ahead)} hosts are drained")
+            self._say(f"new users reach the target only; {_hosts(len(ahead))} drained")
 
     def _turn_away(self, hosts: Sequence[str]) -> None:
         if hosts:
@@ -247,7 +255,7 @@ class Rollout:
         role, enough = self.rolling.approval, rollouts.canaries(self.rolling, len(self.members))
         if role and not self.intent.approved and not self.intent.back and len(self.new) >= enough:
             self._stand_still(
-                f"{len(self.new)} hosts serve the new version; somebody in the role '{role}' lets it go on"
+                f"the new version serves on {_hosts(len(self.new))}; somebody in the role '{role}' lets it go on"
             )
 
     def _stand_still(self, why: str) -> None:
@@ -301,6 +309,10 @@ def _led(serving: Serving | None) -> bool:
 
 def _ready(serving: Serving | None) -> bool:
     return serving is not None and serving.standing == "ready"
+
+
+def _hosts(number: int) -> str:
+    return f"{number} host{'s' * (number != 1)}"
 
 
 def _numbers(busy: Mapping[str, int | None]) -> str:
