@@ -20,6 +20,7 @@ from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, GateRefused, UsageError
 from sluicegate.model import ledger
+from sluicegate.model.values import Actor
 from sluicegate.tools import sshsig
 from tests.signers import SIGNING, VARIABLE, allowed, forge, lines, made_key
 from tests.worlds import CONFIG, Shop
@@ -85,6 +86,17 @@ def test_what_was_recorded_before_counts_unsigned_and_nothing_after(signing: Sho
     signing.edited("sluicegate.yaml", SIGNING)
     assert set(reasons(signing, "auth", "1.0.0")) == {"it is not signed"}
     assert len(reasons(signing, "auth", "1.0.0")) > 1
+
+
+def test_a_shallow_mirror_fetches_the_commit_from_which_on_records_are_signed(signing: Shop, tmp_path: Path) -> None:
+    signing.approve("auth", "2.0.0")
+    signing.veto("portal", "1.0.0")
+    actor = Actor(user="anna", source="https://ci.example.com/job/anna/1/", verified=True)
+    repo = signing.opened_by(actor, f"file://{signing.bare}", tmp_path / "cache")
+    state = repo.state()
+    assert [record.what for record in state.story("auth", "1.0.0") if record.what == "approval"]
+    assert state.uncounted("auth", "1.0.0") == state.uncounted("auth", "2.0.0") == ()
+    repo.store.close()
 
 
 @pytest.mark.parametrize("pushed", ["an unsigned line", "an old line of another version"])

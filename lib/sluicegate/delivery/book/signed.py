@@ -6,6 +6,7 @@ and the name of the delivery repo. So it holds nowhere else, and it cannot be mo
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -41,7 +42,7 @@ class Signatures:
         self._name = config.name
         self._signing = signing
         self._file = signers
-        self._old = old
+        self._old = functools.cache(old)
         self._remote = remote
         self._objections: dict[tuple[str, str, Record], str] = {}
 
