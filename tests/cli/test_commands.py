@@ -41,6 +41,9 @@ environments:
   production: {{from: staging}}
 """
 JUNIT = '<testsuite><testcase name="a"/><testcase name="b"/></testsuite>'
+UNSIGNED = (
+    "a copied line of the ledger counts: records are not signed (evidence: {signed-by: FILE}, docs/how-to/trust.md)"
+)
 
 
 @dataclass
@@ -319,8 +322,8 @@ def test_a_fresh_repo_with_the_commented_sample_is_well(shop: Shop) -> None:
     sample = shop.root / "sample"
     assert shop("init", sample).code == 0
     said = shop("check", at=sample).out.splitlines()
-    assert said[0] == "the files are well: 1 component, 1 environment, 0 pins"
-    assert [line.split(" of the ")[1] for line in said[1:]] == [
+    assert said[:2] == ["the files are well: 1 component, 1 environment, 0 pins", UNSIGNED]
+    assert [line.split(" of the ")[1] for line in said[2:]] == [
         "host int1 is not on this machine: mkdir -p /srv/hosts/int1",
         "repository releases is not on this machine: mkdir -p /srv/releases",
     ]
@@ -789,7 +792,7 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     clone = shop.root / "clone"
     subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
     well = "all is well: 2 components, 3 environments, 2 pins\n"
-    assert shop("check", at=clone).out == well
+    assert shop("check", at=clone).out == f"{well}{UNSIGNED}\n"
     config = clone / "sluicegate.yaml"
     whole = config.read_text()
     config.write_text(
@@ -812,7 +815,7 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     (clone / "environments/stagign.yaml").unlink()
     subprocess.run(["git", "-C", clone, "checkout", "-q", "environments/staging.yaml"], check=True)
     said = shop("check", at=clone / "environments")
-    assert said.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n"
+    assert said.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n{UNSIGNED}\n"
 
 
 def test_a_broken_servers_file_is_named(shop: Shop) -> None:

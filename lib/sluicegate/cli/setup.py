@@ -73,14 +73,15 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
     if as_json:
         asked = {"jenkins": [asdict(finding) for finding in findings]} if ask_jenkins else {}
         print_json({**checked, "notices": notices, **asked})
-        raise SystemExit(2 if lacking else 0)
-    counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
-    click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
-    for notice in notices:
-        click.echo(notice)
-    for finding in findings:
-        click.echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
-    raise SystemExit(2 if lacking else 0)
+    else:
+        counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
+        click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
+        for notice in notices:
+            click.echo(notice)
+        for finding in findings:
+            click.echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
+    if lacking:
+        raise SystemExit(2)
 
 
 def _plural(what: str, number: int) -> str:
