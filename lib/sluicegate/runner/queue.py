@@ -273,6 +273,13 @@ class Queue:
             with contextlib.suppress(NotStored):
                 self._write_down({"end": item.id}, durable=False)
 
+    def go_on_from(self, number: int) -> None:
+        """Give no further item an id below this one."""
+        with self.changed:
+            if number > self._next_id:
+                self._write_down({"next": number})
+                self._next_id = number
+
     def forget_interrupted(self) -> None:
         """The builds that ran when the server died are marked now."""
         with self.changed:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sluicegate.runner import processes, sequence
+from pathlib import Path
+
+from sluicegate.runner import leftqueue, processes, sequence
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
@@ -36,6 +38,16 @@ def recover(items: Items, queue: Queue, cookie: str) -> None:
         record.duration = max(0, sequence.now_ms() - record.start_time)
         item.history.finish(record, Result.ABORTED)
     queue.forget_interrupted()
+
+
+def adopt(home: Path, items: Items, queue: Queue) -> None:
+    """Take over what waited in the Jenkins that had this home before; ids go on from where it was."""
+    left, next_id = leftqueue.take(home)
+    queue.go_on_from(next_id)
+    for one in left:
+        if items.job(one.job) is not None:
+            queue.add(one.job, one.causes, one.parameters, 0)
+    leftqueue.done(home)
 
 
 def new_record(item: Item, waiting: QueueItem, number: int) -> Record:

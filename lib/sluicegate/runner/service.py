@@ -23,7 +23,7 @@ from sluicegate.runner.parameters import Definition, Parameter, Value, chosen
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
-from sluicegate.runner.recovery import new_record, recover
+from sluicegate.runner.recovery import adopt, new_record, recover
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
 from sluicegate.runner.settings import Settings, Shared
@@ -85,6 +85,7 @@ class Runner:
         )
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         recover(self.items, self.queue, self.cookie)
+        adopt(self.home.path, self.items, self.queue)
 
     # -- life --
     def start(self) -> None:

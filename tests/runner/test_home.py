@@ -1,0 +1,94 @@
+"""A home that a real Jenkins wrote (jenkins-home/, version 2.568): what it holds is there, and goes on here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from sluicegate.runner import fingerprints
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.service import Runner
+from tests.runner.conftest import ADMIN, wait_for
+
+SAMPLE = Path(__file__).parent / "jenkins-home"
+ITEM = """<hudson.model.Queue_-BuildableItem><actions><hudson.model.CauseAction><causeBag class="linked-hash-map">
+<entry><hudson.model.Cause_-UserIdCause><userId>anna</userId></hudson.model.Cause_-UserIdCause><int>1</int></entry>
+</causeBag></hudson.model.CauseAction>{more}</actions><id>{id}</id>
+<task class="hudson.model.FreeStyleProject">{job}</task>
+<inQueueSince>1795396860499</inQueueSince></hudson.model.Queue_-BuildableItem>"""
+SECRET = """<hudson.model.ParametersAction><parameters><hudson.model.PasswordParameterValue><name>S</name>
+<value>{x}</value></hudson.model.PasswordParameterValue></parameters></hudson.model.ParametersAction>"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copytree(SAMPLE, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def opened(home: Path) -> Iterator[Runner]:
+    runner = Runner(home)
+    yield runner
+    runner.stop()
+
+
+def test_its_jobs_and_folders_are_there_and_their_files_untouched(home: Path, opened: Runner) -> None:
+    assert {item.full_name for item in opened.items.jobs()} >= {"hello", "params", "up", "down", "team/inner"}
+    assert opened.items.job("team") is None
+    for name in ("hello", "params", "timed"):
+        kept, sample = (place / "jobs" / name / "config.xml" for place in (home, SAMPLE))
+        assert kept.read_bytes() == sample.read_bytes()
+
+
+@pytest.mark.parametrize("job", ["hello", "params", "up", "down", "slow", "unstable"])
+def test_its_builds_have_their_results_and_permalinks(job: str, opened: Runner) -> None:
+    history = opened.items.needed(job).history
+    for number in history.numbers():
+        folder = SAMPLE / "jobs" / job / "builds" / str(number)
+        text = (folder / "build.xml").read_text().replace("version='1.1'", "version='1.0'")
+        written = ElementTree.fromstring(text.encode())
+        record = history.get(number)
+        assert record is not None and record.result is not None
+        assert (record.result.name, str(record.duration)) == (written.findtext("result"), written.findtext("duration"))
+        assert record.log.read_bytes() == (folder / "log").read_bytes()
+    lines = (SAMPLE / "jobs" / job / "builds" / "permalinks").read_text().split("\n")
+    links = {name: int(number) for name, _, number in (line.partition(" ") for line in lines if line)}
+    assert {name: number for name, number in history.links().items() if number > 0} == {
+        name: number for name, number in links.items() if number > 0
+    }
+
+
+def test_its_artifacts_and_fingerprints_are_there(home: Path, opened: Runner) -> None:
+    record = opened.items.needed("hello").history.get(1)
+    assert record is not None
+    names = sorted(path.relative_to(record.archive).as_posix() for path in record.archive.rglob("*") if path.is_file())
+    assert names == ["out/with space.txt", "out/year.txt"]
+    mark = fingerprints.read(home, fingerprints.of_file(record.archive / "out/year.txt"))
+    assert mark is not None and mark.file_name == "year.txt"
+
+
+def test_its_numbers_go_on(opened: Runner) -> None:
+    opened.start()
+    item = opened.items.needed("hello")
+    number = item.history.next_number
+    assert number == int((SAMPLE / "jobs/hello/nextBuildNumber").read_text())
+    opened.trigger(item, ADMIN, None, 0)
+    assert wait_for(item, number).number == number and item.history.get(1) is not None
+
+
+def test_what_waited_there_waits_here_and_ids_go_on(home: Path) -> None:
+    items = ITEM.format(id=15, job="team/inner", more="") + ITEM.format(id=14, job="hello", more="")
+    items += ITEM.format(id=16, job="gone", more="") + ITEM.format(id=17, job="up", more=SECRET)
+    state = (home / "queue.xml").read_text().replace("<items/>", f"<items>{items}</items>")
+    (home / "queue.xml").write_text(state.replace("<long>13</long>", "<long>18</long>"))
+    runner = Runner(home)
+    runner.stop()
+    waiting = Queue(home).items()
+    assert [(one.job, one.causes[0].user) for one in waiting] == [("hello", "anna"), ("team/inner", "anna")]
+    assert all(one.id >= 18 for one in waiting)
+    assert not (home / "queue.xml").exists() and (home / "queue.xml.bak").exists()
