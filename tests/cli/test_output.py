@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import click
+import re
+from pathlib import Path
 
-from sluicegate.cli.output import table_lines
+import click
+import pytest
+
+from sluicegate.cli import output
+from sluicegate.cli.output import did, table_lines
 
 ROWS = (
     ("component", "newest", "why"),
@@ -35,3 +40,18 @@ def test_a_folded_cell_keeps_its_colours_on_each_line() -> None:
 def test_a_word_that_is_longer_than_the_terminal_stays_whole() -> None:
     address = "https://nexus.example.com/repository/releases/com/example/auth/1.0.0/auth-1.0.0.tar.gz"
     assert address in table_lines((("file",), (address,)), 40)[1][0]
+
+
+@pytest.mark.parametrize(("dry", "said"), [(False, "held auth in staging\n"), (True, "would hold auth in staging\n")])
+def test_what_was_done_and_what_would_be_done_are_both_english(
+    dry: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    did("hold", "auth in staging", dry=dry)
+    assert capsys.readouterr().out == said
+
+
+def test_every_verb_that_a_command_says_has_its_past() -> None:
+    commands = Path(output.__file__).parent.glob("*.py")
+    verbs = {verb for path in commands for verb in re.findall(r'\bdid\(\s*"(\w+)"', path.read_text())}
+    verbs |= {"approve", "reject"}  # chosen by an option
+    assert verbs == set(output.PAST)

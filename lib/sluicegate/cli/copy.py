@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, split, why
 from sluicegate.cli.progress import progress
 
 
@@ -34,5 +34,4 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
         return
     for address in found.addresses:
         click.echo(address)
-    verb = "copy" if dry_run else "copied"
-    done(f"{verb} {component}={number} to {repository}, {len(found.addresses)} files", dry=dry_run)
+    did("copy", f"{component}={number} to {repository}, {len(found.addresses)} files", dry=dry_run)

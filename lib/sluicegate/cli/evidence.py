@@ -9,7 +9,7 @@ import click
 from sluicegate.cli.output import (
     ENVIRONMENT,
     delivery,
-    done,
+    did,
     dry_run,
     in_environment,
     say,
@@ -54,7 +54,7 @@ def tests(words: tuple[str, ...], environment: str, suite: str, reports: tuple[P
         record_tests(repo, component, number, environment, suite, run, dry_run=dry_run)
         note = unasked_suite(repo.state().config, suite)
     counts = f"{run.passed} passed, {run.failed} failed" + (f", {run.skipped} did not run" if run.skipped else "")
-    done(f"record{'' if dry_run else 'ed'} {suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
+    did("record", f"{suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
     if note:
         say(note)
 
@@ -103,8 +103,7 @@ def _judge(version: str, environment: str, role: str, why: str, dry: bool, *, ap
         judge(repo, component, number, environment, role, approve=approve, why=why, dry_run=dry)
         who = repo.actor.user
         note = unasked_role(repo.state().config, environment, role)
-    verb = ("approve" if approve else "reject") + ("" if dry else "d" if approve else "ed")
-    done(f"{verb} {component}={number} for {environment} as {role}, by {who}", dry=dry)
+    did("approve" if approve else "reject", f"{component}={number} for {environment} as {role}, by {who}", dry=dry)
     if note:
         say(note)
 

@@ -72,6 +72,18 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+PAST = {
+    "adopt": "adopted", "approve": "approved", "copy": "copied", "delete": "deleted", "hold": "held", "let": "let",
+    "pin": "pinned", "promote": "promoted", "publish": "published", "record": "recorded", "reject": "rejected",
+    "sign": "signed", "store": "stored", "unpin": "unpinned",
+}  # fmt: skip
+
+
+def did(verb: str, what: str, *, dry: bool) -> None:
+    """`pinned auth=1.4.2 in staging`, or in a dry run `would pin auth=1.4.2 in staging`."""
+    click.echo(f"would {verb} {what}" if dry else f"{PAST[verb]} {what}")
+
+
 def done(text: str, *, dry: bool) -> None:
     """What was done, or would be."""
     click.echo(f"would {text}" if dry else text)

@@ -9,7 +9,7 @@ import click
 from sluicegate.cli.output import (
     as_json,
     delivery,
-    done,
+    did,
     dry_run,
     in_environment,
     print_json,
@@ -49,10 +49,10 @@ def promote(
         return
     for move in moves:
         if move.before == move.after:
-            done(f"{move.component}={move.after} is in {environment} already", dry=False)
+            click.echo(f"{move.component}={move.after} is in {environment} already")
             continue
         shown = f"{move.component} {move.before or '-'} -> {move.after} in {environment}"
-        done(f"promote{'' if dry_run else 'd'} {shown}", dry=dry_run)
+        did("promote", shown, dry=dry_run)
 
 
 @click.command()
@@ -72,7 +72,7 @@ def pin(version: str, environment: str, why: str, dry_run: bool) -> None:
     component, number = split_exact(version)
     with delivery() as repo:
         exact = pinning.pin(repo, component, number, environment, why=why, dry_run=dry_run)
-    done(f"pin{'' if dry_run else 'ned'} {component}={exact} in {environment}", dry=dry_run)
+    did("pin", f"{component}={exact} in {environment}", dry=dry_run)
 
 
 @click.command()
@@ -95,7 +95,7 @@ def unpin(component: str, environment: str, why: str, dry_run: bool) -> None:
         left = pinning.unpin(repo, component, environment, why=why, dry_run=dry_run)
         follows = repo.state().config.environment(environment).follow is not None
     back = f", back to {left}" if left else ""
-    done(f"unpin{'' if dry_run else 'ned'} {component} in {environment}{back}", dry=dry_run)
+    did("unpin", f"{component} in {environment}{back}", dry=dry_run)
     if follows:
         click.echo(f"{environment} follows latest, so the next sync pins {component} again")
 
@@ -116,7 +116,7 @@ def hold(component: str, environment: str, until: datetime | None, why: str, dry
     last: date | None = until.date() if until else None
     with delivery() as repo:
         pinning.hold(repo, component, environment, until=last, why=why, dry_run=dry_run)
-    done(f"h{'old' if dry_run else 'eld'} {component} in {environment}", dry=dry_run)
+    did("hold", f"{component} in {environment}", dry=dry_run)
 
 
 @click.command()
@@ -133,4 +133,4 @@ def unhold(component: str, environment: str, why: str, dry_run: bool) -> None:
 
     with delivery() as repo:
         pinning.unhold(repo, component, environment, why=why, dry_run=dry_run)
-    done(f"let {component} move again in {environment}", dry=dry_run)
+    did("let", f"{component} move again in {environment}", dry=dry_run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, why
 
 
 @click.command()
@@ -38,6 +38,6 @@ def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_r
     for version in found.goes:
         click.echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
     for version in found.left:
-        done(f"delete{'' if dry_run else 'd'} the files of {component}={version}, which a prune had left", dry=dry_run)
+        did("delete", f"the files of {component}={version}, which a prune had left", dry=dry_run)
     if not (found.goes or found.left):
         click.echo("nothing to prune")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, print_table, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, print_table, why
 
 
 @click.command()
@@ -102,7 +102,7 @@ def adopt(environment: str, why: str, as_json: bool, dry_run: bool) -> None:
         print_json(found.json())
     else:
         for component, version in found.adopted.items():
-            done(f"adopt {component}={version} in {environment}", dry=dry_run)
+            did("adopt", f"{component}={version} in {environment}", dry=dry_run)
         for component, values in found.mixed.items():
             click.echo(f"not adopted: {component} differs: {_shown(values)}; deploy one version there, or pin one")
         for component, told in found.missing.items():

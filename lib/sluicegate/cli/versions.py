@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, split
+from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, split
 from sluicegate.cli.progress import progress
 from sluicegate.errors import UsageError
 
@@ -92,17 +92,15 @@ def publish(
     for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
         click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
     for name in found.again:
-        done(f"store{'' if dry_run else 'd'} {name} again, which the repository had lost", dry=dry_run)
+        did("store", f"{name} again, which the repository had lost", dry=dry_run)
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if found.existed:
         if found.signed:
-            done(f"sign{'' if dry_run else 'ed'} {component}={number} with {key}", dry=dry_run)
+            did("sign", f"{component}={number} with {key}", dry=dry_run)
         click.echo(f"{component}={number} was published before, with equal content")
     else:
-        done(
-            f"publish{'' if dry_run else 'ed'} {component}={number}, manifest {found.manifest.sha256[:12]}", dry=dry_run
-        )
+        did("publish", f"{component}={number}, manifest {found.manifest.sha256[:12]}", dry=dry_run)
 
 
 def _figures(texts: tuple[str, ...]) -> dict[str, str]:
