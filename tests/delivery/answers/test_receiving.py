@@ -11,6 +11,7 @@ import pytest
 
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
+from tests.signers import forge, lines
 from tests.worlds import Shop
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "trust.md"
@@ -66,3 +67,15 @@ def test_a_good_pin_and_a_change_of_both_branches_are_taken(guarded: Shop) -> No
 def test_a_change_of_ours_that_is_refused_says_what_the_hook_said(guarded: Shop) -> None:
     with guarded.unchanged(), pytest.raises(Conflict, match="no component is called"):
         guarded.edited("environments/training.yaml", "autth: 1.0.0\n")
+
+
+@pytest.mark.parametrize("how", ["taken away", "changed", "reordered"])
+def test_a_story_that_loses_a_line_is_refused_by_the_server(guarded: Shop, how: str) -> None:
+    guarded.veto("auth", "1.0.0")
+    built, veto = lines(guarded, "auth", "1.0.0")
+    forged = {"taken away": [built], "changed": [built, {**veto, "env": "training"}], "reordered": [veto, built]}[how]
+    if how == "reordered":
+        forge(guarded, "auth", "1.0.0", *forged, instead=True)
+        return
+    with guarded.unchanged(), pytest.raises(Conflict, match="1 of 2 lines would be gone"):
+        forge(guarded, "auth", "1.0.0", *forged, instead=True)

@@ -48,11 +48,24 @@ class Pushed(State):
         for text in ranges:
             if not RANGE.fullmatch(text):
                 raise Malformed(f"'{text}' is no range; expected OLD..NEW, two ids of commits")
-            commit = text.partition("..")[2]
+            before, _, commit = text.partition("..")
             if not commit.strip("0"):
                 raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
             branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
+            if branch == LEDGER and before.strip("0"):
+                self._refuse_rewritten(before, commit)
             self.tips = {**self.tips, branch: commit}
+
+    def _refuse_rewritten(self, before: str, commit: str) -> None:
+        """Raise GateRefused for a story of a version that loses a line: who rejected or vetoed stays on record."""
+        changed = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", "components")
+        reasons = []
+        for path in filter(None, changed.text.split("\0")):
+            old, new = (set((self.store.read(tip, path) or b"").splitlines()) for tip in (before, commit))
+            if lost := len(old - new):
+                reasons.append(f"{path}: {lost} of {len(old)} lines would be gone")
+        if reasons:
+            raise GateRefused("records are to be taken away or changed; they are only ever added", reasons=reasons)
 
 
 def looked_at(state: State) -> tuple[State, str]:
