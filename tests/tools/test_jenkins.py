@@ -12,9 +12,9 @@ from sluicegate.errors import Denied, NotFound, RemoteUnavailable, SluicegateErr
 from sluicegate.model.config import Jenkins
 from sluicegate.tools import jenkins, patience, restarts
 from sluicegate.tools.credentials import Login, Secret
-from tests.drivers.test_server import certificate, secure_server
 from tests.jenkins_stub import JenkinsStub, Job, playing
 from tests.parts import web_server
+from tests.tools.test_server import certificate, secure_server
 
 ASKED: list[tuple[str, str | None]] = []
 BUILD: dict[str, object] = {"building": True, "actions": [{"causes": [{"userId": "anna"}]}]}
