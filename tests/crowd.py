@@ -27,12 +27,15 @@ class Server:
 
 @dataclass
 class User:
-    """Somebody with a cookie. `moves`: how old each session was, in seconds, when another version answered."""
+    """Somebody with a cookie. `spans`: how long each answer took, in seconds.
+
+    `moves`: how old each session was, in seconds, when another version answered.
+    """
 
     cookie: str = ""
     version: str = ""
     began: float = 0.0
-    answers: int = 0
+    spans: list[float] = field(default_factory=list)
     moves: list[float] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -71,6 +74,13 @@ class Crowd:
                 self._tasks.append(task)
 
         self._run(begin())
+
+    def spans(self) -> list[float]:
+        """How long the answers since the last call took."""
+        found = [span for user in self.users for span in user.spans]
+        for user in self.users:
+            user.spans = []
+        return found
 
     def leave(self) -> None:
         """The users end what they are doing, and go."""
@@ -128,6 +138,7 @@ async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    asked = time.monotonic()
     cookie = f"Cookie: SLUICEGATE={user.cookie}\r\n" if user.cookie else ""
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\n{cookie}\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -136,7 +147,7 @@ async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.Strea
     if " 200 " not in head.partition("\r\n")[0]:
         user.lost.append(head.partition("\r\n")[0])
         return
-    user.answers += 1
+    user.spans.append(time.monotonic() - asked)
     if user.version and body["version"] != user.version:
         user.moves.append(time.monotonic() - user.began)
     user.version = body["version"]

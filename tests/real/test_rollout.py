@@ -53,11 +53,12 @@ class CrowdDeployer(FakeDeployer):
 
 
 class WatchedPool:
-    """The pool, and the smallest number of hosts that ever took new users."""
+    """The pool, and the smallest number of hosts that ever took new users; `sick` the most that were unhealthy."""
 
     def __init__(self, pool: HaproxyPool) -> None:
         self.pool = pool
         self.least = 1000
+        self.sick = 0
 
     @property
     def stay(self) -> Any:
@@ -69,7 +70,8 @@ class WatchedPool:
 
     def survey(self) -> Mapping[str, Serving]:
         found = self.pool.survey()
-        self.least = min(self.least, sum(one.serves for one in found.values()))
+        self.least = min(self.least, sum(one.standing == "ready" for one in found.values()))
+        self.sick = max(self.sick, sum(one.standing == "ready" and not one.healthy for one in found.values()))
         return found
 
     def addresses(self, component: str) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _pool_backend(layout: PoolLayout, component: str, hosts: Mapping[str, str]) 
     agent = f" agent-check agent-port {layout.agent} agent-inter 500ms" if layout.agent else ""
     for host, address in hosts.items():
         cookie = f" cookie {host}" if layout.session else ""
-        settings.append(f"server {host} {address} check inter 500ms rise 1{agent} weight 100{cookie}")
+        settings.append(f"server {host} {address} check inter 1s rise 1{agent} weight 100{cookie}")
     return settings
 
 

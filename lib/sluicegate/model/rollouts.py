@@ -91,12 +91,17 @@ def judged(
     counted = f"{fresh.requests} requests on new hosts, {stale.requests} on old ones"
     if fewest < max(analysis.requests, 1):
         return Finding(verdict="inconclusive", why=f"{counted}; {analysis.requests} on each are needed")
-    worse = [said for name in FAULTS if (said := _worse(name, fresh, stale, analysis.errors / 100))]
+    more = [one for name in FAULTS if (one := _more(name, fresh, stale, analysis.errors / 100))]
+    worse = [said for said, sure in more if sure]
     slower = fresh.milliseconds - stale.milliseconds
     if fresh.milliseconds > stale.milliseconds * analysis.slower and slower > SLOWER_BY:
         worse.append(f"answers take {fresh.milliseconds:.0f} ms instead of {stale.milliseconds:.0f} ms")
     if worse:
         return Finding(verdict="failed", why="; ".join([*worse, counted]))
+    if more:
+        return Finding(
+            verdict="inconclusive", why="; ".join([f"{said}, which may be chance" for said, _ in more] + [counted])
+        )
     return Finding(verdict="passed", why=counted)
 
 
@@ -108,14 +113,14 @@ FAULTS = {
 }
 
 
-def _worse(name: str, new: Counters, old: Counters, allowed: float) -> str:
-    """What to say where new hosts have more of these by more than is allowed, and more than by chance; else ''."""
+def _more(name: str, new: Counters, old: Counters, allowed: float) -> tuple[str, bool] | None:
+    """What to say where new hosts have more of these by more than is allowed, and whether that is no chance."""
     here, there = getattr(new, name) / new.requests, getattr(old, name) / old.requests
+    if here - there <= allowed:
+        return None
     together = (getattr(new, name) + getattr(old, name)) / (new.requests + old.requests)
     spread = sqrt(max(together * (1 - together), 0.0) * (1 / new.requests + 1 / old.requests))
-    if here - there > allowed and here - there > SURE * spread:
-        return f"{here:.1%} {FAULTS[name]} instead of {there:.1%}"
-    return ""
+    return f"{here:.1%} {FAULTS[name]} instead of {there:.1%}", here - there > SURE * spread
 
 
 def _between(before: Mapping[str, Serving], after: Mapping[str, Serving], hosts: Collection[str]) -> Counters | None:
