@@ -21,7 +21,7 @@ from sluicegate.tools import process
 from sluicegate.tools.process import Completed
 from tests.real.needs import needs
 
-INSIDE = "openssh-server,systemd-sysv,dbus,iproute2,sudo,procps,ca-certificates,python3-minimal"
+INSIDE = "openssh-server,systemd-sysv,libpam-systemd,dbus,iproute2,sudo,procps,ca-certificates,python3-minimal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

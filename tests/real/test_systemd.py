@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -16,6 +18,7 @@ from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.model.config import DriverSpec
 from sluicegate.model.outcomes import DONE
 from sluicegate.model.values import Release
+from sluicegate.tools.process import Completed
 from tests.parts import CONFIG, free_port, release, settings
 from tests.real.machines import BootedHost, ChrootHost, booted, debian_base, overlay
 
@@ -96,6 +99,42 @@ def test_what_a_service_printed_is_told_when_the_probe_fails(machine: BootedHost
     outcome = impatient.apply(machine, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")})["auth"]
     assert outcome.ending == "failed"
     assert "no database" in outcome.why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsDeploy(BootedHost):
+    """The same machine as an ordinary user sees it."""
+
+    def call(self, line: str, stdin: bytes | IO[bytes] | None, timeout: float) -> Completed:
+        inner = shlex.join(["runuser", "-u", "deploy", "--", "env", "HOME=/home/deploy", "sh", "-c", line])
+        return BootedHost.call(self, f"cd /home/deploy && exec {inner}", stdin, timeout)
+
+
+def test_user_units_need_no_root_and_outlive_our_login(machine: BootedHost, tmp_path: Path) -> None:
+    host = AsDeploy(name="app1", folder="ours", leader=machine.leader, reached_at="127.0.0.1",
+                    ports={"auth": free_port()})  # fmt: skip
+    deployer = ArchiveDeployer.configure("training", settings(timeout="20 s", units="user"), REMOTE)
+    assert machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "deploy"]).status == 0
+    refused = deployer.apply(host, {"auth": app(tmp_path, "1.0")})["auth"]
+    assert "would end with our login" in refused.why and "enable-linger deploy" in refused.problem.hint  # type: ignore[union-attr]
+    assert machine.run(["loginctl", "enable-linger", "deploy"]).status == 0
+    deadline = time.monotonic() + 60
+    while (
+        machine.run(["sh", "-c", "test -S /run/user/$(id -u deploy)/systemd/private"]).status
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.2)
+    for version in ("1.0", "2.0"):
+        assert deployer.apply(host, {"auth": app(tmp_path, version)}) == {"auth": DONE}
+        assert (deployer.survey(host)["auth"].version, answer(host)) == (version, version)
+    assert machine.run(["systemctl", "cat", "sluicegate-auth"]).status != 0, "the system has no such unit"
+    outcome = ArchiveDeployer.configure("training", settings(timeout="2 s", units="user"), REMOTE).apply(
+        host, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")}
+    )["auth"]
+    assert outcome.ending == "failed" and "no database" in outcome.why
+    for _ in range(2):
+        assert deployer.apply(host, {"auth": None}) == {"auth": DONE}
+    assert deployer.survey(host) == {}
 
 
 def test_a_host_without_systemd_is_refused(debian_base: Path, deployer: ArchiveDeployer, tmp_path: Path) -> None:

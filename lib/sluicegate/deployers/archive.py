@@ -44,16 +44,18 @@ class ArchiveDeployer:
     config: Config
     keep: int = 3
     timeout: timedelta = timedelta(seconds=30)
+    user_units: bool = False
     carries: ClassVar[bool] = True
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config) -> ArchiveDeployer:
-        """Read `keep` (old releases that stay for a way back) and `timeout` (for the first right answer)."""
-        settings.only("keep", "timeout")
+        """Read `keep` (old releases that stay for a way back), `timeout` (for the first right answer) and `units`."""
+        settings.only("keep", "timeout", "units")
+        user_units = settings.choice("units", ("system", "user"), "system") == "user"
         keep = settings.number("keep", 3)
         if keep < 1:
             raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
-        return cls(config=config, keep=keep, timeout=settings.span("timeout", "30 s"))
+        return cls(config=config, keep=keep, timeout=settings.span("timeout", "30 s"), user_units=user_units)
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
         marks = _marks(host, self.config.components)
@@ -116,7 +118,7 @@ class ArchiveDeployer:
             _write(mark, component, unpacked)
             host.send(unpacked, folder)
         host.link(f"apps/{component.name}/chosen", folder)
-        services = keeper(host, self.config)
+        services = keeper(host, self.config, user_units=self.user_units)
         services.restart(Service(name=component.name, command=command, folder=folder))
         self._await(host, component, release, services)
         host.link(f"apps/{component.name}/current", folder)
@@ -135,7 +137,7 @@ class ArchiveDeployer:
 
     def _remove(self, host: Host, component: Component) -> None:
         """Stop the component and take its folder off the host."""
-        keeper(host, self.config).stop(component.name)
+        keeper(host, self.config, user_units=self.user_units).stop(component.name)
         host.remove(f"apps/{component.name}")
 
 

@@ -28,11 +28,11 @@ class Keeper(Protocol):
         """The last lines that the service printed."""
 
 
-def keeper(host: Host, config: Config) -> Keeper:
+def keeper(host: Host, config: Config, *, user_units: bool = False) -> Keeper:
     """The keeper of a host's services. Raises RemoteUnavailable for a host that is down."""
     if config.hosts[host.name].driver == "local":
         return SupervisorKeeper.of(host, config)
-    return SystemdKeeper.of(host, config)
+    return UserUnitsKeeper.of(host, config) if user_units else SystemdKeeper.of(host, config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +123,7 @@ class SystemdKeeper:
         return cls(host=host, config=config, folder=folder, user=user)
 
     def restart(self, service: Service) -> None:
-        listens, port = place(self.host, service.name)
-        variables = {**self.config.variables.get(self.host.name, {}), "PORT": str(port), "HOST": listens}
-        text = script(service.command, Path(self.folder) / service.folder, variables)
-        with scratch() as folder:
-            (folder / "start").mkdir(mode=0o700)
-            (folder / "start/start.sh").write_text(text)
-            self.host.send(folder / "start", f"services/{service.name}")
-        start = f"{self.folder}/services/{service.name}/start.sh"
-        quoted = start.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+        quoted = _send_script(self.host, self.config, self.folder, service)
         unit = UNIT.format(name=service.name, user=self.user, script=quoted)
         self._root(["tee", "--", f"/etc/systemd/system/{_unit(service.name)}"], unit.encode())
         self._root(["systemctl", "daemon-reload"])
@@ -154,6 +146,102 @@ class SystemdKeeper:
         done = self.host.run(argv, root=True, stdin=stdin, timeout=120.0)
         if done.status != 0:
             raise SluicegateError(f"the host '{self.host.name}': {' '.join(argv[:2])} failed: {done.error_text}")
+
+
+USER_UNIT = """\
+# written by sluicegate
+[Unit]
+Description={name}, by sluicegate
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh "{script}"
+EnvironmentFile=-%h/.config/sluicegate/{name}.env
+SyslogIdentifier=sluicegate-{name}
+Restart=always
+RestartSec=1
+TimeoutStopSec=30
+
+[Install]
+WantedBy=default.target
+"""
+USER_UNITS = ".config/systemd/user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserUnitsKeeper:
+    """The same in the systemd of the user that we log in as: nothing is done as root.
+
+    It runs without a login because the user lingers; secrets are in ~/.config/sluicegate/COMPONENT.env.
+    """
+
+    host: Host
+    config: Config
+    folder: str
+    home: str
+    runtime: str
+
+    @classmethod
+    def of(cls, host: Host, config: Config) -> UserUnitsKeeper:
+        """Raises UsageError for a host whose user has no systemd of its own without a login."""
+        lingers = 'test -e "/var/lib/systemd/linger/$(id -un)"'
+        done = host.run(["sh", "-c", f'pwd; echo "$HOME"; id -u; id -un; {lingers}'])
+        folder, home, number, user = done.text.splitlines()
+        if done.status != 0:
+            raise UsageError(
+                f"services of the user '{user}' on the host '{host.name}' would end with our login",
+                hint=f"there, as root: loginctl enable-linger {user}",
+            )
+        return cls(host=host, config=config, folder=folder, home=home, runtime=f"/run/user/{number}")
+
+    def restart(self, service: Service) -> None:
+        quoted = _send_script(self.host, self.config, self.folder, service)
+        unit = USER_UNIT.format(name=service.name, script=quoted)
+        write = 'mkdir -p -- "$1" && cat > "$1/.$2.new" && mv -T -- "$1/.$2.new" "$1/$2"'
+        self._must(["sh", "-c", write, "sh", f"{self.home}/{USER_UNITS}", _unit(service.name)], unit.encode())
+        self._systemctl("daemon-reload")
+        self._systemctl("enable", "--quiet", _unit(service.name))
+        self._systemctl("restart", _unit(service.name))
+
+    def stop(self, name: str) -> None:
+        if self.host.run([*self._as_user, "systemctl", "--user", "cat", _unit(name)]).status != 0:
+            return
+        self._systemctl("disable", "--now", "--quiet", _unit(name))
+        self._must(["rm", "-f", "--", f"{self.home}/{USER_UNITS}/{_unit(name)}"])
+        self._systemctl("daemon-reload")
+        self.host.remove(f"services/{name}")
+
+    def log(self, name: str) -> str:
+        # By its identifier: the unit of a user's process is not known to the journal on every kernel.
+        words = ["journalctl", "--identifier", f"sluicegate-{name}", "--lines", str(SHOWN_LINES), "--output", "cat"]
+        return self.host.run([*self._as_user, *words, "--no-pager"]).text.strip()
+
+    @property
+    def _as_user(self) -> list[str]:
+        """A command over ssh may have no session of its own, which would say where the user's systemd listens."""
+        return ["env", f"XDG_RUNTIME_DIR={self.runtime}"]
+
+    def _systemctl(self, *words: str) -> None:
+        self._must([*self._as_user, "systemctl", "--user", *words])
+
+    def _must(self, argv: list[str], stdin: bytes | None = None) -> None:
+        done = self.host.run(argv, stdin=stdin, timeout=120.0)
+        if done.status != 0:
+            told = " ".join(word for word in argv if "=" not in word and word != "env")
+            raise SluicegateError(f"the host '{self.host.name}': {told[:60]} failed: {done.error_text}")
+
+
+def _send_script(host: Host, config: Config, folder: str, service: Service) -> str:
+    """Put the start script of a service on the host; its path as a unit's ExecStart quotes it."""
+    listens, port = place(host, service.name)
+    variables = {**config.variables.get(host.name, {}), "PORT": str(port), "HOST": listens}
+    text = script(service.command, Path(folder) / service.folder, variables)
+    with scratch() as temporary:
+        (temporary / "start").mkdir(mode=0o700)
+        (temporary / "start/start.sh").write_text(text)
+        host.send(temporary / "start", f"services/{service.name}")
+    start = f"{folder}/services/{service.name}/start.sh"
+    return start.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
 
 
 def _unit(name: str) -> str:
