@@ -76,7 +76,7 @@ class History:
             try:
                 read = (whole(name, least=1, most=INT) for name in os.listdir(self.builds))
                 self._numbers = sorted(number for number in read if number is not None)
-            except OSError:
+            except FileNotFoundError:  # whatever else fails is raised: with no number known the first would come again
                 self._numbers = []
         return self._numbers
 

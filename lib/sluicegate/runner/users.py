@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import shutil
 import threading
@@ -14,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.errors import Malformed, UsageError
+from sluicegate.errors import IntegrityError, Malformed, UsageError
 from sluicegate.model.numbers import required
 from sluicegate.runner import names, passwords
 from sluicegate.runner.passwords import Remembered, Throttle
@@ -160,12 +161,21 @@ class Users:
                 if kept is None or kept[0] != stamp:
                     kept = self._tokens[name] = (stamp, json.loads(self._token_file(name).read_text()))
                 return kept[1]
-            except (OSError, ValueError):
+            except FileNotFoundError:
                 return []
+            except (OSError, ValueError) as problem:  # whoever took it for none would write the others away
+                raise IntegrityError(
+                    f"the tokens of {name} cannot be read: {problem}",
+                    hint=f"restore {self._token_file(name)}, or revoke all of them",
+                ) from problem
 
     def _has_token(self, name: str, given: bytes) -> bool:
         digest = hashlib.sha256(given).hexdigest()
-        found = [token for token in self.tokens(name) if hmac.compare_digest(digest, token["sha256"])]
+        try:
+            found = [token for token in self.tokens(name) if hmac.compare_digest(digest, token["sha256"])]
+        except IntegrityError as problem:
+            logging.getLogger(__name__).error("%s; none of them opens anything", problem.message)
+            return False
         for token in found:
             self._used(name, token)
         return bool(found)
@@ -191,7 +201,7 @@ class Users:
 
     def revoke(self, name: str, token_uuid: str | None) -> None:
         """Forget one token, or all with None."""
-        kept = [token for token in self.tokens(name) if token_uuid is not None and token["uuid"] != token_uuid]
+        kept = [token for token in self.tokens(name) if token["uuid"] != token_uuid] if token_uuid is not None else []
         self._write_tokens(name, kept)
 
     def _write_tokens(self, name: str, tokens: list[dict[str, str]]) -> None:
@@ -248,8 +258,13 @@ class Ended:
         try:
             rows = json.loads(path.read_text())
             self._until = {str(name): int(until) for name, until in rows.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+        except FileNotFoundError:
             self._until = {}
+        except (OSError, ValueError, AttributeError, TypeError) as problem:  # else a session that was ended would go on
+            hint = f"restore it; without it ({path}) sessions that were ended go on until they run out"
+            raise IntegrityError(
+                f"{path}: the sessions that were ended cannot be read: {problem}", hint=hint
+            ) from problem
 
     def has(self, session: str) -> bool:
         return hashlib.sha256(session.encode("utf-8", "replace")).hexdigest() in self._until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from sluicegate.delivery.answers.check import rewinding
 from sluicegate.errors import Conflict
 from sluicegate.model.values import Actor
-from sluicegate.tools.git import init_store
+from sluicegate.tools.git import Edit, Store, init_store
 from tests.worlds import Shop
 
 
@@ -91,3 +92,13 @@ def test_check_says_that_it_cannot_know_it_of_a_repository_elsewhere(shop: Shop,
     far = shop.opened_by(Actor(user="olle", source="far"), f"file://{shop.bare}", tmp_path / "cache")
     with far.store:
         assert "cannot be known from here" in rewinding(far.store)
+
+
+def test_a_repository_that_was_seen_empty_may_be_begun(tmp_path: Path) -> None:
+    init_store(tmp_path / "book.git", bare=True, branch="main")
+    place = str(tmp_path / "book.git")
+    with Store(place, ("main", "ledger")) as store:
+        assert set(store.tips().values()) == {""}
+        edits = [Edit(branch=branch, base="", files={"file": b"1"}) for branch in ("main", "ledger")]
+        store.push(edits, "first\n", by=store.signature, at=datetime.now(UTC))
+        assert all(store.tips().values())

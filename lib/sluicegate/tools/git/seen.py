@@ -73,7 +73,8 @@ def remembered(path: Path) -> dict[str, str]:
         lines = path.read_text().splitlines() if path.stat().st_uid == os.getuid() else []
     except OSError:
         return {}
-    return dict(line.split(" ", 1) for line in lines if " " in line)
+    pairs = (line.partition(" ") for line in lines)
+    return {branch: commit for branch, _, commit in pairs if commit}  # what was empty then may be anything now
 
 
 def remember(path: Path, tips: Mapping[str, str]) -> None:
