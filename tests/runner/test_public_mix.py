@@ -139,6 +139,21 @@ def test_at_least_forty_jobs_can_run_here() -> None:
     assert len(assessed) > 40
 
 
+def test_a_plan_notices_what_a_build_will_leave_out() -> None:
+    tree = render.tree([FOLDER])
+    notices = {name: planning.assess(name, tree.content(name), {}).notices for name in tree.names}
+    skipped = {
+        name: [text.partition(">")[0].rpartition(".")[2] for text in texts if " is skipped: " in text]
+        for name, texts in notices.items()
+    }
+    assert skipped["lfit-maven-verify"] == ["FindBugsPublisher", "JacocoPublisher", "ExtendedEmailPublisher"]
+    assert skipped["openstack-tarball"] == ["BapFtpPublisherPlugin"] and skipped["fuel-smoke"] == []
+    assert (
+        "the job asks for a node with the label 'prod': here is one node, which takes every job" in notices["odl-csit"]
+    )
+    assert any("--env GIT_URL=VALUE" in text for text in notices["opnfv-daily"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_jobs_do_what_their_organisation_expects(name: str, world: Settings, key: str, tmp_path: Path) -> None:
     contents = render.jobs(FOLDER / f"{name}.yaml")
@@ -157,3 +172,11 @@ def test_jobs_do_what_their_organisation_expects(name: str, world: Settings, key
         until(lambda: not runner.busy)
     finally:
         runner.stop()
+
+
+@pytest.mark.parametrize(("url", "noticed"), [("$BASE/x", True), ("/x/$JOB_NAME", False), ("/x/$PLACE", False)])
+def test_only_variables_that_no_build_has_are_asked_for(url: str, noticed: bool) -> None:
+    remote = f"<hudson.plugins.git.UserRemoteConfig><url>{url}</url></hudson.plugins.git.UserRemoteConfig>"
+    scm = f'<scm class="hudson.plugins.git.GitSCM"><userRemoteConfigs>{remote}</userRemoteConfigs></scm>'
+    assessed = planning.assess("j", f"<project>{scm}</project>".encode(), {"PLACE": "x"})
+    assert any("--env" in text for text in assessed.notices) is noticed

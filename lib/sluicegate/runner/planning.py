@@ -15,6 +15,8 @@ from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.jobxml import JobConfig
 
 VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
+OF_EVERY_BUILD = re.compile(r"(?:JOB|BUILD|NODE|JENKINS|HUDSON|EXECUTOR)_[A-Z_]+|WORKSPACE|HOME|USER")
+"""Variables that a build has whatever is configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +85,11 @@ def _unset(config: JobConfig, plan: Plan | None, variables: Mapping[str, str]) -
     """Variables without which the checkout fails, as people set them for all jobs of a Jenkins."""
     given = {one.name: str(one.default) for one in definitions(config)} | dict(variables)
     values = properties.resolved(given, given)
+    axes = {(name.text or "").strip() for name in config.root.iterfind("axes/*/name")}
     for git in plan.source.gits if plan is not None else ():
         for remote in git.remotes:
             for name in VARIABLE.findall(properties.expand(remote.url, values)):
-                if name not in given:
+                if name not in given and name not in axes and not OF_EVERY_BUILD.fullmatch(name):
                     yield f"the repository URL {remote.url} needs the variable {name}: --env {name}=VALUE"
 
 
