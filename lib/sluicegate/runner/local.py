@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
 
 FOLDER = b"<com.cloudbees.hudson.plugins.folder.Folder/>"
+ERRORS_TOLD = 5
 MARK = ".sluicegate-workspace"
 """Stands in a workspace that `run` was given: the next run may empty it, as jobs do."""
 
@@ -104,8 +106,14 @@ def create(runner: Runner, name: str, content: bytes) -> Item:
     return item
 
 
+def _errors(record: Record) -> list[str]:
+    """The last lines of a log in which a build of a job that is not shown says what went wrong."""
+    with record.log.open(encoding="utf-8", errors="replace") as stream:
+        return list(deque((line.rstrip("\n") for line in stream if line.startswith("ERROR: ")), maxlen=ERRORS_TOLD))
+
+
 def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
-    """Build the job, and the jobs that it starts; its own result. Of the others only the last line is told."""
+    """Build the job, and the jobs that it starts; its own result. Of the others the last line is told, and errors."""
     ended = threading.Event()
 
     def tell(record: Record) -> None:
@@ -113,6 +121,8 @@ def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callab
             ended.set()
         elif record.result is not None:
             write(f"{record.job} #{record.number} completed. Result was {record.result.name}\n".encode())
+            for line in _errors(record) if record.result > Result.UNSTABLE else ():
+                write(f"  {line}\n".encode())
 
     runner.echo = lambda record: write if record.job == item.full_name else None
     runner.on_end = tell
