@@ -124,7 +124,15 @@ class State:
         """Read the stories of these components and versions in one go, and which versions were pruned."""
         wanted = list(versions)
         paths = [ledger.component_path(component, version) for component, version in wanted]
-        self.read_ledger([*paths, *(ledger.pruned_path(component) for component, _ in wanted)])
+        pruned = [ledger.pruned_path(component) for component, _ in wanted if component in self._with_pruned]
+        self.read_ledger([*paths, *pruned])
+
+    @cached_property
+    def _with_pruned(self) -> frozenset[str]:
+        """The components of which versions were pruned: most have none, and each that has none costs as many questions
+        as make sure that nothing was lost."""
+        names = self.store.names(self.tips[LEDGER], "pruned")
+        return frozenset(name.removesuffix(".jsonl") for name in names)
 
     @cached_property
     def form(self) -> int:
@@ -237,7 +245,8 @@ class State:
     def prunings(self, component: str) -> Story:
         """The component's records *pruned* and, once the files are gone, *removed*; oldest first."""
         if component not in self._prunings:
-            self._prunings[component] = ledger.read(self.ledger_file(ledger.pruned_path(component)))
+            listed = self.ledger_file(ledger.pruned_path(component)) if component in self._with_pruned else None
+            self._prunings[component] = ledger.read(listed)
         return self._prunings[component]
 
     def pruned(self, component: str) -> dict[str, Pruned]:
