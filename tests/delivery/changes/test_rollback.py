@@ -9,6 +9,7 @@ import pytest
 from sluicegate.delivery.changes.rollback import rollback
 from sluicegate.delivery.changes.swap import swap
 from sluicegate.errors import Conflict, GateRefused, NotFound, UsageError
+from sluicegate.model.evidence import Pruned
 from tests.worlds import Shop
 
 HOUR = timedelta(hours=1)
@@ -238,3 +239,15 @@ def test_a_set_that_failed_one_of_its_suites_is_not_gone_back_to(live: Shop) -> 
         live.tested("auth", version, "training", suite="load", failed=int(version == "2.0.0"))
     live.rollback("training")
     assert live.pins("training") == live.running("room1") == {"auth": "1.0.0"}
+
+
+def test_a_set_whose_files_are_pruned_is_not_gone_back_to(live: Shop) -> None:
+    live.promote("training", auth="1.0.0")
+    live.sync("training")
+    live.to_integration(auth="2.0.0")
+    live.promote("training", auth="2.0.0")
+    live.sync("training")
+    pruned = Pruned(version="1.0.0", keep=1)
+    live.by("ci").change(lambda state, draft: draft.note_pruned("auth", pruned), "prune auth")
+    with live.unchanged(), pytest.raises(NotFound, match="training has nothing to roll any component back to"):
+        live.rollback("training")

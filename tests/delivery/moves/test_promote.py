@@ -379,3 +379,11 @@ def test_the_author_may_reject_the_own_change(live: Shop) -> None:
         live.approve("auth", "1.0.0", "production", "olle")
     live.reject("auth", "1.0.0", "production", "olle")
     assert live.kinds("auth", "1.0.0")[-1] == "rejection"
+
+
+def test_an_approval_that_counts_for_one_of_two_gates_is_recorded(live: Shop) -> None:
+    one = b"{approval: {role: qa}}"
+    assert CONFIG.count(one) == 1
+    live.edited("sluicegate.yaml", CONFIG.replace(one, one + b", {approval: {role: qa, not: author}}"))
+    live.approve("auth", "1.0.0", "staging", "olle")  # the author
+    assert live.kinds("auth", "1.0.0")[-1] == "approval"
