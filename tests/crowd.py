@@ -125,7 +125,7 @@ async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
             server.asked += not probing
             if server.changing and not probing:
                 server.intrusions += 1
-            broken = not probing and server.asked % 100 < server.failing
+            broken = not probing and server.asked * server.failing % 100 < server.failing
             body = json.dumps({"version": server.version, "host": server.name}).encode()
             status = b"500 Broken" if broken else b"200 OK"
             writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))

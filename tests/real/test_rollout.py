@@ -144,7 +144,7 @@ def test_forty_servers_and_two_hundred_users_none_lost_none_moved_before_their_b
 
 
 def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_back(tmp_path: Path) -> None:
-    rolling_back = "{batch: 2, canary: 2, capacity: 3, pause: 3 s, analysis: {requests: 40, errors: 2%}}"
+    rolling_back = "{batch: 2, canary: 2, capacity: 3, pause: 4 s, analysis: {requests: 25, errors: 2%}}"
     with staged(tmp_path, 6, rolling_back, sessions="end") as stage:
         stage.deployer.broken = 20
         stage.crowd.arrive(stage.pooled.port, 60, 0.1)
@@ -159,9 +159,8 @@ def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_
 
 def test_a_host_is_drained_by_its_own_health_check_without_any_right_on_the_balancer(tmp_path: Path) -> None:
     names = ["app1", "app2"]
-    with real.running(
-        tmp_path, names, way="health", file="drained", servers="", socket=str(tmp_path / "weak.sock")
-    ) as p:
+    by_health = {"way": "health", "file": "drained", "servers": "", "socket": str(tmp_path / "weak.sock")}
+    with real.running(tmp_path, names, **by_health, idle="1 h", life="8 h") as p:
         for name, server in p.servers.items():
             server.flag = tmp_path / name / "drained"
         stays = requests.Session()
