@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sluicegate.errors import Denied, NotFound, RemoteUnavailable, Restarting, ServerError, SluicegateError, UnknownName
-from sluicegate.tools import patience
 
 T = TypeVar("T")
 
@@ -35,7 +34,7 @@ def again(ask: Callable[[], T], may_pass: Callable[[SluicegateError], bool] = la
             if not passing or time.monotonic() >= end:
                 raise
             seen = seen or away
-            patience.pause(PAUSE)
+            pause()
 
 
 def post(send: Callable[[], T], look: Callable[[], object]) -> T:
@@ -50,11 +49,18 @@ def post(send: Callable[[], T], look: Callable[[], object]) -> T:
         except Restarting:
             if time.monotonic() >= end:
                 raise
-            patience.pause(PAUSE)
+            pause()
         except ServerError as problem:
             if time.monotonic() >= end or not _is_away(look):
                 raise SluicegateError(problem.message, hint=problem.hint) from problem
             again(look)
+
+
+def pause() -> None:
+    """Wait between two tries."""
+    from sluicegate.tools import patience  # brings urllib3, which a command that stays here does not need
+
+    patience.pause(PAUSE)
 
 
 def _is_away(look: Callable[[], object]) -> bool:
