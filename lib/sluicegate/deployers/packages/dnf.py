@@ -37,7 +37,8 @@ class Dnf:
     @classmethod
     def configure(cls, settings: Settings) -> Dnf:
         source = settings.text("list")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source):
+        # The name of a file without its folder is a slip, and no id.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source) or source.endswith((".list", ".sources", ".repo")):
             raise settings.fail(
                 f"'list' is '{source}', expected a file such as /etc/apt/sources.list.d/ours.list, or the id of a"
                 " repository of dnf"
