@@ -40,6 +40,10 @@ class Server:
     def start(self) -> None:
         words = [*PROGRAM, "serve", "--home", str(self.home), "--port", "0", "--user", "anna"]
         words += ["--user", "jobs=configure", *self.options]
+        words += [
+            "--builds-write",
+            str(self.home.parents[1]),
+        ]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sluicegate.runner import processes
+from sluicegate.tools import process
 from tests.runner.conftest import shell
 from tests.web.conftest import Server, command, ended, serving, until
 
 
+def running(mark: str) -> list[int]:
+    """The processes `sleep MARK`, by the numbers that they have outside a sandbox."""
+    line = f"sleep {mark}"
+    return [pid for pid in processes.pids() if process.command_line(pid) == line and processes.alive(pid)]
+
+
 def test_after_kill_9_waiting_builds_run_and_running_ones_are_marked(tmp_path: Path) -> None:
+    mark = f"60.{time.time_ns()}"
     with serving(tmp_path / "home", "--executors", "3") as server:
         client, session = server.client(), server.session()
         for number in (1, 2, 3):
-            client.create_job(f"run-{number}", shell(f"echo $$ > {tmp_path}/{number}; sleep 60").decode())
+            client.create_job(f"run-{number}", shell(f"touch {tmp_path}/{number}; exec sleep {mark}").decode())
             client.build_job(f"run-{number}")
-        until(lambda: all((tmp_path / str(n)).exists() and (tmp_path / str(n)).read_text() for n in (1, 2, 3)))
-        pids = [int((tmp_path / str(n)).read_text()) for n in (1, 2, 3)]
+        until(lambda: all((tmp_path / str(n)).exists() for n in (1, 2, 3)) and len(running(mark)) == 3)
         for number in (1, 2):
             client.create_job(f"wait-{number}", shell("true").decode())
         answers = [session.post(f"{server.url}job/wait-{number}/build") for number in (1, 2)]
@@ -32,7 +40,7 @@ def test_after_kill_9_waiting_builds_run_and_running_ones_are_marked(tmp_path: P
             assert info["result"] == "ABORTED"
             console = client.get_build_console_output(f"run-{number}", 1)
             assert "The server died while this build ran" in console and console.endswith("Finished: ABORTED\n")
-        assert not any(processes.alive(pid) for pid in pids), "the dead server's builds must not go on"
+        assert not running(mark), "the dead server's builds must not go on"
         item = client.build_job("wait-1")
         assert item > 5
         assert ended(client, "wait-1", 2)["number"] == 2

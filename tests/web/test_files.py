@@ -100,7 +100,10 @@ def test_other_files_of_a_job_that_are_links_are_not_followed(
 
 
 def test_emptying_a_workspace_that_is_a_link_takes_nothing_away(server: Server, name: str, outside: Path) -> None:
-    built(server, name, command=f'cd ..; rmdir "$WORKSPACE" && ln -s {outside} "$WORKSPACE"', publishers="")
+    built(server, name, command="true", publishers="")
+    workspace = server.home / "workspace" / name
+    workspace.rmdir()
+    workspace.symlink_to(outside)  # by hand: no build in a sandbox can do that
     answer = server.session().post(f"{server.url}job/{name}/doWipeOutWorkspace")
     assert answer.status_code == 400 and "link" in answer.headers["X-Error"]
     assert (outside / "secret").read_text() == SECRET

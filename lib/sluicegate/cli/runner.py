@@ -11,6 +11,9 @@ import click
 from sluicegate.cli import output
 from sluicegate.errors import UsageError
 
+WAYS = ("auto", "user", "sandbox", "none")
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
 
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path), envvar="SLUICEGATE_HOME", help="The Jenkins home to keep.")
@@ -21,6 +24,9 @@ from sluicegate.errors import UsageError
 @click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
 @click.option("--pass-env", "passed", multiple=True, metavar="NAME", help="Give builds this variable; NAME* too.")
+@click.option("--isolation", type=click.Choice(WAYS), default="auto", help="How builds are kept from secrets.")
+@click.option("--run-as", default="", metavar="USER", help="Run builds as this user (as root only).")
+@click.option("--builds-write", "writable", multiple=True, type=FOLDER, help="Sandboxed builds may change it.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Speak HTTPS with this certificate (PEM).")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="The certificate's key (PEM).")
 @click.option("--plain-http", is_flag=True, help="Listen beyond this machine without TLS.")
@@ -34,6 +40,9 @@ def serve(
     url: str,
     hosts: tuple[str, ...],
     passed: tuple[str, ...],
+    isolation: str,
+    run_as: str,
+    writable: tuple[Path, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
     plain_http: bool,
@@ -49,6 +58,7 @@ def serve(
     """
     from urllib.parse import urlsplit
 
+    from sluicegate.runner.confinement import choosing
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
     from sluicegate.tools.git import place
@@ -69,6 +79,13 @@ def serve(
     root = server.home_url(listening, host, url, "https" if tls else "http")
     runner = Runner(home or server.default_home(), executors=executors, url=root)
     server.log_to(runner.home.path)
+    runner.confinement = choosing.choose(
+        runner.home.path,
+        isolation,
+        run_as=run_as,
+        user_of=lambda job: runner.settings.user_of(job),
+        writable=writable,
+    )
     for name, _, right in (one.partition("=") for one in (ADMIN, *users)):
         runner.users.create(name)
         if right:
@@ -79,9 +96,7 @@ def serve(
 
     def started() -> None:
         click.echo(f"Listening on {root}")
-        click.echo(
-            "Builds run as this user: whoever may change a job can read all that the server can, its secrets too"
-        )
+        click.echo(runner.confinement.words())
         if runner.rights.newly_made_for:
             owners = ", ".join(runner.rights.newly_made_for)
             click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")

@@ -70,6 +70,7 @@ class BuildServer:
         for person in PEOPLE:
             words += ["--user", person]
         words += ["--user", f"{KEEPER}=configure"]
+        words += ["--isolation", "none"]  # jobs start and change the services of the three hosts, below our own folder
         self.folder.mkdir()
         self.started = process.start(words, cwd=self.folder, env=self.environment, log=self.folder / "serve.log")
         self.wait_for(self._answers, "the build server to start")

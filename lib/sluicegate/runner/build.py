@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import subprocess
 import tempfile
 import threading
 import time
@@ -15,13 +16,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import launch, processes, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
+from sluicegate.runner.confinement.pen import Pen
+from sluicegate.runner.ground import Ground
 from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
@@ -30,9 +33,11 @@ from sluicegate.runner.parameters import Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.vault import Credential
-from sluicegate.tools import files
+from sluicegate.tools import process
+from sluicegate.tools.scratch import scratch
 
 SLOW_BUILD = 60.0
+LONGEST_ROOM = 80
 LONGEST_LOG = 1 << 30
 """Bytes of output that a build may keep: a loop that prints must not fill the disk of everybody."""
 
@@ -128,6 +133,8 @@ class Build:
         given: Mapping[str, str],
         marks: dict[str, str],
         services: Services,
+        pen: Pen,
+        rooms: Path,
         echo: Callable[[bytes], None] | None = None,
     ) -> None:
         self.record = record
@@ -137,8 +144,13 @@ class Build:
         self.given = dict(given)
         self.marks = marks
         self.services = services
+        self.pen = pen
+        self.ground = Ground(workspace, pen.give)
+        self.rooms = rooms
+        self.refusal = ""
         self.result = Result.SUCCESS
         self.limits = Limits()
+        self._stack = contextlib.ExitStack()
         self._room = LONGEST_LOG
         self.on_limit: Callable[[str], None] = lambda _: None
         self.after: list[Callable[[], None]] = []
@@ -231,10 +243,25 @@ class Build:
                     self.env[name] = value
 
     @contextlib.contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder beside the workspace that only this user may read, gone afterwards (hudson.slaves.WorkspaceList)."""
-        with tempfile.TemporaryDirectory(dir=files.ensure_folder(self.temporary, mode=0o700)) as folder:
-            yield Path(folder)
+    def scratch(self, *, short: bool = False) -> Iterator[Path]:
+        """A folder that no other build may read, gone afterwards; it must be shown before a command uses it.
+
+        With `short` its path is, for a socket in it: these have at most 107 bytes.
+        """
+        if short and len(str(self.rooms)) > LONGEST_ROOM and self.pen.same_user:
+            with scratch() as folder:
+                yield folder
+            return
+        with tempfile.TemporaryDirectory(dir=self.rooms, ignore_cleanup_errors=True) as name:
+            yield Path(name)
+
+    def scratch_to_the_end(self) -> Path:
+        """The same, gone when the build has ended."""
+        return self._stack.enter_context(self.scratch())
+
+    def show(self, folder: Path) -> None:
+        """Let the commands of the build use a folder that `scratch` has made, with all that is in it now."""
+        self.pen.show(folder)
 
     @property
     def temporary(self) -> Path:
@@ -291,7 +318,8 @@ class Build:
             ended = launch.run(
                 argv,
                 cwd=folder,
-                env={**self.variables, **(env or {})},
+                env=self._inside({**self.variables, **(env or {})}),
+                pen=self.pen,
                 write=self.write,
                 stop=self._stop_reading,
                 limits=Limits(deadline=deadline, silence=self.limits.silence),
@@ -311,8 +339,25 @@ class Build:
             )
         return ended.status
 
+    def ask(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None = None, timeout: float
+    ) -> process.Completed:
+        """Run a command that ends at once, with nothing of it in the log. `env` is all of its environment; seconds.
+
+        Raises MissingProgram and TimedOut; a status other than 0 is no error.
+        """
+
+        def started(words: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+            return launch.started(self.pen, words, **{**how, "env": self._inside(env)})
+
+        return process.run(argv, cwd=cwd, stdin=stdin, timeout=timeout, check=False, started=started)
+
+    def _inside(self, env: Mapping[str, str]) -> dict[str, str]:
+        return {**env, **self.pen.variables()}
+
     def _kill(self, leader: int) -> None:
-        processes.kill([leader], self.marks)
+        spared = [leader] if self.pen.wrapped else []
+        processes.kill([leader], self.marks, members=self.pen.members, spared=spared)
 
     def _stopped(self, why: str) -> None:
         if why == "stopped":
@@ -326,8 +371,10 @@ class Build:
         # Numbers are given in rising order: in a short build nothing older can be ours. A wrap, or a long build: all.
         quick = newest >= self._first_pid and time.monotonic() - self._started < SLOW_BUILD
         between = (self._first_pid, newest) if quick else (0, 0)
-        if self._leaders and processes.carriers(self.marks, *between):
-            count = processes.kill([], self.marks)
+        if self._leaders and (
+            processes.strays(self.pen.members(), self.marks) or processes.carriers(self.marks, *between)
+        ):
+            count = processes.kill([], self.marks, members=self.pen.members)
             self.say(f"Killed {count} process{'es' if count != 1 else ''} that the build left behind")
 
     def close(self) -> None:
@@ -337,3 +384,5 @@ class Build:
             for descriptor in (self._stop_reading, self._stop_writing, self._log):
                 os.close(descriptor)
             self._stop_writing = -1
+        self._stack.close()
+        self.pen.close()

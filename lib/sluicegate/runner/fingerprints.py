@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from sluicegate.errors import Malformed
@@ -40,7 +41,12 @@ def home_of(record: Record) -> Path:
 def of_file(file: Path) -> str:
     """The MD5 of a file, by which Jenkins knows it again."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return of_stream(stream)
+
+
+def of_stream(stream: BufferedReader) -> str:
+    """The MD5 of an open file."""
+    return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def path(home: Path, md5: str) -> Path:

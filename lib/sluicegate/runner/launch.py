@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sluicegate.runner.confinement.pen import Pen
 from sluicegate.tools import door
 
 LEAK_WAIT = 3.0
@@ -40,20 +42,22 @@ def run(
     *,
     cwd: Path,
     env: Mapping[str, str],
+    pen: Pen,
     write: Callable[[bytes], None],
     stop: int,
     limits: Limits,
     kill: Callable[[int], object],
 ) -> Ended:
-    """Run `argv` in a session of its own. `stop` is a descriptor that becomes readable when the build is aborted.
+    """Run `argv` in a pen, in a session of its own.
 
-    `kill` ends the tree of the process number given. Raises OSError when the program cannot be started.
+    `stop` is a descriptor that becomes readable when the build is aborted. `kill` ends the tree of the
+    process number given. Raises OSError when the program cannot be started.
     """
     door.passing(f"start {argv[0]}")
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
-        child = subprocess.Popen(
-            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True
+        child = started(
+            pen, argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, new_session=True
         )
     except BaseException:
         os.close(reading)
@@ -66,11 +70,37 @@ def run(
         why = _follow(reading, handle, stop, write, limits)
         if why:
             kill(child.pid)
-        leaked = not _drain(reading, write, 0.0 if why else LEAK_WAIT)
+        leaked = not _drain(reading, write, 0.0 if why else LEAK_WAIT, lambda: _held(reading, pen))
         return Ended(status=child.wait(), pid=child.pid, why=why, leaked=leaked)
     finally:
         os.close(handle)
         os.close(reading)
+
+
+def started(
+    pen: Pen,
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str],
+    new_session: bool = False,
+    **streams: Any,
+) -> subprocess.Popen[bytes]:
+    """Start `argv` in a pen: the only place where a process of a build begins. Raises OSError, ValueError."""
+    with pen.starting(argv, cwd or Path("/"), env) as start:
+        user = start.account
+        return subprocess.Popen(
+            start.argv,
+            cwd=cwd,
+            env=start.env,
+            pass_fds=start.descriptors,
+            user=None if user is None else user.uid,
+            group=None if user is None else user.gid,
+            extra_groups=None if user is None else user.groups,
+            preexec_fn=start.enter,
+            start_new_session=new_session,
+            **streams,
+        )
 
 
 def _follow(reading: int, handle: int, stop: int, write: Callable[[bytes], None], limits: Limits) -> str:
@@ -125,12 +155,27 @@ def _exceeded(limits: Limits, heard: float) -> str:
     return ""
 
 
-def _drain(reading: int, write: Callable[[bytes], None], patience: float) -> bool:
+def _held(reading: int, pen: Pen) -> bool:
+    """Whether a process of the build can still write to this pipe: what makes a sandbox holds it too, and is silent."""
+    if not pen.wrapped:
+        return True
+    pipe = os.readlink(f"/proc/self/fd/{reading}")
+    for pid in pen.members():
+        with contextlib.suppress(OSError):
+            if any(os.readlink(entry.path) == pipe for entry in os.scandir(f"/proc/{pid}/fd")):
+                return True
+    return False
+
+
+def _drain(reading: int, write: Callable[[bytes], None], patience: float, held: Callable[[], bool]) -> bool:
     """Copy what is still in the pipe; False when somebody holds it open beyond `patience` seconds."""
     end = time.monotonic() + patience
     while True:
         left = max(0.0, end - time.monotonic())
         with contextlib.suppress(InterruptedError):
+            ready, _, _ = select.select([reading], [], [], 0)
+            if not ready and left and not held():
+                return True
             ready, _, _ = select.select([reading], [], [], left)
             if not ready:
                 return False

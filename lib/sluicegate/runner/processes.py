@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sluicegate.model.numbers import whole
 
@@ -86,21 +86,56 @@ def alive(pid: int) -> bool:
     return stat is not None and stat[2] not in "ZX"
 
 
-def kill(leaders: Iterable[int], marks: Mapping[str, str], *, soft: float = SOFT_KILL) -> int:
-    """End the whole tree: SIGTERM, `soft` seconds of grace, then SIGKILL until all are gone. Returns how many."""
+def strays(members: Iterable[int], marks: Mapping[str, str]) -> set[int]:
+    """Those of a build's members that did not leave it on purpose: by a BUILD_ID of their own, as on Jenkins.
+
+    With a service that left, as a supervisor does, goes what it has started.
+    """
+    own = f"BUILD_ID={marks.get('BUILD_ID', '')}".encode()
+    members = set(members)
+    left = {pid for pid in members if any(name != own for name in _build_ids(pid))}
+    parents = {pid: stat[0] for pid in members - left if left and (stat := _stat(pid)) is not None}
+    grew = bool(left)
+    while grew:
+        below = {pid for pid, parent in parents.items() if parent in left} - left
+        grew = bool(below)
+        left |= below
+    return members - left
+
+
+def _build_ids(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return [pair for pair in stream.read().split(b"\0") if pair.startswith(b"BUILD_ID=")]
+    except OSError:
+        return []
+
+
+def kill(
+    leaders: Iterable[int],
+    marks: Mapping[str, str],
+    *,
+    members: Callable[[], set[int]] = set,
+    spared: Collection[int] = (),
+    soft: float = SOFT_KILL,
+) -> int:
+    """End the whole tree: SIGTERM, `soft` seconds of grace, then SIGKILL until all are gone. Returns how many.
+
+    `members` tells of processes that belong to it otherwise; those `spared` get no SIGTERM, for they end with the rest.
+    """
     leaders = set(leaders)
     known: set[int] = set()
     deadline = time.monotonic() + soft
     sent: set[int] = set()
     while True:
-        victims = _victims(leaders, marks)
+        victims = _victims(leaders, marks) | {pid for pid in strays(members(), marks) if alive(pid)}
         known |= victims
         if not victims:
             return len(known)
         hard = time.monotonic() >= deadline
         if time.monotonic() >= deadline + 5:
             return len(known)
-        for pid in victims if hard else victims - sent:
+        for pid in victims if hard else victims - sent - set(spared):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL if hard else signal.SIGTERM)
         sent |= victims

@@ -30,6 +30,10 @@ def perform(build: Build) -> None:
             build.say(f"ERROR: {line}")
         build.worsen(Result.FAILURE)
         return
+    if build.refusal:
+        build.say(f"ERROR: {build.refusal}")
+        build.worsen(Result.FAILURE)
+        return
     _guarded(build, lambda: _main(build, plan))
     for step in plan.publishers:
         _guarded(build, partial(_publish, build, step))

@@ -6,6 +6,7 @@ Longer than a module should be: a build's way from the queue to its end is one s
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +14,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sluicegate.errors import Conflict, SluicegateError
+from sluicegate.errors import Conflict, SluicegateError, UsageError
 from sluicegate.runner import defaults, environment, hindrances, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.confinement.pen import Confinement, clear_rooms, rooms
+from sluicegate.runner.confinement.unconfined import Unconfined
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.parameters import Definition, Parameter, Value, chosen
@@ -49,6 +52,7 @@ class Runner:
         own_secrets: bool = False,
         settings: Settings | None = None,
     ) -> None:
+        self.confinement: Confinement = Unconfined()
         self.home = Home(home)
         self.home.hold(url)
         self.url = url
@@ -86,6 +90,7 @@ class Runner:
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         recover(self.items, self.queue, self.cookie)
         adopt(self.home.path, self.items, self.queue)
+        clear_rooms(self.home.path)
 
     # -- life --
     def start(self) -> None:
@@ -107,6 +112,7 @@ class Runner:
                 worker.join(0.05)
         self._unsaved.save()
         self.queue.close()
+        self.confinement.close()
         self.home.release()
 
     # -- triggers --
@@ -244,7 +250,15 @@ class Runner:
             return
         record = item.history.running[waiting.number]
         self.executors[executor] = record
-        workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
+        refusal = ""
+        try:
+            workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
+        except UsageError as problem:
+            refusal, workspace = problem.message, self.workspaces.take(item.full_name)
+        try:
+            pen = self.confinement.pen(item.full_name, workspace)
+        except (SluicegateError, OSError) as problem:
+            refusal, pen = refusal or f"the build cannot be confined: {problem}", Unconfined().pen("", workspace)
         record.workspace = str(workspace)
         item.history.begin(record)
         standard = environment.standard(
@@ -267,8 +281,11 @@ class Runner:
             given=given,
             marks=environment.characteristic(record, self.cookie),
             services=self.provisions,
+            pen=pen,
+            rooms=rooms(self.home.path),
             echo=self.echo(record),
         )
+        build.refusal = refusal
         build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
         self._begin(build)
         try:
@@ -282,7 +299,22 @@ class Runner:
         """The folder that the job wants instead of its own, empty when it wants none."""
         variables = dict(self.settings.env) | {one.name: self._plain(one) for one in record.parameters}
         variables |= environment.characteristic(record, self.cookie)
-        return properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
+        wanted = properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
+        if wanted and self.confinement.holds:
+            self._must_be_free(item, self.home.path / wanted)
+        return wanted
+
+    def _must_be_free(self, item: Item, wanted: Path) -> None:
+        """Raise UsageError for a workspace that has something of the server or of another job in it."""
+        home, place = self.home.path, Path(os.path.realpath(wanted))
+        inside = place.is_relative_to(self.workspaces.root) and place != self.workspaces.root
+        if home.is_relative_to(place) or (place.is_relative_to(home) and not inside):
+            raise UsageError(f"the workspace {wanted} is the server's own: name a folder in {self.workspaces.root}")
+        for other in self.items.jobs():
+            taken = self.workspaces.root / other.full_name
+            related = f"{item.full_name}/".startswith(f"{other.full_name}/")  # a cell of a matrix works in the matrix
+            if not related and (place.is_relative_to(taken) or taken.is_relative_to(place)):
+                raise UsageError(f"the workspace {wanted} belongs to the job {other.full_name}")
 
     def _finish(self, item: Item, build: Build) -> None:
         """Start what comes after, write the last line, and save the result."""

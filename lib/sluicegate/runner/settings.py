@@ -5,6 +5,8 @@
     files: {global-settings: {file: settings.xml}, motd: {text: "hello"}}
     passwords: {NEXUS_PASSWORD: {env: NEXUS_PASSWORD}}
 
+    run-as: {team: build-team}           # the user who builds the jobs of a folder, where the server runs as root
+
 A secret is {text: ...}, {file: PATH} or {env: NAME}, or the text itself. Paths are relative to the YAML file.
 """
 
@@ -32,7 +34,8 @@ tools: {maven: {}, jdk: {}, gradle: {}, ant: {}, git: {}}
 files: {}
 passwords: {}
 """
-KEYS = ("env", "tools", "files", "passwords")
+RUN_AS = "run-as"
+KEYS = ("env", "tools", "files", "passwords", RUN_AS)
 TOOLS = ("maven", "jdk", "gradle", "ant", "git")
 WAYS = ("text", "file", "env")
 
@@ -45,6 +48,12 @@ class Settings:
     tools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    run_as: Mapping[str, str] = field(default_factory=dict)
+
+    def user_of(self, job: str) -> str:
+        """Who is to build a job: the user of the innermost folder, or of the job itself; '' where none is named."""
+        places = [place for place in self.run_as if f"{job}/".startswith(f"{place.strip('/')}/")]
+        return self.run_as[max(places, key=len)] if places else ""
 
     def tool(self, kind: str, name: str) -> str:
         """Where a tool of this name is installed, '' when nobody said."""
@@ -116,6 +125,7 @@ def parse(content: bytes, path: Path) -> Settings:
         },
         files={name: reader.secret("files", name) for name in reader.below("files")},
         passwords={name: reader.secret("passwords", name) for name in reader.below("passwords")},
+        run_as={name: reader.text(RUN_AS, name) for name in reader.below(RUN_AS)},
     )
     reader.finish()
     return settings

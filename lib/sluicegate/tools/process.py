@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ INSTALL_HINTS = {
     "createrepo_c": "install it, for example: apt install createrepo-c",
 }
 
+STAYS = "outlives-its-build"
 KEPT = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
 
 
@@ -58,8 +59,11 @@ def run(
     timeout: float = 300.0,
     check: bool = True,
     inherit: bool = True,
+    started: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
 ) -> Completed:
     """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
+
+    `started` starts it in place of Popen, with the same arguments.
 
     Raises MissingProgram, TimedOut when the time is over, SluicegateError when `check` is set and it ended with
     a status other than 0.
@@ -67,7 +71,7 @@ def run(
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
     try:
-        running = subprocess.Popen(
+        running = started(
             words,
             cwd=cwd,
             env={**(os.environ if inherit else plain_environment()), **(env or {})},
@@ -98,9 +102,11 @@ def run(
 def plain_environment() -> dict[str, str]:
     """Our environment without a build's part: what outlives a build must not carry its marks nor its secrets.
 
-    Jenkins kills, at the end of a build, every process that carries BUILD_ID or JENKINS_NODE_COOKIE of the build.
+    Jenkins kills, at the end of a build, every process that carries BUILD_ID or JENKINS_NODE_COOKIE of the build. In a
+    build it gets another BUILD_ID, as people set it on Jenkins: so a runner knows that it stays on purpose.
     """
-    return {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    stays = {"BUILD_ID": STAYS} if "BUILD_ID" in os.environ else {}
+    return {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")} | stays
 
 
 def start(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -32,7 +32,7 @@ def scratch(*, beside: Path | None = None) -> Iterator[Path]:
         yield folder
     finally:
         try:
-            _take_away(folder)
+            take_away(folder)
         finally:
             os.close(lock)
         sweep()
@@ -44,7 +44,7 @@ def sweep() -> None:
     with suppress(OSError), _locked(house, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for folder in house.iterdir():
             with suppress(BlockingIOError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                _take_away(folder)
+                take_away(folder)
         house.rmdir()
 
 
@@ -104,8 +104,8 @@ def _refused(folder: Path) -> Iterator[None]:
         raise UsageError(f"the folder {folder} cannot be written: {os.strerror(problem.errno or 0)}") from problem
 
 
-def _take_away(folder: Path) -> None:
-    """Remove a folder with folders in it that nobody may enter or write: archives have such."""
+def take_away(folder: Path) -> None:
+    """Remove a folder, also with folders in it that nobody may enter or write: archives have such. Raises OSError."""
     for inside, names, _ in os.walk(folder):
         for path in (Path(inside, name) for name in names):
             if not path.is_symlink():

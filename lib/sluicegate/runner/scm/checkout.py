@@ -97,7 +97,8 @@ class _Checkout:
         with ExitStack() as stack:
             # git asks for one name and password, whichever remote it talks to: the first one's serve the others too.
             login = next((one for one in credentials if one is not None), None)
-            tree = WorkTree(self.build, self.folder, stack.enter_context(authentication(login)) | self._identity())
+            login_variables = stack.enter_context(authentication(login, self.build.scratch, self.build.show))
+            tree = WorkTree(self.build, self.folder, login_variables | self._identity())
             if tree.obey_no_broken_settings():
                 self.build.say("WARNING: git cannot read the .gitconfig of this runner's user; going on without it")
                 self.build.env["GIT_CONFIG_GLOBAL"] = tree.env["GIT_CONFIG_GLOBAL"]
@@ -210,11 +211,10 @@ def _url(build: Build, remote: Remote) -> str:
 
 def _folder(build: Build, git: Git) -> Path:
     subfolder = build.expand(git.subfolder)
-    folder = build.workspace / subfolder
-    if not folder.resolve().is_relative_to(build.workspace.resolve()):
-        raise StepFailed(f"the folder '{subfolder}' lies outside the workspace")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        return build.ground.folder_at(subfolder)
+    except OSError as problem:
+        raise StepFailed(f"the folder '{subfolder}' lies outside the workspace") from problem
 
 
 def _credential(build: Build, remote: Remote) -> Credential | None:

@@ -58,7 +58,7 @@ def _refer(tree: WorkTree, reference: str) -> None:
         tree.build.say(f"[WARNING] The reference path {reference} is no Git repository; going on without it")
         return
     tree.build.say(f"Using reference repository: {reference}")
-    (tree.folder / ".git" / "objects" / "info" / "alternates").write_text(f"{objects.resolve()}\n")
+    tree.build.ground.write(tree.folder / ".git/objects/info/alternates", f"{objects.resolve()}\n".encode())
 
 
 def refspecs(remote: Remote, text: str) -> list[str]:

@@ -86,9 +86,8 @@ def _set_sparse(tree: WorkTree, git: Git) -> None:
     if not git.sparse and tree.answer("config", "--bool", "core.sparseCheckout") != "true":
         return
     tree.git("config", "core.sparseCheckout", "true")
-    listed.parent.mkdir(exist_ok=True)
     paths = [tree.build.expand(path) for path in git.sparse] or ["/*"]
-    listed.write_text("".join(f"{path}\n" for path in paths))
+    tree.build.ground.write(listed, "".join(f"{path}\n" for path in paths).encode("utf-8", "surrogateescape"))
     if tree.commit("HEAD"):
         tree.git("read-tree", "--reset", "-u", "HEAD")
     if not git.sparse:

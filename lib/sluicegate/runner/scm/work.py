@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sluicegate.runner.build import Build, StepFailed
@@ -30,14 +30,11 @@ class Repository:
 
     def ask(self, *words: str, stdin: bytes | None = None) -> process.Completed:
         """A question to git that ends at once; nothing of it is in the log."""
+        return self._asked(["git", *words], self.env, stdin)
+
+    def _asked(self, argv: Sequence[str], env: Mapping[str, str], stdin: bytes | None = None) -> process.Completed:
         return process.run(
-            ["git", *words],
-            cwd=self.folder,
-            env=self.env,
-            stdin=stdin,
-            check=False,
-            inherit=False,
-            timeout=60 * PATIENCE,
+            argv, cwd=self.folder, env=env, stdin=stdin, check=False, inherit=False, timeout=MINUTE * PATIENCE
         )
 
     def answer(self, *words: str) -> str:
@@ -54,7 +51,7 @@ class Repository:
         if self.ask("config", "--list").status == 0:
             return False
         healthy = {**self.env, "GIT_CONFIG_GLOBAL": os.devnull}
-        if process.run(["git", "config", "--list"], cwd=self.folder, env=healthy, check=False, inherit=False).status:
+        if self._asked(["git", "config", "--list"], healthy).status:
             return False  # Then it is the repository's own that is broken.
         self.env = healthy
         return True
@@ -66,6 +63,10 @@ class WorkTree(Repository):
     def __init__(self, build: Build, folder: Path, env: Mapping[str, str]) -> None:
         super().__init__(folder, {**build.env, **env})
         self.build = build
+
+    def _asked(self, argv: Sequence[str], env: Mapping[str, str], stdin: bytes | None = None) -> process.Completed:
+        whole = {**process.plain_environment(), **env}
+        return self.build.ask(argv, cwd=self.folder, env=whole, stdin=stdin, timeout=MINUTE * PATIENCE)
 
     def git(self, *words: str, minutes: int = PATIENCE) -> None:
         """Run git. Raises StepFailed when it fails or does not end in time."""
@@ -81,19 +82,28 @@ KINDS = ("user", "ssh")
 
 
 @contextmanager
-def authentication(credential: Credential | None) -> Iterator[dict[str, str]]:
-    """Variables that let git log in: a helper that prints the words from the environment, or ssh with a key file."""
+def authentication(
+    credential: Credential | None,
+    private: Callable[[], AbstractContextManager[Path]] = scratch,
+    show: Callable[[Path], None] = lambda folder: None,
+) -> Iterator[dict[str, str]]:
+    """Variables that let git log in: a helper that prints the words from the environment, or ssh with a key file.
+
+    These lie in a `private` folder, and whoever runs git is to `show` it to the processes that need it.
+    """
     if credential is None:
         yield {}
         return
-    with scratch() as folder:
+    with private() as folder:
         helper = folder / "askpass"
         helper.touch(mode=stat.S_IRWXU)
         helper.write_text(ASKPASS)
         if credential.kind == "ssh":
-            yield _with_key(credential, folder / "key", helper)
+            env = _with_key(credential, folder / "key", helper)
         else:
-            yield {"GIT_ASKPASS": str(helper), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}
+            env = {"GIT_ASKPASS": str(helper), "SG_USER": credential.user, "SG_PASSWORD": credential.secret}
+        show(folder)
+        yield env
 
 
 def _with_key(credential: Credential, key: Path, helper: Path) -> dict[str, str]:

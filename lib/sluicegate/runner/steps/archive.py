@@ -66,11 +66,11 @@ class Archive:
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.md5(usedforsecurity=False)
         try:
-            source = files.open_beneath(build.workspace, name, follow=True)
+            source = build.ground.open(name)
         except OSError:
             build.say(f"WARNING: '{name}' is gone or leads out of the workspace and is not archived")
             return ""
-        with os.fdopen(source, "rb") as reading, Path(target).open("wb") as writing:
+        with source as reading, Path(target).open("wb") as writing:
             while block := reading.read(files.BLOCK):
                 digest.update(block)
                 writing.write(block)

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.steps.shell import run_script
 
+MINUTE = 60.0
 SETTINGS_GIVEN = re.compile(r"(^| )-s ")
 GLOBAL_SETTINGS_GIVEN = re.compile(r"(^| )-gs ")
 MANAGED = re.compile(r"org\.jenkinsci\.plugins\.configfiles\.maven\.job\.Mvn(Global)?SettingsProvider")
@@ -73,6 +73,7 @@ class Settings:
         with build.scratch() as folder:
             path = folder / "settings.xml"
             path.write_text(managed.content)
+            build.show(folder)
             yield str(path)
 
 
@@ -193,7 +194,7 @@ class Gradle:
         if not file.is_file():
             raise StepFailed(f"The Gradle wrapper has not been found at {file}")
         if self.executable:
-            file.chmod(file.stat().st_mode | stat.S_IXUSR)
+            build.ask(["chmod", "u+x", "--", str(file)], cwd=folder, env=build.variables, timeout=MINUTE)
         return str(file), {}
 
     def _definitions(self, build: Build) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,13 +24,6 @@ NAMES = {
     Result.ABORTED: "cleanWhenAborted",
 }
 COMMAND_WORD = re.compile(r'"([^"]+)"|(\S+)')
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +47,7 @@ class Sweep:
 
     def _delete(self, build: Build, path: Path) -> None:
         if not self.command:
-            _remove(path)
+            build.ground.remove(path)
             return
         quoted = self.command.replace("%s", f'"{path}"') if "%s" in self.command else f"{self.command} {path}"
         argv = [found[1] or found[2] for found in COMMAND_WORD.finditer(quoted)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from sluicegate.errors import NotFound
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.tools import files
+from sluicegate.runner.ground import Ground
 
 MANAGED = "managedFiles/org.jenkinsci.plugins.configfiles.buildwrapper.ManagedFile"
 
@@ -66,14 +65,13 @@ def _provide(build: Build, managed: Managed) -> Path:
         raise StepFailed(f"not able to provide the file [{managed.id}]: {problem.message}") from problem
     content = build.expand(file.content) if managed.replaces else file.content
     target = build.expand(managed.target)
-    if (path := _at_home(build, target)) is not None:
-        if not _lend(build, path):
-            build.say(f"WARNING: {path} is there already and stays as it is: [{file.name}] is not copied")
-            return path
-        files.replace(path, content.encode(), durable=False, mode=0o600)
-    else:
-        path = place(build, target, file.name or file.id)
-        path.write_text(content)
+    if (path := _at_home(build, target)) is None:
+        return put(build, target, file.name or file.id, content)
+    if not _lend(build, path):
+        build.say(f"WARNING: {path} is there already and stays as it is: [{file.name}] is not copied")
+        return path
+    home = _home(build)
+    home.write(path.relative_to(build.variables["HOME"]), content.encode("utf-8", "surrogateescape"), mode=0o600)
     build.say(f"copy managed file [{file.name}] to file:{path}")
     return path
 
@@ -81,6 +79,14 @@ def _provide(build: Build, managed: Managed) -> Path:
 _lent: Counter[Path] = Counter()
 """Files in a home directory that builds have put there, and how many of them still need each."""
 _lending = threading.Lock()
+
+
+def _home(build: Build) -> Ground:
+    """The home directory of the build's user, where it really is. Raises StepFailed for that of another user."""
+    home = build.pen.outside(Path(build.variables["HOME"]))
+    if home is None:
+        raise StepFailed("a managed file is not written into the home directory of another user")
+    return Ground(home, build.pen.give)
 
 
 def _at_home(build: Build, target: str) -> Path | None:
@@ -93,35 +99,41 @@ def _at_home(build: Build, target: str) -> Path | None:
 
 def _lend(build: Build, path: Path) -> bool:
     """Whether a build may write this file: not over one of the user's own. It goes away with the last that needs it."""
+    home, name = _home(build), path.relative_to(build.variables["HOME"])
+    place = home.folder / name
     with _lending:
-        if not _lent[path] and os.path.lexists(path):
+        if not _lent[place] and os.path.lexists(place):
             return False
-        _lent[path] += 1
-    build.after.append(lambda: _give_back(path))
+        _lent[place] += 1
+    build.after.append(lambda: _give_back(home, name))
     return True
 
 
-def _give_back(path: Path) -> None:
+def _give_back(home: Ground, name: Path) -> None:
     with _lending:
-        _lent[path] -= 1
-        if not _lent[path]:
-            path.unlink(missing_ok=True)
+        place = home.folder / name
+        _lent[place] -= 1
+        if not _lent[place]:
+            home.remove(name)
 
 
-def place(build: Build, target: str, name: str) -> Path:
-    """Where a managed file goes: into the workspace, or to a temporary place when it has no target."""
+def put(build: Build, target: str, name: str, content: str) -> Path:
+    """Write a managed file into the workspace, or to a temporary place when it has no target."""
     if not target:
-        folder = files.ensure_folder(build.temporary, mode=0o700)
-        handle, temporary = tempfile.mkstemp(prefix="config", suffix="tmp", dir=folder)
-        os.close(handle)
-        build.after.append(lambda: Path(temporary).unlink(missing_ok=True))
-        return Path(temporary)
+        folder = build.scratch_to_the_end()
+        path = folder / "config.tmp"
+        build.say(f"copy managed file [{name}] to file:{path}")
+        path.write_text(content)
+        build.show(folder)
+        return path
     path = build.workspace / target
     if target.endswith("/") or path.is_dir():
         path = path / name
-    if not path.parent.resolve().is_relative_to(build.workspace.resolve()) or path.is_symlink():
-        raise StepFailed(f"the managed file's target '{target}' lies outside the workspace")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    build.say(f"copy managed file [{name}] to file:{path}")
+    try:
+        build.ground.write(path, content.encode("utf-8", "surrogateescape"))
+    except OSError as problem:
+        raise StepFailed(f"the managed file's target '{target}' lies outside the workspace") from problem
     return path
 
 

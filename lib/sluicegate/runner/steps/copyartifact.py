@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from sluicegate.runner.items import Item
 from sluicegate.runner.parameters import Definition
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
-from sluicegate.tools import xml
+from sluicegate.tools import files, xml
 
 PREFIX = "hudson.plugins.copyartifact."
 Fits = Callable[[Record], bool]
@@ -230,9 +231,14 @@ class CopyArtifact:
         for name in found.files:
             build.check()
             place = target / (Path(name).name if self.flatten else name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, place)
-            marks[name] = fingerprints.of_file(place)
+            with os.fdopen(files.open_beneath(source, name, follow=True), "rb") as reading:
+                status = os.fstat(reading.fileno())
+                with build.ground.create(place) as writing:
+                    shutil.copyfileobj(reading, writing, files.BLOCK)
+                    os.fchmod(writing.fileno(), status.st_mode & 0o777)
+                    os.utime(writing.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+                reading.seek(0)
+                marks[name] = fingerprints.of_stream(reading)
         if self.marks and marks:
             fingerprints.record(build.record, marks, build.record.start_time / 1000)
         return len(found.files)

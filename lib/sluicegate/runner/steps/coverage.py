@@ -50,7 +50,7 @@ class Cobertura:
             build.say(told)
             return
         try:
-            roots = [xml.parse((build.workspace / name).read_bytes(), limit=LARGEST, source=name) for name in names]
+            roots = [xml.parse(build.ground.read(name), limit=LARGEST, source=name) for name in names]
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
         rates = {metric: min(_rate(root, metric) for root in roots) for metric in {*self.unhealthy, *self.failing}}

@@ -136,6 +136,7 @@ class SecretBuildWrapper:
                 inner = folder / str(index)
                 inner.mkdir()
                 bound |= binding.bind(build, inner)
+            build.show(folder)
             with build.variables_set(bound):
                 yield
 

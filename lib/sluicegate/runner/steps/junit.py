@@ -119,7 +119,7 @@ class JUnit:
     def _read(self, build: Build, name: str) -> tuple[Suite, ...]:
         build.check()
         try:
-            with os.fdopen(files.open_beneath(build.workspace, name, follow=True), "rb") as stream:
+            with build.ground.open(name) as stream:
                 if self.skip_old and os.fstat(stream.fileno()).st_mtime * 1000 < build.record.start_time - CLOCK:
                     build.say(f"Test report '{name}' is older than this build and is left out")
                     return ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from sluicegate.errors import SluicegateError
 from sluicegate.runner.build import Build, StepFailed
@@ -14,6 +13,8 @@ from sluicegate.runner.results import Result
 from sluicegate.tools import patterns
 
 RULE = re.compile(r"\s*(\w+)\s+/(.*)/\s*")
+
+MINUTE = 60.0
 
 
 class LogParser:
@@ -47,9 +48,15 @@ class LogParser:
             build.worsen(Result.UNSTABLE)
 
     def _rules(self, build: Build) -> list[tuple[str, str]]:
-        path = build.workspace / build.expand(self.project) if self.of_project else Path(build.expand(self.globally))
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            if self.of_project:
+                lines = build.ground.text(build.expand(self.project)).splitlines()
+            else:  # anywhere on the machine: what the build itself could read
+                argv = ["cat", "--", build.expand(self.globally)]
+                answer = build.ask(argv, cwd=build.workspace, env=build.variables, timeout=MINUTE)
+                if answer.status:
+                    raise StepFailed(f"the log parser's rules cannot be read: {answer.error_text}")
+                lines = answer.text.splitlines()
         except OSError as problem:
             raise StepFailed(f"the log parser's rules cannot be read: {problem}") from problem
         return list(_read(lines))

@@ -127,7 +127,7 @@ class TextFinder:
 def _in_files(build: Build, regexp: str, names: Sequence[str]) -> bool:
     there = False
     for name in names:
-        for line in (build.workspace / name).read_text(errors="replace").splitlines():
+        for line in build.ground.text(name).splitlines():
             if patterns.search(regexp, line):
                 build.say(f"{name}: {line}")
                 there = True

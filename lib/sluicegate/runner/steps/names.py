@@ -124,7 +124,7 @@ class UpdateName:
         parts = []
         if self.from_file:
             try:
-                parts.append((build.workspace / build.expand(self.file)).read_text().strip().splitlines()[0])
+                parts.append(build.ground.text(build.expand(self.file)).strip().splitlines()[0])
             except (OSError, IndexError) as problem:
                 raise StepFailed(f"the build's name cannot be read from {self.file}: {problem}") from problem
         if self.by_template:

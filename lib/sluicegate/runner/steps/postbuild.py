@@ -12,6 +12,7 @@ from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.shell import interpreter
 
+MINUTE = 60.0
 MODEL = "org.jenkinsci.plugins.postbuildscript."
 GROOVY = "Groovy is not run here; use build steps"
 
@@ -37,9 +38,11 @@ class ScriptFile:
     def perform(self, build: Build) -> None:
         name, *words = build.expand(self.path).split() or [""]
         file = build.workspace / name
-        if not file.is_file():
+        argv = ["head", "-n", "1", "--", str(file)]  # anywhere on the machine, if only the build may read it
+        answer = build.ask(argv, cwd=build.workspace, env=build.variables, timeout=MINUTE)
+        if answer.status:
             raise StepFailed(f"The script file '{name}' does not exist")
-        first = file.read_bytes().split(b"\n", 1)[0].decode("utf-8", "replace")
+        first = answer.text.rstrip("\n")
         if build.launch([*interpreter(first), str(file), *words]) != 0:
             raise StepFailed("")
 

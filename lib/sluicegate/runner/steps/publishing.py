@@ -40,7 +40,7 @@ class HtmlPublisher:
 
     def _keep(self, build: Build, report: Report) -> None:
         folder = build.workspace / build.expand(report.folder)
-        if not folder.is_dir() or not folder.resolve().is_relative_to(build.workspace.resolve()):
+        if not build.ground.has_folder(folder):
             told = f"Specified HTML directory '{folder}' does not exist."
             if not report.may_miss:
                 raise StepFailed(told)
@@ -53,7 +53,7 @@ class HtmlPublisher:
         for name in antglob.find(folder, report.includes or "**/*").files:
             place = target / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, place)
+            build.ground.copy(folder / name, place)
 
 
 def _plain(name: str) -> str:
@@ -90,11 +90,16 @@ class Fingerprinter:
     def perform(self, build: Build) -> None:
         build.say("Recording fingerprints")
         found = antglob.find(build.workspace, build.expand(self.targets), build.expand(self.excludes)).files
-        marks = {name: fingerprints.of_file(build.workspace / name) for name in found}
+        marks = {name: _mark(build, name) for name in found}
         if self.artifacts:
             kept = antglob.find(build.record.archive, "**").files
             marks |= {name: fingerprints.of_file(build.record.archive / name) for name in kept}
         fingerprints.record(build.record, marks, build.record.start_time / 1000)
+
+
+def _mark(build: Build, name: str) -> str:
+    with build.ground.open(name) as stream:
+        return fingerprints.of_stream(stream)
 
 
 ELEMENTS = (

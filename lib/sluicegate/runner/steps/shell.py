@@ -8,7 +8,6 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools.scratch import scratch
 
 
 class Shell:
@@ -50,10 +49,11 @@ def interpreter(command: str) -> list[str]:
 
 def run_script(build: Build, command: str, *, words: Sequence[str] = (), suffix: str = ".sh") -> int:
     """Run a script from a file of its own, by `words` or else by its interpreter; its exit status."""
-    with scratch() as folder:
+    with build.scratch() as folder:
         script = folder / f"jenkins{suffix}"
         script.write_bytes(command.encode("utf-8", "surrogateescape"))
         script.chmod(0o700)
+        build.show(folder)
         return build.launch([*(words or interpreter(command)), str(script)])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.errors import SluicegateError
+from sluicegate.runner import processes
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -14,7 +15,6 @@ from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.steps.credentials import find
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import process
-from sluicegate.tools.scratch import scratch
 
 MINUTE = 60.0
 
@@ -34,19 +34,21 @@ class SSHAgent:
     @contextmanager
     def around(self, build: Build) -> Iterator[None]:
         keys = self._keys(build)
-        # A socket's path has at most 108 bytes: a workspace's own is often longer.
-        with scratch() as folder:
+        with build.scratch(short=True) as folder:
             socket = folder / "agent"
-            started = process.run(["ssh-agent", "-s", "-a", socket], timeout=MINUTE, env=build.marks)
-            pid = started.text.partition("SSH_AGENT_PID=")[2].partition(";")[0]
+            build.show(folder)
+            # Its words go nowhere: it lives on, and nobody must wait for the end of what it could say.
+            if build.launch(["/bin/sh", "-c", 'exec ssh-agent -a "$0" >/dev/null 2>&1', str(socket)], quiet=True):
+                raise StepFailed("[ssh-agent] ssh-agent cannot be started")
+            pid = " ".join(str(one) for one in _agents(build, socket))
             build.say("[ssh-agent] Started.")
             try:
                 for key in keys:
-                    _add(build, key, folder, socket)
+                    _add(build, key, socket)
                 with build.variables_set({"SSH_AUTH_SOCK": str(socket), "SSH_AGENT_PID": pid}):
                     yield
             finally:
-                process.run(["ssh-agent", "-k"], env={"SSH_AGENT_PID": pid}, check=False, timeout=MINUTE)
+                processes.kill(_agents(build, socket), {})
                 build.say("[ssh-agent] Stopped.")
 
     def _keys(self, build: Build) -> list[Credential]:
@@ -63,28 +65,41 @@ class SSHAgent:
         return keys
 
 
-def _add(build: Build, key: Credential, folder: Path, socket: Path) -> None:
+def _asked(build: Build, argv: Sequence[str], env: Mapping[str, str]) -> process.Completed:
+    """Run one of OpenSSH's programs where the build's commands run. Raises StepFailed."""
+    answer = build.ask(argv, cwd=build.workspace, env={**process.plain_environment(), **env}, timeout=MINUTE)
+    if answer.status:
+        raise StepFailed(f"[ssh-agent] {argv[0]} ended with status {answer.status}: {answer.error_text}")
+    return answer
+
+
+def _agents(build: Build, socket: Path) -> set[int]:
+    """The agent by its number here: inside a sandbox it knows itself by another one."""
+    return {pid for pid in processes.carriers(build.marks) if str(socket) in process.command_line(pid)}
+
+
+def _add(build: Build, key: Credential, socket: Path) -> None:
     """Give the agent one key; a passphrase reaches ssh-add by a helper that prints it from the environment."""
     build.say(f"[ssh-agent] Using credentials {key.user}{f' ({key.description})' if key.description else ''}")
     build.mask(secret for secret in (key.secret, key.passphrase) if len(secret) >= SHORTEST)
-    file, helper = folder / "key", folder / "askpass"
-    file.touch(mode=0o600)
-    file.write_text(f"{key.secret.rstrip()}\n")
-    helper.write_text('#!/bin/sh\necho "$SG_PASSPHRASE"\n')
-    helper.chmod(0o700)
-    env = {
-        "SSH_AUTH_SOCK": str(socket),
-        "SSH_ASKPASS": str(helper),
-        "SSH_ASKPASS_REQUIRE": "force",
-        "DISPLAY": ":",
-        "SG_PASSPHRASE": key.passphrase,
-    }
-    try:
-        process.run(["ssh-add", file], env=env, timeout=MINUTE)
-    except SluicegateError as problem:
-        raise StepFailed(f"[ssh-agent] Unable to add the key '{key.id}': {problem.message}") from problem
-    finally:
-        file.unlink()
+    with build.scratch() as folder:
+        file, helper = folder / "key", folder / "askpass"
+        file.touch(mode=0o600)
+        file.write_text(f"{key.secret.rstrip()}\n")
+        helper.write_text('#!/bin/sh\necho "$SG_PASSPHRASE"\n')
+        helper.chmod(0o700)
+        build.show(folder)
+        env = {
+            "SSH_AUTH_SOCK": str(socket),
+            "SSH_ASKPASS": str(helper),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "DISPLAY": ":",
+            "SG_PASSPHRASE": key.passphrase,
+        }
+        try:
+            _asked(build, ["ssh-add", str(file)], env)
+        except SluicegateError as problem:
+            raise StepFailed(f"[ssh-agent] Unable to add the key '{key.id}': {problem.message}") from problem
 
 
 ELEMENTS = (

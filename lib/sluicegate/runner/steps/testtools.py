@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,10 +90,9 @@ class XUnit:
             raise StepFailed(f"No test reports found for the pattern '{tool.pattern}'. Configuration error?")
         suites: list[Suite] = []
         for name in names:
-            path = build.workspace / name
-            if tool.new and path.stat().st_mtime * 1000 < build.record.start_time - CLOCK:
-                raise StepFailed(f"The test report '{name}' is not new: it was written before this build")
-            with path.open("rb") as stream:
+            with build.ground.open(name) as stream:
+                if tool.new and os.fstat(stream.fileno()).st_mtime * 1000 < build.record.start_time - CLOCK:
+                    raise StepFailed(f"The test report '{name}' is not new: it was written before this build")
                 report = otherreports.read(tool.kind, stream, name) if tool.kind else reports.read(stream, name)
             if report.note:
                 build.say(f"Test report '{name}' {report.note}")
@@ -157,12 +156,12 @@ class Robot:
     def perform(self, build: Build) -> None:
         build.say("Robot results publisher started...")
         folder = build.workspace / build.expand(self.folder)
-        names = antglob.find(folder, build.expand(self.output)).files if folder.is_dir() else ()
+        names = antglob.find(folder, build.expand(self.output)).files if build.ground.has_folder(folder) else ()
         if not names:
             raise StepFailed(f"Robot's output '{self.output}' was not found in '{self.folder}'")
         passed = failed = 0
         for name in names:
-            good, bad = self._numbers(folder / name)
+            good, bad = self._numbers(build, folder / name)
             passed, failed = passed + good, failed + bad
         share = 100.0 * passed / (passed + failed) if passed + failed else 100.0
         build.say(f"Robot: {passed} passed, {failed} failed ({share:.1f} % of {self.good:g} %)")
@@ -173,9 +172,9 @@ class Robot:
         elif share < self.good:
             build.worsen(Result.UNSTABLE)
 
-    def _numbers(self, path: Path) -> tuple[int, int]:
+    def _numbers(self, build: Build, path: Path) -> tuple[int, int]:
         try:
-            root = xml.parse(path.read_bytes(), limit=junit.LARGEST, source=path.name)
+            root = xml.parse(build.ground.read(path), limit=junit.LARGEST, source=path.name)
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
         rows = {(stat.text or "").strip(): stat for stat in root.iterfind("statistics/total/stat")}
@@ -190,7 +189,7 @@ class Robot:
         for pattern in self.kept:
             for name in antglob.find(folder, build.expand(pattern)).files:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, target / name)
+                build.ground.copy(folder / name, target / name)
 
 
 def _count(text: str) -> int:
@@ -248,7 +247,7 @@ class Tap:
             build.worsen(Result.FAILURE if self.red else Result.UNSTABLE)
 
     def _suite(self, build: Build, name: str) -> Suite:
-        text = (build.workspace / name).read_text(errors="replace")
+        text = build.ground.text(name)
         if self.shows:
             build.say(text.rstrip())
         lines = [line for line in text.splitlines() if not line.startswith((" ", "\t"))]

@@ -106,7 +106,7 @@ class Tool:
             build.say(f"[{self.name}] No files found for pattern '{self.pattern}'")
         for name in names:
             try:
-                yield from read((build.workspace / name).read_text(errors="replace"))
+                yield from read(build.ground.text(name))
             except Malformed as problem:
                 build.say(f"[{self.name}] {name}: {problem.message}")
 

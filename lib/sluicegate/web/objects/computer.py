@@ -76,7 +76,13 @@ def _page(site: Site, here: object) -> Response:
     runner = site.runner
     workers = (*runner.workers, *site.triggers.workers)
     return site.target(
-        lambda: site.show("computer.html", executors=shown(site), offline=runner.offline.strip(), workers=workers)
+        lambda: site.show(
+            "computer.html",
+            executors=shown(site),
+            offline=runner.offline.strip(),
+            workers=workers,
+            confinement=runner.confinement.words(),
+        )
     )
 
 

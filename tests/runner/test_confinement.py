@@ -1,0 +1,341 @@
+"""Builds are kept from what is the server's: in a sandbox, as another user, in a cgroup."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import UsageError
+from sluicegate.runner.confinement import cgroups, choosing, sandbox
+from sluicegate.runner.confinement.pen import Confinement
+from sluicegate.runner.service import Runner
+from sluicegate.runner.vault import Credential
+from tests.runner.conftest import ADMIN, build, shell, until, wait_for
+
+AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    """A runner in a home that other users may pass: pytest closes its own folders whenever a session begins."""
+    with tempfile.TemporaryDirectory(prefix="sg-") as folder:
+        Path(folder).chmod(0o711)
+        made = Runner(Path(folder) / "home", url="http://127.0.0.1:1/")
+        made.start()
+        yield made
+        made.stop()
+
+
+def in_a_sandbox(runner: Runner) -> Confinement:
+    reason = sandbox.hindrance()
+    if reason and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    return choosing.choose(runner.home.path, "sandbox", run_as="", user_of=lambda job: "")
+
+
+def as_another_user(runner: Runner) -> Confinement:
+    return choosing.choose(runner.home.path, "user", run_as="nobody", user_of=lambda job: runner.settings.user_of(job))
+
+
+@pytest.fixture(params=[in_a_sandbox, pytest.param(as_another_user, marks=pytest.mark.root)])
+def confined(runner: Runner, request: pytest.FixtureRequest) -> Runner:
+    runner.confinement = request.param(runner)
+    return runner
+
+
+def log(runner: Runner, name: str, content: bytes) -> str:
+    return build(runner, name, content).log.read_text()
+
+
+def test_a_build_reads_nothing_of_the_server(confined: Runner) -> None:
+    secrets = confined.home.path / "secrets"
+    confined.users.create("erik")
+    confined.shared_settings.replace("run-as: {other: daemon}\n")  # of the same user's jobs one may read the other's
+    build(confined, "other", shell("echo private > file"))
+    said = log(
+        confined,
+        "thief",
+        shell(
+            "set +e\n"
+            f"ls {secrets} {confined.home.path}/jobs {confined.home.path}/users\n"
+            f"cat {secrets}/passwords/* {secrets}/* {secrets}/passwords/erik {confined.home.path}/rights.yaml\n"
+            f"cat {confined.home.path}/workspace/other/file {confined.home.path}/jobs/other/config.xml\n"
+            f"cat /proc/{os.getpid()}/environ | tr '\\0' '\\n'\n"
+            f"ls -l /proc/{os.getpid()}/fd /proc/{os.getpid()}/root/\n"
+            "ls -l /proc/self/fd; echo end of it\n"
+        ),
+    )
+    password = (secrets / "passwords" / "erik").read_text().strip()
+    assert "end of it" in said
+    assert password not in said and "private" not in said.replace("echo private", "") and "<project>" not in said
+    assert "administer" not in said and "PYTEST_CURRENT_TEST" not in said
+    assert all(str(confined.home.path / "queue") not in line for line in said.splitlines())
+
+
+def everything(home: Path) -> list[Path]:
+    """All that lies in a home, but for workspaces and builds."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(home):
+        folders[:] = [name for name in folders if name not in ("workspace", "builds")]
+        found += [Path(place, name) for name in (*folders, *names)]
+    return sorted(found)
+
+
+def test_a_build_changes_nothing_of_the_server(confined: Runner) -> None:
+    home = confined.home.path
+    before = everything(home)
+    said = log(
+        confined,
+        "vandal",
+        shell(
+            "set +e\n"
+            f"echo x > {home}/secrets/planted; echo x > {home}/planted; rm -rf {home}/jobs/* {home}/users\n"
+            f"kill -9 {os.getpid()}; mkdir {home}/workspace/planted\n"
+            f"echo x >> {Path(shutil.__file__)}; echo end of it\n"
+        ),
+    )
+    assert "end of it" in said
+    after = everything(home)
+    assert {path for path in after if "vandal" not in path.parts and path.name != "queue.journal"} >= {
+        path for path in before if path.name != "queue.journal"
+    }
+    assert not (home / "planted").exists() and not (home / "workspace" / "planted").exists()
+    assert Path(shutil.__file__).read_text().splitlines()[-1] != "x"
+
+
+def test_a_build_works_in_its_workspace_with_its_credentials_only(confined: Runner) -> None:
+    confined.vault.store(Credential(id="mine", kind="string", secret="open sesame"))
+    confined.vault.store(Credential(id="other", kind="file", secret="Y2xvc2Vk", file_name="other.txt"))
+    binding = (
+        "<buildWrappers><org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper><bindings>"
+        "<org.jenkinsci.plugins.credentialsbinding.impl.FileBinding><credentialsId>other</credentialsId>"
+        "<variable>FILE</variable></org.jenkinsci.plugins.credentialsbinding.impl.FileBinding>"
+        "</bindings></org.jenkinsci.plugins.credentialsbinding.impl.SecretBuildWrapper></buildWrappers>"
+    )
+    record = build(
+        confined,
+        "honest",
+        shell(
+            'test "$(cat "$FILE")" = closed\n'
+            'mkdir -p "$WORKSPACE_TMP/x" deep/er; date > deep/er/file; echo ok > "$WORKSPACE_TMP/x/y"\n'
+            'test -w "$HOME" || test "$(id -un)" = nobody; t=$(mktemp); echo t > "$t"; id -u > uid\n'
+            "env | sort; true\n",
+            more=binding,
+            publishers="<hudson.tasks.ArtifactArchiver><artifacts>deep/**,uid</artifacts></hudson.tasks.ArtifactArchiver>",
+        ),
+    )
+    said = record.log.read_text()
+    assert record.result is not None and record.result.name == "SUCCESS", said
+    assert (record.archive / "deep/er/file").is_file()
+
+
+def test_what_a_step_leaves_behind_serves_the_next_step_and_ends_with_the_build(confined: Runner) -> None:
+    if confined.confinement.words().startswith("Builds run as the user"):
+        need_a_cgroup()
+    two = shell("env -i setsid sh -c 'echo $$ > pid; exec sleep 300' > /dev/null 2>&1 &\nsleep 0.3").replace(
+        b"</builders>",
+        b"<hudson.tasks.Shell><command>grep -l sleep /proc/*/cmdline; true</command></hudson.tasks.Shell></builders>",
+    )
+    marker = f"{time.time()}"
+    content = two.replace(b"exec sleep 300", f"exec sleep 300 {marker}".encode())
+    record = build(confined, "escaping", content)
+    said = record.log.read_text()
+    assert "Killed" in said and "left behind" in said, said
+    assert not running(marker)
+
+
+def test_a_service_that_leaves_on_purpose_lives_on(confined: Runner) -> None:
+    marker = f"{time.time()}"
+    started = f"exec env -i /bin/sleep 300 {marker}"  # what a supervisor starts has an environment of its own
+    command = f"BUILD_ID=dontKillMe setsid sh -c 'sh -c \"{started}\" & wait' > /dev/null 2>&1 &\nsleep 0.3"
+    record = build(confined, "starting", shell(command))
+    left = running(marker)
+    assert "Killed" not in record.log.read_text()
+    assert len(left) == 1
+    os.kill(left[0], 9)
+    until(lambda: not running(marker))
+
+
+def test_an_abort_lets_a_script_clean_up_and_ends_all_of_it(confined: Runner) -> None:
+    marker = f"{time.time()}"
+    command = (
+        "trap 'echo cleaning up; exit 1' TERM\n"
+        f"(trap '' TERM; while :; do sleep 300 {marker}; done) &\n"
+        f"env -i setsid sh -c 'trap \"\" TERM; while :; do sleep 299 {marker}; done' > /dev/null 2>&1 &\n"
+        "echo ready; while :; do sleep 0.05 || true; done\n"
+    )
+    item = confined.items.create("", "stopped", shell(command))
+    confined.trigger(item, ADMIN, {}, 0)
+    log = item.history.builds / "1" / "log"
+    until(lambda: log.exists() and "\nready\n" in log.read_text())
+    begun = time.monotonic()
+    confined.abort(item.history.running[1], "enough")
+    record = wait_for(item)
+    assert time.monotonic() - begun < 10
+    assert record.result is not None and record.result.name == "ABORTED"
+    assert "cleaning up\n" in record.log.read_text()
+    if confined.confinement.words().startswith("Builds run as the user"):
+        need_a_cgroup()
+    assert not running(marker)
+
+
+def test_links_in_a_workspace_lead_the_server_nowhere(confined: Runner) -> None:
+    secret = confined.home.path / "secrets" / "word"
+    secret.write_text("open sesame\n")
+    elements = (
+        "<org.jenkinsci.plugins.textfinder.TextFinderPublisher><textFinders>"
+        "<org.jenkinsci.plugins.textfinder.TextFinder><fileSet>link</fileSet><regexp>.*</regexp></org.jenkinsci.plugins.textfinder.TextFinder>"
+        "</textFinders></org.jenkinsci.plugins.textfinder.TextFinderPublisher>"
+        "<org.jenkinsci.plugins.tap4j.TapPublisher/>"
+        "<hudson.tasks.ArtifactArchiver><artifacts>link,folder/**</artifacts><allowEmptyArchive>true</allowEmptyArchive></hudson.tasks.ArtifactArchiver>"
+    ).replace("<org.jenkinsci.plugins.tap4j.TapPublisher/>", "")
+    command = f"ln -s {secret} link; ln -s {secret.parent} folder"
+    record = build(confined, "linking", shell(command, publishers=elements))
+    assert "open sesame" not in record.log.read_text()
+    assert not (record.archive / "link").exists() and not (record.archive / "folder").exists()
+
+
+@pytest.mark.parametrize(
+    "place", ["secrets", ".", "..", "/", "jobs/a", "workspace", "workspace/other", "workspace/other/sub"]
+)
+def test_a_workspace_of_ones_own_is_not_the_servers_and_no_other_jobs(confined: Runner, place: str) -> None:
+    build(confined, "other", shell("true"))
+    content = shell("ls").replace(b"<builders>", f"<customWorkspace>{place}</customWorkspace><builders>".encode())
+    record = build(confined, "greedy", content)
+    assert record.result is not None and record.result.name == "FAILURE"
+    assert "ERROR: the workspace" in record.log.read_text()
+
+
+def test_a_program_that_is_missing_is_named(confined: Runner) -> None:
+    record = build(confined, "missing", shell("#!/no/such/program\ntrue"))
+    assert "/no/such/program" in record.log.read_text()
+    assert record.result is not None and record.result.name == "FAILURE"
+
+
+def test_what_a_build_loads_into_programs_acts_in_its_pen_only(confined: Runner, tmp_path: Path) -> None:
+    """A library of the build in LD_PRELOAD must not run outside, in what makes the pen."""
+    parameter = (
+        "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions/>"
+        "</hudson.model.ParametersDefinitionProperty></properties>"
+    )
+    item = confined.items.create("", "preloading", shell("env | grep -c '^LD_' || true", more=parameter))
+    confined.trigger(item, ADMIN, {"LD_PRELOAD": "x.so"}, 0)
+    assert wait_for(item).result is not None
+
+
+@pytest.mark.root
+def test_the_jobs_of_a_folder_run_as_its_own_user(runner: Runner) -> None:
+    runner.shared_settings.replace("run-as: {team: daemon}\n")
+    runner.confinement = as_another_user(runner)
+    runner.items.create("", "team", b"<com.cloudbees.hudson.plugins.folder.Folder/>")
+    names = {}
+    for folder, name in (("", "top"), ("team", "inside")):
+        item = runner.items.create(folder, name, shell("id -un > who"))
+        runner.trigger(item, ADMIN, {}, 0)
+        assert wait_for(item).result is not None
+        names[name] = (runner.workspaces.root / item.full_name / "who").read_text().strip()
+    assert names == {"top": "nobody", "inside": "daemon"}
+
+
+@pytest.mark.root
+def test_a_user_who_is_missing_fails_the_build_and_not_the_server(runner: Runner) -> None:
+    runner.confinement = as_another_user(runner)
+    runner.shared_settings.replace("run-as: {lost: nobody-of-this-name}\n")
+    record = build(runner, "lost", shell("true"))
+    assert "this machine has no user 'nobody-of-this-name'" in record.log.read_text()
+    assert build(runner, "well", shell("true")).result.name == "SUCCESS"  # type: ignore[union-attr]
+
+
+@pytest.mark.root
+def test_a_cgroup_ends_what_hides_from_us(runner: Runner) -> None:
+    need_a_cgroup()
+    runner.confinement = choosing.choose(runner.home.path, "none", run_as="", user_of=lambda job: "")
+    marker = f"{time.time()}"
+    record = build(runner, "hiding", shell(f"env -i setsid sleep 300 {marker} > /dev/null 2>&1 &\nsleep 0.2"))
+    assert "Killed 1 process that the build left behind" in record.log.read_text()
+    assert not running(marker)
+
+
+def test_a_hook_of_git_that_a_build_has_planted_reads_nothing(runner: Runner, tmp_path: Path) -> None:
+    in_a_sandbox(runner)
+    upstream = tmp_path / "upstream"
+    for words in (["init", "-q", str(upstream)], ["-C", str(upstream), *AUTHOR, "commit", "-qm", "x", "--allow-empty"]):
+        subprocess.run(["git", *words], check=True)
+    runner.confinement = sandbox.Sandbox(runner.home.path, [upstream])
+    runner.users.create("erik")
+    secret = runner.home.path / "secrets" / "passwords" / "erik"
+    source = (
+        "<scm class='hudson.plugins.git.GitSCM'><userRemoteConfigs><hudson.plugins.git.UserRemoteConfig>"
+        f"<url>{upstream}</url></hudson.plugins.git.UserRemoteConfig></userRemoteConfigs></scm>"
+    )
+    script = f"#!/bin/sh\\ncat {secret} >stolen; echo ran >>ran\\n"
+    command = (
+        f"printf '{script}' >.git/hooks/post-checkout\nchmod +x .git/hooks/*\n"
+        "git config core.hooksPath .git/hooks"  # whatever this machine says of hooks
+    )
+    record = build(runner, "hooked", shell(command, more=source))
+    assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
+    until(lambda: not runner.busy)  # else the next build takes another workspace
+    runner.trigger(runner.items.needed("hooked"), ADMIN, {}, 0)
+    record = wait_for(runner.items.needed("hooked"), 2)
+    workspace = runner.workspaces.root / "hooked"
+    assert (workspace / "ran").read_text() == "ran\n", record.log.read_text()
+    assert (workspace / "stolen").read_text() == ""
+
+
+def test_an_agent_of_keys(confined: Runner, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    confined.vault.store(Credential(id="key", kind="ssh", user="git", secret=(tmp_path / "key").read_text()))
+    wrapper = (
+        "<buildWrappers><com.cloudbees.jenkins.plugins.sshagent.SSHAgentBuildWrapper><credentialIds><string>key</string>"
+        "</credentialIds></com.cloudbees.jenkins.plugins.sshagent.SSHAgentBuildWrapper></buildWrappers>"
+    )
+    record = build(confined, "signing", shell("ssh-add -l; echo $SSH_AUTH_SOCK > socket", more=wrapper))
+    said = record.log.read_text()
+    assert record.result is not None and record.result.name == "SUCCESS", said
+    assert "(ED25519)" in said and "Killed" not in said
+    socket = (confined.workspaces.root / "signing" / "socket").read_text().strip()
+    assert not subprocess.run(["pgrep", "-f", f"ssh-agent .*{socket}"], capture_output=True).stdout
+
+
+def need_a_cgroup() -> None:
+    base = cgroups.own()
+    if base is None:
+        pytest.xfail("no cgroup may be written here: what hides by `env -i setsid` stays")
+    base.close()
+
+
+def running(marker: str) -> list[int]:
+    """The processes that have `marker` in their command line, but for the test's own."""
+    found = subprocess.run(["pgrep", "-f", f"^(/bin/)?sleep .*{marker}"], capture_output=True, text=True).stdout
+    return [int(word) for word in found.split()]
+
+
+def test_who_may_not_change_user_is_told_so(tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    for run_as, way, words in (
+        ("nobody-of-this-name", "auto", "no user|only root"),
+        (own, "auto", "could read all|only root"),
+        ("", "user", "--run-as USER"),
+        ("nobody", "sandbox", "not with sandbox"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            choosing.choose(tmp_path, way, run_as=run_as, user_of=lambda job: "")
+
+
+def test_without_a_sandbox_the_server_says_that_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    confinement = choosing.choose(tmp_path, "auto", run_as="", user_of=lambda job: "")
+    assert not confinement.holds
+    assert "bubblewrap is not installed" in confinement.words() and "whoever may change a job" in confinement.words()
+    confinement.close()
+    with pytest.raises(UsageError, match="bubblewrap is not installed"):
+        choosing.choose(tmp_path, "sandbox", run_as="", user_of=lambda job: "")
