@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -65,10 +65,10 @@ class Rules:
     rules: tuple[Rule, ...]
     groups: dict[str, frozenset[str]]
 
-    def of(self, user: str | None) -> tuple[Rule, ...]:
-        """The rules that count for a user, or for somebody without a login (None)."""
+    def of(self, user: str | None, also: Collection[str] = ()) -> tuple[Rule, ...]:
+        """The rules that count for a user who is in the groups `also`, or for somebody without a login (None)."""
         names = {ANONYMOUS} if user is None else {ANONYMOUS, AUTHENTICATED, f"user {user}"}
-        names |= {f"@{group}" for group in self.groups.get(user, ())} if user is not None else set()
+        names |= {f"@{group}" for group in (*self.groups.get(user, ()), *also)} if user is not None else set()
         return tuple(rule for rule in self.rules if rule.who in names)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import Conflict, SluicegateError, UsageError
-from sluicegate.runner import defaults, environment, hindrances, properties, sequence
+from sluicegate.runner import defaults, environment, hindrances, logins, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.confinement.pen import Confinement, clear_rooms, rooms
@@ -58,6 +58,8 @@ class Runner:
         self.url = url
         self.vault = Vault(self.home.path / "secrets")
         self.users = Users(self.home.path, self.vault)
+        self.logins = logins.read(self.home.path)
+        self.users.outside = self.logins.outside
         self.rights = Rights(self.home.path, ADMIN, self.users.all())
         self.items = Items(self.home.path)
         self.queue = Queue(self.home.path)

@@ -114,7 +114,7 @@ def read(path: Path) -> Settings:
 
 def parse(content: bytes, path: Path) -> Settings:
     """Settings from text; `path` is what messages and relative paths go by."""
-    reader = _Reader(yamltext.read(content, str(path)), path)
+    reader = Reader(yamltext.read(content, str(path)), path)
     reader.only(KEYS)
     reader.only(TOOLS, "tools")
     settings = Settings(
@@ -137,7 +137,7 @@ def credentials(path: Path) -> tuple[Credential, ...]:
     {text: ...} a secret text, {user: ..., password: ...}, {user: ..., key: ..., passphrase: ...} for ssh,
     {content: {file: ...}} a secret file, {keystore: {file: ...}, passphrase: ...} a certificate.
     """
-    reader = _Reader(yamltext.read(_content(path), str(path)), path)
+    reader = Reader(yamltext.read(_content(path), str(path)), path)
     known = tuple(_credential(reader, name) for name in reader.below())
     reader.finish()
     return known
@@ -148,7 +148,7 @@ KINDS = {"password": "user", "key": "ssh", "content": "file", "keystore": "certi
 ENCODED = ("file", "certificate")
 
 
-def _credential(reader: _Reader, name: str) -> Credential:
+def _credential(reader: Reader, name: str) -> Credential:
     keys = reader.below(name)
     main = next((key for key in KINDS if key in keys), "")
     if not main:
@@ -173,7 +173,7 @@ def _content(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {os.strerror(problem.errno or 0)}") from problem
 
 
-class _Reader:
+class Reader:
     """Reads values of one document and gathers the mistakes."""
 
     def __init__(self, document: Document, path: Path) -> None:
@@ -185,7 +185,7 @@ class _Reader:
         if self.mistakes:
             raise ConfigError(self.mistakes)
 
-    def _mistake(self, keys: tuple[str, ...], text: str) -> None:
+    def mistake(self, keys: tuple[str, ...], text: str) -> None:
         self.mistakes.append(f"{self.document.where('/'.join(keys))}: {text}")
 
     def _value(self, keys: tuple[str, ...]) -> Plain | None:
@@ -200,22 +200,33 @@ class _Reader:
         if isinstance(value, dict):
             return tuple(value)
         if value is not None and keys[-1:] in (("env",), *((key,) for key in (*KEYS, *TOOLS))):
-            self._mistake(keys, f"{keys[-1]}: expected a mapping of names to values")
+            self.mistake(keys, f"{keys[-1]}: expected a mapping of names to values")
         return ()
+
+    def has(self, *keys: str) -> bool:
+        return self._value(keys) is not None
 
     def only(self, allowed: tuple[str, ...], *keys: str) -> None:
         """Name the keys of a mapping that nobody knows."""
         for key in self.below(*keys):
             if key not in allowed:
-                self._mistake((*keys, key), f"unknown key '{key}'; expected one of {', '.join(allowed)}")
+                self.mistake((*keys, key), f"unknown key '{key}'; expected one of {', '.join(allowed)}")
 
     def text(self, *keys: str) -> str:
         """A text, '' where there is none."""
         value = self._value(keys)
         if value is None or isinstance(value, str):
             return value or ""
-        self._mistake(keys, f"{keys[-1]}: expected a text")
+        self.mistake(keys, f"{keys[-1]}: expected a text")
         return ""
+
+    def texts(self, *keys: str) -> tuple[str, ...]:
+        """A list of texts, or a single one; none where there is none."""
+        value = self._value(keys)
+        values = value if isinstance(value, list | tuple) else [value] if value is not None else []
+        if not all(isinstance(one, str) for one in values):
+            self.mistake(keys, f"{keys[-1]}: expected a list of texts")
+        return tuple(one for one in values if isinstance(one, str))
 
     def secret(self, *keys: str) -> str:
         return self.bytes(*keys).decode("utf-8", "surrogateescape")
@@ -226,17 +237,17 @@ class _Reader:
         if isinstance(value, str):
             return value.encode()
         if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in WAYS:
-            self._mistake(keys, f"{keys[-1]}: expected a text, or one of {{text: ...}}, {{file: PATH}}, {{env: NAME}}")
+            self.mistake(keys, f"{keys[-1]}: expected a text, or one of {{text: ...}}, {{file: PATH}}, {{env: NAME}}")
             return b""
         way, said = next(iter(value)), self.text(*keys, next(iter(value)))
         if way == "file":
             try:
                 return (self.folder / Path(said).expanduser()).read_bytes()
             except OSError as problem:
-                self._mistake(keys, f"{said} cannot be read: {os.strerror(problem.errno or 0)}")
+                self.mistake(keys, f"{said} cannot be read: {os.strerror(problem.errno or 0)}")
         elif way == "env":
             if said not in os.environ:
-                self._mistake(keys, f"the variable {said} is not set")
+                self.mistake(keys, f"the variable {said} is not set")
             return os.environb.get(said.encode(), b"")
         else:
             return said.encode()

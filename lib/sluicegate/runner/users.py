@@ -18,6 +18,7 @@ from pathlib import Path
 from sluicegate.errors import IntegrityError, Malformed, UsageError
 from sluicegate.model.numbers import required
 from sluicegate.runner import names, passwords
+from sluicegate.runner.logins import Outside
 from sluicegate.runner.passwords import Remembered, Throttle
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import files
@@ -45,6 +46,7 @@ class Users:
     def __init__(self, home: Path, vault: Vault) -> None:
         self.home = home
         self.vault = vault
+        self.outside: Outside | None = None
         self.throttle = Throttle()
         self._lock = threading.RLock()
         self._remembered = Remembered()
@@ -69,7 +71,19 @@ class Users:
         return path
 
     def exists(self, name: str) -> bool:
+        """Whether there is such a user, here or in the directory. Raises RemoteUnavailable when it does not answer."""
+        return self._safe(name) and (bool(self._hash(name)) or self._outside_groups(name) is not None)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a user is this server's own, and no directory's."""
         return self._safe(name) and bool(self._hash(name))
+
+    def groups(self, name: str) -> frozenset[str]:
+        """The groups that the directory has a user in; those of rights.yaml are beside them."""
+        return frozenset() if self.is_own(name) else self._outside_groups(name) or frozenset()
+
+    def _outside_groups(self, name: str) -> frozenset[str] | None:
+        return self.outside.groups(name) if self.outside is not None and self._safe(name) else None
 
     def all(self) -> list[str]:
         found = {path.name for path in self._listed(self.vault.folder / "passwords")}
@@ -82,8 +96,8 @@ class Users:
 
     def login(self, name: str, secret: str) -> Login | None:
         """The user, when `secret` is the password or a token; compared in constant time."""
-        if not self.exists(name):
-            return None
+        if not self.is_own(name):
+            return self._login_outside(name, secret)
         if self._has_token(name, secret.encode("utf-8", "surrogateescape")):
             return Login(user=name, by_token=True)
         line = self._hash(name)
@@ -94,20 +108,30 @@ class Users:
         self._remembered.keep(line, secret)
         return Login(user=name)
 
+    def _login_outside(self, name: str, secret: str) -> Login | None:
+        """A user of the directory, by a token of this server or the directory's password."""
+        if self.outside is None or not self._safe(name):
+            return None
+        if self._has_token(name, secret.encode("utf-8", "surrogateescape")):
+            return Login(user=name, by_token=True) if self.outside.groups(name) is not None else None
+        return Login(user=name) if self.outside.login(name, secret) else None
+
     def is_token(self, name: str, secret: str) -> bool:
         return self.exists(name) and self._has_token(name, secret.encode("utf-8", "surrogateescape"))
 
     def is_known_token(self, name: str, secret: str) -> bool:
-        """Whether it is a user's token. Quick: where a new first password is to be hashed before, the answer is no."""
+        """Whether it is the token of an own user. Quick: where a first password is to be hashed before, it says no."""
         if not self._safe(name):
             return False
         with contextlib.suppress(OSError):
             if self._first(name).stat().st_mtime_ns != self._taken.get(name):
                 return False
-        return self.is_token(name, secret)
+        return self.is_own(name) and self._has_token(name, secret.encode("utf-8", "surrogateescape"))
 
     def set_password(self, name: str, password: str) -> None:
         """The user's own password: the first one is forgotten, and all his sessions end. Raises UsageError."""
+        if self.outside is not None and not self.is_own(name):
+            raise UsageError(f"the password of {name} is the directory's: change it there")
         if len(password) < SHORTEST:
             raise UsageError(f"the password has {len(password)} characters; at least {SHORTEST} are needed")
         with self._lock:

@@ -11,6 +11,8 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
@@ -19,7 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sluicegate.errors import Conflict, Malformed, NotFound, SluicegateError, UsageError
+from sluicegate.errors import Conflict, Denied, Malformed, NotFound, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.runner import names
 from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
@@ -28,10 +31,19 @@ from sluicegate.web.body import Bodies
 from sluicegate.web.call import VERSION, Call, Refusal, checked_login
 from sluicegate.web.routes import Routes
 
+Answer = TypeVar("Answer")
 SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-STATUS = ((UsageError, 400), (Malformed, 400), (NotFound, 400), (Conflict, 400), (NotStored, 503))
+STATUS = (
+    (UsageError, 400),
+    (Malformed, 400),
+    (NotFound, 400),
+    (Conflict, 400),
+    (NotStored, 503),
+    (RemoteUnavailable, 503),
+    (Denied, 503),
+)
 """A Failure of Jenkins is 400; what it has no page for, and answers by 404, is a Refusal."""
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
 READING = ("GET", "HEAD", "OPTIONS")
@@ -55,6 +67,7 @@ class Application:
         self.root = routes.runner.url
         self.users = routes.runner.users
         self.rights = routes.runner.rights
+        self.proxy = routes.runner.logins.proxy
         self.audit = Audit(routes.runner.home.path)
         self.bodies = Bodies()
         self.readers, self.changers, self.logins = map(CapacityLimiter, (READERS, CHANGERS, LOGINS))
@@ -127,6 +140,7 @@ class Application:
     async def _authenticate(self, call: Call) -> None:
         """Basic with password or token, else the session cookie. Wrong credentials are 401 wherever they are sent."""
         call.session = _cookie(call.headers)
+        groups: frozenset[str] | None = None
         scheme, _, rest = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             call.login = self._token(rest) or await to_thread.run_sync(
@@ -136,16 +150,41 @@ class Application:
                 raise Refusal(
                     401, "Unauthorized", headers={"WWW-Authenticate": 'Basic realm="Jenkins", charset="UTF-8"'}
                 )
-        elif call.session and (user := self.users.session_user(call.session)):
-            call.login = Login(user=user)
-        call.rules = self.rights.rules().of(call.login.user if call.login else None)
+        elif (login := self._by_proxy(call)) is not None:
+            call.login, groups = login
+        elif call.session:
+            user = await self._asked(self.users.session_user, call.session)
+            call.login = Login(user=user) if user else None
+        if call.login is not None and groups is None:
+            groups = await self._asked(self.users.groups, call.login.user)
+        call.rules = self.rights.rules().of(call.login.user if call.login else None, groups or ())
         if call.login is None and not (_is_open(call) or call.rules):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
+
+    async def _asked(self, question: Callable[[str], Answer], about: str) -> Answer:
+        """What is known of a user: in a thread where a directory may have to be asked, which may take its time."""
+        if self.users.outside is None:
+            return question(about)
+        return await to_thread.run_sync(question, about, limiter=self.logins)
 
     def _token(self, encoded: str) -> Login | None:
         """Who logs in by a token: found without a thread of its own, as scripts ask often and a digest is quick."""
         user, secret = _credentials(encoded)
         return Login(user=user, by_token=True) if self.users.is_known_token(user, secret) else None
+
+    def _by_proxy(self, call: Call) -> tuple[Login, frozenset[str]] | None:
+        """Whom a trusted proxy has let in, with the groups that it names. Raises Refusal where it says so twice."""
+        if self.proxy is None or not self.proxy.speaks_from(call.address):
+            return None
+        users = call.headers.getlist(self.proxy.header)
+        if len(users) > 1:
+            raise Refusal(400, f"the request has the header {self.proxy.header} {len(users)} times")
+        if not users or not users[0].strip():
+            return None
+        user = users[0].strip()
+        names.check(user)
+        listed = call.headers.getlist(self.proxy.groups) if self.proxy.groups else []
+        return Login(user=user), frozenset(one.strip() for line in listed for one in line.split(",") if one.strip())
 
     def _basic(self, encoded: str, address: str) -> Login | None:
         user, secret = _credentials(encoded)

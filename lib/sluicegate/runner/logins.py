@@ -1,0 +1,152 @@
+"""Whence users come beside the server's own: a directory, and a proxy that says whom it let in. `<home>/logins.yaml`.
+
+    ldap: {url: "ldaps://ldap.example.com", users: "ou=people,dc=example,dc=com", groups: "ou=groups,dc=example,dc=com"}
+    proxy: {header: X-Forwarded-User, groups: X-Forwarded-Groups, from: [10.0.0.5, 10.1.0.0/16]}
+
+Further keys of ldap: name (uid), bind, password ({file: ...} or {env: ...}), ca (PEM), seconds (5), plain (true: ldap://
+beyond this machine). The server's own users come first: nobody of a directory takes the place of one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sluicegate.directories.ldap import NO_PASSWORD, LdapDirectory
+from sluicegate.errors import UsageError
+from sluicegate.model.numbers import decimal
+from sluicegate.runner.passwords import Remembered
+from sluicegate.runner.settings import Reader
+from sluicegate.tools import yamltext
+from sluicegate.tools.credentials import Secret
+
+FILE = "logins.yaml"
+FRESH = 60.0
+"""Seconds for which the directory's word counts: whoever it forgets has no session and no token after that."""
+MANY = 10_000
+Groups = frozenset[str]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A header that says who is logged in, believed when it comes from one of these addresses."""
+
+    header: str
+    groups: str
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+    def speaks_from(self, address: str) -> bool:
+        try:
+            where = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(where in network for network in self.networks)
+
+
+class Outside:
+    """The users of a directory, as far as it was asked lately."""
+
+    def __init__(self, directory: LdapDirectory) -> None:
+        self.directory = directory
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, Groups | None]] = {}
+        self._remembered = Remembered()
+        self._mark = secrets.token_hex(8)
+
+    def login(self, name: str, password: str) -> bool:
+        """Whether this is the password of a user. Raises RemoteUnavailable, Denied."""
+        if not name or not password:
+            return False
+        line = f"{self._mark}\0{name}"
+        if self._remembered.knows(line, password) and self.groups(name) is not None:
+            return True
+        groups = self.directory.login(name, password)
+        if groups is None:
+            return False
+        self._note(name, groups)
+        self._remembered.keep(line, password)
+        return True
+
+    def groups(self, name: str) -> Groups | None:
+        """The groups of a user, None when there is no such user (any more). Raises RemoteUnavailable, Denied."""
+        with self._lock:
+            asked, groups = self._known.get(name, (-FRESH, None))
+        if time.monotonic() - asked < FRESH:
+            return groups
+        groups = self.directory.groups_of(name)
+        if groups is None:
+            self._remembered = Remembered()
+        self._note(name, groups)
+        return groups
+
+    def _note(self, name: str, groups: Groups | None) -> None:
+        with self._lock:
+            while len(self._known) >= MANY:
+                self._known.pop(next(iter(self._known)))
+            self._known[name] = (time.monotonic(), groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logins:
+    """The sources of a server; None where there is no such one."""
+
+    outside: Outside | None = None
+    proxy: Proxy | None = None
+
+
+def read(home: Path) -> Logins:
+    """The file of a home. Raises ConfigError with every mistake."""
+    path = home / FILE
+    if not path.exists():
+        return Logins()
+    reader = Reader(yamltext.read(path.read_bytes(), str(path)), path)
+    reader.only(("ldap", "proxy"))
+    directory = _directory(reader) if reader.below("ldap") else None
+    proxy = _proxy(reader) if reader.below("proxy") else None
+    reader.finish()
+    return Logins(outside=Outside(directory) if directory is not None else None, proxy=proxy)
+
+
+def _directory(reader: Reader) -> LdapDirectory | None:
+    reader.only(("url", "users", "groups", "name", "bind", "password", "ca", "seconds", "plain"), "ldap")
+    seconds = decimal(reader.text("ldap", "seconds") or "5", least=0.1, most=60.0)
+    if seconds is None:
+        reader.mistake(("ldap", "seconds"), "seconds: expected a number from 0.1 to 60")
+    if not reader.text("ldap", "users"):
+        reader.mistake(("ldap",), "users: expected the distinguished name below which the users are")
+    try:
+        return LdapDirectory(
+            url=reader.text("ldap", "url"),
+            users=reader.text("ldap", "users"),
+            groups=reader.text("ldap", "groups"),
+            name=reader.text("ldap", "name") or "uid",
+            bind=reader.text("ldap", "bind"),
+            password=Secret(reader.secret("ldap", "password").strip())
+            if reader.has("ldap", "password")
+            else NO_PASSWORD,
+            ca=reader.text("ldap", "ca"),
+            seconds=seconds or 5.0,
+            plain=reader.text("ldap", "plain") == "true",
+        )
+    except UsageError as problem:
+        reader.mistake(("ldap", "url"), problem.message)
+        return None
+
+
+def _proxy(reader: Reader) -> Proxy | None:
+    reader.only(("header", "groups", "from"), "proxy")
+    header, networks = reader.text("proxy", "header"), []
+    for address in reader.texts("proxy", "from"):
+        try:
+            networks.append(ipaddress.ip_network(address))
+        except ValueError:
+            reader.mistake(("proxy", "from"), f"'{address}' is neither an address nor a network")
+    if not header or not networks:
+        reader.mistake(("proxy",), "a proxy needs its header, and `from`: the addresses that may send it")
+    return Proxy(header=header.lower(), groups=reader.text("proxy", "groups").lower(), networks=tuple(networks))

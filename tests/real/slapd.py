@@ -1,0 +1,149 @@
+"""A real slapd with some people, on a loopback port, as an ordinary user."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.real.needs import program
+
+BASE = "dc=example,dc=com"
+READER = f"cn=reader,{BASE}"
+CONFIG = """\
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+pidfile {folder}/slapd.pid
+argsfile {folder}/slapd.args
+modulepath /usr/lib/ldap
+moduleload back_mdb
+database mdb
+suffix "dc=example,dc=com"
+rootdn "cn=root,dc=example,dc=com"
+rootpw root-word
+directory {folder}/db
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by anonymous auth by * none
+"""
+PEOPLE = f"""\
+dn: {BASE}
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: {READER}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: reader
+userPassword: reader-word
+
+dn: ou=people,{BASE}
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,{BASE}
+objectClass: organizationalUnit
+ou: groups
+
+dn: uid=gerd,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: gerd
+cn: Gerd
+sn: G
+userPassword: gerd-word
+
+dn: uid=lena,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: lena
+cn: Lena
+sn: L
+userPassword: lena-word
+
+dn: uid=admin,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: admin
+cn: Somebody Else
+sn: E
+userPassword: else-word
+
+dn: cn=qa,ou=groups,{BASE}
+objectClass: groupOfNames
+cn: qa
+member: uid=lena,ou=people,{BASE}
+member: uid=gone,ou=people,{BASE}
+
+dn: cn=unix,ou=groups,{BASE}
+objectClass: posixGroup
+cn: unix
+gidNumber: 900
+memberUid: gerd
+"""
+
+
+@dataclass
+class Slapd:
+    """The running directory."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"ldap://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        words = [program("slapd"), "-d", "0", "-f", self.folder / "slapd.conf", "-h", self.url]
+        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.process.poll() is None:
+            with socket.socket() as trial:
+                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("slapd does not start")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(20)
+
+    def freeze(self) -> None:
+        """It takes connections (the kernel does) and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def change(self, ldif: str) -> None:
+        words = ["ldapmodify", "-x", "-H", self.url, "-D", f"cn=root,{BASE}", "-w", "root-word"]
+        subprocess.run(words, input=ldif.encode(), check=True, capture_output=True)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Slapd]:
+    (folder / "db").mkdir(parents=True)
+    (folder / "slapd.conf").write_text(CONFIG.format(folder=folder))
+    (folder / "people.ldif").write_text(PEOPLE)
+    words = [program("slapadd"), "-f", str(folder / "slapd.conf"), "-l", str(folder / "people.ldif")]
+    subprocess.run(words, check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    slapd = Slapd(folder, port)
+    slapd.start()
+    try:
+        yield slapd
+    finally:
+        slapd.stop()

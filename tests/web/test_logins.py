@@ -1,0 +1,111 @@
+"""Users of a trusted proxy and of a directory, at a running server."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from sluicegate.errors import ConfigError
+from sluicegate.runner import logins
+from tests.web.conftest import Server, command, serving
+
+
+def proxied(home: Path, addresses: str) -> None:
+    home.mkdir()
+    line = f"proxy: {{header: X-Forwarded-User, groups: X-Forwarded-Groups, from: {addresses}}}\n"
+    (home / logins.FILE).write_text(line)
+
+
+def who(server: Server, headers: dict[str, str]) -> tuple[int, str]:
+    answer = requests.get(f"{server.url}me/api/json", headers=headers, timeout=20)
+    return answer.status_code, answer.json()["id"] if answer.ok else ""
+
+
+def raw(server: Server, head: str) -> bytes:
+    host, port = server.url.removeprefix("http://").strip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as wire:
+        wire.sendall(f"{head}Host: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while block := wire.recv(65536):
+            answer += block
+        return answer
+
+
+def test_a_trusted_proxy_says_who_is_logged_in_and_in_which_groups(tmp_path: Path) -> None:
+    proxied(tmp_path / "home", "[127.0.0.1, '::1']")
+    with serving(tmp_path / "home") as server:
+        rights = tmp_path / "home" / "rights.yaml"
+        rights.write_text(rights.read_text() + '- {who: "@keepers", may: configure}\n')
+        server.client().create_job("job", "<project/>")
+        config = f"{server.url}job/job/config.xml"
+        assert who(server, {"X-Forwarded-User": "lena"}) == (200, "lena")
+        lena = {"X-Forwarded-User": "lena"}
+        assert requests.get(config, headers=lena, timeout=20).status_code == 403
+        keeper = lena | {"X-Forwarded-Groups": "qa, keepers"}
+        assert requests.get(config, headers=keeper, timeout=20).status_code == 200
+        assert who(server, {})[0] == 403
+        assert who(server, {"X-Forwarded-User": ""})[0] == 403
+        for name in ("../admin", "a/b", ".", "x" * 300, "a\tb"):
+            assert who(server, {"X-Forwarded-User": name})[0] == 400, name
+        twice = raw(server, "GET /me/api/json HTTP/1.1\r\nX-Forwarded-User: lena\r\nX-Forwarded-User: admin\r\n")
+        assert twice.startswith(b"HTTP/1.1 400 ")
+        # Nobody is tricked into a change by another site: a crumb is needed as with a password.
+        assert requests.post(f"{server.url}job/job/build", headers=lena, timeout=20).status_code == 403
+        session = requests.Session()
+        session.headers.update(lena)
+        crumb = session.get(f"{server.url}crumbIssuer/api/json", timeout=20).json()
+        made = session.post(
+            f"{server.url}job/job/build", headers={crumb["crumbRequestField"]: crumb["crumb"]}, timeout=20
+        )
+        assert made.status_code == 201
+
+
+def test_the_header_of_anybody_else_is_not_believed(tmp_path: Path) -> None:
+    proxied(tmp_path / "home", "10.11.12.13")
+    with serving(tmp_path / "home") as server:
+        forged = {"X-Forwarded-User": "admin", "X-Forwarded-For": "10.11.12.13", "Forwarded": "for=10.11.12.13"}
+        assert who(server, forged)[0] == 403
+
+
+def test_a_directory_that_is_down_refuses_its_users_and_no_others(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        (tmp_path / "home").mkdir()
+        line = f'ldap: {{url: "ldap://127.0.0.1:{nobody.getsockname()[1]}", users: "dc=x", seconds: "1"}}\n'
+        (tmp_path / "home" / logins.FILE).write_text(line)
+        with serving(tmp_path / "home") as server:
+            begun = time.monotonic()
+            answer = requests.get(f"{server.url}api/json", auth=("lena", "word"), timeout=20)
+            assert answer.status_code == 503 and "does not answer" in answer.headers["X-Error"]
+            assert "word" not in answer.text.replace("password", "")
+            assert requests.get(f"{server.url}api/json", auth=("admin", server.password("admin")), timeout=20).ok
+            assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ldap: {url: 'ldap://far.example.com', users: 'dc=x'}", "in clear"),
+        ("ldap: {url: 'ldaps://x', user: 'dc=x'}", "unknown key 'user'"),
+        ("ldap: {url: 'ldaps://x', users: 'dc=x', seconds: never}", "seconds"),
+        ("ldap: {users: 'dc=x'}", "no address"),
+        ("proxy: {header: X-User}", "addresses that may send it"),
+        ("proxy: {header: X-User, from: [everywhere]}", "neither an address nor a network"),
+        ("oauth: {}", "unknown key 'oauth'"),
+    ],
+)
+def test_mistakes_of_the_file_stop_the_start(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / logins.FILE).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        logins.read(tmp_path)
+    assert any(words in mistake and mistake.startswith(str(tmp_path)) for mistake in caught.value.mistakes)
+
+
+def test_a_server_with_such_a_mistake_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / logins.FILE).write_text("oauth: {}")
+    done = command("serve", "--home", str(tmp_path), "--port", "0")
+    assert done.returncode == 2 and "logins.yaml:1" in done.stderr
