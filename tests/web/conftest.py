@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import signal
@@ -136,3 +137,10 @@ def ended(client: jenkins.Jenkins, job: str, number: int = 1) -> dict[str, objec
     found = until(look)
     assert isinstance(found, dict)
     return found
+
+
+@pytest.fixture(scope="session")
+def any_input(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server that may be asked anything, and a login of its administrator (user:token, in base64)."""
+    with serving(tmp_path_factory.mktemp("anything") / "home", "--executors", "1") as made:
+        yield made, base64.b64encode(f"admin:{made.token()}".encode()).decode()
