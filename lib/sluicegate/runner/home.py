@@ -37,6 +37,8 @@ class Home:
             note = json.loads((self.path / "runner.json").read_text())
         except (OSError, ValueError):
             return ""
+        if not isinstance(note, dict):
+            return ""
         where = f" at {note.get('address')}" if note.get("address") else ""
         return f": process {note.get('pid')} on {note.get('host')}{where}"
 

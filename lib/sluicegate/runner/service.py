@@ -225,11 +225,14 @@ class Runner:
             self._unsaved.add(item, problem)
         finally:
             record, self.executors[number] = self.executors[number], None
-            if item not in self._unsaved:
-                self.queue.end(item)
             if record is not None:
                 self._end(record)
-                self.on_end(record)
+            try:
+                if item not in self._unsaved:
+                    self.queue.end(item)
+            finally:  # also where the disk does not take it: after a restart the build is known by its record
+                if record is not None:
+                    self.on_end(record)
 
     # -- what the queue asks before it starts something (Starter) --
     def allowed(self, waiting: QueueItem) -> bool:
