@@ -51,3 +51,11 @@ def test_what_is_not_waited_for_writes_to_a_log_that_its_evidence_names(shop: Sh
             break
         time.sleep(0.02)
     assert said == "said by auth\n"
+
+
+def test_what_differs_from_production_is_tested_again_in_each_new_set(live: Shop) -> None:
+    """Production's gates want the versions tested together: auth did not change, and what runs beside it did."""
+    live.to_staging(auth="2.0.0")
+    live.to_staging(portal="2.0.0")
+    sets = [record.set for record in live.story("auth", "2.0.0", "started") if record.env == "staging"]
+    assert len(sets) == len(set(sets)) == 2

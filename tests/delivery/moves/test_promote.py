@@ -10,7 +10,7 @@ import pytest
 
 from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
-from sluicegate.errors import GateRefused, Malformed, UsageError
+from sluicegate.errors import GateRefused, Malformed, SluicegateError, UsageError
 from sluicegate.model.evidence import Approval
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
@@ -387,3 +387,17 @@ def test_an_approval_that_counts_for_one_of_two_gates_is_recorded(live: Shop) ->
     live.edited("sluicegate.yaml", CONFIG.replace(one, one + b", {approval: {role: qa, not: author}}"))
     live.approve("auth", "1.0.0", "staging", "olle")  # the author
     assert live.kinds("auth", "1.0.0")[-1] == "approval"
+
+
+def test_after_a_deploy_that_failed_no_tests_are_recorded(live: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host may be half-way: evidence still says 1.0.0, and nobody knows what a suite has seen."""
+
+    def broken(*_: object) -> None:
+        raise SluicegateError("the disk is full")
+
+    live.publish("auth", "2.0.0")
+    monkeypatch.setattr(live.drivers.deployers, "install", broken)
+    with pytest.raises(SluicegateError, match="the disk is full"):
+        live.sync()
+    with live.unchanged(), pytest.raises(UsageError, match="nobody knows what was tested there"):
+        live.tested("auth", "1.0.0")
