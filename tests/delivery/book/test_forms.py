@@ -16,7 +16,7 @@ from sluicegate.delivery.changes import rollback
 from sluicegate.errors import ConfigError, IntegrityError, UsageError
 from sluicegate.model.evidence import Deployed, Intent
 from sluicegate.tools.git import Edit
-from tests.shop import Shop
+from tests.worlds import Shop
 
 
 def write(shop: Shop, **files: bytes | None) -> None:
