@@ -40,7 +40,7 @@ class SSHAgent:
             # Its words go nowhere: it lives on, and nobody must wait for the end of what it could say.
             if build.launch(["/bin/sh", "-c", 'exec ssh-agent -a "$0" >/dev/null 2>&1', str(socket)], quiet=True):
                 raise StepFailed("[ssh-agent] ssh-agent cannot be started")
-            pid = " ".join(str(one) for one in _agents(build, socket))
+            pid = " ".join(str(one) for one in _agents(socket))
             build.say("[ssh-agent] Started.")
             try:
                 for key in keys:
@@ -48,7 +48,7 @@ class SSHAgent:
                 with build.variables_set({"SSH_AUTH_SOCK": str(socket), "SSH_AGENT_PID": pid}):
                     yield
             finally:
-                processes.kill(_agents(build, socket), {})
+                processes.kill(_agents(socket), {})
                 build.say("[ssh-agent] Stopped.")
 
     def _keys(self, build: Build) -> list[Credential]:
@@ -73,9 +73,10 @@ def _asked(build: Build, argv: Sequence[str], env: Mapping[str, str]) -> process
     return answer
 
 
-def _agents(build: Build, socket: Path) -> set[int]:
-    """The agent by its number here: inside a sandbox it knows itself by another one."""
-    return {pid for pid in processes.carriers(build.marks) if str(socket) in process.command_line(pid)}
+def _agents(socket: Path) -> set[int]:
+    """The agent by its number here: in a sandbox it knows itself by another one, and it hides its environment."""
+    lines = {pid: process.command_line(pid) for pid in processes.pids()}
+    return {pid for pid, line in lines.items() if line.startswith("ssh-agent ") and str(socket) in line}
 
 
 def _add(build: Build, key: Credential, socket: Path) -> None:
