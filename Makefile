@@ -20,7 +20,7 @@ demo: .venv/demo
 
 test: lint
 	@$(BIN)/python -m pytest -q -n auto -m "not real and not root"
-	@$(BIN)/python -m pytest -q -m "real and not root"
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "real and not root"
 
 lint: .venv/dev
 	@$(BIN)/ruff check -q .

@@ -65,6 +65,18 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"skipped in CI, where nothing may be skipped: {reason}"
 
 
+SERVERS = {"nexus": ("nexus", "test_publish_faults"), "ceph": ("ceph",)}
+"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`), by words of their names."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("real"):
+            of_a_server = (name for name, words in SERVERS.items() if any(word in item.nodeid for word in words))
+            item.add_marker(pytest.mark.xdist_group(next(of_a_server, item.nodeid.split("::")[0])))
+
+
 left_out = pytest.StashKey[int]()
 
 
