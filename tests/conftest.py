@@ -66,7 +66,7 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 SERVERS = {"nexus": ("nexus", "test_publish_faults"), "ceph": ("ceph",)}
-"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`), by words of their names."""
+"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`), by words of their ids."""
 
 
 @pytest.hookimpl(tryfirst=True)

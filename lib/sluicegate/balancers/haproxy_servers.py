@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from sluicegate.model import numbers
 from sluicegate.model.serving import Standing
 
 USUAL = 100  # the weight where a line names none
@@ -77,7 +78,7 @@ def _split(line: str) -> tuple[list[str], int]:
     kept = KEPT.search(line)
     words = re.sub(r"\s#.*", "", line).split()
     weight = kept[1] if kept else _weight_word(words)
-    return words, (int(weight) if weight.isdigit() else 0) or USUAL
+    return words, numbers.whole(weight, most=256) or USUAL
 
 
 def _weight_word(words: list[str]) -> str:

@@ -149,7 +149,7 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
 def _time(text: str) -> datetime:
     digits = text.removesuffix("Z")
     form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
-    if form is None or not digits.isdecimal():
+    if form is None or not re.fullmatch("[0-9]+", digits):
         raise ValueError(f"'{text}' is no time of the form YYYYMMDD or YYYYMMDDHHMM[SS]")
     return datetime.strptime(digits, form).replace(tzinfo=UTC)
 

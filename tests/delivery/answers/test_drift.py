@@ -134,7 +134,7 @@ def test_another_way_of_deploying_is_a_difference(pair: Shop) -> None:
 
 def test_an_environment_without_hosts_has_nothing_to_compare(pair: Shop) -> None:
     text = (pair.state.file("sluicegate.yaml") or b"").decode()
-    pair.edited("sluicegate.yaml", text + "  paper: {from: integration}\n")
+    pair.edited("sluicegate.yaml", text.replace("environments:\n", "environments:\n  paper: {from: integration}\n"))
     with pytest.raises(UsageError, match="paper has no 'hosts'"):
         parity(pair.state, "integration", "paper")
 

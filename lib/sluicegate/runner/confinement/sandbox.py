@@ -19,6 +19,7 @@ from pathlib import Path
 
 import sluicegate
 from sluicegate.errors import SluicegateError
+from sluicegate.runner import processes
 from sluicegate.runner.confinement.pen import Start, rooms
 from sluicegate.tools import files, process
 from sluicegate.tools.scratch import take_away
@@ -173,8 +174,7 @@ class SandboxPen:
         if not self._inits:
             return set()
         spaces = {_space(pid) for pid in self._inits} - {""}
-        numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return {pid for pid in numbers if pid not in self._inits and _space(pid) in spaces}
+        return {pid for pid in processes.pids() if pid not in self._inits and _space(pid) in spaces}
 
     def _hear(self) -> None:
         """Take the numbers that bubblewrap has reported."""
