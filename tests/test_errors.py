@@ -11,7 +11,7 @@ from sluicegate.errors import SluicegateError
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "lib" / "sluicegate"
-READING = ("cli/", "config/", "runner/elements/")
+READING = ("cli/", "config/", "runner/elements/", "runner/logins.py")
 """Where commands and configuration (YAML, config.xml) are read; only there may a mistake of usage be caught."""
 
 

@@ -394,7 +394,7 @@ class Shop:
         """The intent of a command that does not end; its process is this one, unless `pid` and `host` say otherwise."""
         pid = facts.pop("pid", os.getpid())
         born = facts.pop("born", process.born(pid))
-        host = facts.pop("host", os.uname().nodename)
+        host = facts.pop("host", process.machine())
         intent = Intent(verb=verb, host=host, pid=pid, born=born, nonce=time.time_ns(), **facts)
 
         def decide(state: State, draft: Draft) -> Intent:

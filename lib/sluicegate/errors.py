@@ -13,7 +13,8 @@ SluicegateError              1   failed
 |-- RemoteUnavailable        5   a server did not answer; a retry may help
 |   |-- Restarting           5   a server that is down or starts: it has done nothing of the request
 |   |-- ServerError          5   a server answered 500: something broke in it, or it is just starting
-|   `-- TimedOut             5   it began, and was not ready when its time was over
+|   |-- TimedOut             5   it began, and was not ready when its time was over
+|   `-- Untrusted            5   a server shows a certificate that is not trusted; waiting does not help
 |-- IntegrityError           6   content differs from its checksum
 `-- PartlyDone               7   some of it is done; the message lists what
 
@@ -105,6 +106,10 @@ class ServerError(RemoteUnavailable):
 
 class TimedOut(RemoteUnavailable):
     """What was asked for may be half-way."""
+
+
+class Untrusted(RemoteUnavailable):
+    """Nothing was sent. It helps to name the authority's certificate, or to repair the server's."""
 
 
 class IntegrityError(SluicegateError):

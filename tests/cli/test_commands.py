@@ -17,6 +17,7 @@ import pytest
 
 from sluicegate import errors
 from sluicegate.cli.main import MODULES, run
+from sluicegate.tools import process
 from sluicegate.tools.supervisor import Supervisor
 from tests.parts import app_files, free_port, tar
 
@@ -485,7 +486,7 @@ def test_other_content_under_the_same_version_is_a_conflict(shop: Shop) -> None:
 def test_a_locked_environment_is_a_conflict_that_names_who(shop: Shop, deployed: Shop) -> None:
     line = {
         "id": "f00d", "after": "", "at": "2026-11-23T09:00:00.000000Z", "what": "intent", "verb": "deploy",
-        "host": socket.gethostname(), "pid": os.getppid(), "target": {}, "group": "int",
+        "host": process.machine(), "pid": os.getppid(), "target": {}, "group": "int",
         "by": {"user": "anna", "source": "git:anna", "verified": False},
     }  # fmt: skip
     path = shop.git("ls-tree", "-r", "--name-only", "ledger", "environments/integration/").split()[-1]

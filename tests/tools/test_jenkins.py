@@ -83,7 +83,7 @@ def test_authorities_come_from_the_configuration_and_never_from_the_job(
             monkeypatch.setenv(name, str(pem))
         with pytest.raises(RemoteUnavailable, match="is not trusted"):
             jenkins.read_build(trusted(url), f"{url}/job/approve/7/")
-        with pytest.raises(RemoteUnavailable, match="a page instead of JSON"):  # it was reached
+        with pytest.raises(Denied, match="a page instead of JSON"):  # it was reached
             jenkins.read_build(trusted(url, ca=str(pem)), f"{url}/job/approve/7/")
         with pytest.raises(UsageError, match="cannot be read"):
             jenkins.read_build(trusted(url, ca="/nowhere.pem"), f"{url}/job/approve/7/")

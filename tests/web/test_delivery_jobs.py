@@ -102,6 +102,7 @@ def organisation(tmp_path: Path) -> Iterator[Organisation]:
     for host in ("int1", "test1"):
         (tmp_path / "hosts" / host).mkdir(parents=True)
     options = ("--port", str(free_port()), "--user", "olle", "--user", "ci")  # the same port after a restart
+    options += ("--isolation", "none")  # what a job starts on the hosts of this machine outlives it
     with serving(tmp_path / "home", *options) as server:
         made = Organisation(server, tmp_path)
         subprocess.run([sys.executable, "-m", "sluicegate", "init", "--bare", made.repo], check=True)

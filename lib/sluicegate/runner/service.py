@@ -258,7 +258,7 @@ class Runner:
         refusal = ""
         try:
             workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
-        except UsageError as problem:
+        except SluicegateError as problem:
             refusal, workspace = problem.message, self.workspaces.take(item.full_name)
         try:
             pen = self.confinement.pen(item.full_name, workspace)

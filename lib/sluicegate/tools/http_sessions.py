@@ -20,7 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.wait import wait_for_read
 
-from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, Untrusted, UsageError
 from sluicegate.tools.patience import BUSY, TRIES, Patience, certificate, reason, shown
 
 BLOCK = 1 << 20
@@ -157,7 +157,7 @@ POOLS = {"http": _Pool, "https": _SecurePool}
 def failure(problem: Exception, where: str, session: requests.Session, url: str) -> SluicegateError:
     """What a failed request means, in our words; `where` is the request, `url` the server's."""
     if (untrusted := certificate(problem)) is not None:
-        return RemoteUnavailable(
+        return Untrusted(
             f"{shown(url)} shows a certificate that is not trusted: {untrusted.verify_message}",
             hint=CERTIFICATES.get(
                 untrusted.verify_code, "for a private authority set SSL_CERT_FILE to its certificate"

@@ -51,11 +51,7 @@ class Build:
 
 def is_build(jenkins: Jenkins, url: str) -> bool:
     """Whether this is the address of a build of the Jenkins that the configuration names."""
-    try:
-        _place(jenkins, url)
-    except UsageError:
-        return False
-    return True
+    return _place_of(jenkins, url) is not None
 
 
 def read_build(jenkins: Jenkins, url: str, *, patient: bool = True, chain: bool = True) -> Build:
@@ -138,16 +134,26 @@ def _users(read: Callable[[str, str], Json], build: Json, left: int) -> set[str]
 
 def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
     """Job and number of a build's URL, which must be one of the Jenkins that the configuration names."""
+    place = _place_of(jenkins, url)
+    if place is not None:
+        return place
     if not url.startswith(f"{jenkins.url}/job/"):
         raise UsageError(
             f"BUILD_URL is {url}, but the delivery repo trusts {jenkins.url}",
             hint=f"if that is your Jenkins: set 'jenkins: {{url: {url.partition('/job/')[0]}}}' in sluicegate.yaml;"
             " if not, correct 'Jenkins URL' in Manage Jenkins, System",
         )
+    raise UsageError(f"BUILD_URL is {url}, which is no build's address")
+
+
+def _place_of(jenkins: Jenkins, url: str) -> tuple[str, str] | None:
+    """Job and number of a build's URL; None where it is none of this Jenkins."""
+    if not url.startswith(f"{jenkins.url}/job/"):
+        return None
     parts = url.removeprefix(f"{jenkins.url}/").strip("/").split("/")
     names, number = parts[1:-1:2], parts[-1]
     if len(parts) % 2 == 0 or set(parts[0:-1:2]) != {"job"} or whole(number, least=1) is None:
-        raise UsageError(f"BUILD_URL is {url}, which is no build's address")
+        return None
     return "/".join(unquote(name) for name in names), number
 
 
@@ -165,7 +171,7 @@ def _read(jenkins: Jenkins, job: str, number: str) -> Json:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise RemoteUnavailable(f"{url} answered with a page instead of JSON; is it a login page?")
+        raise Denied(f"{url} answered with a page instead of JSON; is it a login page?")
     return value
 
 

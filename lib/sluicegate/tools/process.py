@@ -22,6 +22,9 @@ INSTALL_HINTS = {
     "createrepo_c": "install it, for example: apt install createrepo-c",
 }
 
+FIRST_ROOM = "pid:[4026531836]"
+"""The namespace of a machine's own processes (PROC_PID_INIT_INO of Linux); a container or sandbox has another one."""
+
 STAYS = "outlives-its-build"
 KEPT = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
 
@@ -145,6 +148,15 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
         return ""
+
+
+def machine() -> str:
+    """Where the numbers of processes that we see are good: this machine, or a room of it (a container, a sandbox)."""
+    try:
+        room = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        room = FIRST_ROOM
+    return os.uname().nodename + ("" if room == FIRST_ROOM else f"/{room}")
 
 
 def born(pid: int) -> str:

@@ -9,7 +9,16 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sluicegate.errors import Denied, NotFound, RemoteUnavailable, Restarting, ServerError, SluicegateError, UnknownName
+from sluicegate.errors import (
+    Denied,
+    NotFound,
+    RemoteUnavailable,
+    Restarting,
+    ServerError,
+    SluicegateError,
+    UnknownName,
+    Untrusted,
+)
 
 T = TypeVar("T")
 
@@ -29,7 +38,7 @@ def again(ask: Callable[[], T], may_pass: Callable[[SluicegateError], bool] = la
         try:
             return ask()
         except SluicegateError as problem:
-            away = isinstance(problem, RemoteUnavailable)
+            away = isinstance(problem, RemoteUnavailable) and not isinstance(problem, Untrusted)
             passing = away or may_pass(problem) or (seen and isinstance(problem, Denied | NotFound | UnknownName))
             if not passing or time.monotonic() >= end:
                 raise

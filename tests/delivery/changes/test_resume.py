@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -175,14 +176,15 @@ def test_another_process_that_has_the_number_by_now_keeps_nobody_from_resuming(l
     assert outcomes(live) == [("integration", "deploy", "finished")]
 
 
-def test_a_command_on_another_machine_is_not_taken_for_dead(live: Shop) -> None:
-    """Nobody here can see its process: only a person may say that it is gone."""
+@pytest.mark.parametrize("place", ["elsewhere", f"{os.uname().nodename}/pid:[17]"])
+def test_a_command_where_we_see_no_process_is_not_taken_for_dead(live: Shop, place: str) -> None:
+    """On another machine, or in a container or sandbox of this one: only a person may say that it is gone."""
     live.publish("auth", "2.0.0")
     target = {"auth": "1.0.0", "portal": "1.0.0"}
-    live.begin("integration", "deploy", host="elsewhere", pid=os.getppid(), group="int", target=target)
+    live.begin("integration", "deploy", host=place, pid=os.getppid(), group="int", target=target)
     (intent,) = live.state.open_intents(live.state.config.environment("integration"))
     assert intents.at_work(live.state.config, intent) is None
-    with pytest.raises(Conflict, match=r"integration is locked: 'deploy' by berta .* on elsewhere\)"):
+    with pytest.raises(Conflict, match=r"integration is locked: 'deploy' by berta .* on " + re.escape(place)):
         live.sync()
     assert live.chronicle("integration", "done", "failed")[-1].of != intent.record.id
     assert outcomes(live) == [("integration", "deploy", "finished")]

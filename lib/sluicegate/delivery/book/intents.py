@@ -52,7 +52,7 @@ def begin(draft: Draft, environment: str, intent: Intent) -> Intent:
     """Write the intent into the change being decided, with who does it; every intent is a record of its own."""
     # the nanosecond tells one intent from the next: the same command twice must lock twice
     me = os.getpid()
-    who = replace(intent, host=os.uname().nodename, pid=me, born=process.born(me), nonce=time.time_ns())
+    who = replace(intent, host=process.machine(), pid=me, born=process.born(me), nonce=time.time_ns())
     return draft.note_environment(environment, who)
 
 
@@ -68,7 +68,7 @@ def end(
 
 def at_work(config: Config, intent: OpenIntent) -> bool | None:
     """Whether the command that began it still runs: told by this machine, or by the Jenkins of its build; else None."""
-    here = intent.record.host == os.uname().nodename
+    here = intent.record.host == process.machine()
     pid = whole(intent.record.pid, most=INT) or 0
     same = intent.record.born in ("", process.born(pid))  # else the number is another process' by now
     if here and same and pid != os.getpid() and process.command_line(pid):
