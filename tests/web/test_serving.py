@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.web.conftest import command, serving, until
+from tests.web.conftest import Server, command, serving, until
 
 
 @pytest.fixture
@@ -78,3 +79,13 @@ def test_a_delivery_repository_that_hangs_holds_up_no_other_page(
         began = time.monotonic()
         assert session.get(f"{server.url}api/json", timeout=15).status_code == 200
         assert time.monotonic() - began < 15
+
+
+def test_a_server_that_is_asked_to_end_as_soon_as_it_listens_ends(tmp_path: Path) -> None:
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        server = Server(tmp_path / "home")
+        server.start()
+        assert server.process is not None
+        server.process.send_signal(number)
+        assert server.process.wait(20) == code
+        server.stop()

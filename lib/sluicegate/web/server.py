@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import resource
+import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -82,14 +84,37 @@ def serve(
     _allow_descriptors()
     runner.start()
     triggers.start()
-    started()
+    with _asked_to_end(server):
+        started()
+        try:
+            server.run(sockets=[listening])
+        finally:
+            if delivery is not None:
+                delivery.close()
+            triggers.stop()
+            runner.stop()
+
+
+@contextmanager
+def _asked_to_end(server: uvicorn.Server) -> Iterator[None]:
+    """End the server by SIGINT and SIGTERM from now on, also before it hears them itself; pass them on at the end.
+
+    An exception out of a signal's handler is lost wherever Python cannot raise one, as in the call of a weak reference.
+    """
+    signals: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        signals.append(number)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[listening])
+        yield
     finally:
-        if delivery is not None:
-            delivery.close()
-        triggers.stop()
-        runner.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signals:
+        signal.raise_signal(signals[0])
 
 
 def _allow_descriptors() -> None:
