@@ -82,7 +82,7 @@ def running_nexus() -> Iterator[tuple[str, ...]]:
         yield tuple(os.environ[name] for name in VARIABLES)
         return
     yield _started()
-    subprocess.run([UP.with_name("down"), "nexus"], check=True, timeout=120)
+    subprocess.run([UP.with_name("down"), "nexus"], check=True, timeout=120, env=CALLER)
 
 
 @pytest.fixture
