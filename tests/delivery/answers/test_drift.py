@@ -162,7 +162,7 @@ def test_the_exit_code_says_how_much_is_known(
         training.drivers.hosts[host].down = True
     ended = 0
     try:
-        reality.drift.main(["training", "--json"], standalone_mode=False)
+        reality.drift.main(["training", "--json"], standalone_mode=False, help_option_names=["-h", "--help"])
     except SluicegateError as problem:
         ended = problem.exit_code
     except SystemExit as end:
