@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,18 @@ class Outcome:
     @property
     def why(self) -> str:
         return self.problem.message if self.problem else ""
+
+
+def of_hosts(hosts: Iterable[str], failed: Mapping[str, Exception]) -> dict[str, Outcome]:
+    """The outcome of each host that failed, in the order of `hosts`. Raises what is no failure of a host."""
+    outcomes = {}
+    for name in hosts:
+        problem = failed.get(name)
+        if isinstance(problem, SluicegateError):
+            outcomes[name] = Outcome.of(problem)
+        elif problem is not None:
+            raise problem
+    return outcomes
 
 
 DONE = Outcome(ending="done")

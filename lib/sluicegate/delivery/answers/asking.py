@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import PartlyDone, RemoteUnavailable, UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.outcomes import Outcome
+from sluicegate.model.outcomes import Outcome, of_hosts
 from sluicegate.ports import Host
 from sluicegate.tools.parallel import each
 
@@ -46,13 +46,7 @@ def ask(state: State, environment: Environment, question: Callable[[Host], Answe
         raise UsageError(f"{environment.name} has no 'hosts' in sluicegate.yaml")
     hosts = state.config.groups[group]
     results = each(hosts, lambda name: question(state.drivers.host(state.config, name)), AT_ONCE, max_failed=len(hosts))
-    silent = {}
-    for name in hosts:
-        problem = results.failed.get(name)
-        if isinstance(problem, SluicegateError):
-            silent[name] = Outcome.of(problem)
-        elif problem is not None:
-            raise problem
+    silent = of_hosts(hosts, results.failed)
     return Asked(
         group=group, answers={name: results.done[name] for name in hosts if name in results.done}, silent=silent
     )

@@ -10,7 +10,7 @@ from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageErr
 from sluicegate.model import rollouts
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed, HostOut
-from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, of_hosts
 from sluicegate.model.serving import Serving
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer
@@ -119,13 +119,7 @@ def make_plan(
         return deployer.survey(state.drivers.host(state.config, host_name))
 
     answers = each(hosts, survey, ASKED_AT_ONCE, max_failed=len(hosts))
-    down = {}
-    for name in hosts:
-        problem = answers.failed.get(name)
-        if isinstance(problem, SluicegateError):
-            down[name] = Outcome.of(problem)
-        elif problem is not None:
-            raise problem
+    down = of_hosts(hosts, answers.failed)
     serving = state.pool(environment).survey() if environment.pool else {}
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
     transactions = [
