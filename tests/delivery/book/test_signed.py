@@ -294,7 +294,8 @@ def test_explain_prints_what_does_not_count_and_why(signing: Shop) -> None:
     manifest = signing.state.manifest("auth", "2.0.0")
     old = next(line for line in lines(signing, "auth", "1.0.0") if line["what"] == "approval")
     forge(signing, "auth", "2.0.0", {**old, "id": "f" * 16, "manifest": manifest, "role": "q\x1b[31ma"})
-    done = CliRunner().invoke(views.explain, ["auth=2.0.0", "--to", "staging"], obj=str(signing.bare))
+    words = ["auth=2.0.0", "--to", "staging"]
+    done = CliRunner().invoke(views.explain, words, obj=str(signing.bare), help_option_names=["-h", "--help"])
     assert done.exit_code == 0, done.output
     at = f"{signing.state.uncounted('auth', '2.0.0')[0].record.at:%Y-%m-%d %H:%M} UTC"
     told = next(line for line in done.output.splitlines() if "not counted" in line)
