@@ -86,13 +86,11 @@ def lay_out(folder: Path, requirement: str, constraints: Path) -> None:
     standard = folder / "lib" / version
     ignore = shutil.ignore_patterns(*LEFT_OUT, *LEFT_OUT_PATTERNS)
     shutil.copytree(sysconfig.get_path("stdlib"), standard, ignore=ignore, symlinks=False)
-    site = folder / "site"
+    # Into the standard library: which other folders are looked into differs from one maker's Python to another's.
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([*pip, "--constraint", constraints, "--target", site, requirement], check=True)
-    shutil.rmtree(site / "bin", ignore_errors=True)
-    (standard / "site-packages").mkdir()
-    (standard / "site-packages" / "agent.pth").write_text(f"../../../{site.name}\n")
-    extensions = [folder / "bin" / "python.bin", *standard.rglob("*.so"), *site.rglob("*.so")]
+    subprocess.run([*pip, "--constraint", constraints, "--target", standard, requirement], check=True)
+    shutil.rmtree(standard / "bin", ignore_errors=True)
+    extensions = [folder / "bin" / "python.bin", *standard.rglob("*.so")]
     needed, loader = libraries(extensions)
     for library in needed:
         shutil.copy(library, folder / "lib" / library.name)
@@ -137,7 +135,7 @@ def main() -> int:
         requirement = f"{TOP}[{given.extras}]" if given.extras else str(TOP)
         lay_out(folder, requirement, given.constraints)
         # What was laid out must run before it is packed.
-        told = subprocess.run([folder / "bin" / "sluicegate", "--version"], capture_output=True, text=True, check=True)
+        told = subprocess.run([folder / "bin" / "sluicegate", "--version"], stdout=subprocess.PIPE, text=True, check=True)
         write(folder, given.file, told.stdout.split()[-1])
     print(f"{given.file}: {given.file.stat().st_size / 1e6:.1f} MB, {told.stdout.strip()}")
     return 0
