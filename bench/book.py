@@ -96,7 +96,7 @@ class Organisation:
         yield from files.items()
         ids = {path: object_id(content, like="0" * 40) for path, content in files.items()}
         index = current.Index(history=chronicle.digest(ids), pins=pins)
-        where = {record.id: path for path, content in files.items() for record in ledger.read(content)}
+        where = {record.id: path for path, content in files.items() for record in ledger.read(content, path=path)}
         versions = dict.fromkeys(self.components, self.versions[-1])
         for record in records:
             index = current.advanced(index, where[record.id], (record,), lambda _: versions)

@@ -135,7 +135,9 @@ def main() -> int:
         requirement = f"{TOP}[{given.extras}]" if given.extras else str(TOP)
         lay_out(folder, requirement, given.constraints)
         # What was laid out must run before it is packed.
-        told = subprocess.run([folder / "bin" / "sluicegate", "--version"], stdout=subprocess.PIPE, text=True, check=True)
+        told = subprocess.run(
+            [folder / "bin" / "sluicegate", "--version"], stdout=subprocess.PIPE, text=True, check=True
+        )
         write(folder, given.file, told.stdout.split()[-1])
     print(f"{given.file}: {given.file.stat().st_size / 1e6:.1f} MB, {told.stdout.strip()}")
     return 0

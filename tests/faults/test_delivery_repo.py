@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.pins import read_pins
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.resume import resume
 from sluicegate.delivery.changes.sync import sync
-from sluicegate.delivery.moves import pinning
+from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
-from sluicegate.errors import Conflict, RemoteUnavailable, SluicegateError, UsageError
+from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Veto
+from sluicegate.model.story import Story
 from sluicegate.model.values import Actor
 from sluicegate.tools import door, git, process
 from sluicegate.tools.git import Store
@@ -273,16 +276,75 @@ def test_43_a_garbage_collection_of_the_server_in_between_loses_nothing(world: W
     assert run_git(world, "fsck", "--connectivity-only", "--no-dangling") == ""
 
 
-def test_43_a_line_of_the_ledger_that_is_torn_or_doubled_is_passed_over(world: World, repo: DeliveryRepo) -> None:
+TORN = {
+    "half": b'{"id": "5c1f", "at": "2026-11-23T09:00:00Z", "what": "ve',
+    "a-merge": b"<<<<<<< HEAD",
+    "null": b"null",
+}
+
+
+def story_with(world: World, repo: DeliveryRepo, *lines: bytes) -> Story:
+    """Put lines before those of a version's story and all of them again, turned round, behind; the story before."""
     path = ledger.component_path("auth", "1.0.0")
     state = repo.state()
     good = state.ledger_file(path) or b""
-    half = good.splitlines()[0][:40]
-    broken = b"\n".join([half, *reversed(good.splitlines()), b"<<<<<<< HEAD", b"[]", b"null", good])
+    content = b"\n".join([*lines, *reversed(good.splitlines()), good])
     by = git.Signature(name="olle", email="olle@example.com")
-    change = git.Edit(branch=LEDGER, base=state.tips[LEDGER], files={path: broken})
+    change = git.Edit(branch=LEDGER, base=state.tips[LEDGER], files={path: content})
     repo.store.push((change,), "a bad merge\n", by=by, at=state.now)
-    assert repo.state().story("auth", "1.0.0") == state.story("auth", "1.0.0")
+    return state.story("auth", "1.0.0")
+
+
+def test_43_a_line_of_the_ledger_that_a_merge_doubled_or_moved_changes_nothing(
+    world: World, repo: DeliveryRepo
+) -> None:
+    before = story_with(world, repo)
+    assert repo.state().story("auth", "1.0.0") == before
+
+
+@pytest.mark.parametrize("torn", sorted(TORN))
+def test_43_nothing_is_decided_on_a_story_with_a_torn_line(world: World, repo: DeliveryRepo, torn: str) -> None:
+    story_with(world, repo, TORN[torn])
+    before, hosts = tips(world), world.on_host("int")
+    acts = (
+        lambda: sync(repo, "integration"),
+        lambda: deploy(repo, "integration"),
+        lambda: promote(repo, {"auth": "1.0.0"}, "staging"),
+        lambda: evidence.veto(repo, "auth", "1.0.0", "", lift=False, why="x"),
+        lambda: pinning.pin(repo, "auth", "1.0.0", "staging", why="x"),
+        lambda: status(repo.state()),
+    )
+    for act in acts:
+        with pytest.raises(IntegrityError, match=r"components/auth/1\.0\.0\.jsonl:1 of the ledger: this line is no"):
+            act()
+    assert (tips(world), world.on_host("int")) == (before, hosts)
+
+
+@pytest.mark.parametrize("file", ["newest", "its-own"])
+def test_43_nothing_is_deployed_on_a_history_with_a_torn_line(world: World, repo: DeliveryRepo, file: str) -> None:
+    state = repo.state()
+    path = next(iter(state.annals.chronicle("integration").files))
+    content = (state.ledger_file(path) or b"")[:-20] + b"\n"
+    by = git.Signature(name="olle", email="olle@example.com")
+    if file == "its-own":  # a file beside those that the index knows
+        path, content = "environments/integration/2024-01-1.jsonl", TORN["half"] + b"\n"
+    change = git.Edit(branch=LEDGER, base=state.tips[LEDGER], files={path: content})
+    repo.store.push((change,), "torn\n", by=by, at=state.now)
+    before, hosts = tips(world), world.on_host("int")
+    for act in (lambda: sync(repo, "integration"), lambda: deploy(repo, "integration")):
+        with pytest.raises(IntegrityError, match=rf"{path}:\d+ of the ledger: this line is no record"):
+            act()
+    assert (tips(world), world.on_host("int")) == (before, hosts)
+
+
+def test_43_what_should_be_a_file_and_is_a_folder_is_not_taken_for_nothing(world: World, repo: DeliveryRepo) -> None:
+    state = repo.state()
+    by = git.Signature(name="olle", email="olle@example.com")
+    files = {"environments/integration.yaml": None, "environments/integration.yaml/auth": b"1.0.0\n"}
+    change = git.Edit(branch=MAIN, base=state.tips[MAIN], files=files)
+    repo.store.push((change,), "a folder\n", by=by, at=state.now)
+    with pytest.raises(IntegrityError, match=r"'environments/integration.yaml' is a folder, and should be a file"):
+        sync(repo, "integration")
 
 
 # Line 44: what people and merges leave in pin files

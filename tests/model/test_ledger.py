@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluicegate.errors import IntegrityError
 from sluicegate.model import evidence, ledger
 from sluicegate.model.evidence import Approval, Other, Record, Rejection, Veto, as_json
 from sluicegate.model.story import Story
@@ -42,7 +43,7 @@ def test_what_is_written_is_read_in_whatever_order_and_how_often_the_lines_stand
         add(story, record)
     lines = [ledger.line(record) for record in story] * 2
     random.shuffle(lines)
-    assert list(ledger.read(b"".join(lines))) == story
+    assert list(ledger.read(b"".join(lines), path=PATH)) == story
 
 
 def test_a_retried_step_writes_nothing_and_approve_reject_approve_is_three() -> None:
@@ -71,8 +72,32 @@ def test_times_follow_the_chain_when_a_clock_is_late() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_without_an_error(content: bytes) -> None:
-    ledger.read(content)
+def test_any_bytes_are_records_or_an_integrity_error(content: bytes) -> None:
+    if any(line.strip() for line in content.splitlines()):
+        with pytest.raises(IntegrityError, match=r"1\.0\.0\.jsonl:\d+ of the ledger: this line is no record"):
+            ledger.read(content, path=PATH)
+    else:
+        assert ledger.read(content, path=PATH) == ()
+
+
+TORN = [
+    line for number in (1, 20, 60, -2) if (line := ledger.line(Veto(id="1", at=NOW, by=ANNA, env="staging"))[:number])
+]
+
+
+@pytest.mark.parametrize("torn", [*TORN, b"<<<<<<< ours", b"[]", b"null", b'{"id": 1}', b"[" * 100_000])
+@pytest.mark.parametrize("kinds", [(), (evidence.Built, Veto)])
+def test_a_torn_line_is_never_taken_for_no_line(torn: bytes, kinds: tuple[type[Record], ...]) -> None:
+    whole = ledger.line(Approval(id="2", at=NOW, by=ANNA, env="staging"))
+    with pytest.raises(IntegrityError, match=r"1\.0\.0\.jsonl:3 of the ledger") as raised:
+        ledger.read(whole + b"\n" + torn + b"\n" + whole, *kinds, path=PATH)
+    assert PATH in raised.value.hint and "check --deep" in raised.value.hint
+
+
+def test_a_record_that_is_appended_never_joins_the_line_before() -> None:
+    veto, seal = Veto(id="1", at=NOW, by=ANNA), Approval(id="2", at=NOW, by=ANNA)
+    by_hand = ledger.line(veto).rstrip(b"\n")
+    assert [one.id for one in ledger.read(ledger.extended(by_hand, [seal]), path=PATH)] == ["1", "2"]
 
 
 anything = st.recursive(
@@ -85,7 +110,7 @@ anything = st.recursive(
 def test_a_field_that_holds_something_else_spoils_no_record(what: str, data: st.DataObject) -> None:
     head = {"id": "1", "at": "2026-11-23T09:00:00Z", "what": what}
     line = json.dumps(head | {name: data.draw(anything) for name in FIELDS[what]})
-    (record,) = ledger.read(line.encode())
+    (record,) = ledger.read(line.encode(), path=PATH)
     assert json.loads(json.dumps(as_json(record)))["what"] == what
 
 
@@ -103,16 +128,12 @@ FIELDS = {
 
 def test_a_count_that_is_no_count_is_unknown_not_zero() -> None:
     line = b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"tests","passed":true,"failed":"0","skipped":-1}'
-    (tests,) = ledger.read(line).of(evidence.Tests)
+    (tests,) = ledger.read(line, path=PATH).of(evidence.Tests)
     assert (tests.passed, tests.failed, tests.skipped) == (None, None, None)
 
 
-def test_nesting_without_end_is_no_record() -> None:
-    assert ledger.read(b"[" * 100_000) == ()
-
-
 def test_a_record_of_a_newer_writer_is_kept_under_its_name() -> None:
-    (record,) = ledger.read(b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"weather","wind":3}')
+    (record,) = ledger.read(b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"weather","wind":3}', path=PATH)
     assert isinstance(record, Other) and as_json(record)["what"] == "weather"
 
 
@@ -122,7 +143,7 @@ FIRST_FORM = Path(__file__).parent.parent / "fixtures" / "book-1" / "ledger"
 @pytest.mark.parametrize("path", sorted(FIRST_FORM.glob("[cep]*/**/*.jsonl")), ids=lambda path: path.stem)
 def test_a_ledger_of_the_first_form_is_read_with_every_fact(path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    story = {record.id: as_json(record) for record in ledger.read(path.read_bytes())}
+    story = {record.id: as_json(record) for record in ledger.read(path.read_bytes(), path=PATH)}
     assert lines
     for line in lines:
         told = {name: fact for name, fact in line.items() if fact or type(fact) is int}
@@ -151,5 +172,5 @@ def test_any_version_has_a_path_of_its_own_and_comes_back(version: str) -> None:
 )
 def test_what_is_looked_for_is_found_however_its_line_is_written(line: bytes) -> None:
     other = b'{"id": "2", "at": "2026-11-23T09:00:00Z", "what": "tests"}'
-    whole = ledger.read(line + b"\n" + other)
-    assert ledger.read(line + b"\n" + other, evidence.Veto) == tuple(whole.of(evidence.Veto)) != ()
+    whole = ledger.read(line + b"\n" + other, path=PATH)
+    assert ledger.read(line + b"\n" + other, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
+from sluicegate.errors import IntegrityError
 from sluicegate.model.evidence import DECIDING, HostRecord, Judgement, Record, Vetoing, as_json, from_json, own_facts
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical
@@ -50,30 +52,53 @@ def line(record: Record) -> bytes:
     return json.dumps(as_json(record), ensure_ascii=False).encode() + b"\n"
 
 
-def read(content: bytes | None, *kinds: type[Record]) -> Story:
-    """The records of a file in the order of their times, of these kinds where given; what is none is passed over.
+def extended(content: bytes | None, records: Iterable[Record]) -> bytes:
+    """A file with further records, each on a line of its own, whoever wrote the last line by hand."""
+    old = content or b""
+    return old + (b"\n" if old and not old.endswith(b"\n") else b"") + b"".join(map(line, records))
+
+
+def read(content: bytes | None, *kinds: type[Record], path: str) -> Story:
+    """The records of a file in the order of their times, of these kinds where given.
 
     A union merge may have changed the order of lines or doubled one, so neither is relied upon. What people decided
-    is doubled only by an equal line: another one under the same id takes no place.
+    is doubled only by an equal line: another one under the same id takes no place. Raises IntegrityError for a line
+    that is no record: it may be half of a veto.
     """
     records: dict[str | bytes, Record] = {}
     wanted = {kind.what.encode() for kind in kinds}
-    for text in (content or b"").removeprefix(BOM_UTF8).splitlines():
+    for number, text in lines(content):
         if wanted and _is_of_another(text, wanted):
             continue
-        try:
-            record = from_json(json.loads(text.decode()))
-        except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
-            continue
+        record = record_of(text, f"{path}:{number}")
         records[text if isinstance(record, DECIDING) else record.id] = record
     found = sorted(records.values(), key=lambda record: record.at)
     return Story(one for one in found if isinstance(one, kinds)) if kinds else Story(found)
 
 
+def lines(content: bytes | None) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that say something, with their numbers."""
+    numbered = enumerate((content or b"").removeprefix(BOM_UTF8).splitlines(), start=1)
+    return ((number, text) for number, text in numbered if text.strip())
+
+
+def record_of(text: bytes, where: str) -> Record:
+    """The record of one line. Raises IntegrityError for a torn line, or one that is none; `where` is FILE:LINE."""
+    try:
+        return from_json(json.loads(text.decode()))
+    except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError) as problem:
+        raise IntegrityError(
+            f"{where} of the ledger: this line is no record, so nobody can tell what it said",
+            hint=f"bring it back from 'git log -p ledger -- {where.rpartition(':')[0]}' or from a clone that has it "
+            f"whole (docs/how-to/trust.md); sluicegate check --deep names all such lines",
+        ) from problem
+
+
 def _is_of_another(text: bytes, wanted: set[bytes]) -> bool:
     """Whether a line is plainly of no kind that is wanted; what is not plain has to be read as a whole."""
     said = KIND.findall(text)
-    return len(said) == 1 and said[0] not in wanted and b"\\" not in text
+    whole = text[:1] == b"{" and text[-1:] == b"}"
+    return whole and len(said) == 1 and said[0] not in wanted and b"\\" not in text
 
 
 def next_record(

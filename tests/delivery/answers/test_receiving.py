@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
+from sluicegate.tools.git import Edit
 from tests.signers import forge, lines
 from tests.worlds import Shop
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "trust.md"
+STORY = "components/auth/1.0.0.jsonl"
 CONFIG = """\
 repositories: {releases: {driver: directory, path: /srv/releases}}
 components: {auth: {repository: releases, group: com.example}}
@@ -79,3 +82,20 @@ def test_a_story_that_loses_a_line_is_refused_by_the_server(guarded: Shop, how: 
         return
     with guarded.unchanged(), pytest.raises(Conflict, match="1 of 2 lines would be gone"):
         forge(guarded, "auth", "1.0.0", *forged, instead=True)
+
+
+def test_a_torn_line_is_refused_by_the_server_and_one_that_is_there_may_go(guarded: Shop) -> None:
+    def ledger_with(content: bytes) -> None:
+        store = guarded.by("olle").store
+        edit = Edit(branch=LEDGER, base=store.tips()[LEDGER], files={STORY: content})
+        store.push([edit], "by hand\n", by=store.signature, at=guarded.now)
+
+    whole = guarded.state.ledger_file(STORY) or b""
+    with guarded.unchanged(), pytest.raises(Conflict, match=r"1\.0\.0\.jsonl:2 of the ledger: this line is no record"):
+        ledger_with(whole + whole[:40] + b"\n")
+    hook = guarded.bare / "hooks" / "pre-receive"
+    hook.chmod(0o644)
+    ledger_with(whole + whole[:40] + b"\n")
+    hook.chmod(0o755)
+    ledger_with(whole)
+    assert guarded.kinds("auth", "1.0.0") == ["built"]

@@ -97,7 +97,7 @@ def test_after_an_upgrade_deploys_build_on_what_the_first_form_said(first: Shop)
 def test_a_line_that_is_no_record_stops_an_upgrade(first: Shop) -> None:
     path = "environments/integration.jsonl"
     commit(first, {path: (first.state.ledger_file(path) or b"") + b"<<<<<<< ours\n"})
-    with first.unchanged(), pytest.raises(IntegrityError, match=r"integration.jsonl:\d+: this line is no record"):
+    with first.unchanged(), pytest.raises(IntegrityError, match=r"integration.jsonl:\d+ of the ledger: this line is"):
         upgrade(first.by("rita"))
 
 

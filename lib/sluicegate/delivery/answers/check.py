@@ -13,7 +13,8 @@ from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import PAGE
 from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.delivery.moves.pinning import edited_pins
-from sluicegate.errors import ConfigError, GateRefused, Malformed, NotFound, UnknownName
+from sluicegate.errors import ConfigError, GateRefused, IntegrityError, Malformed, NotFound, UnknownName
+from sluicegate.model import ledger
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import yamltext
@@ -54,18 +55,37 @@ class Pushed(State):
             branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
             if branch == LEDGER and before.strip("0"):
                 self._refuse_rewritten(before, commit)
+                self._refuse_torn(before, commit)
             self.tips = {**self.tips, branch: commit}
 
     def _refuse_rewritten(self, before: str, commit: str) -> None:
         """Raise GateRefused for a story of a version that loses a line: who rejected or vetoed stays on record."""
-        changed = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", "components")
         reasons = []
-        for path in filter(None, changed.text.split("\0")):
-            old, new = (set((self.store.read(tip, path) or b"").splitlines()) for tip in (before, commit))
-            if lost := len(old - new):
+        for path in self._changed(before, commit, "components"):
+            old, new = ({line for _, line in ledger.lines(self.store.read(tip, path))} for tip in (before, commit))
+            if lost := sum(1 for line in old - new if _is_record(line, path)):
                 reasons.append(f"{path}: {lost} of {len(old)} lines would be gone")
         if reasons:
             raise GateRefused("records are to be taken away or changed; they are only ever added", reasons=reasons)
+
+    def _refuse_torn(self, before: str, commit: str) -> None:
+        """Raise IntegrityError for a line that nobody could read: every later command would stop at it."""
+        for path in self._changed(before, commit, "components", "environments", "pruned"):
+            ledger.read(self.store.read(commit, path), path=path)
+
+    def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
+        """The files below these folders that are others."""
+        told = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
+        return [path for path in told.text.split("\0") if path]
+
+
+def _is_record(line: bytes, path: str) -> bool:
+    """Whether a line says something: what is torn may be taken away."""
+    try:
+        ledger.record_of(line, path)
+    except IntegrityError:
+        return False
+    return True
 
 
 def looked_at(state: State) -> tuple[State, str]:

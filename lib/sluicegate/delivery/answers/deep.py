@@ -15,7 +15,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import FORM_FILE, LEDGER, State
 from sluicegate.errors import IntegrityError
 from sluicegate.model import ledger
-from sluicegate.model.evidence import Intent, Pruned, from_json
+from sluicegate.model.evidence import Intent, Pruned
 from sluicegate.model.story import Story
 from sluicegate.model.values import set_name
 
@@ -53,8 +53,8 @@ def examine(state: State) -> Examined:
     for path in paths:
         kind = path.partition("/")[0]
         if kind in ("components", "environments", "pruned"):
-            stories[path] = ledger.read(state.ledger_file(path))
-            findings += _unread(path, state.ledger_file(path) or b"")
+            findings += _unread(path, state)
+            stories[path] = ledger.read(state.ledger_file(path), path=path)
         elif kind not in ("newest", "deploys", "current", *KNOWN):
             findings.append(Finding(path=path, what="no file of a ledger has this name"))
     for path, story in stories.items():
@@ -103,13 +103,18 @@ def _environments(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _unread(path: str, content: bytes) -> Iterator[Finding]:
-    """Lines that every other command passes over."""
-    for number, line in enumerate(content.splitlines(), start=1):
+def _unread(path: str, state: State) -> list[Finding]:
+    """Lines at which every other command stops; the state goes on without them, so that the rest is looked at too."""
+    findings, good = [], []
+    for number, line in ledger.lines(state.ledger_file(path)):
         try:
-            from_json(json.loads(line)) if line.strip() else None
-        except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError):
-            yield Finding(path=f"{path}:{number}", what="this line is no record")
+            ledger.record_of(line, f"{path}:{number}")
+            good.append(line)
+        except IntegrityError:
+            findings.append(Finding(path=f"{path}:{number}", what="this line is no record"))
+    if findings:
+        state.suppose(path, b"\n".join(good))
+    return findings
 
 
 def _broken(path: str, story: Story) -> Iterator[Finding]:

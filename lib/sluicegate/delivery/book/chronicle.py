@@ -36,7 +36,7 @@ class Chronicle:
     def records(self, path: str) -> Story:
         """The records of one file, oldest first."""
         if path not in self._stories:
-            self._stories[path] = ledger.read(self._read(path))
+            self._stories[path] = ledger.read(self._read(path), path=path)
         return self._stories[path]
 
     def whole(self) -> Story:

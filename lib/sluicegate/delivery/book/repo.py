@@ -132,8 +132,7 @@ class Draft:
     def edits(self) -> tuple[Edit, ...]:
         appended: dict[str, bytes | None] = dict(self.tables)
         for path, records in self.records.items():
-            old = self.state.ledger_file(path) or b""
-            appended[path] = old + b"".join(ledger.line(record) for record in records)
+            appended[path] = ledger.extended(self.state.ledger_file(path), records)
         for component, added in self.published.items():
             appended[resolving.newest_path(component)] = self._newest(component, added)
         for environment in dict.fromkeys((*self.happened, *self.current)):
@@ -154,8 +153,7 @@ class Draft:
         if happened:
             second = self.state.form > 1
             path = history.next_file(happened[0].at) if second else ledger.environment_path(environment)
-            old = self.state.ledger_file(path) or b""
-            files[path] = old + b"".join(map(ledger.line, happened))
+            files[path] = ledger.extended(self.state.ledger_file(path), happened)
             index = current.advanced(index, path, happened, lambda one: self._versions(environment, one))
             ids = {path: object_id(files[path], like=self.state.tips[LEDGER])}
             index = replace(index, history=chronicle.digest(history.files | ids))

@@ -120,6 +120,10 @@ class State:
         wanted = [path for path in dict.fromkeys(paths) if path not in self._ledger]
         self._ledger |= zip(wanted, self.store.read_all(self.tips[LEDGER], wanted), strict=True)
 
+    def suppose(self, path: str, content: bytes) -> None:
+        """Take this as the content of a file of the ledger, for who looks what else is wrong with it."""
+        self._ledger[path] = content
+
     def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
         """Read the stories of these components and versions in one go, and which versions were pruned."""
         wanted = list(versions)
@@ -245,8 +249,9 @@ class State:
     def prunings(self, component: str) -> Story:
         """The component's records *pruned* and, once the files are gone, *removed*; oldest first."""
         if component not in self._prunings:
-            listed = self.ledger_file(ledger.pruned_path(component)) if component in self._with_pruned else None
-            self._prunings[component] = ledger.read(listed)
+            path = ledger.pruned_path(component)
+            listed = self.ledger_file(path) if component in self._with_pruned else None
+            self._prunings[component] = ledger.read(listed, path=path)
         return self._prunings[component]
 
     def pruned(self, component: str) -> dict[str, Pruned]:
@@ -284,7 +289,8 @@ class State:
         since = self.config.signing.since if self.config.signing else ""
         if not self.store.has(since):
             raise ConfigError([f"{CONFIG_FILE}: evidence: since {since}: {self.store.shown} has no such commit"])
-        return ledger.read(self.store.read(since, ledger.component_path(component, version)))
+        path = ledger.component_path(component, version)
+        return ledger.read(self.store.read(since, path), path=path)
 
     def story(self, component: str, version: str) -> Story:
         """The ledger's records of one version that count, oldest first."""
@@ -297,7 +303,7 @@ class State:
             return self._stories[key][0]
         if key not in self._standing:
             path = ledger.component_path(component, version)
-            some = ledger.read(self.ledger_file(path), Built, Pruned, Veto, Unveto)
+            some = ledger.read(self.ledger_file(path), Built, Pruned, Veto, Unveto, path=path)
             counted = self.signatures.divide(component, version, some)[0] if some and self.signatures else some
             self._standing[key] = counted
         return self._standing[key]
@@ -309,7 +315,8 @@ class State:
     def _divided(self, component: str, version: str) -> tuple[Story, tuple[Uncounted, ...]]:
         key = (component, version)
         if key not in self._stories:
-            whole = ledger.read(self.ledger_file(ledger.component_path(component, version)))
+            path = ledger.component_path(component, version)
+            whole = ledger.read(self.ledger_file(path), path=path)
             divided = self.signatures.divide(component, version, whole) if whole and self.signatures else (whole, ())
             self._stories[key] = divided
         return self._stories[key]

@@ -6,7 +6,6 @@ No record changes by a byte; only the files in which they stand do. Older comman
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,9 +13,8 @@ from datetime import datetime
 from sluicegate.delivery.book import chronicle, current, standing
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import CONFIG_FILE, FORM, FORM_FILE, LEDGER, State
-from sluicegate.errors import ConfigError, IntegrityError
+from sluicegate.errors import ConfigError
 from sluicegate.model import ledger
-from sluicegate.model.evidence import from_json
 from sluicegate.model.settings import Plain
 from sluicegate.tools import yamltext
 from sluicegate.tools.git.objects import object_id
@@ -54,8 +52,8 @@ def _cut(state: State, draft: Draft, environment: str) -> str:
     draft.tables |= {path: None, **files}
     ids = {name: object_id(one, like=state.tips[LEDGER]) for name, one in files.items()}
     index = current.Index(pins=standing.entries(state, environment), history=chronicle.digest(ids))
-    story = ledger.read(content)
-    where = {record.id: name for name, one in files.items() for record in ledger.read(one)}
+    story = ledger.read(content, path=path)
+    where = {record.id: name for name, one in files.items() for record in ledger.read(one, path=name)}
     for record in story:
         index = current.advanced(index, where[record.id], (record,), lambda deployed: {})
     draft.tables[current.current_path(environment)] = current.written(index)
@@ -64,16 +62,8 @@ def _cut(state: State, draft: Draft, environment: str) -> str:
 
 def _timed(path: str, content: bytes) -> Iterator[tuple[datetime, bytes]]:
     """Each line with the time of its record."""
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = from_json(json.loads(line))
-        except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError) as problem:
-            raise IntegrityError(
-                f"{path}:{number}: this line is no record", hint="sluicegate check --deep names all such lines"
-            ) from problem
-        yield record.at, line + b"\n"
+    for number, line in ledger.lines(content):
+        yield ledger.record_of(line, f"{path}:{number}").at, line + b"\n"
 
 
 def raised(content: bytes) -> bytes:

@@ -20,7 +20,7 @@ from sluicegate.tools import process
 from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
-from sluicegate.tools.git.objects import Objects
+from sluicegate.tools.git.objects import Object, Objects
 from sluicegate.tools.git.place import cache_folder, resolve, restoring, shown
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
@@ -149,19 +149,23 @@ class Store:
         if not commit:
             return None
         content = self._objects.get(f"{commit}:{path}")
-        if content is None:
-            self._refuse_lost(commit, path)
-        return content.content if content and content.type == "blob" else None
+        return self._blob(commit, path, content)
 
     def read_all(self, commit: str, paths: Sequence[str]) -> list[bytes | None]:
         """The contents of files at a commit, as of `read`, asked for in one go."""
         if not commit:
             return [None] * len(paths)
         found = self._objects.get_all([f"{commit}:{path}" for path in paths])
-        for path, content in zip(paths, found, strict=True):
-            if content is None:
-                self._refuse_lost(commit, path)
-        return [one.content if one and one.type == "blob" else None for one in found]
+        return [self._blob(commit, path, content) for path, content in zip(paths, found, strict=True)]
+
+    def _blob(self, commit: str, path: str, content: Object | None) -> bytes | None:
+        """What was read under the name of a file; None where the trees have no such name."""
+        if content is None:
+            self._refuse_lost(commit, path)
+            return None
+        if content.type != "blob":
+            raise self._otherwise(commit, path, "a folder, and should be a file")
+        return content.content
 
     def names(self, commit: str, folder: str) -> tuple[str, ...]:
         """The entries of a folder at a commit, sorted; empty when it is not there."""
@@ -174,7 +178,10 @@ class Store:
         tree = self._objects.get(f"{commit}:{folder}")
         if tree is None:
             self._refuse_lost(commit, folder)
-        return _entries(tree.content, len(tree.id)) if tree and tree.type == "tree" else {}
+            return {}
+        if tree.type != "tree":
+            raise self._otherwise(commit, folder, "a file, and should be a folder")
+        return _entries(tree.content, len(tree.id))
 
     def files(self, commit: str) -> tuple[str, ...]:
         """The paths of all files at a commit."""
@@ -202,6 +209,10 @@ class Store:
             tree = self._objects.get(below)
             if tree is None:
                 raise self._lost(f"'{'/'.join(parts[:depth])}' (object {below})")
+
+    def _otherwise(self, commit: str, path: str, what: str) -> IntegrityError:
+        where = f"in the commit {commit[:12]} of the delivery repo {self.shown}"
+        return IntegrityError(f"'{path}' is {what} {where}", hint="put it right in a further commit")
 
     def _lost(self, what: str) -> IntegrityError:
         hint = restoring(self.remote, self.local)
