@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.items import Items
-from sluicegate.tools import xml
+from sluicegate.tools import files, xml
 
 BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
 ATTACKS = {
@@ -71,6 +73,28 @@ def test_unusual_names_are_stored_right(name: str, tmp_path: Path) -> None:
     Items(tmp_path).create("", name, b"<project/>")
     assert (tmp_path / "jobs" / name / "config.xml").read_bytes() == b"<project/>"
     assert Items(tmp_path).get(name) is not None
+
+
+@pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO])
+def test_a_job_that_cannot_be_read_is_there_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    Items(tmp_path).create("", "auth", b"<project/>")
+    (tmp_path / "jobs" / "nothing").mkdir()
+
+    def failing(folder: int, name: str) -> int:
+        if os.path.basename(os.readlink(f"/proc/self/fd/{folder}")) == "auth":
+            raise OSError(fault, os.strerror(fault))
+        return open_in(folder, name)
+
+    open_in = files.open_in
+    monkeypatch.setattr(files, "open_in", failing)
+    items = Items(tmp_path)
+    assert list(items.by_name) == ["auth"]
+    with pytest.raises(UsageError, match="already exists"):
+        items.create("", "auth", b"<project/>")
+    item = items.needed("auth")
+    assert item.color == "notbuilt" and not item.is_folder
 
 
 def test_a_case_twin_is_refused_as_on_jenkins(tmp_path: Path) -> None:

@@ -47,31 +47,44 @@ def open_folder(path: Path) -> int:
 def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, bytes, bool]]:
     """Every folder within one that has the file `name`, by name: its own name, the content, whether it has `sibling`.
 
-    Each is opened from the one above, once: a home may have ten thousand. Nothing where there is no such folder.
+    Each is opened from the one above, once: a home may have ten thousand. Nothing where there is no such folder; a file
+    that is there and cannot be read has no content. Raises OSError for a folder that cannot be read.
     """
     try:
         top = open_folder(folder)
-    except OSError:
-        return
+    except OSError as problem:
+        if _is_absent(problem):
+            return
+        raise
     try:
         with os.scandir(top) as entries:
             found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         for below in found:
             try:
                 here = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
-            except OSError:
+            except OSError as problem:
+                if not _is_absent(problem):
+                    yield below, b"", False
                 continue
+            content = b""
             try:
                 with os.fdopen(files.open_in(here, name), "rb") as stream:
                     content = stream.read()
                 with_sibling = _is_folder(here, sibling)
-            except OSError:
-                continue
+            except OSError as problem:
+                if _is_absent(problem):
+                    continue
+                with_sibling = _is_folder(here, sibling)
             finally:
                 os.close(here)
             yield below, content, with_sibling
     finally:
         os.close(top)
+
+
+def _is_absent(problem: OSError) -> bool:
+    """Whether there is no such file or folder, or a link in its place; else it is there and cannot be read."""
+    return problem.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def _is_folder(here: int, name: str) -> bool:
