@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +12,19 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.answers.deep import examine
+from sluicegate.delivery.artifacts.fetch import fetch
+from sluicegate.delivery.artifacts.publish import publish
+from sluicegate.delivery.artifacts.source import Origin
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.book.setup import init_repo
+from sluicegate.delivery.book.state import LEDGER, MAIN
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import SluicegateError
+from sluicegate.model.values import Actor
 from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.tools import files
+from sluicegate.tools.git import Store
+from sluicegate.wiring import EntryPointDrivers
 from tests.worlds import Shop
 
 
@@ -112,3 +123,56 @@ def test_a_file_that_is_replaced_keeps_its_old_content(tmp_path: Path, size: int
     with disk_takes(size), pytest.raises(OSError):
         files.replace(place, b"the new content")
     assert place.read_bytes() == b"old" and [one.name for one in tmp_path.iterdir()] == ["config.xml"]
+
+
+CONFIG = """\
+repositories: {{releases: {{driver: directory, path: {folder}/releases}}}}
+components: {{auth: {{repository: releases, group: com.example}}}}
+environments: {{integration: {{follow: latest}}}}
+"""
+
+
+def versions_after_short_publish(folder: Path, repo: DeliveryRepo, length: int, size: int) -> list[str]:
+    """Publish files of a length on a disk that takes so many bytes, then again on a good one; the versions between."""
+    large, small = folder / "large.bin", folder / "small.txt"
+    large.write_bytes(os.urandom(length))
+    small.write_bytes(b"x\n")
+    told = []
+    try:
+        with disk_takes(size):
+            publish(repo, "auth", "1.0.0", [large, small], Origin(), connections=1)
+        told = ["1.0.0"]
+    except SluicegateError:
+        pass
+    except OSError as problem:  # which the command line says in a sentence
+        assert problem.errno == errno.EFBIG
+    between = repo.state().versions("auth")
+    assert between == told  # never announced where the command said that it failed, nor the other way round
+    publish(repo, "auth", "1.0.0", [large, small], Origin(), connections=1)
+    fetch(repo.state(), "auth", "1.0.0", folder / "back")
+    assert (folder / "back" / "auth-1.0.0-large.bin").read_bytes() == large.read_bytes()
+    return between
+
+
+STEPS = {  # the bytes at which a step of a publish fails: files, manifest, objects of Git, refs
+    "copy": (10_000, (0, 1, 4000, 9999)),
+    "beside and book": (2, (0, 2, 40, 100, 150, 200, 300, 400, 600, 800, 1500)),
+}
+
+
+@pytest.mark.parametrize("step", sorted(STEPS))
+def test_a_publish_on_a_full_disk_announces_nothing_and_the_same_again_completes(tmp_path: Path, step: str) -> None:
+    length, sizes = STEPS[step]
+    ends = []
+    for size in sizes:
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        config = CONFIG.format(folder=folder).encode()
+        init_repo(folder / "delivery", EntryPointDrivers(), bare=True, config=config)
+        with Store(str(folder / "delivery"), (MAIN, LEDGER)) as store:
+            repo = DeliveryRepo(store, EntryPointDrivers(), actor=Actor(user="ci", source="test"))
+            ends.append(bool(versions_after_short_publish(folder, repo, length, size)))
+            assert repo.state().versions("auth") == ["1.0.0"]
+            assert examine(repo.state()).findings == ()
+        assert [path for path in (folder / "releases").rglob("*") if path.name.startswith(".")] == []
+    assert not ends[0] and (step == "copy" or ends[-1])  # the sizes reach from the first write to the last
