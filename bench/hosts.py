@@ -34,7 +34,7 @@ from sluicegate.delivery.changes.applying import _Work, silent
 from sluicegate.delivery.changes.planning import ASKED_AT_ONCE, Plan, make_plan
 from sluicegate.model import ledger
 from sluicegate.model.config import Config, Environment
-from sluicegate.model.evidence import Built
+from sluicegate.model.evidence import Built, Intent
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.story import Story
 from sluicegate.model.values import Actor, Artifact, Installed, Release
@@ -72,7 +72,7 @@ class Deployer:
         time.sleep(self.latency)
         return ()
 
-    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         time.sleep(self.latency)
         return dict.fromkeys(wanted, DONE)
 
@@ -146,7 +146,7 @@ def fan_out(folder: Path) -> tuple[float, float]:
         began = time.perf_counter()
         plan = make_plan(state, environment, dict.fromkeys(used(), "2.0.0"))
         asked = time.perf_counter()
-        work = _Work(state=state, plan=plan, say=silent)
+        work = _Work(state=state, plan=plan, intent=Intent(verb="deploy"), say=silent)
         work.fetch(folder)
         work.apply()
         changed = time.perf_counter()

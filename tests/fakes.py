@@ -159,7 +159,7 @@ class FakeDeployer:
         self.down = False
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> FakeDeployer:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> FakeDeployer:
         return cls()
 
     def survey(self, host: Host) -> dict[str, Installed]:
@@ -180,7 +180,7 @@ class FakeDeployer:
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         return ()
 
-    def apply(self, host: Host, wanted: Wanted) -> dict[str, Outcome]:
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> dict[str, Outcome]:
         outcomes = dict.fromkeys(wanted, NOT_STARTED)
         for component, release in wanted.items():
             try:

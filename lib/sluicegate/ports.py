@@ -93,7 +93,8 @@ class Deployer(Protocol):
     """How versions get onto a host. Each call is about all components of a host, in one round trip where it can be."""
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Self:
+        """Make it from its settings; `hosts` gives a host that they name, such as a puppetserver."""
 
     @property
     def carries(self) -> bool:
@@ -114,10 +115,11 @@ class Deployer(Protocol):
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         """What keeps this from being installed, a sentence each; asked while planning, and changes nothing there."""
 
-    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """Make the host have what is wanted, start it, and probe until it answers with its version.
 
-        One result a component. Where they are changed one by one those after a failure are *not started*.
+        `intent` is the id of the open intent under which it is done, the same when that is resumed. One result a
+        component. Where they are changed one by one those after a failure are *not started*.
         """
 
 

@@ -92,7 +92,7 @@ class EntryPointDrivers:
     def _make(self, family: str, name: str, spec: DriverSpec, config: Config) -> object:
         key = (family, name, repr(spec))
         if key not in self._made:
-            hosts = (lambda host: self.host(config, host),) if family in ("balancers", "pools") else ()
+            hosts = (lambda host: self.host(config, host),) if family in ("deployers", "balancers", "pools") else ()
             self._made[key] = _load(family, spec).configure(name, spec.settings, config, *hosts)
         return self._made[key]
 

@@ -20,7 +20,7 @@ from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
 from sluicegate.tools import door
 from tests.fakes import FakeDeployer, FakeHost
-from tests.parts import CONFIG, answering, app_files, free_port, release, settings, web_server
+from tests.parts import CONFIG, answering, app_files, free_port, no_host, release, settings, web_server
 from tests.remotes import Line, ShellHost
 
 
@@ -34,10 +34,10 @@ class Bench:
     take_down: Callable[[], object]
 
     def install(self, wanted: Release) -> Outcome:
-        return self.deployer.apply(self.host, {"auth": wanted})["auth"]
+        return self.deployer.apply(self.host, {"auth": wanted}, "intent")["auth"]
 
     def remove(self) -> Outcome:
-        return self.deployer.apply(self.host, {"auth": None})["auth"]
+        return self.deployer.apply(self.host, {"auth": None}, "intent")["auth"]
 
     @property
     def installed(self) -> Installed | None:
@@ -62,7 +62,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         host = ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports=ports, line=line)
     keeper = SupervisorKeeper.of(host, CONFIG)
     yield Bench(
-        deployer=ArchiveDeployer.configure("archive", settings(timeout="1 s"), CONFIG),
+        deployer=ArchiveDeployer.configure("archive", settings(timeout="1 s"), CONFIG, no_host),
         host=host,
         silent=lambda version: release(tmp_path, version, app_files("0.0")),
         take_down=lambda: (keeper.shutdown(), folder.rename(tmp_path / "unplugged")),  # type: ignore[func-returns-value]
@@ -185,7 +185,7 @@ def test_a_version_that_does_not_answer_fails_and_does_not_count_as_installed(be
 
 
 def test_what_comes_after_a_failure_is_not_started(bench: Bench, tmp_path: Path) -> None:
-    outcomes = bench.deployer.apply(bench.host, {"auth": bench.silent("2.0"), "portal": None})
+    outcomes = bench.deployer.apply(bench.host, {"auth": bench.silent("2.0"), "portal": None}, "intent")
     assert [(name, outcome.ending) for name, outcome in outcomes.items()] == [
         ("auth", "failed"),
         ("portal", "not started"),

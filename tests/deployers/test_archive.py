@@ -20,7 +20,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.model.values import Release
 from sluicegate.ports import Host
 from sluicegate.tools import archives, door
-from tests.parts import CONFIG, app_files, free_port, release, settings, tar
+from tests.parts import CONFIG, app_files, free_port, no_host, release, settings, tar
 from tests.remotes import ShellHost
 
 Entry = tuple[str, dict[str, object], bytes]
@@ -224,12 +224,12 @@ def host(tmp_path: Path) -> Iterator[LocalHost]:
 
 
 def archive(**values: Plain) -> ArchiveDeployer:
-    return ArchiveDeployer.configure("archive", settings(**values), CONFIG)
+    return ArchiveDeployer.configure("archive", settings(**values), CONFIG, no_host)
 
 
 def install(host: Host, wanted: Release, deployer: ArchiveDeployer | None = None) -> None:
     """Have it installed, or raise why not."""
-    outcome = (deployer or archive()).apply(host, {"auth": wanted})["auth"]
+    outcome = (deployer or archive()).apply(host, {"auth": wanted}, "intent")["auth"]
     if outcome.problem is not None:
         raise outcome.problem
 

@@ -15,7 +15,7 @@ from sluicegate.errors import ConfigError, Denied, SluicegateError
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Installed, Release
-from tests.parts import CONFIG, settings
+from tests.parts import CONFIG, no_host, settings
 from tests.real.machines import ChrootHost, DebRepository, debian_base, overlay
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
@@ -37,7 +37,7 @@ class Bench:
         }
 
     def apply(self, **versions: str) -> dict[str, Outcome]:
-        return dict(self.deployer.apply(self.host, self.wanted(**versions)))
+        return dict(self.deployer.apply(self.host, self.wanted(**versions), "intent"))
 
     def refusals(self, **versions: str) -> tuple[str, ...]:
         return self.deployer.refusals(self.host, self.wanted(**versions))
@@ -53,7 +53,7 @@ def packages(**values: Plain) -> PackagesDeployer:
     given: dict[str, Plain] = {
         "packages": {"auth": ("auth-server", "auth-common")}, "list": DebRepository.LIST, "lock-wait": "1 s", **values,
     }  # fmt: skip
-    return PackagesDeployer.configure("training", settings(**given), CONFIG)
+    return PackagesDeployer.configure("training", settings(**given), CONFIG, no_host)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from sluicegate.model.settings import Plain, Settings
 from sluicegate.model.values import Release
 from sluicegate.tools import process
 from sluicegate.tools.process import Completed
-from tests.parts import CONFIG, settings
+from tests.parts import CONFIG, no_host, settings
 from tests.real.needs import needs
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -111,7 +111,7 @@ class Bench:
         return self.deployer.refusals(self.host, self.wanted(**versions))
 
     def apply(self, **versions: str) -> dict[str, Outcome]:
-        return dict(self.deployer.apply(self.host, self.wanted(**versions)))
+        return dict(self.deployer.apply(self.host, self.wanted(**versions), "intent"))
 
     def installed(self) -> dict[str, str]:
         return {name: one.version for name, one in self.deployer.survey(self.host).items()}
@@ -121,7 +121,7 @@ def packages(**values: Plain) -> PackagesDeployer:
     given: dict[str, Plain] = {
         "packages": {"auth": ("auth-server", "auth-common")}, "list": "ours", "lock-wait": "1 s", **values,
     }  # fmt: skip
-    return PackagesDeployer.configure("training", settings(**given), CONFIG)
+    return PackagesDeployer.configure("training", settings(**given), CONFIG, no_host)
 
 
 @pytest.fixture(scope="module")

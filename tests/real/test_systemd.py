@@ -19,7 +19,7 @@ from sluicegate.model.config import DriverSpec
 from sluicegate.model.outcomes import DONE
 from sluicegate.model.values import Release
 from sluicegate.tools.process import Completed
-from tests.parts import CONFIG, free_port, release, settings
+from tests.parts import CONFIG, free_port, no_host, release, settings
 from tests.real.machines import BootedHost, ChrootHost, booted, debian_base, overlay
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
@@ -52,7 +52,7 @@ def machine(debian_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def deployer() -> ArchiveDeployer:
-    return ArchiveDeployer.configure("training", settings(timeout="20 s"), REMOTE)
+    return ArchiveDeployer.configure("training", settings(timeout="20 s"), REMOTE, no_host)
 
 
 def app(folder: Path, version: str, command: str = COMMAND) -> Release:
@@ -71,11 +71,11 @@ def test_versions_go_up_and_down_and_away_under_systemd(
     machine: BootedHost, deployer: ArchiveDeployer, tmp_path: Path
 ) -> None:
     for version in ("1.0", "2.0", "1.0"):
-        assert deployer.apply(machine, {"auth": app(tmp_path, version)}) == {"auth": DONE}
+        assert deployer.apply(machine, {"auth": app(tmp_path, version)}, "intent") == {"auth": DONE}
         assert (deployer.survey(machine)["auth"].version, answer(machine)) == (version, version)
     assert machine.run(["systemctl", "is-enabled", "sluicegate-auth"]).text == "enabled\n"
     for _ in range(2):
-        assert deployer.apply(machine, {"auth": None}) == {"auth": DONE}
+        assert deployer.apply(machine, {"auth": None}, "intent") == {"auth": DONE}
     assert deployer.survey(machine) == {}
     assert machine.run(["systemctl", "cat", "sluicegate-auth"]).status != 0
 
@@ -84,7 +84,7 @@ def test_a_service_that_dies_is_started_again_with_its_variables(
     machine: BootedHost, deployer: ArchiveDeployer, tmp_path: Path
 ) -> None:
     noting = f"sh -c 'printf %s \"$GREETING\" > greeting; exec {COMMAND}'"
-    assert deployer.apply(machine, {"auth": app(tmp_path, "1.0", noting)}) == {"auth": DONE}
+    assert deployer.apply(machine, {"auth": app(tmp_path, "1.0", noting)}, "intent") == {"auth": DONE}
     first = main_pid(machine)
     assert machine.read("apps/auth/current/greeting") == b"50 % ; 'quoted' \"twice\" # $HOME"
     machine.run(["kill", f"-{signal.SIGKILL.value}", first])
@@ -95,7 +95,7 @@ def test_a_service_that_dies_is_started_again_with_its_variables(
 
 
 def test_what_a_service_printed_is_told_when_the_probe_fails(machine: BootedHost, tmp_path: Path) -> None:
-    impatient = ArchiveDeployer.configure("training", settings(timeout="2 s"), REMOTE)
+    impatient = ArchiveDeployer.configure("training", settings(timeout="2 s"), REMOTE, no_host)
     outcome = impatient.apply(machine, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")})["auth"]
     assert outcome.ending == "failed"
     assert "no database" in outcome.why
@@ -113,10 +113,10 @@ class AsDeploy(BootedHost):
 def test_user_units_need_no_root_and_outlive_our_login(machine: BootedHost, tmp_path: Path) -> None:
     host = AsDeploy(name="app1", folder="ours", leader=machine.leader, reached_at="127.0.0.1",
                     ports={"auth": free_port()})  # fmt: skip
-    deployer = ArchiveDeployer.configure("training", settings(timeout="20 s", units="user"), REMOTE)
+    deployer = ArchiveDeployer.configure("training", settings(timeout="20 s", units="user"), REMOTE, no_host)
     assert machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "deploy"]).status == 0
     system = machine.run(["systemctl", "cat", "sluicegate-auth"]).text
-    refused = deployer.apply(host, {"auth": app(tmp_path, "1.0")})["auth"]
+    refused = deployer.apply(host, {"auth": app(tmp_path, "1.0")}, "intent")["auth"]
     assert "would end with our login" in refused.why and "enable-linger deploy" in refused.problem.hint  # type: ignore[union-attr]
     assert machine.run(["loginctl", "enable-linger", "deploy"]).status == 0
     deadline = time.monotonic() + 60
@@ -126,21 +126,21 @@ def test_user_units_need_no_root_and_outlive_our_login(machine: BootedHost, tmp_
     ):
         time.sleep(0.2)
     for version in ("1.0", "2.0"):
-        assert deployer.apply(host, {"auth": app(tmp_path, version)}) == {"auth": DONE}
+        assert deployer.apply(host, {"auth": app(tmp_path, version)}, "intent") == {"auth": DONE}
         assert (deployer.survey(host)["auth"].version, answer(host)) == (version, version)
     assert machine.run(["systemctl", "cat", "sluicegate-auth"]).text == system, "the system's units are as before"
-    outcome = ArchiveDeployer.configure("training", settings(timeout="2 s", units="user"), REMOTE).apply(
+    outcome = ArchiveDeployer.configure("training", settings(timeout="2 s", units="user"), REMOTE, no_host).apply(
         host, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")}
     )["auth"]
     assert outcome.ending == "failed" and "no database" in outcome.why
     for _ in range(2):
-        assert deployer.apply(host, {"auth": None}) == {"auth": DONE}
+        assert deployer.apply(host, {"auth": None}, "intent") == {"auth": DONE}
     assert deployer.survey(host) == {}
 
 
 def test_a_host_without_systemd_is_refused(debian_base: Path, deployer: ArchiveDeployer, tmp_path: Path) -> None:
     with overlay(debian_base, tmp_path / "host") as root:
         host = ChrootHost(name="app1", folder="/srv/ours", root=root, reached_at="127.0.0.1", ports={"auth": 1})
-        outcome = deployer.apply(host, {"auth": app(tmp_path, "1.0")})["auth"]
+        outcome = deployer.apply(host, {"auth": app(tmp_path, "1.0")}, "intent")["auth"]
     assert "is not run by systemd" in outcome.why
     assert not os.listdir(debian_base / "srv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -48,7 +48,7 @@ class ArchiveDeployer:
     carries: ClassVar[bool] = True
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> ArchiveDeployer:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> ArchiveDeployer:
         """Read `keep` (old releases that stay for a way back), `timeout` (for the first right answer) and `units`."""
         settings.only("keep", "timeout", "units")
         user_units = settings.choice("units", ("system", "user"), "system") == "user"
@@ -81,7 +81,7 @@ class ArchiveDeployer:
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         return ()
 
-    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """One component after the other, as each is stopped while it is changed."""
         outcomes = dict.fromkeys(wanted, NOT_STARTED)
         for name, release in wanted.items():

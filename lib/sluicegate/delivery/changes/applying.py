@@ -57,7 +57,7 @@ def carry_out(repo: DeliveryRepo, plan: Plan, intent: Intent, say: Say, record: 
     `record` writes what a plan means that ended well: by default that its group has its set.
     """
     state = repo.state()
-    work = _Work(state=state, plan=plan, say=say)
+    work = _Work(state=state, plan=plan, intent=intent, say=say)
     migration = Migration(repo=repo, plan=plan, say=say)
     try:
         _release_sessions(state, state.config.environment(plan.environment))
@@ -103,9 +103,10 @@ class _HostFailed(Exception):
 class _Work:
     """One plan being applied: the releases, and what has become of each step so far."""
 
-    def __init__(self, *, state: State, plan: Plan, say: Say) -> None:
+    def __init__(self, *, state: State, plan: Plan, intent: Intent, say: Say) -> None:
         self.state = state
         self.plan = plan
+        self.intent = intent
         self.say = say
         self.deployer = state.drivers.deployer(state.config, state.config.environment(plan.environment))
         self.releases: dict[str, Release] = {}
@@ -158,7 +159,7 @@ class _Work:
         for number, step in enumerate(transaction.steps):
             self.say(self._news(f"{self.plan.environment}: {step}", transaction, "at work" if number == 0 else ""))
         host = self.state.drivers.host(self.state.config, transaction.host)
-        outcomes = self.deployer.apply(host, self._wanted(transaction))
+        outcomes = self.deployer.apply(host, self._wanted(transaction), self.intent.id)
         self.outcomes[transaction.host] = outcomes
         ended = worst(outcomes.values())
         if not all_done(outcomes):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from sluicegate.deployers import unproven
 from sluicegate.deployers.packages.apt import Apt
 from sluicegate.deployers.packages.dnf import Dnf
 from sluicegate.deployers.packages.manager import PackageManager
@@ -19,7 +20,6 @@ from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.probe import wait_for_version
 
-UNPROVEN = "unproven"
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"
 Packages = Mapping[str, Sequence[str]]
 """Component -> its packages, which all have the component's version."""
@@ -29,8 +29,8 @@ Packages = Mapping[str, Sequence[str]]
 class PackagesDeployer:
     """The host gets the files by itself; afterwards its package manager says what is installed, and is believed.
 
-    But for what has not answered since: it is marked in the folder UNPROVEN of the host before it is changed, and
-    counts once the mark is gone. Else what failed, or was broken off, would be there the next time one looks.
+    But for what has not answered since (`unproven.py`): it is marked before it is changed, and counts once the mark is
+    gone. Else what failed, or was broken off, would be there the next time one looks.
     """
 
     config: Config
@@ -40,7 +40,7 @@ class PackagesDeployer:
     carries: ClassVar[bool] = False
 
     @classmethod
-    def configure(cls, name: str, settings: Settings, config: Config) -> PackagesDeployer:
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> PackagesDeployer:
         """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer).
 
         A `list` that is a path is one of apt, any other a repository of dnf, which reads `release` too.
@@ -57,9 +57,9 @@ class PackagesDeployer:
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
         versions = self.manager.installed(host, self._all(self.packages))
-        unproven = host.run(["ls", "-1", UNPROVEN]).text.split()
+        marked = unproven.marked(host)
         found = self._installed(versions)
-        return {component: one for component, one in found.items() if component not in unproven}
+        return {component: one for component, one in found.items() if component not in marked}
 
     def _installed(self, versions: Mapping[str, str]) -> dict[str, Installed]:
         """The components all of whose packages are there."""
@@ -91,16 +91,16 @@ class PackagesDeployer:
         said = self.manager.trial(host, install, remove)
         return (f"{host.name}: {said}",) if said else ()
 
-    def apply(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """One transaction for all components; then each is asked for its version."""
         outcomes = dict.fromkeys(wanted, NOT_STARTED)
         install, remove = self._changes(wanted)
         try:
-            _mark(host, wanted)
+            unproven.mark(host, wanted)
             self.manager.change(host, install, remove)
             standing = self._installed(self.manager.installed(host, self._all(self.packages)))
             outcomes |= self._looked_at(host, wanted, standing)
-            _unmark(host, [name for name, outcome in outcomes.items() if outcome == DONE])
+            unproven.unmark(host, [name for name, outcome in outcomes.items() if outcome == DONE])
         except SluicegateError as problem:
             return dict.fromkeys(wanted, Outcome.of(problem))
         return outcomes
@@ -147,19 +147,6 @@ class PackagesDeployer:
     @staticmethod
     def _all(packages: Packages) -> tuple[str, ...]:
         return tuple(dict.fromkeys(package for several in packages.values() for package in several))
-
-
-def _mark(host: Host, components: Iterable[str]) -> None:
-    script = f'mkdir -p {UNPROVEN} && cd {UNPROVEN} && touch -- "$@"'
-    done = host.run(["sh", "-c", script, "sh", *components])
-    if done.status != 0:
-        raise SluicegateError(f"the host '{host.name}': {UNPROVEN}: {done.error_text}", hint="check rights and space")
-
-
-def _unmark(host: Host, components: Sequence[str]) -> None:
-    done = host.run(["sh", "-c", f'cd {UNPROVEN} && rm -f -- "$@"', "sh", *components])
-    if done.status != 0:
-        raise SluicegateError(f"the host '{host.name}': {UNPROVEN}: {done.error_text}", hint="check rights there")
 
 
 def _packages(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:
