@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from sluicegate.errors import Conflict, NotFound, RemoteUnavailable, SluicegateError, UnknownName
+from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.hosts import places
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
@@ -74,6 +74,32 @@ class FakeRepository:
     def _check_up(self) -> None:
         if self.down:
             raise RemoteUnavailable("the repository is down")
+
+
+class FakeDirectory:
+    """Groups in a dictionary, name -> login names; `down` makes every question fail. `asked` counts them."""
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> FakeDirectory:
+        return cls()
+
+    def __init__(self) -> None:
+        self.groups: dict[str, set[str]] = {}
+        self.down = False
+        self.asked = 0
+
+    def holds(self, group: str, name: str) -> bool:
+        self.refuse_unknown(group)
+        return name in self.groups[group]
+
+    def refuse_unknown(self, group: str) -> None:
+        self.asked += 1
+        if self.down:
+            raise RemoteUnavailable("the directory does not answer")
+        if "=" not in group:
+            raise Malformed(f"'{group}' is no distinguished name")
+        if group not in self.groups:
+            raise NotFound(f"the directory has no group '{group}'")
 
 
 class FakeHost:

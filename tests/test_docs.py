@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS_PAGE = ROOT / "docs" / "reference" / "commands.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "reference" / "configuration.md"
-FAMILIES = ("repositories", "hosts", "deployers", "balancers", "pools", "gates")
+FAMILIES = ("repositories", "hosts", "deployers", "balancers", "pools", "directories", "gates")
 
 
 def helps(command: click.Command, path: str) -> list[tuple[str, str]]:
@@ -80,7 +80,9 @@ def test_every_key_of_the_configuration_is_in_the_docs() -> None:
             assert re.search(rf"`{re.escape(key)}\b", page) or f"{key}:" in page, key
 
 
-@pytest.mark.parametrize("port", [ports.Repository, ports.Host, ports.Deployer, ports.Balancer, ports.Pool])
+@pytest.mark.parametrize(
+    "port", [ports.Repository, ports.Host, ports.Deployer, ports.Balancer, ports.Pool, ports.Directory]
+)
 def test_the_guide_to_drivers_names_every_member_of_a_port(port: type) -> None:
     page = (ROOT / "docs" / "adding-a-driver.md").read_text()
     members = [name for name in vars(port) if not name.startswith("_") and name != "configure"]

@@ -36,11 +36,11 @@ from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Intent
 from sluicegate.model.serving import Serving, Standing
 from sluicegate.model.values import Actor, Artifact
-from sluicegate.ports import Balancer, Deployer, Gate, Host, Pool, Repository
+from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Repository
 from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
-from tests.fakes import FakeBalancer, FakeDeployer, FakeHost, FakePool, FakeRepository
+from tests.fakes import FakeBalancer, FakeDeployer, FakeDirectory, FakeHost, FakePool, FakeRepository
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SUITES = {"integration": "regression", "staging": "acceptance"}
@@ -213,12 +213,16 @@ class FakeDrivers:
         self.deployers: FakeDeployer = OutsideDeployer()
         self.users: FakeBalancer = OutsideBalancer()
         self.rooms = OutsidePool()
+        self.people = FakeDirectory()
 
     def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
         return read_config(content, other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return self.archive if name == "archive" else self.releases
+
+    def directory(self, config: Config, name: str) -> Directory:
+        return self.people
 
     def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
         return EntryPointDrivers().gates(config, environment)

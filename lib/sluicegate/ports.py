@@ -179,6 +179,23 @@ class Pool(Protocol):
         """What the server behind it is to be started with; component -> host -> `host:port`. `against` as above."""
 
 
+class Directory(Protocol):
+    """Where people and groups are kept. Every call is answered within a time limit, in whole.
+
+    Raises RemoteUnavailable where there is no answer in time, Denied where it does not take our own login, NotFound for
+    a group that is not there.
+    """
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config) -> Self: ...
+
+    def holds(self, group: str, name: str) -> bool:
+        """Whether somebody (login name, exactly) is in a group, now."""
+
+    def refuse_unknown(self, group: str) -> None:
+        """Raise NotFound for a group that is not there, Malformed for what can be no group's name."""
+
+
 class Gate(Protocol):
     """A rule that reads evidence and answers with a verdict; pure."""
 
@@ -195,6 +212,8 @@ class Drivers(Protocol):
         """sluicegate.yaml, checked; `other` reads another file of the delivery repo."""
 
     def repository(self, config: Config, name: str) -> Repository: ...
+
+    def directory(self, config: Config, name: str) -> Directory: ...
 
     def gates(self, config: Config, environment: Environment) -> tuple[Gate, ...]:
         """The environment's gates in their order, and those that always hold."""

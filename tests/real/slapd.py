@@ -32,7 +32,7 @@ directory {folder}/db
 access to attrs=userPassword by anonymous auth by * none
 access to * by users read by anonymous auth by * none
 """
-PEOPLE = f"""\
+PEOPLE = rf"""
 dn: {BASE}
 objectClass: dcObject
 objectClass: organization
@@ -79,6 +79,33 @@ objectClass: groupOfNames
 cn: qa
 member: uid=lena,ou=people,{BASE}
 member: uid=gone,ou=people,{BASE}
+
+dn: cn=leads,ou=groups,{BASE}
+objectClass: groupOfUniqueNames
+cn: leads
+uniqueMember: uid=gerd,ou=people,{BASE}
+uniqueMember: cn=round,ou=groups,{BASE}
+
+dn: cn=round,ou=groups,{BASE}
+objectClass: groupOfNames
+cn: round
+member: cn=leads,ou=groups,{BASE}
+
+dn: cn=everybody,ou=groups,{BASE}
+objectClass: groupOfNames
+cn: everybody
+member: cn=round,ou=groups,{BASE}
+member: cn=qa,ou=groups,{BASE}
+
+dn: cn=odd\2C (name),ou=groups,{BASE}
+objectClass: groupOfNames
+cn: odd, (name)
+member: uid=gerd,ou=people,{BASE}
+
+dn: cn=empty,ou=groups,{BASE}
+objectClass: posixGroup
+cn: empty
+gidNumber: 901
 
 dn: cn=unix,ou=groups,{BASE}
 objectClass: posixGroup
@@ -135,7 +162,7 @@ class Slapd:
 def running(folder: Path) -> Iterator[Slapd]:
     (folder / "db").mkdir(parents=True)
     (folder / "slapd.conf").write_text(CONFIG.format(folder=folder))
-    (folder / "people.ldif").write_text(PEOPLE)
+    (folder / "people.ldif").write_text(PEOPLE.lstrip())
     words = [program("slapadd"), "-f", str(folder / "slapd.conf"), "-l", str(folder / "people.ldif")]
     subprocess.run(words, check=True, capture_output=True)
     with socket.socket() as free:

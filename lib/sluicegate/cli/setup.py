@@ -46,12 +46,13 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
     In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
     With --deep the whole ledger is read, which takes a while; what is lost or damaged is named (6). --repair makes
     indexes anew, which are made of records; a record itself has to come back from a clone that has it.
+    Directories are asked whether the groups of roles are there, but for a --range.
     With --jenkins the server is asked about users, address, plugins, agents and jobs; 2 when a step is missing.
 
     Example: sluicegate -C delivery check --jenkins
     """
     from sluicegate.delivery.answers import deep as looking
-    from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding
+    from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding, unknown_groups
     from sluicegate.delivery.answers.readiness import check_jenkins
     from sluicegate.wiring import EntryPointDrivers
 
@@ -65,9 +66,10 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
         state, told = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
         drivers = EntryPointDrivers()
         checked = check_repo(state, drivers.check) | looked
+        unasked = () if ranges else unknown_groups(state)  # a receiving hook waits for no directory
         missing = drivers.missing_folders(state.config)
         notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
-        notices = [*repaired, *notices]
+        notices = [*repaired, *notices, *unasked]
         findings = tuple(check_jenkins(state.config)) if ask_jenkins else ()
     lacking = any(finding.state == "missing" for finding in findings)
     if as_json:

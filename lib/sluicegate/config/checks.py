@@ -18,6 +18,9 @@ def cross_check(config: Config, mistake: Mistake) -> None:
         _known(mistake, f"{place}/repository", component.repository, config.repositories, "repository")
         for needed in component.needs:
             _known(mistake, f"{place}/needs", needed, config.components, "component")
+    for role in config.roles.values():
+        for group in role.groups:
+            _known(mistake, f"roles/{role.name}", group.directory, config.directories, "directory")
     for environment in config.environments.values():
         _cross_check_environment(config, environment, mistake)
 

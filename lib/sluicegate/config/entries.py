@@ -14,6 +14,7 @@ from sluicegate.model.config import (
     Component,
     DriverSpec,
     Follow,
+    Group,
     Role,
     Rolling,
     Schema,
@@ -143,7 +144,22 @@ def role(name: str, settings: Settings) -> Role:
         )
     below = settings.below("jobs")
     below.only(*VERBS)
-    return Role(name=name, members=settings.texts("members"), jobs={verb: below.texts(verb) for verb in below.values})
+    people = tuple(member for member in settings.texts("members") if ":" not in member)
+    for member in people:
+        if "=" in member:
+            raise settings.fail(
+                f"'{member}' in 'members' is no person's name; the commas of a group need quotes,"
+                ' such as "ldap:cn=qa,ou=groups,dc=example,dc=com"'
+            )
+    return Role(
+        name=name, members=people, groups=_groups(settings), jobs={verb: below.texts(verb) for verb in below.values}
+    )
+
+
+def _groups(settings: Settings) -> tuple[Group, ...]:
+    """The members that are groups of a directory, `ldap:cn=qa,...`."""
+    parts = (member.partition(":") for member in settings.texts("members") if ":" in member)
+    return tuple(Group(directory=name, name=group.strip(), where=settings.where) for name, _, group in parts)
 
 
 def follow(settings: Settings) -> Follow | None:

@@ -35,6 +35,7 @@ SECTIONS = (
     "jenkins",
     "evidence",
     "people",
+    "directories",
     "repositories",
     "components",
     "roles",
@@ -86,6 +87,7 @@ class _Reading:
             name=self.name(top),
             signing=self.section("evidence", trust.signing),
             people=People(known=self.each("people", trust.person)),
+            directories=self.each("directories", entries.driver),
         )
         if not self.mistakes and "inventory" in self.document.content:
             config = self.with_inventory(config)

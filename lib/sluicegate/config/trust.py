@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sluicegate.config.checks import Mistake
 from sluicegate.model.config import Config, Jenkins, Signing
@@ -50,17 +51,23 @@ def signing(settings: Settings) -> Signing:
 
 
 def person(name: str, settings: Settings) -> Person:
-    settings.only("git", "jenkins")
-    return Person(name=name, git=settings.texts("git"), jenkins=settings.text("jenkins", name))
+    settings.only("git", "jenkins", "ldap")
+    jenkins = settings.text("jenkins", name)
+    return Person(name=name, git=settings.texts("git"), jenkins=jenkins, ldap=settings.text("ldap", jenkins))
 
 
 def check_people(config: Config, mistake: Mistake) -> None:
     """One spelling means one person, and roles name people."""
     known = config.people.known
-    for kind in ("git", "jenkins"):
+    spellings: tuple[Callable[[Person], tuple[str, ...]], ...] = (
+        lambda one: one.git,
+        lambda one: (one.jenkins,),
+        lambda one: (one.ldap,),
+    )
+    for spelled in spellings:
         taken: dict[str, str] = {}
         for one in known.values():
-            for spelling in one.git if kind == "git" else (one.jenkins,):
+            for spelling in spelled(one):
                 other = taken.setdefault(spelling.casefold(), one.name)
                 if other != one.name:
                     mistake(f"people/{one.name}", f"'{spelling}' is {other} already")

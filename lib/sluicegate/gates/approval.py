@@ -11,7 +11,7 @@ from sluicegate.model.config import Config, Role
 from sluicegate.model.evidence import Judgement, Rejection
 from sluicegate.model.people import People
 from sluicegate.model.settings import Settings
-from sluicegate.model.story import Candidate
+from sluicegate.model.story import Candidate, Doubt, Joined
 from sluicegate.model.values import Verdict
 
 UNVERIFIED = "the actor is not verified"
@@ -59,12 +59,12 @@ class ApprovalGate:
         objected = [(r, why) for r in judged if (why := self._objection(r, candidate))]
         valid = [r for r in judged if not self._objection(r, candidate)]
         for judgement, why in objected:
-            doubt = candidate.doubts.get(judgement.id)
-            if doubt is None or doubt.reason != why:
-                continue
-            if doubt.state == "refused" or (doubt.state == "error" and len(valid) < self.minimum):
-                reason = f"{judgement.by.user}'s approval: {why}"
-                return Verdict(gate=name, state=doubt.state, reason=reason, since=judgement.at)
+            for doubt in (candidate.doubts.get(judgement.id), self._unknown(judgement, candidate)):
+                if doubt is None or doubt.reason != why:
+                    continue
+                if doubt.state == "refused" or (doubt.state == "error" and len(valid) < self.minimum):
+                    reason = f"{judgement.by.user}'s approval: {why}"
+                    return Verdict(gate=name, state=doubt.state, reason=reason, since=judgement.at)
         counted = {r.by.user for r in valid}
         objections = {who: why for who, why in self._passed_over(candidate).items() if who not in counted}
         objections |= {r.by.user: why for r, why in objected}
@@ -79,7 +79,7 @@ class ApprovalGate:
             gate=name,
             state="waiting",
             reason="; ".join([f"{wanted} in the role '{self.role.name}'", *told]),
-            who_can_help=", ".join(self.role.members),
+            who_can_help=self.role.who,
             command=self._command(candidate, objections),
             uncounted=tuple(objections.items()),
         )
@@ -119,7 +119,8 @@ class ApprovalGate:
     def _objection(self, judgement: Judgement, candidate: Candidate) -> str:
         """Why an approval does not count, '' when it does."""
         person = self.people.of(judgement.by)
-        if person not in self.role.members:
+        unknown = self._unknown(judgement, candidate)
+        if not unknown and person not in (*self.role.members, *self._joined(candidate).members):
             return "not a member of the role"
         if judgement.manifest != candidate.manifest:
             return "it was for other files (manifest differs)"
@@ -128,7 +129,17 @@ class ApprovalGate:
         doubt = candidate.doubts.get(judgement.id)
         if doubt and (doubt.state != "unverified" or self.accept == "verified"):
             return doubt.reason
-        return self._objection_of_author(person, candidate) if self.apart_from_author else ""
+        if self.apart_from_author and (objection := self._objection_of_author(person, candidate)):
+            return objection
+        return unknown.reason if unknown else ""
+
+    def _joined(self, candidate: Candidate) -> Joined:
+        return candidate.joined.get(self.role.name, Joined())
+
+    def _unknown(self, judgement: Judgement, candidate: Candidate) -> Doubt | None:
+        """That nobody can say now whether who approved is in the role."""
+        reason = self._joined(candidate).unknown.get(self.people.of(judgement.by), "")
+        return Doubt(state="error", reason=reason) if reason else None
 
     def _objection_of_author(self, person: str, candidate: Candidate) -> str:
         author = self.people.author(candidate.author, candidate.address)

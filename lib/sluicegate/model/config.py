@@ -108,12 +108,33 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group of a directory, whose people are members of a role; `where` is file:line of the role."""
+
+    directory: str
+    name: str
+    where: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.directory}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """Who may act in a role, and through which jobs each verb: what carries a rejection carries no approval."""
+    """Who may act in a role, and through which jobs each verb: what carries a rejection carries no approval.
+
+    `members` are people by name; further members are those of `groups`, as their directories say when they are asked.
+    """
 
     name: str
     members: tuple[str, ...]
+    groups: tuple[Group, ...] = ()
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """The members as sluicegate.yaml has them, '' for nobody."""
+        return ", ".join([*self.members, *map(str, self.groups)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +255,7 @@ class Config:
     name: str = ""
     signing: Signing | None = None
     people: People = field(default_factory=People)
+    directories: Mapping[str, DriverSpec] = field(default_factory=dict)
 
     def component(self, name: str) -> Component:
         if name not in self.components:

@@ -1,4 +1,4 @@
-"""People: one person, however Git and Jenkins spell the name."""
+"""People: one person, however Git, Jenkins and a directory spell the name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from sluicegate.model.values import Actor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody: names and addresses in Git, and the user at the Jenkins."""
+    """Somebody: names and addresses in Git, the user at the Jenkins, and the login name in the directories."""
 
     name: str
     git: tuple[str, ...]
     jenkins: str
+    ldap: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,12 @@ class People:
             return next((one.name for one in self.known.values() if one.jenkins == actor.user), "")
         claimed = re.fullmatch(r"git:(.*) <(.*)>", actor.source)
         return self.author(actor.user, claimed[2] if claimed else "")
+
+    def login(self, person: str) -> str:
+        """What the directories call somebody; '' for a stranger."""
+        if not self.known:
+            return person
+        return self.known[person].ldap if person in self.known else ""
 
     def author(self, name: str, address: str) -> str:
         """Who wrote a commit, by its author's address and else the name; '' for a stranger."""

@@ -64,12 +64,22 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What directories say of people who judged in a role: `members` are in it; `unknown`: who may be -> why it cannot
+    be said now.
+    """
+
+    members: frozenset[str] = frozenset()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A version that wants to enter an environment, with everything that its gates may read.
 
     `author` and `address` are those of its commit.
     `uncounted` is in no `story`: it is there to be shown. `doubts`: id of an approval -> what its build leaves of it,
-    where that was asked.
+    where that was asked. `joined`: role -> what directories say of those who judged in it, where it has groups.
     """
 
     component: str
@@ -83,6 +93,7 @@ class Candidate:
     address: str = ""
     uncounted: tuple[Uncounted, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    joined: Mapping[str, Joined] = field(default_factory=dict)
 
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:

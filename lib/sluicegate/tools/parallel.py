@@ -1,4 +1,7 @@
-"""Does one thing to many items side by side, and keeps apart what was done, what failed and what was never begun."""
+"""Does one thing to many items side by side, and keeps apart what was done, what failed and what was never begun.
+
+`within` does one thing aside, for what keeps to no time limit of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from sluicegate.errors import TimedOut
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,3 +74,24 @@ def each(
     if ends:
         raise ends[0]
     return Results(done=done, failed=failed, not_started=tuple(reversed(waiting)))
+
+
+def within(seconds: float, action: Callable[[], Result], late: str) -> Result:
+    """What `action` gives or raises; after so many seconds it is left behind: TimedOut with the sentence `late`."""
+    results: list[Result] = []
+    ends: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(action())
+        except BaseException as end:  # it is the caller's, whose thread is another one
+            ends.append(end)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if ends:
+        raise ends[0]
+    if not results:
+        raise TimedOut(late)
+    return results[0]

@@ -60,11 +60,11 @@ def test_a_build_that_has_ended_says_nothing_more() -> None:
 def test_a_veto_is_lifted_by_a_member_of_the_role_that_names_jobs_for_it_alone(live: Shop) -> None:
     live.edited("sluicegate.yaml", NAMED)
     live.veto("auth", "1.0.0")
-    config = live.state.config
-    check_verb(config, acting("lift", {"rita"}, set()), "unveto")
+    membership = live.state.membership
+    check_verb(membership, acting("lift", {"rita"}, set()), "unveto")
     for other in (acting("lift", {"anna"}, set()), acting("mine", {"rita"}, set()), acting("lift", set(), {"rita"})):
         with pytest.raises(GateRefused, match="may not unveto") as refused:
-            check_verb(config, other, "unveto")
+            check_verb(membership, other, "unveto")
         assert refused.value.reasons == ("role release-manager: members rita; jobs lift",)
 
 

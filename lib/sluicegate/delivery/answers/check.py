@@ -13,7 +13,15 @@ from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import PAGE
 from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.delivery.moves.pinning import edited_pins
-from sluicegate.errors import ConfigError, GateRefused, IntegrityError, Malformed, NotFound, UnknownName
+from sluicegate.errors import (
+    ConfigError,
+    GateRefused,
+    IntegrityError,
+    Malformed,
+    NotFound,
+    SluicegateError,
+    UnknownName,
+)
 from sluicegate.model import ledger
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
@@ -129,6 +137,28 @@ def forging(config: Config) -> str:
     if config.signing is not None:
         return ""
     return f"a copied line of the ledger counts: records are not signed (evidence: {{signed-by: FILE}}, {PAGE})"
+
+
+def unknown_groups(state: State) -> tuple[str, ...]:
+    """A word on each directory that could not be asked for the groups of roles.
+
+    Raises ConfigError with every group that is not there.
+    """
+    mistakes: list[str] = []
+    silent: dict[str, str] = {}
+    for role in state.config.roles.values():
+        for group in role.groups:
+            if group.directory in silent:
+                continue
+            try:
+                state.drivers.directory(state.config, group.directory).refuse_unknown(group.name)
+            except (NotFound, Malformed) as problem:
+                mistakes.append(f"{group.where}: the role '{role.name}': {problem.message}")
+            except SluicegateError as problem:
+                silent[group.directory] = f"the groups of '{group.directory}' were not looked for: {problem.message}"
+    if mistakes:
+        raise ConfigError(mistakes)
+    return tuple(silent.values())
 
 
 def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda config: None) -> dict[str, int]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sluicegate.delivery.book.membership import Membership
 from sluicegate.errors import GateRefused, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Config, Jenkins, Role
 from sluicegate.model.evidence import Approval
@@ -70,21 +71,24 @@ def _from_build(server: Jenkins, url: str) -> Acting:
     return Acting(actor=Actor(user=server.user or "jenkins", source=url), build=build)
 
 
-def check_verb(config: Config, acting: Acting, verb: str, against: Actor | None = None) -> None:
+def check_verb(membership: Membership, acting: Acting, verb: str, against: Actor | None = None) -> None:
     """Raise GateRefused for a veto, a hold or their opposites by who is in no role that may, or only claims so.
 
     These are the roles that name jobs for the verb. What somebody of a role has said is lifted by that role too (of
     those that name jobs for it, where any does), proven as well as it was said. Where no role is left, everybody may.
+    Raises what a directory raises that could not be asked, where nothing else lets the person act.
     """
+    config = membership.config
     named = [role for role in config.roles.values() if verb in role.jobs]
-    setting = _setting_roles(config, LIFTED[verb], against, bool(named)) if against and verb in LIFTED else []
     person, build = config.people.of(acting.person), acting.build
-    for role in named:
-        if person in role.members and acting.person.verified and (build is None or build.job in role.jobs[verb]):
-            return
-    for role in setting:
-        if person in role.members and (acting.person.verified or not (against and against.verified)):
-            return
+    verified = acting.person.verified
+    able = [role for role in named if verified and (build is None or build.job in role.jobs[verb])]
+    if any(person in role.members for role in able):
+        return  # whoever said it, and whether or not a directory answers
+    setting = _setting_roles(membership, LIFTED[verb], against, bool(named)) if against and verb in LIFTED else []
+    able += setting if verified or not (against and against.verified) else []
+    if membership.any(able, person):
+        return
     if roles := list(dict.fromkeys([*(role.name for role in named), *(role.name for role in setting)])):
         user = acting.person.user or "nobody"
         raise GateRefused(
@@ -96,19 +100,20 @@ def check_verb(config: Config, acting: Acting, verb: str, against: Actor | None 
 LIFTED = {"unveto": "veto", "unhold": "hold"}
 
 
-def _setting_roles(config: Config, verb: str, said_by: Actor, named: bool) -> list[Role]:
+def _setting_roles(membership: Membership, verb: str, said_by: Actor, named: bool) -> list[Role]:
     """The roles in which somebody has vetoed or held; without roles of the verb, all that they are in, unless roles
     are `named` for lifting it.
     """
+    config = membership.config
     person = config.people.of(said_by) if said_by.source else config.people.called(said_by.user)
     of_verb = [role for role in config.roles.values() if verb in role.jobs]
     roles = of_verb or ([] if named else [*config.roles.values()])
-    return [role for role in roles if person in role.members]
+    return [role for role in roles if membership.has(role, person)]
 
 
 def _who_may(role: Role, verb: str) -> str:
     jobs = f"; jobs {', '.join(role.jobs[verb])}" if verb in role.jobs else ""
-    return f"role {role.name}: members {', '.join(role.members) or 'none'}{jobs}"
+    return f"role {role.name}: members {role.who or 'none'}{jobs}"
 
 
 def check_judgement(build: jenkins.Build | None, role: Role, verb: str, wanted: dict[str, str]) -> None:

@@ -202,7 +202,7 @@ class DeliveryRepo:
     def said_by(self, state: State, verb: str, *, against: Actor | None = None) -> Actor:
         """Who vetoes, holds or lifts that (`against` whom), in person. Raises GateRefused for who may not."""
         acting = self.acting(state)
-        check_verb(state.config, acting, verb, against)
+        check_verb(state.membership, acting, verb, against)
         return acting.person
 
     def parameters(self) -> Mapping[str, str]:

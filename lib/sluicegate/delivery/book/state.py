@@ -12,6 +12,7 @@ from functools import cached_property
 
 from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.annals import Annals
+from sluicegate.delivery.book.membership import Membership
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
@@ -180,6 +181,11 @@ class State:
                 hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
             )
         return self.drivers.config(content, self.file)
+
+    @cached_property
+    def membership(self) -> Membership:
+        """Who is in which role; directories are asked once a snapshot."""
+        return Membership(self.config, self.drivers)
 
     @cached_property
     def servers(self) -> dict[str, str]:

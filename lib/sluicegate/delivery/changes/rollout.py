@@ -42,11 +42,10 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
             raise NotFound(f"no rollout of {name} is paused", hint=f"sluicegate rollout {name} --status")
         role = environment.rolling.approval
         acting = repo.acting(state)
-        if role and state.config.people.of(acting.person) not in state.config.role(role).members:
-            members = ", ".join(state.config.role(role).members)
+        if role and not state.membership.has(state.config.role(role), state.config.people.of(acting.person)):
             raise GateRefused(
                 f"{acting.person.user or 'nobody'} is not in the role '{role}'",
-                reasons=[f"members: {members or 'none'}"],
+                reasons=[f"members: {state.config.role(role).who or 'none'}"],
             )
         draft.by = acting.person
         intents.end(draft, name, intent.record)

@@ -107,16 +107,15 @@ def judge(
 
     def decide(state: State, draft: Draft) -> None:
         state.config.environment(environment)
-        members = state.config.role(role).members
         wanted = gating.said(component, version, environment, role)
         acting = repo.acting(state)
         check_judgement(acting.build, state.config.role(role), "approve" if approve else "reject", wanted)
         draft.by = acting.person
         manifest = state.manifest(component, version)
-        if state.config.people.of(draft.by) not in members:
+        if not state.membership.has(state.config.role(role), state.config.people.of(draft.by)):
             raise GateRefused(
                 f"{draft.by.user or 'nobody'} is not in the role '{role}'",
-                reasons=[f"members: {', '.join(members) or 'none'}"],
+                reasons=[f"members: {state.config.role(role).who or 'none'}"],
             )
         judgement = kind(env=environment, role=role, manifest=manifest, why=why)
         if approve:

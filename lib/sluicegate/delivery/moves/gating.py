@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from sluicegate.delivery.book import actor
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import GateRefused
+from sluicegate.errors import GateRefused, SluicegateError
 from sluicegate.model import snapshots
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Approval, Deployed, Judgement
-from sluicegate.model.story import Candidate, Story, lifting
+from sluicegate.model.story import Candidate, Joined, Story, lifting
 from sluicegate.model.values import Verdict
 
 UNCOUNTED_HINT = "approve from a job of the role (roles: ... jobs:), or let the gate take it: accept: unverified"
@@ -32,7 +32,30 @@ def candidate(state: State, component: str, version: str, target: Environment) -
         author=built.author,
         address=built.address,
         uncounted=state.uncounted(component, version),
+        joined=_joined(state, state.story(component, version), target),
     )
+
+
+def _joined(state: State, story: Story, target: Environment) -> dict[str, Joined]:
+    """What directories say of those who approved a version for an environment in a role that has groups."""
+    joined = {}
+    for role in (state.config.roles.get(name) for name in _asked_roles(target)):
+        if role is None or not role.groups:
+            continue
+        members, unknown = set(), {}
+        for person in {state.config.people.of(one.by) for one in story.of(Approval, env=target.name, role=role.name)}:
+            try:
+                if person not in role.members and state.membership.has(role, person):
+                    members.add(person)
+            except SluicegateError as problem:
+                unknown[person] = problem.message
+        joined[role.name] = Joined(members=frozenset(members), unknown=unknown)
+    return joined
+
+
+def _asked_roles(environment: Environment) -> set[str]:
+    """The roles that the approvals of an environment's gates are to come from."""
+    return {gate.settings.text("role", "") for gate in environment.gates if gate.driver == "approval"}
 
 
 def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
@@ -81,7 +104,7 @@ def said(component: str, version: str, environment: str, role: str) -> dict[str,
 def asked_again(state: State, one: Candidate) -> Candidate:
     """The candidate with what the builds of its approvals say now."""
     environment = state.config.environment(one.target)
-    roles = {gate.settings.text("role", "") for gate in environment.gates if gate.driver == "approval"}
+    roles = _asked_roles(environment)
     last = {(r.role, r.by.user, r.by.verified): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
     doubts = {}
     for approval in last.values():
@@ -115,8 +138,10 @@ def require(
 
 def refuse_uncounted(state: State, component: str, version: str, approval: Judgement) -> None:
     """Raise GateRefused for an approval that every gate that asks for its role would pass over."""
-    one = candidate(state, component, version, state.config.environment(approval.env))
-    one = replace(one, story=Story((*one.story, approval)), uncounted=())
+    target = state.config.environment(approval.env)
+    one = candidate(state, component, version, target)
+    story = Story((*one.story, approval))
+    one = replace(one, story=story, uncounted=(), joined=_joined(state, story, target))
     asking = [verdict for verdict in verdicts(state, one) if verdict.gate == f"approval {approval.role}"]
     objections = [dict(verdict.uncounted).get(approval.by.user, "") for verdict in asking]
     if objections and all(objections):
