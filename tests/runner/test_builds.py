@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import threading
 import time
 from pathlib import Path
@@ -48,6 +49,19 @@ def test_variables_of_the_server_stay_there_unless_they_are_named(
     runner.pass_env = ("HARBOR_*",)
     told = build(runner, "hello", shell("env")).log.read_text()
     assert "never" not in told and "HARBOR_URL=wanted" in told and "\nHOME=" in told
+
+
+def test_builds_go_on_while_a_thousand_connections_are_open(runner: Runner) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 2048), before[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(1100)]
+    try:
+        record = build(runner, "hello", shell("echo hello"))
+        assert record.result is Result.SUCCESS, record.log.read_text()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "BASH_ENV", "JENKINS_HOME", "PS4"])

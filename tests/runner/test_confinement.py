@@ -16,7 +16,10 @@ import pytest
 from sluicegate.errors import UsageError
 from sluicegate.runner.confinement import cgroups, choosing, sandbox
 from sluicegate.runner.confinement.pen import Confinement
+from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
+from sluicegate.runner.settings import Settings
+from sluicegate.runner.triggers import Triggers
 from sluicegate.runner.vault import Credential
 from tests.runner.conftest import ADMIN, build, shell, until, wait_for
 
@@ -289,6 +292,76 @@ def test_a_hook_of_git_that_a_build_has_planted_reads_nothing(runner: Runner, tm
     workspace = runner.workspaces.root / "hooked"
     assert (workspace / "ran").read_text() == "ran\n", record.log.read_text()
     assert (workspace / "stolen").read_text() == ""
+
+
+def polled(runner: Runner, item: Item) -> str:
+    """What one round of polling writes into the job's log of it."""
+    log = item.folder / "scm-polling.log"
+    log.unlink(missing_ok=True)
+    triggers = Triggers(runner)
+    triggers.start()
+    try:
+        triggers.poll(item)
+        until(log.exists)
+        return log.read_text()
+    finally:
+        triggers.stop()
+
+
+def polling(url: str, spec: str) -> bytes:
+    source = (
+        "<scm class='hudson.plugins.git.GitSCM'><userRemoteConfigs><hudson.plugins.git.UserRemoteConfig>"
+        f"<url>{url}</url></hudson.plugins.git.UserRemoteConfig></userRemoteConfigs>"
+        f"<branches><hudson.plugins.git.BranchSpec><name>{spec}</name></hudson.plugins.git.BranchSpec></branches></scm>"
+    )
+    return shell(
+        "true", more=f"{source}<triggers><hudson.triggers.SCMTrigger><spec/></hudson.triggers.SCMTrigger></triggers>"
+    )
+
+
+@pytest.mark.parametrize("spec", ["main", "**"])
+def test_polling_is_kept_from_the_server_as_builds_are(
+    confined: Runner, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", "of-the-server-alone")
+    confined.users.create("erik")
+    secret = confined.home.path / "secrets" / "passwords" / "erik"
+    marker = f"{time.time()}"
+    programs = confined.home.path / "tools"
+    programs.mkdir(mode=0o755)
+    git = programs / "git"
+    git.write_text(
+        f"#!/bin/sh\n/usr/bin/setsid sleep 300 {marker} >/dev/null 2>&1 &\n"
+        f"exec >&2\ncat {secret} /proc/{os.getpid()}/environ\nenv\necho I am $(id -u), I poll\nexit 9\n"
+    )
+    git.chmod(0o755)
+    confined._given_settings = Settings(env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    item = confined.items.create("", "polled", polling("https://git.example.com/app.git", spec))
+    said = polled(confined, item)
+    assert ("https://git.example.com/app.git does not answer" in said) == (spec == "main") and "I poll" in said
+    assert secret.read_text().strip() not in said and "of-the-server-alone" not in said
+    if isinstance(confined.confinement, sandbox.Sandbox):
+        until(lambda: not running(marker))
+    else:
+        assert f"I am {pwd.getpwnam('nobody').pw_uid}," in said
+        for pid in running(marker):  # without a cgroup nobody can tell who began it
+            os.kill(pid, 9)
+
+
+@pytest.mark.parametrize("spec", ["main", "**"])
+def test_polling_from_within_a_pen_sees_a_new_commit_once(confined: Runner, spec: str) -> None:
+    upstream = confined.home.path.parent / "upstream"
+    upstream.mkdir(mode=0o755)
+    for words in (["init", "-q", "-b", "main", "."], [*AUTHOR, "commit", "-qm", "x", "--allow-empty"]):
+        subprocess.run(["git", *words], cwd=upstream, check=True)
+    if isinstance(confined.confinement, sandbox.Sandbox):
+        confined.confinement = sandbox.Sandbox(confined.home.path, [upstream])
+    else:  # git reads no repository of another user
+        subprocess.run(["chown", "-R", "nobody", str(upstream)], check=True)
+    item = confined.items.create("", "polled", polling(f"file://{upstream}", spec))
+    assert "Changes found" in polled(confined, item)
+    assert wait_for(item).causes[0].kind == "scm"
+    assert "No changes" in polled(confined, item)
 
 
 def test_an_agent_of_keys(confined: Runner, tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import subprocess
 import tempfile
 import threading
 import time
@@ -16,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import SluicegateError
@@ -34,6 +32,7 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import process
+from sluicegate.tools.descriptors import readable
 from sluicegate.tools.scratch import scratch
 
 SLOW_BUILD = 60.0
@@ -288,7 +287,7 @@ class Build:
         end = time.monotonic() + seconds
         limit = self.limits.deadline
         until = end if limit is None else min(end, limit)
-        select.select([self._stop_reading], [], [], max(0.0, until - time.monotonic()))
+        readable(self._stop_reading, until - time.monotonic())
         self.check()
         if limit is not None and time.monotonic() >= limit:
             self._stopped("deadline")
@@ -318,7 +317,7 @@ class Build:
             ended = launch.run(
                 argv,
                 cwd=folder,
-                env=self._inside({**self.variables, **(env or {})}),
+                env={**self.variables, **(env or {}), **self.pen.variables()},
                 pen=self.pen,
                 write=self.write,
                 stop=self._stop_reading,
@@ -342,18 +341,8 @@ class Build:
     def ask(
         self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None = None, timeout: float
     ) -> process.Completed:
-        """Run a command that ends at once, with nothing of it in the log. `env` is all of its environment; seconds.
-
-        Raises MissingProgram and TimedOut; a status other than 0 is no error.
-        """
-
-        def started(words: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
-            return launch.started(self.pen, words, **{**how, "env": self._inside(env)})
-
-        return process.run(argv, cwd=cwd, stdin=stdin, timeout=timeout, check=False, started=started)
-
-    def _inside(self, env: Mapping[str, str]) -> dict[str, str]:
-        return {**env, **self.pen.variables()}
+        """Run a command that ends at once, with nothing of it in the log (`launch.asked`)."""
+        return launch.asked(self.pen, argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
 
     def _kill(self, leader: int) -> None:
         spared = [leader] if self.pen.wrapped else []

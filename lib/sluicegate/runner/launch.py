@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from sluicegate.errors import TimedOut, UnknownName
 from sluicegate.runner.confinement.pen import Pen
-from sluicegate.tools import door
+from sluicegate.tools import door, process
+from sluicegate.tools.descriptors import readable
 
 LEAK_WAIT = 3.0
 """Seconds to wait for output after the command's end, while a background child still holds the pipe."""
@@ -103,6 +105,52 @@ def started(
         )
 
 
+def asked(
+    pen: Pen, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None, timeout: float
+) -> process.Completed:
+    """Run a command that ends at once in a pen; what it printed. `env` is all of its environment; seconds.
+
+    Its streams are files, not pipes: what it leaves behind, a hook's child say, may hold them for as long as it likes.
+    Raises MissingProgram and TimedOut, UnknownName without the folder; a status other than 0 is no error.
+    """
+    door.passing(" ".join(argv[:2]))
+    with contextlib.ExitStack() as stack:
+        reading, out, error = (stack.enter_context(_memory(name)) for name in ("in", "out", "error"))
+        reading.write(stdin or b"")
+        reading.seek(0)
+        whole = {**env, **pen.variables()}
+        try:
+            child = started(pen, argv, cwd=cwd, env=whole, stdin=reading, stdout=out, stderr=error)
+        except FileNotFoundError as problem:
+            if not cwd.is_dir():
+                raise UnknownName(f"the folder {cwd} does not exist") from problem
+            raise process.missing(argv[0]) from problem
+        if not _ends_within(timeout, child.pid):
+            process.kill_tree(child.pid)
+            child.wait()
+            raise TimedOut(f"'{' '.join(argv[:3])}' did not end within {timeout:g} seconds")
+        status = child.wait()
+        stdout, stderr = _content(out), _content(error)
+    return process.Completed(argv=tuple(argv), status=status, stdout=stdout, stderr=stderr)
+
+
+def _memory(name: str) -> IO[bytes]:
+    return os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "w+b", buffering=0)
+
+
+def _content(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read()
+
+
+def _ends_within(seconds: float, pid: int) -> bool:
+    handle = os.pidfd_open(pid)
+    try:
+        return readable(handle, seconds)
+    finally:
+        os.close(handle)
+
+
 def _follow(reading: int, handle: int, stop: int, write: Callable[[bytes], None], limits: Limits) -> str:
     """Copy output until the process ends; the reason when it has to be killed."""
     poller = select.poll()
@@ -173,11 +221,9 @@ def _drain(reading: int, write: Callable[[bytes], None], patience: float, held: 
     while True:
         left = max(0.0, end - time.monotonic())
         with contextlib.suppress(InterruptedError):
-            ready, _, _ = select.select([reading], [], [], 0)
-            if not ready and left and not held():
+            if not readable(reading, 0) and left and not held():
                 return True
-            ready, _, _ = select.select([reading], [], [], left)
-            if not ready:
+            if not readable(reading, left):
                 return False
             if not _copy(reading, write):
                 return True

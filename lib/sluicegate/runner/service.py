@@ -18,6 +18,7 @@ from sluicegate.errors import Conflict, SluicegateError, UsageError
 from sluicegate.runner import defaults, environment, hindrances, logins, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.confinement.errand import Errand, errand
 from sluicegate.runner.confinement.pen import Confinement, clear_rooms, rooms
 from sluicegate.runner.confinement.unconfined import Unconfined
 from sluicegate.runner.home import Home, Workspaces
@@ -271,12 +272,7 @@ class Runner:
         )
         given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
         given |= defaults.of_runs(record.parameters, self.items, self.url)
-        env = (
-            environment.inherited(all_of_them=self.own_secrets, also=self.pass_env)
-            | dict(self.settings.env)
-            | given
-            | standard
-        )
+        env = self.environment() | given | standard
         env |= environment.java(self.settings.tool("jdk", item.config.jdk), env)
         build = Build(
             record=record,
@@ -299,6 +295,14 @@ class Runner:
         finally:
             build.close()
             self.workspaces.give_back(workspace)
+
+    def environment(self) -> dict[str, str]:
+        """What the commands of every job get, whatever the job says."""
+        return environment.inherited(all_of_them=self.own_secrets, also=self.pass_env) | dict(self.settings.env)
+
+    def errand(self, item: Item) -> contextlib.AbstractContextManager[Errand]:
+        """Commands for a job outside its builds, kept from the server as its builds are."""
+        return errand(self.confinement, self.home.path, item.full_name)
 
     def _custom_workspace(self, item: Item, record: Record) -> str:
         """The folder that the job wants instead of its own, empty when it wants none."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import cron, environment, properties
+from sluicegate.runner import cron, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item
@@ -193,14 +193,15 @@ class Triggers:
         gits = reading.read(item.config.scm).gits
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
         last = next((one for one in records if one is not None and any(history.of(one))), None)
-        env = environment.inherited(all_of_them=True) | dict(self.runner.settings.env)
+        env = self.runner.environment()
         defaults = {one.name: str(one.default) for one in definitions(item.config)}
         values = properties.resolved(env | defaults, {*defaults, *self.runner.settings.env})
-        poller = Poller(self.runner.home.path / "caches", env, last, len(gits) == 1)
-        for git in gits:
-            named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
-            known = self.runner.vault.credentials().get(named)
-            credential = known if known is not None and known.kind in KINDS else None
-            if change := poller.changed(git, credential, values):
-                return change
+        with self.runner.errand(item) as errand:
+            poller = Poller(errand, env, last, len(gits) == 1)
+            for git in gits:
+                named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
+                known = self.runner.vault.credentials().get(named)
+                credential = known if known is not None and known.kind in KINDS else None
+                if change := poller.changed(git, credential, values):
+                    return change
         return ""

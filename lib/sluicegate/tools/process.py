@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,8 @@ def run(
     timeout: float = 300.0,
     check: bool = True,
     inherit: bool = True,
-    started: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
 ) -> Completed:
     """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
-
-    `started` starts it in place of Popen, with the same arguments.
 
     Raises MissingProgram, TimedOut when the time is over, SluicegateError when `check` is set and it ended with
     a status other than 0.
@@ -74,7 +71,7 @@ def run(
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
     try:
-        running = started(
+        running = subprocess.Popen(
             words,
             cwd=cwd,
             env={**(os.environ if inherit else plain_environment()), **(env or {})},

@@ -10,7 +10,6 @@ import atexit
 import hashlib
 import random
 import re
-import select
 import subprocess
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import IO
 
 from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError, TimedOut
 from sluicegate.tools import door, process
+from sluicegate.tools.descriptors import readable
 from sluicegate.tools.process import Completed
 from sluicegate.tools.scratch import scratch
 
@@ -192,7 +192,7 @@ def _begin(destination: Destination, socket: Path, deadline: float) -> tuple[sub
     heard = b""
     seconds = min(deadline - time.monotonic(), 2.0 * CONNECT_SECONDS)
     while b"ready\n" not in heard:
-        ready, _, _ = select.select([master.stdout], [], [], max(seconds, 0.1))
+        ready = readable(master.stdout.fileno(), max(seconds, 0.1))
         part = master.stdout.read1(4096) if ready else b""  # type: ignore[attr-defined]
         if not part:
             _end(master)

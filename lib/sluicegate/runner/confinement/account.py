@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sluicegate.errors import ConfigError, SluicegateError, UsageError
 from sluicegate.runner.confinement.cgroups import Cgroup, Cgroups
-from sluicegate.runner.confinement.pen import Account, Start
+from sluicegate.runner.confinement.pen import PENS, Account, Start
 from sluicegate.tools import beneath, files
 
-OPEN = ("workspace", "tools")
+OPEN = ("workspace", "tools", PENS)
 """What of a home the users of builds may enter; all else is for the server alone."""
 PATIENCE = 30.0
 

@@ -11,6 +11,9 @@ from typing import Protocol
 from sluicegate.tools import files
 from sluicegate.tools.scratch import take_away
 
+PENS = "pens"
+"""The folder of a home for what belongs to pens and is no workspace; no job's name leads there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -87,15 +90,25 @@ class Confinement(Protocol):
 
 def rooms(home: Path) -> Path:
     """The folder for private folders of builds: others may pass, to what they are shown, and list nothing."""
-    folder = home / "workspace" / ".tmp"
+    return _passable(home, "rooms")
+
+
+def yards(home: Path) -> Path:
+    """The folder for what the server keeps for a job outside its builds, a folder a job: others may only pass."""
+    return _passable(home, "yards")
+
+
+def _passable(home: Path, name: str) -> Path:
+    folder = home / PENS / name
     if not folder.is_dir():
-        files.ensure_folder(folder).chmod(0o711)
+        for place in (home / PENS, folder):
+            files.ensure_folder(place).chmod(0o711)
     return folder
 
 
 def clear_rooms(home: Path) -> None:
     """Take away what the builds of a server that was killed have left there."""
-    folder = home / "workspace" / ".tmp"
+    folder = home / PENS / "rooms"
     for left in folder.iterdir() if folder.is_dir() else ():
         with suppress(OSError):
             take_away(left)

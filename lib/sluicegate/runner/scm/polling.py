@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sluicegate.errors import SluicegateError
 from sluicegate.runner import properties
+from sluicegate.runner.confinement.errand import Errand
 from sluicegate.runner.records import Record
 from sluicegate.runner.scm import branches, choosing, history, urls
 from sluicegate.runner.scm.choosing import Candidate, Question
@@ -18,7 +19,7 @@ from sluicegate.runner.scm.history import BuildData
 from sluicegate.runner.scm.model import Exclusions, Git, Remote
 from sluicegate.runner.scm.work import Repository, authentication
 from sluicegate.runner.vault import Credential
-from sluicegate.tools import files, patterns
+from sluicegate.tools import patterns
 
 COMMIT = re.compile(r"^commit ", re.MULTILINE)
 
@@ -33,10 +34,10 @@ class Commit:
 
 
 class Poller:
-    """Looks at one job's repositories. `cache` is where clones of ours may lie, `env` what git gets to see."""
+    """Looks at one job's repositories. Git runs on an errand, in whose yard clones lie; `env` is what it sees."""
 
-    def __init__(self, cache: Path, env: Mapping[str, str], last: Record | None, alone: bool) -> None:
-        self.cache = cache
+    def __init__(self, errand: Errand, env: Mapping[str, str], last: Record | None, alone: bool) -> None:
+        self.errand = errand
         self.env = env
         self.alone = alone
         self.past = list(history.of(last)) if last is not None else []
@@ -46,7 +47,7 @@ class Poller:
         specs = tuple(properties.expand(spec, expand) for spec in git.branches)
         addresses = tuple(urls.check(properties.expand(remote.url, expand)) for remote in git.remotes)
         past = self._past(git, addresses)
-        with authentication(credential) as login:
+        with authentication(credential, self.errand.scratch, self.errand.show) as login:
             env = {**self.env, **login}
             single = branches.single(specs, tuple(remote.name for remote in git.remotes))
             if single is not None and git.chooser.kind == "default" and not git.exclusions:
@@ -62,7 +63,7 @@ class Poller:
     def _tip(self, git: Git, addresses: Sequence[str], spec: str, past: BuildData, env: Mapping[str, str]) -> str:
         """Compare the branch's commit with the built ones, by `git ls-remote` alone."""
         for remote, address in zip(git.remotes, addresses, strict=True):
-            for name, commit in _listed(address, env).items():
+            for name, commit in _listed(Repository(Path("/"), env, self.errand.ask), address).items():
                 full = name.removeprefix("refs/heads/")
                 meant = spec in (full, name, f"{remote.name}/{full}", f"remotes/{remote.name}/{full}")
                 meant = meant or spec in (f"refs/remotes/{remote.name}/{full}", f"*/{full}")
@@ -75,23 +76,21 @@ class Poller:
     ) -> str:
         """Ask the chooser of the builds, in a bare clone without files: the two must not come to different answers."""
         name = hashlib.sha256("\n".join(addresses).encode()).hexdigest()[:24]
-        folder = files.ensure_folder(self.cache / f"git-{name}", mode=0o700)
-        with files.locked(folder.with_suffix(".lock"), seconds=600):
-            mirror = Repository(folder, env)
-            refspecs = tuple(spec for remote in git.remotes for spec in (remote.refspec.split() or [remote.heads]))
-            _update(mirror, git.remotes, addresses)
-            question = Question(
-                specs=specs,
-                remotes=tuple(remote.name for remote in git.remotes),
-                refspecs=refspecs,
-                chooser=git.chooser,
-                past=past,
-                now=datetime.now().astimezone(),
-                polling=True,
-            )
-            for candidate in choosing.candidates(mirror, question):
-                if not past.has_built(candidate.commit) and _heeded(mirror, git.exclusions, candidate, past):
-                    return f"{candidate.branches[0]} is at {candidate.commit[:12]}, the last build had {_short(past)}"
+        mirror = Repository(self.errand.yard / f"git-{name}", env, self.errand.ask)
+        refspecs = tuple(spec for remote in git.remotes for spec in (remote.refspec.split() or [remote.heads]))
+        _update(Repository(self.errand.yard, env, self.errand.ask), mirror, git.remotes, addresses)
+        question = Question(
+            specs=specs,
+            remotes=tuple(remote.name for remote in git.remotes),
+            refspecs=refspecs,
+            chooser=git.chooser,
+            past=past,
+            now=datetime.now().astimezone(),
+            polling=True,
+        )
+        for candidate in choosing.candidates(mirror, question):
+            if not past.has_built(candidate.commit) and _heeded(mirror, git.exclusions, candidate, past):
+                return f"{candidate.branches[0]} is at {candidate.commit[:12]}, the last build had {_short(past)}"
         return ""
 
 
@@ -99,20 +98,22 @@ def _short(past: BuildData) -> str:
     return past.last.marked[:12] if past.last is not None else "nothing"
 
 
-def _listed(address: str, env: Mapping[str, str]) -> dict[str, str]:
-    done = Repository(Path("/"), env).ask("ls-remote", "--heads", "--tags", "--", address)
+def _listed(nowhere: Repository, address: str) -> dict[str, str]:
+    done = nowhere.ask("ls-remote", "--heads", "--tags", "--", address)
     if done.status != 0:
         raise SluicegateError(f"{address} does not answer: {done.error_text}")
     rows = (line.split("\t", 1) for line in done.text.splitlines() if "\t" in line)
     return {name.removesuffix("^{}"): commit for commit, name in rows}
 
 
-def _update(mirror: Repository, remotes: Sequence[Remote], addresses: Sequence[str]) -> None:
+def _update(yard: Repository, mirror: Repository, remotes: Sequence[Remote], addresses: Sequence[str]) -> None:
     if not (mirror.folder / "HEAD").is_file():
-        mirror.ask("init", "--quiet", "--bare", ".")
+        done = yard.ask("init", "--quiet", "--bare", "--", mirror.folder.name)
+        if done.status != 0:
+            raise SluicegateError(f"git cannot make a clone to look at: {done.error_text}")
     for remote, address in zip(remotes, addresses, strict=True):
         words = ["fetch", "--quiet", "--force", "--prune", "--tags", "--filter=blob:none", "--", address, remote.heads]
-        done = mirror.ask(*words)
+        done = mirror.ask("-c", "gc.autoDetach=false", *words)
         if done.status != 0:
             raise SluicegateError(f"{address} does not answer: {done.error_text}")
 

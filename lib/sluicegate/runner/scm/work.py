@@ -8,23 +8,32 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.scm.model import PATIENCE
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import process
-from sluicegate.tools.scratch import scratch
 
 SAFE = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C.UTF-8"}
 MINUTE = 60.0
 ASKPASS = '#!/bin/sh\ncase "$1" in Username*) echo "$SG_USER" ;; *) echo "$SG_PASSWORD" ;; esac\n'
 
 
-class Repository:
-    """A folder with or for a repository, and the environment of git there."""
+class Run(Protocol):
+    """Runs a command that ends at once, with all of its environment; seconds. A status other than 0 is no error."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __call__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None, timeout: float
+    ) -> process.Completed: ...
+
+
+class Repository:
+    """A folder with or for a repository, and the environment of git there; `run` starts it where it belongs."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str], run: Run) -> None:
         self.folder = folder
+        self._run = run
         # A folder without a repository of its own must not be taken for a part of one around it.
         self.env = {**env, **SAFE, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
 
@@ -33,9 +42,8 @@ class Repository:
         return self._asked(["git", *words], self.env, stdin)
 
     def _asked(self, argv: Sequence[str], env: Mapping[str, str], stdin: bytes | None = None) -> process.Completed:
-        return process.run(
-            argv, cwd=self.folder, env=env, stdin=stdin, check=False, inherit=False, timeout=MINUTE * PATIENCE
-        )
+        whole = {**process.plain_environment(), **env}
+        return self._run(argv, cwd=self.folder, env=whole, stdin=stdin, timeout=MINUTE * PATIENCE)
 
     def answer(self, *words: str) -> str:
         """What git prints to a question, '' when it fails."""
@@ -61,12 +69,8 @@ class WorkTree(Repository):
     """The repository of a build: its commands are in the log, and an abort or a time-out reaches them."""
 
     def __init__(self, build: Build, folder: Path, env: Mapping[str, str]) -> None:
-        super().__init__(folder, {**build.env, **env})
+        super().__init__(folder, {**build.env, **env}, build.ask)
         self.build = build
-
-    def _asked(self, argv: Sequence[str], env: Mapping[str, str], stdin: bytes | None = None) -> process.Completed:
-        whole = {**process.plain_environment(), **env}
-        return self.build.ask(argv, cwd=self.folder, env=whole, stdin=stdin, timeout=MINUTE * PATIENCE)
 
     def git(self, *words: str, minutes: int = PATIENCE) -> None:
         """Run git. Raises StepFailed when it fails or does not end in time."""
@@ -83,9 +87,7 @@ KINDS = ("user", "ssh")
 
 @contextmanager
 def authentication(
-    credential: Credential | None,
-    private: Callable[[], AbstractContextManager[Path]] = scratch,
-    show: Callable[[Path], None] = lambda folder: None,
+    credential: Credential | None, private: Callable[[], AbstractContextManager[Path]], show: Callable[[Path], None]
 ) -> Iterator[dict[str, str]]:
     """Variables that let git log in: a helper that prints the words from the environment, or ssh with a key file.
 
