@@ -55,6 +55,7 @@ COMMANDS = {
         "adopt": ("cli.reality", "Take what the hosts have already as the pins."),
         "host": ("cli.host", "Leave a host alone for a while, and bring it in again."),
         "balancer": ("cli.balancer", "What leads users to the groups: its configuration."),
+        "puppet": ("cli.puppet", "The module for Puppet: where it is."),
     },
     "Jobs": {
         "jobs": ("cli.jobs", "The job library: its path, rendering, checking."),

@@ -104,14 +104,23 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a host gets one of a version's files by itself: a URL, or a path."""
+
+    url: str
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A version's files, fetched and verified into a local folder; none where the host gets them by itself."""
+    """A version's files, fetched and verified into a local folder; `sources` where the host gets them by itself."""
 
     component: str
     version: str
     manifest: str
     folder: Path = Path()
     files: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

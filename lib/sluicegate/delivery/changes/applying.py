@@ -20,7 +20,7 @@ from sluicegate.model import ledger
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, worst
-from sluicegate.model.values import Installed, Release, set_name
+from sluicegate.model.values import Installed, Release, Source, set_name
 from sluicegate.tools.parallel import each
 from sluicegate.tools.scratch import scratch
 
@@ -117,8 +117,7 @@ class _Work:
         changing = {step.component for step in self.plan.steps if step.after}
         for name, version in self.plan.target.items():
             if not self.deployer.carries:
-                manifest = self.state.manifest(name, version)
-                self.releases[name] = Release(component=name, version=version, manifest=manifest)
+                self.releases[name] = _by_itself(self.state, name, version)
             elif name in changing:
                 self.releases[name] = fetch(self.state, name, version, folder / f"{name}-{version}")
 
@@ -189,6 +188,14 @@ class _Work:
         if not others:
             return first
         return first.saying("\n".join(f"{host}: {problem.message}" for host, problem in problems.items()))
+
+
+def _by_itself(state: State, name: str, version: str) -> Release:
+    """A release that hosts get past us, and where."""
+    component, built = state.component(name), state.built(name, version)
+    repository = state.drivers.repository(state.config, component.repository)
+    sources = [Source(url=repository.address(component, version, one.name), artifact=one) for one in built.artifacts]
+    return Release(component=name, version=version, manifest=built.manifest, sources=tuple(sources))
 
 
 def _release_sessions(state: State, environment: Environment) -> None:

@@ -34,13 +34,7 @@ class Apt:
         return cls(source=source, lock_wait=settings.span("lock-wait", "5 min"))
 
     def installed(self, host: Host, packages: Collection[str]) -> dict[str, str]:
-        """Package -> version of what is wholly installed."""
-        words = ("dpkg-query", "--show", "--showformat", "${Package}\\t${Version}\\t${db:Status-Status}\\n", "--")
-        done = host.run([*words, *packages])
-        if done.status not in (0, 1):  # 1: it knows some of them not
-            raise _refused(host, "dpkg-query", done)
-        rows = (line.split("\t") for line in done.text.splitlines())
-        return {package: version for package, version, status in rows if status == "installed"}
+        return installed(host, packages)
 
     def broken(self, host: Host) -> str:
         """What somebody left half-way, for which no force of ours is right; '' when all is well."""
@@ -115,6 +109,16 @@ class Apt:
             *(f"{package}={version}" for package, version in install.items()),
             *(f"{package}-" for package in remove),
         ]  # fmt: skip
+
+
+def installed(host: Host, packages: Collection[str]) -> dict[str, str]:
+    """Package -> version of what is wholly installed."""
+    words = ("dpkg-query", "--show", "--showformat", "${Package}\\t${Version}\\t${db:Status-Status}\\n", "--")
+    done = host.run([*words, *packages])
+    if done.status not in (0, 1):  # 1: it knows some of them not
+        raise _refused(host, "dpkg-query", done)
+    rows = (line.split("\t") for line in done.text.splitlines())
+    return {package: version for package, version, status in rows if status == "installed"}
 
 
 def _refused(host: Host, what: str, done: Completed) -> SluicegateError:

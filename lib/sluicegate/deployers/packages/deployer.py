@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from sluicegate.deployers import unproven
+from sluicegate.deployers import proof
 from sluicegate.deployers.packages.apt import Apt
 from sluicegate.deployers.packages.dnf import Dnf
 from sluicegate.deployers.packages.manager import PackageManager
-from sluicegate.errors import NotFound, SluicegateError
-from sluicegate.model.config import Component, Config
-from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
+from sluicegate.errors import SluicegateError
+from sluicegate.model.config import Config
+from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Host, Wanted
-from sluicegate.tools.probe import wait_for_version
 
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"
 Packages = Mapping[str, Sequence[str]]
@@ -29,7 +28,7 @@ Packages = Mapping[str, Sequence[str]]
 class PackagesDeployer:
     """The host gets the files by itself; afterwards its package manager says what is installed, and is believed.
 
-    But for what has not answered since (`unproven.py`): it is marked before it is changed, and counts once the mark is
+    But for what has not answered since (`proof.py`): it is marked before it is changed, and counts once the mark is
     gone. Else what failed, or was broken off, would be there the next time one looks.
     """
 
@@ -51,13 +50,13 @@ class PackagesDeployer:
             raise settings.fail("'release' is for dnf; a version of dpkg always has it")
         manager: PackageManager = Apt.configure(settings) if apt else Dnf.configure(settings)
         return cls(
-            config=config, packages=_packages(settings, config), manager=manager,
+            config=config, packages=packages_of(settings, config), manager=manager,
             timeout=settings.span("timeout", "30 s"),
         )  # fmt: skip
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
         versions = self.manager.installed(host, self._all(self.packages))
-        marked = unproven.marked(host)
+        marked = proof.marked(host)
         found = self._installed(versions)
         return {component: one for component, one in found.items() if component not in marked}
 
@@ -93,46 +92,22 @@ class PackagesDeployer:
 
     def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """One transaction for all components; then each is asked for its version."""
-        outcomes = dict.fromkeys(wanted, NOT_STARTED)
         install, remove = self._changes(wanted)
         try:
-            unproven.mark(host, wanted)
+            proof.mark(host, wanted)
             self.manager.change(host, install, remove)
             standing = self._installed(self.manager.installed(host, self._all(self.packages)))
-            outcomes |= self._looked_at(host, wanted, standing)
-            unproven.unmark(host, [name for name, outcome in outcomes.items() if outcome == DONE])
+            return self._proof.of(host, wanted, standing)
         except SluicegateError as problem:
             return dict.fromkeys(wanted, Outcome.of(problem))
-        return outcomes
 
-    def _looked_at(self, host: Host, wanted: Wanted, standing: Mapping[str, Installed]) -> dict[str, Outcome]:
-        """Each component by the package manager's word and its own; those after a failure are left out."""
-        outcomes: dict[str, Outcome] = {}
-        for name, release in wanted.items():
-            version = release.version if release else ""
-            found = standing[name].version if name in standing else ""
-            try:
-                if found != version:
-                    raise SluicegateError(
-                        f"the host '{host.name}' has {name} {found or '-'} after the change, expected {version or '-'}",
-                        hint=f"ask its package manager: {self.manager.asking(self.packages[name])}",
-                    )
-                if release is not None:
-                    self._probe(host, self.config.component(name), version)
-            except SluicegateError as problem:
-                outcomes[name] = Outcome.of(problem)
-                break
-            outcomes[name] = DONE
-        return outcomes
-
-    def _probe(self, host: Host, component: Component, version: str) -> None:
-        """Wait for the right answer; of a component without a port the package manager's word is all there is."""
-        try:
-            url = host.address(component.name) + component.probe
-        except NotFound:
-            return
-        hint = f"see its log there: journalctl -u {self.packages[component.name][0]}"
-        wait_for_version(url, version, seconds=self.timeout.total_seconds(), hint=hint)
+    @property
+    def _proof(self) -> proof.Proof:
+        return proof.Proof(
+            config=self.config, seconds=self.timeout.total_seconds(),
+            asking=lambda name: self.manager.asking(self.packages[name]),
+            log=lambda name: f"see its log there: journalctl -u {self.packages[name][0]}",
+        )  # fmt: skip
 
     def _changes(self, wanted: Wanted) -> tuple[dict[str, str], tuple[str, ...]]:
         """Package -> version to install, and the packages to take away."""
@@ -149,7 +124,7 @@ class PackagesDeployer:
         return tuple(dict.fromkeys(package for several in packages.values() for package in several))
 
 
-def _packages(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:
+def packages_of(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:
     """What each component consists of: by default one package of its name."""
     listed = settings.below("packages")
     for component in listed.values:

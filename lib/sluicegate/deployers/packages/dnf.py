@@ -46,7 +46,7 @@ class Dnf:
         return cls(source=source, lock_wait=settings.span("lock-wait", "5 min"), release=settings.flag("release"))
 
     def installed(self, host: Host, packages: Collection[str]) -> dict[str, str]:
-        return {name: self._published(version, release) for name, version, release in _installed(host, packages)}
+        return installed(host, packages, release=self.release)
 
     def broken(self, host: Host) -> str:
         """Without its plugin nothing would hold what we install; what rpm left half-way it mends by itself."""
@@ -133,6 +133,12 @@ class Dnf:
             if time.monotonic() >= deadline:
                 raise _locked(host, done)
             time.sleep(1.0)
+
+
+def installed(host: Host, packages: Collection[str], *, release: bool) -> dict[str, str]:
+    """Package -> version of what is installed, with rpm's release where that belongs to it."""
+    found = _installed(host, packages)
+    return {name: f"{version}-{of_rpm}" if release else version for name, version, of_rpm in found}
 
 
 def _installed(host: Host, packages: Collection[str]) -> list[tuple[str, str, str]]:

@@ -1,0 +1,217 @@
+"""Exact versions by Puppet or OpenVox: assigned to the host, installed by its agent, believed when they answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from sluicegate.deployers.packages import apt, dnf
+from sluicegate.deployers.packages.deployer import Packages, packages_of
+from sluicegate.deployers.proof import Proof, mark, marked
+from sluicegate.deployers.puppet.agent import Agent
+from sluicegate.deployers.puppet.assigned import ABSENT, Assignment, Folder, Place
+from sluicegate.errors import Malformed, SluicegateError
+from sluicegate.model.config import Config
+from sluicegate.model.outcomes import Outcome
+from sluicegate.model.settings import Settings, suggestion
+from sluicegate.model.values import Installed, Release
+from sluicegate.ports import Host, Wanted
+
+CERTNAME = re.compile(r"[a-z0-9_][a-z0-9._-]*")
+"""As Puppet takes them: lower case."""
+KICKS = ("agent", "apply", "none")
+ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PuppetDeployer:
+    """A host may install what is assigned to it, and nothing is assigned but by `apply`, under an intent.
+
+    What is installed the host's package manager says, or the link of an archive; it counts where it is assigned, too:
+    what was brought by hand would be undone by the next run of the agent. `archives`: component -> its folder there.
+    """
+
+    config: Config
+    place: Place
+    agent: Agent
+    packages: Packages
+    archives: Mapping[str, str]
+    services: Mapping[str, str]
+    certname: str
+    certnames: Mapping[str, str]
+    release: bool
+    timeout: timedelta
+    carries: ClassVar[bool] = False
+
+    @classmethod
+    def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> PuppetDeployer:
+        """Read where the assigned files lie, what the components consist of, and how the agent is kicked."""
+        settings.only(
+            "assigned", "packages", "archives", "services", "certname", "certnames", "environment", "kick", "manifest",
+            "program", "options", "root", "lock-wait", "limit", "spread", "others-may-fail", "release", "timeout",
+        )  # fmt: skip
+        archives = _of_components(settings, config, "archives")
+        for folder in archives.values():
+            if not re.fullmatch(r"/[A-Za-z0-9._/-]+", folder):
+                raise settings.fail(f"the folder of an archive is '{folder}', expected a path such as /srv/auth")
+        certname = settings.text("certname", "{host}")
+        if not re.fullmatch(r"[a-z0-9._-]*\{host\}[a-z0-9._-]*", certname):
+            raise settings.fail(f"'certname' is '{certname}', expected something like '{{host}}.example.com'")
+        certnames = settings.mapping("certnames")
+        for given in certnames.values():
+            if not CERTNAME.fullmatch(given):
+                raise settings.fail(f"the certname '{given}' is none of Puppet's: lower case, digits, '.', '_', '-'")
+        return cls(
+            config=config, place=_place(settings, config, hosts), agent=_agent(settings), archives=archives,
+            packages={n: several for n, several in packages_of(settings, config).items() if n not in archives},
+            services=_of_components(settings, config, "services"), certname=certname, certnames=certnames,
+            release=settings.flag("release"), timeout=settings.span("timeout", "30 s"),
+        )  # fmt: skip
+
+    def survey(self, host: Host) -> Mapping[str, Installed]:
+        """What is installed; where something else is assigned, the `manifest` says so, and it is no version at all.
+
+        What is assigned and not installed is no version either: the agent will bring it, so it has to be taken back.
+        """
+        unproven = marked(host)
+        standing = self._installed(host)
+        assignment = self.place.assigned(host, self._certname(host.name))
+        assigned = assignment.versions if assignment else {}
+        found = {}
+        for component in self.config.components:
+            there = standing[component].version if component in standing else ""
+            shall = assigned.get(component, "")
+            if component in unproven or not (there or shall):
+                continue
+            if assignment is None or there == shall:
+                found[component] = Installed(version=there)
+            else:
+                found[component] = Installed(version=there, manifest=f"assigned: {shall or 'nothing'}")
+        return found
+
+    def inspect(self, release: Release) -> tuple[str, ...]:
+        """Nothing: the files are looked at where they are published, and get to the host past us."""
+        return ()
+
+    def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
+        """Two hosts that Puppet would take for one, or a place of the assigned files that we do not reach."""
+        certname = self._certname(host.name)
+        same = sorted(other for other in self.config.hosts if other != host.name and self._named(other) == certname)
+        if same:
+            return (f"{host.name} and {same[0]} have one certname, {certname}; say it in 'certnames'",)
+        self.place.assigned(host, certname)
+        return ()
+
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
+        """Assign it, and have the agent make it so; then each component is asked for its version."""
+        try:
+            certname = self._certname(host.name)
+            mark(host, wanted)
+            components = {name: self._entry(name, release) for name, release in wanted.items()}
+            self.place.assign(host, certname, Assignment(intent=intent, components=components))
+            self.agent.run(host, intent)
+            return self._proof.of(host, wanted, self._installed(host))
+        except SluicegateError as problem:
+            return dict.fromkeys(wanted, Outcome.of(problem))
+
+    def _entry(self, name: str, release: Release | None) -> dict[str, object]:
+        """How the module is told about a component."""
+        entry: dict[str, object] = {"version": release.version if release else ABSENT}
+        if name in self.archives:
+            archive: dict[str, object] = {"folder": self.archives[name]}
+            if release:
+                source = next((one for one in release.sources if one.artifact.name.endswith(ARCHIVES)), None)
+                if source is None:
+                    raise Malformed(
+                        f"{name} {release.version} has no archive ({', '.join(ARCHIVES)})", hint="publish one"
+                    )
+                archive |= {"source": source.url, "file": source.artifact.name, "sha256": source.artifact.sha256}
+            entry["archive"] = archive
+        else:
+            entry["packages"] = list(self.packages[name])
+        if name in self.services:
+            entry["service"] = self.services[name]
+        return entry
+
+    def _installed(self, host: Host) -> dict[str, Installed]:
+        """By the package manager's word, and by where the archives' links lead."""
+        found: dict[str, Installed] = {}
+        versions = self._versions(host)
+        for component, packages in self.packages.items():
+            there = sorted({versions[package] for package in packages if package in versions})
+            if there and all(package in versions for package in packages):
+                found[component] = Installed(version=" and ".join(there))
+        for component, folder in self.archives.items():
+            link = host.run(["readlink", "--", f"{folder}/current"]).text.strip()
+            if link:
+                found[component] = Installed(version=link.rpartition("/")[2])
+        return found
+
+    def _versions(self, host: Host) -> dict[str, str]:
+        packages = tuple(dict.fromkeys(package for several in self.packages.values() for package in several))
+        if not packages:
+            return {}
+        if host.run(["sh", "-c", "command -v dpkg-query"]).status == 0:
+            return apt.installed(host, packages)
+        return dnf.installed(host, packages, release=self.release)
+
+    @property
+    def _proof(self) -> Proof:
+        return Proof(
+            config=self.config, seconds=self.timeout.total_seconds(),
+            asking=lambda name: f"ls -l {self.archives[name]}" if name in self.archives
+            else f"dpkg -l {' '.join(self.packages[name])}, or rpm -q",
+            log=lambda name: f"see its log there: journalctl -u {self.services.get(name, name)}",
+        )  # fmt: skip
+
+    def _certname(self, host: str) -> str:
+        certname = self._named(host)
+        if not CERTNAME.fullmatch(certname):
+            raise Malformed(f"'{certname}' is no certname of Puppet's", hint=f"say it: certnames: {{{host}: NAME}}")
+        return certname
+
+    def _named(self, host: str) -> str:
+        """Puppet itself makes a host's name lower case."""
+        return self.certnames.get(host) or self.certname.replace("{host}", host).lower()
+
+
+def _place(settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Place:
+    below = settings.below("assigned")
+    below.only("host", "folder")
+    folder = below.text("folder")
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", folder):
+        raise settings.fail(f"'folder' of 'assigned' is '{folder}', expected an absolute path")
+    name = below.text("host", "")
+    if not name:
+        return Folder(path=folder, server=None)
+    if name not in config.hosts:
+        raise settings.fail(f"no host is called '{name}'.{suggestion(name, [*config.hosts])}")
+    return Folder(path=folder, server=lambda: hosts(name))
+
+
+def _agent(settings: Settings) -> Agent:
+    kick = settings.choice("kick", KICKS, "agent")
+    manifest = settings.text("manifest", "")
+    if (kick == "apply") != bool(manifest):
+        raise settings.fail("'manifest' is the site.pp of 'kick: apply', and belongs to nothing else")
+    options = settings.texts("options")
+    if options and not options[0].startswith("--"):
+        raise settings.fail(f"'options' begins with '{options[0]}', expected one of Puppet's, such as --confdir")
+    return Agent(
+        kick=kick, program=settings.text("program", "puppet"), environment=settings.text("environment", ""),
+        manifest=manifest, options=options, root=settings.flag("root", True),
+        lock_wait=settings.span("lock-wait", "5 min"),
+        limit=settings.span("limit", "45 min" if kick == "none" else "30 min"),
+        spread=settings.span("spread", "0 s"), others_may_fail=settings.flag("others-may-fail"),
+    )  # fmt: skip
+
+
+def _of_components(settings: Settings, config: Config, key: str) -> dict[str, str]:
+    listed = settings.mapping(key)
+    for component in listed:
+        if component not in config.components:
+            raise settings.fail(f"no component is called '{component}'.{suggestion(component, [*config.components])}")
+    return listed
