@@ -41,6 +41,7 @@ class History:
         self._links: dict[str, int] | None = None
         self._unsaved: dict[int, Record] = {}
         self._cache: dict[int, Record] = {}
+        self._color: str | None = None
 
     @property
     def builds(self) -> Path:
@@ -107,6 +108,7 @@ class History:
             for name in PERMALINKS:
                 if matches(name, result):
                     links[name] = max(links.get(name, -1), record.number)
+            self._color = None
             self._write_links(links)
             self._remember(record)
             self.running.pop(record.number, None)
@@ -134,8 +136,9 @@ class History:
             return record
 
     def last(self) -> Record | None:
-        newest = self._newest()
-        return self.get(newest) if newest else None
+        with self._lock:
+            known = self._known()
+            return self.get(known[-1]) if known else None
 
     def newest(self, count: int | None = None) -> list[Record]:
         """The newest records, newest first."""
@@ -189,23 +192,29 @@ class History:
             shutil.rmtree(self.builds / str(number), ignore_errors=True)
             self._numbers = None
             self._cache.pop(number, None)
+            self._color = None
             if number in self.links().values():
                 self._links = self._search_links()
                 self._write_links(self._links)
 
     def color(self) -> str:
         """The ball colour without `disabled`: that of the last ended build, `_anime` while one runs."""
-        with self._lock:
-            links = self.links()
-            last = links["lastCompletedBuild"]
-            color = "notbuilt"
-            if last > 0:
-                by_link = {"lastStableBuild": "blue", "lastUnstableBuild": "yellow", "lastFailedBuild": "red"}
-                color = next((value for name, value in by_link.items() if links[name] == last), "")
-                if not color:
-                    record = self.get(last)
-                    color = record.result.color if record is not None and record.result is not None else "aborted"
-            return f"{color}_anime" if self.running else color
+        color = self._color  # a list asks each of its jobs, which have mostly not changed
+        if color is None:
+            with self._lock:
+                color = self._color = self._ended_color()
+        return f"{color}_anime" if self.running else color
+
+    def _ended_color(self) -> str:
+        links = self.links()
+        last = links["lastCompletedBuild"]
+        if last <= 0:
+            return "notbuilt"
+        by_link = {"lastStableBuild": "blue", "lastUnstableBuild": "yellow", "lastFailedBuild": "red"}
+        if color := next((value for name, value in by_link.items() if links[name] == last), ""):
+            return color
+        record = self.get(last)
+        return record.result.color if record is not None and record.result is not None else "aborted"
 
     def average_seconds(self, count: int = 3) -> float | None:
         """The average duration of the newest good builds, None when there is none (Job.getEstimatedDuration)."""

@@ -143,7 +143,7 @@ class Application:
         groups: frozenset[str] | None = None
         scheme, _, rest = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            call.login = self._token(rest) or await to_thread.run_sync(
+            call.login = self._known(call, rest) or await to_thread.run_sync(
                 self._basic, rest, call.address, limiter=self.logins
             )
             if call.login is None:
@@ -167,10 +167,9 @@ class Application:
             return question(about)
         return await to_thread.run_sync(question, about, limiter=self.logins)
 
-    def _token(self, encoded: str) -> Login | None:
-        """Who logs in by a token: found without a thread of its own, as scripts ask often and a digest is quick."""
-        user, secret = _credentials(encoded)
-        return Login(user=user, by_token=True) if self.users.is_known_token(user, secret) else None
+    def _known(self, call: Call, encoded: str) -> Login | None:
+        """Who is known without hashing: found without a thread of its own, as scripts ask often."""
+        return self.users.known(*_credentials(encoded), call.address)
 
     def _by_proxy(self, call: Call) -> tuple[Login, frozenset[str]] | None:
         """Whom a trusted proxy has let in, with the groups that it names. Raises Refusal where it says so twice."""

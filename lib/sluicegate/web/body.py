@@ -39,6 +39,9 @@ class Bodies:
     async def read(self, request: Request, call: Call) -> AsyncIterator[None]:
         """Fill `call.body` and its form; the room is given back at the end. Raises Refusal."""
         size = _announced(request, LARGEST if call.login else LARGEST_OPEN)
+        if not size:
+            yield
+            return
         await self._take(size)
         try:
             async with asyncio.timeout(SECONDS if call.login else SECONDS_OPEN):

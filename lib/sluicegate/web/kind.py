@@ -27,7 +27,8 @@ class Kind(Generic[T]):
 
     `cls` is the Java class that clients see. `fields` are functions of the object, called when an answer shows them;
     their values may be objects themselves. `brief` fields are shown where depth cuts the object off; `hidden` only when
-    a tree names them; `inline` objects are parts of their owner and shown whole at any depth.
+    a tree names them; `inline` objects are parts of their owner and shown whole at any depth. `lists`: an answer
+    may have a row for each job of the server.
 
     `reads`, `posts` and `deletes` are what stands behind the object's URL: path -> answer; "" is the page itself.
     `rights` says what each of them needs; without a line there a read needs Right.READ, and a change, so that none is
@@ -40,6 +41,7 @@ class Kind(Generic[T]):
     brief: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     inline: bool = False
+    lists: bool = False
     reads: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)
     posts: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)
     deletes: Mapping[str, Callable[[Site, T], Response]] = field(default_factory=dict)

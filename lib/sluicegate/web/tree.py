@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import BoundedSemaphore
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -20,6 +22,8 @@ LONGEST_TREE = 16_384
 DEEPEST_TREE = 50
 DEEPEST = 10
 BUDGET = 200_000
+LONG_LISTS = BoundedSemaphore(2)
+"""Long lists that are made at a time: each takes the interpreter for long, and short answers are to come between."""
 SIMPLE = (str, int, float)
 INLINE = (*SIMPLE, list, tuple, dict, Iterator)
 PLAIN = frozenset({str, int, float, bool})
@@ -182,9 +186,11 @@ class Picture:
 def picture(site: Site, kind_of: KindOf, value: object) -> object:
     """The plain value of an API answer; a tree goes before a depth."""
     depth = site.call.value("depth", "0")
-    if tree := site.call.value("tree"):
-        return Picture(site, kind_of).chosen(value, parse(tree))
-    return Picture(site, kind_of).deep(value, min(whole(depth) or 0, DEEPEST))
+    wanted = parse(tree) if (tree := site.call.value("tree")) else None
+    with LONG_LISTS if kind_of(value).lists else nullcontext():
+        if wanted is not None:
+            return Picture(site, kind_of).chosen(value, wanted)
+        return Picture(site, kind_of).deep(value, min(whole(depth) or 0, DEEPEST))
 
 
 def to_json(value: object) -> str:

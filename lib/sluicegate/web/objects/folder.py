@@ -90,6 +90,7 @@ def _page(site: Site, folder: Item) -> Response:
 
 KIND: Kind[Item] = Kind(
     cls=FOLDER,
+    lists=True,
     fields={
         **items.FIELDS,
         "healthReport": always([]),

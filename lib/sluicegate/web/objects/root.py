@@ -168,6 +168,7 @@ def _forbidden(site: Site, runner: Runner) -> Response:
 
 KIND: Kind[Runner] = Kind(
     cls="hudson.model.Hudson",
+    lists=True,
     fields={
         "assignedLabels": always(computer.LABELS),
         "mode": always("NORMAL"),

@@ -93,6 +93,7 @@ def _include(site: Site, view: View) -> Response:
 
 KIND: Kind[View] = Kind(
     cls=lambda site, view: view.cls,
+    lists=True,
     fields={
         "description": lambda site, view: view.description,
         "jobs": lambda site, view: iter(_items(site, view)),
