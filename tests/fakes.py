@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, UnknownName
+from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, TimedOut, UnknownName
 from sluicegate.hosts import places
 from sluicegate.model.config import Component, Config
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
@@ -18,6 +18,7 @@ from sluicegate.ports import Host, Wanted
 from sluicegate.repositories import maven2
 from sluicegate.repositories.maven2 import place
 from sluicegate.tools.process import Completed
+from sluicegate.tools.puppetreports import PuppetReport
 
 
 class FakeRepository:
@@ -236,6 +237,48 @@ class FakeDeployer:
     def _check_up(self) -> None:
         if self.down:
             raise RemoteUnavailable("the deployer's server is down")
+
+
+class FakeAgents(FakeDeployer):
+    """Hosts that change themselves when their agents run, as Puppet's do: a deploy assigns, and waits in vain.
+
+    Every host in `kicked` runs at once.
+    """
+
+    carries = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.assigned: dict[str, tuple[str, dict[str, Release | None]]] = {}
+        self.kicked: set[str] = set()
+
+    def apply(self, host: Host, wanted: Wanted, intent: str) -> dict[str, Outcome]:
+        self.assigned[host.name] = (intent, dict(wanted))
+        if host.name in self.kicked:
+            self.run(host)
+            return dict.fromkeys(wanted, DONE)
+        late = Outcome.of(TimedOut(f"{host.name}: its agent has not applied this"))
+        return dict.fromkeys(wanted, late)
+
+    def run(self, host: Host) -> str:
+        """The agent runs; the intent of what it did."""
+        intent, wanted = self.assigned[host.name]
+        super().apply(host, wanted, intent)
+        return intent
+
+    def certname(self, host: str) -> str:
+        return f"{host}.example.com"
+
+    def objection(self, host: str, report: PuppetReport) -> str:
+        return "; ".join(report.errors) if report.status == "failed" else ""
+
+    def prove(self, host: Host, wanted: Wanted) -> dict[str, Outcome]:
+        there = self.survey(host)
+        lacking = Outcome.of(SluicegateError(f"{host.name} does not answer"))
+        return {
+            name: DONE if release and name in there and there[name].version == release.version else lacking
+            for name, release in wanted.items()
+        }
 
 
 def _fake(host: Host) -> FakeHost:

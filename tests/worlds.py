@@ -36,7 +36,7 @@ from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Intent
 from sluicegate.model.serving import Serving, Standing
 from sluicegate.model.values import Actor, Artifact
-from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Repository
+from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Reporter, Repository
 from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Signature, Store
 from sluicegate.wiring import EntryPointDrivers
@@ -232,6 +232,9 @@ class FakeDrivers:
 
     def deployer(self, config: Config, environment: Environment) -> Deployer:
         return self.deployers
+
+    def reporter(self, config: Config, environment: Environment) -> Reporter | None:
+        return self.deployers if isinstance(self.deployers, Reporter) else None
 
     def balancer(self, config: Config, environment: Environment) -> Balancer:
         return self.users

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.outcomes import Outcome
@@ -17,6 +17,7 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Artifact, Installed, Release, Verdict
 from sluicegate.tools.process import Completed
+from sluicegate.tools.puppetreports import PuppetReport
 
 
 class Repository(Protocol):
@@ -123,6 +124,20 @@ class Deployer(Protocol):
         """
 
 
+@runtime_checkable
+class Reporter(Protocol):
+    """A deployer whose hosts change themselves at their own times, and report each run (of Puppet)."""
+
+    def certname(self, host: str) -> str:
+        """What a host calls itself in its reports."""
+
+    def objection(self, host: str, report: PuppetReport) -> str:
+        """Why a run did not do what had been assigned to the host then; '' where it did."""
+
+    def prove(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+        """Whether the host has what is wanted and answers, one result a component; nothing is installed there."""
+
+
 class Balancer(Protocol):
     """What leads users to a group."""
 
@@ -221,6 +236,9 @@ class Drivers(Protocol):
     def host(self, config: Config, name: str) -> Host: ...
 
     def deployer(self, config: Config, environment: Environment) -> Deployer: ...
+
+    def reporter(self, config: Config, environment: Environment) -> Reporter | None:
+        """The environment's deployer where its hosts report to us."""
 
     def balancer(self, config: Config, environment: Environment) -> Balancer: ...
 

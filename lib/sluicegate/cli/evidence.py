@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from sluicegate.cli.output import (
     ENVIRONMENT,
+    as_json,
     delivery,
     did,
     dry_run,
     in_environment,
+    print_json,
     say,
     split_exact,
     to_environment,
@@ -57,6 +60,36 @@ def tests(words: tuple[str, ...], environment: str, suite: str, reports: tuple[P
     did("record", f"{suite} of {component}={number} in {environment}: {counts}", dry=dry_run)
     if note:
         say(note)
+
+
+@record.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@as_json
+def reports(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Record what hosts report of runs of Puppet that nobody kicked.
+
+    PATH is a report, or the folder in which a puppetserver keeps them (reportdir), of which the newest of each host is
+    read. A report counts for a host of sluicegate.yaml and for what a deploy assigned to it. Once the last host of a
+    deploy that waited in vain has what was assigned, and answers, the deploy is ended and starts its tests.
+
+    Exit code 1 for a host that is not as assigned, for a strange report and for one that can't be read.
+
+    Example: sluicegate record reports /var/lib/puppet/reports
+    """
+    from sluicegate.delivery.changes import reports as hosts_reports
+
+    with delivery() as repo:
+        taken = hosts_reports.take(repo, hosts_reports.read(paths), say=say)
+    if as_json:
+        print_json([one.json() for one in taken])
+    else:
+        for one in taken:
+            where = f" in {one.environment}" if one.environment else ""
+            click.echo(f"{one.host or one.source}{where}: {one.outcome}" + (f": {one.why}" if one.why else ""))
+        if not taken:
+            click.echo(f"no report is in {', '.join(map(str, paths))}")
+    if hosts_reports.problems(taken):
+        sys.exit(1)
 
 
 def _version_and_files(words: tuple[str, ...]) -> tuple[str, list[Path]]:

@@ -27,18 +27,21 @@ def drift(environment: str, as_json: bool) -> None:
         found = read_drift(repo.state(), environment)
     if as_json:
         print_json(found.json())
-    elif not found.drifted:
+    elif not found.differs:
         click.echo(f"{environment}: {len(found.hosts)} hosts have what is pinned")
-    else:
+    elif found.drifted:
         rows = [
             [one.host, one.component, one.pinned or "-", one.installed or "-", one.cause,
              f"{one.since:%Y-%m-%d %H:%M}" if one.since else "unknown"]
             for one in found.drifted
         ]  # fmt: skip
         print_table(["host", "component", "pinned", "installed", "why", "since (UTC)"], rows)
+    if not as_json:
+        for host, word in found.reported.items():
+            click.echo(f"{host} reported, of its run at {word.run[:19]}: {word.problem}")
     if found.asked.silent:
-        raise partly(found.asked.silent_lines, len(found.drifted))
-    if found.drifted:
+        raise partly(found.asked.silent_lines, found.differs)
+    if found.differs:
         sys.exit(1)
 
 

@@ -284,6 +284,33 @@ class HostIn(HostRecord):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostsReported(Record):
+    """What hosts of `group` say of runs that nobody asked for, after the deploy `of` was begun.
+
+    `runs`: host -> when its run began, by its own clock.
+    """
+
+    of: str = ""
+    group: str = ""
+    runs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostsInstalled(HostsReported):
+    """They have what was assigned to them."""
+
+    what = "installed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostsDiffer(HostsReported):
+    """They do not: `problems` is host -> why."""
+
+    what = "differs"
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalancerRecord(Record):
     """One of several servers of a balancer is to be left alone, or is led along again."""
 
@@ -386,8 +413,8 @@ KINDS: Mapping[str, type[Record]] = {
     kind.what: kind
     for kind in (
         Built, Copied, Pruned, Removed, Deployed, Adopted, Tests, Started, Approval, Rejection, Veto, Unveto, Pinned,
-        Unpinned, Held, Unheld, Swapped, Migrated, HostOut, HostIn, BalancerOut, BalancerIn, Batch, Halted, Intent,
-        Done, Failed,
+        Unpinned, Held, Unheld, Swapped, Migrated, HostOut, HostIn, HostsInstalled, HostsDiffer, BalancerOut,
+        BalancerIn, Batch, Halted, Intent, Done, Failed,
     )
 }  # fmt: skip
 

@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
 from sluicegate.errors import IntegrityError
-from sluicegate.model.evidence import DECIDING, HostRecord, Judgement, Record, Vetoing, as_json, from_json, own_facts
+from sluicegate.model.evidence import (
+    DECIDING,
+    HostRecord,
+    HostsReported,
+    Judgement,
+    Record,
+    Vetoing,
+    as_json,
+    from_json,
+    own_facts,
+)
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical
 
@@ -133,4 +143,7 @@ def _same_subject(one: Record, other: Record, by: Actor) -> bool:
 
 
 def _family(record: Record) -> type[Record]:
-    return next((family for family in (Judgement, Vetoing, HostRecord) if isinstance(record, family)), type(record))
+    return next(
+        (family for family in (Judgement, Vetoing, HostRecord, HostsReported) if isinstance(record, family)),
+        type(record),
+    )

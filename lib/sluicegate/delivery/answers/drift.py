@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from sluicegate.delivery.answers.asking import Asked, ask
+from sluicegate.delivery.book.heard import Word, last_words
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
@@ -49,19 +50,29 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """All that differs, host by host, and the hosts that could not be asked."""
+    """All that differs, host by host, and the hosts that could not be asked.
+
+    `reported`: the hosts that say of themselves, in reports that nobody asked for, that they are not as assigned.
+    """
 
     environment: str
     group: str
     hosts: tuple[str, ...]
     drifted: tuple[Drifted, ...]
     asked: Asked[Mapping[str, Installed]]
+    reported: Mapping[str, Word] = field(default_factory=dict)
+
+    @property
+    def differs(self) -> int:
+        """How many differences there are."""
+        return len(self.drifted) + len(self.reported)
 
     def json(self) -> Json:
         """The shape of `drift --json`."""
         return {
             "environment": self.environment, "group": self.group, "hosts": list(self.hosts),
             "drift": [one.json() for one in self.drifted],
+            "reported": [{"host": h, "why": w.problem, "run": w.run} for h, w in self.reported.items()],
             "not_asked": [{"host": h, "ending": o.ending, "why": o.why} for h, o in self.asked.silent.items()],
         }  # fmt: skip
 
@@ -76,7 +87,13 @@ def drift(state: State, name: str) -> Drift:
     asked.refuse_silence(name)
     comparison = _Comparison(state, environment)
     drifted = tuple(one for host, found in asked.answers.items() for one in comparison.of_host(host, found))
-    return Drift(environment=name, group=asked.group, hosts=tuple(asked.answers), drifted=drifted, asked=asked)
+    last = state.last_deploy(environment, asked.group)
+    words = last_words(state, environment, asked.group, last) if last else {}
+    reported = {host: word for host, word in words.items() if word.problem}
+    return Drift(
+        environment=name, group=asked.group, hosts=tuple(asked.answers), drifted=drifted, asked=asked,
+        reported=reported,
+    )  # fmt: skip
 
 
 class _Comparison:

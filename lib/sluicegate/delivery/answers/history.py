@@ -18,6 +18,8 @@ from sluicegate.model.evidence import (
     Deployed,
     HostOut,
     HostRecord,
+    HostsInstalled,
+    HostsReported,
     InEnvironment,
     Intent,
     Judgement,
@@ -93,6 +95,9 @@ def _words(record: Record) -> str:
             return f"balancer {name} {'out' if isinstance(record, BalancerOut) else 'in again'}"
         case Batch(number=number, stage=stage, hosts=hosts, verdict=verdict):
             return f"batch {number} {' '.join(filter(None, (stage, verdict)))}: {', '.join(hosts)}".rstrip(": ")
+        case HostsReported(runs=runs):
+            word = "installed" if isinstance(record, HostsInstalled) else "not as assigned"
+            return f"{word}, by their own reports: {', '.join(runs)}"
         case HostRecord(host=host):
             return f"{host} {'out' if isinstance(record, HostOut) else 'in again'}"
         case Other(kind=kind):

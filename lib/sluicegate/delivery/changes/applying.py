@@ -248,6 +248,13 @@ def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
 
 
 def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
+    note_deployed(state, draft, plan, intent)
+    intents.end(draft, plan.environment, intent)
+    keep_table(draft, plan, intent)
+
+
+def note_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:
+    """Record that the group has the plan's target, and of each version that came that it did."""
     state.read_stories(plan.target.items())
     manifests = {name: state.manifest(name, version) for name, version in plan.target.items()}
     whole = has_set(state, state.config.environment(plan.environment), plan.group, plan.target, manifests)
@@ -261,8 +268,6 @@ def _record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> 
                 env=plan.environment, group=plan.group, set=target_set, manifest=manifests[name], of=intent.id
             )
             draft.note(name, version, one)
-    intents.end(draft, plan.environment, intent)
-    keep_table(draft, plan, intent)
 
 
 def has_set(

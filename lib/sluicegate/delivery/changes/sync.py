@@ -61,11 +61,11 @@ def sync(
     if not dry_run:
         state = repo.state()
         to_start = what_starts(state, plan) if plan.steps else left_to_start(state, name)
-        failed = _start_all(repo, to_start, wait=wait > 0, say=say)
+        failed = start_all(repo, to_start, wait=wait > 0, say=say)
     return Synced(moves=moves, plan=plan, failed=failed)
 
 
-def _start_all(repo: DeliveryRepo, to_start: tuple[Started, ...], *, wait: bool, say: Say) -> tuple[Started, ...]:
+def start_all(repo: DeliveryRepo, to_start: tuple[Started, ...], *, wait: bool, say: Say) -> tuple[Started, ...]:
     """Those that failed. What cannot be started keeps nothing else from being started; PartlyDone tells of it then."""
     failed, refused = [], []
     for one in to_start:
