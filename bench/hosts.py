@@ -27,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.publish import print_rows, report
 
 from sluicegate.config import read_config
+from sluicegate.delivery.answers.asking import AT_ONCE as ASKED_AT_ONCE
 from sluicegate.delivery.book import current, resolving
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.applying import _Work, silent
-from sluicegate.delivery.changes.planning import ASKED_AT_ONCE, Plan, make_plan
+from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.model import ledger
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Built, Intent

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, TimedOut, UnknownName
 from sluicegate.hosts import places
@@ -19,6 +20,8 @@ from sluicegate.repositories import maven2
 from sluicegate.repositories.maven2 import place
 from sluicegate.tools.process import Completed
 from sluicegate.tools.puppetreports import PuppetReport
+
+Answer = TypeVar("Answer")
 
 
 class FakeRepository:
@@ -279,6 +282,31 @@ class FakeAgents(FakeDeployer):
             name: DONE if release and name in there and there[name].version == release.version else lacking
             for name, release in wanted.items()
         }
+
+
+class FakeEngine(FakeDeployer):
+    """A FakeDeployer that works on many hosts in one run; `runs` are the hosts of each change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[tuple[str, ...]] = []
+
+    def survey_all(self, hosts: Sequence[Host]) -> dict[str, Mapping[str, Installed] | SluicegateError]:
+        return {host.name: _or_problem(lambda host=host: self.survey(host)) for host in hosts}
+
+    def refusals_all(self, work: Sequence[tuple[Host, Wanted]]) -> dict[str, tuple[str, ...] | SluicegateError]:
+        return {host.name: _or_problem(lambda host=host, one=one: self.refusals(host, one)) for host, one in work}
+
+    def apply_all(self, work: Sequence[tuple[Host, Wanted]], intent: str) -> dict[str, Mapping[str, Outcome]]:
+        self.runs.append(tuple(host.name for host, _ in work))
+        return {host.name: self.apply(host, wanted, intent) for host, wanted in work}
+
+
+def _or_problem(ask: Callable[[], Answer]) -> Answer | SluicegateError:
+    try:
+        return ask()
+    except SluicegateError as problem:
+        return problem
 
 
 def _fake(host: Host) -> FakeHost:

@@ -81,7 +81,17 @@ def test_every_key_of_the_configuration_is_in_the_docs() -> None:
 
 
 @pytest.mark.parametrize(
-    "port", [ports.Repository, ports.Host, ports.Deployer, ports.Balancer, ports.Pool, ports.Directory, ports.Reporter]
+    "port",
+    [
+        ports.Repository,
+        ports.Host,
+        ports.Deployer,
+        ports.Engine,
+        ports.Balancer,
+        ports.Pool,
+        ports.Directory,
+        ports.Reporter,
+    ],
 )
 def test_the_guide_to_drivers_names_every_member_of_a_port(port: type) -> None:
     page = (ROOT / "docs" / "adding-a-driver.md").read_text()

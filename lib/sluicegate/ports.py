@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
+from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.outcomes import Outcome
 from sluicegate.model.serving import Serving, Standing, Stay
@@ -136,6 +137,23 @@ class Reporter(Protocol):
 
     def prove(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
         """Whether the host has what is wanted and answers, one result a component; nothing is installed there."""
+
+
+@runtime_checkable
+class Engine(Deployer, Protocol):
+    """A deployer whose own program works on many hosts in one run; what could not be asked or tried is that host's.
+
+    It is given the hosts of a batch together, never one by one. Each answer is by the host's name, for every host.
+    """
+
+    def survey_all(self, hosts: Sequence[Host]) -> Mapping[str, Mapping[str, Installed] | SluicegateError]:
+        """What each has now."""
+
+    def refusals_all(self, work: Sequence[tuple[Host, Wanted]]) -> Mapping[str, tuple[str, ...] | SluicegateError]:
+        """What keeps each from being given what is wanted."""
+
+    def apply_all(self, work: Sequence[tuple[Host, Wanted]], intent: str) -> Mapping[str, Mapping[str, Outcome]]:
+        """Make each have what is wanted, side by side, under the intent."""
 
 
 class Balancer(Protocol):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.deployers.ansible import AnsibleDeployer
 from sluicegate.deployers.archive import ArchiveDeployer
+from sluicegate.deployers.command import CommandDeployer
 from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.errors import RemoteUnavailable
@@ -19,6 +21,7 @@ from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
 from sluicegate.tools import door
+from tests import programs
 from tests.fakes import FakeDeployer, FakeHost
 from tests.parts import CONFIG, answering, app_files, free_port, no_host, release, settings, web_server
 from tests.remotes import Line, ShellHost
@@ -44,10 +47,17 @@ class Bench:
         return self.deployer.survey(self.host).get("auth")
 
 
-@pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages"])
+OTHERS = ("command on local host", "command on remote host", "command for all hosts", "ansible on local host")
+
+
+@pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages", *OTHERS])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         yield _fake_bench(tmp_path)
+        return
+    if request.param in OTHERS:
+        with _others_bench(request.param, tmp_path) as made:
+            yield made
         return
     if request.param == "packages":
         with _packages_bench(tmp_path) as made:
@@ -141,6 +151,33 @@ def _packages_bench(tmp_path: Path) -> Iterator[Bench]:
             return release(tmp_path, version)
 
         host = LocalHost(name="int1", folder=folder, ports={"auth": port})
+        yield Bench(
+            deployer=deployer, host=host, silent=silent, take_down=lambda: folder.rename(tmp_path / "unplugged")
+        )
+
+
+@contextmanager
+def _others_bench(kind: str, tmp_path: Path) -> Iterator[Bench]:
+    """Deployers that have somebody else's programs change the host. Real ssh hosts are in tests/real."""
+    folder, silents = tmp_path / "host", set[str]()
+    ours = folder / "ours" if "remote" in kind else folder
+    ours.mkdir(parents=True)
+    theirs, config = programs.programs(tmp_path / "programs"), programs.with_hosts({"int1": ours})
+    with programs.service(ours, silents) as port:
+        host: Host = LocalHost(name="int1", folder=folder, ports={"auth": port})
+        if "remote" in kind:
+            host = ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports={"auth": port})
+        deployer: Deployer
+        if "ansible" in kind:
+            deployer = AnsibleDeployer.configure("int", settings(**programs.playbooks(theirs)), config, no_host)
+        else:
+            given = programs.once(theirs, {"int1": ours}) if "for all" in kind else programs.on_host(theirs)
+            deployer = CommandDeployer.configure("int", settings(**given), config, no_host)
+
+        def silent(version: str) -> Release:
+            silents.add(version)
+            return release(tmp_path, version)
+
         yield Bench(
             deployer=deployer, host=host, silent=silent, take_down=lambda: folder.rename(tmp_path / "unplugged")
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sluicegate.errors import RemoteUnavailable, SluicegateError, TimedOut
@@ -14,10 +14,14 @@ WORST_FIRST: tuple[Ending, ...] = ("failed", "timed out", "unreachable", "not st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One result; `problem` says why it is not `done`, None where it is or where nothing was begun."""
+    """One result; `problem` says why it is not `done`, None where it is or where nothing was begun.
+
+    `remark` is what people should know all the same, such as a failure that was to be ignored; it decides nothing.
+    """
 
     ending: Ending
     problem: SluicegateError | None = None
+    remark: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, problem: SluicegateError) -> Outcome:
@@ -30,7 +34,7 @@ class Outcome:
 
     @property
     def why(self) -> str:
-        return self.problem.message if self.problem else ""
+        return self.problem.message if self.problem else self.remark
 
 
 def of_hosts(hosts: Iterable[str], failed: Mapping[str, Exception]) -> dict[str, Outcome]:

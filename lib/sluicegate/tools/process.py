@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ class Completed:
         return self.stderr.decode("utf-8", "replace").strip()
 
 
+ENDS_WITH_US = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("its caller has ended")
+try:
+    os.execvp(sys.argv[2], sys.argv[2:])
+except OSError as problem:
+    sys.exit(f"{sys.argv[2]}: {problem.strerror}")
+"""
+"""What a bound program is started by. Its argument is the number of the process that it ends with."""
+
+
 def missing(program: str) -> MissingProgram:
     """The error for a program that is not on PATH."""
     hint = INSTALL_HINTS.get(program, f"install {program} and put it on PATH")
@@ -62,22 +76,30 @@ def run(
     timeout: float = 300.0,
     check: bool = True,
     inherit: bool = True,
+    bound: bool = False,
 ) -> Completed:
     """Run a program to its end. `env` is added to ours, or to `plain_environment` without `inherit`; seconds.
+
+    `bound`: it is asked to end when we end, however that may be, and has no terminal to ask at. So is started what
+    changes hosts by itself: after our end nobody would know of it, and the next command would begin another one.
 
     Raises MissingProgram, TimedOut when the time is over, SluicegateError when `check` is set and it ended with
     a status other than 0.
     """
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
+    if bound and shutil.which(words[0]) is None:
+        raise missing(words[0])
+    start_with = (sys.executable, "-S", "-c", ENDS_WITH_US, str(os.getpid())) if bound else ()
     try:
         running = subprocess.Popen(
-            words,
+            (*start_with, *words),
             cwd=cwd,
             env={**(os.environ if inherit else plain_environment()), **(env or {})},
             stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=bound,
         )
     except FileNotFoundError as problem:
         if cwd is not None and not cwd.is_dir():
@@ -90,7 +112,7 @@ def run(
             kill_tree(running.pid)  # a hook, say, would hold our pipes open for as long as it likes
             raise TimedOut(f"'{' '.join(words[:3])}' did not end within {timeout:g} seconds") from problem
         except BaseException:
-            running.kill()
+            kill_tree(running.pid)
             raise
     completed = Completed(argv=words, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and completed.status != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Deployed, Failed
-from tests.fakes import FakeHost
+from sluicegate.model.outcomes import DONE
+from tests import worlds
+from tests.fakes import FakeEngine, FakeHost
 from tests.worlds import CONFIG, Shop
 
 HOSTS = [f"room{number}" for number in range(1, 9)]
@@ -21,6 +24,13 @@ def many(deploy: str) -> bytes:
     text = CONFIG.decode().replace("  room2: {driver: fake}", "\n".join(f"  {h}: {{driver: fake}}" for h in HOSTS[1:]))
     text = text.replace("rooms: [room1, room2]", f"rooms: [{', '.join(HOSTS)}]")
     return text.replace("hosts: rooms\n    deploy: {driver: fake}", f"hosts: rooms\n    deploy: {deploy}").encode()
+
+
+@pytest.fixture(autouse=True, params=["each host by itself", "an engine"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it holds for a deployer whose program works on many hosts in one run, too."""
+    if request.param == "an engine":
+        monkeypatch.setattr(worlds, "OutsideDeployer", FakeEngine)
 
 
 def opened(tmp_path: Path, deploy: str) -> Shop:
@@ -125,3 +135,30 @@ def test_what_keeps_any_host_from_being_given_it_is_told_before_the_first_is_tou
     monkeypatch.setattr(tolerant.drivers.deployers, "refusals", lambda host, wanted: (f"{host.name}: withdrawn",))
     with tolerant.unchanged(), pytest.raises(SluicegateError, match="room8: withdrawn"):
         tolerant.deploy("training")
+
+
+def test_an_engine_gets_the_hosts_of_a_batch_as_many_as_may_be_at_once_in_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worlds, "OutsideDeployer", FakeEngine)
+    shop = opened(tmp_path, "{driver: fake, at-once: 50%, max-failed: 2}")
+    engine = shop.drivers.deployers
+    assert isinstance(engine, FakeEngine)
+    engine.runs.clear()
+    shop.deploy("training")
+    assert engine.runs == [("room1",), ("room2", "room3", "room4", "room5"), ("room6", "room7", "room8")]
+
+
+def test_what_failed_and_was_to_be_ignored_is_told_and_stands_in_the_table(
+    tolerant: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remarked = replace(DONE, remark="ignored: the cache was warm")
+    monkeypatch.setattr(
+        tolerant.drivers.deployers, "apply", lambda host, wanted, intent: dict.fromkeys(wanted, remarked)
+    )
+    lines: list[str] = []
+    assert tolerant.deploy("training", say=lines.append).behind == {}
+    assert "training: room1: done: ignored: the cache was warm" in lines
+    intent = tolerant.chronicle("training", "intent")[-1]
+    content = tolerant.state.ledger_file(ledger.deploy_path("training", intent.id)) or b""
+    assert {json.loads(line)["why"] for line in content.splitlines()} == {"ignored: the cache was warm"}

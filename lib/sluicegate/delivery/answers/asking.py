@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sluicegate.delivery.book.state import State
-from sluicegate.errors import PartlyDone, RemoteUnavailable, UsageError
+from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.outcomes import Outcome, of_hosts
-from sluicegate.ports import Host
-from sluicegate.tools.parallel import each
+from sluicegate.model.values import Installed
+from sluicegate.ports import Engine, Host, Wanted
+from sluicegate.tools.parallel import Results, each
 
 AT_ONCE = 20
+"""How many hosts are asked side by side; that changes nothing there."""
 Answer = TypeVar("Answer")
 
 
@@ -41,11 +43,52 @@ def ask(state: State, environment: Environment, question: Callable[[Host], Answe
 
     Raises UsageError for an environment without hosts, and whatever is no failure of a host.
     """
+
+    def put(names: Sequence[str]) -> Results[str, Answer]:
+        return each(
+            names, lambda name: question(state.drivers.host(state.config, name)), AT_ONCE, max_failed=len(names)
+        )
+
+    return _asked(state, environment, put)
+
+
+def ask_installed(state: State, environment: Environment) -> Asked[Mapping[str, Installed]]:
+    """What every host has now, as `ask`."""
+    return _asked(state, environment, lambda names: installed(state, environment, names))
+
+
+def installed(state: State, environment: Environment, names: Sequence[str]) -> Results[str, Mapping[str, Installed]]:
+    """What these hosts have now, by the environment's deployer: in one run where that works so."""
+    deployer = state.drivers.deployer(state.config, environment)
+    hosts = {name: state.drivers.host(state.config, name) for name in names}
+    if isinstance(deployer, Engine):
+        return _sorted(deployer.survey_all(list(hosts.values())))
+    return each(names, lambda name: deployer.survey(hosts[name]), AT_ONCE, max_failed=len(names))
+
+
+def refused(state: State, environment: Environment, wanted: Mapping[str, Wanted]) -> Results[str, tuple[str, ...]]:
+    """What keeps hosts from being given what is wanted of each; asked as `installed` asks."""
+    deployer = state.drivers.deployer(state.config, environment)
+    hosts = {name: state.drivers.host(state.config, name) for name in wanted}
+    if isinstance(deployer, Engine):
+        return _sorted(deployer.refusals_all([(hosts[name], one) for name, one in wanted.items()]) if wanted else {})
+    return each([*wanted], lambda name: deployer.refusals(hosts[name], wanted[name]), AT_ONCE, max_failed=len(wanted))
+
+
+def _sorted(answers: Mapping[str, Answer | SluicegateError]) -> Results[str, Answer]:
+    done = {name: answer for name, answer in answers.items() if not isinstance(answer, SluicegateError)}
+    failed = {name: answer for name, answer in answers.items() if isinstance(answer, SluicegateError)}
+    return Results(done=done, failed=failed, not_started=())
+
+
+def _asked(
+    state: State, environment: Environment, put: Callable[[Sequence[str]], Results[str, Answer]]
+) -> Asked[Answer]:
     group = state.group(environment)
     if not group:
         raise UsageError(f"{environment.name} has no 'hosts' in sluicegate.yaml")
     hosts = state.config.groups[group]
-    results = each(hosts, lambda name: question(state.drivers.host(state.config, name)), AT_ONCE, max_failed=len(hosts))
+    results = put(hosts)
     silent = of_hosts(hosts, results.failed)
     return Asked(
         group=group, answers={name: results.done[name] for name in hosts if name in results.done}, silent=silent

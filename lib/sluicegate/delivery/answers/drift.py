@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from sluicegate.delivery.answers.asking import Asked, ask
+from sluicegate.delivery.answers.asking import Asked, ask_installed
 from sluicegate.delivery.book.heard import Word, last_words
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.state import State
@@ -82,8 +82,7 @@ def drift(state: State, name: str) -> Drift:
     environment = state.config.environment(name)
     if environment.deploy is None:
         raise UsageError(f"{name} has no 'deploy', so nobody could say what its hosts have")
-    deployer = state.drivers.deployer(state.config, environment)
-    asked = ask(state, environment, deployer.survey)
+    asked = ask_installed(state, environment)
     asked.refuse_silence(name)
     comparison = _Comparison(state, environment)
     drifted = tuple(one for host, found in asked.answers.items() for one in comparison.of_host(host, found))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sluicegate.delivery.answers.asking import Asked, ask
+from sluicegate.delivery.answers.asking import Asked, ask, installed
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Environment, Share
+from sluicegate.model.outcomes import of_hosts
 from sluicegate.model.values import Json
 from sluicegate.ports import Host
 
@@ -63,7 +63,7 @@ class Parity:
 def parity(state: State, one: str, other: str) -> Parity:
     """Ask every host of both now. Raises RemoteUnavailable when none of one of them answered."""
     sides = [state.config.environment(name) for name in (one, other)]
-    asked = [ask(state, side, functools.partial(_facts, state, side)) for side in sides]
+    asked = [_asked(state, side) for side in sides]
     for side, answers in zip(sides, asked, strict=True):
         answers.refuse_silence(side.name)
     method = _differing([_method(side) for side in sides])
@@ -74,17 +74,27 @@ def parity(state: State, one: str, other: str) -> Parity:
     )  # fmt: skip
 
 
-def _facts(state: State, environment: Environment, host: Host) -> dict[str, str]:
-    """Fact -> value of one host: its components, and what the script says."""
+def _asked(state: State, environment: Environment) -> Asked[dict[str, str]]:
+    """Fact -> value of each host: its components, and what the script says."""
+    asked = ask(state, environment, _facts)
+    if environment.deploy is None:
+        return asked
+    standing = installed(state, environment, [*asked.answers])
+    silent = {**asked.silent, **of_hosts(asked.answers, standing.failed)}
+    answers = {
+        host: facts | {f"version {name}": there.version for name, there in standing.done[host].items()}
+        for host, facts in asked.answers.items() if host in standing.done
+    }  # fmt: skip
+    return Asked(group=asked.group, answers=answers, silent=silent)
+
+
+def _facts(host: Host) -> dict[str, str]:
+    """What the script says."""
     done = host.run(["sh", "-c", FACTS], timeout=120.0)
     if done.status != 0 and not done.stdout:
         raise SluicegateError(f"the host '{host.name}' tells nothing of itself: {done.error_text}")
     lines = (line.partition("\t") for line in done.text.splitlines())
-    facts = {name: value for name, tab, value in lines if tab}
-    if environment.deploy is not None:
-        deployer = state.drivers.deployer(state.config, environment)
-        facts |= {f"version {name}": one.version for name, one in deployer.survey(host).items()}
-    return facts
+    return {name: value for name, tab, value in lines if tab}
 
 
 def _method(environment: Environment) -> dict[str, Values]:

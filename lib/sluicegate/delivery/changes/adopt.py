@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sluicegate.delivery.answers.asking import Asked, ask
+from sluicegate.delivery.answers.asking import Asked, ask_installed
 from sluicegate.delivery.artifacts.fetch import read_manifest, store
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
@@ -62,7 +62,7 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
     state = repo.state()
     environment = state.config.environment(name)
     _refuse(state, environment)
-    asked = ask(state, environment, state.drivers.deployer(state.config, environment).survey)
+    asked = ask_installed(state, environment)
     asked.refuse_silence(name)
     found = _sorted_out(state, environment, asked)
     manifests, missing = _manifests(state, found.adopted, dry_run=dry_run)

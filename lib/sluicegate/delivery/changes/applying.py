@@ -13,15 +13,16 @@ from sluicegate.delivery.book.annals import difference
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.migrating import Migration
-from sluicegate.delivery.changes.planning import Plan, Transaction
+from sluicegate.delivery.changes.planning import Plan, Transaction, by_itself
 from sluicegate.delivery.changes.rolling import Paused, Rollout, Worse
 from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model import ledger
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, worst
-from sluicegate.model.values import Installed, Release, Source, set_name
-from sluicegate.tools.parallel import each
+from sluicegate.model.values import Installed, Release, set_name
+from sluicegate.ports import Engine, Host, Wanted
+from sluicegate.tools.parallel import Results, each
 from sluicegate.tools.scratch import scratch
 
 Say = Callable[[str], None]
@@ -117,7 +118,7 @@ class _Work:
         changing = {step.component for step in self.plan.steps if step.after}
         for name, version in self.plan.target.items():
             if not self.deployer.carries:
-                self.releases[name] = _by_itself(self.state, name, version)
+                self.releases[name] = by_itself(self.state, name, version)
             elif name in changing:
                 self.releases[name] = fetch(self.state, name, version, folder / f"{name}-{version}")
 
@@ -132,7 +133,7 @@ class _Work:
         """The hosts of a batch on which all is done; all failures when more than may fail, or any `strictly`."""
         failed = len(self.plan.down) + sum(not all_done(outcomes) for outcomes in self.outcomes.values())
         may_fail = 0 if strictly else self.plan.max_failed - failed
-        results = each(batch, self._change, self.plan.at_once, max_failed=max(may_fail, 0))
+        results = self._change_all(batch, max(may_fail, 0))
         for problem in results.failed.values():
             if not isinstance(problem, _HostFailed):
                 raise problem
@@ -154,18 +155,44 @@ class _Work:
         ]
         return "".join(f"\n  done: {step}" for ending, step in ended if ending == "done")
 
+    def _change_all(self, batch: Sequence[Transaction], max_failed: int) -> Results[Transaction, None]:
+        """As many as may be at once side by side; of an engine each run has as many."""
+        deployer, at_once = self.deployer, self.plan.at_once
+        if not isinstance(deployer, Engine):
+            return each(batch, self._change, at_once, max_failed=max_failed)
+        done: dict[Transaction, None] = {}
+        failed: dict[Transaction, Exception] = {}
+        waiting = list(batch)
+        while waiting and len(failed) <= max_failed:
+            run, waiting = waiting[:at_once], waiting[at_once:]
+            outcomes = deployer.apply_all([self._begun(one) for one in run], self.intent.id)
+            for transaction in run:
+                try:
+                    self._changed(transaction, outcomes[transaction.host])
+                except _HostFailed as problem:
+                    failed[transaction] = problem
+                else:
+                    done[transaction] = None
+        return Results(done=done, failed=failed, not_started=tuple(waiting))
+
     def _change(self, transaction: Transaction) -> None:
+        self._changed(transaction, self.deployer.apply(*self._begun(transaction), self.intent.id))
+
+    def _begun(self, transaction: Transaction) -> tuple[Host, Wanted]:
+        """Tell that work on a host begins; the host, and what is wanted there."""
         for number, step in enumerate(transaction.steps):
             self.say(self._news(f"{self.plan.environment}: {step}", transaction, "at work" if number == 0 else ""))
-        host = self.state.drivers.host(self.state.config, transaction.host)
-        outcomes = self.deployer.apply(host, self._wanted(transaction), self.intent.id)
+        return self.state.drivers.host(self.state.config, transaction.host), self._wanted(transaction)
+
+    def _changed(self, transaction: Transaction, outcomes: Mapping[str, Outcome]) -> None:
+        """Keep and tell what became of a host. Raises _HostFailed where not all is done."""
         self.outcomes[transaction.host] = outcomes
         ended = worst(outcomes.values())
+        about = f"{self.plan.environment}: {transaction.host}: {ended.ending}"
+        told = f"{about}: {ended.why}" if ended.why else about
+        self.say(self._news(told, transaction, ended.ending, ended.why))
         if not all_done(outcomes):
-            told = f"{self.plan.environment}: {transaction.host}: {ended.ending}: {ended.why}"
-            self.say(self._news(told, transaction, ended.ending, ended.why))
             raise _HostFailed
-        self.say(self._news(f"{self.plan.environment}: {transaction.host}: done", transaction, ended.ending))
 
     def _news(self, text: str, transaction: Transaction, state: str, why: str = "") -> HostNews:
         steps = ", ".join(str(step).removeprefix(f"{step.host}: ") for step in transaction.steps)
@@ -188,14 +215,6 @@ class _Work:
         if not others:
             return first
         return first.saying("\n".join(f"{host}: {problem.message}" for host, problem in problems.items()))
-
-
-def _by_itself(state: State, name: str, version: str) -> Release:
-    """A release that hosts get past us, and where."""
-    component, built = state.component(name), state.built(name, version)
-    repository = state.drivers.repository(state.config, component.repository)
-    sources = [Source(url=repository.address(component, version, one.name), artifact=one) for one in built.artifacts]
-    return Release(component=name, version=version, manifest=built.manifest, sources=tuple(sources))
 
 
 def _release_sessions(state: State, environment: Environment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sluicegate.delivery.answers.asking import installed, refused
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
 from sluicegate.model import rollouts
@@ -12,12 +13,7 @@ from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed, HostOut
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, of_hosts
 from sluicegate.model.serving import Serving
-from sluicegate.model.values import Installed, Release
-from sluicegate.ports import Deployer
-from sluicegate.tools.parallel import each
-
-ASKED_AT_ONCE = 20
-"""How many hosts are asked side by side what they have; that changes nothing there."""
+from sluicegate.model.values import Installed, Release, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +105,12 @@ def make_plan(
     group = state.group(environment)
     if not group or environment.deploy is None:
         raise UsageError(f"{environment.name} has no 'hosts' and 'deploy', so nothing can be deployed there")
-    deployer = state.drivers.deployer(state.config, environment)
     out = {} if only else _out(state, environment, group)
     hosts = (only,) if only else tuple(host for host in state.config.groups[group] if host not in out)
     if not hosts:
         raise GateRefused(f"every host of {group} is out", hint=f"sluicegate host in {next(iter(out))}")
 
-    def survey(host_name: str) -> Mapping[str, Installed]:
-        return deployer.survey(state.drivers.host(state.config, host_name))
-
-    answers = each(hosts, survey, ASKED_AT_ONCE, max_failed=len(hosts))
+    answers = installed(state, environment, hosts)
     down = of_hosts(hosts, answers.failed)
     serving = state.pool(environment).survey() if environment.pool else {}
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
@@ -142,25 +134,30 @@ def make_plan(
         at_once=max(environment.at_once.of(len(hosts)), 1),
         max_failed=0 if only else environment.max_failed.of(len(hosts)),
     )  # fmt: skip
-    return replace(plan, refusals=_refusals(state, plan, deployer))
+    return replace(plan, refusals=_refusals(state, plan, environment))
 
 
-def _refusals(state: State, plan: Plan, deployer: Deployer) -> tuple[str, ...]:
+def _refusals(state: State, plan: Plan, environment: Environment) -> tuple[str, ...]:
     """Asked of every host that would be changed, before the first one is."""
+    carries = state.drivers.deployer(state.config, environment).carries
     releases = {
         name: Release(component=name, version=version, manifest=state.manifest(name, version))
+        if carries else by_itself(state, name, version)
         for name, version in plan.target.items()
-    }
+    }  # fmt: skip
     transactions = [transaction for batch in plan.batches for transaction in batch]
-
-    def ask(transaction: Transaction) -> tuple[str, ...]:
-        host = state.drivers.host(state.config, transaction.host)
-        return deployer.refusals(host, plan.wanted(transaction, releases))
-
-    answers = each(transactions, ask, ASKED_AT_ONCE, max_failed=len(transactions))
+    answers = refused(state, environment, {one.host: plan.wanted(one, releases) for one in transactions})
     if answers.first_failure is not None:
         raise answers.first_failure
-    return tuple(refusal for transaction in transactions for refusal in answers.done[transaction])
+    return tuple(refusal for one in transactions for refusal in answers.done[one.host])
+
+
+def by_itself(state: State, name: str, version: str) -> Release:
+    """A release that hosts get past us, and where."""
+    component, built = state.component(name), state.built(name, version)
+    repository = state.drivers.repository(state.config, component.repository)
+    sources = [Source(url=repository.address(component, version, one.name), artifact=one) for one in built.artifacts]
+    return Release(component=name, version=version, manifest=built.manifest, sources=tuple(sources))
 
 
 def _out(state: State, environment: Environment, group: str) -> dict[str, str]:
