@@ -3,11 +3,10 @@
 import os
 import sys
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
 with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
-    columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(people)")}
-    if "family" in columns:
+    if "family" in {column["name"] for column in inspect(connection).get_columns("people")}:
         (left,) = connection.exec_driver_sql("SELECT count(*) FROM people WHERE family IS NULL").one()
         if left:
             sys.exit(f"{left} rows of people have no family name")

@@ -26,11 +26,16 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "people.db"
 
 
-@pytest.fixture
-def shop(tmp_path: Path, database: Path) -> Iterator[Shop]:
+def opened(folder: Path) -> Shop:
+    """A shop whose component `auth` has the steps of the example."""
     steps = ", ".join(f"{step}: [{EXAMPLE}/steps.sh, {step}]" for step in ("expand", "verify", "contract"))
     text = CONFIG.decode().replace("  auth:   {", f"  auth:   {{schema: {{{steps}, timeout: 1 min}}, ")
-    made = Shop.opened(tmp_path / "shop", text.encode())
+    return Shop.opened(folder / "shop", text.encode())
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database: Path) -> Iterator[Shop]:
+    made = opened(tmp_path)
     yield made
     made.close()
 

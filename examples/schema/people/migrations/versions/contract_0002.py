@@ -6,5 +6,9 @@ revision, down_revision, depends_on = "contract_0002", "contract_0001", "expand_
 
 
 def upgrade() -> None:
-    op.execute("DROP TRIGGER people_parts")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP TRIGGER people_parts ON people")
+        op.execute("DROP FUNCTION people_parts")
+    else:
+        op.execute("DROP TRIGGER people_parts")
     op.drop_column("people", "name")
