@@ -1,4 +1,5 @@
-"""`promote` and `swap` ask the builds of approvals again: what Jenkins says now counts; `explain` asks nobody."""
+"""`promote` and `swap` ask the builds of approvals again, and `deploy` for pins that no promotion brought: what Jenkins
+says now counts; `explain` asks nobody."""
 
 from __future__ import annotations
 
@@ -145,3 +146,38 @@ def test_a_swap_asks_too(sealed: Shop, url: str) -> None:
         sealed.swap()
     tell("rita", TO="production", ROLE="release-manager")
     sealed.swap()
+
+
+def test_a_deploy_asks_for_a_pin_that_a_commit_brought(sealed: Shop) -> None:
+    sealed.pin_by_hand("staging", auth="2.0.0")
+    tell("mallory")
+    with pytest.raises(GateRefused) as caught:
+        sealed.sync("staging", end_sessions=True)
+    assert "mallory started it" in caught.value.reasons[0]
+    assert sealed.kinds("auth", "2.0.0").count("deployed") == 1  # integration's
+    tell()
+    sealed.sync("staging", end_sessions=True)
+    assert sealed.kinds("auth", "2.0.0").count("deployed") == 2
+
+
+def test_a_deploy_of_what_was_promoted_asks_no_build_that_may_be_gone_by_now(sealed: Shop) -> None:
+    sealed.promote(auth="2.0.0")
+    BUILD.clear()
+    sealed.sync("staging", end_sessions=True)
+    assert sealed.kinds("auth", "2.0.0").count("deployed") == 2
+
+
+def test_a_resumed_deploy_asks_for_a_pin_that_a_commit_brought(sealed: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed.pin_by_hand("staging", auth="2.0.0")
+
+    def dying(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sealed.drivers.deployers, "install", dying)
+    with pytest.raises(KeyboardInterrupt):
+        sealed.sync("staging", end_sessions=True)
+    monkeypatch.undo()
+    monkeypatch.setenv("JENKINS_TOKEN", "t0ken")
+    tell("mallory")
+    with pytest.raises(GateRefused, match="is given up"):
+        sealed.resume()

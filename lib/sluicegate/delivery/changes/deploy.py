@@ -19,6 +19,7 @@ from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import Conflict, GateRefused, NotFound, SluicegateError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Intent, Pinned, Swapped, Unpinned
+from sluicegate.model.story import Candidate
 from sluicegate.model.values import Hold, Pin, stamp
 
 
@@ -198,7 +199,7 @@ def refuse_ungated(
     state: State, environment: Environment, target: Mapping[str, str], *, past_gates: bool = False
 ) -> None:
     """What the target would change must pass the environment's gates, however it came to be; `past_gates`, as after
-    a rollback, only a veto counts."""
+    a rollback, only a veto counts. Builds of approvals are asked again for what no promotion brought."""
     effective = state.effective(environment)
     installed = effective.installed if effective else {}
     partner = state.config.swap_partner(environment)
@@ -213,7 +214,15 @@ def refuse_ungated(
         for one in changed:
             gating.refuse_vetoed(state, one.component, one.version, environment.name)
     elif changed:
-        gating.require(state, tuple(changed), "deploying")
+        candidates = (one if _was_let_in(one) else gating.asked_again(state, one) for one in changed)
+        gating.require(state, tuple(candidates), "deploying")
+
+
+def _was_let_in(one: Candidate) -> bool:
+    """Whether a command of ours brought the pin past its gates, or back, and so has asked the builds of approvals where
+    that is due; else a commit to main did, a `pin` or a follower, and nobody has asked yet (decision 0041)."""
+    pinned = one.story.latest(Pinned, env=one.target)
+    return pinned is not None and pinned.how not in ("commit", "pin", "follow")
 
 
 def _refuse_sessions(state: State, environment: Environment, end_sessions: bool) -> None:
