@@ -97,7 +97,7 @@ def _status(name: str, *, watch: bool, as_json: bool) -> None:
 def _print(now: Progress) -> None:
     click.echo(f"{now.environment}: {now.state}{': ' if now.why else ''}{now.why}")
     if now.intent is not None:
-        target = " ".join(f"{component}={version}" for component, version in sorted(now.intent.target.items()))
+        target = " ".join(f"{component}={version}" for component, version in sorted(now.target.items()))
         way = "back to" if now.intent.back else "to"
         click.echo(f"{way} {target}; hosts done: {len(now.done)}; the minimum is {now.minimum} of {len(now.hosts)}")
     for batch in now.batches:
@@ -133,8 +133,8 @@ def _json(now: Progress) -> Json:
         "environment": now.environment,
         "state": now.state,
         "why": now.why,
-        "target": dict(now.intent.target) if now.intent else {},
-        "before": dict(now.intent.before) if now.intent else {},
+        "target": dict(now.target),
+        "before": dict(now.before),
         "back": bool(now.intent and now.intent.back),
         "minimum": now.minimum,
         "problem": now.problem,

@@ -237,12 +237,15 @@ class Unheld(PinEvent):
 class Swapped(InEnvironment):
     """Production `env` went from the group `idle` to `live`, and from the versions `before` to `pins`.
 
-    Logged-in users stay on `idle` until `sessions_until`.
+    Where it names the swap before as its `base`, it says of that one's versions what is `changed` and what stood there
+    `before`, and `pins` is empty. Logged-in users stay on `idle` until `sessions_until`.
     """
 
     what = "swap"
     live: str = ""
     idle: str = ""
+    base: str = ""
+    changed: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     back: bool = False
@@ -359,9 +362,10 @@ class Intent(Record):
     """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
 
     A deploy brings a set to `group`, past the gates unless `gated`: what the record `base` has, without what stood
-    there `before` and with what is `changed`; in the first form of the ledger the whole `target`. A rollout brings its
-    whole `target`, comes from `before`, goes on from the rollout `follows`, and past its canary hosts once `approved`.
-    A swap moves users from `live` to `to`. What brings a single host in again names it in `only`.
+    there `before` and with what is `changed`; in the first form of the ledger the whole `target`. A rollout goes on
+    from the rollout `follows`, and past its canary hosts once `approved`. A swap moves users from `live` to `to`, and
+    production from `before` to `pins`, or as a record of a swap says it. What brings a single host in again names it in
+    `only`.
     """
 
     what = "intent"

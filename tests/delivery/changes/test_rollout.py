@@ -106,6 +106,20 @@ def test_every_host_is_replaced_in_batches_and_the_first_one_goes_alone(rooms: C
     assert isinstance(world.shop.chronicle("training")[-2], Deployed)
 
 
+def test_a_rollout_says_what_changes_and_its_progress_both_sets(rooms: Callable[..., Rooms]) -> None:
+    world = rooms()
+    world.roll()
+    (intent,) = [one for one in world.shop.chronicle("training", "intent") if one.verb == "rollout"]
+    assert (dict(intent.changed), dict(intent.before), dict(intent.target)) == (
+        {"auth": "2.0.0"},
+        {"auth": "1.0.0"},
+        {},
+    )
+    assert intent.base
+    progress = world.progress()
+    assert (progress.target, progress.before) == (OLD | {"auth": "2.0.0"}, OLD)
+
+
 def test_a_second_rollout_of_the_same_does_nothing(rooms: Callable[..., Rooms]) -> None:
     world = rooms()
     world.roll()

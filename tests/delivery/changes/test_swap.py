@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.answers.deep import examine
+from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.changes import swap
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import (
     ConfigError,
     Conflict,
     GateRefused,
+    IntegrityError,
     NotFound,
     PartlyDone,
     RemoteUnavailable,
@@ -22,6 +26,7 @@ from sluicegate.errors import (
 )
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
+from sluicegate.tools.git import Edit
 from tests.parts import answering, web_server
 from tests.worlds import OutsideBalancer, Shop
 
@@ -473,3 +478,51 @@ def test_a_balancer_that_still_shows_the_old_version_is_switched_back_and_record
     assert [r.what for r in ready.chronicle("production")[-2:]] == ["intent", "failed"]
     ready.drivers.users.url = ""
     ready.swap()
+
+
+# what the records say
+
+
+def raw_records(shop: Shop, what: str) -> list[dict[str, object]]:
+    """The lines of production's history of this kind as they stand, oldest first."""
+    files = shop.state.annals.chronicle("production").files
+    lines = [
+        json.loads(line) for path in reversed(files) for line in (shop.state.ledger_file(path) or b"").splitlines()
+    ]
+    return [line for line in lines if line["what"] == what]
+
+
+def test_a_swap_says_what_changes_and_the_name_of_the_set(again: Shop) -> None:
+    first, second = raw_records(again, "swap")
+    assert first["pins"] == {"auth": "1.0.0", "portal": "1.0.0"}  # the first says it whole
+    assert (second["base"], second["changed"], second["before"]) == (first["id"], {"auth": "2.0.0"}, {"auth": "1.0.0"})
+    assert "pins" not in second and second["set"]
+    intent = [one for one in raw_records(again, "intent") if one["verb"] == "swap"][-1]
+    assert (intent["base"], intent["changed"]) == (first["id"], {"auth": "2.0.0"}) and "pins" not in intent
+    last = again.state.last_swap(again.state.config.environment("production"))
+    assert last is not None and last.pins == {"auth": "2.0.0", "portal": "1.0.0"}
+    assert last.before == {"auth": "1.0.0", "portal": "1.0.0"}
+
+
+def test_the_sets_of_swaps_are_put_together_by_the_records_where_the_index_is_gone(again: Shop) -> None:
+    again.swap(back=True)
+    production = again.state.config.environment("production")
+    by_index = list(again.state.swaps(production))
+    store = again.by("mallory").store
+    edit = Edit(branch=LEDGER, base=store.tips()[LEDGER], files={"current/production.json": b"{}"})
+    store.push([edit], "x\n", by=store.signature, at=again.now)
+    assert list(again.state.swaps(production)) == by_index
+    assert [dict(swap.pins)["auth"] for swap in by_index] == ["1.0.0", "2.0.0", "1.0.0"]
+    assert [dict(swap.before).get("auth") for swap in by_index] == ["2.0.0", "1.0.0", None]
+    assert [one.path for one in examine(again.state).findings] == ["current/production.json"]
+
+
+def test_a_swap_whose_records_give_another_set_is_an_integrity_error(again: Shop) -> None:
+    state = again.state
+    path = next(iter(state.annals.chronicle("production").files))
+    content = (state.ledger_file(path) or b"").replace(b'"changed": {"auth": "2.0.0"}', b'"changed": {"auth": "1.0.0"}')
+    store = again.by("mallory").store
+    edit = Edit(branch=LEDGER, base=store.tips()[LEDGER], files={path: content})
+    store.push([edit], "x\n", by=store.signature, at=again.now)
+    with again.unchanged(), pytest.raises(IntegrityError, match="the records of swaps do not give the set"):
+        again.swap(back=True)

@@ -164,8 +164,16 @@ def _sets(state: State) -> Iterator[Finding]:
                 if set_name({name: (one.version, one.manifest) for name, one in found.items()}) != record.set:
                     what = f"the deploy {record.id} names another set than its records give"
                     yield Finding(path=chronicle.folder(environment.name), what=what)
+            for swap in state.swaps(environment):
+                if swap.base and set_name(_manifests(state, swap.pins)) != swap.set:
+                    what = f"the swap {swap.id} names another set than its records give"
+                    yield Finding(path=chronicle.folder(environment.name), what=what)
         except IntegrityError as problem:
             yield Finding(path=chronicle.folder(environment.name), what=problem.message)
+
+
+def _manifests(state: State, versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    return {name: (one.version, one.manifest) for name, one in state.as_published(versions).items()}
 
 
 def _indexes(state: State) -> Iterator[Finding]:

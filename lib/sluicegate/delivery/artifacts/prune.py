@@ -14,7 +14,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Environment
-from sluicegate.model.evidence import Pruned, Removed, Swapped
+from sluicegate.model.evidence import Pruned, Removed
 from sluicegate.ports import Repository
 
 Stays = Callable[[object, str], None]
@@ -164,8 +164,7 @@ def _window(state: State, component: str, environment: Environment, window: int,
     """What the environment had within its last sets, deployed or swapped in."""
     sets = islice(state.sets(environment), window)
     changes: list[tuple[datetime, Sequence[Mapping[str, str]]]] = [(one.at, (versions,)) for one, versions in sets]
-    swaps = (one for one in state.annals.newest_first(environment.name) if isinstance(one, Swapped))
-    changes += [(one.at, (one.before, one.pins)) for one in islice(swaps, window)]
+    changes += [(one.at, (one.before, one.pins)) for one in islice(state.swaps(environment), window)]
     for _, had in sorted(changes, key=lambda change: change[0])[-window:]:
         for pins in had:
             stays(pins.get(component), f"in the last {window} sets of {environment.name}")

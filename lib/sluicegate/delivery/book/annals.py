@@ -20,6 +20,8 @@ from sluicegate.model.story import Story, newest
 from sluicegate.model.values import Installed, set_name
 
 Last = TypeVar("Last", bound=Record)
+Step = Deployed | Swapped | Intent
+"""Records that may say only what changes; where they name a `base`, they build on it."""
 
 
 class Annals:
@@ -151,8 +153,46 @@ class Annals:
         return found[1] if found else None
 
     def last_swap(self, environments: Sequence[str]) -> Swapped | None:
+        """The last swap, with both of its sets whole."""
         found = self._last(environments, lambda index: index.swap, Swapped)
-        return found[1] if found else None
+        return self.swapped(environments, found[1]) if found else None
+
+    def swapped(self, environments: Sequence[str], swap: Swapped) -> Swapped:
+        """A swap with both of its sets whole. Raises IntegrityError where the records give another than they name."""
+        if not swap.base:
+            return swap
+        for environment in environments:
+            index = self.index(environment)
+            if index.swap and index.swap.record == swap.id and index.swapped:
+                if _name(self._installed(index.swapped)) == swap.set:
+                    return _whole(swap, index.swapped)
+                self.distrust(environment, "what it says of the last swap is not the set of its record")
+        found = self._folded(environments, swap)
+        return _whole(swap, {name: one.version for name, one in found.items()})
+
+    def swaps(self, environments: Sequence[str], environment: str) -> Iterator[Swapped]:
+        """The swaps of a production with both of their sets whole, newest first; read as far as asked for."""
+        known: dict[str, dict[str, str]] = {}
+        for record in self.newest_first(environment):
+            if isinstance(record, Swapped):
+                after = known.pop(record.id, None)
+                whole = (
+                    self.swapped(environments, record) if after is None or not record.base else _whole(record, after)
+                )
+                if record.base:
+                    known[record.base] = dict(whole.before)
+                yield whole
+
+    def sides(self, environments: Sequence[str], intent: Intent) -> tuple[dict[str, str], dict[str, str]]:
+        """What production has before an open swap, and what it gets."""
+        if not intent.base:
+            return dict(intent.before), dict(intent.pins)
+        every = (one for name in environments for one in self.newest_first(name) if isinstance(one, Swapped))
+        base = next((one for one in every if one.id == intent.base), None)
+        if base is None:
+            raise _without_base(intent)
+        before = dict(self.swapped(environments, base).pins)
+        return before, following(before, intent)
 
     def open_intents(self, environment: str) -> tuple[Intent, ...]:
         """What was begun and not ended, oldest first."""
@@ -208,21 +248,25 @@ class Annals:
     def versions(self, environments: Sequence[str], deployed: Deployed) -> dict[str, str]:
         return {name: one.version for name, one in self.installed(environments, deployed).items()}
 
-    def _folded(self, environments: Sequence[str], deployed: Deployed) -> dict[str, Installed]:
+    def _folded(self, environments: Sequence[str], step: Deployed | Swapped) -> dict[str, Installed]:
         """The set by the records alone: from the last that says it whole, change after change."""
-        every = {one.id: one for name in environments for one in self.chronicle(name).whole().of(Deployed)}
-        chain = [deployed]
+        every = {one.id: one for name in environments for one in self.chronicle(name).whole().of(type(step))}
+        chain = [step]
         while chain[-1].base and len(chain) <= len(every):
             if chain[-1].base not in every:
                 raise _without_base(chain[-1])
             chain.append(every[chain[-1].base])
-        versions = {name: one.version for name, one in chain[-1].components.items()}
-        for one in reversed(chain):
+        first = chain[-1]
+        if isinstance(first, Swapped):
+            versions = dict(first.pins)
+        else:
+            versions = following({name: one.version for name, one in first.components.items()}, first)
+        for one in reversed(chain[:-1]):
             versions = following(versions, one)
-        found = self._installed(versions) if deployed.changed or deployed.base else dict(deployed.components)
-        if _name(found) != deployed.set:
+        found = self._installed(versions) if step.changed or step.base else dict(getattr(step, "components", {}))
+        if _name(found) != step.set:
             raise IntegrityError(
-                f"the records of deploys to {deployed.group} do not give the set that {deployed.id} names",
+                f"the records of {_called(step)} do not give the set that {step.id} names",
                 hint="sluicegate check --deep",
             )
         return found
@@ -244,21 +288,32 @@ class Annals:
         """The versions that an open deploy wants to bring."""
         if not intent.base:
             return {**intent.target, **intent.changed}
+        return following(self.origin(environments, intent), intent)
+
+    def origin(self, environments: Sequence[str], intent: Intent) -> dict[str, str]:
+        """The versions that a deploy comes from."""
+        if not intent.base:
+            return dict(intent.before)
         last = self.last_deployed(environments, intent.group)
-        if last is None or last[1].id != intent.base:
-            every = [one for name in environments for one in self.chronicle(name).whole().of(Deployed, id=intent.base)]
-            if not every:
-                raise _without_base(intent)
-            return following(self.versions(environments, every[0]), intent)
-        return following(self.versions(environments, last[1]), intent)
+        if last is not None and last[1].id == intent.base:
+            return self.versions(environments, last[1])
+        every = [one for name in environments for one in self.chronicle(name).whole().of(Deployed, id=intent.base)]
+        if not every:
+            raise _without_base(intent)
+        return self.versions(environments, every[0])
 
 
-def following(versions: Mapping[str, str], change: Deployed | Intent) -> dict[str, str]:
+def _whole(swap: Swapped, after: Mapping[str, str]) -> Swapped:
+    """A swap that says only what changes, as one that says both sets whole."""
+    return replace(swap, before=preceding(after, swap), pins=dict(after))
+
+
+def following(versions: Mapping[str, str], change: Step) -> dict[str, str]:
     """The versions after a change."""
     return {name: one for name, one in versions.items() if name not in change.before} | dict(change.changed)
 
 
-def preceding(versions: Mapping[str, str], change: Deployed) -> dict[str, str]:
+def preceding(versions: Mapping[str, str], change: Deployed | Swapped) -> dict[str, str]:
     """The versions before a change."""
     return {name: one for name, one in versions.items() if name not in change.changed} | dict(change.before)
 
@@ -276,8 +331,15 @@ def _name(found: Mapping[str, Installed]) -> str:
     return set_name({name: (one.version, one.manifest) for name, one in found.items()})
 
 
-def _without_base(change: Deployed | Intent) -> IntegrityError:
+def _called(step: Step) -> str:
+    """Which story a record belongs to."""
+    if isinstance(step, Swapped) or (isinstance(step, Intent) and step.verb == "swap"):
+        return "swaps"
+    return f"deploys to {step.group}"
+
+
+def _without_base(step: Step) -> IntegrityError:
     return IntegrityError(
-        f"the record {change.base} is gone, which the deploy {change.id} to {change.group} builds on",
+        f"the record {step.base} is gone, which {step.id} of the {_called(step)} builds on",
         hint="sluicegate check --deep",
     )

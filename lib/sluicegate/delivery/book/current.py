@@ -43,12 +43,14 @@ class GroupIndex:
 class Index:
     """What stands now. `history` names the content of the history's files that all but `pins` was made from.
 
-    `hosts`: the last word on each host that was ever taken out.
+    `hosts`: the last word on each host that was ever taken out. `swapped`: the versions that the last swap put into
+    production; {} where its record says them.
     """
 
     history: str = ""
     open: tuple[Place, ...] = ()
     swap: Place | None = None
+    swapped: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, GroupIndex] = field(default_factory=dict)
     hosts: Mapping[str, Place] = field(default_factory=dict)
     pins: Mapping[str, Entry] = field(default_factory=dict)
@@ -69,6 +71,7 @@ def read(content: bytes | None) -> Index | None:
             history=str(value.get("history", "")),
             open=tuple(_place(one) for one in value.get("open", ())),
             swap=_maybe(value.get("swap")),
+            swapped={str(name): str(one) for name, one in value.get("swapped", {}).items()},
             groups={str(name): _group(one) for name, one in value.get("groups", {}).items()},
             hosts={str(name): _place(one) for name, one in value.get("hosts", {}).items()},
             pins={
@@ -93,16 +96,22 @@ def written(index: Index) -> bytes:
         )
         head = {"history": index.history, "open": [_json(one) for one in index.open], "swap": _json(index.swap)}
         head["hosts"] = {name: _json(one) for name, one in sorted(index.hosts.items())}
-        parts = [*(f'"{name}": {_text(value)}' for name, value in head.items()), f'"groups": {{{groups}}}', *parts]
+        swapped = [f'"swapped": {_lines(index.swapped)}'] if index.swapped else []
+        parts = [
+            *(f'"{name}": {_text(value)}' for name, value in head.items()),
+            *swapped,
+            f'"groups": {{{groups}}}',
+            *parts,
+        ]
     return ("{" + ",\n".join(parts) + "}\n").encode()
 
 
 def advanced(
-    index: Index, file: str, records: Iterable[Record], versions_of: Callable[[Deployed], Mapping[str, str]]
+    index: Index, file: str, records: Iterable[Record], versions_of: Callable[[Deployed | Swapped], Mapping[str, str]]
 ) -> Index:
     """The index with further records of a file."""
-    opened, groups, swap = {one.record: one for one in index.open}, dict(index.groups), index.swap
-    hosts = dict(index.hosts)
+    opened, groups, hosts = {one.record: one for one in index.open}, dict(index.groups), dict(index.hosts)
+    swap, swapped = index.swap, index.swapped
     for record in records:
         place = Place(file=file, record=record.id)
         if isinstance(record, Intent):
@@ -115,10 +124,10 @@ def advanced(
             before = groups.get(record.group, NOTHING)
             groups[record.group] = replace(before, deployed=place, versions=versions_of(record))
         elif isinstance(record, Swapped):
-            swap = place
+            swap, swapped = place, versions_of(record)
         elif isinstance(record, HostRecord):
             hosts[record.host] = place
-    return replace(index, open=tuple(opened.values()), groups=groups, swap=swap, hosts=hosts)
+    return replace(index, open=tuple(opened.values()), groups=groups, swap=swap, swapped=swapped, hosts=hosts)
 
 
 def _place(value: Json) -> Place:

@@ -16,7 +16,7 @@ from sluicegate.delivery.book.signed import asked
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledger
-from sluicegate.model.evidence import Deployed, PinEvent, Pinned, Pruned, Record, Removed, Unpinned
+from sluicegate.model.evidence import Deployed, PinEvent, Pinned, Pruned, Record, Removed, Swapped, Unpinned
 from sluicegate.model.story import Kind, Story
 from sluicegate.model.values import Actor, Pin
 from sluicegate.ports import Drivers
@@ -163,9 +163,12 @@ class Draft:
         files[current.current_path(environment)] = current.written(replace(index, pins={**index.pins, **noted}))
         return files
 
-    def _versions(self, environment: str, deployed: Deployed) -> Mapping[str, str]:
-        """The set that a deploy of this change brings."""
+    def _versions(self, environment: str, deployed: Deployed | Swapped) -> Mapping[str, str]:
+        """The set that a deploy or a swap of this change brings; {} where its record says it."""
         place = self.state.config.environment(environment)
+        if isinstance(deployed, Swapped):
+            last = self.state.last_swap(place)
+            return annals.following(last.pins, deployed) if last and last.id == deployed.base else {}
         standing = self.state.group_state(place, deployed.group)
         before = standing.versions if standing and standing.record.id == deployed.base else {}
         return annals.following(before, deployed) if deployed.base or deployed.changed else {}

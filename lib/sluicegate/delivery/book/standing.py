@@ -40,7 +40,9 @@ def remade(state: State, environment: str) -> Index:
             and (last.record.base or last.record.changed)
         ):
             groups[name] = replace(one, versions=last.versions)
-    return replace(index, pins=pins, groups=groups)
+    swap = state.last_swap(place)
+    here = swap is not None and index.swap is not None and swap.id == index.swap.record and swap.base
+    return replace(index, pins=pins, groups=groups, swapped=swap.pins if swap and here else {})
 
 
 def is_noted(state: State, pin: Pin, environment: str, index: Mapping[str, Entry]) -> bool:

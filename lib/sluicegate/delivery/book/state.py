@@ -384,6 +384,18 @@ class State:
         """The versions that an open deploy wants to bring."""
         return self.annals.target(self._pair(environment), intent)
 
+    def origin(self, environment: Environment, intent: Intent) -> dict[str, str]:
+        """The versions that a deploy comes from."""
+        return self.annals.origin(self._pair(environment), intent)
+
+    def sides(self, environment: Environment, intent: Intent) -> tuple[dict[str, str], dict[str, str]]:
+        """What production has before an open swap, and what it gets."""
+        return self.annals.sides(self._pair(environment), intent)
+
+    def swaps(self, environment: Environment) -> Iterator[Swapped]:
+        """The swaps of a production with both of their sets whole, newest first."""
+        return self.annals.swaps(self._pair(environment), environment.name)
+
     def sets(self, environment: Environment) -> Iterator[tuple[Deployed, dict[str, str]]]:
         """The deploys to the environment that ended well with what they brought, newest first."""
         return self.annals.sets(self._pair(environment), environment.name)

@@ -71,12 +71,11 @@ def deploy(
                 raise Conflict(f"the pins of {name} were changed meanwhile", hint="run the command again")
             note_pins(state, draft, environment)
             note_removal(state, draft, plan)
-        intent = Intent(verb=verb, group=plan.group, gated=target is None, why=why)
-        if environment.pool:  # a rollout may go back: it says both sets whole
-            before = _before(state, environment)
-            intent = replace(intent, target=dict(plan.target), back=target is not None, before=before)
-        elif state.form == 1:
-            intent = replace(intent, target=dict(plan.target))
+        back = environment.pool is not None and target is not None
+        intent = Intent(verb=verb, group=plan.group, gated=target is None, back=back, why=why)
+        if state.form == 1:  # a rollout may go back: it says where it comes from
+            before = _before(state, environment) if environment.pool else {}
+            intent = replace(intent, target=dict(plan.target), before=before)
         else:
             base, changed, before = step_to(state, environment, plan.group, plan.target)
             intent = replace(intent, base=base, changed=changed, before=before)
@@ -97,7 +96,9 @@ def _before(state: State, environment: Environment) -> dict[str, str]:
 
 def gone_back(repo: DeliveryRepo, name: str, intent: Intent, problem: SluicegateError, say: Say) -> SluicegateError:
     """Go back from a rollout that has ended by itself; what is to be said then."""
-    if not intent.before or dict(intent.before) == dict(intent.target):
+    state = repo.state()
+    environment = state.config.environment(name)
+    if state.origin(environment, intent) in ({}, state.target(environment, intent)):
         return problem.saying(f"{problem.message}; there is nothing to go back to")
     go_back(repo, name, intent, problem.message, say)
     return problem.saying(f"{problem.message}; {name} has gone back")
@@ -108,19 +109,22 @@ def go_back(repo: DeliveryRepo, name: str, intent: Intent, why: str, say: Say) -
 
     def pins_back(state: State, draft: Draft) -> None:
         environment = state.config.environment(name)
-        for component, version in intent.before.items():
+        target = state.target(environment, intent)
+        for component, version in before.items():
             pin = state.pins(name).get(component)
             if pin is not None and pin.version != version:
                 hold = Hold(by=draft.by.user, why=f"{pin.version} was taken back: {why}")
                 kept = hold if environment.follow else pin.hold
                 draft.pin(name, component, Pin(component=component, version=version, hold=kept))
                 draft.note(component, version, Pinned(env=name, how="abort", before=pin.version, why=why))
-        for component in set(intent.target) - set(intent.before):
+        for component in set(target) - set(before):
             if component in state.pins(name):
                 draft.pin(name, component, None)
-                draft.note(component, intent.target[component], Unpinned(env=name, how="abort", why=why))
+                draft.note(component, target[component], Unpinned(env=name, how="abort", why=why))
 
-    return deploy(repo, name, target=dict(intent.before), say=say, why=why, together=pins_back)
+    state = repo.state()
+    before = state.origin(state.config.environment(name), intent)
+    return deploy(repo, name, target=before, say=say, why=why, together=pins_back)
 
 
 def refuse_undercut(state: State, environment: Environment, plan: Plan) -> None:

@@ -133,8 +133,8 @@ def _switched(balancer: Balancer, found: swap.Swap) -> bool:
 
 def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """A swap that the balancer has made is finished; one that it has not made is undone."""
-    found = swap.from_intent(intent.record, intent.environment)
     state = repo.state()
+    found = swap.from_intent(state, intent.record, intent.environment)
     environment = state.config.environment(intent.environment)
     if not _switched(state.balancer(environment), found):
         swap.give_up(repo, found, intent.record, "it was interrupted before the balancer had switched")

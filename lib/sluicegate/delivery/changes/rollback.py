@@ -16,7 +16,7 @@ from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.delivery.moves.schema import refuse_below
 from sluicegate.errors import Conflict, GateRefused, NotFound
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Intent, Pinned, Swapped, Tests, Veto
+from sluicegate.model.evidence import Intent, Pinned, Tests, Veto
 from sluicegate.model.story import newest
 from sluicegate.model.values import Hold, Pin
 
@@ -130,8 +130,7 @@ def _refuse_twice(state: State, environment: Environment, component: str, now: M
 def _befores(state: State, environment: Environment, now: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Sets that the environment had before what it has now, newest first; read as far as asked for."""
     if environment.swaps_with:
-        swaps = (one for one in state.annals.newest_first(environment.name) if isinstance(one, Swapped))
-        return (dict(swap.before) for swap in swaps if not swap.back)
+        return (dict(swap.before) for swap in state.swaps(environment) if not swap.back)
     return (versions for _, versions in state.sets(environment) if _known_good(state, environment, versions))
 
 

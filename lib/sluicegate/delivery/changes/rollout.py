@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
@@ -54,7 +54,7 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
     intent = repo.change(decide, f"rollout {name}: goes on", why=why)
     state = repo.state()
     environment = state.config.environment(name)
-    plan = make_plan(state, environment, intent.target, back=intent.back)
+    plan = make_plan(state, environment, state.target(environment, intent), back=intent.back)
     try:
         plan.refuse_unsafe()
     except SluicegateError as problem:
@@ -79,7 +79,7 @@ def abort(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
         applying.give_up(repo, name, intent.record, f"aborted{': ' if why else ''}{why}")
     state = repo.state()
     broken = state.unsure(environment, state.group(environment))
-    if broken is None or not broken.before:
+    if broken is None or not state.origin(environment, broken):
         raise NotFound(f"{name} has no rollout to end", hint=f"to take a version back: sluicegate rollback {name}")
     return deploy.go_back(repo, name, broken, why or "the rollout was aborted", say)
 
@@ -95,14 +95,16 @@ def _halt(repo: DeliveryRepo, intent: OpenIntent, why: str) -> None:
 class Progress:
     """How far the last rollout of an environment is. `state`: none, at work, paused, interrupted, done, failed.
 
-    `hosts`: name -> how it stands to its users, None where the pool was not asked or does not have it; `installed`:
-    host -> component -> version by the records; `batches`: its records, oldest first.
+    `target` and `before`: the versions that it brings, and those that it comes from. `hosts`: name -> how it stands to
+    its users, None where the pool was not asked or does not have it; `batches`: its records, oldest first.
     """
 
     environment: str
     state: str
     why: str = ""
     intent: Intent | None = None
+    target: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
     batches: tuple[Batch, ...] = ()
     hosts: Mapping[str, Serving | None]
     minimum: int = 0
@@ -136,8 +138,8 @@ def progress(state: State, name: str) -> Progress:
     batches = tuple(one for one in chronicle.of(Batch) if one.of in chain)
     word, why = _state(state, name, last)
     return Progress(
-        environment=name, state=word, why=why, intent=last, batches=batches, hosts=hosts, minimum=minimum,
-        problem=problem,
+        environment=name, state=word, why=why, intent=last, target=state.target(environment, last),
+        before=state.origin(environment, last), batches=batches, hosts=hosts, minimum=minimum, problem=problem,
     )  # fmt: skip
 
 

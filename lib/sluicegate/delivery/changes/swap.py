@@ -6,9 +6,11 @@ Longer than a module should be: forward, back and undone share each step, and ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.annals import difference
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
@@ -33,6 +35,7 @@ from sluicegate.ports import Balancer
 from sluicegate.tools.probe import spoken_version, wait_for_version
 
 PROBE_SECONDS = 30.0
+Saying = TypeVar("Saying", Intent, Swapped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,22 +121,29 @@ def _silent(found: Swap, url: str) -> RemoteUnavailable:
 
 def begin(draft: Draft, found: Swap, why: str) -> Intent:
     """Write the intent of a swap."""
-    intent = Intent(
-        verb="swap", staging=found.staging, live=found.live, to=found.to, before=dict(found.before),
-        pins=dict(found.after), back=found.back, why=why,
-    )  # fmt: skip
-    return intents.begin(draft, found.environment, intent)
+    intent = Intent(verb="swap", staging=found.staging, live=found.live, to=found.to, back=found.back, why=why)
+    return intents.begin(draft, found.environment, _saying(draft.state, found, intent))
 
 
-def from_intent(intent: Intent, environment: str) -> Swap:
+def _saying(state: State, found: Swap, record: Saying) -> Saying:
+    """The record with the sets of the swap: as what changes upon the last swap, whole where that led elsewhere."""
+    last = state.last_swap(state.config.environment(found.environment))
+    if state.form == 1 or last is None or dict(last.pins) != dict(found.before):
+        return replace(record, before=dict(found.before), pins=dict(found.after))
+    changed, before = difference(found.before, found.after)
+    return replace(record, base=last.id, changed=changed, before=before)
+
+
+def from_intent(state: State, intent: Intent, environment: str) -> Swap:
     """The swap that an intent began."""
+    before, after = state.sides(state.config.environment(environment), intent)
     return Swap(
         environment=environment,
         staging=intent.staging,
         live=intent.live,
         to=intent.to,
-        before=intent.before,
-        after=intent.pins,
+        before=before,
+        after=after,
         back=intent.back,
     )
 
@@ -332,10 +342,10 @@ def _note(state: State, draft: Draft, found: Swap, intent: Intent, production: E
     the_set = set_name({name: (version, manifests[name]) for name, version in found.after.items()})
     keep = production.keep_sessions
     swapped = Swapped(
-        env=found.environment, live=found.to, idle=found.live, before=dict(found.before), pins=dict(found.after),
-        back=found.back, set=the_set, of=intent.id, why=intent.why, sessions_until=state.now + keep if keep else None,
+        env=found.environment, live=found.to, idle=found.live, back=found.back, set=the_set, of=intent.id,
+        why=intent.why, sessions_until=state.now + keep if keep else None,
     )  # fmt: skip
-    draft.note_environment(found.environment, swapped)
+    draft.note_environment(found.environment, _saying(state, found, swapped))
     how = "swap back" if found.back else "swap"
     for component, (before, after) in found.changes.items():
         if not after:
