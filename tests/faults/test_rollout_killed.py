@@ -19,7 +19,7 @@ from tests.fakes import FakeHost
 from tests.worlds import CONFIG, Killed, OutsidePool, Shop
 
 ROOMS = ("room1", "room2", "room3")
-CALLS = ("pool drain", "pool out", "pool ready", "install", "git push")
+CALLS = ("pool drain", "pool out", "pool ready", "install", "git update-ref")
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_48_a_swap_killed_at_any_call_is_finished_by_resume_and_swap(staged: Wor
 
     names = killed_everywhere(staged, tmp_path, lambda world, repo: swap(repo, "production"), check)
     assert "PassingFakeBalancer" not in names
-    assert {"FakeBalancer switch", "git push", "git fast-import"} <= set(names)
+    assert {"FakeBalancer switch", "git update-ref", "git unpack-objects"} <= set(names)
 
 
 def test_48_a_swap_killed_is_whole_or_undone_after_resume_alone(staged: World, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_48_a_resume_that_is_killed_itself_is_resumed(staged: World, tmp_path: P
 
             def watcher(name: str) -> None:
                 seen.append(name)
-                if seen.count("git push") > 1 or "dead" in seen:
+                if seen.count("git update-ref") > 1 or "dead" in seen:
                     seen.append("dead")
                     raise Killed(name)
 

@@ -39,7 +39,7 @@ def test_a_ledger_that_is_well_has_no_finding(again: Shop) -> None:
     ("path", "edit", "what"),
     [
         (HISTORY, without(1), "which .* comes after, is missing"),
-        (HISTORY, without(1), "is gone, which the deploy|names another set|do not give the set"),
+        (HISTORY, without(1), "is gone, which .* builds on|names another set|do not give the set"),
         (STORY, without(0), "which .* comes after, is missing"),
         (STORY, lambda content: content + b"<<<<<<< ours\n", r"1.0.0.jsonl:\d+: this line is no record"),
         (HISTORY, lambda content: content[:-20] + b"\n", "this line is no record"),

@@ -306,7 +306,7 @@ def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, 
     other = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
 
     def meanwhile(name: str) -> None:
-        if name == "git push":
+        if name == "git update-ref":
             door.watcher = None
             evidence.veto(other, "auth", "2.0.0", "", lift=False, why="a hole")
 

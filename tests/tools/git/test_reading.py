@@ -26,10 +26,20 @@ def store(tmp_path: Path) -> Store:
 def test_more_names_than_a_pipe_takes_are_answered_in_their_order(store: Store) -> None:
     with store:
         tip = store.tips()["main"]
-        paths = ["missing", *FILES, "stories", "stories/missing", *reversed(FILES)]
+        paths = ["missing", *FILES, "stories/missing", *reversed(FILES)]
         assert store.read_all(tip, paths) == [store.read(tip, path) for path in paths]
         assert store.read_all(tip, []) == []
         assert store.read_all("", ["a", "b"]) == [None, None]
+
+
+def test_a_folder_is_no_file_and_a_file_is_no_folder(store: Store) -> None:
+    with store:
+        tip, path = store.tips()["main"], next(iter(FILES))
+        for read in (lambda: store.read(tip, "stories"), lambda: store.read_all(tip, [path, "stories"])):
+            with pytest.raises(IntegrityError, match="'stories' is a folder, and should be a file"):
+                read()
+        with pytest.raises(IntegrityError, match="is a file, and should be a folder"):
+            store.names(tip, path)
 
 
 def test_a_lost_one_among_many_is_an_integrity_error_that_names_it(store: Store) -> None:

@@ -21,7 +21,6 @@ from sluicegate.tools.git.commits import (
     without_trailers,
 )
 from sluicegate.tools.git.store import Store
-from sluicegate.tools.git.writing import commit_of_tree
 
 
 def complete(store: Store, tips: Mapping[str, str]) -> str:
@@ -57,8 +56,8 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> st
             )
         by, at = _person(commit)
         message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
-        with commit_of_tree(store.local, tree, parent=tips[ledger], message=message, by=by, at=at) as half:
-            store.advance(ledger, tips[ledger], half)
+        half = store.commit_of_tree(tree, parent=tips[ledger], message=message, by=by, at=at)
+        store.advance(ledger, tips[ledger], half)
         return f"'{ledger}' got its half of {commit_id[:12]}, whose push was cut off"
     return ""
 

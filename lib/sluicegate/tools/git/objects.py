@@ -27,12 +27,21 @@ class Object:
     content: bytes
 
 
-def object_id(content: bytes, *, like: str) -> str:
-    """The id that Git gives to a file's content, in a repository whose ids look like this one."""
+def object_id(content: bytes, *, like: str, kind: str = "blob") -> str:
+    """The id that Git gives to an object, by default a file's content, in a repository whose ids look like this one."""
     import hashlib
 
-    kind = hashlib.sha256 if len(like) == 64 else hashlib.sha1
-    return kind(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    sums = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return sums(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
+
+
+def tree_entries(tree: bytes, id_length: int) -> dict[str, tuple[str, str]]:
+    """Name -> mode and object id of a tree's entries; `id_length` is that of an id in hex."""
+    pattern = rb"([0-7]+) ([^\0]+)\0((?s:.{%d}))" % (id_length // 2)
+    return {
+        entry[2].decode("utf-8", "surrogateescape"): (entry[1].decode(), entry[3].hex())
+        for entry in re.finditer(pattern, tree)
+    }
 
 
 class Objects:

@@ -1,170 +1,191 @@
-"""Makes the commits of a change, which name each other, without a work tree and in one `git fast-import`."""
+"""Makes the commits of a change, which name each other, without a work tree; their objects are written by one Git.
+
+Trees and commits are put together here and go as one pack to `git unpack-objects`, or, where they are many, to
+`git index-pack`: each Git that is started costs more than all of that. Format: gitformat-pack(5), git-cat-file(1).
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 
-from sluicegate.errors import SluicegateError
-from sluicegate.tools import door, process
-from sluicegate.tools.git.command import git, refuse_broken_settings, surroundings
+from sluicegate.errors import IntegrityError, SluicegateError
+from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, Edit, Signature, with_trailers
+from sluicegate.tools.git.objects import Objects, object_id, tree_entries
+
+MANY = 100
+"""Objects from which on they are kept as a pack, as `fastimport.unpackLimit` and `receive.unpackLimit` have it."""
+KINDS = {"commit": 1, "tree": 2, "blob": 3}
+FILE, FOLDER = "100644", "40000"
+IN_NO_PERSON = re.compile(r"[<>\x00-\x1f]")
+Entries = dict[str, tuple[str, str]]  # name -> mode and id
 
 
-@contextmanager
 def committed(
-    repository: Path, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
-) -> Iterator[dict[str, str]]:
-    """Branch -> new commit of each edit that changes something; the commits stay until the block ends.
+    objects: Objects, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
+) -> dict[str, str]:
+    """Branch -> new commit of each edit that changes something; nothing refers to the commits yet.
 
     The first edit's commit names the ledger that it was decided on, and the tree that the ledger gets with it; the
     second's names the commit of the first branch that it belongs to.
     """
-    changed = [edit for edit in edits if edit.makes_commit]
-    with _passing_refs(repository, [edit.branch for edit in changed]) as prefix:
-        with _Import(repository, prefix, _person(by, at)) as importer:
-            if len(edits) == 2:
-                commits = _pair(importer, edits, message)
-            else:
-                commits = {edit.branch: importer.commit(edit, message) for edit in changed}
-        yield commits
+    new = _Written(objects, _like(edits))
+    trees = {edit.branch: new.tree_of(edit) for edit in edits if edit.makes_commit}
+    if len(edits) == 2:
+        commits = _pair(new, edits, trees, message, _person(by, at))
+    else:
+        person = _person(by, at)
+        changed = [edit for edit in edits if edit.makes_commit]
+        commits = {edit.branch: new.commit(trees[edit.branch], edit.base, message, person) for edit in changed}
+    new.write()
+    return commits
 
 
-@contextmanager
-def commit_of_tree(
-    repository: Path, tree: str, *, parent: str, message: str, by: Signature, at: datetime
-) -> Iterator[str]:
-    """A new commit of a tree that is there; it stays until the block ends."""
-    edit = Edit(branch="half", base=parent, files={})
-    with _passing_refs(repository, [edit.branch]) as prefix:
-        with _Import(repository, prefix, _person(by, at)) as importer:
-            commit = importer.commit(edit, message, tree=tree)
-        yield commit
+def commit_of_tree(objects: Objects, tree: str, *, parent: str, message: str, by: Signature, at: datetime) -> str:
+    """A new commit of a tree that is there; nothing refers to it yet."""
+    new = _Written(objects, parent)
+    commit = new.commit(tree, parent, message, _person(by, at))
+    new.write()
+    return commit
+
+
+def _pair(
+    new: _Written, edits: tuple[Edit, ...], trees: Mapping[str, str], message: str, person: str
+) -> dict[str, str]:
+    main, ledger = edits
+    commits = {}
+    if main.makes_commit:
+        text = with_trailers(message, {LEDGER_BASE: ledger.base, LEDGER_TREE: trees.get(ledger.branch, "")})
+        commits[main.branch] = new.commit(trees[main.branch], main.base, text, person)
+    if ledger.makes_commit:
+        text = with_trailers(message, {MAIN_COMMIT: commits.get(main.branch, main.base)})
+        commits[ledger.branch] = new.commit(trees[ledger.branch], ledger.base, text, person)
+    return commits
+
+
+def _like(edits: tuple[Edit, ...]) -> str:
+    """An id of the repository, which says by its length how ids are made."""
+    return next((edit.base for edit in edits if edit.base), "")
 
 
 def _person(by: Signature, at: datetime) -> str:
     """A committer as Git writes it."""
-    return f"{by.name} <{by.email}> {int(at.timestamp())} +0000"
+    name, email = (IN_NO_PERSON.sub("", text).strip() for text in (by.name, by.email))
+    return f"{name} <{email}> {int(at.timestamp())} +0000"
 
 
-@contextmanager
-def _passing_refs(repository: Path, branches: Sequence[str]) -> Iterator[str]:
-    """The prefix of refs that keep the new commits of these branches until the block ends."""
-    prefix = f"refs/sluicegate/{os.urandom(8).hex()}"
-    try:
-        yield prefix
-    finally:
-        lines = "".join(f"delete {prefix}/{branch}\n" for branch in branches)
-        git("update-ref", "--stdin", repository=repository, stdin=lines.encode(), check=False)
+class _Written:
+    """Objects that are put together and not yet there; `like` is an id of the repository, '' for an empty one."""
 
+    def __init__(self, objects: Objects, like: str) -> None:
+        self._objects = objects
+        self._like = like or _made_anew(objects)
+        self._new: dict[str, tuple[str, bytes]] = {}
 
-def _pair(importer: _Import, edits: tuple[Edit, ...], message: str) -> dict[str, str]:
-    main, ledger = edits
-    commits = {}
-    tree = importer.tree(ledger) if main.makes_commit and ledger.makes_commit else ""
-    if main.makes_commit:
-        text = with_trailers(message, {LEDGER_BASE: ledger.base, LEDGER_TREE: tree})
-        commits[main.branch] = importer.commit(main, text)
-    if ledger.makes_commit:
-        text = with_trailers(message, {MAIN_COMMIT: commits.get(main.branch, main.base)})
-        commits[ledger.branch] = importer.commit(ledger, text, tree=tree)
-    return commits
+    def tree_of(self, edit: Edit) -> str:
+        """The tree that a commit of the edit has."""
+        base = self._folder(f"{edit.base}^{{tree}}") if edit.base else {}
+        for path in edit.files:
+            _refuse_odd(path)
+        return self._tree(self._changed(base, edit.files))
 
+    def commit(self, tree: str, parent: str, message: str, person: str) -> str:
+        head = f"tree {tree}\n{f'parent {parent}{chr(10)}' if parent else ''}author {person}\ncommitter {person}\n\n"
+        return self._add("commit", (head + message).encode())
 
-class _Import:
-    """A running `git fast-import`, asked as it goes: each answer is needed for the next commit."""
+    def write(self) -> None:
+        """Store them all, by one Git."""
+        pack = _pack(self._new.values(), self._like)
+        many = len(self._new) >= MANY
+        words = ("index-pack", "--stdin") if many else ("unpack-objects", "-q")
+        done = git(*words, repository=self._objects.repository, stdin=pack, check=False)
+        if done.status != 0:
+            raise SluicegateError(f"git {words[0]} could not write the change: {_first(done.error_text)}")
 
-    def __init__(self, repository: Path, prefix: str, person: str) -> None:
-        self.repository = repository
-        self.prefix = prefix
-        self.person = person
-        self.mark = 0
+    def _changed(self, entries: Entries, files: Mapping[str, bytes | None]) -> Entries:
+        """The entries of a folder with these files, by their paths from there; an empty folder goes away."""
+        entries, below = dict(entries), dict[str, dict[str, bytes | None]]()
+        for path, content in files.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                below.setdefault(name, {})[rest] = content
+            elif content is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = (FILE, self._add("blob", content))
+        for name, changes in below.items():
+            mode, folder = entries.get(name, ("", ""))
+            if mode != FOLDER and all(content is None for content in changes.values()):
+                continue
+            inside = self._changed(self._folder(folder) if mode == FOLDER else {}, changes)
+            if inside:
+                entries[name] = (FOLDER, self._tree(inside))
+            else:
+                entries.pop(name, None)
+        return entries
 
-    def __enter__(self) -> _Import:
-        door.passing("git fast-import")
-        try:
-            self._process = subprocess.Popen(
-                ["git", "fast-import", "--quiet", "--done"],
-                env=surroundings(self.repository),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+    def _folder(self, name: str) -> Entries:
+        content = self._objects.get(name)
+        if content is None or content.type != "tree":
+            raise IntegrityError(
+                f"the tree {name} of {self._objects.repository} is damaged or missing",
+                hint=f"git -C {self._objects.repository} fsck --full",
             )
-        except FileNotFoundError as problem:
-            raise process.missing("git") from problem
-        return self
+        return tree_entries(content.content, len(content.id))
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._process.kill()
-        words = self._process.communicate(None if kind else b"done\n", timeout=60)[1]
-        if kind is None and self._process.returncode != 0:
-            raise _failed(words)
+    def _tree(self, entries: Entries) -> str:
+        rows = [(_in_order(name, mode), mode, name, one) for name, (mode, one) in entries.items()]
+        lines = (
+            b"%s %s\0%s" % (mode.encode(), _bytes(name), bytes.fromhex(one)) for _, mode, name, one in sorted(rows)
+        )
+        return self._add("tree", b"".join(lines))
 
-    def tree(self, edit: Edit) -> str:
-        """The tree that a commit of the edit will have, made now."""
-        self._write(edit, "a tree\n", branch=f"{edit.branch}-tree")
-        answer = self._ask(f'ls :{self.mark} ""\n')  # as `040000 tree ID<tab>`
-        self._send(f"reset {self.prefix}/{edit.branch}-tree\nfrom {'0' * 40}\n\n".encode())
-        return answer.split()[2]
-
-    def commit(self, edit: Edit, message: str, *, tree: str = "") -> str:
-        """Make the commit of an edit, or one of a tree that is made already; its id."""
-        self._write(edit, message, branch=edit.branch, tree=tree)
-        return self._ask(f"get-mark :{self.mark}\n")
-
-    def _write(self, edit: Edit, message: str, *, branch: str, tree: str = "") -> None:
-        self.mark += 1
-        text = message.encode()
-        head = f"commit {self.prefix}/{branch}\nmark :{self.mark}\ncommitter {self.person}\ndata {len(text)}\n"
-        base = f"from {edit.base}\n" if edit.base else ""
-        self._send(head.encode() + text + b"\n" + base.encode())
-        if tree:
-            self._send(f'M 040000 {tree} ""\n\n'.encode())
-        else:
-            self._send(_file_commands(edit.files) + b"\n")
-
-    def _send(self, commands: bytes) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(commands)
-        except BrokenPipeError as problem:
-            raise self._broken() from problem
-
-    def _ask(self, question: str) -> str:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._send(question.encode())
-        try:
-            self._process.stdin.flush()
-        except BrokenPipeError as problem:
-            raise self._broken() from problem
-        answer = self._process.stdout.readline().decode("utf-8", "replace").strip()
-        if not answer:
-            raise self._broken()
-        return answer
-
-    def _broken(self) -> SluicegateError:
-        assert self._process.stderr is not None
-        return _failed(self._process.stderr.read())
+    def _add(self, kind: str, content: bytes) -> str:
+        made = object_id(content, like=self._like, kind=kind)
+        self._new[made] = (kind, content)
+        return made
 
 
-def _failed(said: bytes) -> SluicegateError:
-    words = said.decode("utf-8", "replace").strip()
-    refuse_broken_settings(words)
-    first = next((line for line in words.splitlines() if line.startswith(("fatal:", "error:"))), words)
-    return SluicegateError(f"git fast-import could not commit: {first or 'it ended without a word'}")
+def _made_anew(objects: Objects) -> str:
+    """An id of a repository that has no commit yet."""
+    return git("hash-object", "-t", "tree", "--stdin", repository=objects.repository, stdin=b"").text.strip()
 
 
-def _file_commands(files: Mapping[str, bytes | None]) -> bytes:
-    commands = bytearray()
-    for path, content in sorted(files.items()):
-        quoted = '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-        if content is None:
-            commands += f"D {quoted}\n".encode()
-        else:
-            commands += f"M 100644 inline {quoted}\ndata {len(content)}\n".encode() + content + b"\n"
-    return bytes(commands)
+def _in_order(name: str, mode: str) -> bytes:
+    """What Git puts entries in order by: a folder as if its name ended with a slash."""
+    return _bytes(name) + (b"/" if mode == FOLDER else b"")
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _refuse_odd(path: str) -> None:
+    """Raise SluicegateError for a path that no tree may have."""
+    if any(part in ("", ".", "..") or part.lower() == ".git" or "\0" in part for part in path.split("/")):
+        raise SluicegateError(f"a file of the delivery repo cannot be called {path!r}")
+
+
+def _pack(objects: Iterable[tuple[str, bytes]], like: str) -> bytes:
+    """A pack of whole objects."""
+    import hashlib
+    import zlib
+
+    rows = list(objects)
+    content = bytearray(b"PACK" + (2).to_bytes(4, "big") + len(rows).to_bytes(4, "big"))
+    for kind, text in rows:
+        size, first = len(text) >> 4, KINDS[kind] << 4 | len(text) & 15
+        while size:
+            content.append(first | 0x80)
+            size, first = size >> 7, size & 0x7F
+        content.append(first)
+        content += zlib.compress(text, 1)
+    sums = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return bytes(content) + sums(content, usedforsecurity=False).digest()
+
+
+def _first(said: str) -> str:
+    lines = said.splitlines()
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), said or "it ended without a word")
