@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
 
@@ -52,7 +53,8 @@ def make_job(folder: Path, builds: int) -> None:
         place.mkdir()
         (place / "build.xml").write_text(BUILD.format(number=build))
         (place / "log").write_text("Finished: SUCCESS\n")
-    links = "".join(f"{name} {builds}\n" for name in ("lastCompletedBuild", "lastStableBuild", "lastSuccessfulBuild"))
+    good = {"lastCompletedBuild", "lastStableBuild", "lastSuccessfulBuild"}
+    links = "".join(f"{name} {builds if name in good else -1}\n" for name in PERMALINKS)
     (folder / "builds" / "permalinks").write_text(links)
 
 

@@ -342,3 +342,17 @@ def test_a_count_of_causes_that_no_build_can_have_is_cut() -> None:
     entries = f"<causeBag><entry>{cause}<int>2</int></entry><entry>{cause}<int>1000000</int></entry></causeBag>"
     read = causes.read(ElementTree.fromstring(f"<hudson.model.CauseAction>{entries}</hudson.model.CauseAction>"))
     assert [cause.kind for cause in read] == ["timer"] * 102
+
+
+def test_permalinks_that_a_jenkins_left_out_are_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, result in ((1, Result.FAILURE), (2, Result.SUCCESS), (3, Result.SUCCESS)):
+        folder = tmp_path / "builds" / str(number)
+        folder.mkdir(parents=True)
+        Record(job="job", number=number, folder=folder, result=result).save(durable=False)
+    (tmp_path / "builds" / "permalinks").write_text("lastCompletedBuild 3\nlastStableBuild 3\nlastSuccessfulBuild 3\n")
+    links = History("job", tmp_path).links()
+    assert (links["lastFailedBuild"], links["lastUnstableBuild"], links["lastStableBuild"]) == (1, -1, 3)
+    monkeypatch.setattr(History, "_search_links", lambda *_: pytest.fail("all builds are read again"))
+    assert History("job", tmp_path).links() == links

@@ -122,3 +122,30 @@ def test_control_characters_are_read_and_written_as_xml_1_1_has_them(reference: 
     for bad in (b"<a>&#0;</a>", b"<a>\x1b</a>", b"<a>&#xd800;</a>"):
         with pytest.raises(Malformed):
             xml.parse(bad)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE project [<!ENTITY a 'b'>]><project>&a;</project>",
+        b"\xef\xbb\xbf<!DOCTYPE project SYSTEM 'http://example.com/x.dtd'><project/>",
+        "<?xml version='1.0' encoding='UTF-16'?><!DOCTYPE project [<!ENTITY a 'b'>]><project>&a;</project>".encode(
+            "utf-16"
+        ),
+        "<?xml version='1.0' encoding='cp500'?><!DOCTYPE p [<!ENTITY a 'b'>]><p>&a;</p>".encode("cp500"),
+        b"<project>&unknown;</project>",
+        b"<project>" + b"<a>" * 250 + b"</a>" * 250 + b"</project>",
+    ],
+)
+def test_short_files_are_read_as_strictly_as_long_ones(content: bytes) -> None:
+    with pytest.raises(Malformed):
+        xml.parse(content)
+
+
+@pytest.mark.parametrize("tail", ["", "<x/>" * 300])
+def test_short_and_long_files_mean_the_same(tail: str) -> None:
+    inside = "<a b='&#x1b;c'>\u00e9 &lt;&#x9f; <![CDATA[&#x1b;]]><!-- <b> --></a>"
+    root = xml.parse(f"<?xml version='1.1' encoding='UTF-8'?>\n<project>{inside}{tail}</project>".encode())
+    assert (root[0].get("b"), root[0].text) == ("\x1bc", "\u00e9 <\x9f &#x1b;")
+    plain = xml.parse(f"<project><a b='c'>\u00e9&lt;</a>{tail}</project>".encode())
+    assert (plain[0].get("b"), plain[0].text) == ("c", "\u00e9<")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 INT = 2**31 - 1
+DIGITS = re.compile(r"[+-]?[0-9]{1,19}")
 LONG = 2**63 - 1
 LAST_MOMENT = 253_402_300_799_999
 """The end of the year 9999 in milliseconds: no later time can be shown."""
@@ -12,7 +13,7 @@ LAST_MOMENT = 253_402_300_799_999
 
 def whole(said: object, *, least: int = 0, most: int = LONG) -> int | None:
     """The whole number that a text of at most 19 ASCII digits says, or a number of JSON; None outside the bounds."""
-    if isinstance(said, str) and re.fullmatch(r"[+-]?[0-9]{1,19}", said):
+    if isinstance(said, str) and DIGITS.fullmatch(said):
         number = int(said)
     elif isinstance(said, int) and not isinstance(said, bool):
         number = said

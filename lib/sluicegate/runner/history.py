@@ -6,7 +6,8 @@ import os
 import shutil
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,22 +156,26 @@ class History:
             return self._links
 
     def _read_links(self) -> dict[str, int]:
+        read: dict[str, int] = {}
         try:
             lines = (self.builds / "permalinks").read_text().splitlines()
             read = {name: required(number, least=-1, most=INT) for name, number in (line.split() for line in lines)}
-            if set(PERMALINKS) <= set(read):
-                return read
         except (OSError, ValueError):
             pass
-        return self._search_links()
+        missing = [name for name in PERMALINKS if name not in read]
+        if missing and self._known():
+            read |= self._search_links(missing)
+            with suppress(OSError):  # a real Jenkins writes some only: who starts next need not read all builds again
+                self._write_links(read)
+        return dict.fromkeys(PERMALINKS, -1) | read
 
-    def _search_links(self) -> dict[str, int]:
-        found = dict.fromkeys(PERMALINKS, -1)
+    def _search_links(self, names: Sequence[str] = PERMALINKS) -> dict[str, int]:
+        found = dict.fromkeys(names, -1)
         for number in self.numbers()[::-1]:
             record = self.get(number)
             if record is None or record.result is None:
                 continue
-            for name in PERMALINKS:
+            for name in names:
                 if found[name] < 0 and matches(name, record.result):
                     found[name] = number
             if min(found.values()) > 0:
