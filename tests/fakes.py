@@ -269,7 +269,7 @@ class FakeAgents(FakeDeployer):
         super().apply(host, wanted, intent)
         return intent
 
-    def certname(self, host: str) -> str:
+    def reported_name(self, host: str) -> str:
         return f"{host}.example.com"
 
     def objection(self, host: str, report: PuppetReport) -> str:

@@ -129,7 +129,7 @@ class Deployer(Protocol):
 class Reporter(Protocol):
     """A deployer whose hosts change themselves at their own times, and report each run (of Puppet)."""
 
-    def certname(self, host: str) -> str:
+    def reported_name(self, host: str) -> str:
         """What a host calls itself in its reports."""
 
     def objection(self, host: str, report: PuppetReport) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from sluicegate.deployers.proof import mark, marked
 from sluicegate.deployers.puppet import PuppetDeployer, agent
 from sluicegate.deployers.puppet.assigned import Assignment
 from sluicegate.errors import ConfigError, IntegrityError, Malformed, RemoteUnavailable
@@ -18,6 +19,7 @@ from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Release
 from sluicegate.tools import meter
+from sluicegate.tools.puppetreports import FailedResource, PuppetReport
 from tests.parts import CONFIG, no_host, settings
 
 AGENT = """\
@@ -337,3 +339,36 @@ def test_a_release_without_an_archive_is_told(bench: Bench) -> None:
     outcome = bench.deployer().apply(bench.host, {"auth": release}, "5c1f")["auth"]
     assert "auth 1.0 has no archive" in outcome.why
     assert list((bench.folder / "assigned").iterdir()) == []
+
+
+def test_what_a_run_that_nobody_kicked_lacks_is_said(bench: Bench) -> None:
+    deployer = bench.deployer(certname="{host}.example.com", certnames={"app3": "three.example.com"})
+    assert [deployer.reported_name(host) for host in ("App1", "app3")] == ["app1.example.com", "three.example.com"]
+    well = PuppetReport(
+        host="app1.example.com", status="unchanged", environment="production", transaction_completed=True,
+        cached_catalog_status="not_used", intents=("5c1f",),
+    )  # fmt: skip
+    assert deployer.objection("app1", well) == ""
+    assert deployer.objection("app1", replace(well, intents=())) == "", "of what it was made is asked elsewhere"
+    for odd, said in (
+        (replace(well, cached_catalog_status="on_failure"), "Puppet used an old catalog"),
+        (replace(well, noop=True), "Puppet only said what it would do"),
+        (replace(well, environment="testing"), "Puppet ran in the environment 'testing'"),
+        (replace(well, status="failed", failed=(FailedResource(name="Package[auth]", component="auth"),)),
+         "Puppet failed at Package[auth]"),
+        (replace(well, transaction_completed=False), "Puppet did not get to the end"),
+        (replace(well, transaction_completed=False, status="failed", errors=("no catalog",)), "no catalog"),
+    ):  # fmt: skip
+        assert said in deployer.objection("app1", odd)
+
+
+def test_a_host_is_proven_by_what_it_has_and_nothing_is_installed(bench: Bench) -> None:
+    deployer = bench.deployer()
+    (bench.folder / "auth").mkdir()
+    (bench.folder / "auth" / "current").symlink_to("releases/1.0")
+    release = Release(component="auth", version="1.0", manifest="0" * 64)
+    mark(bench.host, ["auth"])
+    assert deployer.prove(bench.host, {"auth": release}) == {"auth": DONE}
+    assert marked(bench.host) == ()
+    assert deployer.prove(bench.host, {"auth": replace(release, version="1.1")})["auth"].ending == "failed"
+    assert not (bench.folder / "calls").exists()

@@ -78,8 +78,11 @@ def reports(paths: tuple[Path, ...], as_json: bool) -> None:
     """
     from sluicegate.delivery.changes import reports as hosts_reports
 
+    def progress(text: str) -> None:
+        click.echo(text, err=True) if as_json else say(text)
+
     with delivery() as repo:
-        taken = hosts_reports.take(repo, hosts_reports.read(paths), say=say)
+        taken = hosts_reports.take(repo, hosts_reports.read(paths), say=progress)
     if as_json:
         print_json([one.json() for one in taken])
     else:

@@ -31,6 +31,10 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--tls-key", type=click.Path(path_type=Path), help="The certificate's key (PEM).")
 @click.option("--plain-http", is_flag=True, help="Listen beyond this machine without TLS.")
 @click.option("--delivery", "repo", metavar="REPO", help="Show the status of this delivery repository at /delivery/.")
+@click.option(
+    "--reports-from", "sources", multiple=True, metavar="ADDRESS",
+    help="Take reports of Puppet's runs from this address or network; needs --delivery.",
+)  # fmt: skip
 def serve(
     home: Path | None,
     host: str,
@@ -47,6 +51,7 @@ def serve(
     tls_key: Path | None,
     plain_http: bool,
     repo: str | None,
+    sources: tuple[str, ...],
 ) -> None:
     """Run jobs as a server that speaks Jenkins' remote API.
 
@@ -62,7 +67,11 @@ def serve(
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
     from sluicegate.tools.git import place
-    from sluicegate.web import delivery, server
+    from sluicegate.web import delivery, reports, server
+
+    networks = reports.networks(sources)
+    if networks and not repo:
+        raise UsageError("--reports-from needs --delivery: what hosts report is recorded there")
 
     if repo:
         try:
@@ -93,6 +102,9 @@ def serve(
     runner.pass_env = passed
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None
+    reported = reports.Reports(runner.home.path, repo, networks) if repo and networks else None
+    if matrix and reported:
+        matrix.workers.append(reported.worker)
 
     def started() -> None:
         click.echo(f"Listening on {root}")
@@ -103,9 +115,12 @@ def serve(
         first = runner.vault.folder / "passwords" / ADMIN
         if first.exists():
             click.echo(f"Log in as {ADMIN} with the password in {first}, and change it on the user's page")
+        if reported:
+            click.echo(f"Puppet posts its reports to {root}delivery/reports as {reports.USER}, with the password in")
+            click.echo(f"{reported.secret_file}; see docs/how-to/puppet.md")
         sys.stdout.flush()
 
-    server.serve(runner, listening, hosts=names, delivery=matrix, started=started, tls=tls)
+    server.serve(runner, listening, hosts=names, delivery=matrix, started=started, tls=tls, reports=reported)
 
 
 @click.command()

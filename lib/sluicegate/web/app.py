@@ -27,8 +27,10 @@ from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
 from sluicegate.web import call as calls
+from sluicegate.web import reports as reporting
 from sluicegate.web.body import Bodies
 from sluicegate.web.call import VERSION, Call, Refusal, checked_login
+from sluicegate.web.reports import Reports
 from sluicegate.web.routes import Routes
 
 Answer = TypeVar("Answer")
@@ -61,8 +63,9 @@ READERS, CHANGERS, LOGINS = 40, 16, 2
 class Application:
     """Jenkins' remote API and pages over one runner."""
 
-    def __init__(self, routes: Routes, *, hosts: frozenset[str]) -> None:
+    def __init__(self, routes: Routes, *, hosts: frozenset[str], reports: Reports | None = None) -> None:
         self.routes = routes
+        self.reports = reports
         self.hosts = frozenset(host.lower() for host in hosts)
         self.root = routes.runner.url
         self.users = routes.runner.users
@@ -79,6 +82,10 @@ class Application:
         call: Call | None = None
         try:
             call = self._head(request)
+            if self.reports is not None and call.segments == reporting.PATH:
+                response = await self._reported(self.reports, request, call)
+                await response(scope, receive, send)
+                return
             await self._authenticate(call)
             async with self.bodies.read(request, call):
                 pool = self.readers if call.method in READING else self.changers
@@ -93,6 +100,13 @@ class Application:
                 self._note(call, response.status_code)
         self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
+
+    async def _reported(self, reports: Reports, request: Request, call: Call) -> Response:
+        """What a puppetserver is told, whose secret opens this route and no other."""
+        try:
+            return await reports.receive(request, call)
+        except OSError as problem:
+            return self._failed(call, problem)
 
     def _head(self, request: Request) -> Call:
         """What the head of a request says. Raises Refusal for a foreign host, and for a request that has two ends."""

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from sluicegate.errors import SluicegateError
+from sluicegate.runner.worker import Worker
 from sluicegate.tools import process
 from sluicegate.web.call import Refusal
 
@@ -33,6 +34,7 @@ class Delivery:
 
     def __init__(self, repo: str) -> None:
         self.repo = repo
+        self.workers: list[Worker] = []
         self.argv = command(repo)
         self._changed = threading.Condition()
         self._waiters = threading.BoundedSemaphore(WAITERS)

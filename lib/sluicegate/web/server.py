@@ -22,6 +22,7 @@ from sluicegate.runner.triggers import Triggers
 from sluicegate.web.app import Application
 from sluicegate.web.connection import MOST, Connection
 from sluicegate.web.delivery import Delivery
+from sluicegate.web.reports import Reports
 from sluicegate.web.routes import Routes
 
 
@@ -59,10 +60,11 @@ def serve(
     delivery: Delivery | None = None,
     started: Callable[[], None] = lambda: None,
     tls: tuple[Path, Path] | None = None,
+    reports: Reports | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM; then stop the builds and keep the queue."""
     triggers = Triggers(runner)
-    application = Application(Routes(runner, triggers, delivery), hosts=hosts)
+    application = Application(Routes(runner, triggers, delivery), hosts=hosts, reports=reports)
     config = uvicorn.Config(
         application,
         log_level="warning",
@@ -84,6 +86,8 @@ def serve(
     _allow_descriptors()
     runner.start()
     triggers.start()
+    if reports is not None:
+        reports.worker.start()
     with _asked_to_end(server):
         started()
         try:
@@ -91,6 +95,8 @@ def serve(
         finally:
             if delivery is not None:
                 delivery.close()
+            if reports is not None:
+                reports.stop()
             triggers.stop()
             runner.stop()
 

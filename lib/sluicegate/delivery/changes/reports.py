@@ -127,7 +127,7 @@ class _Taking:
             return Taken(source=source, outcome="unreadable", why=problem.message)
         for place in self._places:
             for host in self.state.config.groups[place.group]:
-                if place.reporter.certname(host) == report.host:
+                if place.reporter.reported_name(host) == report.host:
                     outcome, why = self._judge(place, host, report)
                     return Taken(source=source, outcome=outcome, host=host, environment=place.environment.name, why=why)
         return Taken(

@@ -65,7 +65,7 @@ class Agent:
             job = f"{intent}.{time.time_ns()}"
             report = self._kicked(host, job) if self.kick == "agent" else self._applied(host)
             try:
-                return self.judged(host, report, intent)
+                return self.judged(host.name, report, intent)
             except Stale as stale:
                 if time.monotonic() + AGAIN > deadline:
                     raise
@@ -73,9 +73,8 @@ class Agent:
                 sleep(AGAIN)
         raise AssertionError("no deadline is that far away")
 
-    def judged(self, host: Host, report: PuppetReport, intent: str) -> PuppetReport:
-        """The report, if it says that what the intent assigned is done."""
-        name = host.name
+    def judged(self, name: str, report: PuppetReport, intent: str) -> PuppetReport:
+        """The report of a host, if it says that what the intent assigned is done."""
         if report.cached:
             raise SluicegateError(
                 f"{name}: Puppet used an old catalog ({report.cached_catalog_status}){_told(report.errors)}",
@@ -174,7 +173,7 @@ class Agent:
         while True:
             report = self._report(host, path)
             if report is not None and intent in report.intents:
-                return self.judged(host, report, intent)
+                return self.judged(host.name, report, intent)
             now = time.monotonic()
             last = f"its last run was at {report.time[:19]}Z" if report and report.time else "it has not run yet"
             if now - began >= limit:

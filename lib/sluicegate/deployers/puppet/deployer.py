@@ -11,7 +11,7 @@ from typing import ClassVar
 from sluicegate.deployers.packages import apt, dnf
 from sluicegate.deployers.packages.deployer import Packages, packages_of
 from sluicegate.deployers.proof import Proof, mark, marked
-from sluicegate.deployers.puppet.agent import Agent
+from sluicegate.deployers.puppet.agent import Agent, Stale
 from sluicegate.deployers.puppet.assigned import ABSENT, Assignment, Folder, Place
 from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.model.config import Config
@@ -19,6 +19,7 @@ from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Host, Wanted
+from sluicegate.tools.puppetreports import PuppetReport
 
 CERTNAME = re.compile(r"[a-z0-9_][a-z0-9._-]*")
 """As Puppet takes them: lower case."""
@@ -117,6 +118,24 @@ class PuppetDeployer:
         except SluicegateError as problem:
             return dict.fromkeys(wanted, Outcome.of(problem))
 
+    # -- what hosts report of runs that nobody kicked --
+    def reported_name(self, host: str) -> str:
+        return self._named(host)
+
+    def objection(self, host: str, report: PuppetReport) -> str:
+        """What a kicked run would be refused for, but for what the catalog was made of."""
+        try:
+            self.agent.judged(host, report, next(iter(report.intents), ""))
+        except Stale:
+            return ""
+        except SluicegateError as problem:
+            return problem.message.removeprefix(f"{host}: ")
+        return ""
+
+    def prove(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
+        return self._proof.of(host, wanted, self._installed(host))
+
+    # -- parts --
     def _entry(self, name: str, release: Release | None) -> dict[str, object]:
         """How the module is told about a component."""
         entry: dict[str, object] = {"version": release.version if release else ABSENT}

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sluicegate.runner.records import Record
+from sluicegate.runner.worker import Worker
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path, always, plain
@@ -68,13 +69,17 @@ def _workers(site: Site, nodes: Nodes) -> list[object]:
     """The threads of the server, and the last trouble of each."""
     return [
         plain("", name=one.name, alive=one.alive, trouble=one.trouble, troubledAt=int(one.troubled_at * 1000))
-        for one in (*site.runner.workers, *site.triggers.workers)
+        for one in _threads(site)
     ]
+
+
+def _threads(site: Site) -> tuple[Worker, ...]:
+    return (*site.runner.workers, *site.triggers.workers, *(site.delivery.workers if site.delivery else ()))
 
 
 def _page(site: Site, here: object) -> Response:
     runner = site.runner
-    workers = (*runner.workers, *site.triggers.workers)
+    workers = _threads(site)
     return site.target(
         lambda: site.show(
             "computer.html",
