@@ -6,11 +6,12 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from sluicegate.errors import ConfigError, SluicegateError
 from sluicegate.model.config import DriverSpec
+from sluicegate.model.frozen import frozen
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import process
 
@@ -23,7 +24,7 @@ Other = Callable[[str], bytes | None]
 """Reads another file of the delivery repo."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Inventory:
     """What an inventory says. `variables`: host -> what its services find in their environment."""
 

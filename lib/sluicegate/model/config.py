@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Literal, TypeVar
 
 from sluicegate.errors import UnknownName
+from sluicegate.model.frozen import frozen
 from sluicegate.model.people import People
 from sluicegate.model.settings import Plain, Settings, suggestion
 
@@ -34,7 +35,7 @@ class ReadLater(Mapping[str, Value]):
         return len(self._read())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DriverSpec:
     """The name of a driver and the settings it reads."""
 
@@ -42,7 +43,7 @@ class DriverSpec:
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Jenkins:
     """The build server whose word counts for who did it, and the environment variable that holds our token.
 
@@ -56,7 +57,7 @@ class Jenkins:
     proxy: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Signing:
     """Records that decide are signed by a key of `signers`, a file on main.
 
@@ -70,7 +71,7 @@ class Signing:
 TAG_VERSION = "{version}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class After:
     """What the installation starts: a job of the build server, or a command. `{component}` is filled in."""
 
@@ -82,7 +83,7 @@ class After:
 SCHEMA_STEPS = ("expand", "verify", "contract")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Schema:
     """How a component's schema is changed: step -> a job or a command, each with this much time."""
 
@@ -90,7 +91,7 @@ class Schema:
     timeout: timedelta = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Component:
     """Something built and deployed on its own; `tag_pattern` says where its version stands in a tag of its source."""
 
@@ -107,7 +108,7 @@ class Component:
     schema: Schema | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Group:
     """A group of a directory, whose people are members of a role; `where` is file:line of the role."""
 
@@ -119,7 +120,7 @@ class Group:
         return f"{self.directory}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Role:
     """Who may act in a role, and through which jobs each verb: what carries a rejection carries no approval.
 
@@ -137,14 +138,14 @@ class Role:
         return ", ".join([*self.members, *map(str, self.groups)])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Follow:
     """Which versions an environment takes by itself: the latest, within a range where one is given."""
 
     range: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Share:
     """So many of a group's hosts, or so many percent of them."""
 
@@ -167,7 +168,7 @@ Undrained = Literal["wait", "cut", "stop"]
 UNDRAINED: tuple[Undrained, ...] = ("wait", "cut", "stop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Analysis:
     """When new hosts count as worse than old ones: `errors` is a difference in percent, `slower` a factor.
 
@@ -179,7 +180,7 @@ class Analysis:
     slower: float = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rolling:
     """How versions are replaced over a pool: the first host alone, `canary` hosts, then batches of `batch`.
 
@@ -207,7 +208,7 @@ def _without(spec: DriverSpec | None, names: set[str]) -> DriverSpec | None:
     return DriverSpec(driver=spec.driver, settings=settings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Environment:
     """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair.
 
@@ -236,7 +237,7 @@ class Environment:
         return replace(self, balancer=_without(self.balancer, left), pool=_without(self.pool, left)) if left else self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Config:
     """The whole of sluicegate.yaml, checked. `variables`: host -> what its services find in their environment.
 

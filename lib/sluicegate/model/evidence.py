@@ -9,10 +9,11 @@ its kind says, has its default; a count that is no count is None, which no gate 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import UTC, datetime
 from typing import ClassVar, get_args
 
+from sluicegate.model.frozen import frozen
 from sluicegate.model.numbers import whole
 from sluicegate.model.printable import printable
 from sluicegate.model.values import Actor, Artifact, Installed, Json, State, Verdict, read_time, stamp
@@ -21,7 +22,7 @@ UNWRITTEN = datetime.min.replace(tzinfo=UTC)
 NOBODY = Actor(user="", source="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Record:
     """What every record has; the ledger fills it in as it is written. `after` is the id of the record before it.
 
@@ -36,14 +37,14 @@ class Record:
     signature: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Other(Record):
     """A record of a kind that this version does not know: a newer one wrote it."""
 
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Built(Record):
     """A version was published. Times as the ledger writes them; figures are what the build measured.
 
@@ -65,7 +66,7 @@ class Built(Record):
     issues: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copied(Record):
     """A version's files were copied to another repository."""
 
@@ -76,7 +77,7 @@ class Copied(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pruned(Record):
     """A version's files shall be removed; in the list of a component `version` says which."""
 
@@ -87,7 +88,7 @@ class Pruned(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Removed(Record):
     """A pruned version's files are gone."""
 
@@ -95,14 +96,14 @@ class Removed(Record):
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InEnvironment(Record):
     """A record about one environment; '' means: everywhere."""
 
     env: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deployed(InEnvironment):
     """A group of hosts got a version (in its story), or a set (in the environment's), which `set` names.
 
@@ -123,7 +124,7 @@ class Deployed(InEnvironment):
     behind: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Adopted(InEnvironment):
     """A version was there before us: in the repository, and on the hosts of a group."""
 
@@ -133,7 +134,7 @@ class Adopted(InEnvironment):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tests(InEnvironment):
     """A suite ran on a version; a count that cannot be read is None."""
 
@@ -146,7 +147,7 @@ class Tests(InEnvironment):
     skipped: int | None = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Started(InEnvironment):
     """What an installation started: a job of the build server or a command, whose output is in `log`, HOST:PATH."""
 
@@ -157,7 +158,7 @@ class Started(InEnvironment):
     log: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judgement(InEnvironment):
     """A person's word in a role about these very files."""
 
@@ -166,17 +167,21 @@ class Judgement(InEnvironment):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Approval(Judgement):
+    """A person approves these very files for an environment, in a role."""
+
     what = "approval"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rejection(Judgement):
+    """A person rejects them, which takes the own approval back."""
+
     what = "rejection"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Vetoing(InEnvironment):
     """A version must not go further from `env` on, or may again. `of` is 'rollback' where that said so."""
 
@@ -184,24 +189,28 @@ class Vetoing(InEnvironment):
     of: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Veto(Vetoing):
+    """A version must not go further, from an environment on or anywhere."""
+
     what = "veto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unveto(Vetoing):
+    """It may go on again."""
+
     what = "unveto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PinEvent(InEnvironment):
     """Something happened to the pin of a component in an environment."""
 
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pinned(PinEvent):
     """`how`: pin, unpin, promote, follow, commit, rollback, swap, swap back. `before`: the version before."""
 
@@ -214,13 +223,15 @@ class Pinned(PinEvent):
     verdicts: tuple[Verdict, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unpinned(PinEvent):
+    """A component shall leave an environment."""
+
     what = "unpinned"
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Held(PinEvent):
     """`until` is a day, '' for good."""
 
@@ -228,12 +239,14 @@ class Held(PinEvent):
     until: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unheld(PinEvent):
+    """A pin that was held may move again."""
+
     what = "unheld"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Swapped(InEnvironment):
     """Production `env` went from the group `idle` to `live`, and from the versions `before` to `pins`.
 
@@ -255,7 +268,7 @@ class Swapped(InEnvironment):
     sessions_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Migrated(Record):
     """A step of a schema change was run for a version: expand, verify or contract."""
 
@@ -267,7 +280,7 @@ class Migrated(Record):
     seconds: int | None = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostRecord(Record):
     """A host of `group` is to be left alone, or takes part again."""
 
@@ -276,17 +289,21 @@ class HostRecord(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostOut(HostRecord):
+    """A host takes part in nothing until it is back."""
+
     what = "host out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostIn(HostRecord):
+    """A host takes part again."""
+
     what = "host in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostsReported(Record):
     """What hosts of `group` say of runs that nobody asked for, after the deploy `of` was begun.
 
@@ -298,14 +315,14 @@ class HostsReported(Record):
     runs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostsInstalled(HostsReported):
     """They have what was assigned to them."""
 
     what = "installed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostsDiffer(HostsReported):
     """They do not: `problems` is host -> why."""
 
@@ -313,7 +330,7 @@ class HostsDiffer(HostsReported):
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BalancerRecord(Record):
     """One of several servers of a balancer is to be left alone, or is led along again."""
 
@@ -321,17 +338,21 @@ class BalancerRecord(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BalancerOut(BalancerRecord):
+    """One of several balancers takes part in no swap until it is back."""
+
     what = "balancer out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BalancerIn(BalancerRecord):
+    """A balancer takes part again."""
+
     what = "balancer in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Batch(Record):
     """A batch of the rollout `of`. `stage`: draining, undrained, done, failed, analysis, paused.
 
@@ -348,7 +369,7 @@ class Batch(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Halted(Record):
     """Somebody asks the command of the rollout `of` to end it."""
 
@@ -357,7 +378,7 @@ class Halted(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Intent(Record):
     """A change to the outside begins. Process `pid`, started at `born`, on `host` does it.
 
@@ -391,20 +412,24 @@ class Intent(Record):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ending(Record):
     """The intent `of` has ended."""
 
     of: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Done(Ending):
+    """The change ended well."""
+
     what = "done"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Failed(Ending):
+    """The change ended badly, or was given up. `behind` says by host what kept it from following."""
+
     what = "failed"
     why: str = ""
     behind: Mapping[str, str] = field(default_factory=dict)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from sluicegate.errors import RemoteUnavailable, SluicegateError, TimedOut
+from sluicegate.model.frozen import frozen
 
 Ending = Literal["done", "failed", "unreachable", "timed out", "not started"]
 WORST_FIRST: tuple[Ending, ...] = ("failed", "timed out", "unreachable", "not started", "done")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outcome:
     """One result; `problem` says why it is not `done`, None where it is or where nothing was begun.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sluicegate.model.frozen import frozen
 from sluicegate.model.values import Actor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Person:
     """Somebody: names and addresses in Git, the user at the Jenkins, and the login name in the directories."""
 
@@ -19,7 +20,7 @@ class Person:
     ldap: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class People:
     """Everybody who is known. Where nobody is, everybody is who they are called."""
 

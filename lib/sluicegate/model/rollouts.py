@@ -6,11 +6,11 @@ Pure: surveys of a pool come in as arguments.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
 from sluicegate.model.config import Analysis, Rolling
+from sluicegate.model.frozen import frozen
 from sluicegate.model.serving import Counters, Serving
 
 SURE = 3.0  # standard deviations from which on a difference is no chance
@@ -65,7 +65,7 @@ def admitted(waiting: Sequence[str], survey: Mapping[str, Serving], minimum: int
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """What an analysis says of the new hosts, and why."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+
+from sluicegate.model.frozen import frozen
 
 Standing = Literal["ready", "drain", "out"]
 """What users get of a host: all of them, only those who are there already, nobody."""
@@ -14,7 +15,7 @@ ROUNDED = timedelta(seconds=5)
 """HAProxy writes the times of a cookie in steps of four seconds, rounded up: so much longer may a session live."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Counters:
     """What a balancer has counted of a host since it started; `milliseconds` are an answer's mean of late."""
 
@@ -26,7 +27,7 @@ class Counters:
     milliseconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Serving:
     """One host as its balancers see it; what they cannot tell is None.
 
@@ -46,7 +47,7 @@ class Serving:
         return self.healthy and self.standing in ("ready", None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stay:
     """The bound of a session on its host: so long without a request, and so long altogether."""
 

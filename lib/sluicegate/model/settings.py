@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from sluicegate.errors import ConfigError
+from sluicegate.model.frozen import frozen
 from sluicegate.model.numbers import decimal, whole
 
 type_names = {str: "a text", tuple: "a list", dict: "a mapping"}
@@ -40,7 +41,7 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=number * unit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """Keys and values below one place of sluicegate.yaml; `where` is its file:line. Every getter raises ConfigError."""
 

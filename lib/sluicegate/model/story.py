@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeVar
 
 from sluicegate.model.evidence import Record, Veto, Vetoing
+from sluicegate.model.frozen import frozen
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -44,7 +45,7 @@ def newest(records: Iterable[Kind]) -> Kind | None:
     return latest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uncounted:
     """A record that is passed over, and why."""
 
@@ -52,7 +53,7 @@ class Uncounted:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Doubt:
     """What a build that was asked again leaves of the approval that it carried.
 
@@ -63,7 +64,7 @@ class Doubt:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Joined:
     """What directories say of people who judged in a role: `members` are in it; `unknown`: who may be -> why it cannot
     be said now.
@@ -73,7 +74,7 @@ class Joined:
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Candidate:
     """A version that wants to enter an environment, with everything that its gates may read.
 

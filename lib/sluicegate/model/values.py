@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from sluicegate.model.frozen import frozen
 from sluicegate.model.numbers import required
 
 Json = Any
@@ -20,7 +20,7 @@ def canonical(value: Json) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Artifact:
     """One file of a version. `size` in bytes, `sha256` in hex."""
 
@@ -44,7 +44,7 @@ def manifest_name(component: str, version: str) -> str:
     return f"{component}-{version}-manifest.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """What a version consists of and where it came from; published last, so that its presence means: complete.
 
@@ -103,7 +103,7 @@ class Manifest:
         return hashlib.sha256(self.content()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """Where a host gets one of a version's files by itself: a URL, or a path."""
 
@@ -111,7 +111,7 @@ class Source:
     artifact: Artifact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Release:
     """A version's files, fetched and verified into a local folder; `sources` where the host gets them by itself."""
 
@@ -123,7 +123,7 @@ class Release:
     sources: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """What a host has of a component. `manifest` is '' where the host knows a version only."""
 
@@ -134,7 +134,7 @@ class Installed:
         return self.manifest == manifest if self.manifest else self.version == version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Service:
     """A process that a host keeps running. `folder` is relative to the host's root."""
 
@@ -143,7 +143,7 @@ class Service:
     folder: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hold:
     """A pin that must not move: who says so, why, and until when (for good when None)."""
 
@@ -152,7 +152,7 @@ class Hold:
     until: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pin:
     """The version of a component that an environment shall have."""
 
@@ -172,7 +172,7 @@ def set_name(pins: Mapping[str, tuple[str, str]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Actor:
     """Who did it: a user, the source (a build's URL, else a client), and whether that is more than a claim."""
 
@@ -195,7 +195,7 @@ def read_time(text: str) -> datetime:
 State = Literal["passed", "waiting", "refused", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """One gate's answer about one candidate. `uncounted`: who said something that does not count, and why not."""
 

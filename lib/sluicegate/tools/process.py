@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from sluicegate.errors import MissingProgram, SluicegateError, TimedOut, UnknownName
+from sluicegate.model.frozen import frozen
 from sluicegate.tools import door
 
 INSTALL_HINTS = {
@@ -30,7 +30,7 @@ STAYS = "outlives-its-build"
 KEPT = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """What a finished program left: its exit status, and what it wrote."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import yaml
 
 from sluicegate.errors import ConfigError
+from sluicegate.model.frozen import frozen
 from sluicegate.model.settings import Plain
 
 try:
@@ -25,7 +25,7 @@ NESTING = ("[", "{", "- ", "? ")
 MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Document:
     """A YAML file: its plain content, and where each key stands, by path such as `a/b/0`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.state import State
@@ -11,11 +11,12 @@ from sluicegate.delivery.moves import schema
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Failed, HostOut, InEnvironment
+from sluicegate.model.frozen import frozen
 from sluicegate.model.story import Uncounted, vetoed
 from sluicegate.model.values import Installed, Json, Pin, stamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cell:
     """One component in one environment: desired and effective version ('' for none), and what is special."""
 
@@ -24,7 +25,7 @@ class Cell:
     marks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Column:
     """One environment: the group that plays it, the set that it has, and what is going on there.
 
@@ -53,7 +54,7 @@ class Column:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Status:
     """The matrix; `cells` by component and environment. `vetoed` has the components whose newest version is vetoed."""
 
@@ -133,7 +134,7 @@ def _unsure(state: State, environment: Environment) -> str:
     return f"the last deploy to {group} failed: {why}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Place:
     """What all cells of a column share."""
 

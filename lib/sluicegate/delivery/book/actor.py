@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sluicegate.delivery.book.membership import Membership
 from sluicegate.errors import GateRefused, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Config, Jenkins, Role
 from sluicegate.model.evidence import Approval
+from sluicegate.model.frozen import frozen
 from sluicegate.model.story import Doubt
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sluicegate.tools import jenkins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Acting:
     """The actor, and the build that carries the act where there is one."""
 

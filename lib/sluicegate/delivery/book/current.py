@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from sluicegate.model.evidence import Deployed, Ending, HostRecord, Intent, Record, Swapped
+from sluicegate.model.frozen import frozen
 from sluicegate.model.values import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """The version that was pinned or unpinned last, and the id of the record that says so."""
 
@@ -22,7 +23,7 @@ class Entry:
     record: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """Where a record stands: a file of the history, and the record's id."""
 
@@ -30,7 +31,7 @@ class Place:
     record: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GroupIndex:
     """A group's last deploy, the last that ended well, and the versions which that one brought; {} for not known."""
 
@@ -39,7 +40,7 @@ class GroupIndex:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Index:
     """What stands now. `history` names the content of the history's files that all but `pins` was made from.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
 
 from sluicegate.delivery.book.mavenorder import MavenOrder
+from sluicegate.model.frozen import frozen
 
 
 @total_ordering
@@ -33,7 +33,7 @@ class Order:
     __hash__ = None  # type: ignore[assignment]  # spellings of one version of Maven have no common form to hash
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scheme:
     """`form` is what may be published, in words in `expected`; what `key` refuses with ValueError has no order."""
 

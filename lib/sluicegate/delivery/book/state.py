@@ -6,7 +6,6 @@ Longer than a module should be: it is the one place that reads the delivery repo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -30,6 +29,7 @@ from sluicegate.model.evidence import (
     Unveto,
     Veto,
 )
+from sluicegate.model.frozen import frozen
 from sluicegate.model.printable import printable
 from sluicegate.model.story import Story, Uncounted, vetoed
 from sluicegate.model.values import Installed, Pin
@@ -46,7 +46,7 @@ FORM = 2
 """The form of the ledger that this version writes; a ledger of a lower one is read and written as it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OpenIntent:
     """A change to the outside that was begun and not yet ended; it locks the environment."""
 
@@ -54,7 +54,7 @@ class OpenIntent:
     record: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GroupState:
     """What a group of hosts has by `record`, the last *deployed* evidence, of the history of `environment`."""
 

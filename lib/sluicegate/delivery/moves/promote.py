@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sluicegate.delivery.book import resolving, versions
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
@@ -13,10 +13,11 @@ from sluicegate.delivery.moves.pinning import refuse_held, refuse_swapping
 from sluicegate.errors import GateRefused, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Pinned
+from sluicegate.model.frozen import frozen
 from sluicegate.model.values import Pin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Move:
     """One pin's way: from the version before ('' when there was none) to the version now."""
 

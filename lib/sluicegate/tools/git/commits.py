@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from sluicegate.model.frozen import frozen
 
 LEDGER_BASE = "Ledger-Base"  # in a commit of main: the ledger's tip that the change was decided on
 LEDGER_TREE = "Ledger-Tree"  # in a commit of main: the tree of the ledger's commit that belongs to it
@@ -12,7 +13,7 @@ MAIN_COMMIT = "Main-Commit"  # in a commit of the ledger: the commit of main tha
 TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Edit:
     """The new content of files on one branch (None removes a file), on top of the commit `base` ('' starts it).
 
@@ -29,7 +30,7 @@ class Edit:
         return self.marking or bool(self.files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Signature:
     """Who a commit is by."""
 
@@ -37,7 +38,7 @@ class Signature:
     email: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Commit:
     """One commit as `git cat-file` gives it; `committer` as Git writes it: NAME <ADDRESS> SECONDS ZONE."""
 

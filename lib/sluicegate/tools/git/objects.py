@@ -7,10 +7,10 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import IntegrityError, SluicegateError, UsageError
+from sluicegate.model.frozen import frozen
 from sluicegate.tools import door, process
 from sluicegate.tools.git.command import refuse_broken_settings, surroundings
 
@@ -18,7 +18,7 @@ AT_ONCE = 16_000
 """Bytes of names that are asked for at once: a pipe takes them all while nobody reads the answers yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Object:
     """One object of Git: its id, its type (blob, tree, commit), its content."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.errors import UnknownName, UsageError
+from sluicegate.model.frozen import frozen
 from sluicegate.tools.git.command import git
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """`remote` is where changes are pushed, `local` the objects read here, `own` whose settings say who works."""
 
