@@ -102,8 +102,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty home with Git's user in it."""
     folder = tmp_path_factory.mktemp("home")
+    for part in ("hooks", "info"):  # without Git's samples of hooks, which are most of a small repository's files
+        (folder / "template" / part).mkdir(parents=True)
     (folder / ".gitconfig").write_text(
-        "[user]\n\tname = olle\n\temail = olle@example.com\n[init]\n\tdefaultBranch = main\n"
+        "[user]\n\tname = olle\n\temail = olle@example.com\n"
+        f"[init]\n\tdefaultBranch = main\n\ttemplateDir = {folder}/template\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n in FOREIGN or n.startswith(FOREIGN_FAMILIES)]:
@@ -132,7 +135,6 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = opened.copied(tmp_path_factory.mktemp("launched"))
     shop.to_production(auth="1.0.0", portal="1.0.0")
-    shop.pack()
     yield shop
     shop.close()
 
@@ -141,7 +143,6 @@ def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def renewed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = launched.copied(tmp_path_factory.mktemp("renewed"))
     shop.to_production(auth="2.0.0")
-    shop.pack()
     yield shop
     shop.close()
 

