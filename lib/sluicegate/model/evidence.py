@@ -354,7 +354,7 @@ class BalancerIn(BalancerRecord):
 
 @frozen
 class Batch(Record):
-    """A batch of the rollout `of`. `stage`: draining, undrained, done, failed, analysis, paused.
+    """A batch of the rollout `of`. `stage`: draining (no new users since), undrained, done, failed, analysis, paused.
 
     `left`: requests that were still running at the end of the drain. `verdict`: the analysis'.
     """

@@ -18,15 +18,18 @@ SLOWER_BY = 20.0  # milliseconds below which nobody is called slow
 
 
 def in_order(hosts: Iterable[str], survey: Mapping[str, Serving], minimum: int) -> list[str]:
-    """The order of a rollout: a host that serves goes first, as what breaks it shows the version's fault and not its
-    own; then those that users do not reach anyhow, which cost nothing; then all others.
+    """The order of a rollout: a host that is well goes first, as what breaks it shows the version's fault and not its
+    own, one whose drain has begun before any other; then those that users do not reach anyhow, which cost nothing;
+    then all others.
     """
-    found = sorted(hosts, key=lambda host: host in survey and survey[host].serves)
-    serving = [host for host in found if host in survey and survey[host].serves]
-    if serving and sum(one.serves for one in survey.values()) > minimum:
-        found.remove(serving[0])
-        found.insert(0, serving[0])
-    return found
+    order = sorted(hosts, key=lambda host: host in survey and survey[host].serves)
+    draining = [host for host in order if host in survey and survey[host].standing == "drain" and survey[host].healthy]
+    spare = sum(one.serves for one in survey.values()) > minimum
+    serving = [host for host in order if host in survey and survey[host].serves] if spare else []
+    for first in (draining or serving)[:1]:
+        order.remove(first)
+        order.insert(0, first)
+    return order
 
 
 def batches(hosts: Sequence[str], rolling: Rolling, *, members: int, having: int, back: bool) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from sluicegate.errors import GateRefused, NotFound, SluicegateError, TimedOut, 
 from sluicegate.model.evidence import Deployed
 from sluicegate.model.serving import Counters, Stay
 from tests.fakes import FakeHost
-from tests.worlds import CONFIG, OutsidePool, Shop
+from tests.worlds import CONFIG, Killed, OutsidePool, Shop
 
 HOSTS = [f"room{number}" for number in range(1, 9)]
 OLD, NEW = {"auth": "1.0.0", "portal": "1.0.0"}, {"auth": "2.0.0", "portal": "1.0.0"}
@@ -61,6 +61,9 @@ class Rooms:
     def batches(self, stage: str = "done") -> list[tuple[str, ...]]:
         last = self.shop.chronicle("training", "intent")[-1].id
         return [one.hosts for one in self.shop.chronicle("training", "batch") if one.stage == stage and one.of == last]
+
+    def first_done(self) -> datetime:
+        return next(one.at for one in self.shop.chronicle("training", "batch") if one.stage == "done")
 
     def progress(self) -> Progress:
         return progress(self.shop.state, "training")
@@ -206,6 +209,63 @@ def test_a_host_that_a_reload_made_ready_again_is_drained_again(rooms: Callable[
     world.roll()
     assert not reloads
     assert world.having("2.0.0") == HOSTS
+
+
+def test_users_who_came_by_a_reload_keep_their_whole_time(rooms: Callable[..., Rooms]) -> None:
+    world = rooms("{batch: 8, capacity: 0}")
+    reloads: list[datetime] = []
+
+    def reload() -> None:
+        if not reloads and world.shop.now - began > timedelta(minutes=20):
+            reloads.append(world.shop.now)
+            world.pool.states["room1"] = "ready"
+
+    world.meanwhile = reload
+    began = world.shop.now
+    world.roll()
+    assert isinstance(world.pool.stay, Stay)
+    assert world.first_done() - reloads[0] > world.pool.stay.life
+
+
+def test_a_drain_that_is_resumed_goes_on_by_its_clock(rooms: Callable[..., Rooms]) -> None:
+    world = rooms("{batch: 8, capacity: 0, limit: 1 h}")
+
+    def die() -> None:
+        if world.shop.now - began > timedelta(minutes=20):
+            raise Killed
+
+    world.meanwhile = die
+    began = world.shop.now
+    with pytest.raises(Killed):
+        world.roll()
+    assert world.pool.states["room1"] == "drain"
+    world.meanwhile = lambda: None
+    world.shop.resume("ci")
+    assert isinstance(world.pool.stay, Stay)
+    assert world.pool.stay.life < world.first_done() - began < world.pool.stay.life + timedelta(minutes=10)
+    assert world.having("2.0.0") == HOSTS
+    assert world.all_ready()
+
+
+def test_what_a_dead_rollout_has_drained_is_ready_again_when_the_resumed_one_ends_early(
+    rooms: Callable[..., Rooms],
+) -> None:
+    world = rooms("{batch: 8, capacity: 0, limit: 40 min, undrained: stop}")
+    world.pool.requests["room1"] = 1
+
+    def die() -> None:
+        if world.shop.now - began > timedelta(minutes=20):
+            raise Killed
+
+    world.meanwhile = die
+    began = world.shop.now
+    with pytest.raises(Killed):
+        world.roll()
+    world.meanwhile = lambda: None
+    with pytest.raises(TimedOut, match="1 request still running on room1"):
+        world.shop.resume("ci")
+    assert world.shop.now - began < timedelta(minutes=50)  # the limit is the drain's, not the command's
+    assert world.all_ready()
 
 
 def test_the_minimum_is_refused_before_anything_is_written(rooms: Callable[..., Rooms]) -> None:

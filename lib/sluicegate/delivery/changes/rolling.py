@@ -70,18 +70,16 @@ class Rollout:
         stay = self.pool.stay
         self.limit = self.rolling.limit or MARGIN + (stay.life + ROUNDED if stay else timedelta(0))
         changing = {transaction.host for batch in self.plan.batches for transaction in batch}
-        before = [self.state.chronicle(self.plan.environment).latest(Batch, of=of) for of in self._chain()]
-        self.number = max((batch.number or 0 for batch in before if batch), default=0)
+        chain = (self.intent.id, self.intent.follows)  # this one and the one that it goes on from
+        self.before = [one for one in self.state.chronicle(self.plan.environment).of(Batch) if one.of in chain]
+        self.number = max((batch.number or 0 for batch in self.before), default=0)
         untouched = {*changing, *self.plan.down, *self.plan.out}
         self.new = {host for host in self.members if host not in untouched}
-
-    def _chain(self) -> tuple[str, ...]:
-        """This intent and the one that it goes on from."""
-        return tuple(filter(None, (self.intent.id, self.intent.follows)))
 
     def run(self, install: Install) -> None:
         """Batch after batch. Raises Paused, Worse, and whatever else ends it early."""
         waiting = [list(batch) for batch in self.plan.batches]
+        self._take_over()
         try:
             while waiting:
                 self._refuse_unapproved()
@@ -99,11 +97,16 @@ class Rollout:
             self._restore(problem)
             raise
 
+    def _take_over(self) -> None:
+        """Hosts that a command which is dead has drained are drained since then: their users leave by that clock."""
+        since = {host: one.at for one in self.before if one.stage == "draining" for host in one.hosts}
+        survey = self.pool.survey() if since else {}
+        self.drained = {host: at for host, at in since.items() if host in survey and survey[host].standing == "drain"}
+
     def _batch(self, batch: Sequence[Transaction], install: Install) -> None:
         hosts = [transaction.host for transaction in batch]
         self.number += 1
         self._say(f"batch {self.number}: {', '.join(hosts)}")
-        self._note("draining", hosts)
         left = self._drain(hosts)
         self.pool.turn(hosts, "out")
         for host in hosts:
@@ -121,7 +124,6 @@ class Rollout:
         """Wait until nobody is left; how many requests were cut off, where the policy says so."""
         survey = self.pool.survey()
         self._turn_away([host for host in hosts if host not in self.drained and _led(survey.get(host))])
-        limit = self.repo.clock() + self.limit
         told = False
         while True:
             survey, now = self.pool.survey(), self.repo.clock()
@@ -130,6 +132,7 @@ class Rollout:
             until = max((self._until(host, survey[host], now) for host in hosts if host in survey), default=now)
             if not busy and until <= now:
                 return 0
+            limit = self.limit + max((self.drained[host] for host in hosts if host in self.drained), default=now)
             if now >= limit and not told:
                 if self.rolling.undrained != "wait":
                     return self._undrained(hosts, busy, until > now)
@@ -194,9 +197,8 @@ class Rollout:
     def _turn_away(self, hosts: Sequence[str]) -> None:
         if hosts:
             self.pool.turn(hosts, "drain")
-            now = self.repo.clock()
-            for host in hosts:
-                self.drained.setdefault(host, now)
+            self.drained |= dict.fromkeys(hosts, self.repo.clock())
+            self._note("draining", hosts)
 
     def _probe(self) -> None:
         """Users reach the new version, through each server of the balancer."""
