@@ -52,7 +52,15 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
     Example: sluicegate -C delivery check --jenkins
     """
     from sluicegate.delivery.answers import deep as looking
-    from sluicegate.delivery.answers.check import Pushed, check_repo, forging, looked_at, rewinding, unknown_groups
+    from sluicegate.delivery.answers.check import (
+        Pushed,
+        check_repo,
+        forging,
+        left_alone,
+        looked_at,
+        rewinding,
+        unknown_groups,
+    )
     from sluicegate.delivery.answers.readiness import check_jenkins
     from sluicegate.wiring import EntryPointDrivers
 
@@ -66,7 +74,7 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
         state, told = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
         drivers = EntryPointDrivers()
         checked = check_repo(state, drivers.check) | looked
-        unasked = () if ranges else unknown_groups(state)  # a receiving hook waits for no directory
+        unasked = () if ranges else (*left_alone(state), *unknown_groups(state))  # a receiving hook waits for nobody
         missing = drivers.missing_folders(state.config)
         notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
         notices = [*repaired, *notices, *unasked]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from sluicegate.cli.output import as_json, delivery, print_json, print_table, split
-from sluicegate.model.evidence import InEnvironment, Judgement, Record
+from sluicegate.model.evidence import BalancerOut, HostOut, InEnvironment, Judgement, Record
 
 COLOURS = {"passed": "green", "waiting": "yellow", "refused": "red", "error": "red"}
 
@@ -46,9 +46,10 @@ def status(as_json: bool) -> None:
     sets = ["set", "", *(column.set_name[:12] or "-" for column in found.columns)]
     print_table(["component", "newest", *heads], [*rows, sets])
     for column in found.columns:
-        for out in column.out:
-            since = f"out since {out.at:%Y-%m-%d %H:%M} UTC by {out.by.user}: {out.why}"
-            click.secho(f"{column.name}: {out.host} is {since}", fg="yellow")
+        for host in column.out:
+            click.secho(f"{column.name}: {host.host} is {_out(host)}", fg="yellow")
+        for balancer in column.balancers_out:
+            click.secho(f"{column.name}: the balancer {balancer.name} is {_out(balancer)}", fg="yellow")
         if column.behind:
             told = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
             click.secho(f"{column.name}: behind are {told}", fg="yellow")
@@ -59,6 +60,10 @@ def status(as_json: bool) -> None:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:
             click.secho(f"{column.name}? nobody knows what runs there: {column.unsure}", fg="yellow")
+
+
+def _out(record: HostOut | BalancerOut) -> str:
+    return f"out since {record.at:%Y-%m-%d %H:%M} UTC by {record.by.user}: {record.why}"
 
 
 @click.command()

@@ -139,6 +139,16 @@ def forging(config: Config) -> str:
     return f"a copied line of the ledger counts: records are not signed (evidence: {{signed-by: FILE}}, {PAGE})"
 
 
+def left_alone(state: State) -> tuple[str, ...]:
+    """A word on each server of a balancer that is out: as long as it is, users who come through it reach no swap."""
+    return tuple(
+        f"{environment.name}: the balancer {name} is out since {out.at:%Y-%m-%d %H:%M} UTC by {out.by.user}: {out.why};"
+        f" once it is well: sluicegate balancer in {name}"
+        for environment in state.config.environments.values()
+        for name, out in sorted(state.balancers_out(environment).items())
+    )
+
+
 def unknown_groups(state: State) -> tuple[str, ...]:
     """A word on each directory that could not be asked for the groups of roles.
 

@@ -10,7 +10,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import schema
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import Failed, HostOut, InEnvironment
+from sluicegate.model.evidence import BalancerOut, Failed, HostOut, InEnvironment
 from sluicegate.model.frozen import frozen
 from sluicegate.model.story import Uncounted, vetoed
 from sluicegate.model.values import Installed, Json, Pin, stamp
@@ -30,7 +30,8 @@ class Column:
     """One environment: the group that plays it, the set that it has, and what is going on there.
 
     `unsure` says why nobody knows what its hosts have: the last deploy failed. `out`: its hosts that are to be left
-    alone. `behind`: those that the last deploy did not reach, and how it ended there.
+    alone, `balancers_out`: the servers of its balancer that are. `behind`: hosts that the last deploy did not reach,
+    and how it ended there.
     `pooled`: `rollout ENV --status` tells more of it.
     `schema_due`: component -> the version whose `contract` waits until no host is below it.
     """
@@ -41,6 +42,7 @@ class Column:
     locked: str
     unsure: str
     out: tuple[HostOut, ...] = ()
+    balancers_out: tuple[BalancerOut, ...] = ()
     behind: Mapping[str, str] = field(default_factory=dict)
     schema_due: Mapping[str, str] = field(default_factory=dict)
     pooled: bool = False
@@ -48,10 +50,15 @@ class Column:
     def json(self) -> Json:
         return {
             "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
-            "out": [{"host": one.host, "why": one.why, "by": one.by.user, "since": stamp(one.at)} for one in self.out],
+            "out": [{"host": one.host, **_left_alone(one)} for one in self.out],
+            "balancers_out": [{"balancer": one.name, **_left_alone(one)} for one in self.balancers_out],
             "behind": dict(self.behind), "schema_due": dict(self.schema_due),
             "pooled": self.pooled,
         }  # fmt: skip
+
+
+def _left_alone(record: HostOut | BalancerOut) -> dict[str, Json]:
+    return {"why": record.why, "by": record.by.user, "since": stamp(record.at)}
 
 
 @frozen
@@ -109,6 +116,7 @@ def _column(state: State, environment: Environment) -> Column:
         locked=intents.described(own[0]) if own else "",
         unsure=_unsure(state, environment) if not own else "",
         out=hosts_out(state, environment),
+        balancers_out=tuple(record for _, record in sorted(state.balancers_out(environment).items())),
         behind=standing.behind if standing else {},
         schema_due=schema.waiting(state, environment),
         pooled=environment.pool is not None,
