@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -88,9 +87,13 @@ def run(
     """
     words = tuple(str(word) for word in argv)
     door.passing(" ".join(words[:2]))
-    if bound and shutil.which(words[0]) is None:
-        raise missing(words[0])
-    start_with = (sys.executable, "-S", "-c", ENDS_WITH_US, str(os.getpid())) if bound else ()
+    start_with: tuple[str, ...] = ()
+    if bound:
+        import shutil  # brings bz2 and lzma, which no answer needs
+
+        if shutil.which(words[0]) is None:
+            raise missing(words[0])
+        start_with = (sys.executable, "-S", "-c", ENDS_WITH_US, str(os.getpid()))
     try:
         running = subprocess.Popen(
             (*start_with, *words),
