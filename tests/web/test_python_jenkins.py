@@ -226,6 +226,30 @@ def test_refusals_have_the_words_of_a_real_jenkins(server: Server, name: str) ->
     assert session.post(f"{server.url}job/{name}/build").status_code == 409
 
 
+@pytest.mark.parametrize("mode", ["hudson.model.FreeStyleProject", "hudson.matrix.MatrixProject"])
+def test_the_form_for_a_new_job_makes_an_empty_one_that_builds(server: Server, name: str, mode: str) -> None:
+    session = server.session()
+    made = session.post(f"{server.url}createItem", data={"name": name, "mode": mode}, allow_redirects=False)
+    assert (made.status_code, made.headers["Location"]) == (302, f"/job/{name}/configure")
+    job = session.get(f"{server.url}job/{name}/api/json").json()
+    assert (job["_class"], job["color"], job["buildable"]) == (mode, "notbuilt", True)
+    assert session.post(f"{server.url}job/{name}/build?delay=0sec").status_code == 201
+    refused = session.post(f"{server.url}createItem", data={"name": f"{name}-2", "mode": "org.example.Unknown"})
+    assert refused.status_code == 400 and "hudson.model.FreeStyleProject" in refused.headers["X-Error"]
+
+
+@pytest.mark.parametrize(
+    ("delay", "status"),
+    [("0sec", 201), ("0", 201), ("5s", 201), ("2000ms", 400), ("1min", 400), ("x", 400), ("-1", 400)],
+)
+def test_a_delay_is_seconds_or_refused(server: Server, name: str, delay: str, status: int) -> None:
+    session = server.session()
+    session.post(f"{server.url}createItem", params={"name": name}, data=shell("true"))
+    answer = session.post(f"{server.url}job/{name}/build", params={"delay": delay})
+    assert answer.status_code == status
+    assert status == 201 or "expected seconds" in answer.headers["X-Error"]
+
+
 def test_xml_and_python_spellings(server: Server, name: str) -> None:
     session = server.session()
     session.post(f"{server.url}createItem", params={"name": name}, data=shell("true"))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
-from sluicegate.runner.items import NEW_FOLDER, Item
+from sluicegate.runner.items import NEW, Item
 from sluicegate.runner.jobxml import FOLDER
 from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
@@ -55,10 +55,10 @@ def create_item(site: Site, owner: str) -> Response:
             raise UsageError(f"No such job: {other}")
         site.must(Right.CONFIGURE, source.full_name)
         return calls.found(f"{site.runner.items.create(owner, name, source.text()).path}configure")
-    if mode == FOLDER:
-        return calls.found(f"{site.runner.items.create(owner, name, NEW_FOLDER).path}configure")
+    if empty := NEW.get(mode):
+        return calls.found(f"{site.runner.items.create(owner, name, empty).path}configure")
     if mode:
-        raise UsageError(f"No such mode: {mode}; post a config.xml")
+        raise UsageError(f"No such mode: {mode}; expected one of {', '.join(NEW)}, copy, or none and a config.xml")
     names.check(name)
     if not call.body:
         raise UsageError("No mode given, and no config.xml in the body")
