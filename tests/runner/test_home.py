@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sluicegate.runner import fingerprints
+from sluicegate.runner import fingerprints, leftqueue
 from sluicegate.runner.queue import Queue
 from sluicegate.runner.service import Runner
 from tests.runner.conftest import ADMIN, wait_for
@@ -87,8 +87,59 @@ def test_what_waited_there_waits_here_and_ids_go_on(home: Path) -> None:
     state = (home / "queue.xml").read_text().replace("<items/>", f"<items>{items}</items>")
     (home / "queue.xml").write_text(state.replace("<long>13</long>", "<long>18</long>"))
     runner = Runner(home)
+    assert not (home / "queue.xml").exists() and (home / "queue.xml.bak").exists()
     runner.stop()
     waiting = Queue(home).items()
     assert [(one.job, one.causes[0].user) for one in waiting] == [("hello", "anna"), ("team/inner", "anna")]
     assert all(one.id >= 18 for one in waiting)
-    assert not (home / "queue.xml").exists() and (home / "queue.xml.bak").exists()
+
+
+PASSWORD = """<project><quietPeriod>900</quietPeriod><properties><hudson.model.ParametersDefinitionProperty>
+<parameterDefinitions><hudson.model.PasswordParameterDefinition><name>S</name><defaultValue>x</defaultValue>
+</hudson.model.PasswordParameterDefinition></parameterDefinitions></hudson.model.ParametersDefinitionProperty>
+</properties><builders/></project>"""
+
+
+def left_behind(home: Path) -> list[tuple[str, int]]:
+    """What a server that stopped has waiting: a job of a folder with its parameters, and one with a password."""
+    runner = Runner(home)
+    runner.items.create("", "sealed", PASSWORD.encode())
+    runner.trigger(runner.items.needed("team/inner"), ADMIN, None, 900)
+    runner.items.create("", "texts", PASSWORD.replace("Password", "Text").encode())
+    runner.trigger(runner.items.needed("texts"), ADMIN, {"S": "a\n<b>"}, 900)
+    runner.trigger(runner.items.needed("sealed"), ADMIN, {"S": "hush"}, 900)
+    runner.stop()
+    return [(one.job, one.id) for one in Queue(home).items()]
+
+
+def test_what_waits_here_is_left_for_a_jenkins_in_its_own_form(home: Path) -> None:
+    waiting = left_behind(home)
+    text = (home / "queue.xml").read_text()
+    assert "hush" not in text and "sealed" not in text
+    items, next_id = leftqueue.take(home)
+    assert [(one.job, one.causes) for one in items] == [("team/inner", ADMIN), ("texts", ADMIN)]
+    assert {one.name: one.value for one in items[1].parameters}["S"] == "a\n<b>"
+    assert next_id > max(number for _, number in waiting)
+    root = ElementTree.fromstring(text.partition("?>")[2])
+    assert [one.get("class") for one in root.iterfind("items/*/task")] == ["hudson.model.FreeStyleProject"] * 2
+
+
+def test_what_no_jenkins_took_waits_on_under_its_own_number(home: Path) -> None:
+    waiting = left_behind(home)
+    for _ in range(2):
+        runner = Runner(home)
+        assert [(one.job, one.id) for one in runner.queue.items()] == waiting
+        assert not (home / "queue.xml").exists()
+        runner.stop()
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["killed", "stopped"])
+def test_what_a_jenkins_took_is_not_built_again(home: Path, stopped: bool) -> None:
+    left_behind(home)
+    empty = (SAMPLE / "queue.xml").read_bytes()
+    (home / "queue.xml").rename(home / "queue.xml.bak")  # as a Jenkins does when it has read it
+    if stopped:
+        (home / "queue.xml").write_bytes(empty)
+    runner = Runner(home)
+    assert [one.job for one in runner.queue.items()] == ["sealed"]
+    runner.stop()

@@ -273,6 +273,11 @@ class Queue:
             with contextlib.suppress(NotStored):
                 self._write_down({"end": item.id}, durable=False)
 
+    @property
+    def next_id(self) -> int:
+        """The id of the next item."""
+        return self._next_id
+
     def go_on_from(self, number: int) -> None:
         """Give no further item an id below this one."""
         with self.changed:

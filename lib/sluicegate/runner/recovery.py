@@ -41,7 +41,12 @@ def recover(items: Items, queue: Queue, cookie: str) -> None:
 
 
 def adopt(home: Path, items: Items, queue: Queue) -> None:
-    """Take over what waited in the Jenkins that had this home before; ids go on from where it was."""
+    """Take over what waited in the Jenkins that had this home before; ids go on from where it was.
+
+    What we had left to it is no longer ours.
+    """
+    for number in leftqueue.taken(home):
+        queue.cancel(number)
     left, next_id = leftqueue.take(home)
     queue.go_on_from(next_id)
     for one in left:

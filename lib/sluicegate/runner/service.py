@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from sluicegate.errors import Conflict, SluicegateError, UsageError
-from sluicegate.runner import defaults, environment, hindrances, logins, properties, sequence
+from sluicegate.runner import defaults, environment, hindrances, leftqueue, logins, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.confinement.errand import Errand, errand
@@ -114,9 +114,15 @@ class Runner:
                 self.queue.wake()
                 worker.join(0.05)
         self._unsaved.save()
+        with contextlib.suppress(OSError):  # a full disk: for us all of it waits in the journal
+            leftqueue.leave(self.home.path, self.queue.items(), self.queue.next_id, self._class_of)
         self.queue.close()
         self.confinement.close()
         self.home.release()
+
+    def _class_of(self, job: str) -> str:
+        item = self.items.job(job)
+        return item.config.job_class if item is not None else "hudson.model.FreeStyleProject"
 
     # -- triggers --
     def trigger(
