@@ -275,22 +275,85 @@ def of_sync(place: Path, chosen: argparse.Namespace) -> None:
     report("sync-nothing-to-do/1 s of processor", again.cpu, 1.0)
 
 
+LIVES = """
+import sys
+from sluicegate.delivery.book.repo import DeliveryRepo
+from sluicegate.delivery.moves import pinning
+from sluicegate.tools.git import Store
+from sluicegate.wiring import EntryPointDrivers
+place, component, count = sys.argv[1:]
+with Store(place, ("main", "ledger")) as store:
+    repo = DeliveryRepo(store, EntryPointDrivers())
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for turn in range(int(count)):
+        pinning.pin(repo, component, f"1.{1 + turn % 2}.0", "e1", why="")
+"""
+
+
+def lasting(commands: list[list[str]]) -> float:
+    """Seconds that processes which wait for a line take from then on until all have ended well."""
+    running = [subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for one in commands]
+    for one in running:
+        assert one.stdout is not None
+        one.stdout.readline()
+    began = time.perf_counter()
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write(b"go\n")
+        one.stdin.flush()
+    if failed := [one.args for one in running if one.wait()]:
+        sys.exit(f"{failed[0]} failed")
+    return time.perf_counter() - began
+
+
 def of_writers(place: Path, chosen: argparse.Namespace) -> None:
     shop = Organisation(place / "shop", components=16, environments=2, versions=3, deploys=1).write()
     (place / "plain").mkdir()
     plain = Plain(place / "plain", 16)
     found = compared(chosen.rounds, pin=shop.pin, status=shop.status, git=lambda: run(plain.round()))
     report("(pin - status)/git-round", (found["pin"].wall - found["status"].wall) / found["git"].wall, 1.3)
-    ours, theirs = [], []
+    report("(pin - status)/git-round of processor", (found["pin"].cpu - found["status"].cpu) / found["git"].cpu, 1.3)
+    walls: dict[str, list[float]] = {"ours": [], "plain": []}
+    cpus: dict[str, list[float]] = {"ours": [], "plain": []}
     for turn in range(chosen.rounds):
         words = [sys.executable, "-m", "sluicegate", "-C", str(shop.folder), "pin"]
         version = shop.versions[-1 - turn % 2]
-        ours.append(together([[*words, f"{one}={version}", "--in", "e0"] for one in shop.components]))
-        theirs.append(together([plain.round(number) for number in range(16)]))
-    report("16-writers/16-plain-loops", statistics.median(ours) / statistics.median(theirs), 1 / 1.7)
+        pins = [[*words, f"{one}={version}", "--in", "e1"] for one in shop.components]
+        for who, commands in (("ours", pins), ("plain", [plain.round(number) for number in range(16)])):
+            before = os.times()
+            walls[who].append(together(commands))
+            after = os.times()
+            cpus[who].append(after[2] + after[3] - before[2] - before[3])
+    for what, taken in (("", walls), (" of processor", cpus)):
+        ratio = statistics.median(taken["ours"]) / statistics.median(taken["plain"])
+        report(f"16-writers/16-plain-loops{what}", ratio, 1 / 1.7)
 
 
-PARTS = {"status": of_status, "years": of_years, "versions": of_versions, "sync": of_sync, "writers": of_writers}
+def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
+    """Writers that live long: what they take for each change, without their start."""
+    shop = Organisation(place / "lasting", components=16, environments=2, versions=3, deploys=1).write()
+    (place / "loops").mkdir()
+    plain, turns = Plain(place / "loops", 16), 8
+    for writers, limit in ((1, 1 / 0.6), (16, 1 / 4)):
+        ours, theirs = [], []
+        for _ in range(chosen.rounds):
+            words = [sys.executable, "-c", LIVES, str(shop.folder)]
+            ours.append(lasting([[*words, one, str(turns)] for one in shop.components[:writers]]))
+            loops = [f"for turn in $(seq {turns}); do {plain.round(number)[2]}; done" for number in range(writers)]
+            theirs.append(together([["sh", "-c", loop] for loop in loops]))
+        ratio = statistics.median(ours) / statistics.median(theirs)
+        report(f"{writers}-lasting-writers/{writers}-plain-loops", ratio, limit)
+
+
+PARTS = {
+    "status": of_status,
+    "years": of_years,
+    "versions": of_versions,
+    "sync": of_sync,
+    "writers": of_writers,
+    "lasting": of_lasting,
+}
 
 
 def main() -> None:

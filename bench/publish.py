@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile what an installation has compiled
 UPLOAD = str(ROOT / "bench" / "upload.py")
 LARGE, SMALL, FILES, DELAY = 200_000_000, 20_000, 500, 10
 results: list[tuple[str, float, float]] = []

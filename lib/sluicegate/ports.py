@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Component, Config, Environment
@@ -18,7 +18,9 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Artifact, Installed, Release, Verdict
 from sluicegate.tools.process import Completed
-from sluicegate.tools.puppetreports import PuppetReport
+
+if TYPE_CHECKING:
+    from sluicegate.tools.puppetreports import PuppetReport
 
 
 class Repository(Protocol):

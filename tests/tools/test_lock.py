@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import Conflict
-from sluicegate.tools import files
+from sluicegate.tools.lock import locked
 
 HOLDER = """
 import sys
 from pathlib import Path
-from sluicegate.tools import files
-with files.locked(Path(sys.argv[1])):
+from sluicegate.tools.lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -26,10 +26,10 @@ def test_a_lock_has_one_holder_and_a_killed_one_frees_it(tmp_path: Path) -> None
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(Conflict, match=r"holds .*the\.lock"), files.locked(place, seconds=0):
+        with pytest.raises(Conflict, match=r"holds .*the\.lock"), locked(place, seconds=0):
             pass
         holder.kill()
-    with files.locked(place, seconds=5), pytest.raises(Conflict), files.locked(place, seconds=0):
+    with locked(place, seconds=5), pytest.raises(Conflict), locked(place, seconds=0):
         pass
-    with files.locked(place, seconds=0):
+    with locked(place, seconds=0):
         pass

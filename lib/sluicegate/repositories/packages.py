@@ -21,6 +21,7 @@ from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.repositories.mirror import Mirror, Public
 from sluicegate.tools import files as tool_files
 from sluicegate.tools import process
+from sluicegate.tools.lock import locked
 
 LISTS = ".index"
 MARKS = "marks"
@@ -112,7 +113,7 @@ class PackageRepository(ABC):
     @contextmanager
     def _alone(self, lock: str) -> Iterator[None]:
         try:
-            with tool_files.locked(self.path / LISTS / lock, seconds=SECONDS):
+            with locked(self.path / LISTS / lock, seconds=SECONDS):
                 yield
         except OSError as problem:
             raise RemoteUnavailable(

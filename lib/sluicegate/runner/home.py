@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sluicegate.errors import Conflict
 from sluicegate.tools import files
+from sluicegate.tools.lock import locked
 
 
 class Home:
@@ -23,7 +24,7 @@ class Home:
     def hold(self, address: str = "") -> None:
         """Take the home. Raises Conflict that names the holder when another runner has it."""
         try:
-            self._held.enter_context(files.locked(self.path / "runner.lock", seconds=0))
+            self._held.enter_context(locked(self.path / "runner.lock", seconds=0))
         except Conflict as problem:
             raise Conflict(
                 f"the home {self.path} is held by another runner{self._holder()}",

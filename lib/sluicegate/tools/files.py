@@ -8,12 +8,10 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
 
-from sluicegate.errors import Conflict, UsageError
+from sluicegate.errors import UsageError
 from sluicegate.tools import door, meter
 from sluicegate.tools.outgoing import check_unchanged, marks_of, opened
 
@@ -174,26 +172,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
-    """Hold an advisory lock on `path`; the system frees it when its holder dies. Raises Conflict after `seconds`."""
-    from filelock import FileLock, Timeout  # costs three starts of bare Python
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    door.passing(f"lock {path.name}")
-    lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=0.02)
-    try:
-        lock.acquire()
-    except Timeout as problem:
-        raise Conflict(
-            f"another command holds {path} for more than {seconds:g} seconds", hint=f"see who: fuser {path}"
-        ) from problem
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def open_beneath(root: Path, relative: str, *, follow: bool = False) -> int:

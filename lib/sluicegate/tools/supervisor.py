@@ -22,6 +22,7 @@ from pathlib import Path
 from sluicegate.errors import Malformed, MissingProgram, RemoteUnavailable, SluicegateError
 from sluicegate.model.numbers import INT, required
 from sluicegate.tools import door, extras, files, process, sockets
+from sluicegate.tools.lock import locked
 
 SOCKET = "supervisor.sock"
 START_SECONDS = 20.0
@@ -102,7 +103,7 @@ class Supervisor:
         return "\n".join(lines[-SHOWN_LINES:])
 
     def _locked(self) -> AbstractContextManager[None]:
-        return files.locked(self.folder / "lock")
+        return locked(self.folder / "lock")
 
     def _script(self, name: str) -> Path:
         return self.folder / "services" / f"{name}.sh"

@@ -14,6 +14,7 @@ from pathlib import Path
 from sluicegate.runner import launch
 from sluicegate.runner.confinement.pen import Confinement, Pen, rooms, yards
 from sluicegate.tools import files, process
+from sluicegate.tools.lock import locked
 
 PATIENCE = 5.0
 
@@ -46,7 +47,7 @@ def errand(confinement: Confinement, home: Path, job: str) -> Iterator[Errand]:
     """An errand for a job. What its commands leave running ends with it. Raises SluicegateError."""
     name = hashlib.sha256(job.encode()).hexdigest()[:24]
     yard = files.ensure_folder(yards(home) / name, mode=0o700)
-    with files.locked(yard.with_suffix(".lock"), seconds=600):
+    with locked(yard.with_suffix(".lock"), seconds=600):
         pen = confinement.pen(job, yard)
         try:
             yield Errand(pen, yard, rooms(home))

@@ -23,6 +23,7 @@ from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import Object, Objects, tree_entries
 from sluicegate.tools.git.place import cache_folder, resolve, restoring, shown
+from sluicegate.tools.lock import locked
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
 DEEPER = (64, 1024, 16384)  # commits that a shallow clone fetches in addition until it has what it looks for
@@ -88,13 +89,11 @@ class Store:
         return f"refs/remotes/origin/{branch}" if self.mirrored else f"refs/heads/{branch}"
 
     def _fetch(self) -> None:
-        from sluicegate.tools import files
-
         refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
         known = all(self._objects.get(self.ref(branch)) for branch in self.branches)
         depth = [] if known else ["--depth=1"]
         try:  # Git lets only one change what a repository is shallow of
-            with files.locked(self.local.with_suffix(".fetch")):
+            with locked(self.local.with_suffix(".fetch")):
                 done = self.git("fetch", "--quiet", "--no-tags", *depth, "--", self.remote, *refspecs, check=False)
         except (RemoteUnavailable, Conflict) as problem:
             raise RemoteUnavailable(
@@ -341,10 +340,8 @@ class Store:
         """Hold back other writers on this machine, so that they do not wear each other out with retries."""
         import hashlib
 
-        from sluicegate.tools import files
-
         name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
-        with files.locked(cache_folder() / f"{name}.lock", seconds=seconds):
+        with locked(cache_folder() / f"{name}.lock", seconds=seconds):
             yield
 
 
