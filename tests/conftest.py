@@ -6,12 +6,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from sluicegate.tools import door, scratch
 from tests.worlds import Shop
+
+if TYPE_CHECKING:
+    from tests.real import gateway, servers
 
 IN_CI = os.environ.get("CI") == "true"
 FOREIGN = (
@@ -65,15 +69,19 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"skipped in CI, where nothing may be skipped: {reason}"
 
 
-SERVERS = {"nexus": ("nexus", "test_publish_faults"), "ceph": ("ceph",)}
-"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`), by words of their ids."""
+SERVERS = ("nexus", "ceph")
+"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`).
+
+A test has its fixture, or its name among its parameters.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real"):
-            of_a_server = (name for name, words in SERVERS.items() if any(word in item.nodeid for word in words))
+            asked = (*getattr(item, "fixturenames", ()), item.nodeid.partition("[")[2])
+            of_a_server = (name for name in SERVERS if any(name in word for word in asked))
             item.add_marker(pytest.mark.xdist_group(next(of_a_server, item.nodeid.split("::")[0])))
 
 
@@ -169,3 +177,35 @@ def again(renewed: Shop, tmp_path: Path) -> Iterator[Shop]:
     copy = renewed.copied(tmp_path)
     yield copy
     copy.close()
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gateway.Server]:
+    from tests.real import gateway
+
+    with gateway.running_ceph(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gateway.Server]:
+    from tests.real import gateway
+
+    with gateway.running_moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_nexus() -> Iterator[tuple[str, ...]]:
+    from tests.real import servers
+
+    with servers.running_nexus() as place:
+        yield place
+
+
+@pytest.fixture
+def nexus(running_nexus: tuple[str, ...]) -> Iterator[servers.Nexus]:
+    from tests.real import servers
+
+    with servers.borrowed(running_nexus) as nexus:
+        yield nexus

@@ -27,9 +27,10 @@ def run(*words: str) -> set[str]:
     return set(done.stdout.splitlines())
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A delivery repo with published versions, which have to be put in order."""
+    tmp_path = tmp_path_factory.mktemp("startup")
     sample = tmp_path / "sample"
     run("init", str(sample))
     config = tmp_path / "sluicegate.yaml"

@@ -20,9 +20,7 @@ from sluicegate.repositories.yum import YumRepository
 from tests.fakes import FakeRepository
 from tests.guide import example
 from tests.parts import AUTH, CONFIG, PORTAL, settings, web_server
-from tests.real.gateway import ceph, moto  # noqa: F401
 from tests.real.needs import needs
-from tests.real.servers import nexus, running_nexus  # noqa: F401
 
 
 class _Quiet(SimpleHTTPRequestHandler):

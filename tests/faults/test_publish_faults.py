@@ -30,7 +30,7 @@ from sluicegate.tools import meter, patience
 from sluicegate.tools.git import Store
 from sluicegate.wiring import EntryPointDrivers
 from tests.proxy import Fault, Proxy, harming
-from tests.real.servers import Nexus, nexus, running_nexus  # noqa: F401
+from tests.real.servers import Nexus
 
 pytestmark = pytest.mark.real
 BIG = 3_000_000
@@ -66,7 +66,7 @@ class World:
 @pytest.fixture(params=["raw", "maven2"])
 def world(
     request: pytest.FixtureRequest,
-    nexus: Nexus,  # noqa: F811
+    nexus: Nexus,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
@@ -323,7 +323,7 @@ def test_of_two_publishers_with_other_content_one_wins(world: World, tmp_path: P
     assert "conflict" in outcomes
 
 
-def test_an_unknown_repository_says_so(world: World, nexus: Nexus) -> None:  # noqa: F811
+def test_an_unknown_repository_says_so(world: World, nexus: Nexus) -> None:
     with pytest.raises(UsageError, match="404") as caught:
         nexus.repository("no-such-one", "raw").put(
             world.repo.state().config.component("auth"), "1.0", "a.bin", world.files[1]

@@ -10,12 +10,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 
 from sluicegate.repositories.s3 import S3Repository
 from tests.parts import CONFIG, free_port, settings
@@ -70,10 +70,9 @@ class Server:
         )
 
 
-@pytest.fixture(scope="session")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Ceph, started once a session; CEPH_ENDPOINT names one that runs already (started by tests/real/ceph)."""
-    folder = tmp_path_factory.mktemp("s3")
+@contextmanager
+def running_ceph(folder: Path) -> Iterator[Server]:
+    """Ceph; CEPH_ENDPOINT names one that runs already (started by tests/real/ceph)."""
     login = {"key": "sluicegate", "secret": "not-a-secret-of-anyone"}
     if running := os.environ.get("CEPH_ENDPOINT"):
         yield Server(endpoint=running, folder=folder, **login)
@@ -88,8 +87,8 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         subprocess.run([SCRIPT, "down", place], check=True)
 
 
-@pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def running_moto(folder: Path) -> Iterator[Server]:
     """moto's server in a process of its own."""
     port = free_port()
     server = subprocess.Popen(
@@ -99,7 +98,6 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     try:
         _wait(f"http://127.0.0.1:{port}/")
-        folder = tmp_path_factory.mktemp("moto")
         yield Server(endpoint=f"http://127.0.0.1:{port}", key="any", secret="any", folder=folder)
     finally:
         server.terminate()

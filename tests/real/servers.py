@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _started() -> tuple[str, ...]:
     return tuple(found[name] for name in VARIABLES)
 
 
-@pytest.fixture(scope="session")
+@contextmanager
 def running_nexus() -> Iterator[tuple[str, ...]]:
     """URL and netrc: of the one that the environment names, else of one that is stopped at the end."""
     if all(os.environ.get(name) for name in VARIABLES):
@@ -85,9 +86,10 @@ def running_nexus() -> Iterator[tuple[str, ...]]:
     subprocess.run([UP.with_name("down"), "nexus"], check=True, timeout=120, env=CALLER)
 
 
-@pytest.fixture
-def nexus(running_nexus: tuple[str, ...]) -> Iterator[Nexus]:
-    found = Nexus(*running_nexus)
-    yield found
-    for name in found.made:
-        found.server().ask("DELETE", f"/service/rest/v1/repositories/{name}")
+@contextmanager
+def borrowed(place: tuple[str, ...]) -> Iterator[Nexus]:
+    """The Nexus at this place; what is made there is gone afterwards."""
+    nexus = Nexus(*place)
+    yield nexus
+    for name in nexus.made:
+        nexus.server().ask("DELETE", f"/service/rest/v1/repositories/{name}")

@@ -21,10 +21,8 @@ from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.yum import YumRepository
 from sluicegate.tools import door
 from tests.parts import AUTH, CONFIG, PORTAL, settings
-from tests.real.gateway import Server, ceph
+from tests.real.gateway import Server
 from tests.real.needs import needs
-
-__all__ = ["ceph"]
 
 pytestmark = pytest.mark.real
 

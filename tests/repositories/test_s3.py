@@ -28,7 +28,7 @@ from sluicegate.repositories.s3 import S3Repository
 from sluicegate.tools import s3
 from sluicegate.tools.outgoing import Sent
 from tests.parts import AUTH, CONFIG, free_port, settings, web_server
-from tests.real.gateway import Server, ceph, moto  # noqa: F401
+from tests.real.gateway import Server
 
 KEY = "ci/releases/com/example/auth/1.0/auth-1.0.zip"
 
@@ -57,7 +57,7 @@ def at(endpoint: str, credentials: str) -> S3Repository:
     )
 
 
-def test_the_key_is_the_name_and_the_checksum_stands_beside_it(moto: Server, source: Path) -> None:  # noqa: F811
+def test_the_key_is_the_name_and_the_checksum_stands_beside_it(moto: Server, source: Path) -> None:
     repository = moto.repository()
     repository.put(AUTH, "1.0", source.name, source)
     head = moto.client().head_object(Bucket=repository.bucket, Key=KEY)
@@ -65,7 +65,7 @@ def test_the_key_is_the_name_and_the_checksum_stands_beside_it(moto: Server, sou
     assert repository.address(AUTH, "1.0", source.name) == f"{moto.endpoint}/{repository.bucket}/{KEY}"
 
 
-def test_maven_finds_the_list_of_versions(moto: Server) -> None:  # noqa: F811
+def test_maven_finds_the_list_of_versions(moto: Server) -> None:
     repository = moto.repository()
     repository.announce(AUTH, ["1.0", "1.1", "1.2-rc.1"])
     repository.announce(AUTH, ["1.0", "1.1"])
@@ -74,7 +74,7 @@ def test_maven_finds_the_list_of_versions(moto: Server) -> None:  # noqa: F811
     assert b"<release>1.1</release>" in written
 
 
-def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "PAGE", 7)
     repository = moto.repository()
     folder = KEY.rpartition("/")[0]
@@ -86,7 +86,7 @@ def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: py
 
 
 @pytest.mark.real
-def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -> None:  # noqa: F811
+def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -> None:
     right = ceph.repository()
     wrong = ceph.other(right.bucket, ceph.credentials("wrong", secret="not-the-s3cr3t"))
     for ask in (
@@ -104,7 +104,7 @@ def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -
 
 
 @pytest.mark.real
-def test_a_missing_bucket_is_a_usage_error(ceph: Server, source: Path) -> None:  # noqa: F811
+def test_a_missing_bucket_is_a_usage_error(ceph: Server, source: Path) -> None:
     with pytest.raises(UsageError, match="NoSuchBucket"):
         ceph.other("nobody-made-this").put(AUTH, "1.0", source.name, source)
     with pytest.raises(UsageError, match="NoSuchBucket"):
@@ -113,7 +113,7 @@ def test_a_missing_bucket_is_a_usage_error(ceph: Server, source: Path) -> None: 
 
 @pytest.mark.real
 def test_a_big_file_goes_in_parts_and_is_as_immutable(
-    ceph: Server,  # noqa: F811
+    ceph: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_big_file_goes_in_parts_and_is_as_immutable(
 
 
 @pytest.mark.real
-def test_what_changed_on_the_way_is_not_stored(ceph: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_what_changed_on_the_way_is_not_stored(ceph: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = ceph.repository()._bucket
     source.write_bytes(b"what was sent")
     read, sent = (
@@ -152,7 +152,7 @@ def test_what_changed_on_the_way_is_not_stored(ceph: Server, source: Path, monke
 
 
 def test_a_file_that_changes_while_it_is_sent_is_not_published(
-    moto: Server,  # noqa: F811
+    moto: Server,
     source: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,7 +167,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_published(
 
 
 def test_a_file_changed_in_the_bucket_is_an_integrity_error(
-    moto: Server,  # noqa: F811
+    moto: Server,
     source: Path,
     tmp_path: Path,
 ) -> None:
@@ -182,7 +182,7 @@ def test_a_file_changed_in_the_bucket_is_an_integrity_error(
         repository.put(AUTH, "1.0", source.name, source)
 
 
-def test_what_another_tool_stored_is_read_to_compare_it(moto: Server, source: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_what_another_tool_stored_is_read_to_compare_it(moto: Server, source: Path, tmp_path: Path) -> None:
     repository = moto.repository()
     moto.client().put_object(Bucket=repository.bucket, Key=KEY, Body=source.read_bytes())
     repository.put(AUTH, "1.0", source.name, source)
@@ -332,7 +332,7 @@ def test_a_login_page_is_no_answer_of_an_s3_server(tmp_path: Path, credentials: 
             repository.fetch(AUTH, "1.0", source.name, tmp_path / "fetched")
 
 
-def test_without_boto3_the_extra_is_named(moto: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_without_boto3_the_extra_is_named(moto: Server, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     place = settings(endpoint=moto.endpoint, bucket="releases", credentials={"profile": "ci"})
     with pytest.raises(MissingProgram) as caught:
@@ -347,7 +347,7 @@ def test_nobody_there_is_remote(source: Path, credentials: str, monkeypatch: pyt
 
 
 def test_credentials_come_from_the_environment(
-    moto: Server,  # noqa: F811
+    moto: Server,
     source: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
