@@ -3,6 +3,8 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
+# Most tests wait for builds, processes and servers longer than they compute: two of them to a processor.
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 .PHONY: help demo test lint dist agent-file constraints clean FORCE
 help:
@@ -19,7 +21,7 @@ demo: .venv/demo
 	@$(BIN)/sluicegate demo
 
 test: lint
-	@$(BIN)/python -m pytest -q -n auto -m "not real and not root"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not real and not root"
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "real and not root"
 
 lint: .venv/dev
