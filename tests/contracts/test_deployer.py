@@ -15,6 +15,7 @@ from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.deployers.command import CommandDeployer
 from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.deployers.packages import PackagesDeployer
+from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.errors import RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.outcomes import DONE, Outcome
@@ -22,6 +23,7 @@ from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
 from sluicegate.tools import door
 from tests import programs
+from tests.agents import AgentHost
 from tests.fakes import FakeDeployer, FakeHost
 from tests.parts import CONFIG, answering, app_files, free_port, no_host, release, settings, web_server
 from tests.remotes import Line, ShellHost
@@ -50,7 +52,7 @@ class Bench:
 OTHERS = ("command on local host", "command on remote host", "command for all hosts", "ansible on local host")
 
 
-@pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages", *OTHERS])
+@pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages", "puppet", *OTHERS])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "fake":
         yield _fake_bench(tmp_path)
@@ -61,6 +63,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         return
     if request.param == "packages":
         with _packages_bench(tmp_path) as made:
+            yield made
+        return
+    if request.param == "puppet":
+        with _puppet_bench(tmp_path) as made:
             yield made
         return
     folder = tmp_path / "host"
@@ -181,6 +187,36 @@ def _others_bench(kind: str, tmp_path: Path) -> Iterator[Bench]:
         yield Bench(
             deployer=deployer, host=host, silent=silent, take_down=lambda: folder.rename(tmp_path / "unplugged")
         )
+
+
+@contextmanager
+def _puppet_bench(tmp_path: Path) -> Iterator[Bench]:
+    """With an agent in memory; Puppet itself is in tests/real/test_puppet.py."""
+    folder, assigned, silenced = tmp_path / "host", tmp_path / "assigned", set[str]()
+    folder.mkdir()
+    assigned.mkdir()
+    has: dict[str, str] = {}
+
+    class Service(answering(b"")):  # type: ignore[misc]
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            version = has.get("auth", "")
+            self.wfile.write(b"starting" if version in silenced else version.encode())
+            self.close_connection = True
+
+    with web_server(Service) as port:
+        host = AgentHost(name="int1", folder=folder, ports={"auth": port}, assigned=assigned / "int1.yaml", has=has)
+        given = settings(assigned={"folder": str(assigned)}, root="false", timeout="1 s")
+
+        def silent(version: str) -> Release:
+            silenced.add(version)
+            return release(tmp_path, version)
+
+        yield Bench(
+            deployer=PuppetDeployer.configure("training", given, CONFIG, no_host), host=host, silent=silent,
+            take_down=lambda: folder.rename(tmp_path / "unplugged"),
+        )  # fmt: skip
 
 
 def same(there: Installed | None, of: Release) -> bool:

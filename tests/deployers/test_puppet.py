@@ -18,7 +18,8 @@ from sluicegate.hosts.local import LocalHost
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Release
-from sluicegate.tools import meter
+from sluicegate.tools import door, meter, process
+from sluicegate.tools.parallel import each
 from sluicegate.tools.puppetreports import FailedResource, PuppetReport
 from tests.parts import CONFIG, no_host, settings
 
@@ -372,3 +373,84 @@ def test_a_host_is_proven_by_what_it_has_and_nothing_is_installed(bench: Bench) 
     assert marked(bench.host) == ()
     assert deployer.prove(bench.host, {"auth": replace(release, version="1.1")})["auth"].ending == "failed"
     assert not (bench.folder / "calls").exists()
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Path:
+    """A control repository, with what others have on its branch."""
+    bare = tmp_path / "control.git"
+    process.run(["git", "init", "-q", "--bare", "--initial-branch=production", bare])
+    _pushed(bare, tmp_path / "first", "Puppetfile", "mod 'apt'\n")
+    return bare
+
+
+def _pushed(bare: Path, clone: Path, name: str, content: str) -> None:
+    process.run(["git", "clone", "-q", bare, clone])
+    (clone / name).write_text(content)
+    process.run(["git", "add", "-A"], cwd=clone)
+    process.run(["git", "-c", "user.name=o", "-c", "user.email=o@example.com", "commit", "-qm", name], cwd=clone)
+    process.run(["git", "push", "-q", "origin", "HEAD:production"], cwd=clone)
+
+
+def _shown(bare: Path, path: str) -> bytes:
+    return process.run(["git", "-C", bare, "show", f"production:{path}"]).stdout
+
+
+def test_a_branch_of_the_control_repository_takes_what_is_assigned(bench: Bench, control: Path) -> None:
+    place: dict[str, Plain] = {"git": str(control), "branch": "production", "folder": "data/sluicegate"}
+    assert bench.remove(assigned=place) == DONE
+    assert Assignment.read(_shown(control, "data/sluicegate/app1.yaml")).intent == "5c1f"
+    assert _shown(control, "Puppetfile") == b"mod 'apt'\n"
+    said = process.run(["git", "-C", control, "log", "-1", "--format=%B", "production"]).text
+    assert said.strip() == "sluicegate assigns: app1\n\nIntent: 5c1f"
+    assert bench.remove(assigned=place) == DONE  # the same again is no commit
+    assert process.run(["git", "-C", control, "rev-list", "--count", "production"]).text.strip() == "2"
+
+
+def test_somebody_who_pushes_meanwhile_is_no_conflict_and_nothing_of_his_is_lost(
+    bench: Bench, control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = bench.deployer(assigned={"git": str(control), "branch": "production", "folder": "data"}).place
+    others = iter(range(3))
+
+    def push_first(call: str) -> None:
+        if call.startswith("git push") and (number := next(others, None)) is not None:
+            door.watcher = None
+            _pushed(control, bench.folder / f"clone{number}", f"theirs{number}", "theirs\n")
+            door.watcher = push_first
+
+    monkeypatch.setattr(door, "watcher", push_first)
+    place.assign(bench.host, "app1", Assignment(intent="a1", components={}))
+    door.watcher = None
+    assert [_shown(control, f"theirs{number}") for number in range(3)] == [b"theirs\n"] * 3
+    stood = place.assigned(bench.host, "app1")
+    assert stood is not None and stood.intent == "a1"
+
+
+def test_hosts_that_begin_together_share_their_pushes(bench: Bench, control: Path) -> None:
+    place = bench.deployer(assigned={"git": str(control), "branch": "production", "folder": "data"}).place
+    names = [f"app{number}" for number in range(12)]
+    each(names, lambda name: place.assign(bench.host, name, Assignment(intent="a1")), 12)
+    commits = int(process.run(["git", "-C", control, "rev-list", "--count", "production"]).text)
+    assert commits < 1 + len(names)
+    assert {name: _shown(control, f"data/{name}.yaml")[:9] for name in names} == dict.fromkeys(names, b"# Written")
+
+
+def test_a_branch_that_is_not_there_is_told(bench: Bench, control: Path) -> None:
+    outcome = bench.remove(assigned={"git": str(control), "branch": "live", "folder": "data"})
+    assert "has no branch 'live'" in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"git": "/x.git", "folder": "data"}, "the key 'branch' is missing"),
+        ({"git": "/x.git", "branch": "-x", "folder": "data"}, "is no name of a branch"),
+        ({"git": "/x.git", "branch": "live", "folder": "../data"}, "expected one of the repository"),
+        ({"git": "/x.git", "branch": "live", "folder": "data", "host": "int1"}, "both 'host' and 'git'"),
+        ({"branch": "live", "folder": "/srv/data"}, "belongs to 'git'"),
+    ],
+)
+def test_a_wrong_control_repository_is_told(bench: Bench, wrong: dict[str, Plain], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        bench.deployer(assigned=wrong)

@@ -13,6 +13,7 @@ from sluicegate.deployers.packages.deployer import Packages, packages_of
 from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.deployers.puppet.agent import Agent, Stale
 from sluicegate.deployers.puppet.assigned import ABSENT, Assignment, Folder, Place
+from sluicegate.deployers.puppet.control import ControlBranch
 from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.model.config import Config
 from sluicegate.model.outcomes import Outcome
@@ -199,8 +200,12 @@ class PuppetDeployer:
 
 def _place(settings: Settings, config: Config, hosts: Callable[[str], Host]) -> Place:
     below = settings.below("assigned")
-    below.only("host", "folder")
+    below.only("host", "folder", "git", "branch")
     folder = below.text("folder")
+    if "git" in below.values:
+        return _control(below, folder)
+    if "branch" in below.values:
+        raise settings.fail("'branch' of 'assigned' belongs to 'git', a control repository")
     if not re.fullmatch(r"/[A-Za-z0-9._/-]+", folder):
         raise settings.fail(f"'folder' of 'assigned' is '{folder}', expected an absolute path")
     name = below.text("host", "")
@@ -211,6 +216,19 @@ def _place(settings: Settings, config: Config, hosts: Callable[[str], Host]) -> 
     return Folder(path=folder, server=lambda: hosts(name))
 
 
+def _control(below: Settings, folder: str) -> ControlBranch:
+    if "host" in below.values:
+        raise below.fail("'assigned' has both 'host' and 'git'; the control repository needs no host")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", folder) or ".." in folder.split("/"):
+        raise below.fail(
+            f"'folder' of 'assigned' is '{folder}', expected one of the repository, such as data/sluicegate"
+        )
+    branch = below.text("branch")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", branch):
+        raise below.fail(f"'branch' of 'assigned' is '{branch}', which is no name of a branch")
+    return ControlBranch(url=below.text("git"), branch=branch, folder=folder)
+
+
 def _agent(settings: Settings) -> Agent:
     kick = settings.choice("kick", KICKS, "agent")
     manifest = settings.text("manifest", "")
@@ -219,12 +237,13 @@ def _agent(settings: Settings) -> Agent:
     options = settings.texts("options")
     if options and not options[0].startswith("--"):
         raise settings.fail(f"'options' begins with '{options[0]}', expected one of Puppet's, such as --confdir")
+    spread = "10 min" if "git" in settings.below("assigned").values else "0 s"
     return Agent(
         kick=kick, program=settings.text("program", "puppet"), environment=settings.text("environment", ""),
         manifest=manifest, options=options, root=settings.flag("root", True),
         lock_wait=settings.span("lock-wait", "5 min"),
         limit=settings.span("limit", "45 min" if kick == "none" else "30 min"),
-        spread=settings.span("spread", "0 s"), others_may_fail=settings.flag("others-may-fail"),
+        spread=settings.span("spread", spread), others_may_fail=settings.flag("others-may-fail"),
     )  # fmt: skip
 
 
