@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from sluicegate.deployers.packages.manager import PackageManager
 from sluicegate.deployers.proof import mark, marked
 from sluicegate.deployers.puppet import PuppetDeployer, agent
 from sluicegate.deployers.puppet.assigned import Assignment
@@ -18,6 +20,7 @@ from sluicegate.hosts.local import LocalHost
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
 from sluicegate.model.values import Release
+from sluicegate.ports import Host
 from sluicegate.tools import door, meter, process
 from sluicegate.tools.parallel import each
 from sluicegate.tools.puppetreports import FailedResource, PuppetReport
@@ -304,9 +307,28 @@ def test_two_hosts_that_puppet_takes_for_one_are_refused(bench: Bench) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Offers:
+    """A package manager whose list has one version."""
+
+    source: str = "ours"
+
+    def offered(self, host: Host, packages: Collection[str]) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(packages, ("1.0",))
+
+
+def test_a_version_that_is_not_in_the_list_is_refused_before_anything_is_assigned(bench: Bench) -> None:
+    manager = cast(PackageManager, Offers())
+    deployer = replace(bench.deployer(), manager=manager, packages={"auth": ("auth-server", "auth-common")})
+    wanted = {"auth": Release(component="auth", version="2.0", manifest="0" * 64)}
+    assert deployer.refusals(bench.host, wanted)[0] == "app1: auth-server 2.0 is not in ours (there: 1.0)"
+    assert deployer.refusals(bench.host, {"auth": None}) == ()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        ({"list": "ours.list"}, "expected a file such as"),
         ({"assigned": {"folder": "data"}}, "'folder' of 'assigned' is 'data', expected an absolute path"),
         ({"assigned": {"host": "puppet9", "folder": "/srv"}}, "no host is called 'puppet9'"),
         ({"kick": "push"}, "'kick' is 'push', expected one of: agent, apply, none"),

@@ -40,17 +40,10 @@ class PackagesDeployer:
 
     @classmethod
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> PackagesDeployer:
-        """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer).
-
-        A `list` that is a path is one of apt, any other a repository of dnf, which reads `release` too.
-        """
+        """Read `packages`, `list`, `lock-wait` (for the package manager) and `timeout` (for the first right answer)."""
         settings.only("packages", "list", "lock-wait", "timeout", "release")
-        apt = settings.text("list").startswith("/")
-        if apt and "release" in settings.values:
-            raise settings.fail("'release' is for dnf; a version of dpkg always has it")
-        manager: PackageManager = Apt.configure(settings) if apt else Dnf.configure(settings)
         return cls(
-            config=config, packages=packages_of(settings, config), manager=manager,
+            config=config, packages=packages_of(settings, config), manager=manager_of(settings),
             timeout=settings.span("timeout", "30 s"),
         )  # fmt: skip
 
@@ -78,15 +71,8 @@ class PackagesDeployer:
         if broken := self.manager.broken(host):
             return (f"{host.name}: {broken}",)
         install, remove = self._changes(wanted)
-        offered = self.manager.offered(host, install)
-        missing = [
-            f"{host.name}: {package} {version} is not in {self.manager.source}"
-            f" (there: {', '.join(offered.get(package, ())[:5]) or 'no version of it'})"
-            for package, version in install.items()
-            if version not in offered.get(package, ())
-        ]
-        if missing:
-            return tuple(missing)
+        if missing := withdrawn(self.manager, host, install):
+            return missing
         said = self.manager.trial(host, install, remove)
         return (f"{host.name}: {said}",) if said else ()
 
@@ -122,6 +108,25 @@ class PackagesDeployer:
     @staticmethod
     def _all(packages: Packages) -> tuple[str, ...]:
         return tuple(dict.fromkeys(package for several in packages.values() for package in several))
+
+
+def manager_of(settings: Settings) -> PackageManager:
+    """Read `list`, `lock-wait` and `release`: a list that is a path is one of apt, any other a repository of dnf."""
+    apt = settings.text("list").startswith("/")
+    if apt and "release" in settings.values:
+        raise settings.fail("'release' is for dnf; a version of dpkg always has it")
+    return Apt.configure(settings) if apt else Dnf.configure(settings)
+
+
+def withdrawn(manager: PackageManager, host: Host, install: Mapping[str, str]) -> tuple[str, ...]:
+    """The packages that our source does not offer in these versions, a sentence each, once it was read anew."""
+    offered = manager.offered(host, install)
+    return tuple(
+        f"{host.name}: {package} {version} is not in {manager.source}"
+        f" (there: {', '.join(offered.get(package, ())[:5]) or 'no version of it'})"
+        for package, version in install.items()
+        if version not in offered.get(package, ())
+    )
 
 
 def packages_of(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:

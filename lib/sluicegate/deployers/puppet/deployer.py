@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from sluicegate.deployers.packages import apt, dnf
-from sluicegate.deployers.packages.deployer import Packages, packages_of
+from sluicegate.deployers.packages.deployer import Packages, manager_of, packages_of, withdrawn
+from sluicegate.deployers.packages.manager import PackageManager
 from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.deployers.puppet.agent import Agent, Stale
 from sluicegate.deployers.puppet.assigned import ABSENT, Assignment, Folder, Place
@@ -39,6 +40,7 @@ class PuppetDeployer:
     config: Config
     place: Place
     agent: Agent
+    manager: PackageManager | None
     packages: Packages
     archives: Mapping[str, str]
     services: Mapping[str, str]
@@ -52,8 +54,9 @@ class PuppetDeployer:
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> PuppetDeployer:
         """Read where the assigned files lie, what the components consist of, and how the agent is kicked."""
         settings.only(
-            "assigned", "packages", "archives", "services", "certname", "certnames", "environment", "kick", "manifest",
-            "program", "options", "root", "lock-wait", "limit", "spread", "others-may-fail", "release", "timeout",
+            "assigned", "list", "packages", "archives", "services", "certname", "certnames", "environment", "kick",
+            "manifest", "program", "options", "root", "lock-wait", "limit", "spread", "others-may-fail", "release",
+            "timeout",
         )  # fmt: skip
         archives = _of_components(settings, config, "archives")
         for folder in archives.values():
@@ -66,8 +69,10 @@ class PuppetDeployer:
         for given in certnames.values():
             if not CERTNAME.fullmatch(given):
                 raise settings.fail(f"the certname '{given}' is none of Puppet's: lower case, digits, '.', '_', '-'")
+        manager = manager_of(settings) if "list" in settings.values else None
         return cls(
-            config=config, place=_place(settings, config, hosts), agent=_agent(settings), archives=archives,
+            config=config, manager=manager, place=_place(settings, config, hosts), agent=_agent(settings),
+            archives=archives,
             packages={n: several for n, several in packages_of(settings, config).items() if n not in archives},
             services=_of_components(settings, config, "services"), certname=certname, certnames=certnames,
             release=settings.flag("release"), timeout=settings.span("timeout", "30 s"),
@@ -99,13 +104,18 @@ class PuppetDeployer:
         return ()
 
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
-        """Two hosts that Puppet would take for one, or a place of the assigned files that we do not reach."""
+        """Two hosts that Puppet would take for one; a version that is not in `list`. Raises for a place out of reach.
+
+        Puppet itself reads no package index anew, so this is the moment in which the host learns of a new version.
+        """
         certname = self._certname(host.name)
         same = sorted(other for other in self.config.hosts if other != host.name and self._named(other) == certname)
         if same:
             return (f"{host.name} and {same[0]} have one certname, {certname}; say it in 'certnames'",)
         self.place.assigned(host, certname)
-        return ()
+        coming = {package: release.version for name, release in wanted.items() if release is not None
+                  for package in self.packages.get(name, ())}  # fmt: skip
+        return withdrawn(self.manager, host, coming) if self.manager and coming else ()
 
     def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """Assign it, and have the agent make it so; then each component is asked for its version."""
