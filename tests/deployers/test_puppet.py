@@ -432,7 +432,7 @@ def test_a_branch_of_the_control_repository_takes_what_is_assigned(bench: Bench,
 def test_somebody_who_pushes_meanwhile_is_no_conflict_and_nothing_of_his_is_lost(
     bench: Bench, control: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = bench.deployer(assigned={"git": str(control), "branch": "production", "folder": "data"}).place
+    place = bench.deployer(assigned={"git": f"file://{control}", "branch": "production", "folder": "data"}).place
     others = iter(range(3))
 
     def push_first(call: str) -> None:
