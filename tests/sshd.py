@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sluicegate.hosts.ssh import SshHost
+from sluicegate.model.settings import Settings
 from tests.parts import CONFIG, settings
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -62,8 +63,12 @@ class Sshd:
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}")
 
     def host(self, name: str = "app1", folder: str = "", **values: str) -> SshHost:
+        return SshHost.configure(name, self.settings(folder, **values), CONFIG)
+
+    def settings(self, folder: str = "", **values: str) -> Settings:
+        """Those of a host that is reached here."""
         given = {"address": "127.0.0.1", "port": str(self.port), "user": getpass.getuser(), **values}
-        return SshHost.configure(name, settings(folder=folder or str(self.folder / "home"), **given), CONFIG)
+        return settings(folder=folder or str(self.folder / "home"), **given)
 
     def stop_listening(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)  # the thread that waits there keeps it open otherwise

@@ -1,4 +1,4 @@
-"""What every deployer does."""
+"""What every deployer does. On hosts that ssh reaches it is in tests/real/test_deployers.py."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.errors import RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.config import Config
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.values import Installed, Release
 from sluicegate.ports import Deployer, Host
@@ -31,12 +32,16 @@ from tests.remotes import Line, ShellHost
 
 @dataclass(kw_only=True)
 class Bench:
-    """A deployer with a host, and a release of it that starts but never answers its version."""
+    """A deployer with a host, and a release of it that starts but never answers its version.
+
+    `breaks`: at about how many of its calls a change is broken off, one after the other.
+    """
 
     deployer: Deployer
     host: Host
     silent: Callable[[str], Release]
     take_down: Callable[[], object]
+    breaks: int = 4
 
     def install(self, wanted: Release) -> Outcome:
         return self.deployer.apply(self.host, {"auth": wanted}, "intent")["auth"]
@@ -49,7 +54,7 @@ class Bench:
         return self.deployer.survey(self.host).get("auth")
 
 
-OTHERS = ("command on local host", "command on remote host", "command for all hosts", "ansible on local host")
+OTHERS = ("command on local host", "command on remote host", "command for all hosts")
 
 
 @pytest.fixture(params=["fake", "archive on local host", "archive on remote host", "packages", "puppet", *OTHERS])
@@ -164,15 +169,28 @@ def _packages_bench(tmp_path: Path) -> Iterator[Bench]:
 
 @contextmanager
 def _others_bench(kind: str, tmp_path: Path) -> Iterator[Bench]:
-    """Deployers that have somebody else's programs change the host. Real ssh hosts are in tests/real."""
-    folder, silents = tmp_path / "host", set[str]()
+    folder = tmp_path / "host"
     ours = folder / "ours" if "remote" in kind else folder
     ours.mkdir(parents=True)
-    theirs, config = programs.programs(tmp_path / "programs"), programs.with_hosts({"int1": ours})
-    with programs.service(ours, silents) as port:
-        host: Host = LocalHost(name="int1", folder=folder, ports={"auth": port})
+
+    def host(port: int) -> Host:
         if "remote" in kind:
-            host = ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports={"auth": port})
+            return ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports={"auth": port})
+        return LocalHost(name="int1", folder=folder, ports={"auth": port})
+
+    with others_bench(kind, host, ours, tmp_path) as made:
+        made.take_down = lambda: folder.rename(tmp_path / "unplugged")
+        yield made
+
+
+@contextmanager
+def others_bench(
+    kind: str, host: Callable[[int], Host], ours: Path, tmp_path: Path, config: Config = CONFIG
+) -> Iterator[Bench]:
+    """Deployers that have somebody else's programs change a host, whose folder is `ours`."""
+    silents = set[str]()
+    theirs = programs.programs(tmp_path / "programs")
+    with programs.service(ours, silents) as port:
         deployer: Deployer
         if "ansible" in kind:
             deployer = AnsibleDeployer.configure("int", settings(**programs.playbooks(theirs)), config, no_host)
@@ -184,9 +202,7 @@ def _others_bench(kind: str, tmp_path: Path) -> Iterator[Bench]:
             silents.add(version)
             return release(tmp_path, version)
 
-        yield Bench(
-            deployer=deployer, host=host, silent=silent, take_down=lambda: folder.rename(tmp_path / "unplugged")
-        )
+        yield Bench(deployer=deployer, host=host(port), silent=silent, take_down=lambda: None)
 
 
 @contextmanager
@@ -293,7 +309,7 @@ def test_what_was_broken_off_does_not_count_and_the_next_change_ends_it(
         bench.install(good)
     half = calls[: len(calls) // 2]
 
-    for number in range(0, len(half), max(1, len(half) // 4)):
+    for number in range(0, len(half), max(1, len(half) // bench.breaks)):
         left = iter(range(number, -1, -1))
 
         def stop(call: str, left: Iterator[int] = left) -> None:
