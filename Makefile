@@ -6,9 +6,10 @@ BIN := .venv/bin
 # Most tests wait for builds, processes and servers longer than they compute: two of them to a processor.
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
-.PHONY: help demo test lint dist agent-file constraints clean FORCE
+.PHONY: help demo demo-real test lint dist agent-file constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
+	@echo "make demo-real    the same with Nexus, Puppet, apt, HAProxy, slapd and sixteen hosts; root, Debian (KEEP=1 leaves it)"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make lint    lint, types, layers"
 	@echo "make dist    wheel and sdist in dist/, checked, and each tried in an empty environment"
@@ -19,6 +20,9 @@ help:
 
 demo: .venv/demo
 	@$(BIN)/sluicegate demo
+
+demo-real: .venv/dev
+	@$(BIN)/python -m tests.real.demo $(if $(KEEP),--keep)
 
 test: lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not real and not root"

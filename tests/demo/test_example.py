@@ -87,6 +87,13 @@ def having(records: Records, what: str, **facts: object) -> Records:
     return [r for r in records if r["what"] == what and all(r.get(key) == value for key, value in facts.items())]
 
 
+def the_parts_are_started(outside: Outside) -> None:
+    assert {e: outside.pins(e) for e in ("integration", "staging", "production")} == {
+        "integration": {}, "staging": {}, "production": {},
+    }  # fmt: skip
+    assert outside.servers() == {"staging": "green", "production": "blue"}
+
+
 def the_organisation_as_it_is(outside: Outside) -> None:
     production = outside.pins("production")
     assert set(production) == {"auth", "portal"}
@@ -189,6 +196,7 @@ def everything_is_on_record(outside: Outside) -> None:
 
 
 CHECKS: tuple[Callable[[Outside], None], ...] = (
+    the_parts_are_started,
     the_organisation_as_it_is,
     the_failing_test_comes_first,
     the_push_starts_the_build,

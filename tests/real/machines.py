@@ -46,31 +46,46 @@ def debian(folder: Path) -> Path:
     needs("mmdebstrap", "mount", "chroot")
     if kept := os.environ.get("SLUICEGATE_TEST_ROOT"):
         return Path(kept)
-    sources = next(Path("/etc/apt/sources.list.d").glob("debian.sources"), Path("/etc/apt/sources.list"))
-    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={INSIDE}", "bookworm", folder / "base", sources]
-    process.run(words, timeout=1200.0)
+    process.run(bootstrapping(folder / "base", INSIDE), timeout=1200.0)
     return folder / "base"
 
 
-@contextmanager
-def overlay(base: Path, folder: Path) -> Iterator[Path]:
-    """A root of its own over the base: what is written there lies below `folder` and goes away with it."""
+def bootstrapping(root: Path, inside: str) -> list[str | Path]:
+    """The words of a command that makes a small Debian with these packages, about a minute."""
+    sources = next(Path("/etc/apt/sources.list.d").glob("debian.sources"), Path("/etc/apt/sources.list"))
+    return ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={inside}", "bookworm", root, sources]
+
+
+def mounted(base: Path | str, folder: Path) -> Path:
+    """A root of its own over the base (or several, `upper:lower`): what is written there lies below `folder`."""
     for name in ("up", "work", "root"):
         (folder / name).mkdir(parents=True)
     root = folder / "root"
     options = f"lowerdir={base},upperdir={folder}/up,workdir={folder}/work"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, root], check=True)
+    return root
+
+
+@contextmanager
+def overlay(base: Path, folder: Path) -> Iterator[Path]:
+    """The same for as long as the context lasts, with no source of packages, and installing starts nothing."""
+    root = mounted(base, folder)
     try:
         subprocess.run(["mount", "-t", "proc", "proc", root / "proc"], check=True)
-        (root / "etc/apt/sources.list.d").mkdir(exist_ok=True)
-        for file in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
-            file.unlink(missing_ok=True)
+        no_sources(root)
         (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (root / "usr/sbin/policy-rc.d").chmod(0o755)
         yield root
     finally:
         subprocess.run(["umount", "-R", root], check=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def no_sources(root: Path) -> None:
+    """Take away the lists of Debian's packages: no host asks anybody but us."""
+    (root / "etc/apt/sources.list.d").mkdir(exist_ok=True)
+    for file in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
+        file.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -138,21 +153,26 @@ class BootedHost(RemoteHost):
         )
 
 
+def nspawn(root: Path, name: str, *options: str) -> list[str | Path]:
+    """The words of the command under which systemd runs on a root file system, where no other systemd is asked."""
+    words = ["systemd-nspawn", "--quiet", "--machine", name, "--register=no", "--keep-unit", *options, "--boot"]
+    return [*words, "--directory", root]
+
+
 @contextmanager
 def booted(root: Path) -> Iterator[int]:
     """systemd on a root file system; gives the number of its process 1 once that answers."""
     needs("systemd-nspawn", "nsenter")
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
     (root / "etc/hostname").write_text("app1\n")
-    words = ["systemd-nspawn", "--quiet", "--directory", root, "--machine", f"sg{os.getpid()}", "--register=no",
-             "--keep-unit", "--boot"]  # fmt: skip
+    words = nspawn(root, f"sg{os.getpid()}")
     with (root.parent / "console.log").open("wb") as log:
-        nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        yield _leader(nspawn.pid)
+        yield _leader(running.pid)
     finally:
-        nspawn.terminate()
-        nspawn.wait(timeout=60)
+        running.terminate()
+        running.wait(timeout=60)
 
 
 def _leader(nspawn: int) -> int:

@@ -11,12 +11,13 @@
 #   releases-loose  maven2, ALLOW_ONCE, permissive layout   releases-again  maven2, ALLOW, permissive layout
 #   raw             raw, ALLOW_ONCE                         raw-again       raw, ALLOW
 #   apt             apt, ALLOW_ONCE, signed with a key made here (the public half: apt.asc beside the state)
-# Settings: SLUICEGATE_NEXUS_PORT (default: a free one).
+# Settings: SLUICEGATE_NEXUS_PORT (default: a free one), SLUICEGATE_NEXUS_STATE (a folder; default: below the cache),
+# SLUICEGATE_NEXUS_LISTEN (default: 127.0.0.1).  `get` only downloads it.
 set -euo pipefail
 version=3.71.0-06
 artifact=org.sonatype.nexus.assemblies:nexus-base-template:$version:zip
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluicegate
-state=$cache/real/nexus
+state=${SLUICEGATE_NEXUS_STATE:-$cache/real/nexus}
 here=$(cd "$(dirname "$0")" && pwd)
 home=$cache/parts/nexus-base-template-$version
 
@@ -91,13 +92,14 @@ up() {
     fi
     url=http://127.0.0.1:$port
     mkdir -p "$state/data/etc" "$state/data/log" "$state/data/tmp"
-    printf 'application-port=%s\napplication-host=127.0.0.1\nnexus.onboarding.enabled=false\n' "$port" \
+    printf 'application-port=%s\napplication-host=%s\nnexus.onboarding.enabled=false\n' \
+        "$port" "${SLUICEGATE_NEXUS_LISTEN:-127.0.0.1}" \
         > "$state/data/etc/nexus.properties"
     say "starting at $url"
     KARAF_DATA=$state/data JAVA_MIN_MEM=512m JAVA_MAX_MEM=1g setsid "$home/bin/nexus" server \
         > "$state/log" 2>&1 < /dev/null 9>&- &
     echo $! > "$state/pid"
-    for _ in $(seq 240); do
+    for _ in $(seq 600); do
         [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/service/rest/v1/status")" = 200 ] && break
         running || { say "ended; see $state/log"; exit 1; }
         sleep 0.5
@@ -121,11 +123,12 @@ up() {
     say "ready"
 }
 
-mkdir -p "$cache/real"
-exec 9> "$cache/real/nexus.lock"
+mkdir -p "$cache/real" "$(dirname "$state")"
+exec 9> "$state.lock"
 flock 9 # one at a time: test runs start together
 case ${1:-} in
     up) up; echo "$state/env" ;;
     down) down ;;
-    *) echo "usage: $0 up|down" >&2; exit 2 ;;
+    get) install ;;
+    *) echo "usage: $0 up|down|get" >&2; exit 2 ;;
 esac

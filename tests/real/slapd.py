@@ -30,7 +30,7 @@ rootdn "cn=root,dc=example,dc=com"
 rootpw root-word
 directory {folder}/db
 access to attrs=userPassword by anonymous auth by * none
-access to * by users read by anonymous auth by * none
+access to * by {readers} read by anonymous auth by * none
 """
 PEOPLE = rf"""
 dn: {BASE}
@@ -121,11 +121,12 @@ class Slapd:
 
     folder: Path
     port: int
+    address: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"ldap://127.0.0.1:{self.port}"
+        return f"ldap://{self.address}:{self.port}"
 
     def start(self) -> None:
         words = [program("slapd"), "-d", "0", "-f", self.folder / "slapd.conf", "-h", self.url]
@@ -133,7 +134,7 @@ class Slapd:
         end = time.monotonic() + 20
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as trial:
-                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                if trial.connect_ex((self.address, self.port)) == 0:
                     return
             time.sleep(0.02)
         raise AssertionError("slapd does not start")
@@ -158,17 +159,24 @@ class Slapd:
         subprocess.run(words, input=ldif.encode(), check=True, capture_output=True)
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[Slapd]:
+def prepared(
+    folder: Path, people: str = PEOPLE, *, readers: str = "users", address: str = "127.0.0.1", port: int = 0
+) -> Slapd:
+    """A directory with these people (LDIF) that `readers` may read, ready to be started; any free port for 0."""
     (folder / "db").mkdir(parents=True)
-    (folder / "slapd.conf").write_text(CONFIG.format(folder=folder))
-    (folder / "people.ldif").write_text(PEOPLE.lstrip())
+    (folder / "slapd.conf").write_text(CONFIG.format(folder=folder, readers=readers))
+    (folder / "people.ldif").write_text(people.lstrip())
     words = [program("slapadd"), "-f", str(folder / "slapd.conf"), "-l", str(folder / "people.ldif")]
     subprocess.run(words, check=True, capture_output=True)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((address, port))
         port = free.getsockname()[1]
-    slapd = Slapd(folder, port)
+    return Slapd(folder, port, address)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Slapd]:
+    slapd = prepared(folder)
     slapd.start()
     try:
         yield slapd

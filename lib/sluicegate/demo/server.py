@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,26 +52,26 @@ class Pressed:
 
 
 class BuildServer:
-    """One `sluicegate serve` below `folder`."""
+    """One `sluicegate serve` below `folder`, which answers at `url`; `options` are of that command."""
 
-    def __init__(self, folder: Path, port: int, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, url: str, environment: dict[str, str], options: Sequence[str]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{port}"
-        self.port = port
+        self.url = url
         self.environment = environment
+        self.options = options
+        self.patience = PATIENCE
         self.started: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, jenkins.Jenkins] = {}
 
-    def start(self, repo: Path, signing_key: bytes) -> None:
+    def start(self, repo: str | Path, signing_key: bytes) -> None:
         """Start it, with a user for each person and for the technical user `ci`; credentials: `ci`'s token, and the
         private key that signs what people decide.
         """
         words: list[str | Path] = [sys.executable, "-m", "sluicegate", "serve", "--home", self.folder / "home"]
-        words += ["--port", str(self.port), "--executors", "4", "--delivery", repo]
+        words += [*self.options, "--executors", "4", "--delivery", repo]
         for person in PEOPLE:
             words += ["--user", person]
         words += ["--user", f"{KEEPER}=configure"]
-        words += ["--isolation", "none"]  # jobs start and change the services of the three hosts, below our own folder
         self.folder.mkdir()
         self.started = process.start(words, cwd=self.folder, env=self.environment, log=self.folder / "serve.log")
         self.wait_for(self._answers, "the build server to start")
@@ -101,11 +102,11 @@ class BuildServer:
             raise SluicegateError(f"jenkins-jobs update failed: {done.error_text}")
         return done.error_text
 
-    def hook(self, repository: Path) -> None:
-        """Let pushes to a bare repository be noticed at once."""
+    def hook(self, repository: Path, *, python: str = sys.executable, known_as: str = "") -> None:
+        """Let pushes to a bare repository be noticed at once. `known_as` is its address in jobs, when not its path."""
         path = repository / "hooks" / "post-receive"
         path.parent.mkdir(exist_ok=True)
-        words = {"python": sys.executable, "server": self.url, "repository": str(repository)}
+        words = {"python": python, "server": self.url, "repository": known_as or str(repository)}
         path.write_text(HOOK.format(**{name: shlex.quote(word) for name, word in words.items()}))
         path.chmod(0o755)
 
@@ -133,15 +134,15 @@ class BuildServer:
         builds = [{**build, "job": job["name"]} for job in listed for build in job["builds"]]
         return sorted(builds, key=lambda build: int(build["timestamp"]))
 
-    def wait_for(self, check: Any, what: str, seconds: float = PATIENCE) -> None:
+    def wait_for(self, check: Any, what: str) -> None:
         """Wait until `check()` is true. Raises SluicegateError, with the last builds, when it takes too long."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.patience
         while not check():
             if self.started is not None and self.started.poll() is not None:
                 raise SluicegateError(f"the build server has ended; see {self.folder / 'serve.log'}")
             if time.monotonic() > deadline:
                 last = "\n".join(f"  {b['job']} #{b['number']} {b['result']}" for b in self.builds()[-8:])
-                raise SluicegateError(f"waited {seconds:g} s for {what}. The last builds:\n{last}")
+                raise SluicegateError(f"waited {self.patience:g} s for {what}. The last builds:\n{last}")
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -13,10 +13,11 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @dataclass
 class Traffic:
-    """Anonymous visitors, and one user who stays logged in. A context manager: it starts and stops the threads."""
+    """Anonymous visitors, and one user who stays logged in ('' for none). A context manager, starts and stops them."""
 
     url: str
     visitors: int = 4
+    user: str = "anna"
     sent: int = 0
     lost: list[str] = field(default_factory=list)
     visitor_versions: list[str] = field(default_factory=list)
@@ -28,10 +29,11 @@ class Traffic:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Traffic:
-        user = Browser(self.url)
-        user.login("anna", "anna-secret")
         self._threads = [threading.Thread(target=self._visit) for _ in range(self.visitors)]
-        self._threads.append(threading.Thread(target=self._stay, args=(user,)))
+        if self.user:
+            browser = Browser(self.url)
+            browser.login(self.user, f"{self.user}-secret")
+            self._threads.append(threading.Thread(target=self._stay, args=(browser,)))
         for thread in self._threads:
             thread.start()
         return self
@@ -47,6 +49,7 @@ class Traffic:
         while not self._stop.is_set():
             self._count(lambda: browser.get("/"))
             self._count(lambda: self.visitor_versions.append(browser.version()))
+            self._stop.wait(0.01)  # the machine has other work, too
 
     def _stay(self, user: Browser) -> None:
         """Logged in: the session must go on, so the answers come from where it began."""

@@ -190,17 +190,22 @@ class World:
         """The build server with its jobs, and hooks that tell it of pushes."""
         (self.root / "home" / ".gitconfig").write_text("[user]\n\tname = ci\n\temail = ci@example.com\n")
         environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
-        self.server = BuildServer(self.root / "jenkins", self.ports["jenkins"], environment)
+        port = str(self.ports["jenkins"])
+        # Jobs start and change the services of the three hosts, below our own folder.
+        options = ("--port", port, "--isolation", "none")
+        self.server = BuildServer(self.root / "jenkins", f"http://127.0.0.1:{port}", environment, options)
         self.server.start(self.repo, self.signing_key)
         jobs = JOBS.read_text().replace("/srv/git", str(self.root / "git"))
         self.server.update_jobs(jobs, self.binaries / "jenkins-jobs")
         for name in (*COMPONENTS, "delivery"):
             self.server.hook(self.root / "git" / f"{name}.git")
 
-    def _must(self, *words: str | Path, cwd: Path | None = None) -> None:
+    def _must(self, *words: str | Path, cwd: Path | None = None) -> str:
+        """What a command printed that cannot fail here."""
         done = self.run(*words, cwd=cwd)
         if done.code != 0:
             raise SluicegateError(f"{' '.join(map(str, words))}: {done.output.strip()}")
+        return done.output
 
     def stop_command(self) -> str:
         """What a person types to end what `--serve` left running."""

@@ -1,0 +1,1 @@
+"""`make demo-real`: the worked example with the parts that organisations run, in namespaces of its own."""

@@ -1,0 +1,59 @@
+"""What this machine lacks for `make demo-real`, said before anything is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.real.needs import program
+
+PACKAGES = {
+    "bridge and addresses": ("ip", "iproute2"),
+    "namespaces": ("unshare", "util-linux"),
+    "root file systems": ("mmdebstrap", "mmdebstrap"),
+    "hosts": ("systemd-nspawn", "systemd-container"),
+    "mounts": ("mount", "mount"),
+    "ssh": ("ssh", "openssh-client"),
+    "Git": ("git", "git"),
+    "packages": ("dpkg-deb", "dpkg"),
+    "the directory": ("slapd", "slapd"),
+    "Nexus": ("java", "openjdk-17-jre-headless"),
+    "Nexus' download": ("mvn", "maven"),
+    "Nexus' archive": ("unzip", "unzip"),
+    "Nexus' settings": ("curl", "curl"),
+    "the key of the packages": ("gpg", "gnupg"),
+}
+"""What it is for -> program, and the Debian package that has it."""
+MEMORY = 4 * 2**30
+"""Bytes: Nexus 1.2, the build server and the builds 0.6, seventeen hosts 0.7; the rest is for the page cache."""
+DISK = 4 * 2**30
+
+
+def lacking(folder: Path) -> list[str]:
+    """A sentence for each thing that is missing; empty when the demo can be played below `folder`."""
+    complaints = []
+    if os.geteuid() != 0:
+        complaints.append("it needs root, for hosts with their own roots and networks: sudo make demo-real")
+    if not Path("/etc/debian_version").exists():
+        complaints.append("it needs a Debian: its hosts are made from the same packages")
+    absent = sorted({package for name, package in PACKAGES.values() if shutil.which(program(name)) is None})
+    if absent:
+        complaints.append(f"packages are missing: apt-get install --no-install-recommends {' '.join(absent)}")
+    memory = available()
+    if memory < MEMORY:
+        complaints.append(f"it needs {gib(MEMORY)} of free memory, there are {gib(memory)}")
+    disk = shutil.disk_usage(folder).free
+    if disk < DISK:
+        complaints.append(f"it needs {gib(DISK)} below {folder}, there are {gib(disk)}: TMPDIR names another place")
+    return complaints
+
+
+def available() -> int:
+    """Bytes of memory that new processes can have."""
+    (line,) = (line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
+
+
+def gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

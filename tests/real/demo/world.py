@@ -1,0 +1,218 @@
+"""The places of the real demo: Nexus, slapd, a Git server, HAProxy, hosts, the build server."""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TextIO
+
+from sluicegate.demo.server import BuildServer
+from sluicegate.demo.world import COMPONENTS, EXAMPLES, World, copy_tree
+from sluicegate.errors import SluicegateError
+from sluicegate.tools import process
+from tests.real import slapd
+from tests.real.demo.hosts import APT_LIST, ASSIGNED, HERE, NAMES, PUPPET, Hosts
+
+PLACE = Path(__file__).parent
+NEXUS = PLACE.parent / "nexus.sh"
+GIT = "srv/git"
+SERVICES = {"LDAP_URL": "ldap://ldap:389", "AUTH_URL": "http://127.0.0.1:8001"}
+"""What every host's services get: a portal asks the auth beside it, where HAProxy keeps whoever logged in there."""
+HAPROXY = """\
+global
+    user haproxy
+    group haproxy
+    stats socket /run/haproxy/admin.sock mode 660 level admin group deploy
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 30s
+    timeout server 30s
+frontend users
+    bind :80
+{users}
+frontend shops
+    bind :8000
+{shops}
+{backends}
+"""
+
+
+class RealWorld(World):
+    """Everything below `root`, in namespaces of its own, which end it all: nothing is closed here."""
+
+    def __init__(self, root: Path, cache: Path, orders: TextIO, said: Callable[[str], None]) -> None:
+        super().__init__(root=root)
+        self.cache = cache
+        self.orders = orders
+        self.said = said
+        self.began = time.monotonic()
+        self.hosts = Hosts(root / "hosts", root.name)
+
+    @property
+    def repo(self) -> Path:
+        """The delivery repo as the Git server has it, for looking only: whoever works goes by `location`."""
+        return self.hosts.root("git1") / GIT / "delivery.git"
+
+    @property
+    def location(self) -> str:
+        return f"ssh://git@git1/{GIT}/delivery.git"
+
+    @property
+    def users_url(self) -> str:
+        return "http://lb1"
+
+    @cached_property
+    def plain(self) -> dict[str, str]:
+        return {
+            **super().plain,
+            "PATH": f"{self.root / 'bin'}:{self.binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "SLUICEGATE_REPO": self.location,
+        }
+
+    def build_up(self) -> None:
+        """Make and start everything but the components; what takes long goes on side by side."""
+        for folder in ("bin", "home", "src"):
+            (self.root / folder).mkdir()
+        self.hosts.network()
+        self._ssh_client()
+        self._ordered("nexus")
+        nexus = ThreadPoolExecutor().submit(self._start_nexus)
+        self._start_directory()
+        base = Path(self._ordered("base"))
+        self.hosts.prepare(base, self.root / "home/.ssh/id.pub", SERVICES)
+        (self.root / "home/.ssh/known_hosts").write_text(self.hosts.known())
+        for name in NAMES:
+            self.hosts.make(name)
+        self._make_delivery_repo()
+        self._make_balancer()
+        for name in NAMES:
+            self.hosts.start(name)
+        self._start_server()
+        self._make_sources()
+        for name in NAMES:
+            self.hosts.wait(name, "git" if name == "git1" else "deploy")
+        self._said(f"{len(NAMES)} hosts run systemd and sshd")
+        nexus.result()
+        self._packages_list()
+        self._jobs()
+
+    def _said(self, what: str) -> None:
+        self.said(f"{what} ({time.monotonic() - self.began:.0f} s)")
+
+    def _ordered(self, what: str) -> str:
+        """What the process outside says of something that it makes with its own network: where it is."""
+        words = self.orders.readline().split()
+        if not words or words[0] != what:
+            raise SluicegateError(f"what comes over the network is not there ({what}): see above what failed")
+        return words[-1]
+
+    def _ssh_client(self) -> None:
+        """OpenSSH takes root's home from the list of users: ours has a configuration of its own, and nobody else's."""
+        home = self.root / "home/.ssh"
+        home.mkdir(mode=0o700)
+        self._must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "id")
+        (home / "config").write_text(
+            f"Host *\n IdentityFile {home}/id\n IdentitiesOnly yes\n StrictHostKeyChecking yes\n"
+            f" UserKnownHostsFile {home}/known_hosts\n GlobalKnownHostsFile none\n BatchMode yes\n"
+        )
+        client = self.root / "bin/ssh"
+        client.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {home}/config "$@"\n')
+        client.chmod(0o755)
+        (self.root / "home/.gitconfig").write_text(
+            "[user]\n\tname = ci\n\temail = ci@example.com\n[safe]\n\tdirectory = *\n"
+        )
+
+    def _start_nexus(self) -> None:
+        state = self.root / "nexus"
+        settings = {
+            "SLUICEGATE_NEXUS_STATE": str(state),
+            "SLUICEGATE_NEXUS_LISTEN": "0.0.0.0",
+            "SLUICEGATE_NEXUS_PORT": "8081",
+            "XDG_CACHE_HOME": str(self.cache),  # where it was downloaded to
+        }
+        done = process.run(
+            ["bash", NEXUS, "up"], env={**self.plain, **settings}, inherit=False, check=False, timeout=300
+        )
+        if done.status != 0:
+            raise SluicegateError(f"Nexus does not start: {done.error_text}")
+        login = (state / "netrc").read_text().replace("127.0.0.1", "nexus")
+        (self.root / "home/.netrc").touch(mode=0o600)
+        (self.root / "home/.netrc").write_text(login)
+        self._said("Nexus answers, with a signed repository for apt")
+
+    def _start_directory(self) -> None:
+        people = (EXAMPLES / "directory" / "people.ldif").read_text()
+        people = people.replace("version: 1\n", "")  # slapadd wants no such line
+        # The services look groups up as nobody.
+        slapd.prepared(self.root / "ldap", people, readers="*", address=HERE, port=389).start()
+        self._said("slapd answers")
+
+    def _make_delivery_repo(self) -> None:
+        """On the Git server, before it runs: three bare repositories of the user `git`."""
+        place = self.hosts.root("git1") / GIT
+        place.mkdir(parents=True)
+        for component in COMPONENTS:
+            self._must("git", "init", "--quiet", "--bare", "--initial-branch=main", place / f"{component}.git")
+        config = self.root / "sluicegate.yaml"
+        values = {"root": str(self.root), "manifest": f"{PUPPET}/manifests/site.pp", "assigned": ASSIGNED}
+        config.write_text(string.Template((PLACE / "sluicegate.yaml").read_text()).substitute(values))
+        self._must("sluicegate", "init", self.repo, "--bare", "--config", config)
+        self._allow_signers()
+
+    def _start_server(self) -> None:
+        environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
+        options = ("--host", HERE, "--port", "8080", "--plain-http", "--url", "http://ci:8080", "--allow-host", "ci")
+        options = (*options, "--isolation", "none")
+        self.server = BuildServer(self.root / "jenkins", "http://ci:8080", environment, options)
+        self.server.patience = 420.0  # seconds: a build, Puppet on two hosts one after the other, and the tests
+        for name in (*COMPONENTS, "delivery"):
+            bare = self.hosts.root("git1") / GIT / f"{name}.git"
+            self.server.hook(bare, python="/usr/bin/python3", known_as=f"ssh://git@git1/{GIT}/{name}.git")
+        process.run(["chroot", self.hosts.root("git1"), "chown", "-R", "git:", f"/{GIT}"])
+        self.server.start(self.location, self.signing_key)
+        self._said("the build server answers")
+
+    def _make_sources(self) -> None:
+        self.hosts.wait("git1", "git")
+        for component in COMPONENTS:
+            work = self.root / "src" / component
+            self._must("git", "clone", "--quiet", f"ssh://git@git1/{GIT}/{component}.git", work)
+            copy_tree(EXAMPLES / component, work)
+            self.commit(component, f"{component}, as it is")
+
+    def _make_balancer(self) -> None:
+        """What HAProxy's host starts: two frontends, with what `balancer config` prints."""
+        printed = {
+            name: self._must("sluicegate", "-C", self.repo, "balancer", "config", name)
+            for name in ("production", "shops")
+        }
+        rules = {name: text.partition("\nbackend ")[0] for name, text in printed.items()}
+        backends = {name: "backend " + text.partition("\nbackend ")[2] for name, text in printed.items()}
+        text = HAPROXY.format(users=rules["production"], shops=rules["shops"], backends=backends["production"])
+        for path, content in {
+            "/etc/haproxy/haproxy.cfg": text,
+            "/etc/haproxy/ours/main.map": "live blue\n",
+            "/etc/haproxy/ours/shops.cfg": backends["shops"],
+            "/etc/default/haproxy": 'EXTRAOPTS="-f /etc/haproxy/ours/shops.cfg"\n',
+        }.items():
+            self.hosts.install("lb1", path, content)
+        process.run(["chroot", self.hosts.root("lb1"), "chown", "-R", "deploy:", "/etc/haproxy/ours"])
+        process.run(["chroot", self.hosts.root("lb1"), "systemctl", "--quiet", "enable", "haproxy"])
+
+    def _packages_list(self) -> None:
+        """Nexus' packages and its key, on every host that installs any."""
+        key = (self.root / "nexus/apt.asc").read_text()
+        for name in NAMES:
+            self.hosts.install(name, "/etc/apt/keyrings/ours.asc", key)
+            line = "deb [signed-by=/etc/apt/keyrings/ours.asc] http://nexus:8081/repository/apt bookworm main\n"
+            self.hosts.install(name, APT_LIST, line)
+
+    def _jobs(self) -> None:
+        jobs = string.Template((PLACE / "jobs.yaml").read_text()).substitute(here=PLACE)
+        self.server.update_jobs(jobs, self.binaries / "jenkins-jobs")
+        self._said("jenkins-job-builder has put the jobs there")
