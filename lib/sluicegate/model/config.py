@@ -12,7 +12,7 @@ from sluicegate.model.frozen import frozen
 from sluicegate.model.people import People
 from sluicegate.model.settings import Plain, Settings, suggestion
 
-VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold")
+VERBS = ("approve", "reject", "veto", "unveto", "hold", "unhold", "continue")
 """What a role's jobs may carry."""
 
 

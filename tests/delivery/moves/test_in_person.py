@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.book.actor import Acting, check_judgement, check_verb
+from sluicegate.delivery.book.actor import Acting, check_going_on, check_judgement, check_verb
 from sluicegate.delivery.book.actor import acting as who
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import GateRefused, UsageError
@@ -96,3 +97,31 @@ def test_a_jenkins_that_does_not_know_its_address_is_told_so(live: Shop, monkeyp
     assert "Jenkins URL" in refused.value.hint
     monkeypatch.setenv("SLUICEGATE_RUN", "true")
     assert not who(trusting, live.state.store).actor.verified
+
+
+CONTINUE = CONFIG.replace(b"members: [rita, olle]}", b"members: [rita], jobs: {continue: [rollout]}}")
+
+
+def test_a_paused_rollout_goes_on_by_the_jobs_that_its_role_names(tmp_path: Path) -> None:
+    shop = Shop.opened(tmp_path / "shop", CONTINUE)
+    membership, role = shop.state.membership, shop.state.config.role("release-manager")
+    check_going_on(membership, acting("rollout", {"rita"}, set()), role)
+    strangers = {
+        "the job 'sync'": acting("sync", {"rita"}, set()),
+        "it takes one person": acting("rollout", set(), {"rita"}),
+        "members: rita": acting("rollout", {"anna"}, set()),
+        "jobs rollout": Acting(actor=Actor(user="rita", source="git:rita")),
+    }
+    for reason, stranger in strangers.items():
+        with pytest.raises(GateRefused) as refused:
+            check_going_on(membership, stranger, role)
+        assert reason in refused.value.reasons[0]
+    shop.close()
+
+
+def test_where_no_jobs_are_named_for_it_a_member_lets_a_rollout_go_on_from_anywhere(shop: Shop) -> None:
+    membership, role = shop.state.membership, shop.state.config.role("release-manager")
+    check_going_on(membership, acting("anything", {"rita"}, set()), role)
+    check_going_on(membership, Acting(actor=Actor(user="rita", source="git:rita")), role)
+    with pytest.raises(GateRefused, match="anna is not in the role"):
+        check_going_on(membership, acting("anything", {"anna"}, set()), role)

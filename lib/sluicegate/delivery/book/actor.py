@@ -98,6 +98,26 @@ def check_verb(membership: Membership, acting: Acting, verb: str, against: Actor
         )
 
 
+def refuse_stranger(membership: Membership, person: Actor, role: Role) -> None:
+    """Raise GateRefused for who is not in the role; what a directory raises that could not be asked."""
+    if not membership.has(role, membership.config.people.of(person)):
+        raise GateRefused(
+            f"{person.user or 'nobody'} is not in the role '{role.name}'", reasons=[f"members: {role.who or 'none'}"]
+        )
+
+
+def check_going_on(membership: Membership, acting: Acting, role: Role) -> None:
+    """Raise GateRefused for who lets a paused rollout go on and is not in the role, or does so by none of the jobs
+    that it names for `continue`, where it names any.
+    """
+    person = acting.person
+    if "continue" in role.jobs:
+        check_judgement(acting.build, role, "continue", {})
+        if not person.verified:
+            raise GateRefused(f"{person.user or 'nobody'} may not continue it", reasons=[_who_may(role, "continue")])
+    refuse_stranger(membership, person, role)
+
+
 LIFTED = {"unveto": "veto", "unhold": "hold"}
 
 

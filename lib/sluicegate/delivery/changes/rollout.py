@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sluicegate.delivery.book import intents
+from sluicegate.delivery.book.actor import check_going_on
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import OpenIntent, State
 from sluicegate.delivery.changes import applying, deploy
@@ -33,7 +34,7 @@ def rollout(
 
 
 def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") -> Plan:
-    """Let a paused rollout go on. Raises GateRefused for who is not in the role that has to say so."""
+    """Let a paused rollout go on. Raises GateRefused for who may not say so; see `check_going_on`."""
 
     def decide(state: State, draft: Draft) -> Intent:
         environment = _pooled(state, name)
@@ -42,11 +43,8 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
             raise NotFound(f"no rollout of {name} is paused", hint=f"sluicegate rollout {name} --status")
         role = environment.rolling.approval
         acting = repo.acting(state)
-        if role and not state.membership.has(state.config.role(role), state.config.people.of(acting.person)):
-            raise GateRefused(
-                f"{acting.person.user or 'nobody'} is not in the role '{role}'",
-                reasons=[f"members: {state.config.role(role).who or 'none'}"],
-            )
+        if role:
+            check_going_on(state.membership, acting, state.config.role(role))
         draft.by = acting.person
         intents.end(draft, name, intent.record)
         return intents.begin(draft, name, replace(intent.record, follows=intent.record.id, approved=True, why=why))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sluicegate.delivery.book.actor import check_judgement
+from sluicegate.delivery.book.actor import check_judgement, refuse_stranger
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import gating
-from sluicegate.errors import GateRefused, Malformed, UsageError
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.evidence import Approval, Rejection, Tests, Unveto, Veto, Vetoing
 from sluicegate.model.settings import suggestion
@@ -112,11 +112,7 @@ def judge(
         check_judgement(acting.build, state.config.role(role), "approve" if approve else "reject", wanted)
         draft.by = acting.person
         manifest = state.manifest(component, version)
-        if not state.membership.has(state.config.role(role), state.config.people.of(draft.by)):
-            raise GateRefused(
-                f"{draft.by.user or 'nobody'} is not in the role '{role}'",
-                reasons=[f"members: {state.config.role(role).who or 'none'}"],
-            )
+        refuse_stranger(state.membership, draft.by, state.config.role(role))
         judgement = kind(env=environment, role=role, manifest=manifest, why=why)
         if approve:
             gating.refuse_uncounted(state, component, version, replace(judgement, by=draft.by, at=state.now))
