@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
-from sluicegate.runner.items import Items
+from sluicegate.runner.items import NEW_FOLDER, Items
 from sluicegate.tools import files, xml
 
 BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
@@ -149,3 +150,44 @@ def test_short_and_long_files_mean_the_same(tail: str) -> None:
     assert (root[0].get("b"), root[0].text) == ("\x1bc", "\u00e9 <\x9f &#x1b;")
     plain = xml.parse(f"<project><a b='c'>\u00e9&lt;</a>{tail}</project>".encode())
     assert (plain[0].get("b"), plain[0].text) == ("c", "\u00e9<")
+
+
+def test_folders_end_at_a_depth_that_the_system_can_bear(tmp_path: Path) -> None:
+    items = Items(tmp_path)
+    place = ""
+    for _ in range(names.DEEPEST - 1):
+        place = items.create(place, "f", NEW_FOLDER).full_name
+    job = items.create(place, "job", b"<project/>")
+    with pytest.raises(Malformed, match="at most 50 levels deep"):
+        items.create(items.create(place, "f", NEW_FOLDER).full_name, "job", b"<project/>")
+    long = items.create("", "f2", NEW_FOLDER)
+    for _ in range(4):
+        long = items.create(long.full_name, "x" * 200, NEW_FOLDER)
+    with pytest.raises(Malformed, match="more than 1000 bytes"):
+        items.create(long.full_name, "y" * 200, b"<project/>")
+    with pytest.raises(Malformed, match="more than 1000 bytes"):
+        items.rename(items.by_name["f2"], "z" * 199)
+    assert "f2" in items.by_name and Items(tmp_path).job(job.full_name) is not None
+
+
+def test_a_home_with_a_thousand_folders_in_each_other_opens_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = Items(tmp_path)
+    items.create("", "job", b"<project/>")
+    here = os.open(tmp_path / "jobs", os.O_RDONLY)
+    for _ in range(1000):  # by hand, step by step: the whole path is longer than the system takes
+        for name in ("f", "jobs"):
+            os.mkdir(name, dir_fd=here)
+            below = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+            if name == "f":
+                config = os.open("config.xml", os.O_CREAT | os.O_WRONLY, dir_fd=here)
+                os.write(config, NEW_FOLDER)
+                os.close(config)
+    os.close(here)
+    opened = Items(tmp_path)
+    assert opened.job("job") is not None and "/".join(["f"] * 50) in opened.by_name
+    assert "is left out" in caplog.text
+    subprocess.run(["rm", "-rf", str(tmp_path / "jobs")], check=True)  # Python's own way recurses

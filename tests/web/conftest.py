@@ -35,6 +35,7 @@ class Server:
 
     home: Path
     options: tuple[str, ...] = ()
+    open_files: int = 0
     url: str = ""
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
@@ -45,6 +46,8 @@ class Server:
             "--builds-write",
             str(self.home.parents[1]),
         ]
+        if self.open_files:
+            words = ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh", *words]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -87,8 +90,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(home: Path, *options: str) -> Iterator[Server]:
-    server = Server(home, options)
+def serving(home: Path, *options: str, open_files: int = 0) -> Iterator[Server]:
+    server = Server(home, options, open_files)
     server.start()
     try:
         yield server

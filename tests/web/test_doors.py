@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from tests.runner.conftest import shell
-from tests.web.conftest import Server
+from tests.web.conftest import Server, serving, until
 from tests.web.test_security import raw
 
 PARAMETERS = (
@@ -126,6 +127,26 @@ def test_a_thousand_idle_connections_keep_nobody_out(fresh: Server) -> None:
     finally:
         for one in idle:
             one.close()
+
+
+def test_ten_thousand_connections_keep_nobody_out_where_few_files_may_be_open(tmp_path: Path) -> None:
+    """Files are for builds too: half of them are for connections, and the longest idle one goes for the newest."""
+    with serving(tmp_path / "home", open_files=256) as server:
+        session, idle = server.session(), []
+        session.post(f"{server.url}createItem?name=job", data=shell("true"))
+        try:
+            for number in range(10_000):
+                idle.append(connect(server))
+                if len(idle) > 300:
+                    idle.pop(0).close()
+                if number % 2500 == 2499:
+                    assert requests.get(f"{server.url}login", timeout=20).status_code == 200
+            assert session.post(f"{server.url}job/job/build?delay=0sec", timeout=20).status_code == 201
+            last = f"{server.url}job/job/api/json?tree=lastSuccessfulBuild[number]"
+            until(lambda: session.get(last).json()["lastSuccessfulBuild"], 60)
+        finally:
+            for one in idle:
+                one.close()
 
 
 @pytest.mark.parametrize(

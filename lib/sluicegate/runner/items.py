@@ -129,8 +129,11 @@ class Items:
             path = folder / name
             full_name = f"{prefix}{name}"
             self._enter(Item(full_name, path), content)
-            if has_jobs:
+            if has_jobs and full_name.count("/") + 1 < names.DEEPEST:
                 self._scan(path / "jobs", f"{full_name}/")
+            elif has_jobs:
+                message = "what is below the folder %s is left out: it is %d levels deep"
+                logging.getLogger(__name__).warning(message, full_name, names.DEEPEST)
 
     def _enter(self, item: Item, content: bytes) -> None:
         self.by_name[item.full_name] = item
@@ -221,7 +224,7 @@ class Items:
     def create(self, folder: str, name: str, content: bytes) -> Item:
         """A new item. Raises Malformed for bad names and bad XML, UsageError for names that are taken."""
         names.check(name)
-        full_name = f"{folder}/{name}" if folder else name
+        full_name = names.check_full(f"{folder}/{name}" if folder else name)
         jobxml.check(content, full_name)
         with self.lock:
             self._must_be_free(folder, name, "A job already exists with the name ‘{}’")
@@ -253,6 +256,9 @@ class Items:
             folder = names.folder_of(item.full_name)
             self._must_be_free(folder, new, "The name ‘{}’ is already in use.")
             target = f"{folder}/{new}" if folder else new
+            for name in self.by_name:
+                if f"{name}/".startswith(f"{item.full_name}/"):
+                    names.check_full(target + name.removeprefix(item.full_name))
             os.replace(item.folder, self._path(target))
             self._leave(item.full_name)
             path = self._path(target)

@@ -6,6 +6,8 @@ from sluicegate.errors import Malformed
 
 UNSAFE = frozenset("?*/\\%!@#$^&|<>[]:;")
 LONGEST = 200
+DEEPEST, LONGEST_FULL = 50, 1000
+"""Levels and bytes of a full name: the paths of a job's files are longer, and the system takes 4,096 bytes."""
 
 
 def check(name: str) -> str:
@@ -26,6 +28,16 @@ def check(name: str) -> str:
     if len(name.encode()) > LONGEST:
         raise Malformed(f"The name has more than {LONGEST} bytes")
     return name
+
+
+def check_full(full_name: str) -> str:
+    """The full name, or Malformed for one whose files would lie too deep."""
+    depth = full_name.count("/") + 1
+    if depth > DEEPEST:
+        raise Malformed(f"Folders go at most {DEEPEST} levels deep; this would be level {depth}")
+    if len(full_name.encode()) > LONGEST_FULL:
+        raise Malformed(f"The full name has more than {LONGEST_FULL} bytes")
+    return full_name
 
 
 def resolve(name: str, owner: str) -> str:

@@ -20,12 +20,14 @@ class Connection(H11Protocol):
 
     idle: ClassVar[dict[Connection, None]] = {}
     """The connections of this process that are between two requests, the longest idle first."""
+    most: ClassVar[int] = MOST
+    """How many of them there may be, where fewer files may be open."""
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST:
+        if len(self.connections) > self.most:
             (next(iter(self.idle), self)).abort()
         self._await_head()
 

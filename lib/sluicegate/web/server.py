@@ -25,6 +25,9 @@ from sluicegate.web.delivery import Delivery
 from sluicegate.web.reports import Reports
 from sluicegate.web.routes import Routes
 
+OTHER_FILES = 1000
+"""What else is open: files that are read and written, pipes of builds."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket, before anything else is done: a taken port must not touch the home. Port 0: any free one."""
@@ -83,7 +86,7 @@ def serve(
     server = uvicorn.Server(config)
     # A list of thousands of jobs keeps the interpreter busy: the others get their turn after 1 ms, not 5.
     sys.setswitchinterval(0.001)
-    _allow_descriptors()
+    Connection.most = _allow_descriptors()
     runner.start()
     triggers.start()
     if reports is not None:
@@ -123,12 +126,21 @@ def _asked_to_end(server: uvicorn.Server) -> Iterator[None]:
         signal.raise_signal(signals[0])
 
 
-def _allow_descriptors() -> None:
-    """Let the process open as many files as all connections need, as far as the system lets it."""
+def _allow_descriptors() -> int:
+    """Let the process open as many files as all connections need, as far as the system lets it; how many it may have.
+
+    Where it lets it open fewer, half of them are for connections: without files nothing is built, read or written.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST + 1000
-    if hard == resource.RLIM_INFINITY or hard >= wanted > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    wanted = MOST + OTHER_FILES
+    possible = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and possible > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    most = min(MOST, max(possible - OTHER_FILES, possible // 2))
+    if most < MOST:
+        message = "this process may open %d files only: at most %d connections at a time (raise ulimit -Hn to %d)"
+        logging.getLogger(__name__).warning(message, possible, most, wanted)
+    return most
 
 
 def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
