@@ -39,13 +39,36 @@ outcome="Failed"><Output><ErrorInfo><Message>why</Message></ErrorInfo></Output><
 <testcase path="/s/c" skipped="1"/></testbinary></gtester>""",
     "UnitTestJunitHudsonTestType": """<unittest-results><test suite="s" name="a" time="1.5"/><test suite="s" name="b">
 <failure message="why"/></test></unittest-results>""",
+    "AUnitJunitHudsonTestType": """<TestRun><Statistics><Tests>2</Tests></Statistics><SuccessfulTests><Test>
+<Name>S.a</Name></Test></SuccessfulTests><FailedTests><Test><Name>b</Name><FailureType>Assertion</FailureType><Message>why</Message>
+</Test></FailedTests></TestRun>""",
+    "EmbUnitType": """<TestRun><suite><Test id="1"><Name>a</Name></Test><FailedTest id="2"><Name>b</Name><Location>
+<File>x.c</File><Line>3</Line></Location><Message>why</Message></FailedTest></suite><Statistics><Tests>2</Tests>
+</Statistics></TestRun>""",
+    "FPCUnitJunitHudsonTestType": """<TestResults><TestListing><TestSuite Name="s" ElapsedTime="00:00:01.500">
+<Test Name="a" Result="OK" ElapsedTime="00:00:01.500"/><Test Name="b" Result="Failed"><Message>why</Message></Test>
+<Test Name="c" Result="Ignored"/></TestSuite></TestListing></TestResults>""",
+    "TUSARJunitHudsonTestType": """<tusar><tests><testsuite name="s"><testcase testname="a" time="1.5"/>
+<testcase testname="b" fulltestname="n.S"><failure message="why"/></testcase>
+<testcase testname="c"><skipped/></testcase></testsuite></tests></tusar>""",
+    "CppTestJunitHudsonTestType": """<ResultsSession><Exec><ExecViols><ExecViol testId="2"><Thr><ThrPart detMsg="why"/>
+</Thr></ExecViol></ExecViols></Exec><ExecutedTestsDetails><Total><Project><TestSuite name="s"><TestSuite name="S">
+<Test id="1" name="S::a" pass="1" time="0:00:01.5"/><Test id="2" name="S::b" pass="0"/></TestSuite></TestSuite>
+</Project></Total></ExecutedTestsDetails></ResultsSession>""",
 }
-SKIPS = {"CppUnitJunitHudsonTestType", "CheckType", "UnitTestJunitHudsonTestType"}
+SKIPS = {
+    "CppUnitJunitHudsonTestType",
+    "CheckType",
+    "UnitTestJunitHudsonTestType",
+    "AUnitJunitHudsonTestType",
+    "EmbUnitType",
+    "CppTestJunitHudsonTestType",
+}
 """Forms that do not know tests which did not run."""
 
 
 def test_every_reader_has_a_report_here() -> None:
-    assert REPORTS.keys() == otherreports.READERS.keys()
+    assert REPORTS.keys() | {"ValgrindJunitHudsonTestType"} == otherreports.READERS.keys()
 
 
 @pytest.mark.parametrize("kind", sorted(REPORTS))
@@ -60,3 +83,28 @@ def test_a_tools_own_report_is_counted(kind: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"<Site", b"<other/>", b"<!DOCTYPE x><Site/>"])
 def test_what_is_no_such_report_is_one_failed_test(content: bytes) -> None:
     assert tally(otherreports.read("CTestType", io.BytesIO(content), "x.xml").suites).failed == 1
+
+
+VALGRIND = """<valgrindoutput><pid>7</pid><tool>memcheck</tool><args><vargv><exe>valgrind</exe>
+<arg>--xml-file=out/{name}.xml</arg></vargv><argv><exe>./program</exe></argv></args>{errors}</valgrindoutput>"""
+ERROR = """<error><kind>Leak_DefinitelyLost</kind><xwhat><text>40 bytes are lost</text><leakedbytes>40</leakedbytes>
+</xwhat><stack><frame><ip>0x1</ip><fn>main</fn><file>a.c</file><line>3</line></frame></stack></error>"""
+
+
+@pytest.mark.parametrize(("errors", "state"), [("", "passed"), (ERROR * 2, "failed")])
+def test_a_run_of_valgrind_is_one_test(errors: str, state: str) -> None:
+    content = VALGRIND.format(name="checks", errors=errors).encode()
+    report = otherreports.read("ValgrindJunitHudsonTestType", io.BytesIO(content), "x.xml")
+    (suite,) = report.suites
+    (case,) = suite.cases
+    assert (suite.name, case.name, case.state) == ("valgrind-memcheck", "checks", state)
+    assert state == "passed" or (case.details == "40 bytes are lost" and "main (a.c:3)" in case.trace)
+
+
+def test_a_cpptest_report_without_details_has_its_faults() -> None:
+    faults = '<ExecViol testCaseId="1" testName="S::a" cat="6"/>'
+    faults += '<ExecViol testCaseId="2" testName="S::b" cat="1"><ThrPart detMsg="why"/></ExecViol>' * 2
+    content = f"<ResultsSession><Exec><ExecViols>{faults}</ExecViols></Exec></ResultsSession>".encode()
+    report = otherreports.read("CppTestJunitHudsonTestType", io.BytesIO(content), "x.xml")
+    cases = [(case.class_name, case.name, case.state) for suite in report.suites for case in suite.cases]
+    assert cases == [("S", "a", "passed"), ("S", "b", "failed")]

@@ -109,8 +109,7 @@ def _mstest(root: Element) -> Iterator[Row]:
         good = outcome in ("passed", "passedbutrunaborted", "warning", "completed")
         state = "passed" if good else "skipped" if outcome in left_out else "failed"
         fault = "\n".join(_child(one, tag) for one in _below(result, "ErrorInfo") for tag in ("Message", "StackTrace"))
-        clock = CLOCK.match(result.get("duration", ""))
-        time = int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else 0.0
+        time = _clock(result.get("duration"))
         class_name = classes.get(result.get("testId", ""), "").partition(",")[0]
         yield _case("MSTest", class_name, result.get("testName", ""), state, time=time, details=fault)
 
@@ -145,6 +144,91 @@ def _unittest(root: Element) -> Iterator[Row]:
         yield _case(suite, suite, test.get("name", ""), state, time=time, details="\n".join(faults))
 
 
+def _aunit(root: Element) -> Iterator[Row]:
+    """AUnit: failed and successful tests apart, named `Class.test`."""
+    for group in root:
+        for test in (one for one in group if _tag(one) == "Test"):
+            class_name, dot, name = _child(test, "Name").partition(".")
+            state = "failed" if _tag(group) == "FailedTests" else "passed"
+            yield _case("AUnit", class_name if dot else "", name or class_name, state, details=_child(test, "Message"))
+
+
+def _embunit(root: Element) -> Iterator[Row]:
+    """Embedded Unit's XMLOutputter: an element for each suite, named like it."""
+    for suite in (one for one in root if _tag(one) != "Statistics"):
+        for test in (one for one in suite if _tag(one) in ("Test", "FailedTest")):
+            state = "failed" if _tag(test) == "FailedTest" else "passed"
+            yield _case(_tag(suite), "", _child(test, "Name"), state, details=_child(test, "Message"))
+
+
+def _fpcunit(root: Element) -> Iterator[Row]:
+    """FPCUnit: `Result` of each test."""
+    states = {"Failed": "failed", "Error": "failed", "Ignored": "skipped"}
+    for suite in _below(root, "TestSuite"):
+        for test in (one for one in suite if _tag(one) == "Test"):
+            fault = "\n".join(_child(test, tag) for tag in ("Message", "ExceptionMessage"))
+            state, name = states.get(test.get("Result", ""), "passed"), suite.get("Name", "")
+            yield _case(name, name, test.get("Name", ""), state, time=_clock(test.get("ElapsedTime")), details=fault)
+
+
+def _valgrind(root: Element) -> Iterator[Row]:
+    """Valgrind (`--xml=yes`): one test a report, named for its file or its program; any error fails it."""
+    files = (one.text or "" for one in root.iterfind("args/vargv/arg"))
+    file = next((one.partition("=")[2] for one in files if one.startswith("--xml-file=")), "")
+    program = (root.findtext("args/argv/exe") or root.findtext("pid") or "").strip()
+    name = file.rpartition("/")[2].partition(".")[0] or program
+    faults = []
+    for error in root.iterfind("error"):
+        faults += [one.text or "" for one in error if _tag(one) in ("what", "auxwhat")]
+        faults += [one.text or "" for one in error.iterfind("xwhat/text")]
+        for frame in error.iterfind("stack/frame"):
+            place = ":".join(filter(None, (_child(frame, "file"), _child(frame, "line"))))
+            faults.append(f"    at {_child(frame, 'fn') or _child(frame, 'ip')} ({place or _child(frame, 'obj')})")
+    suite = f"valgrind-{_child(root, 'tool')}"
+    yield _case(suite, suite, name, "failed" if faults else "passed", details="\n".join(faults))
+
+
+def _tusar(root: Element) -> Iterator[Row]:
+    """TUSAR: like JUnit's form, with other names."""
+    for suite in root.iterfind("tests/testsuite"):
+        for test in suite.iterfind("testcase"):
+            faults = [one for one in test if _tag(one) in ("error", "failure")]
+            class_name = test.get("fulltestname") or test.get("filepath") or ""
+            state = "failed" if faults else "skipped" if test.find("skipped") is not None else "passed"
+            details = "\n".join(f"{one.get('message') or ''}\n{one.text or ''}" for one in faults)
+            time = seconds(test.get("time") or "")
+            yield _case(suite.get("name", ""), class_name, test.get("testname", ""), state, time=time, details=details)
+
+
+def _cpptest(root: Element) -> Iterator[Row]:
+    """Parasoft C++test: the tests with `pass`, their faults by `testId`; without details the faults alone."""
+    faults = list(root.iterfind("Exec/ExecViols/ExecViol"))
+    if root.find("ExecutedTestsDetails") is None:
+        seen = {one.get("testCaseId"): one for one in reversed(faults)}
+        for fault in reversed(seen.values()):
+            class_name, _, name = (fault.get("testName") or "").partition("::")
+            state = "passed" if fault.get("cat") == "6" else "failed"
+            yield _case("C++test", class_name, name, state, details=_thrown(fault) if state == "failed" else "")
+        return
+    for suite in _below(root, "TestSuite"):
+        for test in (one for one in suite if _tag(one) == "Test"):
+            name = suite.get("name", "")
+            said = "\n".join(_thrown(one) for one in faults if one.get("testId") == test.get("id"))
+            state, time = "passed" if test.get("pass") == "1" else "failed", _clock(test.get("time"))
+            short = test.get("name", "").removeprefix(f"{name}::")
+            yield _case(name, name, short, state, time=time, details=said if state == "failed" else "")
+
+
+def _thrown(fault: Element) -> str:
+    return "\n".join(part.get("detMsg") or part.get("clName") or "" for part in _below(fault, "ThrPart"))
+
+
+def _clock(text: str | None) -> float:
+    """The seconds of `H:MM:SS.fff`, 0 for anything else."""
+    clock = CLOCK.match(text or "")
+    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else 0.0
+
+
 READERS: Mapping[str, tuple[Callable[[Element], Iterator[Row]], tuple[str, ...]]] = {
     "CTestType": (_ctest, ("Site",)),
     "CppUnitJunitHudsonTestType": (_cppunit, ("TestRun",)),
@@ -155,6 +239,12 @@ READERS: Mapping[str, tuple[Callable[[Element], Iterator[Row]], tuple[str, ...]]
     "CheckType": (_check, ("testsuites",)),
     "GTesterJunitHudsonTestType": (_gtester, ("gtester", "gtest")),
     "UnitTestJunitHudsonTestType": (_unittest, ("unittest-results",)),
+    "AUnitJunitHudsonTestType": (_aunit, ("TestRun",)),
+    "EmbUnitType": (_embunit, ("TestRun",)),
+    "FPCUnitJunitHudsonTestType": (_fpcunit, ("TestResults",)),
+    "ValgrindJunitHudsonTestType": (_valgrind, ("valgrindoutput",)),
+    "TUSARJunitHudsonTestType": (_tusar, ("tusar",)),
+    "CppTestJunitHudsonTestType": (_cpptest, ("ResultsSession",)),
 }
 """The xunit plugin's class of a tool -> what reads its reports, and the elements that these begin with."""
 
