@@ -19,11 +19,11 @@ def status(as_json: bool) -> None:
 
     Example: sluicegate status --json
     """
+    from sluicegate.delivery.answers.remembered import remembered_status
     from sluicegate.delivery.answers.status import Cell
-    from sluicegate.delivery.answers.status import status as read_status
 
     with delivery() as repo:
-        found = read_status(repo.state())
+        found = remembered_status(repo.state())
     if as_json:
         print_json(found.json())
         return

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from sluicegate.tools import cached
 from sluicegate.tools.git.place import cache_path
 
 
@@ -41,10 +42,4 @@ def _digest(message: bytes, signature: str) -> str:
 
 
 def _remembered(path: Path) -> set[str]:
-    """Nothing on the first visit, and where somebody else could have written it."""
-    try:
-        status = path.lstat()
-        ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-        return set(path.read_text().split()) if ours else set()
-    except (OSError, ValueError):
-        return set()
+    return set(cached.read(path).decode("utf-8", "replace").split())

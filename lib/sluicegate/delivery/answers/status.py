@@ -13,7 +13,7 @@ from sluicegate.model.config import Environment
 from sluicegate.model.evidence import BalancerOut, Failed, HostOut, InEnvironment
 from sluicegate.model.frozen import frozen
 from sluicegate.model.story import Uncounted, vetoed
-from sluicegate.model.values import Installed, Json, Pin, stamp
+from sluicegate.model.values import Actor, Installed, Json, Pin, read_time, stamp
 
 
 @frozen
@@ -87,6 +87,35 @@ class Status:
                 for name, row in self.cells.items()
             ],
         }
+
+
+def from_json(value: Json) -> Status:
+    """What `Status.json` gave, read again; of who left something alone and when, no more than that says."""
+    rows = value["components"]
+    return Status(
+        columns=tuple(_column_from(column) for column in value["environments"]),
+        newest={row["name"]: row["newest"] for row in rows},
+        vetoed=frozenset(row["name"] for row in rows if row["newest_vetoed"]),
+        cells={
+            row["name"]: {
+                name: Cell(pin=cell["pin"], effective=cell["effective"], marks=tuple(cell["marks"]))
+                for name, cell in row["environments"].items()
+            }
+            for row in rows
+        },
+    )
+
+
+def _column_from(value: Json) -> Column:
+    def since(one: Json) -> dict[str, Json]:
+        return {"why": one["why"], "by": Actor(user=one["by"], source=""), "at": read_time(one["since"])}
+
+    return Column(
+        name=value["name"], group=value["group"], set_name=value["set"], locked=value["locked"],
+        unsure=value["unsure"], out=tuple(HostOut(host=one["host"], **since(one)) for one in value["out"]),
+        balancers_out=tuple(BalancerOut(name=one["balancer"], **since(one)) for one in value["balancers_out"]),
+        behind=value["behind"], schema_due=value["schema_due"], pooled=value["pooled"],
+    )  # fmt: skip
 
 
 def status(state: State) -> Status:

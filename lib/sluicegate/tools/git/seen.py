@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from sluicegate.errors import Conflict
+from sluicegate.tools import cached
 from sluicegate.tools.git.commits import LEDGER_BASE, Commit
 from sluicegate.tools.git.place import cache_path
 
@@ -69,19 +68,10 @@ def memory_path(remote: str) -> Path:
 
 def remembered(path: Path) -> dict[str, str]:
     """Branch -> commit as seen last; empty on the first visit, and where the cache is somebody else's."""
-    try:
-        lines = path.read_text().splitlines() if path.stat().st_uid == os.getuid() else []
-    except OSError:
-        return {}
-    pairs = (line.partition(" ") for line in lines)
+    pairs = (line.partition(" ") for line in cached.read(path).decode("utf-8", "replace").splitlines())
     return {branch: commit for branch, _, commit in pairs if commit}  # what was empty then may be anything now
 
 
 def remember(path: Path, tips: Mapping[str, str]) -> None:
     """Note what was seen. A cache that cannot be written notices less, and stops nobody."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            stream.writelines(f"{branch} {commit}\n" for branch, commit in tips.items())
-        os.replace(temporary, path)
+    cached.write(path, "".join(f"{branch} {commit}\n" for branch, commit in tips.items()).encode())
