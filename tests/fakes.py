@@ -254,6 +254,7 @@ class FakeAgents(FakeDeployer):
         super().__init__()
         self.assigned: dict[str, tuple[str, dict[str, Release | None]]] = {}
         self.kicked: set[str] = set()
+        self.kept: list[PuppetReport] | None = None
 
     def apply(self, host: Host, wanted: Wanted, intent: str) -> dict[str, Outcome]:
         self.assigned[host.name] = (intent, dict(wanted))
@@ -274,6 +275,9 @@ class FakeAgents(FakeDeployer):
 
     def objection(self, host: str, report: PuppetReport) -> str:
         return "; ".join(report.errors) if report.status == "failed" else ""
+
+    def kept_reports(self, hosts: Sequence[str]) -> list[PuppetReport] | None:
+        return self.kept
 
     def prove(self, host: Host, wanted: Wanted) -> dict[str, Outcome]:
         there = self.survey(host)

@@ -140,6 +140,9 @@ class Reporter(Protocol):
     def prove(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
         """Whether the host has what is wanted and answers, one result a component; nothing is installed there."""
 
+    def kept_reports(self, hosts: Sequence[str]) -> Iterable[PuppetReport] | None:
+        """The last report of each of these hosts, by a database of reports; None where none is configured."""
+
 
 @runtime_checkable
 class Engine(Deployer, Protocol):

@@ -21,6 +21,7 @@ CORE = {
     "hudson.tasks.LogRotator",
     "hudson.tasks.Shell",
     "hudson.triggers.SCMTrigger",
+    "hudson.triggers.TimerTrigger",
     "java.util.Arrays$ArrayList",
     "jenkins.model.BuildDiscarderProperty",
 }

@@ -96,6 +96,7 @@ BUTTONS = [
 ]
 LOOKS = [
     ("drift", {}, ["drift", "production"]),
+    ("puppet-reports", {}, ["record", "reports", "--", "/srv/reports"]),
     ("parity", {"ONE": "staging", "OTHER": "production"}, ["parity", "staging", "production"]),
     ("resume", {}, ["resume"]),
 ]
@@ -158,7 +159,7 @@ def test_a_hostile_value_is_one_operand_or_refused(name: str, parameter: str, ho
     assert (ran.code, ran.calls) == (0, [wanted]), ran.output
 
 
-@pytest.mark.parametrize("name", ["drift", "parity"])
+@pytest.mark.parametrize("name", ["drift", "parity", "puppet-reports"])
 def test_a_difference_turns_the_build_yellow(name: str) -> None:
     (content,) = render([FIXTURES / "templates" / f"{name}-full.yaml"]).values()
     assert b"<unstableReturn>1</unstableReturn>" in content

@@ -63,9 +63,10 @@ def tests(words: tuple[str, ...], environment: str, suite: str, reports: tuple[P
 
 
 @record.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--puppetdb", is_flag=True, help="Ask the PuppetDB of each environment for its hosts' last reports.")
 @as_json
-def reports(paths: tuple[Path, ...], as_json: bool) -> None:
+def reports(paths: tuple[Path, ...], puppetdb: bool, as_json: bool) -> None:
     """Record what hosts report of runs of Puppet that nobody kicked.
 
     PATH is a report, or the folder in which a puppetserver keeps them (reportdir), of which the newest of each host is
@@ -78,11 +79,15 @@ def reports(paths: tuple[Path, ...], as_json: bool) -> None:
     """
     from sluicegate.delivery.changes import reports as hosts_reports
 
+    if bool(paths) == puppetdb:
+        raise click.UsageError("name reports or folders of reports, or say --puppetdb")
+
     def progress(text: str) -> None:
         click.echo(text, err=True) if as_json else say(text)
 
     with delivery() as repo:
-        taken = hosts_reports.take(repo, hosts_reports.read(paths), say=progress)
+        told = hosts_reports.kept(repo.state()) if puppetdb else hosts_reports.read(paths)
+        taken = hosts_reports.take(repo, told, say=progress)
     if as_json:
         print_json([one.json() for one in taken])
     else:
@@ -90,7 +95,7 @@ def reports(paths: tuple[Path, ...], as_json: bool) -> None:
             where = f" in {one.environment}" if one.environment else ""
             click.echo(f"{one.host or one.source}{where}: {one.outcome}" + (f": {one.why}" if one.why else ""))
         if not taken:
-            click.echo(f"no report is in {', '.join(map(str, paths))}")
+            click.echo(f"no report is in {', '.join(map(str, paths)) or 'the PuppetDB'}")
     if hosts_reports.problems(taken):
         sys.exit(1)
 

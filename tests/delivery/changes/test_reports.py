@@ -12,9 +12,10 @@ from sluicegate.delivery.answers.drift import drift
 from sluicegate.delivery.answers.history import history
 from sluicegate.delivery.book.heard import last_words
 from sluicegate.delivery.changes import hosts
-from sluicegate.delivery.changes.reports import Taken, read, take
+from sluicegate.delivery.changes.reports import Taken, kept, read, take
 from sluicegate.errors import PartlyDone, TimedOut, UnknownName, UsageError
 from sluicegate.model.evidence import HostsDiffer, HostsInstalled, Started
+from sluicegate.tools.puppetreports import read_report
 from tests.fakes import FakeAgents
 from tests.worlds import CONFIG, Shop
 
@@ -264,3 +265,14 @@ def test_a_report_that_is_too_large_is_refused_without_being_read(live: Shop, ag
     with live.unchanged():
         (one,) = take(live.by("reports"), read([tmp_path / "huge.yaml"]))
     assert one.outcome == "unreadable" and "is refused" in one.why
+
+
+def test_reports_of_a_database_count_as_those_that_are_sent(live: Shop, agents: Agents) -> None:
+    with pytest.raises(UsageError, match="no environment names a PuppetDB"):
+        list(kept(live.state))
+    agents.fakes.kept = [read_report(agents.run("int1"))]
+    live.pass_time()
+    first, *again = take(live.by("reports"), kept(live.state))
+    assert (first.host, first.outcome) == ("int1", "installed")
+    assert {one.outcome for one in again} == {"before"}, "this fake has all for each environment"
+    assert [one.suite for one in live.story("auth", "2.0.0", "started")] == ["regression"]

@@ -70,8 +70,12 @@ class _Heard:
     words: dict[str, Word] = field(default_factory=dict)
 
 
-def take(repo: DeliveryRepo, reports: Iterable[tuple[str, bytes]], *, say: Say = silent) -> tuple[Taken, ...]:
-    """Record what reports (name, content) say, and start what an installation starts where the last host has it.
+def take(
+    repo: DeliveryRepo, reports: Iterable[tuple[str, bytes | PuppetReport]], *, say: Say = silent
+) -> tuple[Taken, ...]:
+    """Record what reports say, and start what an installation starts where the last host has it.
+
+    A report is its name, and the file's content or what was read of it.
 
     Raises PartlyDone where something that is to be started cannot be; what is recorded stays.
     """
@@ -104,6 +108,20 @@ def read(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
             ) from problem
 
 
+def kept(state: State) -> Iterator[tuple[str, PuppetReport]]:
+    """The last report of each host by the databases that environments name. Raises UsageError where none does."""
+    places = [place for one in state.config.environments.values() if (place := _place(state, one))]
+    sources = [place.reporter.kept_reports(state.config.groups[place.group]) for place in places]
+    databases = [source for source in sources if source is not None]
+    if not databases:
+        raise UsageError(
+            "no environment names a PuppetDB",
+            hint="deploy: {driver: puppet, puppetdb: {url: ...}, ...} in sluicegate.yaml",
+        )
+    for source in databases:
+        yield from ((f"puppetdb:{report.host}", report) for report in source)
+
+
 def _newest(folder: Path) -> list[Path]:
     """The newest report below each folder of a host; names are times to the minute, so the clock of the disk counts."""
     hosts = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -120,9 +138,9 @@ class _Taking:
         self._places = [place for one in state.config.environments.values() if (place := _place(state, one))]
         self._words: dict[str, dict[str, Word]] = {}
 
-    def take(self, source: str, content: bytes) -> Taken:
+    def take(self, source: str, content: bytes | PuppetReport) -> Taken:
         try:
-            report = read_report(content)
+            report = content if isinstance(content, PuppetReport) else read_report(content)
         except Malformed as problem:
             return Taken(source=source, outcome="unreadable", why=problem.message)
         for place in self._places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -15,6 +15,7 @@ from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.deployers.puppet.agent import Agent, Stale
 from sluicegate.deployers.puppet.assigned import ABSENT, Assignment, Folder, Place
 from sluicegate.deployers.puppet.control import ControlBranch
+from sluicegate.deployers.puppet.database import Database
 from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.model.config import Config
 from sluicegate.model.outcomes import Outcome
@@ -48,6 +49,7 @@ class PuppetDeployer:
     certnames: Mapping[str, str]
     release: bool
     timeout: timedelta
+    database: Database | None = None
     carries: ClassVar[bool] = False
 
     @classmethod
@@ -56,7 +58,7 @@ class PuppetDeployer:
         settings.only(
             "assigned", "list", "packages", "archives", "services", "certname", "certnames", "environment", "kick",
             "manifest", "program", "options", "root", "lock-wait", "limit", "spread", "others-may-fail", "release",
-            "timeout",
+            "timeout", "puppetdb",
         )  # fmt: skip
         archives = _of_components(settings, config, "archives")
         for folder in archives.values():
@@ -76,6 +78,7 @@ class PuppetDeployer:
             packages={n: several for n, several in packages_of(settings, config).items() if n not in archives},
             services=_of_components(settings, config, "services"), certname=certname, certnames=certnames,
             release=settings.flag("release"), timeout=settings.span("timeout", "30 s"),
+            database=Database.configure(settings.below("puppetdb")) if "puppetdb" in settings.values else None,
         )  # fmt: skip
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
@@ -145,6 +148,9 @@ class PuppetDeployer:
 
     def prove(self, host: Host, wanted: Wanted) -> Mapping[str, Outcome]:
         return self._proof.of(host, wanted, self._installed(host))
+
+    def kept_reports(self, hosts: Sequence[str]) -> Iterable[PuppetReport] | None:
+        return self.database.latest([self._certname(host) for host in hosts]) if self.database else None
 
     # -- parts --
     def _entry(self, name: str, release: Release | None) -> dict[str, object]:
