@@ -60,7 +60,7 @@ class Hosts:
     def __init__(self, folder: Path, run: str) -> None:
         self.folder = folder
         self.run = run
-        self.site = Path()
+        self.lower = self.host_key = ""
 
     def root(self, name: str) -> Path:
         return self.folder / name / "root"
@@ -144,11 +144,9 @@ class Hosts:
         """Lines for known_hosts: one key, as all roots are copies of one."""
         return "".join(f"{name} {self.host_key}" for name in NAMES)
 
-    def install(self, name: str, path: str, content: str, *, owner: str = "") -> None:
+    def install(self, name: str, path: str, content: str) -> None:
         """A file on a host, by its root."""
         write(self.root(name) / path.lstrip("/"), content)
-        if owner:
-            process.run(["chroot", self.root(name), "chown", owner, path])
 
 
 def write(path: Path, content: str, *, mode: int = 0o644) -> None:

@@ -26,7 +26,7 @@ PACKAGES = {
 }
 """What it is for -> program, and the Debian package that has it."""
 MEMORY = 4 * 2**30
-"""Bytes: Nexus 1.2, the build server and the builds 0.6, seventeen hosts 0.7; the rest is for the page cache."""
+"""Bytes: Nexus 1.2, the build server and the builds 0.6, sixteen hosts 0.7; the rest is for the page cache."""
 DISK = 4 * 2**30
 
 

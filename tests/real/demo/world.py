@@ -136,7 +136,7 @@ class RealWorld(World):
             "XDG_CACHE_HOME": str(self.cache),  # where it was downloaded to
         }
         done = process.run(
-            ["bash", NEXUS, "up"], env={**self.plain, **settings}, inherit=False, check=False, timeout=300
+            ["bash", NEXUS, "up"], env={**self.plain, **settings}, inherit=False, check=False, timeout=420
         )
         if done.status != 0:
             raise SluicegateError(f"Nexus does not start: {done.error_text}")
