@@ -189,7 +189,7 @@ class Agent:
 
     def _report_path(self, host: Host) -> str:
         words = [self.program, "config", "print", "lastrunreport", "--section", "agent"]
-        done = self._run(host, [*words, *self._environment, *self.options])
+        done = self._run(host, [*words, *self.options])  # an agent need not have the environment's folder
         path = done.text.strip().splitlines()[-1:]
         if done.status != 0 or not path or not path[0].startswith("/"):
             raise SluicegateError(f"the host '{host.name}' does not say where Puppet's last report is: {_last(done)}")
