@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.web.conftest import Server, command, serving, until
+from tests.web.conftest import ROOT, Server, command, serving, until
 
 REPORT = "--- !ruby/object:Puppet::Transaction::Report\nhost: app{0}\nstatus: changed\ntime: '2026-11-26T06:00:00Z'\n"
 CONFIG = """\
@@ -31,7 +32,8 @@ def repo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, repo: Path) -> Iterator[Server]:
-    with serving(tmp_path / "home", "--delivery", str(repo), "--reports-from", "127.0.0.0/8") as running:
+    near = os.path.relpath(repo, ROOT)  # as somebody types it
+    with serving(tmp_path / "home", "--delivery", near, "--reports-from", "127.0.0.0/8") as running:
         yield running
 
 

@@ -78,7 +78,7 @@ class Reports:
     def __init__(self, home: Path, repo: str, sources: tuple[Network, ...]) -> None:
         self.repo = repo
         self.sources = sources
-        self.folder = files.ensure_folder(home / "reports", mode=0o700)
+        self.folder = files.ensure_folder(home.resolve() / "reports", mode=0o700)
         self.secret_file = home / "secrets" / "reports"
         self._secret = _secret(self.secret_file)
         self._came = threading.Event()
@@ -179,7 +179,7 @@ class Reports:
     def _take(self, batch: Sequence[Path]) -> None:
         """Run the command; its JSON says that all were taken, whatever it says of them."""
         words = command(self.repo, "record", "reports", *map(str, batch))
-        done = process.run(words, cwd=self.folder, timeout=PATIENCE, check=False)
+        done = process.run(words, timeout=PATIENCE, check=False)
         try:
             taken = json.loads(done.stdout)
         except ValueError:

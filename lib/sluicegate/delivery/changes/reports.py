@@ -145,7 +145,7 @@ class _Taking:
             return Taken(source=source, outcome="unreadable", why=problem.message)
         for place in self._places:
             for host in self.state.config.groups[place.group]:
-                if place.reporter.reported_name(host) == report.host:
+                if place.reporter.reported_name(host) == report.host.lower():
                     outcome, why = self._judge(place, host, report)
                     return Taken(source=source, outcome=outcome, host=host, environment=place.environment.name, why=why)
         return Taken(
