@@ -239,6 +239,8 @@ class History:
 
     def _old(self, builds: int, days: int, now: int) -> Iterator[int]:
         """The builds beyond so many, and those that began so many days ago; -1 spares all."""
+        if builds < 0 and days < 0:
+            return
         numbers = self.numbers()
         beyond = max(0, len(numbers) - builds) if builds >= 0 else 0
         spared = {self.links()["lastSuccessfulBuild"], self.links()["lastStableBuild"], *self.running}

@@ -55,6 +55,8 @@ class Sandbox:
         self.program = str(shutil.which(PROGRAM))
         self.build_home = files.ensure_folder(home / BUILD_HOME, mode=0o700)
         self.user_home = _user_home()
+        seen = PUBLIC if self.user_home is not None else ()
+        self.public = [(Path(str(self.user_home), name), self.build_home / name) for name in seen]
 
     def words(self) -> str:
         return "Builds run in a sandbox (bubblewrap) that has nothing of the server's secrets and of other jobs in it"
@@ -95,6 +97,7 @@ class SandboxPen:
         self.shown: list[Path] = []
         self.beside = files.ensure_folder(workspace.with_name(f"{workspace.name}@tmp"), mode=0o700)
         self._temporary = Path(tempfile.mkdtemp(dir=rooms(sandbox.home)))
+        self._lasting = self._lasting_mounts()
         self._reports: list[int] = []
         self._inits: list[int] = []
 
@@ -140,6 +143,21 @@ class SandboxPen:
         yield ("--ro-bind", "/", "/")
         yield ("--dev", "/dev")
         yield ("--proc", "/proc")
+        mounts = dict(self._lasting)
+        for place, own in self.sandbox.public:
+            if place.is_file() and not own.exists():
+                mounts[place] = ("--ro-bind", str(place), str(place))
+        for place in (*self.sandbox.writable, self.workspace, self.beside, *self.shown):
+            if place.exists():
+                mounts[place] = ("--bind", str(place), str(place))
+        for _, mount in sorted(mounts.items(), key=lambda pair: len(pair[0].parts)):
+            yield mount
+        if user_home != home:
+            yield ("--remount-ro", str(home))
+
+    def _lasting_mounts(self) -> dict[Path, tuple[str, ...]]:
+        """What is the same for all commands of a build."""
+        home, user_home = self.sandbox.home, self.sandbox.user_home
         mounts: dict[Path, tuple[str, ...]] = {}
         for place in (Path("/run/user"), Path("/run/screen")):
             if place.is_dir():
@@ -148,9 +166,6 @@ class SandboxPen:
             mounts[place] = ("--bind", str(files.ensure_folder(self._temporary / str(number), mode=0o700)), str(place))
         if user_home is not None:
             mounts[user_home] = ("--bind", str(self.sandbox.build_home), str(user_home))
-            for name in PUBLIC:
-                if (user_home / name).is_file() and not (self.sandbox.build_home / name).exists():
-                    mounts[user_home / name] = ("--ro-bind", str(user_home / name), str(user_home / name))
         hidden = [*mounts, home]
         for place in _ours():
             if any(place.is_relative_to(one) for one in hidden) and place not in mounts:
@@ -159,13 +174,7 @@ class SandboxPen:
             mounts[home] = ("--tmpfs", str(home))
         if (home / "tools").is_dir():
             mounts[home / "tools"] = ("--ro-bind", str(home / "tools"), str(home / "tools"))
-        for place in (*self.sandbox.writable, self.workspace, self.beside, *self.shown):
-            if place.exists():
-                mounts[place] = ("--bind", str(place), str(place))
-        for _, mount in sorted(mounts.items(), key=lambda pair: len(pair[0].parts)):
-            yield mount
-        if user_home != home:
-            yield ("--remount-ro", str(home))
+        return mounts
 
     def members(self) -> set[int]:
         """All processes of the sandboxes that still run, but for the first one of each, which ends with the others."""
