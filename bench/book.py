@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.publish import Cost, report, run
+from bench.publish import ROOT, Cost, report, run
 
 from sluicegate.delivery.book import chronicle, current, resolving
 from sluicegate.delivery.book.setup import init_repo
@@ -54,6 +54,8 @@ class Organisation:
 
     def write(self) -> Organisation:
         init_repo(self.folder, EntryPointDrivers(), bare=True, config=self._config())
+        for name in self.environments:
+            Path(f"{self.folder}-{name}").mkdir()
         self._commit("ledger", dict(self._ledger()))
         pins = "".join(f"{name}: {self.versions[-1]}\n" for name in self.components).encode()
         self._commit("main", {f"environments/{name}.yaml": pins for name in self.environments})
@@ -158,6 +160,12 @@ class Organisation:
     def status(self) -> Cost:
         return self.command("status", "--json")
 
+    def fresh_status(self) -> Cost:
+        """The matrix as it is read when nobody has asked for it at these tips yet."""
+        for kept in Path(os.environ["XDG_CACHE_HOME"]).glob("sluicegate/*.status"):
+            kept.unlink()
+        return self.status()
+
     def explain(self) -> Cost:
         return self.command("explain", f"{self.components[0]}={self.versions[-1]}", "--to", self.environments[1])
 
@@ -211,6 +219,18 @@ class Plain:
         return ["sh", "-c", script]
 
 
+def generated(folder: Path, **sizes: int) -> Organisation:
+    """A delivery repo that another process has written: what it needed would count as the peak of each command here."""
+    script = (
+        "import json, sys; from pathlib import Path; from bench.book import Organisation;"
+        "print(Organisation(Path(sys.argv[1]), **json.loads(sys.argv[2])).write().records)"
+    )
+    words = [sys.executable, "-c", script, str(folder), json.dumps(sizes)]
+    shop = Organisation(folder, **sizes)
+    shop.records = int(subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return shop
+
+
 def git(*words: str | Path) -> None:
     subprocess.run(["git", *words], check=True, capture_output=True)
 
@@ -244,31 +264,32 @@ def together(commands: list[list[str]]) -> float:
 
 
 def of_status(place: Path, chosen: argparse.Namespace) -> None:
-    whole = Organisation(place / "whole", components=chosen.components, environments=10, versions=18, deploys=1).write()
+    whole = generated(place / "whole", components=chosen.components, environments=10, versions=18, deploys=1)
     print(json.dumps({"components": chosen.components, "environments": 10, "records": whole.records}))
-    cost = compared(chosen.rounds, status=whole.status)["status"]
-    report("status-1000x10/1 s of processor", cost.cpu, 1.0)
-    report("status-1000x10 peak/150 MB", cost.peak / 150, 1.0)
+    found = compared(chosen.rounds, cold=whole.fresh_status, again=whole.status)
+    report("status-1000x10/1 s of processor", found["cold"].cpu, 1.0)
+    report("status-1000x10-again/0.3 s of processor", found["again"].cpu / 0.3, 1.0)
+    report("status-1000x10 peak/150 MB", found["cold"].peak / 150, 1.0)
 
 
 def of_years(place: Path, chosen: argparse.Namespace) -> None:
-    few = Organisation(place / "few", components=30, environments=3, versions=10, deploys=10).write()
-    long = Organisation(place / "long", components=30, environments=3, versions=10, deploys=chosen.deploys).write()
-    for what in ("status", "explain", "sync", "pin"):
+    few = generated(place / "few", components=30, environments=3, versions=10, deploys=10)
+    long = generated(place / "long", components=30, environments=3, versions=10, deploys=chosen.deploys)
+    for what in ("fresh_status", "explain", "sync", "pin"):
         found = compared(chosen.rounds, few=getattr(few, what), long=getattr(long, what))
         report(f"{what}-{chosen.deploys}-deploys/10-deploys", found["long"].cpu / found["few"].cpu, 1.3)
 
 
 def of_versions(place: Path, chosen: argparse.Namespace) -> None:
-    few = Organisation(place / "few-versions", components=30, environments=3, versions=10, deploys=1).write()
-    many = Organisation(place / "many-versions", components=30, environments=3, versions=1000, deploys=1).write()
-    for what in ("status", "explain", "sync", "pin"):
+    few = generated(place / "few-versions", components=30, environments=3, versions=10, deploys=1)
+    many = generated(place / "many-versions", components=30, environments=3, versions=1000, deploys=1)
+    for what in ("fresh_status", "explain", "sync", "pin"):
         found = compared(chosen.rounds, few=getattr(few, what), many=getattr(many, what))
         report(f"{what}-1000-versions/10-versions", found["many"].cpu / found["few"].cpu, 1.3)
 
 
 def of_sync(place: Path, chosen: argparse.Namespace) -> None:
-    moved = Organisation(place / "moved", components=chosen.components, environments=2, versions=3, deploys=1).write()
+    moved = generated(place / "moved", components=chosen.components, environments=2, versions=3, deploys=1)
     moved.pins_set_back()
     first, again = moved.follow(), moved.follow()
     report("sync-1000-moved/5 s of processor", first.cpu / 5, 1.0)
