@@ -114,45 +114,54 @@ def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator
         thread.join()
 
 
-def answering(body: bytes) -> type[BaseHTTPRequestHandler]:
-    """An application that answers every request with the same."""
+class Replying(BaseHTTPRequestHandler):
+    """Writes an answer with its length, and no log."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
+    def reply(
+        self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, *, length: int | None = None
+    ) -> None:
+        """Answer; with another `length` than the body's it is cut off."""
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length or len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
             self.wfile.write(body)
+        self.close_connection = self.close_connection or bool(length)
 
-        def log_message(self, *words: object) -> None:
-            pass
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def answering(body: bytes, status: int = 200, *, length: int | None = None) -> type[BaseHTTPRequestHandler]:
+    """A server that answers every request with the same, whatever it is sent."""
+
+    class Handler(Replying):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {"Location": "http://elsewhere.invalid/"} if 300 <= status < 400 else {}
+            if length:  # of what is cut off
+                headers["ETag"] = '"0123"'
+            self.reply(body, status, headers, length=length)
+
+        do_PUT = do_HEAD = do_GET
 
     return Handler
 
 
 def group_server(group: str) -> type[BaseHTTPRequestHandler]:
     """An application that says its group and the path it was asked for, and logs in on /login."""
+    cookies = {"/login": "session=secret; Path=/; HttpOnly", "/other": "language=sv; Path=/"}
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Replying):
         def do_GET(self) -> None:
             body = json.dumps({"group": group, "path": self.path, "version": f"1.0-{group}"}).encode()
-            self.send_response(200)
-            if self.path == "/login":
-                self.send_header("Set-Cookie", "session=secret; Path=/; HttpOnly")
-            if self.path == "/other":
-                self.send_header("Set-Cookie", "language=sv; Path=/")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(body, headers={"Set-Cookie": cookies[self.path]} if self.path in cookies else {})
 
         do_POST = do_GET
-
-        def log_message(self, *words: object) -> None:
-            pass
 
     return Handler
 

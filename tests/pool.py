@@ -18,7 +18,7 @@ from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
 from tests.haproxy import HEAD, end, wait_until
-from tests.parts import free_port, web_server
+from tests.parts import Replying, free_port, web_server
 from tests.real.needs import needs, program
 
 ORGANISATION = """
@@ -47,9 +47,7 @@ class Server:
     def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Replying):
             def do_GET(self) -> None:
                 if self.path == "/version":
                     said = server.flag.read_text() if server.flag and server.flag.exists() else ""
@@ -67,14 +65,7 @@ class Server:
                         server.busy -= 1
 
             def answer(self, status: int) -> None:
-                body = json.dumps({"version": server.version, "host": server.name}).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *words: object) -> None:
-                pass
+                self.reply(json.dumps({"version": server.version, "host": server.name}).encode(), status)
 
         return Handler
 

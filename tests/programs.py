@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sluicegate.model.config import Config, DriverSpec
 from sluicegate.model.settings import Plain
-from tests.parts import CONFIG, answering, settings, web_server, write
+from tests.parts import CONFIG, Replying, settings, web_server, write
 
 ON_HOST = """
 import json, pathlib, sys
@@ -106,14 +106,11 @@ def with_hosts(folders: Mapping[str, Path], groups: Mapping[str, tuple[str, ...]
 def service(folder: Path, silent: set[str]) -> Iterator[int]:
     """What answers with what stands in auth.version of the folder, unless that is one of `silent`; gives its port."""
 
-    class Service(answering(b"")):  # type: ignore[misc]
+    class Service(Replying):
         def do_GET(self) -> None:
             file = folder / "auth.version"
             version = file.read_text() if file.exists() else ""
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"starting" if version in silent else version.encode())
-            self.close_connection = True
+            self.reply(b"starting" if version in silent else version.encode())
 
     with web_server(Service) as port:
         yield port

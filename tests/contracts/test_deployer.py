@@ -26,7 +26,7 @@ from sluicegate.tools import door
 from tests import programs
 from tests.agents import AgentHost
 from tests.fakes import FakeDeployer, FakeHost
-from tests.parts import CONFIG, answering, app_files, free_port, no_host, release, settings, web_server
+from tests.parts import CONFIG, Replying, app_files, free_port, no_host, release, settings, web_server
 from tests.remotes import Line, ShellHost
 
 
@@ -142,12 +142,9 @@ def _packages_bench(tmp_path: Path) -> Iterator[Bench]:
     manager, folder = Packages(), tmp_path / "host"
     folder.mkdir()
 
-    class Service(answering(b"")):  # type: ignore[misc]
+    class Service(Replying):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(manager.answers())
-            self.close_connection = True
+            self.reply(manager.answers())
 
     with web_server(Service) as port:
         deployer = PackagesDeployer(
@@ -213,13 +210,10 @@ def _puppet_bench(tmp_path: Path) -> Iterator[Bench]:
     assigned.mkdir()
     has: dict[str, str] = {}
 
-    class Service(answering(b"")):  # type: ignore[misc]
+    class Service(Replying):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
             version = has.get("auth", "")
-            self.wfile.write(b"starting" if version in silenced else version.encode())
-            self.close_connection = True
+            self.reply(b"starting" if version in silenced else version.encode())
 
     with web_server(Service) as port:
         host = AgentHost(name="int1", folder=folder, ports={"auth": port}, assigned=assigned / "int1.yaml", has=has)

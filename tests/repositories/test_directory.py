@@ -26,7 +26,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.tools import door, files, patience
 from sluicegate.tools.credentials import Login, Secret
-from tests.parts import AUTH, CONFIG, settings, web_server
+from tests.parts import AUTH, CONFIG, answering, settings, web_server
 
 
 @pytest.fixture
@@ -151,32 +151,17 @@ def test_a_file_changed_in_the_repository_is_an_integrity_error(
     assert not (tmp_path / "fetched").exists()
 
 
-def _answering(status: int, body: bytes, length: int | None = None) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Location", "http://elsewhere.invalid/")
-            self.send_header("Content-Length", str(length or len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        (_answering(200, b"<html>Please log in</html>"), IntegrityError),
-        (_answering(200, b"cut off", length=1000), RemoteUnavailable),
-        (_answering(302, b""), SluicegateError),
-        (_answering(401, b""), Denied),
-        (_answering(410, b""), SluicegateError),
-        (_answering(404, b""), NotFound),
-        (_answering(429, b""), RemoteUnavailable),
-        (_answering(503, b"busy"), RemoteUnavailable),
+        (answering(b"<html>Please log in</html>"), IntegrityError),
+        (answering(b"cut off", 200, length=1000), RemoteUnavailable),
+        (answering(b"", 302), SluicegateError),
+        (answering(b"", 401), Denied),
+        (answering(b"", 410), SluicegateError),
+        (answering(b"", 404), NotFound),
+        (answering(b"", 429), RemoteUnavailable),
+        (answering(b"busy", 503), RemoteUnavailable),
     ],
 )
 def test_a_server_that_gives_something_else_leaves_no_file(

@@ -27,7 +27,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.repositories.s3 import S3Repository
 from sluicegate.tools import s3
 from sluicegate.tools.outgoing import Sent
-from tests.parts import AUTH, CONFIG, free_port, settings, web_server
+from tests.parts import AUTH, CONFIG, answering, free_port, settings, web_server
 from tests.real.gateway import Server
 
 KEY = "ci/releases/com/example/auth/1.0/auth-1.0.zip"
@@ -271,37 +271,16 @@ def test_a_server_that_lies_about_the_checksum_is_found_out(source: Path, creden
     assert not (tmp_path / "fetched").exists()
 
 
-def _answering(status: int, body: bytes, length: int | None = None) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status)
-            self.send_header("Location", "http://elsewhere.invalid/")
-            self.send_header("Content-Length", str(length or len(body)))
-            if length:
-                self.send_header("ETag", '"0123"')
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        do_PUT = do_HEAD = do_GET
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        (_answering(200, b"cut off", length=1000), RemoteUnavailable),
-        (_answering(401, b""), Denied),
-        (_answering(403, b"<Error><Code>AccessDenied</Code></Error>"), Denied),
-        (_answering(404, b"<Error><Code>NoSuchKey</Code></Error>"), NotFound),
-        (_answering(429, b""), RemoteUnavailable),
-        (_answering(503, b"busy"), RemoteUnavailable),
-        (_answering(302, b""), SluicegateError),
+        (answering(b"cut off", 200, length=1000), RemoteUnavailable),
+        (answering(b"", 401), Denied),
+        (answering(b"<Error><Code>AccessDenied</Code></Error>", 403), Denied),
+        (answering(b"<Error><Code>NoSuchKey</Code></Error>", 404), NotFound),
+        (answering(b"", 429), RemoteUnavailable),
+        (answering(b"busy", 503), RemoteUnavailable),
+        (answering(b"", 302), SluicegateError),
     ],
 )
 def test_a_server_that_gives_something_else_leaves_no_file(
@@ -322,7 +301,7 @@ def test_a_server_that_gives_something_else_leaves_no_file(
 
 @pytest.mark.parametrize("page", [b"<html><p>Please log in</html>", b"<html><body>Please log in</body></html>"])
 def test_a_login_page_is_no_answer_of_an_s3_server(tmp_path: Path, credentials: str, source: Path, page: bytes) -> None:
-    with web_server(_answering(200, page)) as port:
+    with web_server(answering(page)) as port:
         repository = at(f"http://127.0.0.1:{port}", credentials)
         with pytest.raises((IntegrityError, Conflict)):
             repository.put(AUTH, "1.0", source.name, source)

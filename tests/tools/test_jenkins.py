@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from sluicegate.model.config import Jenkins
 from sluicegate.tools import jenkins, patience, restarts
 from sluicegate.tools.credentials import Login, Secret
 from tests.jenkins_stub import JenkinsStub, Job, playing
-from tests.parts import web_server
+from tests.parts import Replying, web_server
 from tests.tools.test_server import certificate, secure_server
 
 ASKED: list[tuple[str, str | None]] = []
@@ -21,19 +20,10 @@ BUILD: dict[str, object] = {"building": True, "actions": [{"causes": [{"userId":
 STATUS = {"status": 200}
 
 
-class Build(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Build(Replying):
     def do_GET(self) -> None:
         ASKED.append((self.path, self.headers.get("Authorization")))
-        content = json.dumps(BUILD).encode()
-        self.send_response(STATUS["status"])
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *words: object) -> None:
-        pass
+        self.reply(json.dumps(BUILD).encode(), STATUS["status"])
 
 
 @pytest.fixture(autouse=True)

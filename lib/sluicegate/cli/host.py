@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, say, why
 from sluicegate.errors import UsageError
+
+if TYPE_CHECKING:
+    from sluicegate.delivery.changes.hosts import Place
 
 
 @click.group()
@@ -33,13 +39,7 @@ def out(name: str, why: str, as_json: bool, dry_run: bool) -> None:
         raise UsageError("say why the host is to be left alone", hint=f"sluicegate host out {name} --why TEXT")
     with delivery() as repo:
         places = take_out(repo, name, why, dry_run=dry_run)
-    if as_json:
-        print_json({"host": name, "out": [{"environment": one.environment, "group": one.group} for one in places]})
-        return
-    for place in places:
-        done(f"{name} of {place.environment} ({place.group}): out", dry=dry_run)
-    if not places:
-        click.echo(f"{name} is out already")
+    _tell(name, places, "out", as_json=as_json, dry_run=dry_run)
 
 
 @host.command("in")
@@ -57,10 +57,15 @@ def in_(name: str, why: str, as_json: bool, dry_run: bool) -> None:
 
     with delivery() as repo:
         places = bring_in(repo, name, why=why, dry_run=dry_run, say=silent if as_json else say)
+    _tell(name, places, "in", as_json=as_json, dry_run=dry_run)
+
+
+def _tell(name: str, places: Sequence[Place], now: str, *, as_json: bool, dry_run: bool) -> None:
+    """Say in which places a host is out or in `now`, and was not."""
     if as_json:
-        print_json({"host": name, "in": [{"environment": one.environment, "group": one.group} for one in places]})
+        print_json({"host": name, now: [{"environment": place.environment, "group": place.group} for place in places]})
         return
     for place in places:
-        done(f"{name} of {place.environment} ({place.group}): in again", dry=dry_run)
+        done(f"{name} of {place.environment} ({place.group}): {'out' if now == 'out' else 'in again'}", dry=dry_run)
     if not places:
-        click.echo(f"{name} is not out")
+        click.echo(f"{name} is out already" if now == "out" else f"{name} is not out")

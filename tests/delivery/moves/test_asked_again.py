@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sluicegate.delivery.answers.explain import explain
 from sluicegate.delivery.moves import evidence
 from sluicegate.errors import GateRefused
 from sluicegate.model.values import Actor
-from tests.parts import free_port, web_server
+from tests.parts import Replying, free_port, web_server
 from tests.signers import VARIABLE, allowed, made_key
 from tests.worlds import CONFIG, Shop
 
@@ -25,18 +24,11 @@ ROLES = CONFIG.replace(b"[anna, olle]}", b"[anna, olle], jobs: {approve: [seal]}
 BUILD: dict[str, Any] = {}
 
 
-class Build(BaseHTTPRequestHandler):
+class Build(Replying):
     """One build for every address; none where BUILD is empty."""
 
     def do_GET(self) -> None:
-        content = json.dumps(BUILD).encode()
-        self.send_response(200 if BUILD else 404)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *words: object) -> None:
-        pass
+        self.reply(json.dumps(BUILD).encode(), 200 if BUILD else 404)
 
 
 @pytest.fixture
