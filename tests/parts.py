@@ -170,8 +170,13 @@ HOW_TO = Path(__file__).parents[1] / "docs" / "how-to"
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def typed(pages: Sequence[str], folder: Path, *, hosts: Sequence[str], seconds: float, **variables: str) -> str:
+def typed(
+    pages: Sequence[str], folder: Path, *, hosts: Sequence[str], seconds: float, within: Sequence[str] = (),
+    **variables: str,
+) -> str:  # fmt: skip
     """Type every shell block of these pages into one shell in the folder, and say what it printed.
+
+    `within` are the words that start the shell elsewhere, such as `ip netns exec NAME`.
 
     Whatever went wrong, what was started in the background is ended, and the services of the folder's hosts.
     """
@@ -180,8 +185,8 @@ def typed(pages: Sequence[str], folder: Path, *, hosts: Sequence[str], seconds: 
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(folder), **variables}
     try:
         done = subprocess.run(
-            ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds,
-            check=False,
+            [*within, "bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True,
+            timeout=seconds, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

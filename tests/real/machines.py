@@ -160,12 +160,16 @@ def nspawn(root: Path, name: str, *options: str) -> list[str | Path]:
 
 
 @contextmanager
-def booted(root: Path) -> Iterator[int]:
-    """systemd on a root file system; gives the number of its process 1 once that answers."""
+def booted(root: Path, name: str = "app1", network: str = "") -> Iterator[int]:
+    """systemd on a root file system; gives the number of its process 1 once that answers.
+
+    `network` is a network namespace of `ip netns`, without one it is this machine's.
+    """
     needs("systemd-nspawn", "nsenter")
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
-    (root / "etc/hostname").write_text("app1\n")
-    words = nspawn(root, f"sg{os.getpid()}")
+    (root / "etc/hostname").write_text(f"{name}\n")
+    within = ["nsenter", f"--net=/run/netns/{network}", "--"] if network else []
+    words = [*within, *nspawn(root, f"sg{os.getpid()}{name}")]
     with (root.parent / "console.log").open("wb") as log:
         running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -234,7 +235,7 @@ class UserUnitsKeeper:
 def _send_script(host: Host, config: Config, folder: str, service: Service) -> str:
     """Put the start script of a service on the host; its path as a unit's ExecStart quotes it."""
     listens, port = place(host, service.name)
-    variables = {**config.variables.get(host.name, {}), "PORT": str(port), "HOST": listens}
+    variables = {"HOST": _listens(listens), **config.variables.get(host.name, {}), "PORT": str(port)}
     text = script(service.command, Path(folder) / service.folder, variables)
     with scratch() as temporary:
         (temporary / "start").mkdir(mode=0o700)
@@ -242,6 +243,17 @@ def _send_script(host: Host, config: Config, folder: str, service: Service) -> s
         host.send(temporary / "start", f"services/{service.name}")
     start = f"{folder}/services/{service.name}/start.sh"
     return start.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+
+
+def _listens(address: str) -> str:
+    """Where a service is to listen that we reach at the address. What a name means there is another thing than here.
+
+    Debian's servers take their own for 127.0.1.1, others do not know it.
+    """
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return "0.0.0.0"
 
 
 def _unit(name: str) -> str:
