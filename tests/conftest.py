@@ -155,6 +155,15 @@ def renewed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shop.close()
 
 
+@pytest.fixture(scope="session")
+def accepted(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = launched.copied(tmp_path_factory.mktemp("accepted"))
+    shop.to_staging(auth="2.0.0")
+    shop.accepted(auth="2.0.0")
+    yield shop
+    shop.close()
+
+
 @pytest.fixture
 def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
     """A delivery repo in which nothing has happened yet."""
@@ -167,6 +176,14 @@ def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
 def live(launched: Shop, tmp_path: Path) -> Iterator[Shop]:
     """auth and portal 1.0.0 are in integration, staging and production (green); blue is empty."""
     copy = launched.copied(tmp_path)
+    yield copy
+    copy.close()
+
+
+@pytest.fixture
+def ready(accepted: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """As `live`; auth 2.0.0 runs in staging and may go to production."""
+    copy = accepted.copied(tmp_path)
     yield copy
     copy.close()
 

@@ -44,14 +44,6 @@ def pinned(live: Shop) -> Shop:
     return live
 
 
-@pytest.fixture
-def ready(live: Shop) -> Shop:
-    """auth 2.0.0 runs in staging and may go to production."""
-    live.to_staging(auth="2.0.0")
-    live.accepted(auth="2.0.0")
-    return live
-
-
 def outcomes(shop: Shop) -> list[tuple[str, str, str]]:
     return [(one.environment, one.verb, one.outcome) for one in shop.resume()]
 

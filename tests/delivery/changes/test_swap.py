@@ -33,14 +33,6 @@ from tests.worlds import OutsideBalancer, Shop
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def ready(live: Shop) -> Shop:
-    """auth 2.0.0 runs in staging and may go to production."""
-    live.to_staging(auth="2.0.0")
-    live.accepted(auth="2.0.0")
-    return live
-
-
 def test_staging_and_production_are_roles_of_two_groups(live: Shop) -> None:
     assert live.state.servers == {"production": "green", "staging": "blue"}
 
