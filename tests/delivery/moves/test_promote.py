@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +18,21 @@ from sluicegate.tools import door
 from tests.worlds import CONFIG, Shop
 
 
+@pytest.fixture(scope="module")
+def sealed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = launched.copied(tmp_path_factory.mktemp("sealed"))
+    shop.to_integration(auth="2.0.0")
+    shop.approve("auth", "2.0.0")
+    yield shop
+    shop.close()
+
+
 @pytest.fixture
-def ready(live: Shop) -> Shop:
+def ready(sealed: Shop, tmp_path: Path) -> Iterator[Shop]:
     """auth 2.0.0 runs in integration, tested and sealed."""
-    live.to_integration(auth="2.0.0")
-    live.approve("auth", "2.0.0")
-    return live
+    copy = sealed.copied(tmp_path)
+    yield copy
+    copy.close()
 
 
 def refused(shop: Shop, match: str, **options: object) -> GateRefused:
