@@ -160,7 +160,7 @@ def production_is_swapped_under_traffic(outside: Outside) -> None:
     chronicle = outside.chronicle("production")
     swaps = having(chronicle, "swap")
     assert len(swaps) == 3
-    assert swaps[-1]["pins"] == production
+    assert (swaps[-1]["base"], swaps[-1]["changed"]) == (swaps[-2]["id"], {"portal": production["portal"]})
     assert swaps[-1]["live"] == outside.servers()["production"] != outside.servers()["staging"]
     group = outside.servers()["production"]
     for component in ("auth", "portal"):
