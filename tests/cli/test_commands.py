@@ -530,7 +530,7 @@ def test_every_exit_code_of_the_error_tree_is_returned(shop: Shop, monkeypatch: 
         def fail(*_: object, problem: errors.SluicegateError = problem) -> None:
             raise problem
 
-        monkeypatch.setattr("sluicegate.delivery.answers.status.status", fail)
+        monkeypatch.setattr("sluicegate.delivery.answers.remembered.remembered_status", fail)
         said = shop("status")
         assert (said.code, said.out) == (kind.exit_code, "")
         assert said.err == "sluicegate: what\n  try: do\n"
@@ -540,7 +540,7 @@ def test_a_bug_is_70_with_a_traceback_for_us(shop: Shop, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise LookupError("no such luck")
 
-    monkeypatch.setattr("sluicegate.delivery.answers.status.status", fail)
+    monkeypatch.setattr("sluicegate.delivery.answers.remembered.remembered_status", fail)
     said = shop("status")
     assert said.code == 70
     assert said.err.endswith("sluicegate: this is a bug of sluicegate: LookupError: no such luck\n")
@@ -662,6 +662,7 @@ def test_every_write_command_has_a_dry_run(capsys: pytest.CaptureFixture[str]) -
         "drift",
         "parity",
         "completion",
+        "puppet",
     }
     runner = {"jobs", "serve", "run", "trigger"}
     groups = {"host": ("host out", "host in"), "record": ("record tests",)}

@@ -16,10 +16,10 @@ from sluicegate.model.evidence import KINDS, OWN_FIELDS, READERS, Record, from_j
 ROOMS = ("delivery", "gates", "ports.py", "wiring.py")
 LIBRARY = Path(sluicegate.__file__).parent
 OTHER_DOCUMENTS = {
-    "answers/readiness.py", "artifacts/fetch.py", "artifacts/provenance.py", "book/current.py", "book/resolving.py",
-    "book/standing.py",
+    "answers/readiness.py", "answers/status.py", "artifacts/fetch.py", "artifacts/provenance.py", "book/current.py",
+    "book/resolving.py", "book/standing.py",
 }  # fmt: skip
-"""Where documents of other forms are read: manifests, statements, indexes, a Jenkins' answers."""
+"""Where documents of other forms are read: manifests, statements, indexes, a Jenkins' answers, `status` remembered."""
 KEYS = {name for own in OWN_FIELDS.values() for name, _ in own} | {field.name for field in fields(Record)}
 
 

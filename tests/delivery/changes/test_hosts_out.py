@@ -71,7 +71,9 @@ def test_a_host_that_missed_nothing_is_made_to_answer_all_the_same(
     applied: list[str] = []
     apply = rooms.drivers.deployers.apply
     monkeypatch.setattr(
-        rooms.drivers.deployers, "apply", lambda host, wanted: applied.extend(wanted) or apply(host, wanted)
+        rooms.drivers.deployers,
+        "apply",
+        lambda host, wanted, intent: applied.extend(wanted) or apply(host, wanted, intent),
     )
     lines: list[str] = []
     bring(rooms, "room4", say=lines.append)
