@@ -23,7 +23,7 @@ from sluicegate.errors import SluicegateError
 from sluicegate.tools import door
 from sluicegate.tools.caddy import start_caddy
 from tests.faults.test_swap_killed import Executioner
-from tests.parts import CONFIG, answering, free_port, no_host, settings, web_server
+from tests.parts import CONFIG, Replying, free_port, no_host, settings, web_server
 from tests.worlds import Killed, World, build, check_consistent, pinned
 
 LIVE, IDLE = "green", "blue"
@@ -33,7 +33,11 @@ VERSIONS = {LIVE: {"auth": "1.0.0", "portal": "1.0.0"}, IDLE: {"auth": "2.0.0", 
 def application(group: str, component: str) -> type[BaseHTTPRequestHandler]:
     """Answers every request with its group and version."""
 
-    return answering(json.dumps({"group": group, "version": VERSIONS[group][component]}).encode())
+    class Handler(Replying):
+        def do_GET(self) -> None:
+            self.reply(json.dumps({"group": group, "version": VERSIONS[group][component]}).encode())
+
+    return Handler
 
 
 @pytest.fixture
