@@ -50,6 +50,7 @@ def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     server = Sshd(tmp_path / "sshd")
+    monkeypatch.setenv("ANSIBLE_SSH_USETTY", "false")  # a terminal is what only root's sshd may hand out
     monkeypatch.setenv("PATH", f"{server.folder}/bin:{os.environ['PATH']}")
     with tempfile.TemporaryDirectory(prefix="sluicegate-") as sockets:  # a socket's path has at most 107 characters
         monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", sockets)
