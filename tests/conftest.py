@@ -119,7 +119,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n in FOREIGN or n.startswith(FOREIGN_FAMILIES)]:
             patch.delenv(name)
-        (folder / ".puppet/cache").mkdir(parents=True)  # an ordinary user's Puppet makes none of the folders above its own
+        (folder / ".puppet/cache").mkdir(parents=True)  # Puppet makes none above its own
         patch.setenv("HOME", str(folder))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         yield folder
