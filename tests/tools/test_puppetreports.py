@@ -134,11 +134,16 @@ def test_a_report_that_is_too_large_is_refused_before_it_is_read(monkeypatch: py
 
 
 def test_of_thousands_of_failures_the_first_are_kept_and_none_is_long() -> None:
-    entry = "- {level: err, message: '" + "x" * 3000 + "'}\n"
+    entry = "- {level: err, message: '%d" + "x" * 3000 + "'}\n"
     status = "  File[/%d]: {resource: 'File[/%d]', failed: true}\n"
-    text = "host: app1\nstatus: failed\nlogs:\n" + entry * 200 + "resource_statuses:\n"
+    text = "host: app1\nstatus: failed\nlogs:\n" + "".join(entry % n for n in range(200)) + "resource_statuses:\n"
     report = read_report((text + "".join(status % (n, n) for n in range(5000))).encode())
     assert (len(report.errors), len(report.errors[0]), len(report.failed)) == (50, 2000, 50)
+
+
+def test_an_error_that_is_said_again_and_again_hides_no_other() -> None:
+    logs = "".join(f"- {{level: err, message: {text}}}\n" for text in [*["no such fact"] * 200, "no such class"])
+    assert read_report(f"host: app1\nstatus: failed\nlogs:\n{logs}".encode()).errors == ("no such fact", "no such class")
 
 
 def test_aliases_that_name_each_other_take_no_memory() -> None:

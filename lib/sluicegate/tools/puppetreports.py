@@ -43,8 +43,8 @@ class PuppetReport:
     """What one run says of itself. `host` is the certname; '' is what the report does not say.
 
     `intents`: which assignments of ours the catalog was made of, by their intents (one; none where the catalog has no
-    class `sluicegate`). `errors`: messages of the levels err and above, oldest first. `failed` and `errors` hold the
-    first MOST_KEPT.
+    class `sluicegate`). `errors`: messages of the levels err and above, oldest first, each once: Facter says the same
+    of each fact that it may not read. `failed` and `errors` hold the first MOST_KEPT.
     """
 
     host: str
@@ -184,7 +184,7 @@ class _Gathered:
         self.fields: dict[str, str] = {}
         self.intents: dict[str, None] = {}
         self.failed: list[FailedResource] = []
-        self.errors: list[str] = []
+        self.errors: dict[str, None] = {}
 
     def take_events(self, events: _Events) -> None:
         events.enter()
@@ -223,7 +223,7 @@ class _Gathered:
 
     def log(self, entry: Mapping[str, object]) -> None:
         if _text(entry.get("level")) in ("err", "alert", "emerg", "crit") and len(self.errors) < MOST_KEPT:
-            self.errors.append(_text(entry.get("message"))[:LONGEST].strip())
+            self.errors[_text(entry.get("message"))[:LONGEST].strip()] = None
 
     def resource(self, status: Mapping[str, object]) -> None:
         if len(self.failed) >= MOST_KEPT:
