@@ -143,7 +143,8 @@ def test_of_thousands_of_failures_the_first_are_kept_and_none_is_long() -> None:
 
 def test_an_error_that_is_said_again_and_again_hides_no_other() -> None:
     logs = "".join(f"- {{level: err, message: {text}}}\n" for text in [*["no such fact"] * 200, "no such class"])
-    assert read_report(f"host: app1\nstatus: failed\nlogs:\n{logs}".encode()).errors == ("no such fact", "no such class")
+    report = read_report(f"host: app1\nstatus: failed\nlogs:\n{logs}".encode())
+    assert report.errors == ("no such fact", "no such class")
 
 
 def test_aliases_that_name_each_other_take_no_memory() -> None:
