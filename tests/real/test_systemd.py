@@ -96,7 +96,8 @@ def test_a_service_that_dies_is_started_again_with_its_variables(
 
 def test_what_a_service_printed_is_told_when_the_probe_fails(machine: BootedHost, tmp_path: Path) -> None:
     impatient = ArchiveDeployer.configure("training", settings(timeout="2 s"), REMOTE, no_host)
-    outcome = impatient.apply(machine, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")})["auth"]
+    wanted = {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")}
+    outcome = impatient.apply(machine, wanted, "intent")["auth"]
     assert outcome.ending == "failed"
     assert "no database" in outcome.why
 
@@ -130,7 +131,7 @@ def test_user_units_need_no_root_and_outlive_our_login(machine: BootedHost, tmp_
         assert (deployer.survey(host)["auth"].version, answer(host)) == (version, version)
     assert machine.run(["systemctl", "cat", "sluicegate-auth"]).text == system, "the system's units are as before"
     outcome = ArchiveDeployer.configure("training", settings(timeout="2 s", units="user"), REMOTE, no_host).apply(
-        host, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")}
+        host, {"auth": app(tmp_path, "3.0", "sh -c 'echo no database; sleep 100'")}, "intent"
     )["auth"]
     assert outcome.ending == "failed" and "no database" in outcome.why
     for _ in range(2):
