@@ -60,6 +60,7 @@ class BuildServer:
         self.environment = environment
         self.options = options
         self.patience = PATIENCE
+        self.pause = 0.1  # seconds between two looks at what is waited for
         self.started: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, jenkins.Jenkins] = {}
 
@@ -143,7 +144,7 @@ class BuildServer:
             if time.monotonic() > deadline:
                 last = "\n".join(f"  {b['job']} #{b['number']} {b['result']}" for b in self.builds()[-8:])
                 raise SluicegateError(f"waited {self.patience:g} s for {what}. The last builds:\n{last}")
-            time.sleep(0.1)
+            time.sleep(self.pause)
 
     def stop(self) -> None:
         if self.started is not None:

@@ -18,6 +18,7 @@ class Traffic:
     url: str
     visitors: int = 4
     user: str = "anna"
+    pause: float = 0.01  # seconds that a visitor rests: the machine has other work, too
     sent: int = 0
     lost: list[str] = field(default_factory=list)
     visitor_versions: list[str] = field(default_factory=list)
@@ -49,7 +50,7 @@ class Traffic:
         while not self._stop.is_set():
             self._count(lambda: browser.get("/"))
             self._count(lambda: self.visitor_versions.append(browser.version()))
-            self._stop.wait(0.01)  # the machine has other work, too
+            self._stop.wait(self.pause)
 
     def _stay(self, user: Browser) -> None:
         """Logged in: the session must go on, so the answers come from where it began."""

@@ -70,7 +70,9 @@ class RealExample(Example):
     def eight_hosts_are_rolled_over_under_traffic(self) -> None:
         self.show.step("6b. The eight hosts, batch by batch under traffic: nobody loses a request")
         new = self.effective("auth", "production")
-        with Traffic(SHOPS, user="") as traffic:  # any request may go to any host, as without `sessions: keep`
+        with Traffic(
+            SHOPS, user="", pause=0.05
+        ) as traffic:  # any request may go to any host, as without `sessions: keep`
             self.roll_out()
         self.check(
             f"{traffic.sent} requests, none lost {traffic.lost[:3] or ''}", traffic.sent > 100 and not traffic.lost

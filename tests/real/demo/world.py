@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import string
 import time
 from collections.abc import Callable
@@ -55,8 +56,9 @@ class RealWorld(World):
 
     @property
     def repo(self) -> Path:
-        """The delivery repo as the Git server has it, for looking only: whoever works goes by `location`."""
-        return self.hosts.root("git1") / GIT / "delivery.git"
+        """The delivery repo where it lies, for looking only: whoever works goes by `location`."""
+        served = self.hosts.root("git1") / GIT / "delivery.git"
+        return served if served.exists() else self.root / "delivery.git"
 
     @property
     def location(self) -> str:
@@ -80,19 +82,20 @@ class RealWorld(World):
             (self.root / folder).mkdir()
         self.hosts.network()
         self._ssh_client()
+        self._start_directory()
+        self._make_delivery_repo()
+        self._start_server()
         self._ordered("nexus")
         nexus = ThreadPoolExecutor().submit(self._start_nexus)
-        self._start_directory()
         base = Path(self._ordered("base"))
         self.hosts.prepare(base, self.root / "home/.ssh/id.pub", SERVICES)
         (self.root / "home/.ssh/known_hosts").write_text(self.hosts.known())
         for name in NAMES:
             self.hosts.make(name)
-        self._make_delivery_repo()
+        self._make_git_server()
         self._make_balancer()
         for name in NAMES:
             self.hosts.start(name)
-        self._start_server()
         self._make_sources()
         for name in NAMES:
             self.hosts.wait(name, "git" if name == "git1" else "deploy")
@@ -153,16 +156,24 @@ class RealWorld(World):
         self._said("slapd answers")
 
     def _make_delivery_repo(self) -> None:
-        """On the Git server, before it runs: three bare repositories of the user `git`."""
-        place = self.hosts.root("git1") / GIT
-        place.mkdir(parents=True)
-        for component in COMPONENTS:
-            self._must("git", "init", "--quiet", "--bare", "--initial-branch=main", place / f"{component}.git")
+        """It is made here, before there is a Git server."""
         config = self.root / "sluicegate.yaml"
         values = {"root": str(self.root), "manifest": f"{PUPPET}/manifests/site.pp", "assigned": ASSIGNED}
         config.write_text(string.Template((PLACE / "sluicegate.yaml").read_text()).substitute(values))
         self._must("sluicegate", "init", self.repo, "--bare", "--config", config)
         self._allow_signers()
+
+    def _make_git_server(self) -> None:
+        """Three bare repositories of the user `git`, whose hooks tell the build server of pushes."""
+        place = self.hosts.root("git1") / GIT
+        place.mkdir(parents=True)
+        shutil.move(self.repo, place)
+        for component in COMPONENTS:
+            self._must("git", "init", "--quiet", "--bare", "--initial-branch=main", place / f"{component}.git")
+        for name in (*COMPONENTS, "delivery"):
+            known_as = f"ssh://git@git1/{GIT}/{name}.git"
+            self.server.hook(place / f"{name}.git", python="/usr/bin/python3", known_as=known_as)
+        process.run(["chroot", self.hosts.root("git1"), "chown", "-R", "git:", f"/{GIT}"])
 
     def _start_server(self) -> None:
         environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
@@ -170,10 +181,7 @@ class RealWorld(World):
         options = (*options, "--isolation", "none")
         self.server = BuildServer(self.root / "jenkins", "http://ci:8080", environment, options)
         self.server.patience = 420.0  # seconds: a build, Puppet on two hosts one after the other, and the tests
-        for name in (*COMPONENTS, "delivery"):
-            bare = self.hosts.root("git1") / GIT / f"{name}.git"
-            self.server.hook(bare, python="/usr/bin/python3", known_as=f"ssh://git@git1/{GIT}/{name}.git")
-        process.run(["chroot", self.hosts.root("git1"), "chown", "-R", "git:", f"/{GIT}"])
+        self.server.pause = 0.5
         self.server.start(self.location, self.signing_key)
         self._said("the build server answers")
 
