@@ -77,6 +77,15 @@ def test_last_reports_are_put_together_of_what_the_database_has(stub: responses.
     assert three.intents == (), "its last catalog is of another run than its last report"
 
 
+def test_an_error_that_is_said_again_and_again_hides_no_other(
+    stub: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [{"level": "err", "message": text} for text in (*["no such fact"] * 200, "no such class")]
+    monkeypatch.setitem(ANSWERS, "reports[certname, logs", [{"certname": "app2.example.com", "logs": logs}])
+    (two,) = [one for one in database().latest(["app2.example.com"]) if one.host == "app2.example.com"]
+    assert two.errors == ("no such fact", "no such class")
+
+
 def test_many_hosts_are_asked_in_questions_that_an_address_can_hold(stub: responses.RequestsMock) -> None:
     list(database().latest([f"host{number}.example.com" for number in range(120)]))
     assert len(stub.calls) == 3 * 4

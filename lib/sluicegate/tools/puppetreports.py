@@ -20,6 +20,7 @@ LIMIT = 64 * 2**20
 DEPTH = 100
 MOST_KEPT = 50  # messages, failed resources
 LONGEST = 2000  # characters of a message
+ERRORS = ("err", "alert", "emerg", "crit")
 ASSIGNMENT = "sluicegate-"
 """What the module puts before the intent in a tag of every resource that it has in a catalog."""
 TEXTS = (
@@ -214,7 +215,7 @@ class _Gathered:
     def member(self, key: str, value: object) -> None:
         if not isinstance(value, Mapping):
             return
-        for intent in _intents(value.get("tags")):
+        for intent in intents_in(value.get("tags")):
             self.intents[intent] = None
         if key == "logs":
             self.log(value)
@@ -222,8 +223,8 @@ class _Gathered:
             self.resource(value)
 
     def log(self, entry: Mapping[str, object]) -> None:
-        if _text(entry.get("level")) in ("err", "alert", "emerg", "crit") and len(self.errors) < MOST_KEPT:
-            self.errors[_text(entry.get("message"))[:LONGEST].strip()] = None
+        if len(self.errors) < MOST_KEPT and (error := error_in(entry)) is not None:
+            self.errors[error] = None
 
     def resource(self, status: Mapping[str, object]) -> None:
         if len(self.failed) >= MOST_KEPT:
@@ -265,7 +266,12 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int | float) else ""
 
 
-def _intents(tags: object) -> Iterator[str]:
+def error_in(entry: Mapping[str, object]) -> str | None:
+    """The message of an entry of a run's log, where its level is err or above."""
+    return _text(entry.get("message"))[:LONGEST].strip() if _text(entry.get("level")) in ERRORS else None
+
+
+def intents_in(tags: object) -> Iterator[str]:
     """What our module says in the tags: a list, or Ruby's set, whose keys they are."""
     names = tags.get("hash", tags) if isinstance(tags, dict) else tags
     for tag in names if isinstance(names, list | dict) else ():

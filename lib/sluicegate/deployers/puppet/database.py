@@ -20,7 +20,7 @@ from sluicegate.model.numbers import decimal
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Json
 from sluicegate.tools import door, extras
-from sluicegate.tools.puppetreports import ASSIGNMENT, MOST_KEPT, PuppetReport
+from sluicegate.tools.puppetreports import MOST_KEPT, PuppetReport, error_in, intents_in
 
 AT_ONCE = 50
 """Certnames in one question, which is part of a URL."""
@@ -74,7 +74,7 @@ class Database:
                 ours = f'type = "Class" and title = "Sluicegate" and certname in {names}'
                 classes = self._ask(database, f"resources[certname, tags] {{ {ours} }}")
                 runs = {_text(one, "certname"): _text(one, "transaction_uuid") for one in catalogs}
-                intents = {_text(one, "certname"): _intents(one) for one in classes}
+                intents = {_text(one, "certname"): tuple(intents_in(one.get("tags"))) for one in classes}
                 errors = {_text(one, "certname"): _errors(one) for one in logs}
                 for row in reports:
                     name, run = _text(row, "certname"), _text(row, "transaction_uuid")
@@ -137,19 +137,12 @@ def _report(row: Mapping[str, Json], intents: tuple[str, ...], errors: tuple[str
     )  # fmt: skip
 
 
-def _intents(row: Mapping[str, Json]) -> tuple[str, ...]:
-    tags = row.get("tags")
-    names = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return tuple(name.removeprefix(ASSIGNMENT) for name in names if name.startswith(ASSIGNMENT))
-
-
 def _errors(row: Mapping[str, Json]) -> tuple[str, ...]:
-    """Messages of the levels err and above; logs are a list, or below `data`."""
+    """What a report gives as its errors; logs are a list, or below `data`."""
     logs = row.get("logs")
     entries = logs.get("data") if isinstance(logs, dict) else logs
     listed = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
-    levels = ("err", "alert", "emerg", "crit")
-    return tuple(_text(one, "message") for one in listed if one.get("level") in levels)[:MOST_KEPT]
+    return tuple(dict.fromkeys(error for one in listed if (error := error_in(one)) is not None))[:MOST_KEPT]
 
 
 def _text(row: Mapping[str, Json], key: str) -> str:
