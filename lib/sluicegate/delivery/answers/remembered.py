@@ -13,7 +13,7 @@ from sluicegate.delivery.answers.status import Status, from_json, status
 from sluicegate.delivery.book.state import State
 from sluicegate.model.values import Json
 from sluicegate.tools import cached
-from sluicegate.tools.git.place import cache_path
+from sluicegate.tools.git.place import cache_name, cache_path
 
 SHAPE = 1
 """Raised with each change of what `status` says of the same records."""
@@ -35,9 +35,7 @@ def remembered_status(state: State) -> Status:
 
 
 def _path(state: State) -> Path:
-    import hashlib
-
-    return cache_path() / f"{hashlib.sha256(state.store.remote.encode()).hexdigest()[:24]}.status"
+    return cache_path() / f"{cache_name(state.store.remote)}.status"
 
 
 def _about(state: State) -> Json:

@@ -89,9 +89,7 @@ def _without_remotes(folder: Path) -> Path | None:
 
 def _mirror(url: str, cache: Path) -> Path:
     """The private bare repository in the cache that mirrors a URL."""
-    import hashlib
-
-    folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.git"
+    folder = cache / f"{cache_name(url)}.git"
     if not (folder / "HEAD").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         git("init", "--quiet", "--bare", "--", folder)
@@ -106,6 +104,13 @@ def cache_path() -> Path:
 
 def _homeless() -> Path:
     return Path(os.environ.get("TMPDIR") or "/tmp", f"sluicegate-cache-{os.getuid()}")
+
+
+def cache_name(remote: str) -> str:
+    """What all that we keep in the cache about a repository is called, but for the ending."""
+    import hashlib
+
+    return hashlib.sha256(remote.encode()).hexdigest()[:24]
 
 
 def cache_folder() -> Path:

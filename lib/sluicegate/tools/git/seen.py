@@ -9,7 +9,7 @@ from typing import Protocol
 from sluicegate.errors import Conflict
 from sluicegate.tools import cached
 from sluicegate.tools.git.commits import LEDGER_BASE, Commit
-from sluicegate.tools.git.place import cache_path
+from sluicegate.tools.git.place import cache_name, cache_path
 
 
 class History(Protocol):
@@ -61,9 +61,7 @@ def _rewound(store: History, branch: str, commit: str, why: str) -> Conflict:
 
 def memory_path(remote: str) -> Path:
     """Where the tips of a repository are remembered."""
-    import hashlib
-
-    return cache_path() / f"{hashlib.sha256(remote.encode()).hexdigest()[:24]}.seen"
+    return cache_path() / f"{cache_name(remote)}.seen"
 
 
 def remembered(path: Path) -> dict[str, str]:

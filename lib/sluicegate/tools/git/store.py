@@ -22,7 +22,7 @@ from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import Object, Objects, tree_entries
-from sluicegate.tools.git.place import cache_folder, resolve, restoring, shown
+from sluicegate.tools.git.place import cache_folder, cache_name, resolve, restoring, shown
 from sluicegate.tools.lock import locked
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
@@ -338,10 +338,7 @@ class Store:
     @contextmanager
     def lock(self, seconds: float = 60.0) -> Iterator[None]:
         """Hold back other writers on this machine, so that they do not wear each other out with retries."""
-        import hashlib
-
-        name = hashlib.sha256(self.remote.encode()).hexdigest()[:24]
-        with locked(cache_folder() / f"{name}.lock", seconds=seconds):
+        with locked(cache_folder() / f"{cache_name(self.remote)}.lock", seconds=seconds):
             yield
 
 
