@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sluicegate.delivery.book import chronicle, current, resolving, standing
+from sluicegate.delivery.book.annals import name_of_set
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import FORM_FILE, LEDGER, State
 from sluicegate.errors import IntegrityError
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Intent, Pruned
 from sluicegate.model.story import Story
-from sluicegate.model.values import set_name
 
 KNOWN = (".gitattributes", FORM_FILE)
 
@@ -161,19 +161,15 @@ def _sets(state: State) -> Iterator[Finding]:
         try:
             for record, versions in state.sets(environment):
                 found = state.as_published(versions) if record.base or record.changed else dict(record.components)
-                if set_name({name: (one.version, one.manifest) for name, one in found.items()}) != record.set:
+                if name_of_set(found) != record.set:
                     what = f"the deploy {record.id} names another set than its records give"
                     yield Finding(path=chronicle.folder(environment.name), what=what)
             for swap in state.swaps(environment):
-                if swap.base and set_name(_manifests(state, swap.pins)) != swap.set:
+                if swap.base and name_of_set(state.as_published(swap.pins)) != swap.set:
                     what = f"the swap {swap.id} names another set than its records give"
                     yield Finding(path=chronicle.folder(environment.name), what=what)
         except IntegrityError as problem:
             yield Finding(path=chronicle.folder(environment.name), what=problem.message)
-
-
-def _manifests(state: State, versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    return {name: (one.version, one.manifest) for name, one in state.as_published(versions).items()}
 
 
 def _indexes(state: State) -> Iterator[Finding]:

@@ -164,7 +164,7 @@ class Annals:
         for environment in environments:
             index = self.index(environment)
             if index.swap and index.swap.record == swap.id and index.swapped:
-                if _name(self._installed(index.swapped)) == swap.set:
+                if name_of_set(self._installed(index.swapped)) == swap.set:
                     return _whole(swap, index.swapped)
                 self.distrust(environment, "what it says of the last swap is not the set of its record")
         found = self._folded(environments, swap)
@@ -240,7 +240,7 @@ class Annals:
             of_group = self.index(environment).groups.get(deployed.group, current.NOTHING)
             if of_group.deployed and of_group.deployed.record == deployed.id and of_group.versions:
                 found = self._installed(of_group.versions)
-                if _name(found) == deployed.set:
+                if name_of_set(found) == deployed.set:
                     return found
                 self.distrust(environment, f"what it says of {deployed.group} is not the set of its record")
         return self._folded(environments, deployed)
@@ -264,7 +264,7 @@ class Annals:
         for one in reversed(chain[:-1]):
             versions = following(versions, one)
         found = self._installed(versions) if step.changed or step.base else dict(getattr(step, "components", {}))
-        if _name(found) != step.set:
+        if name_of_set(found) != step.set:
             raise IntegrityError(
                 f"the records of {_called(step)} do not give the set that {step.id} names",
                 hint="sluicegate check --deep",
@@ -327,7 +327,8 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dic
     )
 
 
-def _name(found: Mapping[str, Installed]) -> str:
+def name_of_set(found: Mapping[str, Installed]) -> str:
+    """The name of a set that is installed."""
     return set_name({name: (one.version, one.manifest) for name, one in found.items()})
 
 
