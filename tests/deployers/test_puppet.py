@@ -458,6 +458,22 @@ def test_hosts_that_begin_together_share_their_pushes(bench: Bench, control: Pat
     assert {name: _shown(control, f"data/{name}.yaml")[:9] for name in names} == dict.fromkeys(names, b"# Written")
 
 
+def test_hosts_that_are_asked_together_share_their_fetches_and_one_that_is_asked_later_gets_the_latest(
+    bench: Bench, control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = bench.deployer(assigned={"git": f"file://{control}", "branch": "production", "folder": "data"}).place
+    names = [f"app{number}" for number in range(12)]
+    each(names, lambda name: place.assign(bench.host, name, Assignment(intent="a1")), 12)
+    calls: list[str] = []
+    monkeypatch.setattr(door, "watcher", calls.append)
+    stood = each(names, lambda name: place.assigned(bench.host, name), 12).done
+    assert all(one is not None and one.intent == "a1" for one in stood.values())
+    assert 1 <= sum(call == "git fetch" for call in calls) < len(names)
+    _pushed(control, bench.folder / "theirs", "data/app1.yaml", Assignment(intent="a2").content().decode())
+    now = place.assigned(bench.host, "app1")
+    assert now is not None and now.intent == "a2"
+
+
 def test_a_branch_that_is_not_there_is_told(bench: Bench, control: Path) -> None:
     outcome = bench.remove(assigned={"git": str(control), "branch": "live", "folder": "data"})
     assert "has no branch 'live'" in outcome.why

@@ -1,12 +1,13 @@
 """The assigned files on a branch of the control repository, which r10k or Code Manager deploys.
 
 Others push there as well: what they change meanwhile is taken, and ours is put on top. Hosts that are changed side by
-side share a push, since each one is a deployment of the whole branch.
+side share a push, since each one is a deployment of the whole branch; hosts that are asked side by side share a fetch.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -39,11 +40,12 @@ class ControlBranch:
         self._guard = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._store: Store | None = None
+        self._tip, self._looked = "", float("-inf")
 
     def assigned(self, host: Host, certname: str) -> Assignment | None:
-        path = self._path(certname)
+        path, asked = self._path(certname), time.monotonic()
         with self._pushing:
-            store, tip = self._tip()
+            store, tip = self._at(asked)
             content = store.read(tip, path)
         if content is None:
             return None
@@ -79,7 +81,7 @@ class ControlBranch:
         """All of it in one commit on top of whatever is there; somebody who was quicker is no conflict."""
         beaten: Beaten | None = None
         for _ in range(ATTEMPTS):
-            store, tip = self._tip()
+            store, tip = self._at(time.monotonic())
             files = {one.path: one.content for one in several if store.read(tip, one.path) != one.content}
             if not files:
                 return
@@ -94,16 +96,19 @@ class ControlBranch:
         assert beaten is not None
         raise beaten.saying(f"{self.branch} of {self.url} was changed by others {ATTEMPTS} times in a row")
 
-    def _tip(self) -> tuple[Store, str]:
+    def _at(self, asked: float) -> tuple[Store, str]:
+        """The branch as it was at this moment or later: a look that began since then serves whoever waited for it."""
         if self._store is None:
             self._store = Store(self.url, (self.branch,))
-        tip = self._store.tips()[self.branch]
-        if not tip:
+        if self._looked < asked:
+            began = time.monotonic()
+            self._tip, self._looked = self._store.tips()[self.branch], began
+        if not self._tip:
             raise NotFound(
                 f"the control repository {self._store.shown} has no branch '{self.branch}'",
                 hint="push one, or correct 'branch' of 'assigned'",
             )
-        return self._store, tip
+        return self._store, self._tip
 
     def _path(self, certname: str) -> str:
         return f"{self.folder}/{certname}.yaml"
