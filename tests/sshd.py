@@ -8,12 +8,17 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from sluicegate.hosts.ssh import SshHost
 from sluicegate.model.settings import Settings
+from sluicegate.tools import ssh
 from tests.parts import CONFIG, settings
+from tests.real.needs import needs
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -95,3 +100,18 @@ class Sshd:
                     self.running.append(
                         subprocess.Popen(words, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL)
                     )
+
+
+@contextmanager
+def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    """A server below a new folder, with the client that knows it first on PATH; ends with our connections to it."""
+    needs("ssh", SSHD or "sshd")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    server = Sshd(folder)
+    monkeypatch.setenv("PATH", f"{server.folder}/bin:{os.environ['PATH']}")
+    try:
+        yield server
+    finally:
+        ssh._run.close()
+        server.close()

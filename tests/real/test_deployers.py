@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,8 +26,7 @@ from tests.contracts.test_deployer import (
     test_what_was_installed_is_there_and_can_be_replaced_and_brought_back,
 )
 from tests.parts import CONFIG, settings
-from tests.real.needs import needs
-from tests.sshd import SSHD, Sshd
+from tests.sshd import Sshd, serving
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 __all__ = [
@@ -46,17 +44,13 @@ __all__ = [
 
 @pytest.fixture
 def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    needs("ssh", SSHD or "sshd")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    server = Sshd(tmp_path / "sshd")
     monkeypatch.setenv("ANSIBLE_SSH_USETTY", "false")  # a terminal is what only root's sshd may hand out
-    monkeypatch.setenv("PATH", f"{server.folder}/bin:{os.environ['PATH']}")
-    with tempfile.TemporaryDirectory(prefix="sluicegate-") as sockets:  # a socket's path has at most 107 characters
+    with (
+        serving(tmp_path / "sshd", monkeypatch) as server,
+        tempfile.TemporaryDirectory(prefix="sluicegate-") as sockets,  # a socket's path has at most 107 characters
+    ):
         monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", sockets)
         yield server
-    ssh._run.close()
-    server.close()
 
 
 @pytest.fixture(params=["ansible", "command"])

@@ -17,11 +17,9 @@ import pytest
 from sluicegate.cli.main import run
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.model.evidence import Deployed, Ending, Intent
-from sluicegate.tools import ssh
 from sluicegate.tools.git import Store
 from sluicegate.wiring import EntryPointDrivers
-from tests.real.needs import needs
-from tests.sshd import SSHD, Sshd
+from tests.sshd import Sshd, serving
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
 HOSTS = [f"app{number}" for number in range(1, 6)]
@@ -122,19 +120,13 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    needs("ssh", SSHD or "sshd")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     for name in ("BUILD_URL", "WORKSPACE", "SLUICEGATE_REPO"):
         monkeypatch.delenv(name, raising=False)
     for part in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{part}_NAME", "olle")
         monkeypatch.setenv(f"GIT_{part}_EMAIL", "olle@example.com")
-    sshd = Sshd(tmp_path / "sshd")
-    monkeypatch.setenv("PATH", f"{sshd.folder}/bin:{os.environ['PATH']}")
-    yield Shop(tmp_path, sshd)
-    ssh._run.close()
-    sshd.close()
+    with serving(tmp_path / "sshd", monkeypatch) as sshd:
+        yield Shop(tmp_path, sshd)
 
 
 def test_a_deploy_that_is_killed_at_any_call_ends_in_one_version_everywhere(shop: Shop) -> None:

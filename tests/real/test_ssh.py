@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -18,22 +17,15 @@ from sluicegate.model.settings import Plain
 from sluicegate.tools import process, ssh
 from sluicegate.tools.parallel import each
 from tests.parts import CONFIG, settings, write
-from tests.real.needs import needs
-from tests.sshd import SSHD, Sshd
+from tests.sshd import Sshd, serving
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
 def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    needs("ssh", SSHD or "sshd")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    server = Sshd(tmp_path / "sshd")
-    monkeypatch.setenv("PATH", f"{server.folder}/bin:{os.environ['PATH']}")
-    yield server
-    ssh._run.close()
-    server.close()
+    with serving(tmp_path / "sshd", monkeypatch) as server:
+        yield server
 
 
 def test_a_program_gets_its_words_and_gives_its_status(sshd: Sshd) -> None:

@@ -227,8 +227,8 @@ def test_users_who_came_by_a_reload_keep_their_whole_time(rooms: Callable[..., R
     assert world.first_done() - reloads[0] > world.pool.stay.life
 
 
-def test_a_drain_that_is_resumed_goes_on_by_its_clock(rooms: Callable[..., Rooms]) -> None:
-    world = rooms("{batch: 8, capacity: 0, limit: 1 h}")
+def killed_while_it_drains(world: Rooms) -> datetime:
+    """A rollout dies twenty minutes after its beginning, which is returned."""
 
     def die() -> None:
         if world.shop.now - began > timedelta(minutes=20):
@@ -238,8 +238,15 @@ def test_a_drain_that_is_resumed_goes_on_by_its_clock(rooms: Callable[..., Rooms
     began = world.shop.now
     with pytest.raises(Killed):
         world.roll()
-    assert world.pool.states["room1"] == "drain"
     world.meanwhile = lambda: None
+    return began
+
+
+def test_a_drain_that_is_resumed_goes_on_by_its_clock(rooms: Callable[..., Rooms]) -> None:
+    world = rooms("{batch: 8, capacity: 0, limit: 1 h}")
+
+    began = killed_while_it_drains(world)
+    assert world.pool.states["room1"] == "drain"
     world.shop.resume("ci")
     assert isinstance(world.pool.stay, Stay)
     assert world.pool.stay.life < world.first_done() - began < world.pool.stay.life + timedelta(minutes=10)
@@ -253,15 +260,7 @@ def test_what_a_dead_rollout_has_drained_is_ready_again_when_the_resumed_one_end
     world = rooms("{batch: 8, capacity: 0, limit: 40 min, undrained: stop}")
     world.pool.requests["room1"] = 1
 
-    def die() -> None:
-        if world.shop.now - began > timedelta(minutes=20):
-            raise Killed
-
-    world.meanwhile = die
-    began = world.shop.now
-    with pytest.raises(Killed):
-        world.roll()
-    world.meanwhile = lambda: None
+    began = killed_while_it_drains(world)
     with pytest.raises(TimedOut, match="1 request still running on room1"):
         world.shop.resume("ci")
     assert world.shop.now - began < timedelta(minutes=50)  # the limit is the drain's, not the command's
