@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -122,6 +123,15 @@ def test_killed_for_good_it_leaves_files_alone(folder: Path) -> None:
     inside.end()
 
 
+@pytest.fixture
+def takes_up_orphans() -> Iterator[None]:
+    """Children of ours that lost their parent come to us, who do not wait for them: as below many first processes."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    yield
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("takes_up_orphans")
 def test_what_is_kept_is_entered_and_ended_by_its_scripts(folder: Path) -> None:
     inside = Inside(folder, ["bash", "-c", story(folder, "sleep 99")], kept=True, env=dict(os.environ))
     begun(folder)

@@ -56,7 +56,8 @@ class Inside:
         (self.folder / "enter").write_text(f"#!/bin/bash\n{enter}\n")
         end = [
             f"kill -KILL {self.process.pid}",
-            f"while kill -0 {self.first()} 2>/dev/null; do sleep 0.1; done",
+            # Ended, though perhaps not yet waited for: whoever takes up orphans here may never do that.
+            f"while grep -qs '^State:[[:space:]]*[^ZX[:space:]]' /proc/{self.first()}/status; do sleep 0.1; done",
             f"find {CGROUPS} -depth -type d -path '*/{self.folder.name}*' -exec rmdir '{{}}' + 2>/dev/null",
             f"rm -r {self.folder}",
         ]
