@@ -11,6 +11,7 @@ import pytest
 
 from sluicegate.runner import fingerprints, leftqueue
 from sluicegate.runner.queue import Queue
+from sluicegate.runner.scm import history
 from sluicegate.runner.service import Runner
 from tests.runner.conftest import ADMIN, wait_for
 
@@ -104,7 +105,7 @@ def left_behind(home: Path) -> list[tuple[str, int]]:
     """What a server that stopped has waiting: a job of a folder with its parameters, and one with a password."""
     runner = Runner(home)
     runner.items.create("", "sealed", PASSWORD.encode())
-    runner.trigger(runner.items.needed("team/inner"), ADMIN, None, 900)
+    runner.trigger(runner.items.needed("team/inner"), ADMIN, None, 900, (history.forcing("5" * 40),))
     runner.items.create("", "texts", PASSWORD.replace("Password", "Text").encode())
     runner.trigger(runner.items.needed("texts"), ADMIN, {"S": "a\n<b>"}, 900)
     runner.trigger(runner.items.needed("sealed"), ADMIN, {"S": "hush"}, 900)
@@ -119,6 +120,7 @@ def test_what_waits_here_is_left_for_a_jenkins_in_its_own_form(home: Path) -> No
     items, next_id = leftqueue.take(home)
     assert [(one.job, one.causes) for one in items] == [("team/inner", ADMIN), ("texts", ADMIN)]
     assert {one.name: one.value for one in items[1].parameters}["S"] == "a\n<b>"
+    assert [one.actions for one in items] == [(history.forcing("5" * 40),), ()]
     assert next_id > max(number for _, number in waiting)
     root = ElementTree.fromstring(text.partition("?>")[2])
     assert [one.get("class") for one in root.iterfind("items/*/task")] == ["hudson.model.FreeStyleProject"] * 2

@@ -24,7 +24,7 @@ class Item:
     id: int = 1
     job: str = "j"
     parameters: tuple[Parameter, ...] = ()
-    revision: str = ""
+    actions: tuple[str, ...] = ()
     due: float = 0.0
 
 
@@ -191,20 +191,20 @@ def test_an_item_waits_where_the_table_says_so(item: Item, state: State, told: s
 
 
 @pytest.mark.parametrize(
-    ("job", "values", "revision", "merged"),
+    ("job", "values", "actions", "merged"),
     [
-        ("j", A1, "", 1),
-        ("j", A1, "abc", 2),
-        ("j", A2, "", None),
-        ("j", (), "", None),
-        ("k", A1, "", None),
+        ("j", A1, (), 1),
+        ("j", A1, ("<a/>",), 2),
+        ("j", A2, (), None),
+        ("j", (), (), None),
+        ("k", A1, (), None),
     ],
 )
 def test_equal_triggers_are_merged_and_others_wait_beside(
-    job: str, values: tuple[Parameter, ...], revision: str, merged: int | None
+    job: str, values: tuple[Parameter, ...], actions: tuple[str, ...], merged: int | None
 ) -> None:
-    waiting = [Item(id=1, parameters=A1), Item(id=2, parameters=A1, revision="abc"), Item(id=3, parameters=A1)]
-    found = turns.fold(waiting, job, values, revision)
+    waiting = [Item(id=1, parameters=A1), Item(id=2, parameters=A1, actions=("<a/>",)), Item(id=3, parameters=A1)]
+    found = turns.fold(waiting, job, values, actions)
     assert (found.id if found is not None else None) == merged
 
 

@@ -91,8 +91,13 @@ class Services(Protocol):
     def unseal(self, sealed: str) -> str:
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
-        """Start another job. Raises NotFound when there is none of this name, and Conflict when it is disabled."""
+    def start_downstream(
+        self, build: Build, name: str, values: Mapping[str, Value], actions: tuple[str, ...] = ()
+    ) -> Started:
+        """Start another job, whose build carries these actions.
+
+        Raises NotFound when there is none of this name, and Conflict when it is disabled.
+        """
 
     def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
         """Start the build of one cell of a matrix, with the parameters and the number of this build."""

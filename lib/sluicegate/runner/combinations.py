@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sluicegate.errors import Malformed
 from sluicegate.model.numbers import whole
-from sluicegate.tools import patterns
+from sluicegate.tools import patterns, xml
 
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<number>\d+)|(?P<name>[A-Za-z_]\w*)"""
@@ -43,6 +43,9 @@ COMPARE: dict[str, Callable[..., Value]] = {
     "=~": lambda left, right: patterns.search(right, left) is not None,
     "==~": lambda left, right: patterns.matches(right, left),
 }
+
+
+SUBSET = "hudson.plugins.parameterizedtrigger.matrix.MatrixSubsetAction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,17 @@ class Filter:
                 self._take(",")
         self._take(end)
         return values
+
+
+def subset(expression: str) -> str:
+    """The action that makes a build of a matrix leave out the cells that a filter does not keep."""
+    return f'<{SUBSET} plugin="parameterized-trigger">{xml.tag("filter", expression).strip()}</{SUBSET}>'
+
+
+def subsets(actions: Iterable[str]) -> list[Filter]:
+    """The filters that a build carries among its actions. Raises Malformed."""
+    found = (xml.parse(one.encode(), source="build.xml") for one in actions if one.startswith(f"<{SUBSET}"))
+    return [Filter(xml.text(element, "filter")) for element in found]
 
 
 def _call(method: Callable[..., Value], subject: Evaluate, arguments: Sequence[Evaluate]) -> Evaluate:

@@ -22,6 +22,7 @@ from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
 from sluicegate.runner.queue import QueueItem
+from sluicegate.runner.records import OWN_ACTIONS
 from sluicegate.tools import beneath, files, xml
 
 NAME = "queue.xml"
@@ -31,11 +32,12 @@ NEXT_ID = "jenkins.model.queue.QueueIdStrategy$DefaultStrategy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """One item: the full name of its job, why it was started, and with which values."""
+    """One item: the full name of its job, why it was started, with which values, and what else its build carries."""
 
     job: str
     causes: tuple[Cause, ...]
     parameters: tuple[Parameter, ...]
+    actions: tuple[str, ...]
 
 
 def take(home: Path) -> tuple[list[Left], int]:
@@ -63,7 +65,8 @@ def _items(elements: list[Element]) -> Iterator[Left]:
             logging.getLogger(__name__).warning("an item of a Jenkins' queue is left out: the job '%s'", job)
             continue
         why = tuple(one for action in element.iter("hudson.model.CauseAction") for one in causes.read(action))
-        yield Left(job=job, causes=why, parameters=values)
+        others = tuple(xml.dump(one) for one in element.iterfind("actions/*") if one.tag not in OWN_ACTIONS)
+        yield Left(job=job, causes=why, parameters=values, actions=others)
 
 
 def leave(home: Path, items: Sequence[QueueItem], next_id: int, class_of: Callable[[str], str]) -> None:
@@ -92,7 +95,8 @@ def leave(home: Path, items: Sequence[QueueItem], next_id: int, class_of: Callab
 def _element(item: QueueItem, job_class: str) -> str:
     return (
         "    <hudson.model.Queue_-BuildableItem>\n      <actions>\n"
-        f"{parameters.write(item.parameters)}{causes.write(item.causes)}      </actions>\n"
+        f"{parameters.write(item.parameters)}{causes.write(item.causes)}"
+        f"{''.join(item.actions)}      </actions>\n"
         f"{xml.tag('id', str(item.id), '      ')}      <task class={quoteattr(job_class)}>{escape(item.job)}</task>\n"
         f"{xml.tag('inQueueSince', str(item.since), '      ')}"
         f"{xml.tag('buildableSince', str(item.since), '      ')}      <isPending>false</isPending>\n"

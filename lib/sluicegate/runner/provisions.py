@@ -28,10 +28,10 @@ POLL_SECONDS = 0.05
 
 
 class Trigger(Protocol):
-    """What accepts a build of a job with these values, of the commit `revision` where one is named."""
+    """What accepts a build of a job with these values, which carries these actions."""
 
     def __call__(
-        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Value], *, revision: str
+        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Value], *, actions: tuple[str, ...]
     ) -> QueueItem: ...
 
 
@@ -82,7 +82,9 @@ class Provisions:
         except SluicegateError:
             return sealed
 
-    def start_downstream(self, build: Build, name: str, values: Mapping[str, Value], revision: str = "") -> Started:
+    def start_downstream(
+        self, build: Build, name: str, values: Mapping[str, Value], actions: tuple[str, ...] = ()
+    ) -> Started:
         full_name = names.resolve(name, _folder(build))
         item = self.items.job(full_name)
         if item is None:
@@ -91,7 +93,7 @@ class Provisions:
             raise Conflict(f"{full_name} is disabled. Triggering skipped")
         record = build.record
         cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
-        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, revision=revision).id)
+        return Started(job=full_name, queue_id=self.trigger(item, (cause,), values, actions=actions).id)
 
     def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
         parent = self.items.needed(build.record.job)
@@ -101,7 +103,8 @@ class Provisions:
         cause = causes.upstream(record.job, record.number, path_of(record.job), record.causes)
         # Every cell builds what the parent has checked out (GitSCM.determineRevisionToBuild).
         commit = history.commit_of(record)
-        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, commit, durable=False)
+        actions = (history.forcing(commit),) if commit else ()
+        waiting = self.queue.add(item.full_name, (cause,), record.parameters, 0, actions, durable=False)
         return Started(job=item.full_name, queue_id=waiting.id)
 
     def wait(self, build: Build, started: Started) -> Record | None:

@@ -35,7 +35,8 @@ COMPACT_AFTER = 20_000
 @dataclass(slots=True, kw_only=True)
 class QueueItem:
     """One accepted trigger. Times are milliseconds since 1970, but for `due`: that moment of time.monotonic() when its
-    quiet period ends, which no setting of the clock moves. `revision` is a commit to build, whatever the branches say;
+    quiet period ends, which no setting of the clock moves. `actions` are what the build carries (XML of
+    build.xml), as the commit that it has to take;
     `trouble` is why the last try to start it failed."""
 
     id: int
@@ -44,7 +45,7 @@ class QueueItem:
     parameters: tuple[Parameter, ...]
     since: int
     ready_at: int
-    revision: str = ""
+    actions: tuple[str, ...] = ()
     buildable_since: int = 0
     cancelled: bool = False
     number: int | None = None
@@ -60,7 +61,7 @@ class QueueItem:
             "parameters": [[p.name, p.value, p.value_class, p.description] for p in self.parameters],
             "since": self.since,
             "ready_at": self.ready_at,
-            **({"revision": self.revision} if self.revision else {}),
+            **({"actions": list(self.actions)} if self.actions else {}),
         }
 
 
@@ -100,7 +101,7 @@ def _item(entry: dict[str, object]) -> QueueItem:
         parameters=tuple(_parameter(one) for one in values),
         since=since,
         ready_at=ready_at,
-        revision=str(entry.get("revision", "")),
+        actions=_actions(entry),
         due=time.monotonic() + max(0.0, left),
     )
 
@@ -110,6 +111,13 @@ def _number(entry: dict[str, object], name: str) -> int:
     if not isinstance(value, int) or not 0 <= value < 1 << 62:
         raise ValueError(f"{name} is no number")
     return value
+
+
+def _actions(entry: dict[str, object]) -> tuple[str, ...]:
+    found = entry.get("actions", [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("actions that are no texts")
+    return tuple(found)
 
 
 def _parameter(row: object) -> Parameter:
@@ -196,7 +204,7 @@ class Queue:
         causes: tuple[Cause, ...],
         values: tuple[Parameter, ...],
         delay: float,
-        revision: str = "",
+        actions: tuple[str, ...] = (),
         *,
         durable: bool = True,
     ) -> QueueItem:
@@ -205,7 +213,7 @@ class Queue:
         Without `durable` a power cut may lose it: for what a build starts that would not outlive one itself.
         """
         with self.changed:
-            if (item := turns.fold(self.waiting.values(), job, values, revision)) is not None:
+            if (item := turns.fold(self.waiting.values(), job, values, actions)) is not None:
                 return self._folded(item, causes, delay)
             now = now_ms()
             ready = now + int(delay * 1000)
@@ -216,7 +224,7 @@ class Queue:
                 parameters=values,
                 since=now,
                 ready_at=ready,
-                revision=revision,
+                actions=actions,
                 due=time.monotonic() + delay,
             )
             self._write_down({"add": item.to_dict()}, durable=durable)

@@ -9,7 +9,6 @@ from sluicegate.runner.items import Item, Items
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
-from sluicegate.runner.scm import history
 
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
 
@@ -51,7 +50,7 @@ def adopt(home: Path, items: Items, queue: Queue) -> None:
     queue.go_on_from(next_id)
     for one in left:
         if items.job(one.job) is not None:
-            queue.add(one.job, one.causes, one.parameters, 0)
+            queue.add(one.job, one.causes, one.parameters, 0, one.actions)
     leftqueue.done(home)
 
 
@@ -66,5 +65,5 @@ def new_record(item: Item, waiting: QueueItem, number: int) -> Record:
         start_time=sequence.now_ms(),
         causes=waiting.causes,
         parameters=waiting.parameters,
-        extra=[history.forcing(waiting.revision)] if waiting.revision else [],
+        extra=list(waiting.actions),
     )

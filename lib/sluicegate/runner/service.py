@@ -131,16 +131,16 @@ class Runner:
         causes: tuple[Cause, ...],
         given: Mapping[str, Value] | None = None,
         delay: float | None = None,
-        revision: str = "",
+        actions: tuple[str, ...] = (),
     ) -> QueueItem:
-        """Accept a build, of the commit `revision` where one is named; it is on disk when this returns.
+        """Accept a build that carries these actions (XML of build.xml); it is on disk when this returns.
 
         Raises UsageError for values that cannot be.
         """
         config = item.config
         values = tuple(self._sealed(one) for one in chosen(self.offered(item), given or {}))
         wait = config.quiet_period if delay is None else delay
-        return self.queue.add(item.full_name, causes, values, wait, revision)
+        return self.queue.add(item.full_name, causes, values, wait, actions)
 
     def offered(self, item: Item) -> tuple[Definition, ...]:
         """The parameters of a job, with the values that its next build has where none are given."""

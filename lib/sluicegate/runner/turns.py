@@ -30,7 +30,7 @@ class Turn(Protocol):
     def parameters(self) -> tuple[Parameter, ...]: ...
 
     @property
-    def revision(self) -> str: ...
+    def actions(self) -> tuple[str, ...]: ...
 
     @property
     def due(self) -> float: ...
@@ -67,10 +67,10 @@ class View(Protocol):
         """What came before it and waits still."""
 
 
-def fold(waiting: Iterable[T], job: str, parameters: tuple[Parameter, ...], revision: str) -> T | None:
-    """The item that a new trigger is merged with: same job, same values, same commit (Queue.scheduleInternal)."""
-    wanted = (job, parameters, revision)
-    return next((one for one in waiting if (one.job, one.parameters, one.revision) == wanted), None)
+def fold(waiting: Iterable[T], job: str, parameters: tuple[Parameter, ...], actions: tuple[str, ...]) -> T | None:
+    """The item that a new trigger is merged with: same job, values, and commit or subset (Queue.scheduleInternal)."""
+    wanted = (job, parameters, actions)
+    return next((one for one in waiting if (one.job, one.parameters, one.actions) == wanted), None)
 
 
 def hastened(ready_at: float, wanted: float) -> float:

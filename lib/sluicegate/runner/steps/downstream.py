@@ -15,7 +15,7 @@ from sluicegate.runner.jobxml import split_names
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.parameters import Value
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps.sources import Factory, NotTriggered, Source, revision_for
+from sluicegate.runner.steps.sources import Factory, NotTriggered, Source, actions_for
 
 CONDITIONS = {
     "SUCCESS": {Result.SUCCESS},
@@ -83,11 +83,11 @@ class Start:
             sets = self.sets(build)
         except NotTriggered:
             return []
-        revision = revision_for(build, self.sources)
+        actions = actions_for(build, self.sources)
         for name in split_names(build.expand(self.projects)):
             for values in sets:
                 try:
-                    started.append(build.services.start_downstream(build, name, values, revision))
+                    started.append(build.services.start_downstream(build, name, values, actions))
                     build.say(f"Triggering a new build of {started[-1].job}")
                 except NotStored:
                     raise

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from sluicegate.errors import Malformed
 from sluicegate.runner.build import Build, Started, StepFailed
-from sluicegate.runner.combinations import Axis, Filter, cells
+from sluicegate.runner.combinations import Axis, Filter, cells, subsets
 from sluicegate.runner.elements.acting import Plan, Step
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -97,9 +97,10 @@ class Cells:
         return chosen
 
     def _narrowed(self, build: Build) -> list[Filter]:
-        """What parameters ask for (matrix-combinations-parameter)."""
+        """What parameters (matrix-combinations-parameter) and a starting build (MatrixSubsetAction) ask for."""
         try:
-            return [Filter(build.variables.get(name, "")) for name in self.narrowed_by]
+            asked = [Filter(build.variables.get(name, "")) for name in self.narrowed_by]
+            return asked + subsets(build.record.extra)
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
 

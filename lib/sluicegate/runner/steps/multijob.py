@@ -21,7 +21,7 @@ from sluicegate.runner.elements.projects import freestyle
 from sluicegate.runner.parameters import Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps.sources import NotTriggered, Source, revision_for
+from sluicegate.runner.steps.sources import NotTriggered, Source, actions_for
 from sluicegate.tools import patterns
 
 PREFIX = "com.tikal.jenkins.plugins.multijob."
@@ -144,7 +144,7 @@ class Phase:
     def _start(self, build: Build, job: PhaseJob) -> Call | None:
         try:
             started = build.services.start_downstream(
-                build, build.expand(job.name), job.values(build), revision_for(build, job.sources)
+                build, build.expand(job.name), job.values(build), actions_for(build, job.sources)
             )
         except NotTriggered:
             return None

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import antglob, properties
 from sluicegate.runner.build import Build, StepFailed
-from sluicegate.runner.combinations import Filter
+from sluicegate.runner.combinations import Filter, subset
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Value
@@ -112,15 +112,40 @@ class GitRevision:
     def values(self, build: Build) -> Mapping[str, Value]:
         return {}
 
+    def action(self, build: Build) -> str:
+        commit = history.commit_of(build.record)
+        if not commit:
+            raise StepFailed("there is no Git commit to pass on: this build has checked nothing out")
+        return history.forcing(commit)
 
-def revision_for(build: Build, sources: Sequence[Source]) -> str:
-    """The commit that started jobs must build, '' where they choose by themselves."""
-    if not any(isinstance(source, GitRevision) for source in sources):
-        return ""
-    commit = history.commit_of(build.record)
-    if not commit:
-        raise StepFailed("there is no Git commit to pass on: this build has checked nothing out")
-    return commit
+
+class MatrixSubset:
+    """MatrixSubsetBuildParameters: a started matrix builds those of its cells alone that the filter leaves."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.filter = fields.text("filter")
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {}
+
+    def action(self, build: Build) -> str:
+        return subset(build.expand(self.filter))
+
+
+class SubversionRevision:
+    """SubversionRevisionBuildParameters: passes nothing on from a build that has no Subversion, which none has here."""
+
+    def __init__(self, fields: Fields) -> None:
+        fields.harmless("includeUpstreamParameters")
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        build.say("[parameterizedtrigger] no SubversionTagAction found -- is this project an SVN project ?")
+        return {}
+
+
+def actions_for(build: Build, sources: Sequence[Source]) -> tuple[str, ...]:
+    """What the builds of started jobs carry beside parameters: the commit that they take, the cells that they build."""
+    return tuple(one.action(build) for one in sources if isinstance(one, (GitRevision, MatrixSubset)))
 
 
 class Booleans:
@@ -229,6 +254,8 @@ SOURCES: dict[str, Callable[[Fields], Source]] = {
     f"{PREFIX}PredefinedBuildParameters": Predefined,
     f"{PREFIX}FileBuildParameters": FromFiles,
     f"{PREFIX}BooleanParameters": Booleans,
+    f"{PREFIX}matrix.MatrixSubsetBuildParameters": MatrixSubset,
+    f"{PREFIX}SubversionRevisionBuildParameters": SubversionRevision,
     "hudson.plugins.git.GitRevisionBuildParameters": GitRevision,
     f"{PREFIX}NodeParameters": SameNode,
     f"{NODES}NodeLabelBuildParameter": Label,

@@ -158,7 +158,7 @@ def _built(site: Site, runner: Runner, item: Item, commit: str) -> bool:
     """Have a commit built in a job, where one is named and the caller may do so."""
     if not commit or site.call.login is None or not site.may(Right.BUILD, item.full_name):
         return False
-    runner.trigger(item, (Cause(kind="scm"),), revision=commit)
+    runner.trigger(item, (Cause(kind="scm"),), actions=(history.forcing(commit),))
     return True
 
 
