@@ -44,7 +44,7 @@ def main() -> None:
         busy = crowd.spans()
         crowd.leave()
         moves = [age for user in crowd.users for age in user.moves]
-        print(f"rollout {took:.1f} s; {len(quiet) + len(busy)} answers, {len(stage.lost)} lost")
+        print(f"rollout {took:.1f} s; {len(quiet) + len(busy)} answers, {len(stage.lost) + len(stage.cut)} lost")
         print(f"youngest session that changed version: {min(moves, default=0.0):.1f} s (life {LIFE:g} s)")
         print(f"asked while changed: {sum(one.intrusions for one in crowd.servers.values())}")
         print(

@@ -27,17 +27,48 @@ class Server:
 
 @dataclass
 class User:
-    """Somebody with a cookie. `spans`: how long each answer took, in seconds.
+    """Somebody with a cookie and a browser, which asks again where a connection that it had kept is closed on it.
 
-    `moves`: how old each session was, in seconds, when another version answered.
+    `spans`: how long each answer took, in seconds. `moves`: how old each session was, in seconds, when another version
+    answered. `cut`: when requests were begun on a kept connection that ended without a byte of an answer. With `anew`
+    each request is made on a connection of its own.
     """
 
+    anew: bool = False
     cookie: str = ""
     version: str = ""
     began: float = 0.0
     spans: list[float] = field(default_factory=list)
     moves: list[float] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    cut: list[float] = field(default_factory=list)
+    link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, port: int) -> None:
+        """Raises what a browser would show: no connection, or one that ended within an answer."""
+        if self.link is not None and self.link[0].at_eof():
+            self.hang_up()
+        if self.link is not None:
+            began = time.monotonic()
+            try:
+                await self._ask(*self.link)
+                return
+            except (ConnectionError, asyncio.IncompleteReadError) as problem:
+                if getattr(problem, "partial", b""):
+                    raise
+                self.cut.append(began)
+                self.hang_up()
+        self.link = await asyncio.open_connection("127.0.0.1", port)
+        await self._ask(*self.link)
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await _visit(self, reader, writer) or self.anew:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        if self.link is not None:
+            self.link[1].close()
+        self.link = None
 
 
 class Crowd:
@@ -64,9 +95,9 @@ class Crowd:
             thread.join()
             self.loop.close()
 
-    def arrive(self, port: int, users: int, pause: float) -> None:
-        """So many users ask the address again and again, `pause` seconds after each answer."""
-        self.users = [User() for _ in range(users)]
+    def arrive(self, port: int, users: int, pause: float, *, anew: int = 0) -> None:
+        """So many users ask the address again and again, `pause` seconds after each answer; `anew` of them anew."""
+        self.users = [User(anew=number < anew) for number in range(users)]
 
         async def begin() -> None:
             for number, user in enumerate(self.users):
@@ -104,17 +135,16 @@ class Crowd:
 
     async def _visits(self, user: User, port: int, pause: float, first: float) -> None:
         await asyncio.sleep(first)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             while not self.closing:
                 try:
-                    await asyncio.wait_for(_visit(user, reader, writer), 20)
+                    await asyncio.wait_for(user.ask(port), 20)
                 except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as problem:
                     user.lost.append(repr(problem))
-                    return
+                    user.hang_up()
                 await asyncio.sleep(pause)
         finally:
-            writer.close()
+            user.hang_up()
 
 
 async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +167,8 @@ async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
         writer.close()
 
 
-async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """One request and its answer; whether the connection stays for another."""
     asked = time.monotonic()
     cookie = f"Cookie: SLUICEGATE={user.cookie}\r\n" if user.cookie else ""
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\n{cookie}\r\n".encode())
@@ -146,7 +177,7 @@ async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.Strea
     body = json.loads(await reader.readexactly(length) or b"{}")
     if " 200 " not in head.partition("\r\n")[0]:
         user.lost.append(head.partition("\r\n")[0])
-        return
+        return "connection: close" not in head.lower()
     user.spans.append(time.monotonic() - asked)
     if user.version and body["version"] != user.version:
         user.moves.append(time.monotonic() - user.began)
@@ -156,6 +187,7 @@ async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.Strea
         if _session(cookie) != _session(user.cookie):
             user.began = time.monotonic()
         user.cookie = cookie
+    return "connection: close" not in head.lower()
 
 
 def _session(cookie: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from sluicegate.balancers.haproxy import HaproxyBalancer
+from sluicegate.balancers.haproxy_runtime import HaproxyProcess
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
 from tests.parts import CONFIG, free_port, group_server, no_host, web_server
@@ -20,6 +21,7 @@ from tests.real.needs import needs, program
 
 HEAD = """\
 global
+    hard-stop-after 5s
     stats socket {folder}/admin.sock mode 600 level admin
     stats socket {folder}/weak.sock mode 600 level user
 defaults
@@ -43,22 +45,30 @@ class Haproxy:
     process: subprocess.Popen[bytes]
 
     def reload(self) -> None:
-        """Let a new worker take over, and wait until it answers."""
-        before = self.worker()
-        for _ in range(10):  # a master that has just started may not hear the first
-            os.kill(self.process.pid, signal.SIGUSR2)
-            with suppress(AssertionError):
-                wait_until(lambda: self.worker() not in ("", before), seconds=2)
-                return
-        raise AssertionError("HAProxy was not reloaded")
+        reload(self.process, self.balancer.processes[0])
 
     def worker(self) -> str:
-        """The process number of the worker that answers on the socket, '' when none does."""
-        try:
-            answer = self.balancer.processes[0].ask("show info")
-        except Exception:  # between two workers nobody may listen; what it is does not matter
-            return ""
-        return next((line for line in answer.splitlines() if line.startswith("Pid:")), "")
+        return worker(self.balancer.processes[0])
+
+
+def reload(master: subprocess.Popen[bytes], runtime: HaproxyProcess) -> None:
+    """Let a new worker take over, and wait until it answers."""
+    before = worker(runtime)
+    for _ in range(10):  # a master that has just started may not hear the first
+        os.kill(master.pid, signal.SIGUSR2)
+        with suppress(AssertionError):
+            wait_until(lambda: worker(runtime) not in ("", before), seconds=2)
+            return
+    raise AssertionError("HAProxy was not reloaded")
+
+
+def worker(runtime: HaproxyProcess) -> str:
+    """The process number of the worker that answers on the socket, '' when none does."""
+    try:
+        answer = runtime.ask("show info")
+    except Exception:  # between two workers nobody may listen; what it is does not matter
+        return ""
+    return next((line for line in answer.splitlines() if line.startswith("Pid:")), "")
 
 
 def wait_until(true: object, seconds: float = 20.0) -> None:

@@ -17,7 +17,7 @@ from sluicegate.config import read_config
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
-from tests.haproxy import HEAD, end, wait_until
+from tests.haproxy import HEAD, end, reload, wait_until
 from tests.parts import Replying, free_port, web_server
 from tests.real.needs import needs, program
 
@@ -93,6 +93,10 @@ class Pooled:
         self.process = started(self.folder)
         wait_until(lambda: sockets.listens("127.0.0.1", self.port))
 
+    def reload(self) -> None:
+        """Its `master` starts another worker, which takes over; the one before ends what it is at."""
+        reload(self.process, self.pool.processes[0])
+
     def leads(self) -> set[str]:
         """The hosts that new users reach."""
         import requests
@@ -117,19 +121,21 @@ def configured(folder: Path, url: str, names: list[str], **more: Plain) -> Hapro
     return HaproxyPool.configure("production", Settings(where="x:1", values=wanted), config, host)
 
 
-def started(folder: Path) -> subprocess.Popen[bytes]:
+def started(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     with (folder / "haproxy.log").open("ab") as log:
         return subprocess.Popen(
-            [program("haproxy"), "-db", "-f", folder / "haproxy.cfg", "-f", folder / "production.cfg"],
+            [program("haproxy"), *options, "-db", "-f", folder / "haproxy.cfg", "-f", folder / "production.cfg"],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 
 
 @contextmanager
-def running(folder: Path, names: list[str], ports: Mapping[str, int] | None = None, **more: Plain) -> Iterator[Pooled]:
+def running(
+    folder: Path, names: list[str], ports: Mapping[str, int] | None = None, *, master: bool = False, **more: Plain
+) -> Iterator[Pooled]:
     """HAProxy with the fragments that the driver prints, every host ready; ended by its process number.
 
-    `ports` are those of servers that run already, by the name of their host.
+    `ports` are those of servers that run already, by the name of their host; with a `master` it can be reloaded.
     """
     needs("haproxy")
     with ExitStack() as stack:
@@ -142,7 +148,8 @@ def running(folder: Path, names: list[str], ports: Mapping[str, int] | None = No
         rules, _, backends = pool.configuration(upstreams).partition("\nbackend ")
         (folder / "haproxy.cfg").write_text(f"{HEAD.format(folder=folder, port=port)}{rules}\n")
         (folder / "production.cfg").write_text(f"backend {backends}")
-        pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, ports=ports, process=started(folder))
+        process = started(folder, *["-W"] * master)
+        pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, ports=ports, process=process)
         stack.callback(lambda: end(pooled.process))
         wait_until(lambda: pooled.process.poll() is None and sockets.listens("127.0.0.1", port))
         wait_until(lambda: all(one.serves for one in pool.survey().values()))

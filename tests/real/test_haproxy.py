@@ -143,6 +143,7 @@ class Streaming(group_server("blue")):  # type: ignore[misc]
 
 
 def test_a_stream_that_is_open_to_the_old_side_ends_with_its_sessions(tmp_path: Path) -> None:
+    Streaming.ended.clear()
     servers: dict[str, type[BaseHTTPRequestHandler]] = {"blue": Streaming, "green": group_server("green")}
     with running(tmp_path, servers) as haproxy:
         stream = socket.create_connection(("127.0.0.1", int(haproxy.url.rpartition(":")[2])), timeout=20)
@@ -156,6 +157,21 @@ def test_a_stream_that_is_open_to_the_old_side_ends_with_its_sessions(tmp_path: 
             stream.settimeout(20)
             haproxy.balancer.release()
             assert stream.recv(1000) == b""
+        Streaming.ended.set()
+
+
+def test_a_reload_leaves_a_stream_to_a_process_that_no_socket_shows_until_its_hard_stop(tmp_path: Path) -> None:
+    Streaming.ended.clear()
+    servers: dict[str, type[BaseHTTPRequestHandler]] = {"blue": Streaming, "green": group_server("green")}
+    with running(tmp_path, servers) as haproxy:
+        stream = socket.create_connection(("127.0.0.1", int(haproxy.url.rpartition(":")[2])), timeout=20)
+        with stream:
+            stream.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200" in stream.recv(1000)
+            assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 1
+            haproxy.reload()
+            assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 0
+            assert stream.recv(1000) == b"", "five seconds later, as haproxy.cfg says"
         Streaming.ended.set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from sluicegate.errors import GateRefused, NotFound, SluicegateError, UnknownNam
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.serving import Serving, Standing
 from sluicegate.model.settings import Plain
-from sluicegate.tools import sockets
+from sluicegate.tools import door, sockets
 from tests import pool as real
 from tests.crowd import Crowd
 from tests.fakes import FakeDeployer, FakeHost
@@ -53,20 +54,28 @@ class CrowdDeployer(FakeDeployer):
 
 
 class WatchedPool:
-    """The pool, and the smallest number of hosts that ever took new users; `sick` the most that were unhealthy."""
+    """The pool, and the smallest number of hosts that ever took new users; `sick` the most that were unhealthy.
+
+    `turning` is what hosts are being turned to now, `astray` are those that did not stand so right afterwards.
+    """
 
     def __init__(self, pool: HaproxyPool) -> None:
         self.pool = pool
         self.least = 1000
         self.sick = 0
+        self.turning: Standing | None = None
+        self.astray: list[str] = []
 
     @property
     def stay(self) -> Any:
         return self.pool.stay
 
     def turn(self, hosts: Sequence[str], to: Standing) -> None:
+        self.turning = to
         self.pool.turn(hosts, to)
-        self.survey()
+        self.turning = None
+        found = self.survey()
+        self.astray += [host for host in hosts if found[host].standing != to]
 
     def survey(self) -> Mapping[str, Serving]:
         found = self.pool.survey()
@@ -113,6 +122,10 @@ class Stage:
     def lost(self) -> list[str]:
         return [said for user in self.crowd.users for said in user.lost]
 
+    @property
+    def cut(self) -> list[float]:
+        return [at for user in self.crowd.users for at in user.cut]
+
 
 @contextmanager
 def staged(folder: Path, servers: int, rolling: str, **more: Any) -> Iterator[Stage]:
@@ -132,7 +145,7 @@ def test_forty_servers_and_two_hundred_users_none_lost_none_moved_before_their_b
         stage.crowd.arrive(stage.pooled.port, 200, 0.4)
         stage.roll()
         stage.crowd.leave()
-        assert stage.lost == []
+        assert (stage.lost, stage.cut) == ([], [])
         assert sum(server.intrusions for server in stage.crowd.servers.values()) == 0
         assert {server.version for server in stage.crowd.servers.values()} == {"2.0.0"}
         moves = [age for user in stage.crowd.users for age in user.moves]
@@ -141,6 +154,49 @@ def test_forty_servers_and_two_hundred_users_none_lost_none_moved_before_their_b
         assert stage.pool.least >= 20
         assert all(one.serves for one in stage.pool.survey().values())
         assert progress(stage.shop.state, "training").state == "done"
+
+
+def test_a_reload_in_any_phase_of_a_rollout_changes_no_standing_and_moves_nobody(tmp_path: Path) -> None:
+    with staged(tmp_path, 12, "{batch: 50%, capacity: 50%}", master=True) as stage:
+        stage.crowd.arrive(stage.pooled.port, 100, 0.2, anew=50)
+        reloads: list[tuple[float, float]] = []
+        phases: list[tuple[Standing | None, str]] = []
+
+        def reload() -> None:
+            began = time.monotonic()
+            stage.pooled.reload()
+            reloads.append((began, time.monotonic()))
+
+        def reload_once_a_phase(call: str) -> None:
+            phase = (stage.pool.turning, "write" if call.startswith("rename") else call.rpartition(" ")[2])
+            if stage.pool.turning and phase not in phases and phase[1] != "info":  # by which a reload is seen
+                phases.append(phase)
+                reload()
+
+        door.watcher = reload_once_a_phase
+        try:
+            stage.roll()
+        finally:
+            door.watcher = None
+        assert {*phases} >= {(to, step) for to in ("drain", "out", "ready") for step in ("write", "set", "show")}
+        assert stage.pool.astray == []
+        assert {server.version for server in stage.crowd.servers.values()} == {"2.0.0"}
+        assert {one.standing for one in stage.pool.survey().values()} == {"ready"}
+        within = len(stage.cut)
+        for _ in phases:
+            reload()
+        assert {one.standing for one in stage.pool.survey().values()} == {"ready"}
+        stage.crowd.leave()
+        print(f"{len(phases)} reloads within a rollout cut {within} requests, as many alone {len(stage.cut) - within}")
+        assert stage.lost == [], "users whose kept connection a reload closed were answered on another"
+        stray = [at for at in stage.cut if not any(began - 0.1 < at < ended + 0.5 for began, ended in reloads)]
+        assert stray == [], "the rollout itself cuts nobody"
+        assert within <= 7 * len(phases), "what a reload cuts by itself"
+        assert sum(server.intrusions for server in stage.crowd.servers.values()) == 0
+        moves = [age for user in stage.crowd.users for age in user.moves]
+        assert len(moves) >= 50
+        assert min(moves) >= LIFE
+        assert stage.pool.least >= 6
 
 
 def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_back(tmp_path: Path) -> None:

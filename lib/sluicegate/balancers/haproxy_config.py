@@ -10,6 +10,11 @@ from datetime import timedelta
 from sluicegate.balancers import preview
 
 PROBES = "/.sluicegate"
+HEAD = (
+    "# Into the section global, as a reload leaves its requests to a process whose socket nobody sees any more:",
+    "#     hard-stop-after 5m",
+    "# Into the frontend that users reach, before its other use_backend rules:",
+)
 
 Upstreams = Mapping[str, Mapping[str, Sequence[str]]]
 """Group -> component -> `host:port` of each of its hosts."""
@@ -37,7 +42,7 @@ class Layout:
 
 def fragments(layout: Layout, upstreams: Upstreams) -> str:
     """Text to be put into haproxy.cfg: the rules first, for the frontend that users reach, then the backends."""
-    lines = ["# Into the frontend that users reach, before its other use_backend rules:"]
+    lines = [*HEAD]
     lines += [f"    {rule}" for rule in _rules(layout)]
     for group in layout.groups:
         for component in layout.routes:
@@ -68,7 +73,7 @@ def pool_fragments(layout: PoolLayout, upstreams: Mapping[str, Mapping[str, str]
 
     `upstreams`: component -> host -> `host:port`.
     """
-    lines = ["# Into the frontend that users reach, before its other use_backend rules:"]
+    lines = [*HEAD]
     lines += [f"    {rule}" for rule in _pool_rules(layout)]
     where = f"Into {layout.servers}, whose weights sluicegate writes" if layout.servers else "Anywhere"
     lines += ["", f"# {where}:"]
