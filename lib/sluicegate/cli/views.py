@@ -172,6 +172,8 @@ def history(name: str, number: int, as_json: bool) -> None:
 def flow(version: str, as_json: bool) -> None:
     """The time from commit to integration, with each stage's waiting and working time, and the bottleneck.
 
+    Installed is a version once the last host has it: by the deploy's word, or since the run of its own that it reports.
+
     Example: sluicegate flow auth=1.4.2
     """
     from sluicegate.delivery.answers.flow import flow as read_flow
@@ -183,6 +185,8 @@ def flow(version: str, as_json: bool) -> None:
         print_json(found.json())
         return
     print_table(["stage", "waited", "worked"], [[s.name, _seconds(s.waited), _seconds(s.worked)] for s in found.stages])
+    if found.environment:
+        click.echo(f"from publication to installed: {_seconds(found.installed)}")
     kept = "unknown" if found.total is None else "kept" if found.total <= found.objective else "missed"
     click.echo(
         f"{found.component}={found.version} from commit to {found.environment}: {_seconds(found.total)}"

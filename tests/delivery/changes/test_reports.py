@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.answers.drift import drift
+from sluicegate.delivery.answers.flow import flow
 from sluicegate.delivery.answers.history import history
 from sluicegate.delivery.book.heard import last_words
 from sluicegate.delivery.changes import hosts
@@ -242,6 +243,47 @@ def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) 
     seen = drift(live.state, "integration")
     assert {host: word.problem for host, word in seen.reported.items()} == {"int1": "cannot reach the repository"}
     assert seen.differs == 1 and seen.json()["reported"][0]["why"] == "cannot reach the repository"
+
+
+def test_flow_counts_a_version_as_installed_when_the_last_host_s_own_run_began(live: Shop, agents: Agents) -> None:
+    assert flow(live.state, "auth", "2.0.0").installed is None
+    report = agents.run("int1", after=600)
+    live.pass_time(timedelta(minutes=5))  # until somebody looks at the folder of reports
+    told(live, report)
+    live.pass_time(timedelta(minutes=2))
+    live.tested("auth", "2.0.0")
+    seen = flow(live.state, "auth", "2.0.0")
+    assert seen.installed is not None and seen.installed.total_seconds() == pytest.approx(601, abs=2)
+    _, deploy, tests = seen.json()["stages"]
+    assert deploy["worked"] == pytest.approx(600, abs=1)
+    assert (tests["waited"], tests["worked"]) == (pytest.approx(301, abs=1), pytest.approx(120, abs=1))
+    live.pass_time(timedelta(hours=1))
+    told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
+    live.pass_time(timedelta(hours=1))
+    told(live, agents.run("int1"))
+    assert flow(live.state, "auth", "2.0.0") == seen, "drift that came and went is another story"
+
+
+def test_flow_waits_for_the_host_that_a_deploy_left_behind(live: Shop) -> None:
+    agents = Agents(live)
+    agents.fakes.kicked |= {"room1"}
+    wide = b"  integration:\n    follow: latest\n    hosts: rooms\n    deploy: {driver: fake, max-failed: 1}\n"
+    narrow = b"  integration:\n    follow: latest\n    hosts: int\n    deploy: {driver: fake}\n"
+    live.edited("sluicegate.yaml", CONFIG.replace(narrow, wide))
+    live.publish("auth", "2.0.0")
+    live.sync()
+    assert live.story("auth", "2.0.0", "deployed") and flow(live.state, "auth", "2.0.0").installed is None
+    told(live, agents.run("room2", after=900))
+    seen = flow(live.state, "auth", "2.0.0").installed
+    assert seen is not None and seen.total_seconds() == pytest.approx(901, abs=2)
+
+
+def test_flow_believes_no_clock_of_a_host_that_cannot_be_right(live: Shop, agents: Agents) -> None:
+    agents.run("int1", after=600)
+    ahead = agents.report("int1", agents.fakes.assigned["int1"][0], at=live.now + timedelta(days=1))
+    told(live, ahead)
+    seen = flow(live.state, "auth", "2.0.0").installed
+    assert seen is not None and seen.total_seconds() == pytest.approx(602, abs=2), "when its report was taken"
 
 
 def test_of_a_folder_of_reports_the_newest_of_each_host_is_read(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluicegate.delivery.book import resolving
+from sluicegate.delivery.book.heard import ran_at
 from sluicegate.delivery.book.state import State
-from sluicegate.model.evidence import Built, Deployed, Intent, Tests
+from sluicegate.model.config import Environment
+from sluicegate.model.evidence import Built, Deployed, Failed, HostsInstalled, Intent, Tests
 from sluicegate.model.values import Json
 
 
@@ -26,12 +28,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A version's way to the environment that follows latest. `total` from commit to the end of its tests there."""
+    """A version's way to the environment that follows latest. `total` from commit to the end of its tests there.
+
+    `installed` is from its publication until the last host there had it.
+    """
 
     component: str
     version: str
     environment: str
     stages: tuple[Stage, ...]
+    installed: timedelta | None
     total: timedelta | None
     objective: timedelta
 
@@ -50,6 +56,7 @@ class Flow:
             "component": self.component,
             "version": self.version,
             "environment": self.environment,
+            "installed": seconds(self.installed),
             "total": seconds(self.total),
             "objective": seconds(self.objective),
             "bottleneck": self.bottleneck.name if self.bottleneck else None,
@@ -67,20 +74,17 @@ def flow(state: State, component: str, version: str = "") -> Flow:
     built = story.first(Built)
     deployed = story.first(Deployed, **where)
     begun = _intent(state, name, deployed)
+    installed = _installed(state, environment, begun, deployed)
     tested = story.first(Tests, **where)  # reruns do not count twice
     committed = built.committed if built else None
     build_started = built.build_started if built else None
     published = built.at if built else None
+    assigned, recorded = begun.at if begun else None, deployed.at if deployed else None
+    told = installed if installed != recorded else None  # tests wait until somebody hears of what hosts did themselves
     stages = (
         Stage(name="build", waited=_span(committed, build_started), worked=_span(build_started, published)),
-        Stage(
-            name="deploy",
-            waited=_span(published, begun.at if begun else None),
-            worked=_span(begun.at if begun else None, deployed.at if deployed else None),
-        ),
-        Stage(
-            name="tests", waited=None, worked=_span(deployed.at if deployed else None, tested.at if tested else None)
-        ),
+        Stage(name="deploy", waited=_span(published, assigned), worked=_span(assigned, installed or recorded)),
+        Stage(name="tests", waited=_span(told, recorded), worked=_span(recorded, tested.at if tested else None)),
     )
     end = tested or deployed
     return Flow(
@@ -88,6 +92,7 @@ def flow(state: State, component: str, version: str = "") -> Flow:
         version=chosen,
         environment=name,
         stages=stages,
+        installed=_span(published, installed),
         total=_span(committed, end.at if end else None),
         objective=state.config.objective,
     )
@@ -98,6 +103,29 @@ def _intent(state: State, environment: str, deployed: Deployed | None) -> Intent
         return None
     records = state.annals.newest_first(environment)
     return next((one for one in records if isinstance(one, Intent) and one.id == deployed.of), None)
+
+
+def _installed(
+    state: State, environment: Environment | None, begun: Intent | None, deployed: Deployed | None
+) -> datetime | None:
+    """When the last host had it: when the deploy had looked, or when its own run began, as its report says.
+
+    None while a host that the deploy left behind has not reported.
+    """
+    if environment is None or begun is None or deployed is None:
+        return deployed.at if deployed else None
+    later = [record for one in state.pair(environment) for record in state.annals.since(one.name, begun)]
+    of_it = sorted((one for one in later if getattr(one, "of", "") == begun.id), key=lambda record: record.at)
+    whole = next((one for one in of_it if isinstance(one, Deployed)), deployed)
+    runs: dict[str, datetime] = {}
+    for record in of_it:
+        for host, run in record.runs.items() if isinstance(record, HostsInstalled) else ():
+            at = ran_at(run)
+            runs.setdefault(host, at if begun.at <= at <= record.at else record.at)  # its clock may be wrong
+    if any(isinstance(one, Failed) for one in of_it):  # so the reports of its hosts have ended it
+        return max(runs.values(), default=whole.at)
+    behind = [runs.get(host) for host in whole.behind]
+    return None if None in behind else max([whole.at, *filter(None, behind)])
 
 
 def _span(start: datetime | None, end: datetime | None) -> timedelta | None:
