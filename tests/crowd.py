@@ -82,12 +82,12 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
 
     @contextmanager
-    def serving(self) -> Iterator[Mapping[str, int]]:
-        """The servers listen; gives the port of each."""
+    def serving(self, at: Mapping[str, str]) -> Iterator[Mapping[str, int]]:
+        """The servers listen, each on its address; gives the port of each."""
         thread = threading.Thread(target=self.loop.run_forever)
         thread.start()
         try:
-            self._run(self._listen())
+            self._run(self._listen(at))
             yield {name: server.port for name, server in self.servers.items()}
         finally:
             self._run(self._end())
@@ -122,9 +122,11 @@ class Crowd:
     def _run(self, work: object) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)  # type: ignore[arg-type]
 
-    async def _listen(self) -> None:
+    async def _listen(self, at: Mapping[str, str]) -> None:
         for server in self.servers.values():
-            listening = await asyncio.start_server(lambda r, w, s=server: _serve(s, r, w), "127.0.0.1", 0, backlog=200)  # type: ignore[misc]
+            listening = await asyncio.start_server(
+                lambda r, w, s=server: _serve(s, r, w), at[server.name], 0, backlog=200
+            )  # type: ignore[misc]
             server.port = listening.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:

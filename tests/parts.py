@@ -100,10 +100,10 @@ def release(folder: Path, version: str, files: Mapping[str, str] | None = None, 
 
 
 @contextmanager
-def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[int]:
+def web_server(handler: type[BaseHTTPRequestHandler], port: int = 0, address: str = "127.0.0.1") -> Iterator[int]:
     """A web server in a thread; gives its port."""
     ThreadingHTTPServer.request_queue_size = 128
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = ThreadingHTTPServer((address, port), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

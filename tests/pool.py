@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -18,7 +20,7 @@ from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
 from tests.haproxy import HEAD, end, reload, wait_until
-from tests.parts import Replying, free_port, web_server
+from tests.parts import HOW_TO, Replying, free_port, web_server
 from tests.real.needs import needs, program
 
 ORGANISATION = """
@@ -121,6 +123,31 @@ def configured(folder: Path, url: str, names: list[str], **more: Plain) -> Hapro
     return HaproxyPool.configure("production", Settings(where="x:1", values=wanted), config, host)
 
 
+def addresses(names: Sequence[str], *, apart: bool) -> dict[str, str]:
+    """Where each host is: all on one loopback address, or `apart`, each on one of its own."""
+    return {name: f"127.0.0.{number if apart else 1}" for number, name in enumerate(names, start=2)}
+
+
+@contextmanager
+def agents(folder: Path, names: Sequence[str], port: int) -> Iterator[None]:
+    """The agent of docs/how-to/rollout.md on every host, each below a folder of its own, as systemd starts it."""
+    needs("systemd-socket-activate")
+    page = HOW_TO.joinpath("rollout.md").read_text()
+    (line,) = re.findall(r"^ExecStart=(/bin/sh -c .*)$", page, re.MULTILINE)
+    (path,) = re.findall(r"^\| `file` .*`(/\S+)`", page, re.MULTILINE)
+    with ExitStack() as stack:
+        for name, address in addresses(names, apart=True).items():
+            words = shlex.split(line.replace(path, str(folder / name / "drained")))
+            log = stack.enter_context((folder / f"{name}.log").open("wb"))
+            place = f"{address}:{port}"
+            agent = subprocess.Popen(
+                ["systemd-socket-activate", "--accept", "--inetd", f"--listen={place}", *words], stdout=log, stderr=log
+            )
+            stack.callback(end, agent)
+            wait_until(lambda address=address: sockets.listens(address, port))  # type: ignore[misc]
+        yield
+
+
 def started(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     with (folder / "haproxy.log").open("ab") as log:
         return subprocess.Popen(
@@ -131,20 +158,30 @@ def started(folder: Path, *options: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def running(
-    folder: Path, names: list[str], ports: Mapping[str, int] | None = None, *, master: bool = False, **more: Plain
+    folder: Path,
+    names: list[str],
+    ports: Mapping[str, int] | None = None,
+    *,
+    master: bool = False,
+    apart: bool = False,
+    **more: Plain,
 ) -> Iterator[Pooled]:
     """HAProxy with the fragments that the driver prints, every host ready; ended by its process number.
 
-    `ports` are those of servers that run already, by the name of their host; with a `master` it can be reloaded.
+    `ports` are those of servers that run already, by the name of their host, each on its own address where they are
+    `apart`; with a `master` HAProxy can be reloaded.
     """
     needs("haproxy")
     with ExitStack() as stack:
+        at = addresses(names, apart=apart)
         servers = {name: Server(name) for name in names} if ports is None else {}
-        ports = ports or {name: stack.enter_context(web_server(server.handler())) for name, server in servers.items()}
+        ports = ports or {
+            name: stack.enter_context(web_server(server.handler(), 0, at[name])) for name, server in servers.items()
+        }
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         pool = configured(folder, url, names, **more)
-        upstreams = {"auth": {name: f"127.0.0.1:{at}" for name, at in ports.items()}}
+        upstreams = {"auth": {name: f"{at[name]}:{number}" for name, number in ports.items()}}
         rules, _, backends = pool.configuration(upstreams).partition("\nbackend ")
         (folder / "haproxy.cfg").write_text(f"{HEAD.format(folder=folder, port=port)}{rules}\n")
         (folder / "production.cfg").write_text(f"backend {backends}")

@@ -26,6 +26,7 @@ from tests import pool as real
 from tests.crowd import Crowd
 from tests.fakes import FakeDeployer, FakeHost
 from tests.haproxy import wait_until
+from tests.parts import free_port
 from tests.worlds import CONFIG, Shop
 
 pytestmark = pytest.mark.real
@@ -128,10 +129,12 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, servers: int, rolling: str, **more: Any) -> Iterator[Stage]:
-    names = [f"web{number}" for number in range(1, servers + 1)]
+def staged(folder: Path, count: int, rolling: str, *, apart: bool = False, **more: Any) -> Iterator[Stage]:
+    more = {"idle": "1 s", "life": f"{LIFE:g} s", "apart": apart, **more}
+    names = [f"web{number}" for number in range(1, count + 1)]
     crowd = Crowd(names)
-    with crowd.serving() as ports, real.running(folder, names, ports, idle="1 s", life=f"{LIFE:g} s", **more) as pooled:
+    at = real.addresses(names, apart=apart)
+    with crowd.serving(at) as ports, real.running(folder, names, ports, **more) as pooled:
         stage = Stage(folder, crowd, pooled, rolling)
         try:
             yield stage
@@ -213,12 +216,21 @@ def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_
         assert stage.shop.pins("training")["auth"] == "1.0.0"
 
 
-def test_a_host_is_drained_by_its_own_health_check_without_any_right_on_the_balancer(tmp_path: Path) -> None:
-    names = ["app1", "app2"]
-    by_health = {"way": "health", "file": "drained", "servers": "", "socket": str(tmp_path / "weak.sock")}
-    with real.running(tmp_path, names, **by_health, idle="1 h", life="8 h") as p:
-        for name, server in p.servers.items():
-            server.flag = tmp_path / name / "drained"
+BY_HEALTH = {"way": "health", "file": "drained", "apart": True}
+
+
+@pytest.mark.parametrize("way", ["check", "agent"])
+def test_a_host_is_drained_by_what_it_says_itself_without_any_right_on_the_balancer(tmp_path: Path, way: str) -> None:
+    names, port = ["app1", "app2"], free_port()
+    more = {**BY_HEALTH, "socket": str(tmp_path / "weak.sock"), "servers": ""}
+    if way == "agent":
+        more["agent"] = str(port)
+    with real.running(tmp_path, names, **more, idle="1 h", life="8 h") as p, ExitStack() as stack:
+        if way == "agent":
+            stack.enter_context(real.agents(tmp_path, names, port))
+        else:
+            for name, server in p.servers.items():
+                server.flag = tmp_path / name / "drained"
         stays = requests.Session()
         while stays.get(p.url, timeout=5).json()["host"] != "app1":
             stays.cookies.clear()
@@ -232,6 +244,24 @@ def test_a_host_is_drained_by_its_own_health_check_without_any_right_on_the_bala
         assert stays.get(p.url, timeout=5).json()["host"] == "app2"
         p.pool.turn(["app1"], "ready")
         assert p.leads() == {"app1", "app2"}
+
+
+def test_a_rollout_whose_hosts_drain_themselves_by_their_agents_loses_nobody(tmp_path: Path) -> None:
+    names, port = [f"web{number}" for number in range(1, 7)], free_port()
+    more = {**BY_HEALTH, "agent": str(port), "socket": str(tmp_path / "weak.sock")}
+    with (
+        real.agents(tmp_path, names, port),
+        staged(tmp_path, 6, "{batch: 50%, capacity: 50%}", servers="", **more) as stage,
+    ):
+        stage.crowd.arrive(stage.pooled.port, 60, 0.2, anew=30)
+        stage.roll()
+        stage.crowd.leave()
+        assert (stage.lost, stage.cut, stage.pool.astray) == ([], [], [])
+        assert sum(server.intrusions for server in stage.crowd.servers.values()) == 0
+        assert {server.version for server in stage.crowd.servers.values()} == {"2.0.0"}
+        assert min(age for user in stage.crowd.users for age in user.moves) >= LIFE
+        assert stage.pool.least >= 3
+        assert not list(tmp_path.glob("*/drained"))
 
 
 def test_a_reload_that_brings_old_state_back_and_a_hand_on_the_socket_are_seen(tmp_path: Path) -> None:
