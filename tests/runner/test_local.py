@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from sluicegate.errors import UsageError
 from sluicegate.runner import local
 from tests.runner.conftest import shell
 
@@ -23,3 +28,21 @@ def test_a_started_job_that_fails_says_why() -> None:
     log = b"".join(said).decode()
     assert result.name == "FAILURE" and "echo working" not in log
     assert "below #1 completed. Result was FAILURE\n  ERROR: No artifacts found that match" in log
+
+
+FILE = (
+    "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions><hudson.model.FileParameterDefinition>"
+    "<name>A</name></hudson.model.FileParameterDefinition></parameterDefinitions>"
+    "</hudson.model.ParametersDefinitionProperty></properties>"
+)
+
+
+def test_a_file_parameter_names_a_file_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text("what is in it\n")
+    said: list[bytes] = []
+    content = shell("cat A; echo named $A", more=FILE)
+    result = local.run("job", content, {"A": str(tmp_path / "some.txt")}, said.append, local.Circumstances())
+    log = b"".join(said).decode()
+    assert result.name == "SUCCESS" and "what is in it" in log and "named some.txt" in log
+    with pytest.raises(UsageError, match="cannot be read"):
+        local.run("job", content, {"A": str(tmp_path / "none")}, said.append, local.Circumstances())

@@ -205,6 +205,42 @@ def test_a_parameter_of_bytes_that_are_no_text_reaches_the_build_and_breaks_no_p
         assert session.get(server.url + path, headers=html).status_code == 200, path
 
 
+FILE = PARAMETER.replace("StringParameter", "FileParameter").replace("<defaultValue/>", "")
+
+
+@pytest.mark.parametrize("form", ["by name", "of a Jenkins"])
+def test_an_uploaded_file_is_in_the_workspace_of_its_build(server: Server, name: str, form: str) -> None:
+    client, session = server.client(), server.session()
+    client.create_job(name, shell("od -An -tx1 A; echo named $A", more=FILE).decode())
+    assert 'type="file"' in session.get(f"{server.url}job/{name}/build", headers={"Accept": "text/html"}).text
+    part, data = "A", {}
+    if form == "of a Jenkins":
+        part, data = "file0", {"json": '{"parameter": {"name": "A", "file": "file0"}}'}
+    files = {part: ("my key.bin", b"\x00\xff")}
+    answer = session.post(f"{server.url}job/{name}/buildWithParameters", data=data, files=files)
+    assert answer.status_code == 201
+    assert ended(client, name)["result"] == "SUCCESS"
+    console = client.get_build_console_output(name, 1)
+    assert "00 ff" in console and "named my key.bin" in console
+
+
+def test_an_accepted_file_survives_a_kill_of_the_server(fresh: Server, name: str) -> None:
+    fresh.client().create_job(name, shell("cat A", more=FILE, quiet=3).decode())
+    fresh.session().post(f"{fresh.url}job/{name}/buildWithParameters", files={"A": ("a", b"kept all the same")})
+    fresh.kill()
+    fresh.start()
+    assert ended(fresh.client(), name)["result"] == "SUCCESS"
+    assert "kept all the same" in fresh.client().get_build_console_output(name, 1)
+
+
+@pytest.mark.parametrize("place", ["../A", "/tmp/A", "a/../../A"])
+def test_a_file_parameter_that_would_lie_outside_is_refused(server: Server, name: str, place: str) -> None:
+    server.client().create_job(name, shell("true", more=FILE.replace("<name>A<", f"<name>{place}<")).decode())
+    files = {place: ("a", b"x")}
+    answer = server.session().post(f"{server.url}job/{name}/buildWithParameters", files=files)
+    assert answer.status_code == 400 and "outside the workspace" in answer.text
+
+
 @pytest.mark.parametrize(
     "cookie", [b"JSESSIONID=\xe9\xff", b"JSESSIONID=.9e99.x.\xe9", b"JSESSIONID=61.1e9999.x.y", b"\xff"]
 )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import SluicegateError
@@ -27,7 +27,7 @@ from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.masking import Mask
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Given, Upload
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.vault import Credential
@@ -92,12 +92,15 @@ class Services(Protocol):
         """The text of a sealed value; what no key of ours opens is taken as it is (hudson.util.Secret.fromString)."""
 
     def start_downstream(
-        self, build: Build, name: str, values: Mapping[str, Value], actions: tuple[str, ...] = ()
+        self, build: Build, name: str, values: Mapping[str, Given], actions: tuple[str, ...] = ()
     ) -> Started:
         """Start another job, whose build carries these actions.
 
         Raises NotFound when there is none of this name, and Conflict when it is disabled.
         """
+
+    def keep(self, stream: BinaryIO, name: str) -> Upload:
+        """Store a file that a started job is given as a parameter."""
 
     def start_cell(self, build: Build, cell: Mapping[str, str], config: Element) -> Started:
         """Start the build of one cell of a matrix, with the parameters and the number of this build."""

@@ -15,7 +15,7 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import projects
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item
-from sluicegate.runner.parameters import Value, chosen
+from sluicegate.runner.parameters import Given, Value, chosen
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
@@ -112,6 +112,17 @@ def _errors(record: Record) -> list[str]:
         return list(deque((line.rstrip("\n") for line in stream if line.startswith("ERROR: ")), maxlen=ERRORS_TOLD))
 
 
+def _file_of(runner: Runner, item: Item, name: str, value: Value) -> Given:
+    """The value; of a file parameter, the file that it names. Raises UsageError where there is none."""
+    if not isinstance(value, str) or not any(one.name == name and one.kind == "File" for one in runner.offered(item)):
+        return value
+    try:
+        with open(value, "rb") as stream:
+            return runner.keep(stream, value)
+    except OSError as problem:
+        raise UsageError(f"the file parameter {name} names '{value}', which cannot be read: {problem}") from problem
+
+
 def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
     """Build the job, and the jobs that it starts; its own result. Of the others the last line is told, and errors."""
     ended = threading.Event()
@@ -124,11 +135,12 @@ def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callab
             for line in _errors(record) if record.result > Result.UNSTABLE else ():
                 write(f"  {line}\n".encode())
 
+    values = {name: _file_of(runner, item, name, value) for name, value in given.items()}
     runner.echo = lambda record: write if record.job == item.full_name else None
     runner.on_end = tell
     runner.start()
     try:
-        runner.trigger(item, (Cause(kind="user", user=getpass.getuser()),), given, 0)
+        runner.trigger(item, (Cause(kind="user", user=getpass.getuser()),), values, 0)
         while not ended.wait(0.2) or runner.busy:
             pass
     except KeyboardInterrupt:

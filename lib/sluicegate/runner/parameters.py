@@ -17,6 +17,17 @@ Origin = Literal["job", "last build", "last good build", "chance", "run"]
 """Where a default comes from; `default` itself where that has none yet."""
 RUN = "hudson.model.RunParameterValue"
 Value = str | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file as the value of a parameter: what its owner calls it, and where `uploads` keeps it."""
+
+    file_name: str
+    sha256: str
+
+
+Given = Value | Upload
 LONGEST = 128 * 1024 - 256
 """Linux takes no environment string beyond 128 KiB (MAX_ARG_STRLEN); the name and `=` count too."""
 DANGEROUS = re.compile(
@@ -52,12 +63,16 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One value of a build. A File's value is the uploaded file's name, a Password's is sealed by the vault."""
+    """One value of a build. A File's value is the uploaded file's name, a Password's is sealed by the vault.
+
+    `sha256` is a File's content in `uploads`; builds that are read again do not know it.
+    """
 
     name: str
     value: Value
     value_class: str = "hudson.model.StringParameterValue"
     description: str = ""
+    sha256: str = ""
 
     @property
     def secret(self) -> bool:
@@ -69,16 +84,22 @@ class Parameter:
         return str(self.value).lower() if isinstance(self.value, bool) else self.value
 
 
-def chosen(declared: tuple[Definition, ...], given: Mapping[str, Value]) -> tuple[Parameter, ...]:
+def chosen(declared: tuple[Definition, ...], given: Mapping[str, Given]) -> tuple[Parameter, ...]:
     """The values of a build: what was given, else the defaults; undeclared names are dropped.
 
-    Raises UsageError for values that no environment can carry, for choices that do not exist and for dangerous names.
+    Raises UsageError for values that no environment can carry, for choices that do not exist, for dangerous names and
+    for files whose place is not in the workspace.
     """
     return tuple(_choose(one, given) for one in declared if one.kind != "File" or one.name in given)
 
 
-def _choose(one: Definition, given: Mapping[str, Value]) -> Parameter:
+def _choose(one: Definition, given: Mapping[str, Given]) -> Parameter:
     value = given.get(one.name, one.default)
+    sha256 = ""
+    if isinstance(value, Upload):
+        sha256, value = value.sha256 if one.kind == "File" else "", value.file_name
+    if sha256 and (one.name.startswith("/") or {"", ".", ".."} & set(one.name.split("/"))):
+        raise UsageError(f"the file parameter '{one.name}' would lie outside the workspace")
     if DANGEROUS.fullmatch(one.name) or not re.fullmatch(r"[^=\x00]+", one.name):
         raise UsageError(f"the parameter '{one.name}' may not be set: programs of the build would obey it")
     if one.kind == "Boolean":
@@ -88,7 +109,9 @@ def _choose(one: Definition, given: Mapping[str, Value]) -> Parameter:
     if isinstance(value, str):
         value = value.strip() if one.trim else value
         _must_fit(one, value)
-    return Parameter(name=one.name, value=value, value_class=one.value_class, description=one.description)
+    return Parameter(
+        name=one.name, value=value, value_class=one.value_class, description=one.description, sha256=sha256
+    )
 
 
 def _must_fit(one: Definition, value: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Conflict, NotFound, SluicegateError
@@ -17,7 +17,7 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.home import Workspaces
 from sluicegate.runner.items import Item, Items
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Given, Upload
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.scm import history
@@ -31,7 +31,7 @@ class Trigger(Protocol):
     """What accepts a build of a job with these values, which carries these actions."""
 
     def __call__(
-        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Value], *, actions: tuple[str, ...]
+        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Given], *, actions: tuple[str, ...]
     ) -> QueueItem: ...
 
 
@@ -47,6 +47,7 @@ class Provisions:
     trigger: Trigger
     lend: Callable[[], AbstractContextManager[None]]
     abort: Callable[[Record, str], bool]
+    keep: Callable[[BinaryIO, str], Upload]
 
     def job(self, build: Build, name: str) -> Item:
         return self.items.needed(names.resolve(name, _folder(build)))
@@ -83,7 +84,7 @@ class Provisions:
             return sealed
 
     def start_downstream(
-        self, build: Build, name: str, values: Mapping[str, Value], actions: tuple[str, ...] = ()
+        self, build: Build, name: str, values: Mapping[str, Given], actions: tuple[str, ...] = ()
     ) -> Started:
         full_name = names.resolve(name, _folder(build))
         item = self.items.job(full_name)

@@ -58,7 +58,7 @@ class QueueItem:
             "id": self.id,
             "job": self.job,
             "causes": [cause.to_dict() for cause in self.causes],
-            "parameters": [[p.name, p.value, p.value_class, p.description] for p in self.parameters],
+            "parameters": [_row(one) for one in self.parameters],
             "since": self.since,
             "ready_at": self.ready_at,
             **({"actions": list(self.actions)} if self.actions else {}),
@@ -120,13 +120,20 @@ def _actions(entry: dict[str, object]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _row(one: Parameter) -> list[str | bool]:
+    row = [one.name, one.value, one.value_class, one.description]
+    return [*row, one.sha256] if one.sha256 else row
+
+
 def _parameter(row: object) -> Parameter:
-    if not isinstance(row, list) or len(row) != 4:
+    if not isinstance(row, list) or len(row) not in (4, 5):
         raise ValueError("a parameter without its four parts")
-    name, value, value_class, description = row
-    if not all(isinstance(one, str) for one in (name, value_class, description)) or not isinstance(value, (str, bool)):
+    name, value, value_class, description = row[:4]
+    sha256 = row[4] if len(row) == 5 else ""
+    texts = (name, value_class, description, sha256)
+    if not all(isinstance(one, str) for one in texts) or not isinstance(value, (str, bool)):
         raise ValueError("a parameter of another type")
-    return Parameter(name=name, value=value, value_class=value_class, description=description)
+    return Parameter(name=name, value=value, value_class=value_class, description=description, sha256=sha256)
 
 
 def now_ms() -> int:

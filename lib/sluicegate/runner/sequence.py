@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
 from sluicegate.errors import SluicegateError
+from sluicegate.runner import uploads
 from sluicegate.runner.build import Build, Interrupted, StepFailed
 from sluicegate.runner.elements import projects
 from sluicegate.runner.elements.acting import Plan, Step
@@ -76,9 +78,19 @@ def _main(build: Build, plan: Plan) -> None:
         for wrapper in plan.wrappers:
             if not wrapper.before_scm:
                 stack.enter_context(wrapper.around(build))
+        _bring_files(build)
         for step in plan.builders:
             if not _builds(build, step):
                 return
+
+
+def _bring_files(build: Build) -> None:
+    """Put the files among the parameters into the workspace (FileParameterValue.createBuildWrapper)."""
+    for one in build.record.parameters:
+        if one.sha256:
+            build.say(f"Copying file to {one.name}")
+            with uploads.given(build.record.folder, one).open("rb") as given, build.ground.create(one.name) as placed:
+                shutil.copyfileobj(given, placed)
 
 
 def _builds(build: Build, step: Step) -> bool:

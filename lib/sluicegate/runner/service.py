@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from sluicegate.errors import Conflict, SluicegateError, UsageError
 from sluicegate.runner import defaults, environment, hindrances, leftqueue, logins, properties, sequence
@@ -23,7 +24,7 @@ from sluicegate.runner.confinement.pen import Confinement, clear_rooms, rooms
 from sluicegate.runner.confinement.unconfined import Unconfined
 from sluicegate.runner.home import Home, Workspaces
 from sluicegate.runner.items import Item, Items
-from sluicegate.runner.parameters import Definition, Parameter, Value, chosen
+from sluicegate.runner.parameters import Definition, Given, Parameter, Upload, chosen
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
@@ -32,6 +33,7 @@ from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
 from sluicegate.runner.settings import Settings, Shared
 from sluicegate.runner.unsaved import UnsavedBuilds
+from sluicegate.runner.uploads import Uploads
 from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Vault
 from sluicegate.runner.worker import Worker
@@ -65,6 +67,7 @@ class Runner:
         self.items = Items(self.home.path)
         self.queue = Queue(self.home.path)
         self.workspaces = Workspaces(self.home.path)
+        self.uploads = Uploads(self.home.path)
         self.cookie = self.vault.word("server.cookie")[:16]
         self.executors: list[Record | None] = [None] * executors
         self.offline = ""
@@ -89,6 +92,7 @@ class Runner:
             trigger=self.trigger,
             lend=self._another_executor,
             abort=self.abort,
+            keep=self.keep,
         )
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         recover(self.items, self.queue, self.cookie)
@@ -129,7 +133,7 @@ class Runner:
         self,
         item: Item,
         causes: tuple[Cause, ...],
-        given: Mapping[str, Value] | None = None,
+        given: Mapping[str, Given] | None = None,
         delay: float | None = None,
         actions: tuple[str, ...] = (),
     ) -> QueueItem:
@@ -141,6 +145,11 @@ class Runner:
         values = tuple(self._sealed(one) for one in chosen(self.offered(item), given or {}))
         wait = config.quiet_period if delay is None else delay
         return self.queue.add(item.full_name, causes, values, wait, actions)
+
+    def keep(self, stream: BinaryIO, name: str) -> Upload:
+        """Store a file that will be given as a parameter."""
+        self.uploads.sweep(one for item in self.queue.items() for one in item.parameters)
+        return self.uploads.keep(stream, name)
 
     def offered(self, item: Item) -> tuple[Definition, ...]:
         """The parameters of a job, with the values that its next build has where none are given."""
@@ -273,6 +282,10 @@ class Runner:
             refusal, pen = refusal or f"the build cannot be confined: {problem}", Unconfined().pen("", workspace)
         record.workspace = str(workspace)
         item.history.begin(record)
+        try:
+            self.uploads.hand_over(record.parameters, record.folder)
+        except OSError as problem:
+            refusal = refusal or f"a file that was given as a parameter is not there any more: {problem}"
         standard = environment.standard(
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )

@@ -101,6 +101,8 @@ async def _multipart(request: Request, call: Call) -> None:
         raise UsageError(f"the multipart body is broken: {problem.message}") from problem
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            call.uploads[name] = (value.filename or name, await value.read())
+            content = await value.read()
+            if value.filename or content:  # a browser sends an empty part for a file that nobody chose
+                call.uploads[name] = (value.filename or name, content)
         else:
             call.form.setdefault(name, value)

@@ -13,9 +13,10 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.jobxml import split_names
 from sluicegate.runner.journal import NotStored
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Given
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps.sources import Factory, NotTriggered, Source, actions_for
+from sluicegate.runner.steps.factories import Factory
+from sluicegate.runner.steps.sources import NotTriggered, Source, actions_for
 
 CONDITIONS = {
     "SUCCESS": {Result.SUCCESS},
@@ -66,12 +67,12 @@ class Start:
     factories: tuple[Factory, ...]
     block: Block | None
 
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+    def sets(self, build: Build) -> Sequence[Mapping[str, Given]]:
         """The parameters of each build that is started of each job."""
-        common: dict[str, Value] = {}
+        common: dict[str, Given] = {}
         for source in self.sources:
             common |= source.values(build)
-        sets: list[Mapping[str, Value]] = [common]
+        sets: list[Mapping[str, Given]] = [common]
         for factory in self.factories:
             sets = [{**one, **more} for one in sets for more in factory.sets(build)]
         return sets

@@ -18,10 +18,10 @@ from sluicegate.runner.combinations import Filter
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.elements.projects import freestyle
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Given
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
-from sluicegate.runner.steps.sources import NotTriggered, Source, actions_for
+from sluicegate.runner.steps.sources import NotTriggered, Source, actions_for, current
 from sluicegate.tools import patterns
 
 PREFIX = "com.tikal.jenkins.plugins.multijob."
@@ -58,10 +58,10 @@ class PhaseJob:
     def title(self) -> str:
         return f"{self.name} ({self.alias})" if self.alias else self.name
 
-    def values(self, build: Build) -> Mapping[str, Value]:
-        values: dict[str, Value] = {}
+    def values(self, build: Build) -> Mapping[str, Given]:
+        values: dict[str, Given] = {}
         if self.current:
-            values |= {one.name: one.value for one in build.record.parameters if not one.secret}
+            values |= current(build)
         for source in self.sources:
             values |= source.values(build)
         return values

@@ -1,4 +1,4 @@
-"""parameterized-trigger: where the parameters of a started job come from, and how many builds a factory makes of it."""
+"""parameterized-trigger: where the parameters of a started job come from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from sluicegate.model.numbers import INT, whole
-from sluicegate.runner import antglob, properties
+from sluicegate.runner import properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.combinations import Filter, subset
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.parameters import Value
+from sluicegate.runner.parameters import Given, Upload, Value
 from sluicegate.runner.scm import history
 from sluicegate.tools import files
 
@@ -30,15 +29,8 @@ class NotTriggered(StepFailed):
 class Source(Protocol):
     """Parameters for the started jobs. Raises NotTriggered when they must not be started."""
 
-    def values(self, build: Build) -> Mapping[str, Value]:
+    def values(self, build: Build) -> Mapping[str, Given]:
         """Name -> value."""
-
-
-class Factory(Protocol):
-    """One set of parameters for each build of the started jobs."""
-
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
-        """A build each."""
 
 
 class Current:
@@ -47,8 +39,17 @@ class Current:
     def __init__(self, fields: Fields) -> None:
         pass
 
-    def values(self, build: Build) -> Mapping[str, Value]:
-        return {one.name: one.value for one in build.record.parameters if not one.secret}
+    def values(self, build: Build) -> Mapping[str, Given]:
+        return current(build)
+
+
+def current(build: Build) -> Mapping[str, Given]:
+    """What a build was started with, files too, but for what is secret."""
+    return {
+        one.name: Upload(file_name=one.text, sha256=one.sha256) if one.sha256 else one.value
+        for one in build.record.parameters
+        if not one.secret
+    }
 
 
 class Predefined:
@@ -159,6 +160,17 @@ class Booleans:
         return self.flags
 
 
+class Runs:
+    """RunParameters: builds of other jobs by their numbers, as the values of run parameters."""
+
+    def __init__(self, fields: Fields) -> None:
+        configs = fields.children("configs/*")
+        self.runs = {one.text("name"): (one.text("projectName"), one.text("buildNumber")) for one in configs}
+
+    def values(self, build: Build) -> Mapping[str, Value]:
+        return {name: f"{build.expand(job)}#{build.expand(number)}" for name, (job, number) in self.runs.items()}
+
+
 class SameNode:
     """NodeParameters: the same machine; here is only one."""
 
@@ -179,48 +191,6 @@ class Label:
         return {self.name: build.expand(self.label)}
 
 
-class Counter:
-    """CounterBuildParameterFactory: a build for each number, `$COUNT` in its lines."""
-
-    def __init__(self, fields: Fields) -> None:
-        self.bounds = tuple(fields.text(name) for name in ("from", "to", "step"))
-        self.text = fields.text("paramExpr")
-        self.otherwise = fields.text("validationFail", "FAIL").strip()
-
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
-        first, last, step = (_whole(build.expand(bound)) for bound in self.bounds)
-        if first != last and (step == 0 or (last > first) != (step > 0)):
-            return nothing(build, self.otherwise, "counting would not come to an end")
-        numbers = [first] if first == last else range(first, last + (1 if step > 0 else -1), step)
-        return [properties.load(properties.expand(self.text, {"COUNT": str(number)})) for number in numbers]
-
-
-class FileEach:
-    """FileBuildParameterFactory: a build for each file that matches."""
-
-    def __init__(self, fields: Fields) -> None:
-        self.pattern = fields.text("filePattern")
-        self.encoding = fields.text("encoding").strip() or "utf-8"
-        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
-
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
-        found = antglob.find(build.workspace, build.expand(self.pattern))
-        if not found.files:
-            return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [properties.load(text_of(build.workspace, name, self.encoding)) for name in found.files]
-
-
-class EachNode:
-    """AllNodesForLabelBuildParameterFactory and AllNodesBuildParameterFactory: a build for each machine, here one."""
-
-    def __init__(self, fields: Fields) -> None:
-        self.name = fields.text("name").strip()
-        fields.harmless("nodeLabel", "ignoreOfflineNodes")
-
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
-        return [{self.name: build.env["NODE_NAME"]} if self.name else {}]
-
-
 def text_of(workspace: Path, name: str, encoding: str) -> str:
     """A file of a workspace. Raises OSError when it is not there, or leads out of it."""
     relative = os.path.normpath(name.removeprefix(f"{workspace}/"))
@@ -232,46 +202,25 @@ def text_of(workspace: Path, name: str, encoding: str) -> str:
         raise StepFailed(f"'{encoding}' is not a character encoding") from problem
 
 
-def nothing(build: Build, otherwise: str, why: str) -> Sequence[Mapping[str, Value]]:
-    """What a factory does that found nothing: fail, start nothing, or start without its parameters."""
-    build.say(f"[parameterizedtrigger] {why}")
-    if otherwise == "FAIL":
-        raise StepFailed("")
-    if otherwise == "SKIP":
-        raise NotTriggered("")
-    return [{}]
-
-
-def _whole(text: str) -> int:
-    number = whole(text.strip(), least=-INT, most=INT)
-    if number is None:
-        raise StepFailed(f"'{text}' is not a whole number")
-    return number
-
-
 SOURCES: dict[str, Callable[[Fields], Source]] = {
     f"{PREFIX}CurrentBuildParameters": Current,
     f"{PREFIX}PredefinedBuildParameters": Predefined,
     f"{PREFIX}FileBuildParameters": FromFiles,
     f"{PREFIX}BooleanParameters": Booleans,
+    f"{PREFIX}RunParameters": Runs,
     f"{PREFIX}matrix.MatrixSubsetBuildParameters": MatrixSubset,
     f"{PREFIX}SubversionRevisionBuildParameters": SubversionRevision,
     "hudson.plugins.git.GitRevisionBuildParameters": GitRevision,
     f"{PREFIX}NodeParameters": SameNode,
     f"{NODES}NodeLabelBuildParameter": Label,
 }
-FACTORIES: dict[str, Callable[[Fields], Factory]] = {
-    f"{PREFIX}CounterBuildParameterFactory": Counter,
-    f"{PREFIX}FileBuildParameterFactory": FileEach,
-    f"{NODES}AllNodesForLabelBuildParameterFactory": EachNode,
-    f"{NODES}AllNodesBuildParameterFactory": EachNode,
-}
 
 
-def _entry(tag: str, make: Callable[[Fields], object]) -> Entry:
+def entry(tag: str, make: Callable[[Fields], object]) -> Entry:
+    """What the catalogue knows of a source, or of a factory."""
     plugin = "nodelabelparameter" if tag.startswith(NODES) else "parameterized-trigger"
     plugin = "git" if tag.startswith("hudson.plugins.git.") else plugin
     return Entry(tag=tag, plugin=plugin, kind="parameter source", make=make)
 
 
-ELEMENTS = tuple(_entry(tag, make) for tag, make in [*SOURCES.items(), *FACTORIES.items()])
+ELEMENTS = tuple(entry(tag, make) for tag, make in SOURCES.items())

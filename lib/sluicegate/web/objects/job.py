@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import io
 import re
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import with_disabled
-from sluicegate.runner.parameters import Definition, Value
+from sluicegate.runner.parameters import Definition, Given, Upload
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Right
@@ -23,7 +24,7 @@ from sluicegate.runner.scm import reading
 from sluicegate.runner.scm.reading import NONE
 from sluicegate.tools import beneath
 from sluicegate.web import call as calls
-from sluicegate.web.call import Call, Refusal, not_found
+from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.kind import Kind, Path, always, plain
 from sluicegate.web.objects import item as items
 from sluicegate.web.objects import queue
@@ -131,7 +132,7 @@ def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
 
 # -- actions --
 def _build(site: Site, item: Item) -> Response:
-    given = _json_parameters(site.call)
+    given = _json_parameters(site)
     if definitions(item.config) and given is None and site.call.query.get("json") is None:
         raise UsageError("Nothing is submitted: this job has parameters, use buildWithParameters")
     return _trigger(site, item, given or {})
@@ -141,12 +142,11 @@ def _build_with(site: Site, item: Item) -> Response:
     declared = definitions(item.config)
     if not declared:
         raise UsageError(f"{item.name} is not parameterized")
-    given: dict[str, Value] = dict(_json_parameters(site.call) or {})
+    given: dict[str, Given] = dict(_json_parameters(site) or {})
     for one in declared:
         if one.kind == "File" and one.name in site.call.uploads:
-            raise UsageError(
-                f"the file parameter '{one.name}' is not supported here; give the file by URL or repository"
-            )
+            given[one.name] = _kept(site, one.name)
+            continue
         value = site.call.query.get(one.name, site.call.form.get(one.name))
         if value is not None:
             given[one.name] = value
@@ -155,22 +155,31 @@ def _build_with(site: Site, item: Item) -> Response:
     return _trigger(site, item, given)
 
 
-def _json_parameters(call: Call) -> dict[str, Value] | None:
-    """The values in the `json` field of Jenkins' own form, None without one."""
-    rows = call.json_form().get("parameter")
+def _kept(site: Site, part: str) -> Upload:
+    """The file in a part of the body."""
+    name, content = site.call.uploads[part]
+    return site.runner.keep(io.BytesIO(content), name)
+
+
+def _json_parameters(site: Site) -> dict[str, Given] | None:
+    """The values in the `json` field of Jenkins' own form, None without one; `file` names the part with a file."""
+    rows = site.call.json_form().get("parameter")
     if isinstance(rows, dict):
         rows = [rows]
     if not isinstance(rows, list):
         return None
-    found: dict[str, Value] = {}
+    found: dict[str, Given] = {}
     for row in rows:
         if isinstance(row, dict) and isinstance(row.get("name"), str):
+            if row.get("file") in site.call.uploads:
+                found[row["name"]] = _kept(site, row["file"])
+                continue
             value = row.get("value", "")
             found[row["name"]] = value if isinstance(value, (bool, str)) else str(value)
     return found
 
 
-def _trigger(site: Site, item: Item, given: dict[str, Value]) -> Response:
+def _trigger(site: Site, item: Item, given: dict[str, Given]) -> Response:
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
     cause = _cause(site, item)

@@ -1,0 +1,127 @@
+"""parameterized-trigger: how many builds of a started job there are, each with parameters of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from sluicegate.model.numbers import INT, whole
+from sluicegate.runner import antglob, properties
+from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.elements.fields import Fields
+from sluicegate.runner.parameters import Given, Upload, Value
+from sluicegate.runner.steps.sources import NODES, PREFIX, NotTriggered, entry, text_of
+
+
+class Factory(Protocol):
+    """One set of parameters for each build of the started jobs."""
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Given]]:
+        """A build each."""
+
+
+class Counter:
+    """CounterBuildParameterFactory: a build for each number, `$COUNT` in its lines."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.bounds = tuple(fields.text(name) for name in ("from", "to", "step"))
+        self.text = fields.text("paramExpr")
+        self.otherwise = fields.text("validationFail", "FAIL").strip()
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        first, last, step = (_whole(build.expand(bound)) for bound in self.bounds)
+        if first != last and (step == 0 or (last > first) != (step > 0)):
+            return nothing(build, self.otherwise, "counting would not come to an end")
+        numbers = [first] if first == last else range(first, last + (1 if step > 0 else -1), step)
+        return [properties.load(properties.expand(self.text, {"COUNT": str(number)})) for number in numbers]
+
+
+class FileEach:
+    """FileBuildParameterFactory: a build for each file that matches."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.pattern = fields.text("filePattern")
+        self.encoding = fields.text("encoding").strip() or "utf-8"
+        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        found = antglob.find(build.workspace, build.expand(self.pattern))
+        if not found.files:
+            return nothing(build, self.otherwise, f"no files match {self.pattern}")
+        return [properties.load(text_of(build.workspace, name, self.encoding)) for name in found.files]
+
+
+class BinaryFileEach:
+    """BinaryFileParameterFactory: a build for each file that matches, which has it as a file parameter."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.name = fields.text("parameterName").strip()
+        self.pattern = fields.text("filePattern")
+        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Given]]:
+        found = antglob.find(build.workspace, build.expand(self.pattern))
+        if not found.files:
+            return nothing(build, self.otherwise, f"no files match {self.pattern}")
+        return [{self.name: self._kept(build, file)} for file in found.files]
+
+    def _kept(self, build: Build, file: str) -> Upload:
+        with build.ground.open(file) as stream:
+            return build.services.keep(stream, file)
+
+
+class LineEach:
+    """LinesFromFileBuildParameterFactory: a build for each line of a file that is not empty, `$LINE` in its lines."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.path, self.text = fields.text("filePath"), fields.text("paramExpr")
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        file = build.expand(self.path)
+        try:
+            lines = [line.strip() for line in text_of(build.workspace, file, "utf-8").splitlines() if line.strip()]
+        except OSError as problem:
+            raise StepFailed(f"the file {file} of lines is not in the workspace") from problem
+        build.say(f"{len(lines)} lines in file: {file}.  {len(lines)} builds will be triggered.")
+        return [properties.load(properties.expand(self.text, {"LINE": line})) for line in lines]
+
+
+class EachNode:
+    """AllNodesForLabelBuildParameterFactory and AllNodesBuildParameterFactory: a build for each machine, here one."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.name = fields.text("name").strip()
+        fields.harmless("nodeLabel", "ignoreOfflineNodes")
+
+    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
+        return [{self.name: build.env["NODE_NAME"]} if self.name else {}]
+
+
+def nothing(build: Build, otherwise: str, why: str) -> Sequence[Mapping[str, Value]]:
+    """What a factory does that found nothing: fail, start nothing, or start without its parameters."""
+    build.say(f"[parameterizedtrigger] {why}")
+    if otherwise == "FAIL":
+        raise StepFailed("")
+    if otherwise == "SKIP":
+        raise NotTriggered("")
+    return [{}]
+
+
+def _whole(text: str) -> int:
+    number = whole(text.strip(), least=-INT, most=INT)
+    if number is None:
+        raise StepFailed(f"'{text}' is not a whole number")
+    return number
+
+
+FACTORIES: dict[str, Callable[[Fields], Factory]] = {
+    f"{PREFIX}CounterBuildParameterFactory": Counter,
+    f"{PREFIX}FileBuildParameterFactory": FileEach,
+    f"{PREFIX}BinaryFileParameterFactory": BinaryFileEach,
+    f"{PREFIX}LinesFromFileBuildParameterFactory": LineEach,
+    f"{NODES}AllNodesForLabelBuildParameterFactory": EachNode,
+    f"{NODES}AllNodesBuildParameterFactory": EachNode,
+}
+
+
+ELEMENTS = tuple(entry(tag, make) for tag, make in FACTORIES.items())
