@@ -297,24 +297,40 @@ def of_sync(place: Path, chosen: argparse.Namespace) -> None:
 
 
 LIVES = """
-import sys
+import sys, threading
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.moves import pinning
 from sluicegate.tools.git import Store
 from sluicegate.wiring import EntryPointDrivers
-place, component, count = sys.argv[1:]
-with Store(place, ("main", "ledger")) as store:
-    repo = DeliveryRepo(store, EntryPointDrivers())
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for turn in range(int(count)):
-        pinning.pin(repo, component, f"1.{1 + turn % 2}.0", "e1", why="")
+place, count, *components = sys.argv[1:]
+begin, ended = threading.Barrier(len(components) + 1), []
+
+def work(component):
+    with Store(place, ("main", "ledger")) as store:
+        repo = DeliveryRepo(store, EntryPointDrivers())
+        begin.wait()
+        for turn in range(int(count)):
+            pinning.pin(repo, component, f"1.{1 + turn % 2}.0", "e1", why="")
+    ended.append(component)
+
+threads = [threading.Thread(target=work, args=[component]) for component in components]
+for thread in threads:
+    thread.start()
+print("ready", flush=True)
+sys.stdin.readline()
+begin.wait()
+for thread in threads:
+    thread.join()
+sys.exit(len(ended) != len(components))
 """
 
 
-def lasting(commands: list[list[str]]) -> float:
-    """Seconds that processes which wait for a line take from then on until all have ended well."""
-    running = [subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for one in commands]
+def lasting(commands: list[list[str]], homes: list[str]) -> float:
+    """Seconds from the line that processes wait for until all have ended well; `homes`: their caches."""
+    running = [
+        subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": home})
+        for one, home in zip(commands, homes, strict=True)
+    ]
     for one in running:
         assert one.stdout is not None
         one.stdout.readline()
@@ -356,15 +372,23 @@ def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
     shop = Organisation(place / "lasting", components=16, environments=2, versions=3, deploys=1).write()
     (place / "loops").mkdir()
     plain, turns = Plain(place / "loops", 16), 8
-    for writers, limit in ((1, 1 / 0.6), (16, 1 / 4)):
+    words, names = [sys.executable, "-c", LIVES], shop.components
+    path, url = str(shop.folder), f"file://{shop.folder}"
+    one_home, homes = os.environ["XDG_CACHE_HOME"], [f"{place}/home{number}" for number in range(16)]
+    ways = {  # what is measured, its processes with their homes, how many loops of plain Git, the limit
+        "1-lasting-writer": ([[*words, path, str(turns), names[0]]], [one_home], 1, 1 / 0.6),
+        "1-lasting-writer-by-url": ([[*words, url, str(turns), names[0]]], [one_home], 1, 1 / 0.6),
+        "16-writers-of-one-process": ([[*words, path, str(turns), *names]], [one_home], 16, 1 / 4),
+        "16-writers-of-one-process-by-url": ([[*words, url, str(turns), *names]], [one_home], 16, 1 / 4),
+        "16-homes": ([[*words, path, str(turns), name] for name in names], homes, 16, 1.0),
+    }
+    for what, (commands, caches, writers, limit) in ways.items():
         ours, theirs = [], []
         for _ in range(chosen.rounds):
-            words = [sys.executable, "-c", LIVES, str(shop.folder)]
-            ours.append(lasting([[*words, one, str(turns)] for one in shop.components[:writers]]))
+            ours.append(lasting(commands, caches))
             loops = [f"for turn in $(seq {turns}); do {plain.round(number)[2]}; done" for number in range(writers)]
             theirs.append(together([["sh", "-c", loop] for loop in loops]))
-        ratio = statistics.median(ours) / statistics.median(theirs)
-        report(f"{writers}-lasting-writers/{writers}-plain-loops", ratio, limit)
+        report(f"{what}/{writers}-plain-loops", statistics.median(ours) / statistics.median(theirs), limit)
 
 
 PARTS = {

@@ -182,20 +182,20 @@ class Delivery(RuleBasedStateMachine):
         if act is None:
             return lambda: None
         stores = [self.stores["direct"], self.stores["clone"]]
-        originals = [store.push for store in stores]
+        originals = [store.move for store in stores]
         waiting = [act]
 
-        def push(*words: Any, of: Any, **named: Any) -> Any:
+        def move(*words: Any, of: Any, **named: Any) -> Any:
             if waiting:
                 waiting.pop()()
             return of(*words, **named)
 
         for store, original in zip(stores, originals, strict=True):
-            store.push = lambda *w, of=original, **n: push(*w, of=of, **n)  # type: ignore[method-assign]
+            store.move = lambda *w, of=original, **n: move(*w, of=of, **n)  # type: ignore[method-assign]
 
         def undo() -> None:
             for store in stores:
-                del store.push
+                del store.move
 
         return undo
 

@@ -22,7 +22,8 @@ def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     door.passing(f"lock {path.name}")
-    lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=POLL)
+    # The thread that lets go of it may be another one than took it.
+    lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=POLL, thread_local=False)
     try:
         lock.acquire()
     except Timeout as problem:

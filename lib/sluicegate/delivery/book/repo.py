@@ -22,6 +22,7 @@ from sluicegate.model.values import Actor, Pin
 from sluicegate.ports import Drivers
 from sluicegate.tools.git import Beaten, Edit, LockInTheWay, Signature, Store, halves, locks
 from sluicegate.tools.git.objects import object_id
+from sluicegate.tools.git.together import RefusedTogether, turn
 
 PATIENCE = 60.0  # seconds that a change gives way to others
 SERVERS_HEAD = "# which group plays which environment now; written by init and swap\n"
@@ -213,9 +214,9 @@ class DeliveryRepo:
         build = self.acting(self.state()).build
         return build.parameters if build else {}
 
-    def state(self) -> State:
-        """A fresh snapshot."""
-        return State(self.store, self.drivers, self.clock(), self.notices)
+    def state(self, tips: Mapping[str, str] | None = None) -> State:
+        """A snapshot at these commits of the branches, by default a fresh one."""
+        return State(self.store, self.drivers, self.clock(), self.notices, tips)
 
     def change(
         self,
@@ -229,31 +230,35 @@ class DeliveryRepo:
         if dry_run:
             state = self.state()
             return decide(state, Draft(state, self.acting(state).actor))
-        deadline = time.monotonic() + PATIENCE
-        with self.store.lock():
-            for attempt in itertools.count():
-                state = self.state()
-                try:
-                    if halves.complete(self.store, state.tips):
+        deadline, alone = time.monotonic() + PATIENCE, False
+        for attempt in itertools.count():
+            try:
+                with turn(self.store, alone=alone) as batch:
+                    if not batch.changes and halves.complete(self.store, batch.tips):
                         continue
+                    state = self.state(batch.tips)
                     draft = Draft(state, self.acting(state).actor)
                     decision = decide(state, draft)
                     subject = message if isinstance(message, str) else message(decision)
                     text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
-                    self.store.push(draft.edits(), text, by=self._signature(draft.by), at=state.now)
-                except Beaten as problem:
-                    self._wait(problem, attempt, deadline)
-                    continue
+                    batch.stage(self.store, draft.edits(), text, by=self._signature(draft.by), at=state.now)
                 return decision
+            except RefusedTogether:
+                alone = True
+            except Beaten as problem:
+                self._wait(problem, attempt, deadline)
         raise AssertionError("a change ends by being made or refused")
 
     def _wait(self, problem: Beaten, attempt: int, deadline: float) -> None:
         """Give way to whoever was first, or take away what a killed one left. Raises Conflict after a minute."""
         import random
 
-        lock = locks.look_at(problem.path, self.store.remote) if isinstance(problem, LockInTheWay) else None
-        if lock and locks.remove_stale(lock):
-            return
+        lock = None
+        if isinstance(problem, LockInTheWay):
+            with self.store.lock():  # else a lock that somebody has taken since could go away
+                lock = locks.look_at(problem.path, self.store.remote)
+                if locks.remove_stale(lock):
+                    return
         if time.monotonic() > deadline:
             if lock:
                 raise Conflict(f"a lock of Git is in the way: {lock}", hint=f"if no git runs there: rm {lock.path}")

@@ -87,13 +87,14 @@ class State:
     """A snapshot at the tips of `main` and `ledger`."""
 
     def __init__(
-        self, store: Store, drivers: Drivers, now: datetime, notices: dict[str, None] | None = None
+        self, store: Store, drivers: Drivers, now: datetime, notices: dict[str, None] | None = None,
+        tips: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.store = store
         self.drivers = drivers
         self.now = now
         self.notices: dict[str, None] = {} if notices is None else notices  # what somebody should be told
-        self.tips = store.tips()
+        self.tips: Mapping[str, str] = store.tips() if tips is None else tips
         self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
         self._standing: dict[tuple[str, str], Story] = {}
         self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from sluicegate.model.frozen import frozen
 
 LEDGER_BASE = "Ledger-Base"  # in a commit of main: the ledger's tip that the change was decided on
+LEDGER_BEFORE = (
+    "Ledger-Before"  # the same, of the ledger before the push, where changes before this one went out with it
+)
 LEDGER_TREE = "Ledger-Tree"  # in a commit of main: the tree of the ledger's commit that belongs to it
 MAIN_COMMIT = "Main-Commit"  # in a commit of the ledger: the commit of main that it belongs to
 TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")

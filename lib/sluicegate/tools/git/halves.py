@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from sluicegate.errors import IntegrityError
 from sluicegate.tools.git.commits import (
     LEDGER_BASE,
+    LEDGER_BEFORE,
     LEDGER_TREE,
     MAIN_COMMIT,
     Commit,
@@ -43,17 +44,18 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> st
     """Commits of main after `since` are made by hand, but for one whose half of the ledger did not arrive."""
     main, ledger = store.branches
     listed = store.git("rev-list", "--first-parent", "--reverse", f"{since}..{tips[main]}").text.split()
-    for commit_id in listed:
-        commit = store.commit(commit_id)
+    commits = {commit_id: store.commit(commit_id) for commit_id in listed}
+    together = [one for one in listed if commits[one].trailers.get(LEDGER_BEFORE, "") == tips[ledger]]
+    if together:  # changes that went out in one push: all before the last of them stand in one chain
+        chain = commits[together[-1]].trailers.get(LEDGER_BASE, "")
+        _refuse_without(store, together[-1], f"commit {chain}", there=store.has(chain))
+        store.advance(ledger, tips[ledger], chain)
+        return f"'{ledger}' got what was pushed before {together[-1][:12]}, whose push was cut off"
+    for commit_id, commit in commits.items():
         tree = commit.trailers.get(LEDGER_TREE, "")
         if not tree or commit.trailers.get(LEDGER_BASE, "") != tips[ledger]:
             continue
-        if not store.has(tree):
-            raise IntegrityError(
-                f"the commit {commit_id} of '{main}' was pushed without its half on '{ledger}', whose tree {tree} "
-                f"is not in {store.shown}",
-                hint=f"take the change back, then make it again: git revert {commit_id}",
-            )
+        _refuse_without(store, commit_id, f"tree {tree}", there=store.has(tree))
         by, at = _person(commit)
         message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
         half = store.commit_of_tree(tree, parent=tips[ledger], message=message, by=by, at=at)
@@ -62,8 +64,19 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> st
     return ""
 
 
+def _refuse_without(store: Store, commit_id: str, what: str, *, there: bool) -> None:
+    """Raise IntegrityError where the half of the ledger cannot be had."""
+    main, ledger = store.branches
+    if not there:
+        raise IntegrityError(
+            f"the commit {commit_id} of '{main}' was pushed without its half on '{ledger}', whose {what} "
+            f"is not in {store.shown}",
+            hint=f"take the change back, then make it again: git revert {commit_id}",
+        )
+
+
 def _complete_main(store: Store, tips: Mapping[str, str], named: str) -> str:
-    """The ledger has its half of a change; main gets its own, on top of what was committed there meanwhile."""
+    """The ledger has its half of a push; main gets its own, on top of what was committed there meanwhile."""
     main, ledger = store.branches
     if not store.has(named):
         raise IntegrityError(
@@ -71,10 +84,11 @@ def _complete_main(store: Store, tips: Mapping[str, str], named: str) -> str:
             hint=f"push it from a clone that has it: git push {store.shown} {named}:refs/heads/{main}",
         )
     half = store.commit(named)
-    if tips[main] in half.parents:
+    # Where several changes went out in one push, main had what stands before the first of them.
+    parent = store.fork(tips[main], named)
+    if parent == tips[main]:
         store.advance(main, tips[main], named)
         return f"'{main}' got the commit {named[:12]}, whose push was cut off"
-    (parent,) = half.parents[:1] or ("",)
     paths = store.git("diff-tree", "-r", "--name-only", "-z", parent, named).text.split("\0") if parent else []
     files = {
         path: store.read(named, path)

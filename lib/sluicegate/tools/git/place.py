@@ -9,6 +9,7 @@ from pathlib import Path
 from sluicegate.errors import UnknownName, UsageError
 from sluicegate.model.frozen import frozen
 from sluicegate.tools.git.command import git
+from sluicegate.tools.lock import locked
 
 
 @frozen
@@ -91,8 +92,11 @@ def _mirror(url: str, cache: Path) -> Path:
     """The private bare repository in the cache that mirrors a URL."""
     folder = cache / f"{cache_name(url)}.git"
     if not (folder / "HEAD").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        git("init", "--quiet", "--bare", "--", folder)
+        making = folder.with_suffix(".making")
+        with locked(folder.with_suffix(".fetch")):
+            if not folder.exists():  # nobody else has made it meanwhile
+                git("init", "--quiet", "--bare", "--", making)
+                making.rename(folder)
     return folder
 
 

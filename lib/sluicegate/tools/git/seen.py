@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sluicegate.errors import Conflict
 from sluicegate.tools import cached
-from sluicegate.tools.git.commits import LEDGER_BASE, Commit
+from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_BEFORE, Commit
 from sluicegate.tools.git.place import cache_name, cache_path
 
 
@@ -45,7 +45,10 @@ def _refuse_unknown_base(store: History, tips: Mapping[str, str]) -> None:
     if len(store.branches) < 2 or not all(tips.get(branch) for branch in store.branches):
         return
     main, ledger = (tips[branch] for branch in store.branches)
-    base = store.commit(main).trailers.get(LEDGER_BASE, "")
+    names = store.commit(main).trailers
+    base = names.get(LEDGER_BASE, "")
+    if names.get(LEDGER_BEFORE, "") == ledger:  # a push of several changes was cut in half: see halves.py
+        return
     if base and base != ledger and base not in store.commit(ledger).parents and not store.descends(ledger, base):
         raise _rewound(
             store, store.branches[1], base, f"the commit {main[:12]} of {store.branches[0]} was decided on it"

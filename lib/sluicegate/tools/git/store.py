@@ -119,17 +119,14 @@ class Store:
         return f" (its default branch is {head[1]})" if head and head[1] not in self.branches else ""
 
     def has(self, object_id: str) -> bool:
-        """Whether an object is here, or comes from the remote: a commit with its parent, so that it can be pushed."""
+        """Whether an object is here, or comes from the remote: a commit with all before it that is not here."""
         if self._objects.get(object_id) is None and self.mirrored:
-            self.git("fetch", "--quiet", "--no-tags", "--depth=2", "--", self.remote, object_id, check=False)
+            self.git("fetch", "--quiet", "--no-tags", "--", self.remote, object_id, check=False)
         return self._objects.get(object_id) is not None
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether `commit` has `ancestor` in its history; a shallow clone fetches more of it until it is clear."""
-        for further in (0, *(DEEPER if self.mirrored else ())):
-            if further:
-                refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
-                self.git("fetch", "--quiet", "--no-tags", f"--deepen={further}", "--", self.remote, *refspecs)
+        for _ in self._deeper():
             if self._objects.get(ancestor) is None:
                 continue
             if self.git("merge-base", "--is-ancestor", ancestor, commit, check=False).status == 0:
@@ -137,6 +134,22 @@ class Store:
             if not (self.local / "shallow").exists():
                 return False
         return False
+
+    def fork(self, one: str, other: str) -> str:
+        """The newest commit that two commits which are here have in their histories, '' for none; as of `descends`."""
+        for _ in self._deeper():
+            common = self.git("merge-base", one, other, check=False).text.strip()
+            if common or not (self.local / "shallow").exists():
+                return common
+        return ""
+
+    def _deeper(self) -> Iterator[None]:
+        """Once with the history that is here, and then with ever more of it."""
+        yield
+        for further in DEEPER if self.mirrored else ():
+            refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
+            self.git("fetch", "--quiet", "--no-tags", f"--deepen={further}", "--", self.remote, *refspecs)
+            yield
 
     def commit(self, commit: str) -> Commit:
         """A commit that must be there."""
@@ -247,15 +260,22 @@ class Store:
 
     def push(self, edits: Iterable[Edit], message: str, *, by: Signature, at: datetime) -> dict[str, str]:
         """Commit all edits and push them in one atomic step. Raises Beaten when a branch has moved since its base."""
+        edits = tuple(edits)
+        base = {edit.branch: edit.base for edit in edits}
+        if commits := self.commits(edits, message, by=by, at=at, before=base):
+            self.move(base, {**base, **commits})
+        return commits
+
+    def commits(
+        self, edits: Iterable[Edit], message: str, *, by: Signature, at: datetime, before: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Branch -> new commit, which no branch has yet, of each edit; `before`: the tips that they are pushed on."""
         from sluicegate.tools.git import writing
 
-        everything = tuple(edits)
-        edits = tuple(edit for edit in everything if edit.makes_commit)
-        if not edits:
+        edits = tuple(edits)
+        if not any(edit.makes_commit for edit in edits):
             return {}
-        commits = writing.committed(self._objects, everything, message, by=by, at=at)
-        self._send(edits, commits, tuple(edit for edit in everything if not edit.makes_commit))
-        return commits
+        return writing.committed(self._objects, edits, message, by=by, at=at, before=before)
 
     def commit_of_tree(self, tree: str, *, parent: str, message: str, by: Signature, at: datetime) -> str:
         """A new commit of a tree that is there; no branch has it yet."""
@@ -265,12 +285,12 @@ class Store:
 
     def advance(self, branch: str, base: str, commit: str) -> None:
         """Move one branch of the remote from `base` on to a commit that exists. Raises Beaten when it has moved."""
-        self._send((Edit(branch=branch, base=base, files={}),), {branch: commit}, ())
+        self.move({branch: base}, {branch: commit})
 
-    def _send(self, edits: tuple[Edit, ...], shas: Mapping[str, str], unchanged: tuple[Edit, ...]) -> None:
-        """Move the branches in one step; one that was read but not changed is compared with its base as well."""
-        done = self._moved(edits, shas, unchanged) if self._moves_itself() else self._pushed(edits, shas, unchanged)
-        if done.status == 0 or self._landed(edits, shas):
+    def move(self, base: Mapping[str, str], to: Mapping[str, str]) -> None:
+        """Move branches in one step; one that stays where it is is compared with its base as well. Raises Beaten."""
+        done = self._moved(base, to) if self._moves_itself() else self._pushed(base, to)
+        if done.status == 0 or self._landed({branch: tip for branch, tip in to.items() if tip != base[branch]}):
             return
         said = f"{done.text}\n{done.error_text}"
         if lock := locks.lock_in(said):
@@ -282,23 +302,19 @@ class Store:
             raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(said)}", hint=hint)
         raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(said)}")
 
-    def _pushed(
-        self, edits: tuple[Edit, ...], shas: Mapping[str, str], unchanged: tuple[Edit, ...]
-    ) -> process.Completed:
-        leases = [f"--force-with-lease=refs/heads/{edit.branch}:{edit.base}" for edit in (*edits, *unchanged)]
-        refspecs = [f"{shas[edit.branch]}:refs/heads/{edit.branch}" for edit in edits]
-        refspecs += [f"{edit.base}:refs/heads/{edit.branch}" for edit in unchanged if edit.base]
+    def _pushed(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
+        leases = [f"--force-with-lease=refs/heads/{branch}:{before}" for branch, before in base.items()]
+        refspecs = [f"{tip}:refs/heads/{branch}" for branch, tip in to.items() if tip]
         return self.git("push", "--porcelain", "--atomic", *leases, "--", self.remote, *refspecs, check=False)
 
-    def _moved(
-        self, edits: tuple[Edit, ...], shas: Mapping[str, str], unchanged: tuple[Edit, ...]
-    ) -> process.Completed:
+    def _moved(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
         """What a push into this repository does at its end, by one Git in place of six (decision 0042)."""
-        none = "0" * max(map(len, shas.values()))
-        lines = [f"update refs/heads/{one.branch} {shas[one.branch]} {one.base or none}\n" for one in edits]
-        lines += [f"verify refs/heads/{one.branch} {one.base or none}\n" for one in unchanged]
+        none = "0" * max(map(len, to.values()))
+        moved = [branch for branch in to if to[branch] != base[branch]]
+        lines = [f"update refs/heads/{branch} {to[branch]} {base[branch] or none}\n" for branch in moved]
+        lines += [f"verify refs/heads/{one} {base[one] or none}\n" for one in to if one not in moved]
         done = self.git("update-ref", "--stdin", stdin="".join(lines).encode(), check=False)
-        if done.status == 0 and any(shas[one.branch].startswith("00") for one in edits):
+        if done.status == 0 and any(to[branch].startswith("00") for branch in moved):
             self.git("gc", "--auto", "--quiet", check=False)  # as a push does, but for one change in a hundred
         return done
 
@@ -329,11 +345,11 @@ class Store:
         if names := ", ".join(line[3:] for line in done.text.splitlines()):
             raise Conflict(f"{place} has changes that are not committed: {names}", hint=UNCOMMITTED)
 
-    def _landed(self, edits: tuple[Edit, ...], shas: Mapping[str, str]) -> bool:
+    def _landed(self, moved: Mapping[str, str]) -> bool:
         """Whether the push took effect although its answer was lost: the branches are where we put them."""
-        done = self.git("ls-remote", "--", self.remote, *(f"refs/heads/{e.branch}" for e in edits), check=False)
+        done = self.git("ls-remote", "--", self.remote, *(f"refs/heads/{branch}" for branch in moved), check=False)
         now = {ref: sha for sha, ref in (line.split("\t") for line in done.text.splitlines() if "\t" in line)}
-        return done.status == 0 and all(now.get(f"refs/heads/{e.branch}") == shas[e.branch] for e in edits)
+        return done.status == 0 and all(now.get(f"refs/heads/{branch}") == tip for branch, tip in moved.items())
 
     @contextmanager
     def lock(self, seconds: float = 60.0) -> Iterator[None]:

@@ -12,7 +12,15 @@ from datetime import datetime
 
 from sluicegate.errors import IntegrityError, SluicegateError
 from sluicegate.tools.git.command import git
-from sluicegate.tools.git.commits import LEDGER_BASE, LEDGER_TREE, MAIN_COMMIT, Edit, Signature, with_trailers
+from sluicegate.tools.git.commits import (
+    LEDGER_BASE,
+    LEDGER_BEFORE,
+    LEDGER_TREE,
+    MAIN_COMMIT,
+    Edit,
+    Signature,
+    with_trailers,
+)
 from sluicegate.tools.git.objects import Objects, object_id, tree_entries
 
 MANY = 100
@@ -24,17 +32,17 @@ Entries = dict[str, tuple[str, str]]  # name -> mode and id
 
 
 def committed(
-    objects: Objects, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime
+    objects: Objects, edits: tuple[Edit, ...], message: str, *, by: Signature, at: datetime, before: Mapping[str, str]
 ) -> dict[str, str]:
     """Branch -> new commit of each edit that changes something; nothing refers to the commits yet.
 
     The first edit's commit names the ledger that it was decided on, and the tree that the ledger gets with it; the
-    second's names the commit of the first branch that it belongs to.
+    second's names the commit of the first branch that it belongs to. `before` has the tips that they are pushed on.
     """
     new = _Written(objects, _like(edits))
     trees = {edit.branch: new.tree_of(edit) for edit in edits if edit.makes_commit}
     if len(edits) == 2:
-        commits = _pair(new, edits, trees, message, _person(by, at))
+        commits = _pair(new, edits, trees, message, _person(by, at), before)
     else:
         person = _person(by, at)
         changed = [edit for edit in edits if edit.makes_commit]
@@ -52,12 +60,20 @@ def commit_of_tree(objects: Objects, tree: str, *, parent: str, message: str, by
 
 
 def _pair(
-    new: _Written, edits: tuple[Edit, ...], trees: Mapping[str, str], message: str, person: str
+    new: _Written,
+    edits: tuple[Edit, ...],
+    trees: Mapping[str, str],
+    message: str,
+    person: str,
+    before: Mapping[str, str],
 ) -> dict[str, str]:
     main, ledger = edits
     commits = {}
+    first = before[ledger.branch]
+    pushed_on = first if first != ledger.base else ""
     if main.makes_commit:
-        text = with_trailers(message, {LEDGER_BASE: ledger.base, LEDGER_TREE: trees.get(ledger.branch, "")})
+        names = {LEDGER_BASE: ledger.base, LEDGER_BEFORE: pushed_on, LEDGER_TREE: trees.get(ledger.branch, "")}
+        text = with_trailers(message, names)
         commits[main.branch] = new.commit(trees[main.branch], main.base, text, person)
     if ledger.makes_commit:
         text = with_trailers(message, {MAIN_COMMIT: commits.get(main.branch, main.base)})
