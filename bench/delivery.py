@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from sluicegate.demo.command import Screen
-from sluicegate.demo.example import Example
+from sluicegate.demo.steps import Example
 from sluicegate.demo.world import World
 
 LIMIT = 20.0

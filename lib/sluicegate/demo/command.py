@@ -68,7 +68,7 @@ def demo(serve: bool, quiet: bool) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise MissingProgram(f"the demo needs {', '.join(missing)}", hint=extras.install("demo"))
-    from sluicegate.demo.example import Example
+    from sluicegate.demo.steps import Example
     from sluicegate.demo.world import World
 
     root = Path(tempfile.mkdtemp(prefix="sluicegate-demo-"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from sluicegate.demo.example import Example
+from sluicegate.demo.steps import Example
 from sluicegate.demo.traffic import Browser, Traffic
 from sluicegate.demo.world import COMPONENTS
 from tests.real.demo.world import RealWorld

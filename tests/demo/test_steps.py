@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sluicegate.demo.example import Example
+from sluicegate.demo.steps import Example
 from sluicegate.demo.traffic import Browser
 from sluicegate.demo.world import Result, World
 from tests.demo import pages
