@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import yaml
 
@@ -45,8 +46,12 @@ class Document:
         return f"{self.file}:{self.lines.get(path, 1)}"
 
 
+@lru_cache(maxsize=8)
 def read(content: bytes, file: str) -> Document:
-    """Parse one YAML mapping; an empty file is an empty mapping. Raises ConfigError with file:line."""
+    """Parse one YAML mapping; an empty file is an empty mapping. Raises ConfigError with file:line.
+
+    Who reads the same again gets the same document: nobody changes what it holds.
+    """
     if len(content) > LARGEST:
         raise ConfigError([f"{file}: {len(content)} bytes is more than the {LARGEST} that a YAML file may have"])
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sluicegate.errors import IntegrityError, UsageError
-from sluicegate.tools.git import Edit, Store
+from sluicegate.tools.git import Edit, Store, objects
+from sluicegate.tools.git.objects import object_id
 from sluicegate.tools.git.store import init_store
 
 FILES = {f"stories/{number:03}-{'x' * 190}.jsonl": b"%d\n" % number * 100 for number in range(300)}
@@ -57,3 +59,41 @@ def test_a_lost_one_among_many_is_an_integrity_error_that_names_it(store: Store)
 def test_a_name_with_a_line_break_asks_for_nothing(store: Store) -> None:
     with store, pytest.raises(UsageError, match="line break"):
         store.read_all(store.tips()["main"], ["a", "b\nc"])
+
+
+def test_a_file_that_was_read_is_not_asked_for_again(store: Store) -> None:
+    path = next(iter(FILES))
+    with store:
+        tip = store.tips()["main"]
+        content = store.read(tip, path)
+        shutil.rmtree(store.local / "objects")
+        assert store.read(tip, path) == content
+
+
+def test_a_branch_that_moved_is_asked_for_again(store: Store) -> None:
+    path = next(iter(FILES))
+    with store:
+        tip = store.tips()["main"]
+        assert store.read(tip, path) == FILES[path]
+        edit = Edit(branch="main", base=tip, files={path: b"other\n"})
+        store.push([edit], "Other\n", by=store.signature, at=datetime.now(UTC))
+        assert store.read(store.tips()["main"], path) == b"other\n"
+        assert store.read(tip, path) == FILES[path]
+
+
+def test_what_is_not_there_may_come(store: Store) -> None:
+    with store:
+        later = object_id(b"late\n", like=store.tips()["main"])
+        assert not store.has(later)
+        store.git("hash-object", "-w", "--stdin", stdin=b"late\n")
+        assert store.has(later)
+
+
+def test_what_is_remembered_of_objects_has_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "REMEMBERED", 40_000)
+    with store:
+        tip = store.tips()["main"]
+        for path, content in FILES.items():
+            assert store.read(tip, path) == content
+        assert len(store._objects._remembered) == 40
+        assert sum(len(one.content) for one in store._objects._remembered.values()) == store._objects._size <= 40_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,10 @@ from sluicegate.model.frozen import frozen
 from sluicegate.tools import door, process
 from sluicegate.tools.git.command import refuse_broken_settings, surroundings
 
+REMEMBERED = 8_000_000
+"""Bytes of contents that are kept of what was read last: a change reads the same files several times."""
+UNCHANGING = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![^:^])")
+"""Begins a name that always leads to the same: the whole id of an object, with or without a way on from there."""
 AT_ONCE = 16_000
 """Bytes of names that are asked for at once: a pipe takes them all while nobody reads the answers yet."""
 
@@ -50,6 +55,8 @@ class Objects:
     def __init__(self, repository: Path) -> None:
         self.repository = repository
         self._reader: subprocess.Popen[bytes] | None = None
+        self._remembered: OrderedDict[str, Object] = OrderedDict()
+        self._size = 0  # bytes of their contents
 
     def get(self, name: str) -> Object | None:
         """The object that a name such as COMMIT:PATH leads to; None where there is no such name.
@@ -60,17 +67,29 @@ class Objects:
 
     def get_all(self, names: Sequence[str]) -> list[Object | None]:
         """The same for many names, several asked for at once: each question alone costs a change of processes."""
-        found: list[Object | None] = []
         if broken := next((name for name in names if "\n" in name), None):
             raise UsageError(f"a name with a line break cannot be looked up: {broken!r}")
-        for asked in _portions(names):
+        answers: dict[str, Object | None] = {name: self._remembered[name] for name in names if name in self._remembered}
+        for asked in _portions([name for name in names if name not in answers]):
             reader = self._opened()
             assert reader.stdin is not None
             with suppress(BrokenPipeError):  # it has ended, and what it said is read below
                 reader.stdin.write("".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape"))
                 reader.stdin.flush()
-            found += [self._answer(reader, name) for name in asked]
-        return found
+            for name in asked:
+                answers[name] = self._answer(reader, name)
+                self._remember(name, answers[name])
+        return [answers[name] for name in names]
+
+    def _remember(self, name: str, answer: Object | None) -> None:
+        """Keep an answer that stays right: nothing that may come later, and no branch, which moves."""
+        if answer is None or not UNCHANGING.match(name) or len(answer.content) > REMEMBERED // 8:
+            return
+        if name not in self._remembered:  # a name may be asked for twice at once
+            self._size += len(answer.content)
+        self._remembered[name] = answer
+        while self._size > REMEMBERED or len(self._remembered) > REMEMBERED // 1000:
+            self._size -= len(self._remembered.popitem(last=False)[1].content)
 
     def _answer(self, reader: subprocess.Popen[bytes], name: str) -> Object | None:
         assert reader.stdout is not None
@@ -117,7 +136,9 @@ class Objects:
         )
 
     def close(self) -> None:
-        """End the reading process."""
+        """End the reading process, and forget what it read."""
+        self._remembered.clear()
+        self._size = 0
         if self._reader is not None:
             assert self._reader.stdin is not None and self._reader.stdout is not None
             with suppress(BrokenPipeError):
