@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 
 from sluicegate.tools.process import Completed
 from tests.parts import tar
@@ -112,3 +113,8 @@ def test_drift_that_puppet_sees_is_recorded_by_a_look_at_the_folder_of_reports(t
     done = site.call("drift", "integration")
     assert done.returncode == 1 and "app1 reported, of its run at" in done.stdout, done.stdout + done.stderr
     assert "differs" in site.history()
+    differs = "app1 differs by its own report: Puppet failed at Exec[/bin/false]"
+    assert f"integration: {differs}" in site.call("status").stdout
+    with serving(tmp_path / "home", "--delivery", site.repo) as server:
+        page = requests.get(server.url + "delivery/", timeout=60)
+        assert "<small>app1 differs: Puppet failed at Exec[/bin/false]" in page.text, page.text

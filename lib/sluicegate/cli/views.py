@@ -53,6 +53,10 @@ def status(as_json: bool) -> None:
         if column.behind:
             told = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
             click.secho(f"{column.name}: behind are {told}", fg="yellow")
+        for problem in dict.fromkeys(word.problem for word in column.reported.values()):
+            hosts = [host for host, word in column.reported.items() if word.problem == problem]
+            told = "differs by its own report" if len(hosts) == 1 else "differ by their own reports"
+            click.secho(f"{column.name}: {', '.join(hosts)} {told}: {problem}", fg="yellow")
         for component, version in column.schema_due.items():
             told = f"schema of {component} {version}: contract is due once no host is below {version}"
             click.secho(f"{column.name}: {told}", fg="yellow")

@@ -11,6 +11,8 @@ import pytest
 from sluicegate.delivery.answers.drift import drift
 from sluicegate.delivery.answers.flow import flow
 from sluicegate.delivery.answers.history import history
+from sluicegate.delivery.answers.remembered import remembered_status
+from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.heard import last_words
 from sluicegate.delivery.changes import hosts
 from sluicegate.delivery.changes.reports import Taken, kept, read, take
@@ -243,6 +245,23 @@ def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) 
     seen = drift(live.state, "integration")
     assert {host: word.problem for host, word in seen.reported.items()} == {"int1": "cannot reach the repository"}
     assert seen.differs == 1 and seen.json()["reported"][0]["why"] == "cannot reach the repository"
+
+
+def test_status_tells_what_a_host_reported_of_itself_until_it_says_otherwise(live: Shop, agents: Agents) -> None:
+    def reported() -> dict[str, str]:
+        column = next(one for one in remembered_status(live.state).columns if one.name == "integration")
+        assert remembered_status(live.state) == status(live.state), "remembered as it was read"
+        return {host: word.problem for host, word in column.reported.items()}
+
+    told(live, agents.run("int1"))
+    assert reported() == {}
+    live.pass_time()
+    told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
+    assert reported() == {"int1": "cannot reach the repository"}
+    live.publish("portal", "3.0.0")
+    assert reported() == {"int1": "cannot reach the repository"}
+    told(live, agents.run("int1"))
+    assert reported() == {}
 
 
 def test_flow_counts_a_version_as_installed_when_the_last_host_s_own_run_began(live: Shop, agents: Agents) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from sluicegate.delivery.answers.asking import Asked, ask_installed
-from sluicegate.delivery.book.heard import Word, last_words
+from sluicegate.delivery.book.heard import Word, differing
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
@@ -72,7 +72,7 @@ class Drift:
         return {
             "environment": self.environment, "group": self.group, "hosts": list(self.hosts),
             "drift": [one.json() for one in self.drifted],
-            "reported": [{"host": h, "why": w.problem, "run": w.run} for h, w in self.reported.items()],
+            "reported": [word.json(host) for host, word in self.reported.items()],
             "not_asked": [{"host": h, "ending": o.ending, "why": o.why} for h, o in self.asked.silent.items()],
         }  # fmt: skip
 
@@ -86,12 +86,9 @@ def drift(state: State, name: str) -> Drift:
     asked.refuse_silence(name)
     comparison = _Comparison(state, environment)
     drifted = tuple(one for host, found in asked.answers.items() for one in comparison.of_host(host, found))
-    last = state.last_deploy(environment, asked.group)
-    words = last_words(state, environment, asked.group, last) if last else {}
-    reported = {host: word for host, word in words.items() if word.problem}
     return Drift(
         environment=name, group=asked.group, hosts=tuple(asked.answers), drifted=drifted, asked=asked,
-        reported=reported,
+        reported=differing(state, environment, asked.group),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from sluicegate.model.values import Json
 from sluicegate.tools import cached
 from sluicegate.tools.git.place import cache_name, cache_path
 
-SHAPE = 1
+SHAPE = 2
 """Raised with each change of what `status` says of the same records."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from sluicegate.delivery.book import intents, resolving
+from sluicegate.delivery.book.heard import Word, differing
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import schema
 from sluicegate.delivery.moves.promote import standing_pins
@@ -31,7 +32,8 @@ class Column:
 
     `unsure` says why nobody knows what its hosts have: the last deploy failed. `out`: its hosts that are to be left
     alone, `balancers_out`: the servers of its balancer that are. `behind`: hosts that the last deploy did not reach,
-    and how it ended there.
+    and how it ended there. `reported`: hosts that say of themselves, in reports that nobody asked for, that they
+    are not as assigned.
     `pooled`: `rollout ENV --status` tells more of it.
     `schema_due`: component -> the version whose `contract` waits until no host is below it.
     """
@@ -44,6 +46,7 @@ class Column:
     out: tuple[HostOut, ...] = ()
     balancers_out: tuple[BalancerOut, ...] = ()
     behind: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, Word] = field(default_factory=dict)
     schema_due: Mapping[str, str] = field(default_factory=dict)
     pooled: bool = False
 
@@ -52,8 +55,8 @@ class Column:
             "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
             "out": [{"host": one.host, **_left_alone(one)} for one in self.out],
             "balancers_out": [{"balancer": one.name, **_left_alone(one)} for one in self.balancers_out],
-            "behind": dict(self.behind), "schema_due": dict(self.schema_due),
-            "pooled": self.pooled,
+            "behind": dict(self.behind), "reported": [word.json(host) for host, word in self.reported.items()],
+            "schema_due": dict(self.schema_due), "pooled": self.pooled,
         }  # fmt: skip
 
 
@@ -115,6 +118,7 @@ def _column_from(value: Json) -> Column:
         unsure=value["unsure"], out=tuple(HostOut(host=one["host"], **since(one)) for one in value["out"]),
         balancers_out=tuple(BalancerOut(name=one["balancer"], **since(one)) for one in value["balancers_out"]),
         behind=value["behind"], schema_due=value["schema_due"], pooled=value["pooled"],
+        reported={one["host"]: Word(problem=one["why"], run=one["run"]) for one in value["reported"]},
     )  # fmt: skip
 
 
@@ -147,6 +151,7 @@ def _column(state: State, environment: Environment) -> Column:
         out=hosts_out(state, environment),
         balancers_out=tuple(record for _, record in sorted(state.balancers_out(environment).items())),
         behind=standing.behind if standing else {},
+        reported=differing(state, environment, state.group(environment)),
         schema_due=schema.waiting(state, environment),
         pooled=environment.pool is not None,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sluicegate.delivery.book.state import State
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import HostsDiffer, HostsReported, Intent
-from sluicegate.model.values import read_time
+from sluicegate.model.values import Json, read_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,10 @@ class Word:
     @property
     def at(self) -> datetime:
         return ran_at(self.run)
+
+    def json(self, host: str) -> Json:
+        """The shape of an entry of `reported` in `status --json` and `drift --json`."""
+        return {"host": host, "why": self.problem, "run": self.run}
 
 
 def ran_at(run: str) -> datetime:
@@ -54,3 +58,10 @@ def last_words(state: State, environment: Environment, group: str, last: Intent)
         problems: Mapping[str, str] = record.problems if isinstance(record, HostsDiffer) else {}
         words |= {host: Word(problem=problems.get(host, ""), run=run) for host, run in record.runs.items()}
     return words
+
+
+def differing(state: State, environment: Environment, group: str) -> dict[str, Word]:
+    """The hosts of a group that say of themselves that they do not have what the last deploy assigned to them."""
+    last = state.last_deploy(environment, group) if group else None
+    words = last_words(state, environment, group, last) if last else {}
+    return {host: word for host, word in words.items() if word.problem}
