@@ -249,6 +249,7 @@ class FakeAgents(FakeDeployer):
     """
 
     carries = False
+    waits = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -131,6 +131,10 @@ class Deployer(Protocol):
 class Reporter(Protocol):
     """A deployer whose hosts change themselves at their own times, and report each run (of Puppet)."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether `apply` starts nothing on a host and waits for its own time: all may wait side by side."""
+
     def reported_name(self, host: str) -> str:
         """What a host calls itself in its reports."""
 

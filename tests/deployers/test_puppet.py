@@ -34,6 +34,8 @@ here = pathlib.Path(__file__).parent
 words = sys.argv[1:]
 if words[:2] == ["config", "print"]:
     print(here / "last_run_report.yaml")
+    with (here / "asked").open("a") as asked:
+        asked.write(" ".join(words) + "\\n")
     sys.exit(0)
 with (here / "calls").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
@@ -178,6 +180,7 @@ def test_data_that_is_still_on_its_way_is_waited_for(bench: Bench, monkeypatch: 
     bench.plans({"report": {}, "intent": "older"}, {"report": {"resource_statuses": {}}}, {"report": {}})
     assert bench.remove(spread="5 min") == DONE
     assert (len(waited), len(bench.calls)) == (2, 3)
+    assert (bench.folder / "asked").read_text() == "config print lastrunreport --section agent\n", "once is enough"
 
 
 def test_what_puppet_says_is_not_believed_where_the_host_says_otherwise(bench: Bench) -> None:

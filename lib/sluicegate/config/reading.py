@@ -16,7 +16,6 @@ from sluicegate.config.inventory import NAME, Other, inventory
 from sluicegate.errors import ConfigError
 from sluicegate.model.config import (
     NO_HOST,
-    TEN_HOSTS,
     After,
     Config,
     DriverSpec,
@@ -254,7 +253,7 @@ class _Reading:
         rest = {key: value for key, value in below.values.items() if key not in ("at-once", "max-failed")}
         return {
             "deploy": entries.driver("deploy", Settings(where=below.where, values=rest)),
-            "at_once": entries.share(below, "at-once", TEN_HOSTS, least=1),
+            "at_once": entries.share(below, "at-once", NO_HOST, least=1) if "at-once" in below.values else None,
             "max_failed": entries.share(below, "max-failed", NO_HOST, least=0),
         }
 

@@ -161,6 +161,7 @@ class Share:
 
 
 TEN_HOSTS = Share(number=10)
+ALL_HOSTS = Share(number=100, percent=True)
 NO_HOST = Share(number=0)
 
 
@@ -212,8 +213,8 @@ def _without(spec: DriverSpec | None, names: set[str]) -> DriverSpec | None:
 class Environment:
     """A place to run: what flows in, which gates, which hosts, how deployed. `groups` has two for a swapping pair.
 
-    `at_once` hosts are changed side by side, and `max_failed` may fail in one deploy. With a `pool` its hosts are
-    changed without a lost request, as `rolling` says.
+    `at_once` hosts are changed side by side (None: as many as suits how they are changed), and `max_failed` may fail in
+    one deploy. With a `pool` its hosts are changed without a lost request, as `rolling` says.
     """
 
     name: str
@@ -222,7 +223,7 @@ class Environment:
     gates: tuple[DriverSpec, ...] = ()
     groups: tuple[str, ...] = ()
     deploy: DriverSpec | None = None
-    at_once: Share = TEN_HOSTS
+    at_once: Share | None = None
     max_failed: Share = NO_HOST
     after: tuple[After, ...] = ()
     swaps_with: str = ""

@@ -129,7 +129,7 @@ def test_another_way_of_deploying_is_a_difference(pair: Shop) -> None:
     )
     pair.edited("sluicegate.yaml", more)
     (difference,) = parity(pair.state, "integration", "training").differences
-    assert (difference.what, list(difference.one), list(difference.other)) == ("deploy at-once", ["3"], ["10"])
+    assert (difference.what, list(difference.one), list(difference.other)) == ("deploy at-once", ["3"], ["usual"])
 
 
 def test_an_environment_without_hosts_has_nothing_to_compare(pair: Shop) -> None:

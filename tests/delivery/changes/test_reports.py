@@ -15,11 +15,12 @@ from sluicegate.delivery.answers.remembered import remembered_status
 from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.heard import last_words
 from sluicegate.delivery.changes import hosts
+from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.delivery.changes.reports import Taken, kept, read, take
 from sluicegate.errors import PartlyDone, TimedOut, UnknownName, UsageError
 from sluicegate.model.evidence import HostsDiffer, HostsInstalled, Started
 from sluicegate.tools.puppetreports import read_report
-from tests.fakes import FakeAgents
+from tests.fakes import FakeAgents, FakeHost
 from tests.worlds import CONFIG, Shop
 
 LENIENT = CONFIG.replace(
@@ -235,6 +236,27 @@ def test_a_job_that_cannot_be_started_is_said_and_started_by_the_next_report(liv
     told(live, agents.run("int1"))
     started = live.story("auth", "2.0.0", "started")
     assert [type(one) for one in started] == [Started]
+
+
+def test_hosts_that_are_only_waited_for_wait_side_by_side(live: Shop, agents: Agents) -> None:
+    rooms = [f"room{number}" for number in range(1, 13)]
+    live.drivers.hosts |= {name: FakeHost(name) for name in rooms}
+    text = CONFIG.decode().replace(
+        "  room2: {driver: fake}", "\n".join(f"  {name}: {{driver: fake}}" for name in rooms[1:])
+    )
+    text = text.replace("rooms: [room1, room2]", f"rooms: [{', '.join(rooms)}]")
+
+    def at_once() -> int:
+        return make_plan(live.state, live.state.config.environment("training"), {"auth": "2.0.0"}).at_once
+
+    live.edited("sluicegate.yaml", text)
+    assert at_once() == 10
+    agents.fakes.waits = True
+    assert at_once() == 12
+    live.edited(
+        "sluicegate.yaml", text.replace("hosts: rooms\n    deploy: {", "hosts: rooms\n    deploy: {at-once: 3, ")
+    )
+    assert at_once() == 3, "who says a number gets it"
 
 
 def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) -> None:

@@ -102,7 +102,8 @@ def _method(environment: Environment) -> dict[str, Values]:
     if environment.deploy is None:
         return {}
     settings: dict[str, object] = {"driver": environment.deploy.driver, **environment.deploy.settings.values}
-    settings |= {"at-once": _share(environment.at_once), "max-failed": _share(environment.max_failed)}
+    at_once = _share(environment.at_once) if environment.at_once else "usual"
+    settings |= {"at-once": at_once, "max-failed": _share(environment.max_failed)}
     shown = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
     return {f"deploy {name}": {value: ()} for name, value in shown.items()}
 

@@ -9,7 +9,7 @@ from sluicegate.delivery.answers.asking import installed, refused
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageError
 from sluicegate.model import rollouts
-from sluicegate.model.config import Environment
+from sluicegate.model.config import ALL_HOSTS, TEN_HOSTS, Environment
 from sluicegate.model.evidence import Failed, HostOut
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, of_hosts
 from sluicegate.model.serving import Serving
@@ -131,10 +131,17 @@ def make_plan(
         batches = batched(transactions, _unwell(state, environment, group))
     plan = Plan(
         environment=environment.name, group=group, target=in_order, batches=batches, down=down, out=out,
-        at_once=max(environment.at_once.of(len(hosts)), 1),
+        at_once=_at_once(state, environment, len(hosts)),
         max_failed=0 if only else environment.max_failed.of(len(hosts)),
     )  # fmt: skip
     return replace(plan, refusals=_refusals(state, plan, environment))
+
+
+def _at_once(state: State, environment: Environment, hosts: int) -> int:
+    """As many as sluicegate.yaml says; else ten, and all of those that are only waited for."""
+    reporter = state.drivers.reporter(state.config, environment)
+    usual = ALL_HOSTS if reporter is not None and reporter.waits else TEN_HOSTS
+    return max((environment.at_once or usual).of(hosts), 1)
 
 
 def _refusals(state: State, plan: Plan, environment: Environment) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sluicegate.errors import Denied, Malformed, RemoteUnavailable, SluicegateError, TimedOut
@@ -42,7 +42,7 @@ class Agent:
     """How a run is started and judged. `environment` is '' where the server decides it.
 
     `limit` bounds a run and, with `kick: none`, the wait for one; `spread` how long data may take to reach whatever
-    compiles the catalog.
+    compiles the catalog. `report_paths`: host -> where its last report is, once it was asked.
     """
 
     kick: str
@@ -55,6 +55,7 @@ class Agent:
     limit: timedelta
     spread: timedelta
     others_may_fail: bool
+    report_paths: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def run(self, host: Host, intent: str) -> PuppetReport:
         """Have the host do what the intent assigned to it. Each way in which it does not has words of its own."""
@@ -188,6 +189,12 @@ class Agent:
             sleep(min(LOOK, limit))
 
     def _report_path(self, host: Host) -> str:
+        """Asked once of each host: it takes Puppet as long as a small run."""
+        if host.name not in self.report_paths:
+            self.report_paths[host.name] = self._asked_report_path(host)
+        return self.report_paths[host.name]
+
+    def _asked_report_path(self, host: Host) -> str:
         words = [self.program, "config", "print", "lastrunreport", "--section", "agent"]
         done = self._run(host, [*words, *self.options])  # an agent need not have the environment's folder
         path = done.text.strip().splitlines()[-1:]

@@ -132,7 +132,11 @@ class PuppetDeployer:
         except SluicegateError as problem:
             return dict.fromkeys(wanted, Outcome.of(problem))
 
-    # -- what hosts report of runs that nobody kicked --
+    # -- hosts that nobody kicks, and what they report --
+    @property
+    def waits(self) -> bool:
+        return self.agent.kick == "none"
+
     def reported_name(self, host: str) -> str:
         return self._named(host)
 
