@@ -3,7 +3,7 @@
     python bench/fleet.py [--hosts 50] [--rounds 3] [--pyinfra PATH] [--rows]
 
 Each host is an sshd of its own, with its own key and port, on this machine: what the servers cost all contestants pay
-alike. The commands make a folder, write a file in it and read that. Contestants, each from nothing, processes included:
+alike. Its home is empty, so that no shell there reads what this machine's user has for his own. The commands make a folder, write a file in it and read that. Contestants, each from nothing, processes included:
 
 - ours: the hosts of a configuration in one Python process, as many at once as there are, as a deploy has them;
 - ansible with its defaults, and with pipelining and 50 forks: one play of three `command` tasks, no facts;
@@ -117,10 +117,12 @@ class Fleet:
             f"Port {port}\nListenAddress 127.0.0.1\n"
             f"HostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/user.pub\n"
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nLogLevel QUIET\nPermitRootLogin yes\n"
-            "MaxStartups 10:30:100\n"
+            f"MaxStartups 10:30:100\nSetEnv HOME={self.folder}/home-{name}\n"  # of what its user's shells begin with
         )
         kept.close()
-        self.servers.append(subprocess.Popen([SSHD, "-D", "-f", config], stderr=subprocess.DEVNULL))
+        # However this process ends, its servers end with it.
+        words = ["setpriv", "--pdeathsig=TERM", SSHD, "-D", "-f", config]
+        self.servers.append(subprocess.Popen(words, stderr=subprocess.DEVNULL))
         return port
 
     def close(self) -> None:
