@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,10 +11,8 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.parameters import DANGEROUS
+from sluicegate.runner.reading import text_of
 from sluicegate.runner.steps.shell import run_script
-from sluicegate.tools import files
-
-LARGEST = 1 << 20
 
 
 class EnvInject:
@@ -53,12 +50,10 @@ class EnvInject:
 
     def _file(self, build: Build) -> str:
         wanted = build.expand(self.path)
-        name = os.path.normpath(wanted.removeprefix(f"{build.workspace}/"))
         try:
-            with os.fdopen(files.open_beneath(build.workspace, name), "rb") as stream:
-                return stream.read(LARGEST).decode("utf-8", "replace")
+            return text_of(build, wanted)
         except (OSError, ValueError) as problem:
-            raise StepFailed(f"[EnvInject] the properties file '{wanted}' is not in the workspace") from problem
+            raise StepFailed(f"[EnvInject] the properties file '{wanted}' is not there") from problem
 
     def _run(self, build: Build, script: str) -> None:
         if run_script(build, script) != 0:

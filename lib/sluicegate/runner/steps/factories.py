@@ -10,7 +10,8 @@ from sluicegate.runner import antglob, properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Given, Upload, Value
-from sluicegate.runner.steps.sources import NODES, PREFIX, NotTriggered, entry, text_of
+from sluicegate.runner.reading import text_of
+from sluicegate.runner.steps.sources import NODES, PREFIX, NotTriggered, entry
 
 
 class Factory(Protocol):
@@ -48,7 +49,7 @@ class FileEach:
         found = antglob.find(build.workspace, build.expand(self.pattern))
         if not found.files:
             return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [properties.load(text_of(build.workspace, name, self.encoding)) for name in found.files]
+        return [properties.load(text_of(build, name, self.encoding)) for name in found.files]
 
 
 class BinaryFileEach:
@@ -79,9 +80,9 @@ class LineEach:
     def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
         file = build.expand(self.path)
         try:
-            lines = [line.strip() for line in text_of(build.workspace, file, "utf-8").splitlines() if line.strip()]
+            lines = [line.strip() for line in text_of(build, file).splitlines() if line.strip()]
         except OSError as problem:
-            raise StepFailed(f"the file {file} of lines is not in the workspace") from problem
+            raise StepFailed(f"the file {file} of lines is not there") from problem
         build.say(f"{len(lines)} lines in file: {file}.  {len(lines)} builds will be triggered.")
         return [properties.load(properties.expand(self.text, {"LINE": line})) for line in lines]
 

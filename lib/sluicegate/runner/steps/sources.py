@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +13,11 @@ from sluicegate.runner.combinations import Filter, subset
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Given, Upload, Value
+from sluicegate.runner.reading import text_of
 from sluicegate.runner.scm import history
-from sluicegate.tools import files
 
 PREFIX = "hudson.plugins.parameterizedtrigger."
 NODES = "org.jvnet.jenkins.plugins.nodelabelparameter.parameterizedtrigger."
-LARGEST = 1 << 20
 
 
 class NotTriggered(StepFailed):
@@ -64,7 +62,7 @@ class Predefined:
 
 
 class FromFiles:
-    """FileBuildParameters: lines of NAME=VALUE in files of the workspace."""
+    """FileBuildParameters: lines of NAME=VALUE in files."""
 
     def __init__(self, fields: Fields) -> None:
         self.names = fields.text("propertiesFile")
@@ -94,7 +92,7 @@ class FromFiles:
 
     def _read(self, build: Build, name: str, folder: Path) -> Mapping[str, Value]:
         try:
-            return properties.load(build.expand(text_of(folder, name, self.encoding)))
+            return properties.load(build.expand(text_of(build, name, self.encoding, folder)))
         except OSError as problem:
             told = f"Could not trigger downstream project, as properties file {name} did not exist."
             build.say(f"[parameterizedtrigger] {told}")
@@ -189,17 +187,6 @@ class Label:
 
     def values(self, build: Build) -> Mapping[str, Value]:
         return {self.name: build.expand(self.label)}
-
-
-def text_of(workspace: Path, name: str, encoding: str) -> str:
-    """A file of a workspace. Raises OSError when it is not there, or leads out of it."""
-    relative = os.path.normpath(name.removeprefix(f"{workspace}/"))
-    with os.fdopen(files.open_beneath(workspace, relative), "rb") as stream:
-        content = stream.read(LARGEST)
-    try:
-        return content.decode(encoding, "replace")
-    except LookupError as problem:
-        raise StepFailed(f"'{encoding}' is not a character encoding") from problem
 
 
 SOURCES: dict[str, Callable[[Fields], Source]] = {
