@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.model.numbers import LONG, decimal
-from sluicegate.runner import antglob
+from sluicegate.runner import antglob, tokens
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -85,7 +85,8 @@ def _never(fields: Fields) -> Rule:
 def _boolean(fields: Fields) -> Rule:
     token = fields.text("token")
     return Rule(
-        words=f"'{token}' is true", decide=lambda build: bool(TRUE.fullmatch(build.expand(token).strip().lower()))
+        words=f"'{token}' is true",
+        decide=lambda build: bool(TRUE.fullmatch(tokens.expand(build, token).strip().lower())),
     )
 
 
@@ -93,7 +94,7 @@ def _strings(fields: Fields) -> Rule:
     left, right, folded = fields.text("arg1"), fields.text("arg2"), fields.flag("ignoreCase")
 
     def same(build: Build) -> bool:
-        one, other = build.expand(left), build.expand(right)
+        one, other = tokens.expand(build, left), tokens.expand(build, right)
         return one.lower() == other.lower() if folded else one == other
 
     return Rule(words=f"'{left}' is '{right}'", decide=same)
@@ -105,7 +106,7 @@ def _expression(fields: Fields) -> Rule:
 
     def matches(build: Build) -> bool:
         try:
-            return patterns.matches(build.expand(expression), build.expand(label))
+            return patterns.matches(tokens.expand(build, expression), tokens.expand(build, label))
         except SluicegateError as problem:
             raise StepFailed(problem.message) from problem
 
@@ -115,7 +116,8 @@ def _expression(fields: Fields) -> Rule:
 def _file(fields: Fields) -> Rule:
     name, base = fields.text("file"), _base(fields)
     return Rule(
-        words=f"the file {name} exists", decide=lambda build: bool(name) and (base(build) / build.expand(name)).exists()
+        words=f"the file {name} exists",
+        decide=lambda build: bool(name) and (base(build) / tokens.expand(build, name)).exists(),
     )
 
 
@@ -123,7 +125,7 @@ def _files(fields: Fields) -> Rule:
     includes, excludes, base = fields.text("includes"), fields.text("excludes"), _base(fields)
 
     def match(build: Build) -> bool:
-        return bool(antglob.matching(base(build), build.expand(includes), build.expand(excludes)))
+        return bool(antglob.matching(base(build), tokens.expand(build, includes), tokens.expand(build, excludes)))
 
     return Rule(words=f"files match {includes}", decide=match)
 
@@ -177,7 +179,7 @@ def _numerical(fields: Fields) -> Rule:
     compare = COMPARATORS[name]
     return Rule(
         words=f"{left} {name} {right}",
-        decide=lambda build: compare(_number(build.expand(left)), _number(build.expand(right))),
+        decide=lambda build: compare(_number(tokens.expand(build, left)), _number(tokens.expand(build, right))),
     )
 
 

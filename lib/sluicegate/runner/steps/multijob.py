@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from sluicegate.errors import Malformed, SluicegateError
+from sluicegate.runner import tokens
 from sluicegate.runner.build import Build, Interrupted, Started, StepFailed
 from sluicegate.runner.combinations import Filter
 from sluicegate.runner.elements.entry import Entry
@@ -133,7 +134,7 @@ class Phase:
         status = {"JOB_STATUS": "BUILD_ONLY_IF_SCM_CHANGES_DISABLED", "JOB_IS_BUILDABLE": "true"}
         with build.variables_set(status):
             try:
-                holds = Filter(build.expand(job.condition).strip()).keeps({}, 0)
+                holds = Filter(tokens.expand(build, job.condition).strip()).keeps({}, 0)
             except Malformed as problem:
                 build.say(f"Can't evaluate expression, false is assumed: {problem.message}")
                 holds = False

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sluicegate.errors import SluicegateError
+from sluicegate.runner import tokens
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -17,7 +18,7 @@ SETTER = "hudson.plugins.descriptionsetter.DescriptionSetter"
 
 def describe(build: Build, regexp: str, description: str) -> None:
     """Set the description: the text, or what the first line of the log that matches makes of it (`\\1` is a group)."""
-    result = build.expand(description) if not regexp and description else None
+    result = tokens.expand(build, description) if not regexp and description else None
     if regexp:
         result = _from_log(build, regexp, description)
     if result is None:
@@ -98,12 +99,12 @@ class BuildName:
                 self._set(build)
 
     def _set(self, build: Build) -> None:
-        if name := build.expand(self.template).strip():
+        if name := tokens.expand(build, self.template).strip():
             build.record.display_name = name
             build.env["BUILD_DISPLAY_NAME"] = name
             build.say(f"New build name is '{name}'")
         if self.description:
-            build.record.description = build.expand(self.description)
+            build.record.description = tokens.expand(build, self.description)
 
 
 class UpdateName:
@@ -128,7 +129,7 @@ class UpdateName:
             except (OSError, IndexError) as problem:
                 raise StepFailed(f"the build's name cannot be read from {self.file}: {problem}") from problem
         if self.by_template:
-            parts.insert(0 if self.template_first else len(parts), build.expand(self.template))
+            parts.insert(0 if self.template_first else len(parts), tokens.expand(build, self.template))
         build.record.display_name = "-".join(parts) or build.record.display_name
 
 
