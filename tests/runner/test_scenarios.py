@@ -25,6 +25,11 @@ def test_scenario(name: str, tmp_path: Path) -> None:
     scenario.play(name, tmp_path / "home")
 
 
+@pytest.mark.parametrize("name", scenario.NAMES)
+def test_every_scenario_says_what_it_shows(name: str) -> None:
+    assert scenario.expected(name).get("shows")
+
+
 @pytest.mark.parametrize(("name", "option"), SHOWN)
 def test_a_scenario_goes_red_without_the_option_that_it_shows(name: str, option: str, tmp_path: Path) -> None:
     _needs(name)
