@@ -19,14 +19,14 @@ def status(as_json: bool) -> None:
 
     Example: sluicegate status --json
     """
-    from sluicegate.delivery.answers.remembered import remembered_status
+    from sluicegate.delivery.answers.remembered import remembered_status, remembered_text
     from sluicegate.delivery.answers.status import Cell
 
     with delivery() as repo:
+        if as_json:
+            click.echo(remembered_text(repo.state()))
+            return
         found = remembered_status(repo.state())
-    if as_json:
-        print_json(found.json())
-        return
 
     def shown(cell: Cell) -> str:
         text = cell.effective or "-"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.answers import remembered
-from sluicegate.delivery.answers.remembered import remembered_status
+from sluicegate.delivery.answers.remembered import remembered_status, remembered_text
 from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.moves import pinning
 from tests.worlds import Shop
@@ -58,25 +58,36 @@ def test_on_another_day_a_hold_may_be_over(busy: Shop) -> None:
     assert "held" not in remembered_status(busy.state).cells["portal"]["integration"].marks
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"about": 1}', b"\xff", b"null"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n{}", b'{"about": 1}\n', b"\xff", b"null"])
 def test_a_memory_that_is_damaged_is_made_anew(busy: Shop, content: bytes) -> None:
     before = remembered_status(busy.state)
-    whole = json.loads(kept(busy).read_bytes())
+    whole = kept(busy).read_bytes()
+    middle = len(whole) // 2
     for damaged in (
         content,
-        json.dumps(whole | {"status": {}}).encode(),
-        json.dumps(whole | {"status": None}).encode(),
+        whole[:-1],
+        whole[:middle],
+        whole.partition(b"\n")[0] + b"\n",
+        whole[:middle] + b"\0" + whole[middle + 1 :],
+        whole.replace(b'"3.0.0"', b'"4.0.0"'),
     ):
+        assert damaged != whole
         kept(busy).write_bytes(damaged)
         assert remembered_status(busy.state) == before
         assert reads_nothing(busy)
 
 
+def test_what_status_prints_is_kept_as_it_is_printed(busy: Shop) -> None:
+    for _ in range(2):
+        assert remembered_text(busy.state) == json.dumps(status(busy.state).json(), indent=2, ensure_ascii=False)
+        assert reads_nothing(busy)
+
+
 def test_a_memory_that_others_could_have_written_does_not_count(busy: Shop) -> None:
     before = remembered_status(busy.state)
-    forged = json.loads(kept(busy).read_bytes())
-    forged["status"]["components"][0]["newest"] = "9.9.9"
-    kept(busy).write_bytes(json.dumps(forged).encode())
+    text = remembered_text(busy.state).replace('"3.0.0"', '"9.9.9"').encode()
+    kept(busy).write_bytes(remembered._head(busy.state, text) + b"\n" + text)
+    assert remembered_status(busy.state) != before
     kept(busy).chmod(0o666)
     assert remembered_status(busy.state) == before
 

@@ -34,6 +34,34 @@ def test_more_names_than_a_pipe_takes_are_answered_in_their_order(store: Store) 
         assert store.read_all("", ["a", "b"]) == [None, None]
 
 
+def test_files_of_many_folders_are_found_or_not_there_as_each_alone(tmp_path: Path) -> None:
+    init_store(tmp_path / "book.git", bare=True, branch="main")
+    with Store(str(tmp_path / "book.git"), ("main",)) as store:
+        files = {f"components/c{n}/1.{minor}.jsonl": b"%d.%d" % (n, minor) for n in range(30) for minor in range(n)}
+        edit = Edit(branch="main", base="", files={**files, "top": b"top"})
+        tip = store.push([edit], "Files\n", by=store.signature, at=datetime.now(UTC))["main"]
+        odd = ["top", "top/below", "components/c99/1.0.jsonl", "components/c9/1.99.jsonl", "components/c9/1.0.jsonl/x"]
+        for paths in ([*odd, *files], list(files)[:20], odd):
+            assert store.read_all(tip, paths) == [store.read(tip, path) for path in paths]
+
+
+@pytest.mark.parametrize("lost", ["components", "components/c29", "components/c3/1.1.jsonl"])
+def test_a_lost_folder_or_file_among_many_is_named(tmp_path: Path, lost: str) -> None:
+    init_store(tmp_path / "book.git", bare=True, branch="main")
+    with Store(str(tmp_path / "book.git"), ("main",)) as store:
+        files = {f"components/c{n}/1.{minor}.jsonl": b"%d.%d" % (n, minor) for n in range(30) for minor in range(n)}
+        tip = store.push([Edit(branch="main", base="", files=files)], "x\n", by=store.signature, at=datetime.now(UTC))
+        name = store.git("rev-parse", f"{tip['main']}:{lost}").text.strip()
+        pack = next((store.local / "objects" / "pack").glob("*.pack"))
+        pack.rename(tmp_path / "pack")
+        pack.with_suffix(".idx").unlink()
+        store.git("unpack-objects", "-q", stdin=(tmp_path / "pack").read_bytes())
+        (store.local / "objects" / name[:2] / name[2:]).unlink()
+        store.close()
+        with pytest.raises(IntegrityError, match=f"'{lost}'.*damaged or missing"):
+            store.read_all(tip["main"], list(files))
+
+
 def test_a_folder_is_no_file_and_a_file_is_no_folder(store: Store) -> None:
     with store:
         tip, path = store.tips()["main"], next(iter(FILES))

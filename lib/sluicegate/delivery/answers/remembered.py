@@ -1,6 +1,7 @@
 """`status` as it was said before of the same tips: the matrix of a large organisation is put together once for each.
 
-What is remembered is shown and never decided by: gates, plans and swaps read the records.
+What is remembered is shown and never decided by: gates, plans and swaps read the records. It is kept as it is printed,
+below a line that says of what, and what it has to be.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from pathlib import Path
 from sluicegate import __version__
 from sluicegate.delivery.answers.status import Status, from_json, status
 from sluicegate.delivery.book.state import State
-from sluicegate.model.values import Json
 from sluicegate.tools import cached
 from sluicegate.tools.git.place import cache_name, cache_path
 
@@ -21,16 +21,19 @@ SHAPE = 2
 
 def remembered_status(state: State) -> Status:
     """The matrix at the tips: as it was said on this day of just these, else read."""
-    path, about = _path(state), _about(state)
-    try:
-        kept = json.loads(cached.read(path) or b"{}")
-        if kept.get("about") == about:
-            return from_json(kept["status"])
-    except (ValueError, KeyError, TypeError, AttributeError):  # damaged, so it is made anew
-        pass
-    found = status(state)
+    return from_json(json.loads(remembered_text(state)))
+
+
+def remembered_text(state: State) -> str:
+    """The same, as `status --json` prints it."""
+    path = _path(state)
+    head, _, kept = cached.read(path).partition(b"\n")
+    if kept and head == _head(state, kept):
+        return kept.decode()
+    found = status(state).text()
+    content = found.encode()
     if not state.notices:  # which have to be said again
-        cached.write(path, json.dumps({"about": about, "status": found.json()}).encode())
+        cached.write(path, _head(state, content) + b"\n" + content)
     return found
 
 
@@ -38,6 +41,9 @@ def _path(state: State) -> Path:
     return cache_path() / f"{cache_name(state.store.remote)}.status"
 
 
-def _about(state: State) -> Json:
-    """What the matrix depends on; on the time only by its day, as a hold ends with one."""
-    return [__version__, SHAPE, state.now.date().isoformat(), dict(state.tips)]
+def _head(state: State, content: bytes) -> bytes:
+    """What the matrix depends on, on the time only by its day, as a hold ends with one; and its text's checksum."""
+    import hashlib
+
+    about = [__version__, SHAPE, state.now.date().isoformat(), dict(state.tips), hashlib.sha256(content).hexdigest()]
+    return json.dumps(about).encode()

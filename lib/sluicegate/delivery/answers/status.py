@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import field
 
 from sluicegate.delivery.book import intents, resolving
@@ -11,7 +11,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves import schema
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import BalancerOut, Failed, HostOut, InEnvironment
+from sluicegate.model.evidence import BalancerOut, Failed, HostOut, InEnvironment, Vetoing
 from sluicegate.model.frozen import frozen
 from sluicegate.model.story import Uncounted, vetoed
 from sluicegate.model.values import Actor, Installed, Json, Pin, read_time, stamp
@@ -91,6 +91,12 @@ class Status:
             ],
         }
 
+    def text(self) -> str:
+        """What `status --json` prints."""
+        import json
+
+        return json.dumps(self.json(), indent=2, ensure_ascii=False)
+
 
 def from_json(value: Json) -> Status:
     """What `Status.json` gave, read again; of who left something alone and when, no more than that says."""
@@ -129,12 +135,15 @@ def status(state: State) -> Status:
     running = ((name, one.version) for place in places for name, one in place.installed.items())
     state.read_stories([*running, *resolving.last_listed(state)])
     newest = {name: resolving.newest(state, name) for name in state.config.components}
+    here = {(name, one.version) for place in places for name, one in place.installed.items()}
+    doubted = frozenset(one for one in here if state.standing(*one).has(Vetoing) or state.uncounted(*one))
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
         newest=newest,
         vetoed=frozenset(name for name, version in newest.items() if version and state.vetoed_somewhere(name, version)),
         cells={
-            name: {here.environment.name: here.cell(state, name) for here in places} for name in state.config.components
+            name: {place.environment.name: place.cell(state, name, doubted) for place in places}
+            for name in state.config.components
         },
     )
 
@@ -196,15 +205,17 @@ class _Place:
             scopes=state.config.veto_scopes(environment.name),
         )
 
-    def cell(self, state: State, component: str) -> Cell:
+    def cell(self, state: State, component: str, doubted: Set[tuple[str, str]]) -> Cell:
+        """`doubted`: the components and versions of which somebody said that they must not go further."""
         pin, here = self.pins.get(component), self.installed.get(component)
         marks = []
         if pin and pin.held(state.now):
             marks.append("held")
-        if here and vetoed(state.standing(component, here.version), self.scopes):
-            marks.append("vetoed")
-        if here and self._is_doubtful(state.uncounted(component, here.version)):
-            marks.append("not counted")
+        if here and (component, here.version) in doubted:
+            if vetoed(state.standing(component, here.version), self.scopes):
+                marks.append("vetoed")
+            if self._is_doubtful(state.uncounted(component, here.version)):
+                marks.append("not counted")
         if (pin.version if pin else "") != (here.version if here else ""):
             marks.append("not deployed")
         return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))

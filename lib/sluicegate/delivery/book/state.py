@@ -98,6 +98,7 @@ class State:
         self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
         self._standing: dict[tuple[str, str], Story] = {}
         self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read
+        self._as_published: dict[tuple[str, str], Installed] = {}
         self._veto_scopes: dict[str, tuple[str, ...]] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
@@ -165,11 +166,14 @@ class State:
     def as_published(self, pins: Mapping[str, str]) -> dict[str, Installed]:
         """Versions with the manifests that they were published with; '' where no record says it."""
         self.read_stories(pins.items())
-        built = {name: self.standing(name, version).latest(Built) for name, version in pins.items()}
-        return {
-            name: Installed(version=version, manifest=one.manifest if (one := built[name]) else "")
-            for name, version in pins.items()
-        }
+        return {name: self._installed(name, version) for name, version in pins.items()}
+
+    def _installed(self, component: str, version: str) -> Installed:
+        key = (component, version)
+        if key not in self._as_published:  # environments mostly have the same
+            built = self.standing(component, version).latest(Built)
+            self._as_published[key] = Installed(version=version, manifest=built.manifest if built else "")
+        return self._as_published[key]
 
     @cached_property
     def config(self) -> Config:

@@ -19,6 +19,8 @@ REMEMBERED = 8_000_000
 """Bytes of contents that are kept of what was read last: a change reads the same files several times."""
 UNCHANGING = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![^:^])")
 """Begins a name that always leads to the same: the whole id of an object, with or without a way on from there."""
+FOLDER = "40000"
+Entries = dict[str, tuple[str, str]]  # name -> mode and id
 AT_ONCE = 16_000
 """Bytes of names that are asked for at once: a pipe takes them all while nobody reads the answers yet."""
 
@@ -40,7 +42,7 @@ def object_id(content: bytes, *, like: str, kind: str = "blob") -> str:
     return sums(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
 
 
-def tree_entries(tree: bytes, id_length: int) -> dict[str, tuple[str, str]]:
+def tree_entries(tree: bytes, id_length: int) -> Entries:
     """Name -> mode and object id of a tree's entries; `id_length` is that of an id in hex."""
     pattern = rb"([0-7]+) ([^\0]+)\0((?s:.{%d}))" % (id_length // 2)
     return {

@@ -21,11 +21,12 @@ from sluicegate.tools import process
 from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
-from sluicegate.tools.git.objects import Object, Objects, tree_entries
+from sluicegate.tools.git.objects import FOLDER, Entries, Object, Objects, tree_entries
 from sluicegate.tools.git.place import cache_folder, cache_name, resolve, restoring, shown
 from sluicegate.tools.lock import locked
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
+MANY = 16  # files from which on a folder of theirs is read as a whole
 DEEPER = (64, 1024, 16384)  # commits that a shallow clone fetches in addition until it has what it looks for
 
 
@@ -169,8 +170,30 @@ class Store:
         """The contents of files at a commit, as of `read`, asked for in one go."""
         if not commit:
             return [None] * len(paths)
-        found = self._objects.get_all([f"{commit}:{path}" for path in paths])
-        return [self._blob(commit, path, content) for path, content in zip(paths, found, strict=True)]
+        names = self._names(commit, commit, "", paths)
+        found = dict(zip(names, self._objects.get_all(list(names.values())), strict=True))
+        return [self._blob(commit, path, found[path]) if path in found else None for path in paths]
+
+    def _names(self, commit: str, tree: str, folder: str, paths: Sequence[str]) -> dict[str, str]:
+        """What Git knows files at a commit by, `folder` being a tree's path; not those that its entries do not have.
+
+        By COMMIT:PATH Git goes through all folders anew for each file: one of which many are wanted is read here, once.
+        """
+        if len(paths) < MANY:
+            return {path: f"{tree}:{path.removeprefix(folder)}" for path in paths}
+        entries = self._entries(commit, folder.rstrip("/"), self._objects.get(f"{tree}^{{tree}}"))
+        names: dict[str, str] = {}
+        below: dict[str, list[str]] = {}
+        for path in paths:
+            name, slash, _ = path.removeprefix(folder).partition("/")
+            if slash:
+                below.setdefault(name, []).append(path)
+            elif name in entries:
+                names[path] = entries[name][1]
+        for name, wanted in below.items():
+            if entries.get(name, ("", ""))[0] == FOLDER:
+                names |= self._names(commit, entries[name][1], f"{folder}{name}/", wanted)
+        return names
 
     def _blob(self, commit: str, path: str, content: Object | None) -> bytes | None:
         """What was read under the name of a file; None where the trees have no such name."""
@@ -189,13 +212,17 @@ class Store:
         """Name -> object id of what a folder at a commit has; empty when it is not there."""
         if not commit:
             return {}
-        tree = self._objects.get(f"{commit}:{folder}")
+        entries = self._entries(commit, folder, self._objects.get(f"{commit}:{folder}"))
+        return {name: entry for name, (_, entry) in entries.items()}
+
+    def _entries(self, commit: str, folder: str, tree: Object | None) -> Entries:
+        """What the object that was read under the name of a folder has; nothing where the trees have no such name."""
         if tree is None:
             self._refuse_lost(commit, folder)
             return {}
         if tree.type != "tree":
             raise self._otherwise(commit, folder, "a file, and should be a folder")
-        return {name: entry for name, (_, entry) in tree_entries(tree.content, len(tree.id)).items()}
+        return tree_entries(tree.content, len(tree.id))
 
     def files(self, commit: str) -> tuple[str, ...]:
         """The paths of all files at a commit."""

@@ -21,14 +21,13 @@ from sluicegate.tools.git.commits import (
     Signature,
     with_trailers,
 )
-from sluicegate.tools.git.objects import Objects, object_id, tree_entries
+from sluicegate.tools.git.objects import FOLDER, Entries, Objects, object_id, tree_entries
 
 MANY = 100
 """Objects from which on they are kept as a pack, as `fastimport.unpackLimit` and `receive.unpackLimit` have it."""
 KINDS = {"commit": 1, "tree": 2, "blob": 3}
-FILE, FOLDER = "100644", "40000"
+FILE = "100644"
 IN_NO_PERSON = re.compile(r"[<>\x00-\x1f]")
-Entries = dict[str, tuple[str, str]]  # name -> mode and id
 
 
 def committed(
