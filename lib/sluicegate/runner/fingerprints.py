@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
-from sluicegate.tools import files, xml
+from sluicegate.tools import beneath, files, xml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,16 @@ def path(home: Path, md5: str) -> Path:
 
 
 def read(home: Path, md5: str) -> Fingerprint | None:
+    """The fingerprint, None where there is none. Raises IntegrityError for one that cannot be read."""
     if not re.fullmatch(r"[0-9a-f]{32}", md5):
         return None
+    place = path(home, md5)
     try:
-        root = xml.parse(path(home, md5).read_bytes(), source="the fingerprint")
-    except (OSError, Malformed):
-        return None
+        root = xml.parse(place.read_bytes(), source="the fingerprint")
+    except (OSError, Malformed) as problem:
+        if isinstance(problem, OSError) and beneath.is_absent(problem):
+            return None
+        raise beneath.unreadable(place, problem) from problem
     usages = [(xml.text(one, "string"), xml.text(one, "ranges")) for one in root.iterfind("usages/entry")]
     return Fingerprint(
         md5=md5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -100,10 +101,16 @@ class Record:
 
 
 def read(job: str, folder: Path) -> Record | None:
-    """The record in `folder`, None when there is no readable build.xml. Unknown actions are kept as they are."""
+    """The record in `folder`, None when there is no readable build.xml; as with Jenkins, the log names a damaged one.
+
+    Unknown actions are kept as they are.
+    """
+    place = folder / "build.xml"
     try:
-        root = xml.parse(beneath.read(folder / "build.xml"), source=f"{folder.name}/build.xml")
-    except (OSError, Malformed):
+        root = xml.parse(beneath.read(place), source=f"{folder.name}/build.xml")
+    except (OSError, Malformed) as problem:
+        if not (isinstance(problem, OSError) and beneath.is_absent(problem)):
+            logging.getLogger(__name__).error("%s", beneath.unreadable(place, problem))
         return None
     number = whole(folder.name, least=1, most=INT)
     if number is None:

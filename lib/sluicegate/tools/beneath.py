@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import IntegrityError, Malformed, UsageError
 from sluicegate.tools import files
 
 ROOT = Path("/")
@@ -53,7 +53,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
     try:
         top = open_folder(folder)
     except OSError as problem:
-        if _is_absent(problem):
+        if is_absent(problem):
             return
         raise
     try:
@@ -63,7 +63,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
             try:
                 here = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
             except OSError as problem:
-                if not _is_absent(problem):
+                if not is_absent(problem):
                     yield below, b"", False
                 continue
             content = b""
@@ -72,7 +72,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
                     content = stream.read()
                 with_sibling = _is_folder(here, sibling)
             except OSError as problem:
-                if _is_absent(problem):
+                if is_absent(problem):
                     continue
                 with_sibling = _is_folder(here, sibling)
             finally:
@@ -82,9 +82,15 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
         os.close(top)
 
 
-def _is_absent(problem: OSError) -> bool:
+def is_absent(problem: OSError) -> bool:
     """Whether there is no such file or folder, or a link in its place; else it is there and cannot be read."""
-    return problem.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+    return problem.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def unreadable(path: Path, problem: OSError | Malformed) -> IntegrityError:
+    """What is to be said of a file that is there and cannot be read: whoever took it for none would write it away."""
+    said = problem.message if isinstance(problem, Malformed) else problem.strerror or str(problem)
+    return IntegrityError(f"{path} cannot be read: {said}", hint="restore the file, or take it away")
 
 
 def _is_folder(here: int, name: str) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import SluicegateError, UsageError
+from sluicegate.errors import IntegrityError, Malformed, SluicegateError, UsageError
 from sluicegate.runner import names
-from sluicegate.tools import files, patterns, xml
+from sluicegate.tools import beneath, files, patterns, xml
 
 EVERYTHING = ".*"
 PATTERN_SECONDS = 1.0
@@ -58,16 +58,28 @@ class Views:
         return self.folder / f"{quote(f'{folder}/{name}' if folder else name, safe=' ')}.xml"
 
     def get(self, folder: str, name: str) -> View | None:
+        """A view, None where there is none. Raises IntegrityError for one that cannot be read."""
+        place = self._path(folder, name)
         try:
-            return _view(folder, name, self._path(folder, name).read_bytes())
-        except OSError:
-            return None
+            return _view(folder, name, place.read_bytes())
+        except (OSError, Malformed) as problem:
+            if isinstance(problem, OSError) and beneath.is_absent(problem):
+                return None
+            raise beneath.unreadable(place, problem) from problem
 
     def of(self, folder: str) -> list[View]:
+        """The views of a folder; one that cannot be read shows nothing but why."""
         found = []
         for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
             owner, _, name = unquote(path.stem).rpartition("/")
-            if owner == folder and (view := self.get(owner, name)) is not None:
+            if owner != folder:
+                continue
+            try:
+                view = self.get(owner, name)
+            except IntegrityError as problem:
+                said = problem.message
+                view = View(folder=owner, name=name, cls="hudson.model.ListView", description=said, jobs=(), pattern="")
+            if view is not None:
                 found.append(view)
         return found
 

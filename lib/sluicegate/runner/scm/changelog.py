@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.scm.history import Built
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.work import WorkTree
-from sluicegate.tools import xml
+from sluicegate.tools import beneath, xml
 
 MOST = 1024
 """Commits in one change log, as in the plugin."""
@@ -73,9 +74,12 @@ def write(record: Record, logs: Sequence[str], gits: Sequence[Git]) -> None:
 
 def read(record: Record) -> list[Change]:
     """The commits that a build was the first to have: of each repository the oldest first, as Jenkins tells them."""
+    place = record.folder / "changelog.xml"
     try:
-        content = (record.folder / "changelog.xml").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        content = place.read_text(encoding="utf-8", errors="replace")
+    except OSError as problem:
+        if not beneath.is_absent(problem):
+            logging.getLogger(__name__).error("%s", beneath.unreadable(place, problem))
         return []
     author = "<authorOrCommitter>true" in record.changelog_parser
     if content.startswith("<"):

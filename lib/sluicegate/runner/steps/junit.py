@@ -13,7 +13,7 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools import files, reports, xml
+from sluicegate.tools import beneath, files, reports, xml
 from sluicegate.tools.reports import Case, Suite, Tally
 
 ACTION = "hudson.tasks.junit.TestResultAction"
@@ -51,11 +51,14 @@ def _case_xml(case: Case) -> str:
 
 
 def read(folder: Path) -> list[Suite] | None:
-    """The suites that a build recorded, None when it has no report."""
+    """The suites that a build recorded, None when it has no report. Raises IntegrityError for one that is damaged."""
+    place = folder / "junitResult.xml"
     try:
-        root = xml.parse((folder / "junitResult.xml").read_bytes(), limit=LARGEST, source="junitResult.xml")
-    except (OSError, Malformed):
-        return None
+        root = xml.parse(place.read_bytes(), limit=LARGEST, source=place.name)
+    except (OSError, Malformed) as problem:
+        if isinstance(problem, OSError) and beneath.is_absent(problem):
+            return None
+        raise beneath.unreadable(place, problem) from problem
     found = []
     for suite in root.iterfind("suites/suite"):
         cases = tuple(_read_case(one) for one in suite.iterfind("cases/case"))

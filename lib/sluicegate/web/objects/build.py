@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from starlette.responses import Response
 
-from sluicegate.errors import Conflict, UsageError
+from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import fingerprints
 from sluicegate.runner.items import Item
@@ -98,7 +99,16 @@ def _artifacts(site: Site, record: Record) -> list[object]:
 def _fingerprints(site: Site, record: Record) -> list[object]:
     texts = [one for one in record.extra if "FingerprintAction" in one]
     marks = [mark for one in texts for mark in re.findall(r"<string>([0-9a-f]{32})</string>", one)]
-    return [one for mark in marks if (one := fingerprints.read(site.runner.home.path, mark)) is not None]
+    return [one for mark in marks if (one := _fingerprint(site, mark)) is not None]
+
+
+def _fingerprint(site: Site, mark: str) -> object | None:
+    """A build is shown without one that cannot be read, as by hudson.tasks.Fingerprinter; the log names it."""
+    try:
+        return fingerprints.read(site.runner.home.path, mark)
+    except IntegrityError as problem:
+        logging.getLogger(__name__).error("%s", problem)
+        return None
 
 
 def _changes(site: Site, record: Record) -> object:

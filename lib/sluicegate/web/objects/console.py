@@ -28,7 +28,9 @@ def _console_text(site: Site, record: Record) -> Response:
     """The whole log as it is now, without notes, however large."""
     try:
         descriptor = beneath.open_file(record.log)
-    except OSError:
+    except OSError as problem:
+        if not beneath.is_absent(problem):
+            raise beneath.unreadable(record.log, problem) from problem
         return calls.text(b"")
     return StreamingResponse(_without_notes(descriptor), headers={"content-type": "text/plain;charset=utf-8"})
 
@@ -80,7 +82,9 @@ def _tail(record: Record, start: int) -> tuple[bytes, int, int]:
             at = min(start, size)
             stream.seek(at)
             block = stream.read(min(size - at, MOST_AT_ONCE))
-    except OSError:
+    except OSError as problem:
+        if not beneath.is_absent(problem):
+            raise beneath.unreadable(record.log, problem) from problem
         return b"", 0, 0
     return block, at + len(block), size
 

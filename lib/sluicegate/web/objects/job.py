@@ -114,9 +114,12 @@ def _form(site: Site, item: Item) -> Response:
 
 
 def _polling_log(site: Site, item: Item) -> Response:
+    place = item.folder / "scm-polling.log"
     try:
-        return calls.text(beneath.read(item.folder / "scm-polling.log"))
-    except OSError:
+        return calls.text(beneath.read(place))
+    except OSError as problem:
+        if not beneath.is_absent(problem):
+            raise beneath.unreadable(place, problem) from problem
         return calls.text("Polling has not run yet.\n")
 
 
