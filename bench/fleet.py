@@ -3,7 +3,8 @@
     python bench/fleet.py [--hosts 50] [--rounds 3] [--pyinfra PATH] [--rows]
 
 Each host is an sshd of its own, with its own key and port, on this machine: what the servers cost all contestants pay
-alike. Its home is empty, so that no shell there reads what this machine's user has for his own. The commands make a folder, write a file in it and read that. Contestants, each from nothing, processes included:
+alike. Its home is empty, so that no shell there reads what this machine's user has for his own. The commands make a
+folder, write a file in it and read that. Contestants, each from nothing, processes included:
 
 - ours: the hosts of a configuration in one Python process, as many at once as there are, as a deploy has them;
 - ansible with its defaults, and with pipelining and 50 forks: one play of three `command` tasks, no facts;
