@@ -179,7 +179,7 @@ def test_a_process_that_is_killed_in_the_middle_loses_nothing_that_was_acknowled
     monkeypatch.setattr(locks, "OLD", 0.0)  # every holder is dead at once
     log, moment = tmp_path / "log", random.Random(20261126)
     log.touch()
-    for turn in range(6):
+    for turn in range(4):
         before = counted()
         words = [str(shop.root), str(log), str(tmp_path / "cache"), str(turn)]
         writer = subprocess.Popen([sys.executable, "-c", KILLED, *words], cwd=ROOT, start_new_session=True)
