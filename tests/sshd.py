@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Sshd:
         self.greet: Callable[[int, socket.socket], bool] = lambda number, connection: True
         self.connections = 0
         self.running: list[subprocess.Popen[bytes]] = []
+        self.server: list[str | Path] = [SSHD, "-i", "-f", folder / "sshd_config"]
         for name in ("host", "user"):
             self.make_key(name)
         shutil.copy(folder / "user.pub", folder / "authorized_keys")
@@ -57,6 +58,17 @@ class Sshd:
         client.chmod(0o755)
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
+
+    def move_into(self, root: Path, entering: Sequence[str | Path]) -> None:
+        """Log in to another root file system from now on; `entering` are the words that run others there."""
+        inside = root / "etc/ssh/tests"
+        inside.mkdir(parents=True)
+        for name in ("host", "authorized_keys"):
+            shutil.copy(self.folder / name, inside)
+        config = (self.folder / "sshd_config").read_text().replace(str(self.folder), "/etc/ssh/tests")
+        (inside / "sshd_config").write_text(config)
+        (root / "run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.server = [*entering, "/usr/sbin/sshd", "-i", "-f", "/etc/ssh/tests/sshd_config"]
 
     def make_key(self, name: str) -> None:
         for path in (self.folder / name, self.folder / f"{name}.pub"):
@@ -96,9 +108,8 @@ class Sshd:
             with connection:
                 self.connections += 1
                 if self.greet(self.connections, connection):
-                    words = [SSHD, "-i", "-f", self.folder / "sshd_config"]
                     self.running.append(
-                        subprocess.Popen(words, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL)
+                        subprocess.Popen(self.server, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL)
                     )
 
 

@@ -21,7 +21,7 @@ from sluicegate.tools import process
 from sluicegate.tools.process import Completed
 from tests.real.needs import needs
 
-INSIDE = "openssh-server,systemd-sysv,libpam-systemd,dbus,iproute2,sudo,procps,ca-certificates,python3-minimal"
+INSIDE = "openssh-server,systemd-sysv,libpam-systemd,dbus,iproute2,sudo,procps,ca-certificates,python3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +145,15 @@ class BootedHost(RemoteHost):
     def configure(cls, name: str, settings: Settings, config: Config) -> BootedHost:
         return cls(name=name, folder="/srv/ours", leader=settings.number("leader"), reached_at="127.0.0.1")
 
+    @property
+    def entering(self) -> list[str]:
+        """The words that run others within the machine."""
+        return ["nsenter", f"--target={self.leader}", "--mount", "--pid", "--ipc", "--uts", "--root", "--wdns=/"]
+
     def call(self, line: str, stdin: bytes | IO[bytes] | None, timeout: float) -> Completed:
-        words = ["nsenter", f"--target={self.leader}", "--mount", "--pid", "--ipc", "--uts", "--root", "--wdns=/"]
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         return process.run(
-            [*words, "/bin/sh", "-c", line], stdin=stdin, timeout=timeout, check=False, inherit=False, env=path
+            [*self.entering, "/bin/sh", "-c", line], stdin=stdin, timeout=timeout, check=False, inherit=False, env=path
         )
 
 

@@ -45,8 +45,11 @@ class DnfHost(RemoteHost):
         return process.run(words, cwd=self.root, stdin=stdin, timeout=timeout, check=False, inherit=False, env=path)
 
     @classmethod
-    def made(cls, folder: Path, repository: Path) -> DnfHost:
-        """Programs on its PATH lead dnf and rpm to the folder; a repository of others is broken."""
+    def made(cls, folder: Path, repository: Path, within: str = "") -> DnfHost:
+        """Programs on its PATH lead dnf and rpm to the folder; a repository of others is broken.
+
+        `within` are words that they are run by.
+        """
         for name in ("bin", "repos", "plugins"):
             (folder / name).mkdir(parents=True)
         for name, place in (("ours", repository), ("others", folder / "nowhere")):
@@ -59,8 +62,8 @@ class DnfHost(RemoteHost):
         )
         where = f"--installroot={folder}/root --releasever=9 --forcearch=x86_64"
         lines = {
-            "dnf": f"exec /usr/bin/dnf -c {folder}/dnf.conf {where}",
-            "rpm": f"exec /usr/bin/rpm --root {folder}/root",
+            "dnf": f"exec {within} /usr/bin/dnf -c {folder}/dnf.conf {where}",
+            "rpm": f"exec {within} /usr/bin/rpm --root {folder}/root",
         }
         for program, line in lines.items():
             (folder / f"bin/{program}").write_text(f'#!/bin/sh\n{line} "$@"\n')
