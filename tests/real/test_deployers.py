@@ -176,6 +176,7 @@ def bench(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path) -> Iterato
     if make := OTHERS.get(request.param):
         with make(request, sshd, tmp_path) as made:
             made.take_down = lambda: unplug(sshd)
+            made.breaks = 2 if request.param == "dnf" else 4  # each call of it takes seconds of the processor
             yield made
         return
     ours = tmp_path / "sshd" / "home"
