@@ -18,6 +18,7 @@ import requests
 from sluicegate.errors import ConfigError, Conflict, Denied, NotFound, RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
 from sluicegate.tools import door
+from tests.crowd import Crowd
 from tests.haproxy import Haproxy, configured, running, wait_until
 from tests.parts import group_server
 from tests.real.needs import needs, program
@@ -72,6 +73,34 @@ def test_a_reload_in_any_phase_of_a_swap_changes_nothing(haproxy: Haproxy, phase
     assert haproxy.balancer.live() == reached(haproxy) == "green"
     haproxy.reload()
     assert haproxy.balancer.live() == reached(haproxy) == "green"
+
+
+def test_fifty_swaps_each_with_a_reload_in_one_of_its_phases_lose_no_request(haproxy: Haproxy) -> None:
+    phases = ("write", "prepare", "add", "show")
+    crowd, reloads = Crowd([]), [0]
+    with crowd.serving({}):
+        crowd.arrive(int(haproxy.url.rpartition(":")[2]), 40, 0.1, anew=20)
+        for number in range(50):
+            due = [phases[number % 4]]
+
+            def reload(name: str, due: list[str] = due) -> None:
+                if due and due[0] == ("write" if name.startswith("rename") else name.rpartition(" ")[2]):
+                    due.clear()
+                    haproxy.reload()
+                    reloads[0] += 1
+
+            side = ("green", "blue")[number % 2]
+            door.watcher = reload
+            try:
+                haproxy.balancer.switch(side, keep_sessions=False)
+            finally:
+                door.watcher = None
+            assert haproxy.balancer.live() == reached(haproxy) == side
+        crowd.leave()
+    assert reloads == [50]
+    assert [said for user in crowd.users for said in user.lost] == []
+    assert sum(len(user.cut) for user in crowd.users) <= 7 * 50, "what a reload cuts by itself, on kept connections"
+    assert sum(len(user.spans) for user in crowd.users) > 500
 
 
 def test_a_swap_that_was_killed_behind_its_file_is_seen_and_can_be_made_good(haproxy: Haproxy) -> None:
