@@ -24,6 +24,15 @@ def test_builds_that_cannot_be_listed_do_not_begin_at_one_again(tmp_path: Path) 
         History("job", tmp_path).numbers()
 
 
+def test_a_number_that_cannot_be_read_is_not_given_again(tmp_path: Path) -> None:
+    history = History("job", tmp_path)
+    history.set_next_number(17)
+    assert history.take_number() == 17
+    make_a_folder(tmp_path / "nextBuildNumber")
+    with pytest.raises(IntegrityError, match="nextBuildNumber cannot be read"):
+        history.take_number()
+
+
 def test_sessions_that_were_ended_do_not_come_back(tmp_path: Path) -> None:
     path = tmp_path / "ended"
     Ended(path).add("a session", 2**40)

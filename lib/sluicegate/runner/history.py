@@ -16,7 +16,7 @@ from sluicegate.runner import records
 from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
-from sluicegate.tools import files
+from sluicegate.tools import beneath, files
 
 PERMALINKS = (
     "lastCompletedBuild",
@@ -50,10 +50,18 @@ class History:
 
     @property
     def next_number(self) -> int:
-        """The number of the next build; never one that is taken."""
+        """The number of the next build; never one that is taken. Raises IntegrityError where nobody can tell.
+
+        A file that a crash has cut says nothing: then the builds tell, as with a Jenkins (JENKINS-11563).
+        """
+        place = self.folder / "nextBuildNumber"
         try:
-            written = required((self.folder / "nextBuildNumber").read_text().strip(), least=1, most=INT)
-        except (OSError, ValueError):
+            written = required(place.read_text().strip(), least=1, most=INT)
+        except ValueError:
+            written = 1
+        except OSError as problem:
+            if not beneath.is_absent(problem):
+                raise beneath.unreadable(place, problem) from problem
             written = 1
         return max(written, self._newest() + 1)
 
