@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -12,12 +12,12 @@ import pytest
 
 from sluicegate import ports
 from sluicegate.cli.main import MODULES, commands
+from sluicegate.wiring import OURS
 
 ROOT = Path(__file__).parent.parent
 COMMANDS_PAGE = ROOT / "docs" / "reference" / "commands.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "reference" / "configuration.md"
-FAMILIES = ("repositories", "hosts", "deployers", "balancers", "pools", "directories", "gates")
 
 
 def helps(command: click.Command, path: str) -> list[tuple[str, str]]:
@@ -58,16 +58,17 @@ def test_every_command_has_an_example_in_its_help(name: str) -> None:
     assert any("Example: sluicegate" in text for text in texts)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(OURS))
 def test_every_driver_with_its_settings_is_in_the_docs(family: str) -> None:
     page = CONFIGURATION_PAGE.read_text()
-    for point in entry_points(group=f"sluicegate.{family}"):
-        rows = [line for line in page.splitlines() if line.startswith(f"| {family} | `{point.name}` |")]
-        assert len(rows) == 1, f"{family}: {point.name}"
-        source = Path(inspect.getsourcefile(point.load()) or "").read_text()
+    for name, place in OURS[family].items():
+        rows = [line for line in page.splitlines() if line.startswith(f"| {family} | `{name}` |")]
+        assert len(rows) == 1, f"{family}: {name}"
+        driver = pkgutil.resolve_name(f"sluicegate.{place}")
+        source = Path(inspect.getsourcefile(driver) or "").read_text()
         for keys in re.findall(r"settings\.only\(([^)]*)\)", source):
             for key in re.findall(r'"([^"]+)"', keys):
-                assert re.search(rf"`{re.escape(key)}\b", rows[0]), f"{family} {point.name}: {key}"
+                assert re.search(rf"`{re.escape(key)}\b", rows[0]), f"{family} {name}: {key}"
 
 
 def test_every_key_of_the_configuration_is_in_the_docs() -> None:

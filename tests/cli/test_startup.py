@@ -51,9 +51,13 @@ def test_the_version_is_told_without_click_and_yaml() -> None:
 @pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("history", "app"), ("explain", "app")])
 def test_answers_come_without_slow_libraries(repo: str, words: tuple[str, ...]) -> None:
     slow = {"requests", "urllib3", "jenkins", "jenkins_jobs", "boto3", "cryptography", "lxml", "starlette", "rich"}
-    if words[0] != "explain":  # which finds its gates by entry point, and importlib.metadata brings these
-        slow |= {"tempfile", "secrets", "random", "bz2", "shlex"}
+    slow |= {"tempfile", "secrets", "random", "bz2", "shlex", "email", "zipfile", "textwrap"}
     assert not run("-C", repo, *words) & slow
+
+
+def test_a_status_that_is_remembered_reads_no_yaml(repo: str) -> None:
+    run("-C", repo, "status")
+    assert not run("-C", repo, "status") & {"yaml"}
 
 
 def test_status_starts_one_git(repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

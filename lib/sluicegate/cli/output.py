@@ -158,11 +158,11 @@ def _row_lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 def _cell_lines(cell: str, width: int) -> list[str]:
     """A cell folded at blanks, each line in the cell's own colours."""
-    import textwrap
-
     text = click.unstyle(cell)
     if len(text) <= width:
         return [cell]
+    import textwrap
+
     before, _, after = cell.partition(text)
     folded = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{before}{line}{after}" for line in folded]
