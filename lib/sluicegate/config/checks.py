@@ -76,10 +76,10 @@ def _check_pool(config: Config, environment: Environment, mistake: Mistake) -> N
 def check_cycles(config: Config, mistake: Mistake) -> None:
     """What needs itself in the end, or flows into itself."""
     for name in config.components:
-        if name in _reached(name, lambda one: config.components[one].needs):
+        if name in _reached(name, lambda component: config.components[component].needs):
             mistake(f"components/{name}/needs", f"'{name}' needs itself in the end")
     for name in config.environments:
-        if name in _reached(name, lambda one: tuple(filter(None, [config.environments[one].origin]))):
+        if name in _reached(name, lambda environment: tuple(filter(None, [config.environments[environment].origin]))):
             mistake(f"environments/{name}/from", f"versions would flow from '{name}' into itself")
 
 

@@ -56,7 +56,7 @@ def rolling(settings: Settings) -> Rolling:
 
 
 def _undrained(word: str) -> Undrained:
-    return next(one for one in UNDRAINED if one == word)
+    return next(policy for policy in UNDRAINED if policy == word)
 
 
 def _analysis(settings: Settings) -> Analysis:
@@ -122,7 +122,7 @@ def _schema(settings: Settings) -> Schema | None:
     below = settings.below("schema")
     below.only("expand", "verify", "contract", "timeout")
     steps = {}
-    for step in (one for one in SCHEMA_STEPS if one in below.values):
+    for step in (known_step for known_step in SCHEMA_STEPS if known_step in below.values):
         job = below.values[step] if isinstance(below.values[step], str) else ""
         command = () if job else below.texts(step)
         if not job and not command:

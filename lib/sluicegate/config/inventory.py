@@ -104,8 +104,10 @@ class _Reading:
         self.refuse_shared(hosts)
         if self.mistakes:
             raise ConfigError([f"{self.source}: {mistake}" for mistake in self.mistakes])
-        found = {host: _texts(settings.get("variables", {})) for host, settings in variables.items()}
-        return Inventory(hosts=hosts, groups=groups, variables={h: texts for h, texts in found.items() if texts})
+        texts_by_host = {host: _texts(settings.get("variables", {})) for host, settings in variables.items()}
+        return Inventory(
+            hosts=hosts, groups=groups, variables={h: texts for h, texts in texts_by_host.items() if texts}
+        )
 
     def parsed(self, content: bytes) -> dict[str, object]:
         def refuse_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -129,11 +131,11 @@ class _Reading:
             own[name], below[name] = self.names(name, group, "hosts"), self.names(name, group, "children")
             for host in _doubles(own[name]):
                 self.mistakes.append(f"the group '{name}' names the host '{host}' twice")
-        found = {name: tuple(_reached(name, own, below)) for name in own}
-        for name in found:
-            if found[name] and not re.fullmatch(NAME, name):
+        members = {name: tuple(_reached(name, own, below)) for name in own}
+        for name in members:
+            if members[name] and not re.fullmatch(NAME, name):
                 self.mistakes.append(f"the name '{name}' may hold letters, digits, '.', '_' and '-' only")
-        return {name: hosts for name, hosts in found.items() if hosts}
+        return {name: hosts for name, hosts in members.items() if hosts}
 
     def names(self, group: str, value: Mapping[str, object], key: str) -> list[str]:
         listed = value.get(key, [])
@@ -200,7 +202,7 @@ def _plain(value: object) -> Plain:
     if isinstance(value, dict):
         return {str(key): _plain(below) for key, below in value.items()}
     if isinstance(value, list):
-        return tuple(_plain(one) for one in value)
+        return tuple(_plain(item) for item in value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

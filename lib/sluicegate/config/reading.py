@@ -154,15 +154,15 @@ class _Reading:
 
     def each(self, section: str, make: Callable[[str, Settings], Item]) -> dict[str, Item]:
         """Every entry of a section; an entry with a mistake is left out and noted."""
-        made: dict[str, Item] = {}
+        items: dict[str, Item] = {}
         if section not in self.document.content:
-            return made
+            return items
         with self.noted():
             for name in self.settings(section).values:
                 with self.noted():
                     _check_name(name, self.document.where(f"{section}/{name}"))
-                    made[name] = make(name, self.settings(f"{section}/{name}"))
-        return made
+                    items[name] = make(name, self.settings(f"{section}/{name}"))
+        return items
 
     def section(self, name: str, make: Callable[[Settings], Item]) -> Item | None:
         """A section that is one thing; None where it is left out, and where it has a mistake, which is noted."""
@@ -180,13 +180,13 @@ class _Reading:
         """Group -> hosts; a group that has more to say than its hosts is a mapping."""
         if "groups" not in self.document.content:
             return {}
-        found: dict[str, tuple[str, ...]] = {}
+        hosts: dict[str, tuple[str, ...]] = {}
         with self.noted():
             settings = self.settings("groups")
             for name, value in settings.values.items():
                 with self.noted():
-                    found[name] = self.group(name).texts("hosts") if isinstance(value, dict) else settings.texts(name)
-        return found
+                    hosts[name] = self.group(name).texts("hosts") if isinstance(value, dict) else settings.texts(name)
+        return hosts
 
     def group(self, name: str) -> Settings:
         settings = self.settings(f"groups/{name}")
@@ -195,14 +195,14 @@ class _Reading:
 
     def variables(self) -> dict[str, dict[str, str]]:
         """Host -> its variables: those of its groups, then its own."""
-        found: dict[str, dict[str, str]] = {}
+        texts: dict[str, dict[str, str]] = {}
         with suppress(ConfigError):  # whoever reads the groups and hosts themselves notes it
             for name, value in self.settings("groups").values.items() if "groups" in self.document.content else ():
                 for host in self.group(name).texts("hosts") if isinstance(value, dict) else ():
-                    found.setdefault(host, {}).update(self.variables_of(f"groups/{name}"))
+                    texts.setdefault(host, {}).update(self.variables_of(f"groups/{name}"))
             for host in self.settings("hosts").values if "hosts" in self.document.content else ():
-                found.setdefault(host, {}).update(self.variables_of(f"hosts/{host}"))
-        return found
+                texts.setdefault(host, {}).update(self.variables_of(f"hosts/{host}"))
+        return texts
 
     def variables_of(self, path: str) -> dict[str, str]:
         if "variables" not in self.settings(path).values:
@@ -216,13 +216,13 @@ class _Reading:
         return {}
 
     def objective(self) -> timedelta:
-        found = timedelta(minutes=15)
+        goal = timedelta(minutes=15)
         if "objective" in self.document.content:
             with self.noted():
                 settings = self.settings("objective")
                 settings.only("commit-to-integration")
-                found = settings.span("commit-to-integration")
-        return found
+                goal = settings.span("commit-to-integration")
+        return goal
 
     def environment(self, name: str, settings: Settings) -> Environment:
         settings.only(
@@ -283,15 +283,15 @@ class _Reading:
         return tuple(specs)
 
     def after(self, path: str, settings: Settings) -> tuple[After, ...]:
-        found = []
+        consequences = []
         for name, value in settings.below("after").values.items():
             if isinstance(value, str):
-                found.append(After(name=name, job=value))
+                consequences.append(After(name=name, job=value))
                 continue
             below = self.settings(f"{path}/after/{name}")
             below.only("command")
-            found.append(After(name=name, command=below.texts("command")))
-        return tuple(found)
+            consequences.append(After(name=name, command=below.texts("command")))
+        return tuple(consequences)
 
 
 def _check_name(name: str, where: str) -> None:
@@ -303,8 +303,8 @@ def _check_requires(top: Settings) -> None:
     wanted = top.text("requires", "")
     if not wanted:
         return
-    found = re.fullmatch(r">=\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,9})", wanted)
-    if not found:
+    least = re.fullmatch(r">=\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,9})", wanted)
+    if not least:
         raise top.fail(f"'requires' is '{wanted}', expected a form such as \">=0.1\"")
-    if [int(n) for n in found[1].split(".")] > [int(n) for n in __version__.split(".")]:
+    if [int(n) for n in least[1].split(".")] > [int(n) for n in __version__.split(".")]:
         raise top.fail(f"this delivery repo requires sluicegate {wanted}, and this is {__version__}")

@@ -60,17 +60,17 @@ def check_people(config: Config, mistake: Mistake) -> None:
     """One spelling means one person, and roles name people."""
     known = config.people.known
     spellings: tuple[Callable[[Person], tuple[str, ...]], ...] = (
-        lambda one: one.git,
-        lambda one: (one.jenkins,),
-        lambda one: (one.ldap,),
+        lambda human: human.git,
+        lambda human: (human.jenkins,),
+        lambda human: (human.ldap,),
     )
     for spelled in spellings:
         taken: dict[str, str] = {}
-        for one in known.values():
-            for spelling in spelled(one):
-                other = taken.setdefault(spelling.casefold(), one.name)
-                if other != one.name:
-                    mistake(f"people/{one.name}", f"'{spelling}' is {other} already")
+        for human in known.values():
+            for spelling in spelled(human):
+                other = taken.setdefault(spelling.casefold(), human.name)
+                if other != human.name:
+                    mistake(f"people/{human.name}", f"'{spelling}' is {other} already")
     for role in config.roles.values() if known else ():
         for member in role.members:
             if member not in known:

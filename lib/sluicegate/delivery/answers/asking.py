@@ -71,7 +71,11 @@ def refused(state: State, environment: Environment, wanted: Mapping[str, Wanted]
     deployer = state.drivers.deployer(state.config, environment)
     hosts = {name: state.drivers.host(state.config, name) for name in wanted}
     if isinstance(deployer, Engine):
-        return _sorted(deployer.refusals_all([(hosts[name], one) for name, one in wanted.items()]) if wanted else {})
+        return _sorted(
+            deployer.refusals_all([(hosts[name], wanted_there) for name, wanted_there in wanted.items()])
+            if wanted
+            else {}
+        )
     return each([*wanted], lambda name: deployer.refusals(hosts[name], wanted[name]), AT_ONCE, max_failed=len(wanted))
 
 
@@ -97,6 +101,8 @@ def _asked(
 
 def partly(silent_lines: tuple[str, ...], differences: int) -> PartlyDone:
     """What to raise once all that was seen is told, and not everybody could be asked."""
-    told = f"{differences} difference{'s' * (differences != 1)} among the others" if differences else "the others agree"
-    lines = [f"{len(silent_lines)} host{'s' * (len(silent_lines) != 1)} could not be asked; {told}", *silent_lines]
+    others = (
+        f"{differences} difference{'s' * (differences != 1)} among the others" if differences else "the others agree"
+    )
+    lines = [f"{len(silent_lines)} host{'s' * (len(silent_lines) != 1)} could not be asked; {others}", *silent_lines]
     return PartlyDone("\n  ".join(lines), hint="mend that, then ask again")

@@ -83,8 +83,8 @@ class Pushed(State):
 
     def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
         """The files below these folders that are others."""
-        told = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
-        return [path for path in told.text.split("\0") if path]
+        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
+        return [path for path in paths.text.split("\0") if path]
 
 
 def _is_record(line: bytes, path: str) -> bool:
@@ -112,8 +112,8 @@ def looked_at(state: State) -> tuple[State, str]:
         return state, f"this is what {shared} has; the work tree here is older: git pull"
     where = "main" if str(tree) in (shared, shared.removesuffix("/.git")) else shared
     behind = git("merge-base", "--is-ancestor", state.tips[MAIN], "HEAD", folder=tree, check=False)
-    told = f"this is the work tree here; {where} has another {changed}"
-    return mine, told if behind.status == 0 else f"{told}, and commits that are not here: git pull --rebase"
+    sentence = f"this is the work tree here; {where} has another {changed}"
+    return mine, sentence if behind.status == 0 else f"{sentence}, and commits that are not here: git pull --rebase"
 
 
 def _git(tree: Path, *words: str) -> str:
@@ -199,9 +199,9 @@ def check_repo(state: State, check_drivers: Callable[[Config], None] = lambda co
     for environment in config.environments.values():
         tried(state.group, environment)
         mistakes += _unknown_versions(state, environment)
-        found = tried(state.pins, environment.name)
-        if found is not None:
-            pins += len(found)
+        pins_there = tried(state.pins, environment.name)
+        if pins_there is not None:
+            pins += len(pins_there)
             mistakes += _edited(state, environment)
             mistakes += _without_address(state, environment) if drivers_are_well else ()
         mistakes += _wrong_range(state, environment)
@@ -239,15 +239,15 @@ def _unknown_versions(state: State, environment: Environment) -> list[str]:
         pins = read_pins(state.file(path), path)
     except ConfigError:  # it is told where the state reads them
         return []
-    found = []
+    unknown = []
     lines = yamltext.read(state.file(path) or b"", path)
     for component, pin in pins.items():
         try:
             if component in state.config.components:
                 state.known_story(component, pin.version)
         except UnknownName as problem:
-            found.append(f"{lines.where(component)}: {problem.message}")
-    return found
+            unknown.append(f"{lines.where(component)}: {problem.message}")
+    return unknown
 
 
 def _edited(state: State, environment: Environment) -> list[str]:

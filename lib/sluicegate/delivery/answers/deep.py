@@ -74,14 +74,14 @@ def repair(repo: DeliveryRepo) -> tuple[str, ...]:
 
     def decide(state: State, draft: Draft) -> tuple[Finding, ...]:
         findings = examine(state).findings
-        for one in findings:
-            if one.content is not None:
-                draft.tables[one.path] = one.content
+        for finding in findings:
+            if finding.content is not None:
+                draft.tables[finding.path] = finding.content
         return findings
 
     findings = repo.change(decide, "check: indexes made anew from the records")
-    done = tuple(f"made anew: {one}" for one in findings if one.content is not None)
-    refuse([one for one in findings if one.content is None], done)
+    done = tuple(f"made anew: {finding}" for finding in findings if finding.content is not None)
+    refuse([finding for finding in findings if finding.content is None], done)
     return done
 
 
@@ -90,7 +90,7 @@ def refuse(findings: Iterable[Finding], done: Iterable[str] = ()) -> None:
     listed = list(findings)
     if not listed:
         return
-    mendable = all(one.content is not None for one in listed)
+    mendable = all(finding.content is not None for finding in listed)
     lines = "".join(f"\n  {line}" for line in [*done, *map(str, listed)])
     hint = "sluicegate check --repair makes the indexes anew" if mendable else "take it from a clone that has it whole"
     many = f"{len(listed)} things in the ledger are" if len(listed) > 1 else "something in the ledger is"
@@ -131,7 +131,7 @@ def _tables(state: State, paths: Iterable[str]) -> Iterator[Finding]:
     for path in paths:
         environment, name = path.split("/")[1], path.rpartition("/")[2].removesuffix(".jsonl")
         if environment not in intents:
-            intents[environment] = {one.id for one in state.chronicle(environment).of(Intent)}
+            intents[environment] = {intent.id for intent in state.chronicle(environment).of(Intent)}
         if name not in intents[environment]:
             yield Finding(path=path, what="no deploy has this table of hosts")
         for number, line in enumerate((state.ledger_file(path) or b"").splitlines(), start=1):
@@ -160,8 +160,10 @@ def _sets(state: State) -> Iterator[Finding]:
     for environment in state.config.environments.values():
         try:
             for record, versions in state.sets(environment):
-                found = state.as_published(versions) if record.base or record.changed else dict(record.components)
-                if name_of_set(found) != record.set:
+                versions_there = (
+                    state.as_published(versions) if record.base or record.changed else dict(record.components)
+                )
+                if name_of_set(versions_there) != record.set:
                     what = f"the deploy {record.id} names another set than its records give"
                     yield Finding(path=chronicle.folder(environment.name), what=what)
             for swap in state.swaps(environment):
@@ -182,7 +184,7 @@ def _indexes(state: State) -> Iterator[Finding]:
         except IntegrityError:  # the sets tell of it
             continue
         if there:  # what was said of components that are there no more is not looked at
-            pins = {name: one for name, one in there.pins.items() if name in state.config.components}
+            pins = {name: pin for name, pin in there.pins.items() if name in state.config.components}
             there = replace(there, pins=pins)
         if there == right or (right == current.Index() and state.ledger_file(path) is None):
             continue

@@ -34,15 +34,17 @@ class Difference:
 def differences(state: State, one: str, other: str) -> tuple[Difference, ...]:
     """Each component that differs between two environments; what is installed counts, without hosts the pins."""
     mine, theirs = (_versions(state, state.config.environment(name)) for name in (one, other))
-    found = []
+    between_them = []
     for component in state.config.components:
         pair = mine.get(component, ""), theirs.get(component, "")
         if pair[0] != pair[1]:
             between = _between(state, component, *pair)
             subjects = tuple(subject for built in between for subject in built.subjects)
             issues = tuple(dict.fromkeys(issue for built in between for issue in built.issues))
-            found.append(Difference(component=component, one=pair[0], other=pair[1], subjects=subjects, issues=issues))
-    return tuple(found)
+            between_them.append(
+                Difference(component=component, one=pair[0], other=pair[1], subjects=subjects, issues=issues)
+            )
+    return tuple(between_them)
 
 
 def _versions(state: State, environment: Environment) -> dict[str, str]:

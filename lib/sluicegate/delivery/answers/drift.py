@@ -71,7 +71,7 @@ class Drift:
         """The shape of `drift --json`."""
         return {
             "environment": self.environment, "group": self.group, "hosts": list(self.hosts),
-            "drift": [one.json() for one in self.drifted],
+            "drift": [row.json() for row in self.drifted],
             "reported": [word.json(host) for host, word in self.reported.items()],
             "not_asked": [{"host": h, "ending": o.ending, "why": o.why} for h, o in self.asked.silent.items()],
         }  # fmt: skip
@@ -85,7 +85,7 @@ def drift(state: State, name: str) -> Drift:
     asked = ask_installed(state, environment)
     asked.refuse_silence(name)
     comparison = _Comparison(state, environment)
-    drifted = tuple(one for host, found in asked.answers.items() for one in comparison.of_host(host, found))
+    drifted = tuple(row for host, installed in asked.answers.items() for row in comparison.of_host(host, installed))
     return Drift(
         environment=name, group=asked.group, hosts=tuple(asked.answers), drifted=drifted, asked=asked,
         reported=differing(state, environment, asked.group),
@@ -103,10 +103,10 @@ class _Comparison:
         self.out = state.hosts_out(environment)
         self.failed = state.unsure(environment, state.group(environment)) if self.standing else None
 
-    def of_host(self, host: str, found: Mapping[str, Installed]) -> Iterator[Drifted]:
+    def of_host(self, host: str, has: Mapping[str, Installed]) -> Iterator[Drifted]:
         deployed = self.standing.installed if self.standing else {}
-        for component in self.state.config.in_order({*self.pins, *found, *deployed}):
-            pinned, here = self.pins.get(component, ""), found.get(component)
+        for component in self.state.config.in_order({*self.pins, *has, *deployed}):
+            pinned, here = self.pins.get(component, ""), has.get(component)
             if pinned and here and here.is_version(pinned, self.state.manifest(component, pinned)):
                 continue
             if not pinned and not here:

@@ -49,7 +49,7 @@ class Explanation:
             "runs_in": list(self.runs_in),
             "arrived": self.arrived,
             "next": self.next_command,
-            "hosts_out": [{"host": one.host, "why": one.why, "by": one.by.user} for one in self.out],
+            "hosts_out": [{"host": host.host, "why": host.why, "by": host.by.user} for host in self.out],
             "verdicts": [
                 {
                     "gate": v.gate,
@@ -61,7 +61,7 @@ class Explanation:
                 }
                 for v in self.verdicts
             ],
-            "not_counted": [{**as_json(one.record), "reason": one.reason} for one in self.uncounted],
+            "not_counted": [{**as_json(doubt.record), "reason": doubt.reason} for doubt in self.uncounted],
         }
 
 
@@ -71,8 +71,8 @@ def explain(state: State, component: str, version: str, target: str) -> Explanat
     state.known_story(component, chosen)
     runs_in = tuple(e.name for e in state.config.environments.values() if _runs(state, e, component, chosen))
     environment = state.config.environment(target) if target else _next(state, runs_in)
-    one = gating.candidate(state, component, chosen, environment)
-    verdicts = (*_standing(state, environment, component, chosen), *gating.verdicts(state, one))
+    candidate = gating.candidate(state, component, chosen, environment)
+    verdicts = (*_standing(state, environment, component, chosen), *gating.verdicts(state, candidate))
     return Explanation(
         component=component,
         version=chosen,
@@ -103,11 +103,11 @@ def _next(state: State, runs_in: tuple[str, ...]) -> Environment:
 
 def _standing(state: State, environment: Environment, component: str, version: str) -> tuple[Verdict, ...]:
     """What stands in the way besides the gates: a hold, a higher version, somebody at work."""
-    found = []
+    obstacles = []
     pins = standing_pins(state, environment)
     pin = pins.get(component)
     if pin and pin.hold and pin.held(state.now) and pin.version != version:
-        found.append(
+        obstacles.append(
             Verdict(
                 gate="hold",
                 state="refused",
@@ -117,7 +117,7 @@ def _standing(state: State, environment: Environment, component: str, version: s
             )
         )
     if pin and is_lower(state, component, version, pins):
-        found.append(
+        obstacles.append(
             Verdict(
                 gate="order",
                 state="refused",
@@ -126,7 +126,7 @@ def _standing(state: State, environment: Environment, component: str, version: s
             )
         )
     for intent in state.open_intents(environment):
-        found.append(
+        obstacles.append(
             Verdict(
                 gate="lock",
                 state="waiting",
@@ -136,7 +136,7 @@ def _standing(state: State, environment: Environment, component: str, version: s
                 since=intent.record.at,
             )
         )
-    return tuple(found)
+    return tuple(obstacles)
 
 
 def _lowering(environment: Environment, component: str, version: str) -> str:

@@ -80,11 +80,11 @@ def flow(state: State, component: str, version: str = "") -> Flow:
     build_started = built.build_started if built else None
     published = built.at if built else None
     assigned, recorded = begun.at if begun else None, deployed.at if deployed else None
-    told = installed if installed != recorded else None  # tests wait until somebody hears of what hosts did themselves
+    heard = installed if installed != recorded else None  # tests wait until somebody hears of what hosts did themselves
     stages = (
         Stage(name="build", waited=_span(committed, build_started), worked=_span(build_started, published)),
         Stage(name="deploy", waited=_span(published, assigned), worked=_span(assigned, installed or recorded)),
-        Stage(name="tests", waited=_span(told, recorded), worked=_span(recorded, tested.at if tested else None)),
+        Stage(name="tests", waited=_span(heard, recorded), worked=_span(recorded, tested.at if tested else None)),
     )
     end = tested or deployed
     return Flow(
@@ -102,7 +102,7 @@ def _intent(state: State, environment: str, deployed: Deployed | None) -> Intent
     if deployed is None:
         return None
     records = state.annals.newest_first(environment)
-    return next((one for one in records if isinstance(one, Intent) and one.id == deployed.of), None)
+    return next((record for record in records if isinstance(record, Intent) and record.id == deployed.of), None)
 
 
 def _installed(
@@ -114,15 +114,15 @@ def _installed(
     """
     if environment is None or begun is None or deployed is None:
         return deployed.at if deployed else None
-    later = [record for one in state.pair(environment) for record in state.annals.since(one.name, begun)]
-    of_it = sorted((one for one in later if getattr(one, "of", "") == begun.id), key=lambda record: record.at)
-    whole = next((one for one in of_it if isinstance(one, Deployed)), deployed)
+    later = [record for player in state.pair(environment) for record in state.annals.since(player.name, begun)]
+    of_it = sorted((word for word in later if getattr(word, "of", "") == begun.id), key=lambda word: word.at)
+    whole = next((ending for ending in of_it if isinstance(ending, Deployed)), deployed)
     runs: dict[str, datetime] = {}
     for record in of_it:
         for host, run in record.runs.items() if isinstance(record, HostsInstalled) else ():
             at = ran_at(run)
             runs.setdefault(host, at if begun.at <= at <= record.at else record.at)  # its clock may be wrong
-    if any(isinstance(one, Failed) for one in of_it):  # so the reports of its hosts have ended it
+    if any(isinstance(ending, Failed) for ending in of_it):  # so the reports of its hosts have ended it
         return max(runs.values(), default=whole.at)
     behind = [runs.get(host) for host in whole.behind]
     return None if None in behind else max([whole.at, *filter(None, behind)])

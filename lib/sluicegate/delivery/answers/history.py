@@ -52,8 +52,8 @@ class Entry:
     def summary(self) -> str:
         """The record in a few words."""
         text, why = _words(self.record), " ".join(str(getattr(self.record, "why", "")).split())
-        told = f"{text}: {why}" if why else text
-        return f"not counted ({self.not_counted}): {told}" if self.not_counted else told
+        sentence = f"{text}: {why}" if why else text
+        return f"not counted ({self.not_counted}): {sentence}" if self.not_counted else sentence
 
     def json(self) -> Json:
         """The shape of an entry of `history --json`."""
@@ -134,5 +134,5 @@ def _told(state: State, component: str, version: str) -> Iterator[Entry]:
     subject = f"{component}={version}"
     for record in state.story(component, version):
         yield Entry(subject=subject, record=record)
-    for one in state.uncounted(component, version):
-        yield Entry(subject=subject, record=one.record, not_counted=one.reason)
+    for doubt in state.uncounted(component, version):
+        yield Entry(subject=subject, record=doubt.record, not_counted=doubt.reason)

@@ -56,8 +56,8 @@ class Parity:
 
     def json(self) -> Json:
         """The shape of `parity --json`."""
-        return {"environments": [self.one, self.other], "differences": [one.json() for one in self.differences],
-                "not_asked": list(self.silent)}  # fmt: skip
+        differences = [difference.json() for difference in self.differences]
+        return {"environments": [self.one, self.other], "differences": differences, "not_asked": list(self.silent)}
 
 
 def parity(state: State, one: str, other: str) -> Parity:
@@ -114,13 +114,13 @@ def _share(share: Share) -> str:
 
 def _by_value(asked: Asked[dict[str, str]]) -> Mapping[str, Values]:
     """Fact -> its values in one environment; a host that lacks what another one has counts as ''."""
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    by_fact: dict[str, dict[str, tuple[str, ...]]] = {}
     for name in dict.fromkeys(name for facts in asked.answers.values() for name in facts):
         for host, facts in asked.answers.items():
-            values = found.setdefault(name, {})
+            values = by_fact.setdefault(name, {})
             value = facts.get(name, "")
             values[value] = (*values.get(value, ()), host)
-    return found
+    return by_fact
 
 
 def _differing(sides: Sequence[Mapping[str, Values]]) -> Iterable[Difference]:

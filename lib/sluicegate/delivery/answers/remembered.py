@@ -30,11 +30,11 @@ def remembered_text(state: State) -> str:
     head, _, kept = cached.read(path).partition(b"\n")
     if kept and head == _head(state, kept):
         return kept.decode()
-    found = status(state).text()
-    content = found.encode()
+    text = status(state).text()
+    content = text.encode()
     if not state.notices:  # which have to be said again
         cached.write(path, _head(state, content) + b"\n" + content)
-    return found
+    return text
 
 
 def _path(state: State) -> Path:

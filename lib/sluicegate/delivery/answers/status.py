@@ -53,8 +53,8 @@ class Column:
     def json(self) -> Json:
         return {
             "name": self.name, "group": self.group, "set": self.set_name, "locked": self.locked, "unsure": self.unsure,
-            "out": [{"host": one.host, **_left_alone(one)} for one in self.out],
-            "balancers_out": [{"balancer": one.name, **_left_alone(one)} for one in self.balancers_out],
+            "out": [{"host": host.host, **_left_alone(host)} for host in self.out],
+            "balancers_out": [{"balancer": balancer.name, **_left_alone(balancer)} for balancer in self.balancers_out],
             "behind": dict(self.behind), "reported": [word.json(host) for host, word in self.reported.items()],
             "schema_due": dict(self.schema_due), "pooled": self.pooled,
         }  # fmt: skip
@@ -116,15 +116,15 @@ def from_json(value: Json) -> Status:
 
 
 def _column_from(value: Json) -> Column:
-    def since(one: Json) -> dict[str, Json]:
-        return {"why": one["why"], "by": Actor(user=one["by"], source=""), "at": read_time(one["since"])}
+    def since(row: Json) -> dict[str, Json]:
+        return {"why": row["why"], "by": Actor(user=row["by"], source=""), "at": read_time(row["since"])}
 
     return Column(
         name=value["name"], group=value["group"], set_name=value["set"], locked=value["locked"],
-        unsure=value["unsure"], out=tuple(HostOut(host=one["host"], **since(one)) for one in value["out"]),
-        balancers_out=tuple(BalancerOut(name=one["balancer"], **since(one)) for one in value["balancers_out"]),
+        unsure=value["unsure"], out=tuple(HostOut(host=row["host"], **since(row)) for row in value["out"]),
+        balancers_out=tuple(BalancerOut(name=row["balancer"], **since(row)) for row in value["balancers_out"]),
         behind=value["behind"], schema_due=value["schema_due"], pooled=value["pooled"],
-        reported={one["host"]: Word(problem=one["why"], run=one["run"]) for one in value["reported"]},
+        reported={row["host"]: Word(problem=row["why"], run=row["run"]) for row in value["reported"]},
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def status(state: State) -> Status:
     """Read the whole matrix at the tips."""
     environments = tuple(state.config.environments.values())
     places = [_Place.at(state, environment) for environment in environments]
-    running = ((name, one.version) for place in places for name, one in place.installed.items())
+    running = ((name, version.version) for place in places for name, version in place.installed.items())
     state.read_stories([*running, *resolving.last_listed(state)])
     newest = {name: resolving.newest(state, name) for name in state.config.components}
     here = {(name, one.version) for place in places for name, one in place.installed.items()}
@@ -179,7 +179,9 @@ def _unsure(state: State, environment: Environment) -> str:
     intent = state.unsure(environment, group) if group else None
     if intent is None:
         return ""
-    later = (record for one in state.pair(environment) for record in state.annals.since(one.name, intent))
+    later = (
+        record for environment_ in state.pair(environment) for record in state.annals.since(environment_.name, intent)
+    )
     ends = (end.why for end in later if isinstance(end, Failed) and end.of == intent.id)
     why = " ".join(" ".join(ends).split()) or "nobody ended it"
     return f"the last deploy to {group} failed: {why}"
@@ -222,4 +224,4 @@ class _Place:
 
     def _is_doubtful(self, uncounted: Iterable[Uncounted]) -> bool:
         """Whether somebody said of a version for this environment, or one before it, what does not count."""
-        return any(isinstance(one.record, InEnvironment) and one.record.env in self.scopes for one in uncounted)
+        return any(isinstance(doubt.record, InEnvironment) and doubt.record.env in self.scopes for doubt in uncounted)

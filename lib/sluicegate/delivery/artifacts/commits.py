@@ -42,15 +42,15 @@ def read_commits(state: State, spec: Component, version: str, commit: str, folde
         lost = f"what changed is not known: the checkout {why} the commit {before.commit[:12]} of the version before"
         return Commits(notes=(lost, *note))
     words = ("log", "-z", "--format=%s%n%b", f"--max-count={MOST + 1}", f"{before.commit}..{commit}", "--")
-    messages = [one for one in git(*words, folder=folder).text.split("\0") if one.strip()]
+    messages = [message for message in git(*words, folder=folder).text.split("\0") if message.strip()]
     if len(messages) > MOST:
         note = (f"only the newest {MOST} commits since the version before are recorded", *note)
     messages = messages[:MOST]
     pattern = re.compile(rf"(?<!\w)(?:{spec.issues})(?!\w)" if spec.issues else r"(?!)")
-    found = (hit[0] for message in messages for hit in pattern.finditer(message[:LONGEST_MESSAGE]))
+    names = (hit[0] for message in messages for hit in pattern.finditer(message[:LONGEST_MESSAGE]))
     return Commits(
         subjects=tuple(printable(message.partition("\n")[0])[:LONGEST] for message in messages),
-        issues=tuple(dict.fromkeys(found))[:MOST],
+        issues=tuple(dict.fromkeys(names))[:MOST],
         notes=note,
     )
 

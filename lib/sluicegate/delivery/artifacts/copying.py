@@ -48,7 +48,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
     names = _with_signature(source, spec, manifest)
     wanted = {a.name: a.sha256 for a in (*manifest.artifacts, *manifest.attachments)}
     wanted[manifest_name(component, version)] = recorded
-    found = Copied(manifest=manifest, addresses=tuple(target.address(spec, version, name) for name in names))
+    copy_there = Copied(manifest=manifest, addresses=tuple(target.address(spec, version, name) for name in names))
     copied: list[str] = []
     with scratch() as folder:
         if (signature := signing.signature_name(component, version)) in names:
@@ -57,7 +57,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
         for name in sorted(set(target.names(spec, version)) & set(wanted)):
             _refuse_other(target, spec, version, name, wanted[name], folder / "other")
         if dry_run:
-            return found
+            return copy_there
         for name in names:
             try:
                 _copy_one(source, target, spec, version, name, wanted[name], folder)
@@ -71,9 +71,9 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
         draft.note(component, version, evidence.Copied(to=to, manifest=recorded, files=len(names), why=why))
 
     repo.change(decide, f"copy {component}={version} to {to}", why=why)
-    announced = [one for one in state.versions(component) if one == version or _holds(target, spec, one)]
+    announced = [known for known in state.versions(component) if known == version or _holds(target, spec, known)]
     target.announce(spec, announced)
-    return found
+    return copy_there
 
 
 def _refuse_other(target: Repository, spec: Component, version: str, name: str, wanted: str, there: Path) -> None:
@@ -81,9 +81,9 @@ def _refuse_other(target: Repository, spec: Component, version: str, name: str, 
         target.fetch(spec, version, name, there)
     except NotFound:  # the repository lists it, and has lost it
         return
-    if (found := files.sha256(there)) != wanted:
+    if (standing := files.sha256(there)) != wanted:
         raise Conflict(
-            f"{target.address(spec, version, name)} is there with other content: it has SHA-256 {found[:12]},"
+            f"{target.address(spec, version, name)} is there with other content: it has SHA-256 {standing[:12]},"
             f" the one to copy {wanted[:12]}; nothing was copied",
             hint="look who put it there; a version is the same in every repository",
         )
@@ -115,15 +115,15 @@ def _copy_one(
 ) -> None:
     there, back = folder / "there", folder / "back"
     fetch_listed(source, spec, version, name, there)
-    found = files.sha256(there)
-    if found != wanted:
+    sent = files.sha256(there)
+    if sent != wanted:
         raise IntegrityError(
-            f"{name}: its SHA-256 is {found[:12]}, expected {wanted[:12]}; it was not copied",
+            f"{name}: its SHA-256 is {sent[:12]}, expected {wanted[:12]}; it was not copied",
             hint=f"sluicegate verify {spec.name}={version} names all that differs",
         )
     target.put(spec, version, name, there)
     target.fetch(spec, version, name, back)
-    if files.sha256(back) != found:
+    if files.sha256(back) != sent:
         raise IntegrityError(f"{name}: the copy reads back with another SHA-256", hint="look at the other repository")
     there.unlink()
     back.unlink()

@@ -97,9 +97,9 @@ def _fetch_one(repository: Repository, spec: Component, version: str, artifact: 
     with scratch(beside=to) as folder:
         path = folder / artifact.name
         fetch_listed(repository, spec, version, artifact.name, path)
-        if (found := files.sha256(path)) != artifact.sha256:
+        if (sha256 := files.sha256(path)) != artifact.sha256:
             raise IntegrityError(
-                f"{artifact.name}: the SHA-256 is {found[:12]}, the manifest says {artifact.sha256[:12]}",
+                f"{artifact.name}: the SHA-256 is {sha256[:12]}, the manifest says {artifact.sha256[:12]}",
                 hint=f"sluicegate verify {spec.name}={version} names all that differs",
             )
         path.replace(final)

@@ -69,18 +69,18 @@ def _version_in(component: Component, tag: str) -> str:
     else:
         numbers = r"[0-9]+\.[0-9]+\.[0-9]" if component.versions == "semver" else r"[0-9]+\.[0-9]"
         form = rf"(?:{re.escape(component.name)}[-/@])?v?({numbers}.*)"
-    found = re.fullmatch(form, tag)
+    match = re.fullmatch(form, tag)
     try:
-        if found:
-            check_form(component.versions, found[1])
-            return found[1]
+        if match:
+            check_form(component.versions, match[1])
+            return match[1]
     except Malformed:
         pass  # a tag may be anything
     return ""
 
 
 def _precedes(scheme: str, best: str, version: str) -> bool:
-    dates = [re.match(DATE, one) is not None for one in (best, version)]
+    dates = [re.match(DATE, name) is not None for name in (best, version)]
     return lower(scheme, best, version) if dates[0] == dates[1] else dates[0]
 
 
@@ -116,7 +116,7 @@ def _is(state: State, spec: Component, version: str, paths: Sequence[Path], comm
     if built.commit != commit:
         return False
     named = named_files(spec.name, version, paths)
-    known = {one.name: (one.size, one.sha256) for one in built.artifacts}
+    known = {artifact.name: (artifact.size, artifact.sha256) for artifact in built.artifacts}
     if {name: path.stat().st_size for name, path in named.items()} != {name: size for name, (size, _) in known.items()}:
         return False
     return all(tool_files.sha256(path) == known[name][1] for name, path in named.items())
@@ -126,7 +126,7 @@ def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str
     """The files by their names in the repository."""
     if not paths:
         raise UsageError("no file to publish was named")
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
             raise UsageError(f"{path} is a folder", hint=f"name its files: {path}/*; or pack it into one")
@@ -134,12 +134,12 @@ def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str
             said = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
             raise UnknownName(said, hint="build it first, or correct the path")
         name = artifact_name(component, version, path.name)
-        if name in found:
+        if name in by_name:
             raise UsageError(f"two files would be published as {name}")
         if name in taken_names(component, version):
             raise UsageError(f"{path}: the name {name} is taken by what stands beside the files")
-        found[name] = path
-    return found
+        by_name[name] = path
+    return by_name
 
 
 def hashed(named: Mapping[str, Path]) -> tuple[Artifact, ...]:

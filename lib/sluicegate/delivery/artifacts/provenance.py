@@ -126,10 +126,10 @@ def read_sbom(path: Path) -> bytes:
         value = json.loads(content)
     except (ValueError, RecursionError) as problem:
         raise Malformed(f"the SBOM {path} is no JSON: {problem}", hint="expected CycloneDX 1.6 in JSON") from problem
-    found = (value.get("bomFormat"), value.get("specVersion")) if isinstance(value, dict) else (None, None)
-    if found[0] != "CycloneDX" or found[1] not in ("1.4", "1.5", "1.6", "1.7"):
+    form = (value.get("bomFormat"), value.get("specVersion")) if isinstance(value, dict) else (None, None)
+    if form[0] != "CycloneDX" or form[1] not in ("1.4", "1.5", "1.6", "1.7"):
         raise Malformed(
-            f"the SBOM {path} has bomFormat {found[0]!r} and specVersion {found[1]!r},"
+            f"the SBOM {path} has bomFormat {form[0]!r} and specVersion {form[1]!r},"
             " expected 'CycloneDX' and '1.4' to '1.7'",
             hint="for example: cyclonedx-py environment --output-format JSON --spec-version 1.6",
         )
@@ -140,37 +140,37 @@ def builder_id(config: Config, build: str) -> str:
     """Who built: the build server, where a build's address is known, else an unnamed workstation."""
     if config.jenkins is not None and build.startswith(f"{config.jenkins.url}/"):
         return config.jenkins.url
-    found = re.match(r"https?://[^/@?#\s]+(?=/|$)", build)
-    return found[0] if found else WORKSTATION
+    server = re.match(r"https?://[^/@?#\s]+(?=/|$)", build)
+    return server[0] if server else WORKSTATION
 
 
 def documents(config: Config, spec: Component, manifest: Manifest, origin: Origin, extras: Extras) -> dict[str, bytes]:
     """What is to stand beside the files, by its name: the SBOM where there is one, and the provenance."""
-    found = {sbom_name(spec.name, manifest.version): read_sbom(extras.sbom)} if extras.sbom is not None else {}
+    sboms = {sbom_name(spec.name, manifest.version): read_sbom(extras.sbom)} if extras.sbom is not None else {}
     builder = builder_id(config, manifest.build)
     content = statement(manifest, origin, spec, builder=builder, parameters=extras.parameters)
-    return {**found, provenance_name(spec.name, manifest.version): content}
+    return {**sboms, provenance_name(spec.name, manifest.version): content}
 
 
-def listing(manifest: Manifest, made: Mapping[str, bytes]) -> Manifest:
+def listing(manifest: Manifest, contents: Mapping[str, bytes]) -> Manifest:
     """The manifest with these documents as its attachments."""
-    return replace(manifest, attachments=tuple(_artifact(name, content) for name, content in made.items()))
+    return replace(manifest, attachments=tuple(_artifact(name, content) for name, content in contents.items()))
 
 
 def restore(
-    repository: Repository, spec: Component, version: str, lost: Sequence[Artifact], made: Mapping[str, bytes]
+    repository: Repository, spec: Component, version: str, lost: Sequence[Artifact], contents: Mapping[str, bytes]
 ) -> tuple[list[str], list[str]]:
     """Put back of these attachments what is `made` as it was: its names, and notes on what is not."""
     again, notes = [], []
-    for one in lost:
-        if one.name in made and _artifact(one.name, made[one.name]) == one:
-            store(repository, spec, version, one.name, made[one.name])
-            again.append(one.name)
+    for artifact in lost:
+        if artifact.name in contents and _artifact(artifact.name, contents[artifact.name]) == artifact:
+            store(repository, spec, version, artifact.name, contents[artifact.name])
+            again.append(artifact.name)
             continue
         try:  # a listing may lag
-            _standing(repository, spec, version, one.name)
+            _standing(repository, spec, version, artifact.name)
         except NotFound:
-            notes.append(f"the repository has lost {one.name}: {RESTORE}")
+            notes.append(f"the repository has lost {artifact.name}: {RESTORE}")
     return again, notes
 
 
@@ -183,19 +183,19 @@ def planned(
     What a publication of the same files that broke off has left (see `present`) is taken over, so that the manifest
     becomes what it was to be. Raises Conflict when what it has left is about something else.
     """
-    made, notes = documents(config, spec, manifest, origin, extras), []
+    contents, notes = documents(config, spec, manifest, origin, extras), []
     sbom, provenance = sbom_name(spec.name, manifest.version), provenance_name(spec.name, manifest.version)
     left = {name: _standing(repository, spec, manifest.version, name) for name in (sbom, provenance) if name in present}
-    if sbom in left and made.get(sbom) != left[sbom]:  # tools write another number and time into each
-        made = {sbom: left[sbom], **{name: content for name, content in made.items() if name != sbom}}
+    if sbom in left and contents.get(sbom) != left[sbom]:  # tools write another number and time into each
+        contents = {sbom: left[sbom], **{name: content for name, content in contents.items() if name != sbom}}
         notes.append(f"{spec.name}={manifest.version} has the SBOM of the publication before, which had broken off")
     if provenance in left:
-        made[provenance] = left[provenance]
+        contents[provenance] = left[provenance]
         manifest = replace(manifest, build=_build_of(left[provenance], manifest))
-    manifest = listing(manifest, made)
+    manifest = listing(manifest, contents)
     if signing.signature_name(spec.name, manifest.version) in present:
         _refuse_other_signature(repository, spec, manifest)
-    return manifest, made, notes
+    return manifest, contents, notes
 
 
 def attach(
@@ -205,22 +205,22 @@ def attach(
     """Store what is planned, and the signature: the manifest, and notes. Called after the files are sent."""
     there = set(present)
     while True:
-        found, made, notes = planned(repository, config, spec, manifest, origin, extras, there)
-        late = _first_taken(repository, spec, manifest.version, made, there)
+        listed, contents, notes = planned(repository, config, spec, manifest, origin, extras, there)
+        late = _first_taken(repository, spec, manifest.version, contents, there)
         if not late:
             break
         there.add(late)  # by another publisher, or the listing lags: planned anew with it
     signed = signing.signature_name(spec.name, manifest.version) in there
-    if extras.key and not signed and not signing.sign(repository, spec, found, extras.key):
-        _refuse_other_signature(repository, spec, found)
-    return found, notes
+    if extras.key and not signed and not signing.sign(repository, spec, listed, extras.key):
+        _refuse_other_signature(repository, spec, listed)
+    return listed, notes
 
 
 def _first_taken(
-    repository: Repository, spec: Component, version: str, made: Mapping[str, bytes], there: Collection[str]
+    repository: Repository, spec: Component, version: str, contents: Mapping[str, bytes], there: Collection[str]
 ) -> str:
     """Store what is not there; the first name that turns out to be taken by something else, '' when all is stored."""
-    for name, content in made.items():
+    for name, content in contents.items():
         try:
             if name not in there:
                 store(repository, spec, version, name, content)
@@ -258,12 +258,12 @@ def _artifact(name: str, content: bytes) -> Artifact:
 def check_attachments(repository: Repository, spec: Component, manifest: Manifest) -> None:
     """Fetch what stands beside the files and compare it. A version of before has nothing beside it."""
     with scratch() as folder:
-        for one in manifest.attachments:
-            path = folder / one.name
-            fetch_listed(repository, spec, manifest.version, one.name, path)
-            if files.sha256(path) != one.sha256:
+        for attachment in manifest.attachments:
+            path = folder / attachment.name
+            fetch_listed(repository, spec, manifest.version, attachment.name, path)
+            if files.sha256(path) != attachment.sha256:
                 raise IntegrityError(
-                    f"{one.name} is not what the manifest of {spec.name}={manifest.version} lists", hint=RESTORE
+                    f"{attachment.name} is not what the manifest of {spec.name}={manifest.version} lists", hint=RESTORE
                 )
-            if one.name == provenance_name(spec.name, manifest.version):
+            if attachment.name == provenance_name(spec.name, manifest.version):
                 check_statement(path.read_bytes(), manifest)

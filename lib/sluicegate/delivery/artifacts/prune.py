@@ -48,19 +48,19 @@ def prune(
     """
 
     def decide(state: State, draft: Draft) -> Retention:
-        found = retention(state, component, keep=keep, window=window)
-        for version in found.goes:
+        rule = retention(state, component, keep=keep, window=window)
+        for version in rule.goes:
             manifest = state.manifest(component, version)
             draft.note_pruned(component, Pruned(version=version, manifest=manifest, keep=keep, why=why))
-        return found
+        return rule
 
     state = repo.state()
     if known := state.versions(component):  # of a repository that is not there nothing could be deleted
         recorded_manifest(state, component, known[-1])
-    found = repo.change(decide, f"prune {component}: keep {keep}", why=why, dry_run=dry_run)
+    rule = repo.change(decide, f"prune {component}: keep {keep}", why=why, dry_run=dry_run)
     if not dry_run:
         _remove(repo, component)
-    return found
+    return rule
 
 
 def _remove(repo: DeliveryRepo, component: str) -> None:
@@ -150,9 +150,9 @@ def _pinned(state: State, component: str, environment: Environment, stays: Stays
 def _standing(state: State, component: str, environment: Environment, stays: Stays) -> None:
     """What the hosts have: the group that plays the environment, and the one that was swapped out and is warm."""
     for group in environment.groups:
-        found = state.group_state(environment, group)
-        if found and component in found.installed:
-            stays(found.installed[component].version, f"runs on {group}")
+        standing = state.group_state(environment, group)
+        if standing and component in standing.installed:
+            stays(standing.installed[component].version, f"runs on {group}")
     if swap := state.last_swap(environment):
         stays(swap.before.get(component), f"in {swap.env} before the last swap")
     for intent in state.open_intents(environment):
@@ -163,8 +163,8 @@ def _standing(state: State, component: str, environment: Environment, stays: Sta
 def _window(state: State, component: str, environment: Environment, window: int, stays: Stays) -> None:
     """What the environment had within its last sets, deployed or swapped in."""
     sets = islice(state.sets(environment), window)
-    changes: list[tuple[datetime, Sequence[Mapping[str, str]]]] = [(one.at, (versions,)) for one, versions in sets]
-    changes += [(one.at, (one.before, one.pins)) for one in islice(state.swaps(environment), window)]
+    changes: list[tuple[datetime, Sequence[Mapping[str, str]]]] = [(at.at, (versions,)) for at, versions in sets]
+    changes += [(swap.at, (swap.before, swap.pins)) for swap in islice(state.swaps(environment), window)]
     for _, had in sorted(changes, key=lambda change: change[0])[-window:]:
         for pins in had:
             stays(pins.get(component), f"in the last {window} sets of {environment.name}")

@@ -69,17 +69,19 @@ def publish(
         present=repository.names(spec, version), origin=origin, extras=extras or Extras(), connections=connections,
         dry_run=dry_run,
     )  # fmt: skip
-    found = job.again() if manifest_name(component, version) in job.present else job.first()
+    published = job.again() if manifest_name(component, version) in job.present else job.first()
     commits = Commits()
     if not job.recorded:
-        commits = read_commits(state, spec, version, found.manifest.commit, origin.folder)
+        commits = read_commits(state, spec, version, published.manifest.commit, origin.folder)
     if not dry_run:
         if not job.recorded:
-            repo.change(_record(found.manifest, origin, commits), f"publish {component}={version}")
+            repo.change(_record(published.manifest, origin, commits), f"publish {component}={version}")
         # asked anew, and for what was recorded before too: others publish meanwhile, and a publication may have died
         _announce(repo, repository, spec)
-    addresses = tuple(repository.address(spec, version, artifact.name) for artifact in found.manifest.artifacts)
-    return replace(found, addresses=addresses, existed=job.recorded, notes=(*doubts, *found.notes, *commits.notes))
+    addresses = tuple(repository.address(spec, version, artifact.name) for artifact in published.manifest.artifacts)
+    return replace(
+        published, addresses=addresses, existed=job.recorded, notes=(*doubts, *published.notes, *commits.notes)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +147,12 @@ class _Job:
         again = sorted(set(self.named) - set(self.present))
         notes = self._kept(standing)
         self._store_again(mine.artifacts)
-        lost = [one for one in standing.attachments if one.name not in self.present]
+        lost = [attachment for attachment in standing.attachments if attachment.name not in self.present]
         if lost and not self.dry_run:
             begun = self.state.built(self.spec.name, self.version).build_started if self.recorded else None
             origin = replace(self.origin, build_started=begun or self.origin.build_started)
-            made = documents(self.state.config, self.spec, standing, origin, self.extras)
-            restored, missing = restore(self.repository, self.spec, self.version, lost, made)
+            contents = documents(self.state.config, self.spec, standing, origin, self.extras)
+            restored, missing = restore(self.repository, self.spec, self.version, lost, contents)
             again, notes = again + restored, notes + missing
         signed = bool(self.extras.key) and self._sign(standing)
         if self.extras.key and not signed:
@@ -186,13 +188,13 @@ class _Job:
             notes.append(f"{self.called} keeps its first commit: {standing.commit[:12]}")
         if self.extras.sbom is not None:
             name = sbom_name(self.spec.name, self.version)
-            before = [one.sha256 for one in standing.attachments if one.name == name]
+            before = [attachment.sha256 for attachment in standing.attachments if attachment.name == name]
             if before != [tool_files.sha256(self.extras.sbom)]:
                 notes.append(f"{self.called} keeps {'its first SBOM' if before else 'having no SBOM'}")
         figures = self.state.built(self.spec.name, self.version).figures if self.recorded else {}
         if self.recorded and self.origin.figures and dict(self.origin.figures) != figures:
-            told = ", ".join(f"{name}={value}" for name, value in figures.items())
-            notes.append(f"{self.called} keeps {f'its first figures: {told}' if told else 'having no figures'}")
+            kept = ", ".join(f"{name}={value}" for name, value in figures.items())
+            notes.append(f"{self.called} keeps {f'its first figures: {kept}' if kept else 'having no figures'}")
         return notes
 
     def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
@@ -205,10 +207,10 @@ class _Job:
         """Raise Conflict for a file that stands there with other content."""
         with scratch() as folder:
             there = folder / "there"
-            for one in (artifact for artifact in artifacts if artifact.name in self.present):
-                self.repository.fetch(self.spec, self.version, one.name, there)
-                if tool_files.sha256(there) != one.sha256:
-                    raise Conflict(f"{one.name} is there with other content")
+            for artifact in (artifact for artifact in artifacts if artifact.name in self.present):
+                self.repository.fetch(self.spec, self.version, artifact.name, there)
+                if tool_files.sha256(there) != artifact.sha256:
+                    raise Conflict(f"{artifact.name} is there with other content")
                 there.unlink()
 
     def _refuse_lost(self) -> list[str]:
@@ -222,14 +224,18 @@ class _Job:
                 f"{self.called} was published, and the repository has lost it",
                 hint="restore the repository from its backup, or publish under a new version",
             )
-        same = [one for one in self.state.config.components.values() if one.repository == self.spec.repository]
-        for one in (self.spec, *same):  # the first publication of a component: others tell of a lost mount
-            if known := self.state.versions(one.name):
+        same = [
+            component
+            for component in self.state.config.components.values()
+            if component.repository == self.spec.repository
+        ]
+        for component in (self.spec, *same):  # the first publication of a component: others tell of a lost mount
+            if known := self.state.versions(component.name):
                 try:
-                    read_manifest(self.repository, one, known[-1])
+                    read_manifest(self.repository, component, known[-1])
                 except IntegrityError as problem:
-                    told = f"is the repository another one than before? {problem.message}"
-                    return [told] if one.name == self.spec.name else []
+                    doubt = f"is the repository another one than before? {problem.message}"
+                    return [doubt] if component.name == self.spec.name else []
                 break
         return []
 

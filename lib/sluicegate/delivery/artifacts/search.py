@@ -42,7 +42,7 @@ def search(state: State, text: str) -> tuple[Hit, ...]:
     wanted = text.strip().lower()
     if not wanted:
         raise UsageError("name something to search for: a part of a name, a version, a checksum, a commit, a figure")
-    found: list[tuple[Built, Hit]] = []
+    hits: list[tuple[Built, Hit]] = []
     for component in state.config.components:
         for version in state.versions(component):
             built = state.story(component, version).latest(Built)
@@ -51,8 +51,8 @@ def search(state: State, text: str) -> tuple[Hit, ...]:
             why = tuple(dict.fromkeys(_matches(component, version, built, wanted)))
             if why:
                 commit, at = built.commit, f"{built.at:%Y-%m-%d %H:%M:%S}"
-                found.append((built, Hit(component=component, version=version, commit=commit, built=at, why=why)))
-    return tuple(hit for _, hit in sorted(found, key=lambda pair: pair[0].at, reverse=True))
+                hits.append((built, Hit(component=component, version=version, commit=commit, built=at, why=why)))
+    return tuple(hit for _, hit in sorted(hits, key=lambda pair: pair[0].at, reverse=True))
 
 
 def _matches(component: str, version: str, built: Built, wanted: str) -> Iterator[str]:

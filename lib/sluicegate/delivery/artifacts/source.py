@@ -42,11 +42,11 @@ def checkout(source: Path | None) -> Path:
 
 def plain(url: str) -> str:
     """An address without what may be secret in it: user, password, and parameters that do not name the build."""
-    found = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?(#.*)?", url)
-    if found is None:
+    parts = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?(#.*)?", url)
+    if parts is None:
         return url
-    kept = [one for one in (found[3] or "").split("&") if IDENTIFIES.fullmatch(one)]
-    return f"{found[1]}{found[2]}{'?' if kept else ''}{'&'.join(kept)}"
+    kept = [word for word in (parts[3] or "").split("&") if IDENTIFIES.fullmatch(word)]
+    return f"{parts[1]}{parts[2]}{'?' if kept else ''}{'&'.join(kept)}"
 
 
 def doubt(source: Path | None) -> list[str]:

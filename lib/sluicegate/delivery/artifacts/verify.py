@@ -51,17 +51,17 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
     if built.artifacts != manifest.artifacts and not fault:
         fault = "the ledger lists other files"
     size = len(manifest.content())
-    found = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]
+    files_checked = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]
     with scratch() as folder:
         for artifact in (*manifest.artifacts, *manifest.attachments):
-            found.append(_check_file(repository, spec, manifest, artifact, folder))
+            files_checked.append(_check_file(repository, spec, manifest, artifact, folder))
     present = set(repository.names(spec, version))
     if signing.signature_name(component, version) in present:
-        found.append(_check_signature(repository, spec, manifest))
-    for extra in sorted(present - {one.name for one in found}):
+        files_checked.append(_check_signature(repository, spec, manifest))
+    for extra in sorted(present - {checked.name for checked in files_checked}):
         fault, hint = "it is in the repository, not in the manifest", "find out who put it there, and delete it there"
-        found.append(Checked(name=extra, size=0, sha256="", fault=fault, hint=hint))
-    return tuple(found)
+        files_checked.append(Checked(name=extra, size=0, sha256="", fault=fault, hint=hint))
+    return tuple(files_checked)
 
 
 def check_version(state: State, component: str, version: str, *, signed: bool, signers: Sequence[str] = ()) -> str:

@@ -68,12 +68,12 @@ class Annals:
     def index(self, environment: str) -> Index:
         """What stands now: as the index says, where it was made of just these files; else by all records."""
         if environment not in self._indexes:
-            found = current.read(self._read(current.current_path(environment)))
-            if self.form > 1 and (problem := self._disagreement(environment, found)):
+            written_index = current.read(self._read(current.current_path(environment)))
+            if self.form > 1 and (problem := self._disagreement(environment, written_index)):
                 self._put_aside(environment, problem)
-            if found is None or not self._by_index(environment):
-                found = replace(self.remade(environment), pins=found.pins if found else {})
-            self._indexes[environment] = found
+            if written_index is None or not self._by_index(environment):
+                written_index = replace(self.remade(environment), pins=written_index.pins if written_index else {})
+            self._indexes[environment] = written_index
         return self._indexes[environment]
 
     def _by_index(self, environment: str) -> bool:
@@ -87,7 +87,7 @@ class Annals:
         if index.history != history.digest:
             return "it was made from other records"
         places = [*index.open, *index.hosts.values(), *filter(None, (index.swap,))]
-        places += [place for one in index.groups.values() for place in (one.intent, one.deployed) if place]
+        places += [place for group in index.groups.values() for place in (group.intent, group.deployed) if place]
         if any(place.file not in history.files for place in places):
             return "it names a file that is not there"
         for path in list(history.files)[:1]:
@@ -99,8 +99,10 @@ class Annals:
                 or any(place.record in ended for place in index.open)
                 or (last.swap and last.swap != index.swap)
                 or any(index.hosts.get(host) != place for host, place in last.hosts.items())
-                or any(one.intent and one.intent != groups[name].intent for name, one in last.groups.items())
-                or any(one.deployed and one.deployed != groups[name].deployed for name, one in last.groups.items())
+                or any(group.intent and group.intent != groups[name].intent for name, group in last.groups.items())
+                or any(
+                    group.deployed and group.deployed != groups[name].deployed for name, group in last.groups.items()
+                )
             ):
                 return f"{path} says otherwise"
         return ""
@@ -129,16 +131,16 @@ class Annals:
         self, environments: Sequence[str], where: Callable[[Index], Place | None], kind: type[Last]
     ) -> tuple[str, Last] | None:
         """The newest record that the indexes of the environments lead to, and whose history has it."""
-        found: list[tuple[str, Last]] = []
+        candidates: list[tuple[str, Last]] = []
         for environment in environments:
             record = self._at(environment, where(self.index(environment)))
             if where(self.index(environment)) and not isinstance(record, kind):
                 self.distrust(environment, "it names a record that is not there")
                 record = self._at(environment, where(self.index(environment)))
             if isinstance(record, kind):
-                found.append((environment, record))
-        last = newest(record for _, record in found)
-        return next(((name, record) for name, record in found if record is last), None)
+                candidates.append((environment, record))
+        last = newest(record for _, record in candidates)
+        return next(((name, record) for name, record in candidates if record is last), None)
 
     def _at(self, environment: str, place: Place | None) -> Record | None:
         return self.chronicle(environment).record(place.file, place.record) if place else None
@@ -149,13 +151,13 @@ class Annals:
 
     def last_deploy(self, environments: Sequence[str], group: str) -> Intent | None:
         """The last deploy to a group that was begun."""
-        found = self._last(environments, lambda index: index.groups.get(group, current.NOTHING).intent, Intent)
-        return found[1] if found else None
+        place = self._last(environments, lambda index: index.groups.get(group, current.NOTHING).intent, Intent)
+        return place[1] if place else None
 
     def last_swap(self, environments: Sequence[str]) -> Swapped | None:
         """The last swap, with both of its sets whole."""
-        found = self._last(environments, lambda index: index.swap, Swapped)
-        return self.swapped(environments, found[1]) if found else None
+        place = self._last(environments, lambda index: index.swap, Swapped)
+        return self.swapped(environments, place[1]) if place else None
 
     def swapped(self, environments: Sequence[str], swap: Swapped) -> Swapped:
         """A swap with both of its sets whole. Raises IntegrityError where the records give another than they name."""
@@ -167,8 +169,8 @@ class Annals:
                 if name_of_set(self._installed(index.swapped)) == swap.set:
                     return _whole(swap, index.swapped)
                 self.distrust(environment, "what it says of the last swap is not the set of its record")
-        found = self._folded(environments, swap)
-        return _whole(swap, {name: one.version for name, one in found.items()})
+        whole_set = self._folded(environments, swap)
+        return _whole(swap, {name: here.version for name, here in whole_set.items()})
 
     def swaps(self, environments: Sequence[str], environment: str) -> Iterator[Swapped]:
         """The swaps of a production with both of their sets whole, newest first; read as far as asked for."""
@@ -187,8 +189,8 @@ class Annals:
         """What production has before an open swap, and what it gets."""
         if not intent.base:
             return dict(intent.before), dict(intent.pins)
-        every = (one for name in environments for one in self.newest_first(name) if isinstance(one, Swapped))
-        base = next((one for one in every if one.id == intent.base), None)
+        every = (record for name in environments for record in self.newest_first(name) if isinstance(record, Swapped))
+        base = next((swap for swap in every if swap.id == intent.base), None)
         if base is None:
             raise _without_base(intent)
         before = dict(self.swapped(environments, base).pins)
@@ -197,34 +199,34 @@ class Annals:
     def open_intents(self, environment: str) -> tuple[Intent, ...]:
         """What was begun and not ended, oldest first."""
         places = self.index(environment).open
-        found = [self._at(environment, place) for place in places]
-        if any(not isinstance(one, Intent) for one in found):
+        records = [self._at(environment, place) for place in places]
+        if any(not isinstance(record, Intent) for record in records):
             self.distrust(environment, "it names a record that is not there")
-            found = [self._at(environment, place) for place in self.index(environment).open]
-        return tuple(sorted((one for one in found if isinstance(one, Intent)), key=lambda one: one.at))
+            records = [self._at(environment, place) for place in self.index(environment).open]
+        return tuple(sorted((record for record in records if isinstance(record, Intent)), key=lambda record: record.at))
 
     def hosts_out(self, environments: Sequence[str]) -> dict[str, HostOut]:
         """The hosts that are to be left alone, with the record that says so."""
         names = {host for environment in environments for host in self.index(environment).hosts}
-        found = {}
+        out = {}
         for host in sorted(names):
             last = self._last(environments, lambda index: index.hosts.get(host), HostRecord)  # noqa: B023
             if last and isinstance(last[1], HostOut):
-                found[host] = last[1]
-        return found
+                out[host] = last[1]
+        return out
 
     def since(self, environment: str, record: Record) -> Iterator[Record]:
         """The records that are not older than this one, newest first."""
         self.index(environment)
         if not self._by_index(environment):
-            return (one for one in reversed(self.chronicle(environment).whole()) if one.at >= record.at)
+            return (later for later in reversed(self.chronicle(environment).whole()) if later.at >= record.at)
         return self._until(environment, record)
 
     def _until(self, environment: str, record: Record) -> Iterator[Record]:
-        for one in self.chronicle(environment).newest_first():
-            if one.at < record.at:
+        for later in self.chronicle(environment).newest_first():
+            if later.at < record.at:
                 return
-            yield one
+            yield later
 
     def newest_first(self, environment: str) -> Iterator[Record]:
         """Every record, read as far as it is asked for."""
@@ -239,18 +241,18 @@ class Annals:
         for environment in environments:
             of_group = self.index(environment).groups.get(deployed.group, current.NOTHING)
             if of_group.deployed and of_group.deployed.record == deployed.id and of_group.versions:
-                found = self._installed(of_group.versions)
-                if name_of_set(found) == deployed.set:
-                    return found
+                whole_set = self._installed(of_group.versions)
+                if name_of_set(whole_set) == deployed.set:
+                    return whole_set
                 self.distrust(environment, f"what it says of {deployed.group} is not the set of its record")
         return self._folded(environments, deployed)
 
     def versions(self, environments: Sequence[str], deployed: Deployed) -> dict[str, str]:
-        return {name: one.version for name, one in self.installed(environments, deployed).items()}
+        return {name: here.version for name, here in self.installed(environments, deployed).items()}
 
     def _folded(self, environments: Sequence[str], step: Deployed | Swapped) -> dict[str, Installed]:
         """The set by the records alone: from the last that says it whole, change after change."""
-        every = {one.id: one for name in environments for one in self.chronicle(name).whole().of(type(step))}
+        every = {base.id: base for name in environments for base in self.chronicle(name).whole().of(type(step))}
         chain = [step]
         while chain[-1].base and len(chain) <= len(every):
             if chain[-1].base not in every:
@@ -260,16 +262,16 @@ class Annals:
         if isinstance(first, Swapped):
             versions = dict(first.pins)
         else:
-            versions = following({name: one.version for name, one in first.components.items()}, first)
-        for one in reversed(chain[:-1]):
-            versions = following(versions, one)
-        found = self._installed(versions) if step.changed or step.base else dict(getattr(step, "components", {}))
-        if name_of_set(found) != step.set:
+            versions = following({name: here.version for name, here in first.components.items()}, first)
+        for change in reversed(chain[:-1]):
+            versions = following(versions, change)
+        whole_set = self._installed(versions) if step.changed or step.base else dict(getattr(step, "components", {}))
+        if name_of_set(whole_set) != step.set:
             raise IntegrityError(
                 f"the records of {_called(step)} do not give the set that {step.id} names",
                 hint="sluicegate check --deep",
             )
-        return found
+        return whole_set
 
     def sets(self, environments: Sequence[str], environment: str) -> Iterator[tuple[Deployed, dict[str, str]]]:
         """Each deploy to `environment` that ended well with its versions, newest first; read as far as asked for."""
@@ -297,7 +299,9 @@ class Annals:
         last = self.last_deployed(environments, intent.group)
         if last is not None and last[1].id == intent.base:
             return self.versions(environments, last[1])
-        every = [one for name in environments for one in self.chronicle(name).whole().of(Deployed, id=intent.base)]
+        every = [
+            deployed for name in environments for deployed in self.chronicle(name).whole().of(Deployed, id=intent.base)
+        ]
         if not every:
             raise _without_base(intent)
         return self.versions(environments, every[0])
@@ -310,12 +314,12 @@ def _whole(swap: Swapped, after: Mapping[str, str]) -> Swapped:
 
 def following(versions: Mapping[str, str], change: Step) -> dict[str, str]:
     """The versions after a change."""
-    return {name: one for name, one in versions.items() if name not in change.before} | dict(change.changed)
+    return {name: version for name, version in versions.items() if name not in change.before} | dict(change.changed)
 
 
 def preceding(versions: Mapping[str, str], change: Deployed | Swapped) -> dict[str, str]:
     """The versions before a change."""
-    return {name: one for name, one in versions.items() if name not in change.changed} | dict(change.before)
+    return {name: version for name, version in versions.items() if name not in change.changed} | dict(change.before)
 
 
 def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -327,9 +331,9 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dic
     )
 
 
-def name_of_set(found: Mapping[str, Installed]) -> str:
+def name_of_set(installed: Mapping[str, Installed]) -> str:
     """The name of a set that is installed."""
-    return set_name({name: (one.version, one.manifest) for name, one in found.items()})
+    return set_name({name: (here.version, here.manifest) for name, here in installed.items()})
 
 
 def _called(step: Step) -> str:

@@ -54,8 +54,8 @@ class Chronicle:
 
     def record(self, path: str, record_id: str) -> Record | None:
         """The record that an index names, None where the file has no such record."""
-        found = (one for one in self.records(path) if one.id == record_id) if path in self.files else iter(())
-        return next(found, None)
+        matching = (known for known in self.records(path) if known.id == record_id) if path in self.files else iter(())
+        return next(matching, None)
 
     def next_file(self, at: datetime) -> str:
         """Where a record of that time belongs: the newest file, or a new one when that is full or of another month."""
@@ -82,7 +82,7 @@ def cut(environment: str, lines: Iterable[tuple[datetime, bytes]]) -> dict[str, 
     files: dict[str, bytearray] = {}
     path = ""
     for at, line in lines:
-        chronicle = Chronicle(environment, dict.fromkeys([path] if path else (), ""), lambda one: bytes(files[one]))
+        chronicle = Chronicle(environment, dict.fromkeys([path] if path else (), ""), lambda name: bytes(files[name]))
         path = chronicle.next_file(at)
         files.setdefault(path, bytearray()).extend(line)
     return {path: bytes(content) for path, content in files.items()}
@@ -90,5 +90,5 @@ def cut(environment: str, lines: Iterable[tuple[datetime, bytes]]) -> dict[str, 
 
 def _age(path: str) -> tuple[str, int]:
     """Newer files are greater; the one file of the first form is older than all."""
-    found = FILE.fullmatch(path.rpartition("/")[2])
-    return (found[1], int(found[2])) if found else ("", 0)
+    file_name = FILE.fullmatch(path.rpartition("/")[2])
+    return (file_name[1], int(file_name[2])) if file_name else ("", 0)

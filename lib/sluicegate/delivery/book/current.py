@@ -70,14 +70,14 @@ def read(content: bytes | None) -> Index | None:
         value = json.loads(content or b"{}")
         return Index(
             history=str(value.get("history", "")),
-            open=tuple(_place(one) for one in value.get("open", ())),
+            open=tuple(_place(place) for place in value.get("open", ())),
             swap=_maybe(value.get("swap")),
-            swapped={str(name): str(one) for name, one in value.get("swapped", {}).items()},
-            groups={str(name): _group(one) for name, one in value.get("groups", {}).items()},
-            hosts={str(name): _place(one) for name, one in value.get("hosts", {}).items()},
+            swapped={str(name): str(at) for name, at in value.get("swapped", {}).items()},
+            groups={str(name): _group(group) for name, group in value.get("groups", {}).items()},
+            hosts={str(name): _place(host) for name, host in value.get("hosts", {}).items()},
             pins={
-                str(name): Entry(version=str(one["version"]), record=str(one["record"]))
-                for name, one in value.get("pins", {}).items()
+                str(name): Entry(version=str(pin["version"]), record=str(pin["record"]))
+                for name, pin in value.get("pins", {}).items()
             },
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -86,17 +86,17 @@ def read(content: bytes | None) -> Index | None:
 
 def written(index: Index) -> bytes:
     """The index as a file: one component a line, so that a change is a small one."""
-    pins = {name: {"version": one.version, "record": one.record} for name, one in index.pins.items()}
+    pins = {name: {"version": pin.version, "record": pin.record} for name, pin in index.pins.items()}
     parts = [f'"pins": {_lines(pins)}']
     if index.history:
         groups = ", ".join(
             f"{_text(name)}: "
-            f'{{"intent": {_text(_json(one.intent))}, "deployed": {_text(_json(one.deployed))},'
-            f' "versions": {_lines(one.versions)}}}'
-            for name, one in sorted(index.groups.items())
+            f'{{"intent": {_text(_json(group.intent))}, "deployed": {_text(_json(group.deployed))},'
+            f' "versions": {_lines(group.versions)}}}'
+            for name, group in sorted(index.groups.items())
         )
-        head = {"history": index.history, "open": [_json(one) for one in index.open], "swap": _json(index.swap)}
-        head["hosts"] = {name: _json(one) for name, one in sorted(index.hosts.items())}
+        head = {"history": index.history, "open": [_json(place) for place in index.open], "swap": _json(index.swap)}
+        head["hosts"] = {name: _json(host) for name, host in sorted(index.hosts.items())}
         swapped = [f'"swapped": {_lines(index.swapped)}'] if index.swapped else []
         parts = [
             *(f'"{name}": {_text(value)}' for name, value in head.items()),
@@ -111,7 +111,8 @@ def advanced(
     index: Index, file: str, records: Iterable[Record], versions_of: Callable[[Deployed | Swapped], Mapping[str, str]]
 ) -> Index:
     """The index with further records of a file."""
-    opened, groups, hosts = {one.record: one for one in index.open}, dict(index.groups), dict(index.hosts)
+    opened = {intent_place.record: intent_place for intent_place in index.open}
+    groups, hosts = dict(index.groups), dict(index.hosts)
     swap, swapped = index.swap, index.swapped
     for record in records:
         place = Place(file=file, record=record.id)
@@ -140,7 +141,7 @@ def _maybe(value: Json) -> Place | None:
 
 
 def _group(value: Json) -> GroupIndex:
-    versions = {str(name): str(one) for name, one in value["versions"].items()}
+    versions = {str(name): str(version) for name, version in value["versions"].items()}
     return GroupIndex(intent=_maybe(value["intent"]), deployed=_maybe(value["deployed"]), versions=versions)
 
 
@@ -153,5 +154,5 @@ def _text(value: Json) -> str:
 
 
 def _lines(entries: Mapping[str, Json]) -> str:
-    lines = ",\n".join(f"{_text(name)}: {_text(one)}" for name, one in sorted(entries.items()))
+    lines = ",\n".join(f"{_text(name)}: {_text(entry)}" for name, entry in sorted(entries.items()))
     return f"{{\n{lines}\n}}"

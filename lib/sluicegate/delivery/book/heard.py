@@ -50,8 +50,8 @@ def last_words(state: State, environment: Environment, group: str, last: Intent)
         words = {host: Word() for host in state.config.groups[group] if host not in standing.behind}
     records = [
         record
-        for one in state.pair(environment)
-        for record in state.annals.since(one.name, last)
+        for player in state.pair(environment)
+        for record in state.annals.since(player.name, last)
         if isinstance(record, HostsReported) and (record.of, record.group) == (last.id, group)
     ]
     for record in sorted(records, key=lambda record: record.at):

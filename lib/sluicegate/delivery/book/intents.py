@@ -61,7 +61,7 @@ def end(
 ) -> None:
     """End an intent that is still open; ending it twice changes nothing. `behind`: hosts that were not done."""
     later = draft.state.annals.since(environment, intent)
-    if not any(isinstance(one, Ending) and one.of == intent.id for one in later):
+    if not any(isinstance(record, Ending) and record.of == intent.id for record in later):
         ending = Failed(of=intent.id, why=failed, behind=behind or {}) if failed else Done(of=intent.id)
         draft.note_environment(environment, ending)
 

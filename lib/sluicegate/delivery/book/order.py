@@ -64,7 +64,10 @@ def semver_key(version: str) -> tuple[object, ...]:
 def _identifiers(text: str) -> tuple[tuple[int, int, str], ...]:
     """Numbers are below words, and compare as numbers."""
     identifiers = text.split(".") if text else []
-    return tuple((0, int(one), "") if re.fullmatch("[0-9]+", one) else (1, 0, one) for one in identifiers)
+    return tuple(
+        (0, int(identifier), "") if re.fullmatch("[0-9]+", identifier) else (1, 0, identifier)
+        for identifier in identifiers
+    )
 
 
 def deb_key(version: str) -> tuple[object, ...]:

@@ -107,7 +107,7 @@ def edit_pins(content: bytes | None, file: str, changes: Mapping[str, Pin | None
     document = yamltext.read(old, file)
     known = {component: pin for component, pin in changes.items() if component in document.content}
     edits = sorted(_edit(text, document, component, pin) for component, pin in known.items())
-    if any(one.end > other.start for one, other in pairwise(edits)):  # several on one line: one after the other
+    if any(first.end > other.start for first, other in pairwise(edits)):  # several on one line: one after the other
         for component, pin in changes.items():
             old = edit_pins(old, file, {component: pin})
         return old
@@ -124,12 +124,12 @@ def edit_pins(content: bytes | None, file: str, changes: Mapping[str, Pin | None
 def _check_edited(edited: bytes, file: str, pins: Iterable[Pin]) -> None:
     """YAML has more shapes than an edit of lines knows: what reads back otherwise is never written."""
 
-    def told(some: Iterable[Pin]) -> set[tuple[str, str, object]]:
+    def facts(some: Iterable[Pin]) -> set[tuple[str, str, object]]:
         # of a hold's words only that they are there: what cannot be printed is written as '?'
         return {(p.component, p.version, p.hold and (p.hold.until, bool(p.hold.why), bool(p.hold.by))) for p in some}
 
     try:
-        if told(read_pins(edited, file).values()) == told(pins):
+        if facts(read_pins(edited, file).values()) == facts(pins):
             return
     except ConfigError:
         pass
@@ -183,7 +183,7 @@ def _end(text: str, start: int, end: int) -> int:
 
 def _append(text: str, line: str) -> str:
     """A line at the end, indented and ended as the others are."""
-    first = next((one for one in LINE.findall(text) if one.strip() and one.strip()[0] not in "#-%"), "")
+    first = next((old for old in LINE.findall(text) if old.strip() and old.strip()[0] not in "#-%"), "")
     indent = first[: len(first) - len(first.lstrip(" "))]
     newline = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text or text.endswith(("\n", "\r")) else newline

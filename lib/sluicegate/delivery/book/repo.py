@@ -81,7 +81,12 @@ class Draft:
             at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
         story = self.state.story(component, version)
         noted = self._append(
-            path, story, record, again=before is not None, at=at, seal=lambda one: self._signed(component, version, one)
+            path,
+            story,
+            record,
+            again=before is not None,
+            at=at,
+            seal=lambda sealed: self._signed(component, version, sealed),
         )
         if noted and not story:
             self.published.setdefault(component, []).append(version)
@@ -93,9 +98,9 @@ class Draft:
         signatures = self.state.signatures
         return signatures.sign(component, version, record) if signatures and asked(record) else record
 
-    def _later(self, told: Iterable[datetime]) -> datetime:
+    def _later(self, times: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""
-        return max([self.state.now, *(at + timedelta(microseconds=1) for at in told)])
+        return max([self.state.now, *(at + timedelta(microseconds=1) for at in times)])
 
     def note_pruned(self, component: str, record: Pruned | Removed) -> None:
         """Record that a version was pruned or its files removed: in its story, and in the list of such versions."""
@@ -106,12 +111,12 @@ class Draft:
         """Record a fact about an environment."""
         # What swaps is told as one story from two histories: the clocks of several machines must not reorder it.
         pair = self.state.pair(self.state.config.environment(environment))
-        at = self._later(r.at for one in pair for r in self._told(one.name)[-1:])
+        at = self._later(r.at for player in pair for r in self._told(player.name)[-1:])
         story = Story(self._told(environment))
         chain = ledger.environment_path(environment)
         written = ledger.next_record(story, chain, record, by=self.by, at=at)
         if written is None:
-            return next(one for one in reversed(story) if isinstance(one, type(record)))
+            return next(earlier for earlier in reversed(story) if isinstance(earlier, type(record)))
         self.happened.setdefault(environment, []).append(written)
         return written
 
@@ -155,7 +160,7 @@ class Draft:
             second = self.state.form > 1
             path = history.next_file(happened[0].at) if second else ledger.environment_path(environment)
             files[path] = ledger.extended(self.state.ledger_file(path), happened)
-            index = current.advanced(index, path, happened, lambda one: self._versions(environment, one))
+            index = current.advanced(index, path, happened, lambda step: self._versions(environment, step))
             ids = {path: object_id(files[path], like=self.state.tips[LEDGER])}
             index = replace(index, history=chronicle.digest(history.files | ids))
         if self.state.form == 1:

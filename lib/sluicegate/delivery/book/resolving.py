@@ -29,7 +29,7 @@ def newest_path(component: str) -> str:
 
 def read(content: bytes | None, scheme: str) -> list[str] | None:
     """The newest versions, oldest first; None where there is no list, or one in the order of another scheme."""
-    found = []
+    names = []
     for text in (content or b"").decode("utf-8", "replace").split("\n"):
         if not text.strip():
             continue
@@ -38,10 +38,10 @@ def read(content: bytes | None, scheme: str) -> list[str] | None:
             value = plain.groupdict() if plain else json.loads(text)
             if value["scheme"] != scheme:
                 return None
-            found.append(str(value["version"]))
+            names.append(str(value["version"]))
         except (ValueError, KeyError, TypeError):
             return None
-    return versions.sort(scheme, set(found))[-LENGTH:] if found else None
+    return versions.sort(scheme, set(names))[-LENGTH:] if names else None
 
 
 def extended(content: bytes | None, scheme: str, added: Iterable[str], everything: Callable[[], list[str]]) -> bytes:
@@ -63,11 +63,11 @@ def resolve(state: State, component: str, spec: str = "latest") -> str:
     if early := _last_there(state, component, versions.matching(scheme, listed(state, component), spec)):
         return early
     known = state.versions(component)
-    found = versions.matching(scheme, known, spec)
-    if not found:
+    matching = versions.matching(scheme, known, spec)
+    if not matching:
         state.refuse_pruned(component, spec)
         raise state.unknown_version(component, spec, known)
-    return found[-1]
+    return matching[-1]
 
 
 def newest(state: State, component: str) -> str:

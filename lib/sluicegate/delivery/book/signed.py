@@ -117,10 +117,10 @@ class Signatures:
             key = sshsig.signing_key(message, record.signature)
         except Malformed:
             return "its signature is for something else: it was changed, or copied from elsewhere"
-        lines = [one for one in self.signers if one.key == key]
+        lines = [signer for signer in self.signers if signer.key == key]
         if not lines:
             return f"it is signed with the key {sshsig.fingerprint(key)}, which {self._signing.signers} does not have"
-        doubts = [one.objection(record.at) for one in lines]
+        doubts = [signer.objection(record.at) for signer in lines]
         if all(doubts):
             return f"it is signed when that did not count: {doubts[0]}"
         self._verified.remember(message, record.signature)
@@ -141,7 +141,7 @@ def with_hold(pin: Pin, story: Story, uncounted: Iterable[Uncounted], environmen
     last = story.latest(Held, Unheld, env=environment)
     if isinstance(last, Held):
         return pin if pin.hold and pin.hold.until is None else replace(pin, hold=_hold(last))
-    held = [one.record for one in uncounted if isinstance(one.record, Held) and one.record.env == environment]
+    held = [doubt.record for doubt in uncounted if isinstance(doubt.record, Held) and doubt.record.env == environment]
     return replace(pin, hold=None) if any(pin.hold == _hold(record) for record in held) else pin
 
 

@@ -31,15 +31,15 @@ def remade(state: State, environment: str) -> Index:
             pins[component] = Entry(version=version, record=event.id)
     groups = dict(index.groups)
     place = state.config.environment(environment)
-    for name, one in groups.items():
+    for name, standing in groups.items():
         last = state.group_state(place, name)
         if (
             last
-            and one.deployed
-            and last.record.id == one.deployed.record
+            and standing.deployed
+            and last.record.id == standing.deployed.record
             and (last.record.base or last.record.changed)
         ):
-            groups[name] = replace(one, versions=last.versions)
+            groups[name] = replace(standing, versions=last.versions)
     swap = state.last_swap(place)
     here = swap is not None and index.swap is not None and swap.id == index.swap.record and swap.base
     return replace(index, pins=pins, groups=groups, swapped=swap.pins if swap and here else {})

@@ -74,7 +74,7 @@ class GroupState:
 
     @property
     def versions(self) -> dict[str, str]:
-        return {name: one.version for name, one in self.installed.items()}
+        return {name: here.version for name, here in self.installed.items()}
 
 
 def first_roles(production: Environment) -> dict[str, str]:
@@ -196,21 +196,21 @@ class State:
     def servers(self) -> dict[str, str]:
         """Which group plays which environment now."""
         document = yamltext.read(self.file(SERVERS_FILE) or b"", SERVERS_FILE)
-        found: dict[str, str] = {}
+        groups: dict[str, str] = {}
         for name, group in document.content.items():
             environment = self.config.environments.get(name)
             if environment is None or not isinstance(group, str) or group not in environment.groups:
                 raise ConfigError([f"{document.where(name)}: '{name}: {group}' names no environment with such a group"])
-            found[name] = group
-        if len(set(found.values())) != len(found):
-            raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(found)}"])
-        for production in (one for one in self.config.environments.values() if one.swaps_with):
+            groups[name] = group
+        if len(set(groups.values())) != len(groups):
+            raise ConfigError([f"{SERVERS_FILE}: one group plays two environments: {', '.join(groups)}"])
+        for production in (candidate for candidate in self.config.environments.values() if candidate.swaps_with):
             # A pair that was added to the configuration later, and has not swapped yet, begins as `init` begins.
-            if not {production.name, production.swaps_with} & found.keys() and self.last_swap(production) is None:
-                found |= first_roles(production)
-        for name, group in found.items():
+            if not {production.name, production.swaps_with} & groups.keys() and self.last_swap(production) is None:
+                groups |= first_roles(production)
+        for name, group in groups.items():
             self._refuse_exchanged(self.config.environments[name], group, document.where(name))
-        return found
+        return groups
 
     def _refuse_exchanged(self, production: Environment, group: str, where: str) -> None:
         """Only a swap moves users: a role that was edited, or reverted in Git, would have staging deployed to them."""
@@ -240,8 +240,8 @@ class State:
     def _with_holds(self, pins: dict[str, Pin], environment: str) -> dict[str, Pin]:
         """The pins with the holds that count."""
         self.read_stories((name, pin.version) for name, pin in pins.items())
-        told = {name: self._divided(name, pin.version) for name, pin in pins.items()}
-        return {name: with_hold(pin, *told[name], environment) for name, pin in pins.items()}
+        judged = {name: self._divided(name, pin.version) for name, pin in pins.items()}
+        return {name: with_hold(pin, *judged[name], environment) for name, pin in pins.items()}
 
     def recorded_versions(self, component: str) -> list[str]:
         """Every version that the ledger knows, pruned ones too, oldest first."""
@@ -347,13 +347,13 @@ class State:
 
     def built(self, component: str, version: str) -> Built:
         """The *built* record of a published version."""
-        found = self.known_story(component, version).latest(Built)
-        assert found is not None
-        return found
+        record = self.known_story(component, version).latest(Built)
+        assert record is not None
+        return record
 
     def size(self, component: str, version: str) -> int:
         """The bytes of a published version's files."""
-        return sum(one.size for one in self.built(component, version).artifacts)
+        return sum(artifact.size for artifact in self.built(component, version).artifacts)
 
     def manifest(self, component: str, version: str) -> str:
         return self.built(component, version).manifest
@@ -364,7 +364,7 @@ class State:
         return (environment, partner) if partner else (environment,)
 
     def _pair(self, environment: Environment) -> list[str]:
-        return [one.name for one in self.pair(environment)]
+        return [player.name for player in self.pair(environment)]
 
     def group_state(self, environment: Environment, group: str) -> GroupState | None:
         """What a group has by the last *deployed* evidence."""
@@ -438,9 +438,9 @@ class State:
     def open_intents(self, environment: Environment) -> tuple[OpenIntent, ...]:
         """Changes to the environment, or to the one it swaps with, that have begun and not ended."""
         return tuple(
-            OpenIntent(environment=one.name, record=intent)
-            for one in self.pair(environment)
-            for intent in self.annals.open_intents(one.name)
+            OpenIntent(environment=player.name, record=intent)
+            for player in self.pair(environment)
+            for intent in self.annals.open_intents(player.name)
         )
 
     def last_swap(self, environment: Environment) -> Swapped | None:

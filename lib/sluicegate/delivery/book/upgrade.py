@@ -50,10 +50,10 @@ def _cut(state: State, draft: Draft, environment: str) -> str:
     lines = sorted(_timed(path, content), key=lambda line: line[0])
     files = chronicle.cut(environment, lines)
     draft.tables |= {path: None, **files}
-    ids = {name: object_id(one, like=state.tips[LEDGER]) for name, one in files.items()}
+    ids = {name: object_id(cut_file, like=state.tips[LEDGER]) for name, cut_file in files.items()}
     index = current.Index(pins=standing.entries(state, environment), history=chronicle.digest(ids))
     story = ledger.read(content, path=path)
-    where = {record.id: name for name, one in files.items() for record in ledger.read(one, path=name)}
+    where = {record.id: name for name, cut_file in files.items() for record in ledger.read(cut_file, path=name)}
     for record in story:
         index = current.advanced(index, where[record.id], (record,), lambda deployed: {})
     draft.tables[current.current_path(environment)] = current.written(index)

@@ -70,8 +70,8 @@ def respelled(scheme: str, versions: Iterable[str], version: str) -> str:
     """The other spelling of `version` among `versions`, such as 1.1.0 for 1.1; '' when there is none."""
     key, digits = _key(scheme, version), ZEROS_AND_OTHERS.sub("", version)
     # Whatever else differs in the spelling, the numbers are the same: most versions are told apart by their digits.
-    alike = (one for one in versions if one != version and ZEROS_AND_OTHERS.sub("", one) == digits)
-    return next((one for one in alike if key and _key(scheme, one) == key), "")
+    alike = (known for known in versions if known != version and ZEROS_AND_OTHERS.sub("", known) == digits)
+    return next((known for known in alike if key and _key(scheme, known) == key), "")
 
 
 def _key(scheme: str, version: str) -> Order | None:
@@ -105,9 +105,7 @@ def prerelease(scheme: str, version: str) -> bool:
 
 def _early(text: str, *more: re.Pattern[str]) -> bool:
     """Whether a word for what is not final stands in the text as a word of its own."""
-    return any(
-        not text[: found.start()][-1:].isalpha() for pattern in (EARLY, *more) for found in pattern.finditer(text)
-    )
+    return any(not text[: mark.start()][-1:].isalpha() for pattern in (EARLY, *more) for mark in pattern.finditer(text))
 
 
 def sort(scheme: str, versions: Iterable[str]) -> list[str]:
@@ -161,10 +159,10 @@ def tells(story: Story, kind: str, value: str) -> bool:
 
 def _conditions(scheme: str, spec: str) -> list[tuple[str, Order]]:
     """`>=1.2,<2` as pairs of comparison and bound."""
-    found = [CONDITION.fullmatch(part) for part in spec.split(",")]
-    if None in found:
+    conditions = [CONDITION.fullmatch(part) for part in spec.split(",")]
+    if None in conditions:
         raise _no_range(spec)
-    return [(one[1], order(scheme, one[2])) for one in found if one]
+    return [(condition[1], order(scheme, condition[2])) for condition in conditions if condition]
 
 
 def _within(scheme: str, version: str, conditions: Iterable[tuple[str, Order]]) -> bool:

@@ -64,12 +64,12 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
     _refuse(state, environment)
     asked = ask_installed(state, environment)
     asked.refuse_silence(name)
-    found = _sorted_out(state, environment, asked)
-    manifests, missing = _manifests(state, found.adopted, dry_run=dry_run)
-    adopted = {component: version for component, version in found.adopted.items() if component in manifests}
-    found = Adoption(
-        environment=name, adopted=adopted, mixed=found.mixed, missing=missing, kept=found.kept, absent=found.absent,
-        silent=asked.silent_lines,
+    sorted_out = _sorted_out(state, environment, asked)
+    manifests, missing = _manifests(state, sorted_out.adopted, dry_run=dry_run)
+    adopted = {component: version for component, version in sorted_out.adopted.items() if component in manifests}
+    sorted_out = Adoption(
+        environment=name, adopted=adopted, mixed=sorted_out.mixed, missing=missing, kept=sorted_out.kept,
+        absent=sorted_out.absent, silent=asked.silent_lines,
     )  # fmt: skip
 
     def decide(state: State, draft: Draft) -> None:
@@ -83,7 +83,7 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
 
     if adopted and not dry_run:
         repo.change(decide, f"{name} adopts " + " ".join(f"{c}={v}" for c, v in adopted.items()), why=why)
-    return found
+    return sorted_out
 
 
 def _refuse(state: State, environment: Environment) -> None:
@@ -149,15 +149,15 @@ def _manifest(state: State, component: str, version: str, *, dry_run: bool) -> M
     names = repository.names(spec, version)
     if manifest_name(component, version) in names:
         return read_manifest(repository, spec, version)
-    listed = [one for one in names if not one.endswith(SIDECARS)]
+    listed = [name for name in names if not name.endswith(SIDECARS)]
     if not listed:
         raise NotFound(f"the repository {spec.repository} has no file of it")
     artifacts = []
     with scratch() as folder:
-        for one in listed:
-            place = folder / one
-            repository.fetch(spec, version, one, place)
-            artifacts.append(Artifact(name=one, size=place.stat().st_size, sha256=files.sha256(place)))
+        for file_name in listed:
+            place = folder / file_name
+            repository.fetch(spec, version, file_name, place)
+            artifacts.append(Artifact(name=file_name, size=place.stat().st_size, sha256=files.sha256(place)))
             place.unlink()
     manifest = Manifest(component=component, version=version, artifacts=tuple(artifacts))
     if not dry_run:
@@ -178,19 +178,19 @@ def _write(
             sums[component] = manifest.sha256
             draft.note(component, version, Built(manifest=manifest.sha256, artifacts=manifest.artifacts))
     standing = state.group_state(environment, group)
-    target = {c: one.version for c, one in standing.installed.items()} if standing else {}
+    target = {c: here.version for c, here in standing.installed.items()} if standing else {}
     target |= {component: version for component, (version, _) in adopted.items()}
-    manifests = {c: one.manifest for c, one in standing.installed.items()} | sums if standing else sums
+    manifests = {c: here.manifest for c, here in standing.installed.items()} | sums if standing else sums
     whole = has_set(state, environment, group, target, manifests)
     for component, (version, _) in adopted.items():
         draft.note(component, version, Adopted(env=name, group=group, manifest=sums[component], why=why))
         if component not in state.pins(name):
             draft.pin(name, component, Pin(component=component, version=version))
             draft.note(component, version, Pinned(env=name, how="adopt", why=why))
-        one = Deployed(env=name, group=group, set=whole.set, manifest=sums[component])
-        draft.note(component, version, one)
+        record = Deployed(env=name, group=group, set=whole.set, manifest=sums[component])
+        draft.note(component, version, record)
     draft.note_environment(name, replace(whole, of=standing.record.of if standing else ""))
     if environment.swaps_with:  # where a pair swaps, the last swap says what production has
-        idle = next(one for one in environment.groups if one != group)
+        idle = next(other for other in environment.groups if other != group)
         pins = {component: version for component, (version, _) in adopted.items()}
         draft.note_environment(name, Swapped(env=name, live=group, idle=idle, pins=pins, set=whole.set, why="adopted"))

@@ -65,7 +65,7 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
     if standing is None or standing.environment != name:
         return ()
     record = standing.record
-    target = {component: one.version for component, one in standing.installed.items()}
+    target = {component: here.version for component, here in standing.installed.items()}
     changed = [
         component
         for component, version in target.items()
@@ -73,28 +73,31 @@ def left_to_start(state: State, name: str) -> tuple[Started, ...]:
     ]
     steps = tuple(Step(host="", component=component, before="", after=target[component]) for component in changed)
     plan = Plan(environment=name, group=standing.group, target=target, batches=((Transaction(host="", steps=steps),),))
-    return tuple(one for one in what_starts(state, plan) if not _was_started(state, one))
+    return tuple(consequence for consequence in what_starts(state, plan) if not _was_started(state, consequence))
 
 
-def _was_started(state: State, one: Started) -> bool:
-    story = state.story(one.component, one.version)
-    return story.has(evidence.Started, Tests, env=one.environment, suite=one.name, set=one.set_name)
+def _was_started(state: State, consequence: Started) -> bool:
+    story = state.story(consequence.component, consequence.version)
+    return story.has(
+        evidence.Started, Tests, env=consequence.environment, suite=consequence.name, set=consequence.set_name
+    )
 
 
 def _unproven(state: State, environment: Environment, plan: Plan) -> set[str]:
     """Components that differ from the production that swaps with this environment: its gates want the set together."""
-    found: set[str] = set()
+    unproven: set[str] = set()
     for after in state.config.environments.values():
         if after.swaps_with == environment.name:
             pins = state.pins(after.name)
-            found |= {name for name, v in plan.target.items() if name not in pins or pins[name].version != v}
-    return found
+            unproven |= {name for name, v in plan.target.items() if name not in pins or pins[name].version != v}
+    return unproven
 
 
 def _addresses(state: State, plan: Plan) -> dict[str, str]:
     """`AUTH_URL` and the like: each component that has a port on the first host of the group that is not out."""
     hosts = state.config.groups[plan.group]
-    host = state.drivers.host(state.config, next((one for one in hosts if one not in plan.out), hosts[0]))
+    first = next((name for name in hosts if name not in plan.out), hosts[0])
+    host = state.drivers.host(state.config, first)
     addresses = {}
     for name in plan.target:
         with suppress(NotFound):  # a package without a port is a library, say
@@ -102,52 +105,54 @@ def _addresses(state: State, plan: Plan) -> dict[str, str]:
     return addresses
 
 
-def start(repo: DeliveryRepo, one: Started, *, wait: bool, say: Say) -> bool:
+def start(repo: DeliveryRepo, consequence: Started, *, wait: bool, say: Say) -> bool:
     """Start it and record that. A command is followed to its end with `wait`; False when it failed."""
     well, where = True, ""
-    run = one.job or " ".join(one.command)
-    if one.job:
-        _start_job(repo.state(), one, say)
+    run = consequence.job or " ".join(consequence.command)
+    if consequence.job:
+        _start_job(repo.state(), consequence, say)
     else:
-        say(f"starting {one}: {run}")
+        say(f"starting {consequence}: {run}")
         if wait:
-            well = process.follow(one.command, env=_environment(repo, one)) == 0
+            well = process.follow(consequence.command, env=_environment(repo, consequence)) == 0
         else:
-            log = logs.new_log(one.name)
-            process.start(one.command, cwd=Path.cwd(), env=_environment(repo, one), log=log)
+            log = logs.new_log(consequence.name)
+            process.start(consequence.command, cwd=Path.cwd(), env=_environment(repo, consequence), log=log)
             where = f"{platform.node()}:{log}"
             say(f"its output goes to {log}")
 
-    started = evidence.Started(env=one.environment, suite=one.name, set=one.set_name, run=run, log=where)
+    started = evidence.Started(
+        env=consequence.environment, suite=consequence.name, set=consequence.set_name, run=run, log=where
+    )
 
     def decide(state: State, draft: Draft) -> None:
-        draft.note(one.component, one.version, started)
+        draft.note(consequence.component, consequence.version, started)
 
-    repo.change(decide, f"{one.environment}: started {one}")
+    repo.change(decide, f"{consequence.environment}: started {consequence}")
     return well
 
 
-def _start_job(state: State, one: Started, say: Say) -> None:
+def _start_job(state: State, consequence: Started, say: Say) -> None:
     if state.config.jenkins is None:
-        raise UsageError(f"{one}: the job '{one.job}' needs 'jenkins: {{url: ...}}' in sluicegate.yaml")
-    addresses = " ".join(f"{name}={url}" for name, url in one.addresses.items())
+        raise UsageError(f"{consequence}: the job '{consequence.job}' needs 'jenkins: {{url: ...}}' in sluicegate.yaml")
+    addresses = " ".join(f"{name}={url}" for name, url in consequence.addresses.items())
     parameters = {
-        "COMPONENT": one.component,
-        "VERSION": one.version,
-        "ENVIRONMENT": one.environment,
+        "COMPONENT": consequence.component,
+        "VERSION": consequence.version,
+        "ENVIRONMENT": consequence.environment,
         "ADDRESSES": addresses,
     }
-    place = jenkins.start_job(state.config.jenkins, one.job, parameters)
-    say(f"started {one}: the job {one.job} ({place or 'queued'})")
+    place = jenkins.start_job(state.config.jenkins, consequence.job, parameters)
+    say(f"started {consequence}: the job {consequence.job} ({place or 'queued'})")
 
 
-def _environment(repo: DeliveryRepo, one: Started) -> dict[str, str]:
+def _environment(repo: DeliveryRepo, consequence: Started) -> dict[str, str]:
     """What a command is started with: all that we have, and what it may want to know."""
     return {
         **os.environ,
-        **one.addresses,
-        "SLUICEGATE_COMPONENT": one.component,
-        "SLUICEGATE_VERSION": one.version,
-        "SLUICEGATE_ENVIRONMENT": one.environment,
+        **consequence.addresses,
+        "SLUICEGATE_COMPONENT": consequence.component,
+        "SLUICEGATE_VERSION": consequence.version,
+        "SLUICEGATE_ENVIRONMENT": consequence.environment,
         "SLUICEGATE_REPO": repo.store.location,
     }

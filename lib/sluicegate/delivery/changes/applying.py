@@ -143,7 +143,11 @@ class _Work:
     def ended(self) -> Plan:
         """The plan with what has become of its hosts so far."""
         begun = {host: worst(outcomes.values()) for host, outcomes in self.outcomes.items()}
-        every = {one.host: begun.get(one.host, NOT_STARTED) for batch in self.plan.batches for one in batch}
+        every = {
+            transaction.host: begun.get(transaction.host, NOT_STARTED)
+            for batch in self.plan.batches
+            for transaction in batch
+        }
         return replace(self.plan, endings={**self.plan.down, **every})
 
     def lines(self) -> str:
@@ -165,7 +169,7 @@ class _Work:
         waiting = list(batch)
         while waiting and len(failed) <= max_failed:
             run, waiting = waiting[:at_once], waiting[at_once:]
-            outcomes = deployer.apply_all([self._begun(one) for one in run], self.intent.id)
+            outcomes = deployer.apply_all([self._begun(next_up) for next_up in run], self.intent.id)
             for transaction in run:
                 try:
                     self._changed(transaction, outcomes[transaction.host])
@@ -189,8 +193,8 @@ class _Work:
         self.outcomes[transaction.host] = outcomes
         ended = worst(outcomes.values())
         about = f"{self.plan.environment}: {transaction.host}: {ended.ending}"
-        told = f"{about}: {ended.why}" if ended.why else about
-        self.say(self._news(told, transaction, ended.ending, ended.why))
+        news = f"{about}: {ended.why}" if ended.why else about
+        self.say(self._news(news, transaction, ended.ending, ended.why))
         if not all_done(outcomes):
             raise _HostFailed
 
@@ -283,10 +287,10 @@ def note_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> Non
     for name, version in plan.target.items():
         # a version that came into this environment because its group changed roles counts as well
         if name in moved or not state.story(name, version).has(Deployed, env=plan.environment):
-            one = Deployed(
+            record = Deployed(
                 env=plan.environment, group=plan.group, set=target_set, manifest=manifests[name], of=intent.id
             )
-            draft.note(name, version, one)
+            draft.note(name, version, record)
 
 
 def has_set(

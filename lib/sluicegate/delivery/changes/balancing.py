@@ -86,7 +86,7 @@ def _make_equal(state: State, environment: Environment, server: str) -> None:
     if environment.pool is not None:
         survey = state.pool(environment).survey()
         for to in WORST_FIRST:
-            hosts = [host for host, one in survey.items() if one.standing == to]
+            hosts = [host for host, serving in survey.items() if serving.standing == to]
             state.drivers.pool(state.config, alone).turn(hosts, to)
         return
     others = state.balancer(environment)
@@ -99,14 +99,14 @@ def _make_equal(state: State, environment: Environment, server: str) -> None:
 def _served_by(state: State, server: str) -> tuple[Environment, ...]:
     """The environments with a balancer of that name. Raises UnknownName."""
     every = state.config.environments.values()
-    found = tuple(environment for environment in every if server in _servers(environment))
-    if not found:
+    served = tuple(environment for environment in every if server in _servers(environment))
+    if not served:
         known = sorted({name for environment in every for name in _servers(environment)})
         raise UnknownName(
             f"no balancer is called '{server}'.{suggestion(server, known)}",
             hint="" if known else "several of them have names below 'at', in sluicegate.yaml",
         )
-    return found
+    return served
 
 
 def _servers(environment: Environment) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def _servers(environment: Environment) -> tuple[str, ...]:
 def _balancer(state: State, name: str) -> Balancer:
     environment = state.config.environment(name)
     if environment.balancer is None:
-        having = [one.name for one in state.config.environments.values() if one.balancer or one.pool]
+        having = [named.name for named in state.config.environments.values() if named.balancer or named.pool]
         hint = f"{', '.join(having)} has one" if having else "docs/reference/configuration.md has its keys"
         raise UsageError(f"{name} has no 'balancer' in sluicegate.yaml", hint=hint)
     return state.balancer(environment)
@@ -134,10 +134,10 @@ def upstreams(state: State, name: str) -> dict[str, dict[str, list[str]]]:
 
 def _places(state: State, group: str) -> dict[str, dict[str, str]]:
     """Component -> host -> `host:port`; not every component runs on every host."""
-    found: dict[str, dict[str, str]] = {}
+    addresses: dict[str, dict[str, str]] = {}
     for host_name in state.config.groups[group]:
         host = state.drivers.host(state.config, host_name)
         for component in state.config.components:
             with suppress(NotFound):
-                found.setdefault(component, {})[host_name] = urlsplit(host.address(component)).netloc
-    return {component: places for component, places in found.items() if places}
+                addresses.setdefault(component, {})[host_name] = urlsplit(host.address(component)).netloc
+    return {component: places for component, places in addresses.items() if places}

@@ -91,7 +91,7 @@ def deploy(
 def _before(state: State, environment: Environment) -> dict[str, str]:
     """What a rollout comes from, and may go back to."""
     standing = state.effective(environment)
-    return {component: one.version for component, one in standing.installed.items()} if standing else {}
+    return {component: here.version for component, here in standing.installed.items()} if standing else {}
 
 
 def gone_back(repo: DeliveryRepo, name: str, intent: Intent, problem: SluicegateError, say: Say) -> SluicegateError:
@@ -185,7 +185,7 @@ def _as_recorded(state: State, environment: Environment, plan: Plan) -> bool:
         return False
     if schema.to_contract(state, environment, plan.group, plan.target, plan.down):
         return False
-    return {name: one.version for name, one in installed.installed.items()} == dict(plan.target)
+    return {name: here.version for name, here in installed.installed.items()} == dict(plan.target)
 
 
 def _refuse(
@@ -215,17 +215,19 @@ def refuse_ungated(
         if (here is None or here.manifest != state.manifest(component, version)) and proven.get(component) != version:
             changed.append(gating.candidate(state, component, version, environment))
     if past_gates:
-        for one in changed:
-            gating.refuse_vetoed(state, one.component, one.version, environment.name)
+        for candidate in changed:
+            gating.refuse_vetoed(state, candidate.component, candidate.version, environment.name)
     elif changed:
-        candidates = (one if _was_let_in(one) else gating.asked_again(state, one) for one in changed)
+        candidates = (
+            candidate if _was_let_in(candidate) else gating.asked_again(state, candidate) for candidate in changed
+        )
         gating.require(state, tuple(candidates), "deploying")
 
 
-def _was_let_in(one: Candidate) -> bool:
+def _was_let_in(candidate: Candidate) -> bool:
     """Whether a command of ours brought the pin past its gates, or back, and so has asked the builds of approvals where
     that is due; else a commit to main did, a `pin` or a follower, and nobody has asked yet (decision 0041)."""
-    pinned = one.story.latest(Pinned, env=one.target)
+    pinned = candidate.story.latest(Pinned, env=candidate.target)
     return pinned is not None and pinned.how not in ("commit", "pin", "follow")
 
 

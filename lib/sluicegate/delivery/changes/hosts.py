@@ -86,7 +86,7 @@ def _plan(state: State, environment: Environment, place: Place, host: str) -> Pl
     known = host in state.config.hosts
     if not known or standing is None or environment.deploy is None or state.group(environment) != place.group:
         return None
-    return make_plan(state, environment, {name: one.version for name, one in standing.installed.items()}, only=host)
+    return make_plan(state, environment, {name: here.version for name, here in standing.installed.items()}, only=host)
 
 
 def _install(repo: DeliveryRepo, name: str, place: Place, plan: Plan, host: str, why: str, say: Say) -> None:
@@ -94,7 +94,7 @@ def _install(repo: DeliveryRepo, name: str, place: Place, plan: Plan, host: str,
         environment = state.config.environment(name)
         intents.refuse_locked(state, environment)
         standing = state.group_state(environment, place.group)
-        if standing is None or {n: one.version for n, one in standing.installed.items()} != plan.target:
+        if standing is None or {n: here.version for n, here in standing.installed.items()} != plan.target:
             raise Conflict(f"{name} was changed meanwhile", hint="run the command again")
         intent = Intent(verb=VERB, only=host, group=plan.group, target=dict(plan.target), why=why)
         return intents.begin(draft, name, intent)
@@ -117,7 +117,7 @@ def _note_in(repo: DeliveryRepo, place: Place, host: str, why: str) -> None:
 def _player(state: State, place: Place) -> str:
     """The environment that the group plays now: of a pair one plays it today and the other one tomorrow."""
     pair = state.pair(state.config.environment(place.environment))
-    return next((one.name for one in pair if state.group(one) == place.group), place.environment)
+    return next((player.name for player in pair if state.group(player) == place.group), place.environment)
 
 
 def _out(state: State, host: str, place: Place) -> bool:
@@ -129,20 +129,20 @@ def _places(state: State, host: str) -> tuple[Place, ...]:
 
     Environments that swap tell one story, so that one of them is enough. Raises UnknownName for a host of none.
     """
-    found: list[Place] = []
+    places: list[Place] = []
     paired: set[str] = set()
     for environment in state.config.environments.values():
         if environment.name in paired:
             continue
-        paired |= {one.name for one in state.pair(environment)}
+        paired |= {player.name for player in state.pair(environment)}
         group = next((group for group in environment.groups if host in state.config.groups[group]), "")
         record = state.hosts_out(environment).get(host)
         if group or record:
-            found.append(Place(environment=environment.name, group=group or (record.group if record else "")))
-    if not found:
+            places.append(Place(environment=environment.name, group=group or (record.group if record else "")))
+    if not places:
         known = sorted({host for e in state.config.environments.values() for g in e.groups for host in _of(state, g)})
         raise UnknownName(f"no environment has a host called '{host}'.{suggestion(host, known)}")
-    return tuple(found)
+    return tuple(places)
 
 
 def _of(state: State, group: str) -> tuple[str, ...]:

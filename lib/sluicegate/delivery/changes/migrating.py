@@ -68,24 +68,26 @@ class Migration:
         def decide(state: State, draft: Draft) -> None:
             draft.note_environment(self.plan.environment, record)
 
-        told = f"{self.plan.environment}: schema of {record.component} {record.version}: {record.step}"
-        self.repo.change(decide, told)
+        subject = f"{self.plan.environment}: schema of {record.component} {record.version}: {record.step}"
+        self.repo.change(decide, subject)
 
     def _run(self, state: State, step: str, component: str, version: str) -> None:
         spec = state.component(component).schema
         assert spec is not None
         what = spec.steps[step]
-        told = f"schema of {component} {version}: {step}"
+        subject = f"schema of {component} {version}: {step}"
         with scratch() as folder:
             files = fetch(state, component, version, folder / "files").folder
             words, more = _command(state.config, what, component, version, self.plan.environment, files)
             try:
                 done = process.run(words, env=more, timeout=spec.timeout.total_seconds(), check=False)
             except TimedOut as problem:
-                raise TimedOut(f"{told} was not ready after {spec.timeout}", hint="see what it waits for") from problem
+                raise TimedOut(
+                    f"{subject} was not ready after {spec.timeout}", hint="see what it waits for"
+                ) from problem
         if done.status != 0:
             said = (done.error_text or done.text.strip())[-SHOWN:]
-            raise SluicegateError(f"{told} ended with status {done.status}: {said}")
+            raise SluicegateError(f"{subject} ended with status {done.status}: {said}")
 
 
 def planned(state: State, plan: Plan) -> tuple[str, ...]:

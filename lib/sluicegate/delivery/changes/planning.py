@@ -153,17 +153,22 @@ def _refusals(state: State, plan: Plan, environment: Environment) -> tuple[str, 
         for name, version in plan.target.items()
     }  # fmt: skip
     transactions = [transaction for batch in plan.batches for transaction in batch]
-    answers = refused(state, environment, {one.host: plan.wanted(one, releases) for one in transactions})
+    answers = refused(
+        state, environment, {transaction.host: plan.wanted(transaction, releases) for transaction in transactions}
+    )
     if answers.first_failure is not None:
         raise answers.first_failure
-    return tuple(refusal for one in transactions for refusal in answers.done[one.host])
+    return tuple(refusal for transaction in transactions for refusal in answers.done[transaction.host])
 
 
 def by_itself(state: State, name: str, version: str) -> Release:
     """A release that hosts get past us, and where."""
     component, built = state.component(name), state.built(name, version)
     repository = state.drivers.repository(state.config, component.repository)
-    sources = [Source(url=repository.address(component, version, one.name), artifact=one) for one in built.artifacts]
+    sources = [
+        Source(url=repository.address(component, version, artifact.name), artifact=artifact)
+        for artifact in built.artifacts
+    ]
     return Release(component=name, version=version, manifest=built.manifest, sources=tuple(sources))
 
 
@@ -183,7 +188,7 @@ def _unwell(state: State, environment: Environment, group: str) -> frozenset[str
     standing = state.group_state(environment, group)
     behind = standing.behind if standing else {}
     if last := state.unsure(environment, group):
-        later = [record for one in state.pair(environment) for record in state.annals.since(one.name, last)]
+        later = [record for player in state.pair(environment) for record in state.annals.since(player.name, last)]
         ends = [end for end in later if isinstance(end, Failed) and end.of == last.id]
         behind = {host: ending for end in ends for host, ending in end.behind.items()}
     return frozenset(host for host, ending in behind.items() if ending != NOT_STARTED.ending)
@@ -197,9 +202,13 @@ def batched(
     Of these the unwell ones come first: else the last healthy one might be taken down before they are mended.
     """
     gatekeeper = next(
-        (one for one in transactions if one.host not in unwell), transactions[0] if transactions else None
+        (transaction for transaction in transactions if transaction.host not in unwell),
+        transactions[0] if transactions else None,
     )
-    rest = sorted((one for one in transactions if one is not gatekeeper), key=lambda one: one.host not in unwell)
+    rest = sorted(
+        (transaction for transaction in transactions if transaction is not gatekeeper),
+        key=lambda transaction: transaction.host not in unwell,
+    )
     return tuple(filter(None, ((gatekeeper,) if gatekeeper else (), tuple(rest))))
 
 
@@ -221,12 +230,12 @@ def _kept_away(serving: Serving | None) -> bool:
 
 
 def _steps(
-    state: State, host: str, found: Mapping[str, Installed], target: Mapping[str, str], *, all: bool
+    state: State, host: str, has: Mapping[str, Installed], target: Mapping[str, str], *, all: bool
 ) -> Iterable[Step]:
     """What goes away, dependents first; then what comes or changes, or `all`, each after what it needs."""
-    for name in reversed(state.config.in_order(set(found) - set(target))):
-        yield Step(host=host, component=name, before=found[name].version, after="")
+    for name in reversed(state.config.in_order(set(has) - set(target))):
+        yield Step(host=host, component=name, before=has[name].version, after="")
     for name in state.config.in_order(set(target)):
-        here = found.get(name)
+        here = has.get(name)
         if all or here is None or not here.is_version(target[name], state.manifest(name, target[name])):
             yield Step(host=host, component=name, before=here.version if here else "", after=target[name])

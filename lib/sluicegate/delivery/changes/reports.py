@@ -83,7 +83,7 @@ def take(
     taken = tuple(taking.take(source, content) for source, content in reports)
     for heard in taking.heard.values():
         _record(repo, heard)
-    for name in dict.fromkeys(one.environment for one in taken if one.outcome == "installed"):
+    for name in dict.fromkeys(report.environment for report in taken if report.outcome == "installed"):
         _conclude(repo, name, say)
     return taken
 
@@ -110,7 +110,7 @@ def read(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
 def kept(state: State) -> Iterator[tuple[str, PuppetReport]]:
     """The last report of each host by the databases that environments name. Raises UsageError where none does."""
-    places = [place for one in state.config.environments.values() if (place := _place(state, one))]
+    places = [place for environment in state.config.environments.values() if (place := _place(state, environment))]
     sources = [place.reporter.kept_reports(state.config.groups[place.group]) for place in places]
     databases = [source for source in sources if source is not None]
     if not databases:
@@ -135,7 +135,9 @@ class _Taking:
     def __init__(self, state: State) -> None:
         self.state = state
         self.heard: dict[str, _Heard] = {}
-        self._places = [place for one in state.config.environments.values() if (place := _place(state, one))]
+        self._places = [
+            place for environment in state.config.environments.values() if (place := _place(state, environment))
+        ]
         self._words: dict[str, dict[str, Word]] = {}
 
     def take(self, source: str, content: bytes | PuppetReport) -> Taken:
@@ -187,8 +189,8 @@ class _Taking:
         intent = next(
             (
                 record
-                for one in self.state.pair(place.environment)
-                for record in self.state.annals.newest_first(one.name)
+                for player in self.state.pair(place.environment)
+                for record in self.state.annals.newest_first(player.name)
                 if isinstance(record, Intent) and record.id == intent_id
             ),
             None,
@@ -284,7 +286,7 @@ def _reached(state: State, place: _Place, hosts: Iterable[str]) -> Plan:
     )
     endings = {**answers.done, **of_hosts(names, answers.failed)}
     before = (
-        {name: one.version for name, one in standing.installed.items()}
+        {name: here.version for name, here in standing.installed.items()}
         if (standing := state.group_state(place.environment, place.group))
         else {}
     )
@@ -311,4 +313,4 @@ def _end(repo: DeliveryRepo, plan: Plan, last: Intent) -> None:
 
 def problems(taken: Iterable[Taken]) -> tuple[Taken, ...]:
     """What somebody has to look at."""
-    return tuple(one for one in taken if one.outcome in ("differs", "stranger", "unreadable"))
+    return tuple(report for report in taken if report.outcome in ("differs", "stranger", "unreadable"))

@@ -80,12 +80,12 @@ def take_over_deploy(repo: DeliveryRepo, name: str, say: Say) -> None:
 
 def open_intents(state: State) -> tuple[OpenIntent, ...]:
     """Every open intent of every environment, once."""
-    found = {
+    intents_by_id = {
         intent.record.id: intent
         for environment in state.config.environments.values()
         for intent in state.open_intents(environment)
     }
-    return tuple(found.values())
+    return tuple(intents_by_id.values())
 
 
 def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
@@ -122,22 +122,22 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     return "finished"
 
 
-def _switched(balancer: Balancer, found: swap.Swap) -> bool:
+def _switched(balancer: Balancer, exchange: swap.Swap) -> bool:
     """Whether users reach the new group. A balancer that was interrupted half-way is set back, as nobody looked yet."""
     try:
-        return balancer.live() == found.to
+        return balancer.live() == exchange.to
     except Conflict:
-        balancer.switch(found.live, keep_sessions=False)
+        balancer.switch(exchange.live, keep_sessions=False)
         return False
 
 
 def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """A swap that the balancer has made is finished; one that it has not made is undone."""
     state = repo.state()
-    found = swap.from_intent(state, intent.record, intent.environment)
+    exchange = swap.from_intent(state, intent.record, intent.environment)
     environment = state.config.environment(intent.environment)
-    if not _switched(state.balancer(environment), found):
-        swap.give_up(repo, found, intent.record, "it was interrupted before the balancer had switched")
+    if not _switched(state.balancer(environment), exchange):
+        swap.give_up(repo, exchange, intent.record, "it was interrupted before the balancer had switched")
         return "undone"
-    swap.carry_out(repo, found, intent.record, say)
+    swap.carry_out(repo, exchange, intent.record, say)
     return "finished"

@@ -45,9 +45,9 @@ def rollback(
         if done.how == "deploy":  # it may have died between the pins and the hosts
             deploy(repo, name, target=done.target, end_sessions=end_sessions, say=say, why=why)
         return done
-    found = plan(state, name, component, further=further)
+    way_back = plan(state, name, component, further=further)
     if dry_run:
-        return found
+        return way_back
 
     def unchanged(state: State) -> None:
         """Raise Conflict when somebody else has moved what was looked at."""
@@ -55,14 +55,14 @@ def rollback(
             again = plan(state, name, component, further=further)
         except (NotFound, GateRefused):
             again = None
-        if again != found:
+        if again != way_back:
             raise Conflict(f"{name} was changed meanwhile", hint="look at it and run the command again")
 
-    if found.how == "deploy":
-        _by_deploy(repo, found, unchanged, why, end_sessions, say)
+    if way_back.how == "deploy":
+        _by_deploy(repo, way_back, unchanged, why, end_sessions, say)
     else:
-        _by_swap(repo, found, unchanged, why, end_sessions, say)
-    return found
+        _by_swap(repo, way_back, unchanged, why, end_sessions, say)
+    return way_back
 
 
 def _done_before(state: State, name: str, component: str, source: str) -> Rollback | None:
@@ -72,12 +72,12 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
         return None
     now = versions_of(state.pins(name))
     bad = {
-        one: version
-        for one in ([component] if component else state.config.components)
-        for version in state.versions(one)
-        if any(veto.by.source == source for veto in state.story(one, version).of(Veto, env=name, of="rollback"))
+        other: version
+        for other in ([component] if component else state.config.components)
+        for version in state.versions(other)
+        if any(veto.by.source == source for veto in state.story(other, version).of(Veto, env=name, of="rollback"))
     }
-    if not bad or any(now.get(one) == version for one, version in bad.items()):
+    if not bad or any(now.get(other) == version for other, version in bad.items()):
         return None
     return Rollback(environment=name, bad=bad, target=now, how="swap" if environment.swaps_with else "deploy")
 
@@ -92,18 +92,18 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
     if not further:
         _refuse_twice(state, environment, component, now)
     for before in _befores(state, environment, now):
-        names = [component] if component else sorted(one for one in now if before.get(one) != now[one])
-        bad = {one: now[one] for one in names if one in now and before.get(one) != now[one]}
-        back = {one: before[one] for one in bad if one in before}
-        if not bad or any(state.vetoed(one, version, name) for one, version in back.items()):
+        names = [component] if component else sorted(other for other in now if before.get(other) != now[other])
+        bad = {other: now[other] for other in names if other in now and before.get(other) != now[other]}
+        back = {other: before[other] for other in bad if other in before}
+        if not bad or any(state.vetoed(other, version, name) for other, version in back.items()):
             continue
-        if any(version in state.pruned(one) for one, version in before.items()):
+        if any(version in state.pruned(other) for other, version in before.items()):
             continue
         # what came with the last change goes with it, but never alone, nor from under others
         lost = set(bad) - set(back)
-        if component in lost or any(need in lost for one in (set(now) - lost) for need in state.component(one).needs):
+        if component in lost or any(need in lost for other in set(now) - lost for need in state.component(other).needs):
             continue
-        target = {one: version for one, version in now.items() if one not in bad} | back
+        target = {other: version for other, version in now.items() if other not in bad} | back
         if target:
             refuse_below(state, environment, target)
             return Rollback(
@@ -117,7 +117,7 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
 def _refuse_twice(state: State, environment: Environment, component: str, now: Mapping[str, str]) -> None:
     """Two people who answer to one incident must not go back twice."""
     names = [component] if component in now else now
-    last = newest(pin for one in names for pin in state.story(one, now[one]).of(Pinned, env=environment.name))
+    last = newest(pin for name in names for pin in state.story(name, now[name]).of(Pinned, env=environment.name))
     if last is not None and last.how in ("rollback", "swap back"):
         again = " ".join(filter(None, ("sluicegate rollback", environment.name, component, "--further")))
         raise GateRefused(
@@ -143,66 +143,68 @@ def _known_good(state: State, environment: Environment, versions: Mapping[str, s
     return True
 
 
-def _veto(draft: Draft, found: Rollback, why: str) -> None:
-    for component, version in found.bad.items():
-        draft.note(component, version, Veto(env=found.environment, why=why or "rolled back", of="rollback"))
+def _veto(draft: Draft, way_back: Rollback, why: str) -> None:
+    for component, version in way_back.bad.items():
+        draft.note(component, version, Veto(env=way_back.environment, why=why or "rolled back", of="rollback"))
 
 
 def _by_deploy(
-    repo: DeliveryRepo, found: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
+    repo: DeliveryRepo, way_back: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
 ) -> None:
     """Veto, pin and deploy in place; a pin is held only where the environment follows latest."""
 
     def decide(state: State, draft: Draft) -> None:
-        environment = state.config.environment(found.environment)
+        environment = state.config.environment(way_back.environment)
         unchanged(state)
-        _veto(draft, found, why)
-        for component, bad in found.bad.items():
-            version = found.target.get(component)
+        _veto(draft, way_back, why)
+        for component, bad in way_back.bad.items():
+            version = way_back.target.get(component)
             hold = Hold(by=draft.by.user, why=f"{bad} rolled back" + (f": {why}" if why else ""))
             pin = Pin(component=component, version=version or "", hold=hold if environment.follow else None)
-            draft.pin(found.environment, component, pin if version else None)
+            draft.pin(way_back.environment, component, pin if version else None)
             if version:
-                pinned = Pinned(env=found.environment, how="rollback", before=bad, why=why)
+                pinned = Pinned(env=way_back.environment, how="rollback", before=bad, why=why)
                 draft.note(component, version, pinned)
 
-    deploy(repo, found.environment, target=found.target, end_sessions=end_sessions, say=say, why=why, together=decide)
+    deploy(
+        repo, way_back.environment, target=way_back.target, end_sessions=end_sessions, say=say, why=why, together=decide
+    )
 
 
 def _by_swap(
-    repo: DeliveryRepo, found: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
+    repo: DeliveryRepo, way_back: Rollback, unchanged: Callable[[State], None], why: str, end_sessions: bool, say: Say
 ) -> None:
     """Veto; make the idle group what shall come back where it is not so already; swap past the gates."""
     state = repo.state()
-    production, staging = swap.sides(state, found.environment)
+    production, staging = swap.sides(state, way_back.environment)
     last = state.last_swap(production)
-    still_warm = last is not None and swap.warm(state, production, last) and dict(last.before) == dict(found.target)
-    plan = make_plan(state, staging, found.target)
+    still_warm = last is not None and swap.warm(state, production, last) and dict(last.before) == dict(way_back.target)
+    plan = make_plan(state, staging, way_back.target)
     if not still_warm and (plan.steps or plan.down):
 
         def first(state: State, draft: Draft) -> None:
             unchanged(state)
-            _veto(draft, found, why)
+            _veto(draft, way_back, why)
 
         deploy(
-            repo, staging.name, target=found.target, end_sessions=end_sessions, say=say, why=why, together=first
+            repo, staging.name, target=way_back.target, end_sessions=end_sessions, say=say, why=why, together=first
         )  # fmt: skip
 
     def decide(state: State, draft: Draft) -> tuple[swap.Swap, Intent]:
         unchanged(state)
-        production, staging = swap.sides(state, found.environment)
+        production, staging = swap.sides(state, way_back.environment)
         way = swap.Swap(
             environment=production.name,
             staging=staging.name,
             live=state.group(production),
             to=state.group(staging),
             before=versions_of(state.pins(production.name)),
-            after=found.target,
+            after=way_back.target,
             back=True,
         )
         swap.refuse_vetoed(state, way)
-        _veto(draft, found, why)
+        _veto(draft, way_back, why)
         return way, swap.begin(draft, way, why or "rollback")
 
-    way, intent = repo.change(decide, f"rollback {found.environment}: begin", why=why)
+    way, intent = repo.change(decide, f"rollback {way_back.environment}: begin", why=why)
     swap.carry_out(repo, way, intent, say)

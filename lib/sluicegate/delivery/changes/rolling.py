@@ -34,7 +34,7 @@ sleep = time.sleep
 def paused(state: State, intent: OpenIntent) -> Batch | None:
     """The record with which a rollout stands still, where it does."""
     later = state.annals.since(intent.environment, intent.record)
-    last = next((one for one in later if isinstance(one, Batch) and one.of == intent.record.id), None)
+    last = next((record for record in later if isinstance(record, Batch) and record.of == intent.record.id), None)
     return last if last is not None and last.stage == "paused" else None
 
 
@@ -71,7 +71,7 @@ class Rollout:
         self.limit = self.rolling.limit or MARGIN + (stay.life + ROUNDED if stay else timedelta(0))
         changing = {transaction.host for batch in self.plan.batches for transaction in batch}
         chain = (self.intent.id, self.intent.follows)  # this one and the one that it goes on from
-        self.before = [one for one in self.state.chronicle(self.plan.environment).of(Batch) if one.of in chain]
+        self.before = [batch for batch in self.state.chronicle(self.plan.environment).of(Batch) if batch.of in chain]
         self.number = max((batch.number or 0 for batch in self.before), default=0)
         untouched = {*changing, *self.plan.down, *self.plan.out}
         self.new = {host for host in self.members if host not in untouched}
@@ -83,11 +83,11 @@ class Rollout:
         try:
             while waiting:
                 self._refuse_unapproved()
-                self._drain_ahead([one.host for batch in waiting for one in batch])
+                self._drain_ahead([transaction.host for batch in waiting for transaction in batch])
                 batch = waiting[0]
                 chosen = self._admitted(batch)
-                self._batch([one for one in batch if one.host in chosen], install)
-                waiting[0] = [one for one in batch if one.host not in chosen]
+                self._batch([transaction for transaction in batch if transaction.host in chosen], install)
+                waiting[0] = [transaction for transaction in batch if transaction.host not in chosen]
                 waiting = [batch for batch in waiting if batch]
                 if waiting:
                     self._pause()
@@ -99,7 +99,7 @@ class Rollout:
 
     def _take_over(self) -> None:
         """Hosts that a command which is dead has drained are drained since then: their users leave by that clock."""
-        since = {host: one.at for one in self.before if one.stage == "draining" for host in one.hosts}
+        since = {host: record.at for record in self.before if record.stage == "draining" for host in record.hosts}
         survey = self.pool.survey() if since else {}
         self.drained = {host: at for host, at in since.items() if host in survey and survey[host].standing == "drain"}
 
@@ -124,7 +124,7 @@ class Rollout:
         """Wait until nobody is left; how many requests were cut off, where the policy says so."""
         survey = self.pool.survey()
         self._turn_away([host for host in hosts if host not in self.drained and _led(survey.get(host))])
-        told = False
+        overdue = False
         while True:
             survey, now = self.pool.survey(), self.repo.clock()
             self._turn_away([host for host in hosts if host in self.drained and _ready(survey.get(host))])  # a reload
@@ -133,10 +133,10 @@ class Rollout:
             if not busy and until <= now:
                 return 0
             limit = self.limit + max((self.drained[host] for host in hosts if host in self.drained), default=now)
-            if now >= limit and not told:
+            if now >= limit and not overdue:
                 if self.rolling.undrained != "wait":
                     return self._undrained(hosts, busy, until > now)
-                told = True
+                overdue = True
                 self._say(f"the drain has lasted for its limit and goes on: {_numbers(busy) or 'users may still stay'}")
             self._refuse_halted()
             sleep(POLL)
@@ -168,7 +168,7 @@ class Rollout:
         """Lead users to the hosts, and wait until the balancer finds them healthy; else nobody is led there."""
         self.pool.turn(hosts, "ready")
         deadline = time.monotonic() + FOUND
-        while sick := [host for host, one in self.pool.survey().items() if host in hosts and not one.serves]:
+        while sick := [host for host, serving in self.pool.survey().items() if host in hosts and not serving.serves]:
             if time.monotonic() >= deadline:
                 self.pool.turn(sick, "out")
                 self._note("failed", sick, why="the balancer does not find them healthy")
@@ -181,7 +181,7 @@ class Rollout:
     def _admitted(self, batch: Sequence[Transaction]) -> list[str]:
         """The hosts of the batch that may go now. Raises GateRefused where none may."""
         survey = self.pool.survey()
-        return admitted([one.host for one in batch], survey, self.minimum, self.plan.environment)
+        return admitted([transaction.host for transaction in batch], survey, self.minimum, self.plan.environment)
 
     def _drain_ahead(self, hosts: Sequence[str]) -> None:
         """Once enough hosts serve the new version, nobody new is led to an old one any more."""
@@ -274,7 +274,7 @@ class Rollout:
             return
         self.looked = time.monotonic()
         later = self.repo.state().annals.since(self.plan.environment, self.intent)
-        halted = next((one for one in later if isinstance(one, Halted) and one.of == self.intent.id), None)
+        halted = next((record for record in later if isinstance(record, Halted) and record.of == self.intent.id), None)
         if halted is not None:
             raise SluicegateError(f"{halted.by.user} has ended the rollout" + (f": {halted.why}" if halted.why else ""))
 
@@ -291,17 +291,17 @@ class Rollout:
 
 def admitted(waiting: Sequence[str], survey: Mapping[str, Serving], minimum: int, name: str) -> list[str]:
     """Those that may be drained now. Raises GateRefused where no host may: the minimum would be undercut."""
-    found = rollouts.admitted(waiting, survey, minimum)
-    if not found:
-        serving = sum(one.serves for one in survey.values())
-        sick = [host for host, one in survey.items() if not one.serves]
+    hosts = rollouts.admitted(waiting, survey, minimum)
+    if not hosts:
+        serving = sum(view.serves for view in survey.values())
+        sick = [host for host, view in survey.items() if not view.serves]
         raise GateRefused(
             f"{name} would be left with too few hosts: {serving} of {len(survey)} take new users,"
             f" the minimum is {minimum}",
             reasons=[f"not serving: {', '.join(sick)}"] if sick else [],
             hint="bring them back first, or lower 'capacity' in 'rollout'",
         )
-    return found
+    return hosts
 
 
 def _led(serving: Serving | None) -> bool:

@@ -111,7 +111,7 @@ class Progress:
     @property
     def done(self) -> tuple[str, ...]:
         """The hosts that serve the target by the records."""
-        return tuple(dict.fromkeys(host for one in self.batches if one.stage == "done" for host in one.hosts))
+        return tuple(dict.fromkeys(host for batch in self.batches if batch.stage == "done" for host in batch.hosts))
 
 
 def progress(state: State, name: str) -> Progress:
@@ -133,7 +133,7 @@ def progress(state: State, name: str) -> Progress:
     chain = {last.id}
     while follows := next((i.follows for i in chronicle.of(Intent) if i.id in chain and i.follows not in chain), ""):
         chain.add(follows)
-    batches = tuple(one for one in chronicle.of(Batch) if one.of in chain)
+    batches = tuple(batch for batch in chronicle.of(Batch) if batch.of in chain)
     word, why = _state(state, name, last)
     return Progress(
         environment=name, state=word, why=why, intent=last, target=state.target(environment, last),
@@ -143,7 +143,7 @@ def progress(state: State, name: str) -> Progress:
 
 def _state(state: State, name: str, last: Intent) -> tuple[str, str]:
     later = state.annals.since(name, last)
-    ended = next((one for one in later if isinstance(one, Ending) and one.of == last.id), None)
+    ended = next((record for record in later if isinstance(record, Ending) and record.of == last.id), None)
     if isinstance(ended, Failed):
         return "failed", ended.why
     if ended is not None:
@@ -157,13 +157,13 @@ def _state(state: State, name: str, last: Intent) -> tuple[str, str]:
 
 
 def _open(state: State, environment: Environment) -> OpenIntent | None:
-    return next((one for one in state.open_intents(environment) if one.record.verb == "rollout"), None)
+    return next((intent for intent in state.open_intents(environment) if intent.record.verb == "rollout"), None)
 
 
 def _pooled(state: State, name: str) -> Environment:
     environment = state.config.environment(name)
     if environment.pool is None:
-        having = [one.name for one in state.config.environments.values() if one.pool]
+        having = [pooled.name for pooled in state.config.environments.values() if pooled.pool]
         hint = f"{', '.join(having)} has one" if having else f"without one: sluicegate deploy {name}"
         raise UsageError(f"{name} has no 'pool' in sluicegate.yaml", hint=hint)
     return environment

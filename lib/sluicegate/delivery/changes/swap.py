@@ -64,28 +64,28 @@ def swap(
     """Swap production with its staging. Raises GateRefused; when nothing differs, nothing is done."""
 
     def decide(state: State, draft: Draft) -> tuple[Swap, Intent | None]:
-        found = plan_back(state, name) if back else plan_forward(state, name)
-        if not found.changes:
-            return found, None
-        _refuse_strays(state, found)
-        _refuse_unready_balancer(state, found)
-        return found, begin(draft, found, why)
+        exchange = plan_back(state, name) if back else plan_forward(state, name)
+        if not exchange.changes:
+            return exchange, None
+        _refuse_strays(state, exchange)
+        _refuse_unready_balancer(state, exchange)
+        return exchange, begin(draft, exchange, why)
 
-    found, intent = repo.change(decide, f"swap {name}: begin", why=why, dry_run=dry_run)
+    exchange, intent = repo.change(decide, f"swap {name}: begin", why=why, dry_run=dry_run)
     if not dry_run and intent is not None:
-        carry_out(repo, found, intent, say)
-    return found
+        carry_out(repo, exchange, intent, say)
+    return exchange
 
 
-def _refuse_strays(state: State, found: Swap) -> None:
+def _refuse_strays(state: State, exchange: Swap) -> None:
     """Raise GateRefused for a host that is out, of the group that users are to reach, and answers as another version.
 
     Nothing was installed on it, and the balancer knows nothing of that.
     """
-    out = state.hosts_out(state.config.environment(found.environment))
-    for name in (name for name in state.config.groups[found.to] if name in out):
+    out = state.hosts_out(state.config.environment(exchange.environment))
+    for name in (name for name in state.config.groups[exchange.to] if name in out):
         host = state.drivers.host(state.config, name)
-        for component, version in found.after.items():
+        for component, version in exchange.after.items():
             try:
                 url = host.address(component) + state.component(component).probe
             except NotFound:
@@ -93,44 +93,46 @@ def _refuse_strays(state: State, found: Swap) -> None:
             said = spoken_version(url)
             if said not in (None, version):
                 raise GateRefused(
-                    f"{name} is out and answers as {component} {said}: users of {found.to} would meet it",
+                    f"{name} is out and answers as {component} {said}: users of {exchange.to} would meet it",
                     hint=f"bring it in (sluicegate host in {name}), or stop what answers there",
                 )
 
 
-def _refuse_unready_balancer(state: State, found: Swap) -> None:
+def _refuse_unready_balancer(state: State, exchange: Swap) -> None:
     """Raise before anything is written: Conflict for users who are led elsewhere, RemoteUnavailable for silence."""
-    balancer = state.balancer(state.config.environment(found.environment))
-    if (reached := balancer.live()) != found.live:
+    balancer = state.balancer(state.config.environment(exchange.environment))
+    if (reached := balancer.live()) != exchange.live:
         raise Conflict(
-            f"users reach {reached}, and servers.yaml says that {found.environment} is played by {found.live}",
-            hint=f"lead users back to {found.live} at the balancer, then run the same again",
+            f"users reach {reached}, and servers.yaml says that {exchange.environment} is played by {exchange.live}",
+            hint=f"lead users back to {exchange.live} at the balancer, then run the same again",
         )
-    for name in found.before:  # what users have now; before the first swap nobody could answer
+    for name in exchange.before:  # what users have now; before the first swap nobody could answer
         for address in balancer.addresses(name):
             if spoken_version(url := f"{address}{state.component(name).probe}") is None:
-                raise _silent(found, url)
+                raise _silent(exchange, url)
 
 
-def _silent(found: Swap, url: str) -> RemoteUnavailable:
+def _silent(exchange: Swap, url: str) -> RemoteUnavailable:
     return RemoteUnavailable(
-        f"the balancer of {found.environment} does not answer at {url}; nothing was changed",
-        hint=f"start it, or look at its log; then: sluicegate swap {found.environment}{' --back' * found.back}",
+        f"the balancer of {exchange.environment} does not answer at {url}; nothing was changed",
+        hint=f"start it, or look at its log; then: sluicegate swap {exchange.environment}{' --back' * exchange.back}",
     )
 
 
-def begin(draft: Draft, found: Swap, why: str) -> Intent:
+def begin(draft: Draft, exchange: Swap, why: str) -> Intent:
     """Write the intent of a swap."""
-    intent = Intent(verb="swap", staging=found.staging, live=found.live, to=found.to, back=found.back, why=why)
-    return intents.begin(draft, found.environment, _saying(draft.state, found, intent))
+    intent = Intent(
+        verb="swap", staging=exchange.staging, live=exchange.live, to=exchange.to, back=exchange.back, why=why
+    )
+    return intents.begin(draft, exchange.environment, _saying(draft.state, exchange, intent))
 
 
-def _saying(state: State, found: Swap, record: Saying) -> Saying:
+def _saying(state: State, exchange: Swap, record: Saying) -> Saying:
     """The record with the sets of the swap: as what changes upon the last swap, whole where that led elsewhere."""
-    last = state.last_swap(state.config.environment(found.environment))
-    if state.form == 1 or last is None or dict(last.pins) != dict(found.before):
-        return replace(record, before=dict(found.before), pins=dict(found.after))
-    changed, before = difference(found.before, found.after)
+    last = state.last_swap(state.config.environment(exchange.environment))
+    if state.form == 1 or last is None or dict(last.pins) != dict(exchange.before):
+        return replace(record, before=dict(exchange.before), pins=dict(exchange.after))
+    changed, before = difference(exchange.before, exchange.after)
     return replace(record, base=last.id, changed=changed, before=before)
 
 
@@ -163,7 +165,7 @@ def plan_forward(state: State, name: str) -> Swap:
     """Production becomes what staging has, once every gate of every component that differs has passed."""
     production, staging = sides(state, name)
     candidate = standing_pins(state, staging)
-    found = Swap(
+    exchange = Swap(
         environment=name,
         staging=staging.name,
         live=state.group(production),
@@ -172,26 +174,28 @@ def plan_forward(state: State, name: str) -> Swap:
         after=versions_of(candidate),
         back=False,
     )
-    if not found.changes:
-        return found
-    _refuse_undeployed(state, staging, found)
-    for component, (_, after) in found.changes.items():
+    if not exchange.changes:
+        return exchange
+    _refuse_undeployed(state, staging, exchange)
+    for component, (_, after) in exchange.changes.items():
         refuse_held(state.pins(name).get(component), state, name)
         _refuse_lowering(state, staging, component, after)
-    _refuse_lost(found)
+    _refuse_lost(exchange)
     candidates = tuple(
-        gating.candidate(state, component, after, production) for component, (_, after) in found.changes.items()
+        gating.candidate(state, component, after, production) for component, (_, after) in exchange.changes.items()
     )
     gating.require(state, candidates, "swapping", ask=True)
-    return found
+    return exchange
 
 
-def _refuse_undeployed(state: State, staging: Environment, found: Swap) -> None:
+def _refuse_undeployed(state: State, staging: Environment, exchange: Swap) -> None:
     standing = state.effective(staging)
-    installed = {component: one.version for component, one in standing.installed.items()} if standing else {}
-    if installed != found.after or state.unsure(staging, state.group(staging)):
-        wanted = ", ".join(f"{c}={v}" for c, v in sorted(found.after.items()) if installed.get(c) != v)
-        missing = "the last deploy there failed" if installed == found.after else wanted or "something is to be removed"
+    installed = {component: here.version for component, here in standing.installed.items()} if standing else {}
+    if installed != exchange.after or state.unsure(staging, state.group(staging)):
+        wanted = ", ".join(f"{c}={v}" for c, v in sorted(exchange.after.items()) if installed.get(c) != v)
+        missing = (
+            "the last deploy there failed" if installed == exchange.after else wanted or "something is to be removed"
+        )
         raise GateRefused(
             f"{staging.name} does not have its candidate yet: {missing}",
             hint=f"sluicegate sync {staging.name}",
@@ -210,10 +214,10 @@ def _refuse_lowering(state: State, staging: Environment, component: str, version
         raise lowered(component, version, now, production.name, staging.name)
 
 
-def _refuse_lost(found: Swap) -> None:
-    lost = [component for component, (_, after) in found.changes.items() if not after]
+def _refuse_lost(exchange: Swap) -> None:
+    lost = [component for component, (_, after) in exchange.changes.items() if not after]
     if lost:
-        raise GateRefused(f"{found.environment} would lose {', '.join(lost)}")
+        raise GateRefused(f"{exchange.environment} would lose {', '.join(lost)}")
 
 
 def plan_back(state: State, name: str) -> Swap:
@@ -227,7 +231,7 @@ def plan_back(state: State, name: str) -> Swap:
             f"{last.idle} does not have its old versions any more, so there is no way back by a swap",
             hint=f"sluicegate rollback {name}",
         )
-    found = Swap(
+    exchange = Swap(
         environment=name,
         staging=staging.name,
         live=state.group(production),
@@ -236,11 +240,11 @@ def plan_back(state: State, name: str) -> Swap:
         after=last.before,
         back=True,
     )
-    refuse_vetoed(state, found)
-    refuse_below(state, production, found.after)
-    if not found.after:
+    refuse_vetoed(state, exchange)
+    refuse_below(state, production, exchange.after)
+    if not exchange.after:
         raise NotFound(f"before the last swap {name} had nothing to go back to")
-    return found
+    return exchange
 
 
 def warm(state: State, production: Environment, last: Swapped) -> bool:
@@ -249,110 +253,110 @@ def warm(state: State, production: Environment, last: Swapped) -> bool:
     return deploy is None or deploy.at <= last.at
 
 
-def refuse_vetoed(state: State, found: Swap) -> None:
+def refuse_vetoed(state: State, exchange: Swap) -> None:
     """A way back goes past the gates, but never to a vetoed version."""
-    for component, (_, after) in found.changes.items():
+    for component, (_, after) in exchange.changes.items():
         if after:
-            gating.refuse_vetoed(state, component, after, found.environment)
+            gating.refuse_vetoed(state, component, after, exchange.environment)
 
 
-def carry_out(repo: DeliveryRepo, found: Swap, intent: Intent, say: Say) -> None:
+def carry_out(repo: DeliveryRepo, exchange: Swap, intent: Intent, say: Say) -> None:
     """Switch the balancer, look through it, commit. What fails is switched back, and recorded."""
     state = repo.state()
-    production = state.config.environment(found.environment)
+    production = state.config.environment(exchange.environment)
     balancer = state.balancer(production)
     try:
-        say(f"{found.environment}: new users go to {found.to}")
-        balancer.switch(found.to, keep_sessions=production.keep_sessions is not None)
-        for component, version in found.after.items():
+        say(f"{exchange.environment}: new users go to {exchange.to}")
+        balancer.switch(exchange.to, keep_sessions=production.keep_sessions is not None)
+        for component, version in exchange.after.items():
             for address in balancer.addresses(component):
                 wait_for_version(f"{address}{state.component(component).probe}", version, seconds=PROBE_SECONDS)
     except SluicegateError as problem:
-        _switch_back(balancer, found, problem)
-        say(f"{found.environment}: new users go to {found.live} again")
-        give_up(repo, found, intent, problem.message)
+        _switch_back(balancer, exchange, problem)
+        say(f"{exchange.environment}: new users go to {exchange.live} again")
+        give_up(repo, exchange, intent, problem.message)
         raise
-    for component, pin in sorted(_promoted(state, found).items()):
-        say(f"{found.staging}: {component}={pin.version} stays promoted")
+    for component, pin in sorted(_promoted(state, exchange).items()):
+        say(f"{exchange.staging}: {component}={pin.version} stays promoted")
     try:
-        finish(repo, found, intent)
+        finish(repo, exchange, intent)
     except SluicegateError as problem:
         raise PartlyDone(
-            f"new users go to {found.to}, and that could not be written down: {problem.message}",
+            f"new users go to {exchange.to}, and that could not be written down: {problem.message}",
             hint=f"{problem.hint}; then: sluicegate resume" if problem.hint else "mend that, then: sluicegate resume",
         ) from problem
 
 
-def _switch_back(balancer: Balancer, found: Swap, first: SluicegateError) -> None:
+def _switch_back(balancer: Balancer, exchange: Swap, first: SluicegateError) -> None:
     """What fails now does not hide what failed first; nobody knows then what is live, so the intent stays open."""
     try:
-        balancer.switch(found.live, keep_sessions=False)
+        balancer.switch(exchange.live, keep_sessions=False)
     except SluicegateError as second:
-        first.message += f"; switching back to {found.live} failed: {second.message}"
+        first.message += f"; switching back to {exchange.live} failed: {second.message}"
         first.args = (first.message,)
         first.hint = "once the balancer answers: sluicegate resume"
         raise first from second
 
 
-def give_up(repo: DeliveryRepo, found: Swap, intent: Intent, reason: str) -> None:
+def give_up(repo: DeliveryRepo, exchange: Swap, intent: Intent, reason: str) -> None:
     """Record that nothing was swapped."""
     repo.change(
-        lambda state, draft: intents.end(draft, found.environment, intent, failed=reason),
-        f"swap {found.environment}: failed",
+        lambda state, draft: intents.end(draft, exchange.environment, intent, failed=reason),
+        f"swap {exchange.environment}: failed",
     )
 
 
-def finish(repo: DeliveryRepo, found: Swap, intent: Intent) -> None:
+def finish(repo: DeliveryRepo, exchange: Swap, intent: Intent) -> None:
     """One commit: pins of both, roles of the groups, evidence. What was promoted and does not go out stays promoted."""
 
     def decide(state: State, draft: Draft) -> None:
-        later = state.annals.since(found.environment, intent)
-        if any(isinstance(one, Swapped) and one.of == intent.id for one in later):
+        later = state.annals.since(exchange.environment, intent)
+        if any(isinstance(record, Swapped) and record.of == intent.id for record in later):
             return
-        production = state.config.environment(found.environment)
-        stays = set(_promoted(state, found))
-        for environment in (found.environment, found.staging):
+        production = state.config.environment(exchange.environment)
+        stays = set(_promoted(state, exchange))
+        for environment in (exchange.environment, exchange.staging):
             pins = state.pins(environment)
-            for component in {*pins, *found.after} - (stays if environment == found.staging else set()):
-                version = found.after.get(component)
+            for component in {*pins, *exchange.after} - (stays if environment == exchange.staging else set()):
+                version = exchange.after.get(component)
                 hold = pins[component].hold if component in pins else None
                 draft.pin(
                     environment, component, Pin(component=component, version=version, hold=hold) if version else None
                 )
-        draft.servers({**state.servers, found.environment: found.to, found.staging: found.live})
-        _note(state, draft, found, intent, production)
-        intents.end(draft, found.environment, intent)
+        draft.servers({**state.servers, exchange.environment: exchange.to, exchange.staging: exchange.live})
+        _note(state, draft, exchange, intent, production)
+        intents.end(draft, exchange.environment, intent)
 
-    shown = " ".join(f"{name} {before or '-'}->{after or '-'}" for name, (before, after) in found.changes.items())
-    repo.change(decide, f"swap {found.environment}: {found.live} -> {found.to}: {shown}")
+    shown = " ".join(f"{name} {before or '-'}->{after or '-'}" for name, (before, after) in exchange.changes.items())
+    repo.change(decide, f"swap {exchange.environment}: {exchange.live} -> {exchange.to}: {shown}")
 
 
-def _promoted(state: State, found: Swap) -> dict[str, Pin]:
+def _promoted(state: State, exchange: Swap) -> dict[str, Pin]:
     """What was promoted to staging and does not go out now, as on a way back: that stays promoted, unless vetoed."""
-    pins = promoted(state, state.config.environment(found.staging))
+    pins = promoted(state, state.config.environment(exchange.staging))
     return {
         name: pin
         for name, pin in pins.items()
-        if found.after.get(name) != pin.version and not state.vetoed(name, pin.version, found.staging)
+        if exchange.after.get(name) != pin.version and not state.vetoed(name, pin.version, exchange.staging)
     }
 
 
-def _note(state: State, draft: Draft, found: Swap, intent: Intent, production: Environment) -> None:
-    manifests = {name: state.manifest(name, version) for name, version in found.after.items()}
-    the_set = set_name({name: (version, manifests[name]) for name, version in found.after.items()})
+def _note(state: State, draft: Draft, exchange: Swap, intent: Intent, production: Environment) -> None:
+    manifests = {name: state.manifest(name, version) for name, version in exchange.after.items()}
+    the_set = set_name({name: (version, manifests[name]) for name, version in exchange.after.items()})
     keep = production.keep_sessions
     swapped = Swapped(
-        env=found.environment, live=found.to, idle=found.live, back=found.back, set=the_set, of=intent.id,
+        env=exchange.environment, live=exchange.to, idle=exchange.live, back=exchange.back, set=the_set, of=intent.id,
         why=intent.why, sessions_until=state.now + keep if keep else None,
     )  # fmt: skip
-    draft.note_environment(found.environment, _saying(state, found, swapped))
-    how = "swap back" if found.back else "swap"
-    for component, (before, after) in found.changes.items():
+    draft.note_environment(exchange.environment, _saying(state, exchange, swapped))
+    how = "swap back" if exchange.back else "swap"
+    for component, (before, after) in exchange.changes.items():
         if not after:
-            draft.note(component, before, Unpinned(env=found.environment, how=how))
+            draft.note(component, before, Unpinned(env=exchange.environment, how=how))
             continue
-        draft.note(component, after, Pinned(env=found.environment, how=how, before=before, of=intent.id))
+        draft.note(component, after, Pinned(env=exchange.environment, how=how, before=before, of=intent.id))
         deployed = Deployed(
-            env=found.environment, group=found.to, set=the_set, manifest=manifests[component], of=intent.id
+            env=exchange.environment, group=exchange.to, set=the_set, manifest=manifests[component], of=intent.id
         )
         draft.note(component, after, deployed)

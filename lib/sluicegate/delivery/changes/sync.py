@@ -68,14 +68,14 @@ def sync(
 def start_all(repo: DeliveryRepo, to_start: tuple[Started, ...], *, wait: bool, say: Say) -> tuple[Started, ...]:
     """Those that failed. What cannot be started keeps nothing else from being started; PartlyDone tells of it then."""
     failed, refused = [], []
-    for one in to_start:
+    for consequence in to_start:
         try:
-            if not start(repo, one, wait=wait, say=say):
-                failed.append(one)
+            if not start(repo, consequence, wait=wait, say=say):
+                failed.append(consequence)
         except SluicegateError as problem:
-            refused.append(f"  not started: {one}: {problem.message}")
+            refused.append(f"  not started: {consequence}: {problem.message}")
     if refused:
-        lines = ["everything is deployed", *refused, *(f"  failed: {one}" for one in failed)]
+        lines = ["everything is deployed", *refused, *(f"  failed: {consequence}" for consequence in failed)]
         raise PartlyDone("\n".join(lines), hint="mend that, then run the same again: it starts what is left")
     return tuple(failed)
 
@@ -136,5 +136,5 @@ def _newest(state: State, environment: Environment, component: str) -> str:
     assert environment.follow is not None
     within = environment.follow.range
     return resolving.newest_within(
-        state, component, within, lambda one: not state.vetoed(component, one, environment.name)
+        state, component, within, lambda version: not state.vetoed(component, version, environment.name)
     )

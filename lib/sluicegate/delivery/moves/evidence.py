@@ -79,8 +79,8 @@ def record_tests(
         standing = state.effective(place)
         here = standing.installed.get(component) if standing else None
         if standing is None or here is None or here.manifest != manifest:
-            found = f"it has {here.version}" if here else "it has none"
-            raise UsageError(f"{component}={version} is not deployed in {environment} ({found}), so nothing was tested")
+            there = f"it has {here.version}" if here else "it has none"
+            raise UsageError(f"{component}={version} is not deployed in {environment} ({there}), so nothing was tested")
         if state.unsure(place, standing.group):
             raise UsageError(
                 f"the last deploy to {environment} failed, so nobody knows what was tested there",
@@ -131,11 +131,11 @@ def unasked_role(config: Config, environment: str, role: str) -> str:
 
 def unasked_suite(config: Config, suite: str) -> str:
     """What to say of a test run that no gate asks for and nothing starts; '' when one does."""
-    known = {after.name for one in config.environments.values() for after in one.after}
+    known = {after.name for environment in config.environments.values() for after in environment.after}
     known |= {
         str(gate.settings.values["suite"])
-        for one in config.environments.values()
-        for gate in one.gates
+        for environment in config.environments.values()
+        for gate in environment.gates
         if "suite" in gate.settings.values
     }
     if suite in known or not known:
@@ -177,7 +177,7 @@ def _refuse_unvetoed(story: Story, component: str, version: str, environment: st
     if last is not None and (isinstance(last, Veto) or last.by.source == by.source):
         return
     what = f"{component}={version}"
-    standing = vetoed(story, dict.fromkeys(one.env for one in story.of(Vetoing)))
+    standing = vetoed(story, dict.fromkeys(spoken.env for spoken in story.of(Vetoing)))
     if standing is None:
         raise UsageError(f"{what} is not vetoed", hint=f"sluicegate history {component}")
     where = f"from {standing.env} on" if standing.env else "everywhere"

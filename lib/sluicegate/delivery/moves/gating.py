@@ -43,7 +43,8 @@ def _joined(state: State, story: Story, target: Environment) -> dict[str, Joined
         if role is None or not role.groups:
             continue
         members, unknown = set(), {}
-        for person in {state.config.people.of(one.by) for one in story.of(Approval, env=target.name, role=role.name)}:
+        approvals = story.of(Approval, env=target.name, role=role.name)
+        for person in {state.config.people.of(approval.by) for approval in approvals}:
             try:
                 if person not in role.members and state.membership.has(role, person):
                     members.add(person)
@@ -58,41 +59,41 @@ def _asked_roles(environment: Environment) -> set[str]:
     return {gate.settings.text("role", "") for gate in environment.gates if gate.driver == "approval"}
 
 
-def verdicts(state: State, one: Candidate) -> tuple[Verdict, ...]:
+def verdicts(state: State, judged: Candidate) -> tuple[Verdict, ...]:
     """Every gate's answer, first whether it has run in the environment before, and whether a SNAPSHOT may enter."""
-    target = state.config.environment(one.target)
+    target = state.config.environment(judged.target)
     origin = state.config.environments.get(target.origin)
     answers = []
     if origin is not None and origin.groups:
-        deployed = one.story.latest(Deployed, env=origin.name, manifest=one.manifest)
+        deployed = judged.story.latest(Deployed, env=origin.name, manifest=judged.manifest)
         reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"
         answers.append(
             Verdict(
                 gate=f"deployed in {origin.name}",
                 state="passed" if deployed else "waiting",
                 reason=reason,
-                command="" if deployed else _way_into(state, origin, one),
+                command="" if deployed else _way_into(state, origin, judged),
                 since=deployed.at if deployed else None,
             )
         )
-    if snapshots.base(one.version) and state.config.is_final(target):
+    if snapshots.base(judged.version) and state.config.is_final(target):
         answers.append(
             Verdict(
                 gate="release",
                 state="refused",
-                reason=f"it is a publication of {snapshots.base(one.version)}, and {target.name} takes releases only",
-                command=f"sluicegate publish {one.component}={snapshots.parts(one.version)[0]} FILE...",
+                reason=f"it is a publication of {snapshots.base(judged.version)}; {target.name} takes releases only",
+                command=f"sluicegate publish {judged.component}={snapshots.parts(judged.version)[0]} FILE...",
             )
         )
-    answers += [gate(one, state.now) for gate in state.drivers.gates(state.config, target)]
+    answers += [gate(judged, state.now) for gate in state.drivers.gates(state.config, target)]
     return tuple(answers)
 
 
-def _way_into(state: State, origin: Environment, one: Candidate) -> str:
+def _way_into(state: State, origin: Environment, judged: Candidate) -> str:
     """What brings a version into the environment that it has to come from."""
-    pin = state.pins(origin.name).get(one.component)
-    if origin.origin and (pin is None or pin.version != one.version):
-        return f"sluicegate promote {one.component}={one.version} --to {origin.name}"
+    pin = state.pins(origin.name).get(judged.component)
+    if origin.origin and (pin is None or pin.version != judged.version):
+        return f"sluicegate promote {judged.component}={judged.version} --to {origin.name}"
     return f"sluicegate sync {origin.name}"
 
 
@@ -101,18 +102,19 @@ def said(component: str, version: str, environment: str, role: str) -> dict[str,
     return {"COMPONENT": component, "VERSION": version, "TO": environment, "ROLE": role}
 
 
-def asked_again(state: State, one: Candidate) -> Candidate:
+def asked_again(state: State, judged: Candidate) -> Candidate:
     """The candidate with what the builds of its approvals say now."""
-    environment = state.config.environment(one.target)
+    environment = state.config.environment(judged.target)
     roles = _asked_roles(environment)
-    last = {(r.role, r.by.user, r.by.verified): r for r in one.story.of(Judgement, env=one.target) if r.role in roles}
+    judgements = judged.story.of(Judgement, env=judged.target)
+    last = {(r.role, r.by.user, r.by.verified): r for r in judgements if r.role in roles}
     doubts = {}
     for approval in last.values():
         if isinstance(approval, Approval):
-            wanted = said(one.component, one.version, one.target, approval.role)
+            wanted = said(judged.component, judged.version, judged.target, approval.role)
             if doubt := actor.doubt(state.config, approval, wanted):
                 doubts[approval.id] = doubt
-    return replace(one, doubts=doubts)
+    return replace(judged, doubts=doubts)
 
 
 def require(
@@ -123,14 +125,14 @@ def require(
     With `ask` the builds that approvals came from are asked again: what they say now counts.
     """
     if ask:
-        candidates = tuple(asked_again(state, one) for one in candidates)
-    answers = {one.component: verdicts(state, one) for one in candidates}
-    unmet = [(one, verdict) for one in candidates for verdict in answers[one.component] if not verdict.passed]
+        candidates = tuple(asked_again(state, judged) for judged in candidates)
+    answers = {judged.component: verdicts(state, judged) for judged in candidates}
+    unmet = [(judged, verdict) for judged in candidates for verdict in answers[judged.component] if not verdict.passed]
     if unmet:
-        names = ", ".join(f"{one.component}={one.version}" for one in candidates)
+        names = ", ".join(f"{judged.component}={judged.version}" for judged in candidates)
         raise GateRefused(
             f"{verb} {names} to {candidates[0].target} is refused",
-            reasons=[f"{one.component}={one.version}: {spoken(verdict)}" for one, verdict in unmet],
+            reasons=[f"{judged.component}={judged.version}: {spoken(verdict)}" for judged, verdict in unmet],
             hint=next((verdict.command for _, verdict in unmet if verdict.command), ""),
         )
     return answers
@@ -139,10 +141,10 @@ def require(
 def refuse_uncounted(state: State, component: str, version: str, approval: Judgement) -> None:
     """Raise GateRefused for an approval that every gate that asks for its role would pass over."""
     target = state.config.environment(approval.env)
-    one = candidate(state, component, version, target)
-    story = Story((*one.story, approval))
-    one = replace(one, story=story, uncounted=(), joined=_joined(state, story, target))
-    asking = [verdict for verdict in verdicts(state, one) if verdict.gate == f"approval {approval.role}"]
+    judged = candidate(state, component, version, target)
+    story = Story((*judged.story, approval))
+    judged = replace(judged, story=story, uncounted=(), joined=_joined(state, story, target))
+    asking = [verdict for verdict in verdicts(state, judged) if verdict.gate == f"approval {approval.role}"]
     objections = [dict(verdict.uncounted).get(approval.by.user, "") for verdict in asking]
     if objections and all(objections):
         raise GateRefused(

@@ -127,7 +127,7 @@ def standing_pins(state: State, environment: Environment) -> dict[str, Pin]:
         return pins
     base = _swapped_pins(state, partner)
     candidate = base | promoted(state, environment)
-    return {name: replace(one, hold=pins[name].hold if name in pins else None) for name, one in candidate.items()}
+    return {name: replace(pin, hold=pins[name].hold if name in pins else None) for name, pin in candidate.items()}
 
 
 def _swapped_pins(state: State, production: Environment) -> dict[str, Pin]:

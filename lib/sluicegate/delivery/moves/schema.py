@@ -53,7 +53,7 @@ def to_verify(state: State, environment: Environment, target: Mapping[str, str])
 
 def waiting(state: State, environment: Environment) -> dict[str, str]:
     """The components that were expanded for a version, and not contracted: to be done once no host is below it."""
-    found = {}
+    due = {}
     for component in state.config.components:
         version = _highest(state, environment, component, "expand")
         if (
@@ -61,8 +61,8 @@ def waiting(state: State, environment: Environment) -> dict[str, str]:
             and _has(state, component, "contract")
             and _above(state, component, version, environment, "contract")
         ):
-            found[component] = version
-    return found
+            due[component] = version
+    return due
 
 
 def to_contract(
@@ -81,12 +81,12 @@ def to_contract(
             continue
         if standing.behind or state.unsure(environment, other):
             return {}
-        there.append({name: one.version for name, one in standing.installed.items()})
+        there.append({name: here.version for name, here in standing.installed.items()})
     return {
         component: version
         for component, version in waiting(state, environment).items()
         if component in target
-        and not any(lower(_scheme(state, component), one[component], version) for one in there if component in one)
+        and not any(lower(_scheme(state, component), has[component], version) for has in there if component in has)
     }
 
 
@@ -106,8 +106,8 @@ def _highest(state: State, environment: Environment, component: str, step: str) 
     highest = ""
     if state.component(component).schema is None:  # the histories are read for those alone that have one
         return highest
-    for one in state.pair(environment):
-        for record in state.chronicle(one.name).of(Migrated, component=component, step=step):
+    for player in state.pair(environment):
+        for record in state.chronicle(player.name).of(Migrated, component=component, step=step):
             if not highest or lower(_scheme(state, component), highest, record.version):
                 highest = record.version
     return highest
