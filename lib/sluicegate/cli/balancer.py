@@ -72,7 +72,9 @@ def in_(name: str, why: str, as_json: bool, dry_run: bool) -> None:
 
 def _tell(name: str, environments: tuple[str, ...], what: str, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
-        print_json({"balancer": name, "changed": list(environments), "now": what})
+        from sluicegate.cli.shapes import reality
+
+        print_json(reality.balancer(name, environments, what))
         return
     for environment in environments:
         done(f"balancer {name} of {environment}: {what}", dry=dry_run)

@@ -27,11 +27,12 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
         state = repo.state()
         number = resolving.resolve(state, component, spec or "latest")
         with progress(version, 3 * state.size(component, number)):  # fetched, sent, and read back
-            found = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
+            copied = copy_version(repo, component, number, repository, why=why, dry_run=dry_run)
     if as_json:
-        print_json({"component": component, "version": number, "to": repository, "dry_run": dry_run,
-                    "manifest": found.manifest.sha256, "addresses": list(found.addresses)})  # fmt: skip
+        from sluicegate.cli.shapes import versions
+
+        print_json(versions.copy(copied, repository, dry_run=dry_run))
         return
-    for address in found.addresses:
+    for address in copied.addresses:
         click.echo(address)
-    did("copy", f"{component}={number} to {repository}, {len(found.addresses)} files", dry=dry_run)
+    did("copy", f"{component}={number} to {repository}, {len(copied.addresses)} files", dry=dry_run)

@@ -83,16 +83,9 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
             say=silent if as_json else watched, why=why,
         )  # fmt: skip
     if as_json:
-        print_json(
-            {
-                "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
-                "schema": list(plan.schema),
-                "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after}
-                          for s in plan.steps],
-                "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()]
-                + [{"host": host, "ending": "out", "why": why} for host, why in plan.out.items()],
-            }
-        )  # fmt: skip
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.deployment(plan))
         plan.tell_behind()
         return
     _tell_out(plan, dry_run)
@@ -107,8 +100,8 @@ def deploy(environment: str, end_sessions: bool, remove: bool, why: str, as_json
 def _tell_out(plan: Plan, dry_run: bool) -> None:
     for line in plan.schema if dry_run else ():
         say(f"would do: {line}")
-    for host, told in plan.out.items():
-        say(f"{plan.environment}: {host} is {told}")
+    for host, reason in plan.out.items():
+        say(f"{plan.environment}: {host} is {reason}")
 
 
 @click.command()
@@ -135,14 +128,17 @@ def swap(environment: str, back: bool, preview: str | None, why: str, as_json: b
     from sluicegate.delivery.changes.swap import swap as swap_environment
 
     with delivery() as repo:
-        found = swap_environment(repo, environment, back=back, why=why, dry_run=dry_run, say=silent if as_json else say)
+        exchange = swap_environment(
+            repo, environment, back=back, why=why, dry_run=dry_run, say=silent if as_json else say
+        )
     if as_json:
-        changes = {name: {"before": before, "after": after} for name, (before, after) in found.changes.items()}
-        print_json({"environment": environment, "live": found.live, "to": found.to, "changes": changes})
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.exchange(exchange))
         return
-    if not found.changes:
+    if not exchange.changes:
         say(f"{environment}: staging has nothing that production does not have; nothing was swapped")
-    for name, (before, after) in found.changes.items():
+    for name, (before, after) in exchange.changes.items():
         say(f"{'would swap' if dry_run else 'swapped'} {name} {before or '-'} -> {after or '-'}")
 
 
@@ -154,7 +150,9 @@ def _preview(environment: str, on: bool, *, back: bool, as_json: bool, dry_run: 
     with delivery() as repo:
         group = preview(repo.state(), environment, on)
     if as_json:
-        print_json({"environment": environment, "preview": on, "group": group})
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.preview(environment, on, group))
         return
     say(f"{environment}: whoever asks reaches {group}" if on else f"{environment}: nobody reaches {group} any more")
 
@@ -177,12 +175,12 @@ def rollback(environment: str, component: str, further: bool, end_sessions: bool
     from sluicegate.delivery.changes.rollback import rollback as roll_back
 
     with delivery() as repo:
-        found = roll_back(
+        way_back = roll_back(
             repo, environment, component, further=further, why=why, end_sessions=end_sessions, dry_run=dry_run, say=say
         )
-    for name, bad in found.bad.items():
+    for name, bad in way_back.bad.items():
         verb = "would roll back" if dry_run else "rolled back"
-        say(f"{verb} {name} {bad} -> {found.target.get(name, '-')} in {environment}; {name}={bad} is vetoed there")
+        say(f"{verb} {name} {bad} -> {way_back.target.get(name, '-')} in {environment}; {name}={bad} is vetoed there")
 
 
 @click.command()

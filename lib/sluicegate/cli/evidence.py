@@ -86,14 +86,17 @@ def reports(paths: tuple[Path, ...], puppetdb: bool, as_json: bool) -> None:
         click.echo(text, err=True) if as_json else say(text)
 
     with delivery() as repo:
-        told = hosts_reports.kept(repo.state()) if puppetdb else hosts_reports.read(paths)
-        taken = hosts_reports.take(repo, told, say=progress)
+        heard = hosts_reports.kept(repo.state()) if puppetdb else hosts_reports.read(paths)
+        taken = hosts_reports.take(repo, heard, say=progress)
     if as_json:
-        print_json([one.json() for one in taken])
+        from sluicegate.cli.shapes import reality
+
+        print_json([reality.report(report) for report in taken])
     else:
-        for one in taken:
-            where = f" in {one.environment}" if one.environment else ""
-            click.echo(f"{one.host or one.source}{where}: {one.outcome}" + (f": {one.why}" if one.why else ""))
+        for report in taken:
+            where = f" in {report.environment}" if report.environment else ""
+            why = f": {report.why}" if report.why else ""
+            click.echo(f"{report.host or report.source}{where}: {report.outcome}{why}")
         if not taken:
             click.echo(f"no report is in {', '.join(map(str, paths)) or 'the PuppetDB'}")
     if hosts_reports.problems(taken):

@@ -63,7 +63,9 @@ def in_(name: str, why: str, as_json: bool, dry_run: bool) -> None:
 def _tell(name: str, places: Sequence[Place], now: str, *, as_json: bool, dry_run: bool) -> None:
     """Say in which places a host is out or in `now`, and was not."""
     if as_json:
-        print_json({"host": name, now: [{"environment": place.environment, "group": place.group} for place in places]})
+        from sluicegate.cli.shapes import reality
+
+        print_json(reality.host_out(name, places) if now == "out" else reality.host_in(name, places))
         return
     for place in places:
         done(f"{name} of {place.environment} ({place.group}): {'out' if now == 'out' else 'in again'}", dry=dry_run)

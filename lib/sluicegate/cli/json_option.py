@@ -10,11 +10,14 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from sluicegate.errors import GateRefused, SluicegateError
+
+if TYPE_CHECKING:
+    from sluicegate.cli.shapes.common import Answer, Error
 
 SILENT = ("serve", "demo", "completion", "balancer", "render", "path")
 """A server, a show for people, and commands whose output is a document already."""
@@ -26,7 +29,7 @@ class JsonAnswers:
     def __init__(self, command: str, *, wanted: bool) -> None:
         self.command = command
         self.wanted = wanted
-        self.error: dict[str, object] | None = None
+        self.error: Error | None = None
         self._lines: io.TextIOWrapper | None = None
         self._stdout: TextIO = sys.stdout
         self._descriptor: int | None = None
@@ -65,7 +68,7 @@ class JsonAnswers:
             return
         import json
 
-        answer: dict[str, object] = {"command": self.command, "exit_code": code, "lines": lines or []}
+        answer: Answer = {"command": self.command, "exit_code": code, "lines": lines or []}
         if self.error is not None:
             answer["error"] = self.error
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -76,7 +79,7 @@ def add_option(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for below in command.commands.values():
             add_option(below)
-    elif command.name not in SILENT and not any("--json" in one.opts for one in command.params):
+    elif command.name not in SILENT and not any("--json" in option.opts for option in command.params):
         option = click.Option(
             ["--json"], is_flag=True, expose_value=False, is_eager=True, callback=_gather,
             help="Print what is said, and how it ends, as JSON.",

@@ -45,7 +45,9 @@ def promote(
     with delivery() as repo:
         moves = promote_versions(repo, wanted, environment, downgrade=downgrade, why=why, dry_run=dry_run)
     if as_json:
-        print_json([{"component": m.component, "before": m.before, "after": m.after} for m in moves])
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.promotion(moves))
         return
     for move in moves:
         if move.before == move.after:

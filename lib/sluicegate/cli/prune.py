@@ -27,17 +27,17 @@ def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_r
     from sluicegate.delivery.artifacts.prune import prune as prune_versions
 
     with delivery() as repo:
-        found = prune_versions(repo, component, keep, window=window, why=why, dry_run=dry_run)
+        retention = prune_versions(repo, component, keep, window=window, why=why, dry_run=dry_run)
     if as_json:
-        stays = {version: list(reasons) for version, reasons in found.stays.items()}
-        print_json({"component": component, "dry_run": dry_run, "prunes": list(found.goes), "stays": stays,
-                    "finishes": list(found.left)})  # fmt: skip
+        from sluicegate.cli.shapes import versions
+
+        print_json(versions.pruning(retention, dry_run=dry_run))
         return
-    for version, reasons in found.stays.items():
+    for version, reasons in retention.stays.items():
         click.echo(f"stays   {component}={version}: {', '.join(reasons)}")
-    for version in found.goes:
+    for version in retention.goes:
         click.echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
-    for version in found.left:
+    for version in retention.left:
         did("delete", f"the files of {component}={version}, which a prune had left", dry=dry_run)
-    if not (found.goes or found.left):
+    if not (retention.goes or retention.left):
         click.echo("nothing to prune")

@@ -24,24 +24,26 @@ def drift(environment: str, as_json: bool) -> None:
     from sluicegate.delivery.answers.drift import drift as read_drift
 
     with delivery() as repo:
-        found = read_drift(repo.state(), environment)
+        drifted = read_drift(repo.state(), environment)
     if as_json:
-        print_json(found.json())
-    elif not found.differs:
-        click.echo(f"{environment}: {len(found.hosts)} hosts have what is pinned")
-    elif found.drifted:
+        from sluicegate.cli.shapes import reality
+
+        print_json(reality.reality(drifted))
+    elif not drifted.differs:
+        click.echo(f"{environment}: {len(drifted.hosts)} hosts have what is pinned")
+    elif drifted.drifted:
         rows = [
-            [one.host, one.component, one.pinned or "-", one.installed or "-", one.cause,
-             f"{one.since:%Y-%m-%d %H:%M}" if one.since else "unknown"]
-            for one in found.drifted
+            [row.host, row.component, row.pinned or "-", row.installed or "-", row.cause,
+             f"{row.since:%Y-%m-%d %H:%M}" if row.since else "unknown"]
+            for row in drifted.drifted
         ]  # fmt: skip
         print_table(["host", "component", "pinned", "installed", "why", "since (UTC)"], rows)
     if not as_json:
-        for host, word in found.reported.items():
+        for host, word in drifted.reported.items():
             click.echo(f"{host} reported, of its run at {word.run[:19]}: {word.problem}")
-    if found.asked.silent:
-        raise partly(found.asked.silent_lines, found.differs)
-    if found.differs:
+    if drifted.asked.silent:
+        raise partly(drifted.asked.silent_lines, drifted.differs)
+    if drifted.differs:
         sys.exit(1)
 
 
@@ -60,18 +62,20 @@ def parity(one: str, other: str, as_json: bool) -> None:
     from sluicegate.delivery.answers.parity import parity as read_parity
 
     with delivery() as repo:
-        found = read_parity(repo.state(), one, other)
+        compared = read_parity(repo.state(), one, other)
     if as_json:
-        print_json(found.json())
-    elif not found.differences:
+        from sluicegate.cli.shapes import reality
+
+        print_json(reality.likeness(compared))
+    elif not compared.differences:
         click.echo(f"{one} and {other} are alike")
     else:
         print_table(
-            ["what", one, other], [[each.what, _shown(each.one), _shown(each.other)] for each in found.differences]
+            ["what", one, other], [[each.what, _shown(each.one), _shown(each.other)] for each in compared.differences]
         )
-    if found.silent:
-        raise partly(found.silent, len(found.differences))
-    if found.differences:
+    if compared.silent:
+        raise partly(compared.silent, len(compared.differences))
+    if compared.differences:
         sys.exit(1)
 
 
@@ -99,24 +103,26 @@ def adopt(environment: str, why: str, as_json: bool, dry_run: bool) -> None:
     from sluicegate.delivery.changes.adopt import adopt as adopt_environment
 
     with delivery() as repo:
-        found = adopt_environment(repo, environment, why=why, dry_run=dry_run)
+        adoption = adopt_environment(repo, environment, why=why, dry_run=dry_run)
         follows = repo.state().config.environment(environment).follow is not None
     if as_json:
-        print_json(found.json())
+        from sluicegate.cli.shapes import reality
+
+        print_json(reality.taking(adoption))
     else:
-        for component, version in found.adopted.items():
+        for component, version in adoption.adopted.items():
             did("adopt", f"{component}={version} in {environment}", dry=dry_run)
-        for component, values in found.mixed.items():
+        for component, values in adoption.mixed.items():
             click.echo(f"not adopted: {component} differs: {_shown(values)}; deploy one version there, or pin one")
-        for component, told in found.missing.items():
-            click.echo(f"not adopted: {component} {told}")
-        for component, version in found.kept.items():
+        for component, reason in adoption.missing.items():
+            click.echo(f"not adopted: {component} {reason}")
+        for component, version in adoption.kept.items():
             click.echo(f"not adopted: {component} is pinned at {version} already: sluicegate drift {environment}")
-        if found.absent:
-            click.echo(f"no host has: {', '.join(found.absent)}")
+        if adoption.absent:
+            click.echo(f"no host has: {', '.join(adoption.absent)}")
         if follows:
             click.echo(f"what following latest would move: sluicegate sync {environment} --dry-run")
-    if found.silent:
-        raise partly(found.silent, len(found.mixed))
-    if not found.whole:
+    if adoption.silent:
+        raise partly(adoption.silent, len(adoption.mixed))
+    if not adoption.whole:
         sys.exit(1)

@@ -12,10 +12,8 @@ from sluicegate.cli.output import as_json, delivery, dry_run, print_json, print_
 from sluicegate.errors import UsageError
 
 if TYPE_CHECKING:
-    from sluicegate.delivery.changes.planning import Plan
     from sluicegate.delivery.changes.rollout import Progress
     from sluicegate.model.serving import Serving
-    from sluicegate.model.values import Json
 
 EVERY = 2.0  # seconds between two looks of --watch
 
@@ -57,24 +55,17 @@ def rollout(
         else:
             plan = rollouts.rollout(repo, environment, remove=remove, dry_run=dry_run, say=tell, why=why)
     if as_json:
-        print_json(_plan_json(plan))
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.rollout(plan))
     elif dry_run:
         for number, batch in enumerate(plan.batches, start=1):
-            say(f"would do: batch {number}: {', '.join(one.host for one in batch)}")
+            say(f"would do: batch {number}: {', '.join(transaction.host for transaction in batch)}")
         for step in plan.steps:
             say(f"would do: {step}")
     if not plan.steps and not as_json:
         say(f"{environment}: nothing to do")
     plan.tell_behind()
-
-
-def _plan_json(plan: Plan) -> Json:
-    return {
-        "environment": plan.environment, "group": plan.group, "target": dict(plan.target),
-        "batches": [[one.host for one in batch] for batch in plan.batches],
-        "steps": [{"host": s.host, "component": s.component, "before": s.before, "after": s.after} for s in plan.steps],
-        "hosts": [{"host": host, "ending": one.ending, "why": one.why} for host, one in plan.endings.items()],
-    }  # fmt: skip
 
 
 def _status(name: str, *, watch: bool, as_json: bool) -> None:
@@ -84,7 +75,9 @@ def _status(name: str, *, watch: bool, as_json: bool) -> None:
         while True:
             now = progress(repo.state(), name)
             if as_json:
-                print_json(_json(now))
+                from sluicegate.cli.shapes import moving
+
+                print_json(moving.rollout_status(now))
             else:
                 _print(now)
             if not watch or now.state != "at work":
@@ -108,14 +101,8 @@ def _print(now: Progress) -> None:
             click.echo(f"  batch {batch.number}: {': '.join(filter(None, words))}")
     if now.problem:
         click.echo(f"the pool does not answer: {now.problem}", err=True)
-    rows = [[host, _mark(now, host), *_cells(serving)] for host, serving in now.hosts.items()]
+    rows = [[host, now.mark(host), *_cells(serving)] for host, serving in now.hosts.items()]
     print_table(["host", "version", "users", "health", "requests now", "last request"], rows)
-
-
-def _mark(now: Progress, host: str) -> str:
-    if now.intent is None:
-        return ""
-    return "new" if now.state == "done" or host in now.done else "old"
 
 
 def _cells(serving: Serving | None) -> list[str]:
@@ -126,31 +113,3 @@ def _cells(serving: Serving | None) -> list[str]:
     quiet = f"{serving.quiet.total_seconds():.0f} s ago" if serving.quiet is not None else ""
     busy = "" if serving.in_flight is None else str(serving.in_flight)
     return [f"{standing}{odd}", "healthy" if serving.healthy else "sick", busy, quiet]
-
-
-def _json(now: Progress) -> Json:
-    return {
-        "environment": now.environment,
-        "state": now.state,
-        "why": now.why,
-        "target": dict(now.target),
-        "before": dict(now.before),
-        "back": bool(now.intent and now.intent.back),
-        "minimum": now.minimum,
-        "problem": now.problem,
-        "batches": [
-            {"number": one.number, "stage": one.stage, "hosts": list(one.hosts), "left": one.left,
-             "verdict": one.verdict, "why": one.why}
-            for one in now.batches
-        ],
-        "hosts": [{"host": host, "version": _mark(now, host), **_serving_json(one)} for host, one in now.hosts.items()],
-    }  # fmt: skip
-
-
-def _serving_json(serving: Serving | None) -> dict[str, Json]:
-    if serving is None:
-        return {"standing": None, "healthy": None, "in_flight": None, "quiet": None}
-    quiet = serving.quiet.total_seconds() if serving.quiet is not None else None
-    return {
-        "standing": serving.standing, "healthy": serving.healthy, "in_flight": serving.in_flight, "quiet": quiet
-    }  # fmt: skip

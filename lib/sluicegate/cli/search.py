@@ -18,11 +18,13 @@ def search(text: str, as_json: bool) -> None:
     from sluicegate.delivery.artifacts.search import search as search_versions
 
     with delivery() as repo:
-        found = search_versions(repo.state(), text)
+        hits = search_versions(repo.state(), text)
     if as_json:
-        print_json([hit.json() for hit in found])
-    elif not found:
+        from sluicegate.cli.shapes import versions
+
+        print_json([versions.hit(hit) for hit in hits])
+    elif not hits:
         click.echo(f"no version holds '{text}'")
     else:
-        rows = [[f"{h.component}={h.version}", h.built, h.commit[:12] or "-", ", ".join(h.why)] for h in found]
+        rows = [[f"{h.component}={h.version}", h.built, h.commit[:12] or "-", ", ".join(h.why)] for h in hits]
         print_table(["version", "built (UTC)", "commit", "found in"], rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -71,18 +70,19 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
             examined = looking.examine(repo.state())
             looking.refuse(examined.findings)
             looked = {"files of the ledger": examined.files, "records": examined.records}
-        state, told = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
+        state, whose = (Pushed(repo.state(), ranges), "") if ranges else looked_at(repo.state())
         drivers = EntryPointDrivers()
         checked = check_repo(state, drivers.check) | looked
         unasked = () if ranges else (*left_alone(state), *unknown_groups(state))  # a receiving hook waits for nobody
         missing = drivers.missing_folders(state.config)
-        notices = [notice for notice in (told, rewinding(repo.store), forging(state.config), *missing) if notice]
+        notices = [notice for notice in (whose, rewinding(repo.store), forging(state.config), *missing) if notice]
         notices = [*repaired, *notices, *unasked]
         findings = tuple(check_jenkins(state.config)) if ask_jenkins else ()
     lacking = any(finding.state == "missing" for finding in findings)
     if as_json:
-        asked = {"jenkins": [asdict(finding) for finding in findings]} if ask_jenkins else {}
-        print_json({**checked, "notices": notices, **asked})
+        from sluicegate.cli.shapes.looking import check as shape
+
+        print_json(shape(checked, notices, findings if ask_jenkins else None))
     else:
         counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
         click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
@@ -116,7 +116,9 @@ def upgrade(dry_run: bool, why: str, as_json: bool) -> None:
     with delivery() as repo:
         lines = bring(repo, dry_run=dry_run, why=why)
     if as_json:
-        print_json({"upgraded": bool(lines) and not dry_run, "steps": list(lines)})
+        from sluicegate.cli.shapes import moving
+
+        print_json(moving.upgrade(lines, dry_run=dry_run))
         return
     for line in lines:
         click.echo(f"would do: {line}" if dry_run else line)

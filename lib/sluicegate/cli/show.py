@@ -21,27 +21,34 @@ def show(version: str, as_json: bool) -> None:
     component, spec = split(version)
     with delivery() as repo:
         state = repo.state()
-        found = show_version(state, component, resolving.resolve(state, component, spec or "latest"))
+        shown = show_version(state, component, resolving.resolve(state, component, spec or "latest"))
     if as_json:
-        print_json(found.json())
+        from sluicegate.cli.shapes import versions
+
+        print_json(versions.version(shown))
         return
-    m = found.manifest
-    click.secho(f"{m.component}={m.version}", bold=True)
-    for name, value in (("manifest", m.sha256), ("commit", m.commit), ("author", m.author), ("build", m.build)):
+    manifest = shown.manifest
+    click.secho(f"{manifest.component}={manifest.version}", bold=True)
+    for name, value in (
+        ("manifest", manifest.sha256),
+        ("commit", manifest.commit),
+        ("author", manifest.author),
+        ("build", manifest.build),
+    ):
         if value:
             click.echo(f"  {name:9} {value}")
-    for name, value in found.figures.items():
+    for name, value in shown.figures.items():
         click.echo(f"  figure    {name}={value}")
-    if found.issues:
-        click.echo(f"  issues    {' '.join(found.issues)}")
-    if found.subjects:
+    if shown.issues:
+        click.echo(f"  issues    {' '.join(shown.issues)}")
+    if shown.subjects:
         click.echo("commits since the version before")
-    for subject in found.subjects:
+    for subject in shown.subjects:
         click.echo(f"  {subject}")
     click.echo("files")
-    for artifact in found.files:
-        click.echo(f"  {artifact.sha256[:12]}  {artifact.size:>9}  {found.addresses[artifact.name]}")
+    for artifact in shown.files:
+        click.echo(f"  {artifact.sha256[:12]}  {artifact.size:>9}  {shown.addresses[artifact.name]}")
     click.echo("evidence")
-    for entry in found.evidence:
+    for entry in shown.evidence:
         claim = "" if entry.record.by.verified else " (unverified)"
         click.echo(f"  {entry.record.at:%Y-%m-%d %H:%M:%S}  {entry.summary()}, by {entry.record.by.user}{claim}")

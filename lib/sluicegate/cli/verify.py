@@ -27,14 +27,16 @@ def verify(version: str, as_json: bool) -> None:
         state = repo.state()
         number = resolving.resolve(state, component, spec or "latest")
         with progress(version, state.size(component, number)):
-            found = verify_version(state, component, number)
-    wrong = [one for one in found if one.fault]
+            files = verify_version(state, component, number)
+    wrong = [file for file in files if file.fault]
     if as_json:
-        print_json({"component": component, "version": number, "files": [one.json() for one in found]})
+        from sluicegate.cli.shapes import versions
+
+        print_json(versions.verification(component, number, files))
     else:
-        for one in found:
-            click.secho(f"{'wrong' if one.fault else 'ok':5}", fg="red" if one.fault else "green", nl=False)
-            click.echo(f"  {one.sha256[:12] or '-':12}  {one.name}" + (f": {one.fault}" if one.fault else ""))
+        for file in files:
+            click.secho(f"{'wrong' if file.fault else 'ok':5}", fg="red" if file.fault else "green", nl=False)
+            click.echo(f"  {file.sha256[:12] or '-':12}  {file.name}" + (f": {file.fault}" if file.fault else ""))
     if wrong:
-        hints = dict.fromkeys(one.hint for one in wrong)
-        raise IntegrityError(f"{component}={number}: {len(wrong)} of {len(found)} files differ", hint="; ".join(hints))
+        hints = dict.fromkeys(file.hint for file in wrong)
+        raise IntegrityError(f"{component}={number}: {len(wrong)} of {len(files)} files differ", hint="; ".join(hints))

@@ -77,40 +77,39 @@ def publish(
     with delivery() as repo, progress(version, size):
         number = number or made_version(repo.state().component(component), checkout(source), version_file)
         extras = Extras(sbom=sbom, key=key or "", parameters=repo.parameters())
-        found = publish_version(
+        published = publish_version(
             repo, component, number, files, origin, extras=extras, connections=connections, any_version=any_version,
             dry_run=dry_run,
         )  # fmt: skip
-    number = found.manifest.version
-    notes = [*found.notes, *doubt(source)]
+    number = published.manifest.version
+    notes = [*published.notes, *doubt(source)]
     if as_json:
-        artifacts = [one.json() for one in found.manifest.artifacts]
-        print_json({"component": component, "version": number, "manifest": found.manifest.sha256,
-                    "existed": found.existed, "stored_again": list(found.again), "signed": found.signed,
-                    "artifacts": artifacts, "addresses": list(found.addresses), "notes": notes})  # fmt: skip
+        from sluicegate.cli.shapes import versions as shapes
+
+        print_json(shapes.publication(published, notes))
         return
-    for artifact, address in zip(found.manifest.artifacts, found.addresses, strict=True):
+    for artifact, address in zip(published.manifest.artifacts, published.addresses, strict=True):
         click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
-    for name in found.again:
+    for name in published.again:
         did("store", f"{name} again, which the repository had lost", dry=dry_run)
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
-    if found.existed:
-        if found.signed:
+    if published.existed:
+        if published.signed:
             did("sign", f"{component}={number} with {key}", dry=dry_run)
         click.echo(f"{component}={number} was published before, with equal content")
     else:
-        did("publish", f"{component}={number}, manifest {found.manifest.sha256[:12]}", dry=dry_run)
+        did("publish", f"{component}={number}, manifest {published.manifest.sha256[:12]}", dry=dry_run)
 
 
 def _figures(texts: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    figures = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise UsageError(f"--figure {text}: expected NAME=VALUE")
-        found[name] = value
-    return found
+        figures[name] = value
+    return figures
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str) -> Path:
@@ -150,8 +149,9 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
             check_version(state, component, number, signed=verify or bool(signers), signers=signers)
             release = fetch_version(state, component, number, folder, connections=connections)
     if as_json:
-        print_json({"component": component, "version": release.version, "manifest": release.manifest,
-                    "files": [str(folder / name) for name in release.files]})  # fmt: skip
+        from sluicegate.cli.shapes import versions as shapes
+
+        print_json(shapes.fetched(component, release, folder))
         return
     for name in release.files:
         click.echo(str(folder / name))
@@ -176,7 +176,9 @@ def resolve(spec: str, as_json: bool) -> None:
         manifest = state.manifest(component, version)
         veto = state.vetoed_somewhere(component, version)
     if as_json:
-        print_json({"component": component, "version": version, "manifest": manifest, "vetoed": veto is not None})
+        from sluicegate.cli.shapes import versions as shapes
+
+        print_json(shapes.resolved(component, version, manifest, vetoed=veto is not None))
     else:
         click.echo(version)
         if veto:

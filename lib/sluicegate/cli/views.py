@@ -26,7 +26,7 @@ def status(as_json: bool) -> None:
         if as_json:
             click.echo(remembered_text(repo.state()))
             return
-        found = remembered_status(repo.state())
+        matrix = remembered_status(repo.state())
 
     def shown(cell: Cell) -> str:
         text = cell.effective or "-"
@@ -37,29 +37,29 @@ def status(as_json: bool) -> None:
 
     heads = [
         column.name + (f" ({column.group})" if column.group else "") + ("?" if column.unsure else "")
-        for column in found.columns
+        for column in matrix.columns
     ]
     rows = []
-    for name, row in found.cells.items():
-        mark = click.style(" vetoed", fg="yellow") if name in found.vetoed else ""
-        rows.append([name, f"{found.newest[name] or '-'}{mark}", *(shown(cell) for cell in row.values())])
-    sets = ["set", "", *(column.set_name[:12] or "-" for column in found.columns)]
+    for name, row in matrix.cells.items():
+        mark = click.style(" vetoed", fg="yellow") if name in matrix.vetoed else ""
+        rows.append([name, f"{matrix.newest[name] or '-'}{mark}", *(shown(cell) for cell in row.values())])
+    sets = ["set", "", *(column.set_name[:12] or "-" for column in matrix.columns)]
     print_table(["component", "newest", *heads], [*rows, sets])
-    for column in found.columns:
+    for column in matrix.columns:
         for host in column.out:
             click.secho(f"{column.name}: {host.host} is {_out(host)}", fg="yellow")
         for balancer in column.balancers_out:
             click.secho(f"{column.name}: the balancer {balancer.name} is {_out(balancer)}", fg="yellow")
         if column.behind:
-            told = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
-            click.secho(f"{column.name}: behind are {told}", fg="yellow")
+            sentence = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
+            click.secho(f"{column.name}: behind are {sentence}", fg="yellow")
         for problem in dict.fromkeys(word.problem for word in column.reported.values()):
             hosts = [host for host, word in column.reported.items() if word.problem == problem]
-            told = "differs by its own report" if len(hosts) == 1 else "differ by their own reports"
-            click.secho(f"{column.name}: {', '.join(hosts)} {told}: {problem}", fg="yellow")
+            sentence = "differs by its own report" if len(hosts) == 1 else "differ by their own reports"
+            click.secho(f"{column.name}: {', '.join(hosts)} {sentence}: {problem}", fg="yellow")
         for component, version in column.schema_due.items():
-            told = f"schema of {component} {version}: contract is due once no host is below {version}"
-            click.secho(f"{column.name}: {told}", fg="yellow")
+            sentence = f"schema of {component} {version}: contract is due once no host is below {version}"
+            click.secho(f"{column.name}: {sentence}", fg="yellow")
         if column.locked:
             click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:
@@ -82,13 +82,15 @@ def diff(one: str, other: str, as_json: bool) -> None:
     from sluicegate.delivery.answers.differences import differences
 
     with delivery() as repo:
-        found = differences(repo.state(), one, other)
+        differing = differences(repo.state(), one, other)
     if as_json:
-        print_json([difference.json() for difference in found])
+        from sluicegate.cli.shapes import looking
+
+        print_json([looking.difference(difference) for difference in differing])
         return
-    if not found:
+    if not differing:
         click.echo(f"{one} and {other} have the same versions")
-    for difference in found:
+    for difference in differing:
         click.secho(f"{difference.component} {difference.one or '-'} -> {difference.other or '-'}", bold=True)
         if difference.issues:
             click.echo(f"  issues  {' '.join(difference.issues)}")
@@ -109,15 +111,17 @@ def explain(version: str, environment: str, as_json: bool) -> None:
 
     component, number = split(version)
     with delivery() as repo:
-        found = read_explanation(repo.state(), component, number, environment)
+        explained = read_explanation(repo.state(), component, number, environment)
     if as_json:
-        print_json(found.json())
+        from sluicegate.cli.shapes import looking
+
+        print_json(looking.explanation(explained))
         return
-    where = ", ".join(found.runs_in) or "nowhere"
-    click.echo(f"{found.component}={found.version} runs in: {where}")
-    if found.arrived:
-        click.echo(f"it is in {found.target}")
-    for verdict in found.verdicts:
+    where = ", ".join(explained.runs_in) or "nowhere"
+    click.echo(f"{explained.component}={explained.version} runs in: {where}")
+    if explained.arrived:
+        click.echo(f"it is in {explained.target}")
+    for verdict in explained.verdicts:
         click.secho(f"  {verdict.state:8}", fg=COLOURS[verdict.state], nl=False)
         click.echo(f" {verdict.gate}: {verdict.reason}")
         if not verdict.passed:
@@ -127,13 +131,13 @@ def explain(version: str, environment: str, as_json: bool) -> None:
                 click.echo(f"           who can help: {verdict.who_can_help}")
             if verdict.command:
                 click.echo(f"           with: {verdict.command}")
-    for out in found.out:
-        click.echo(f"{out.host} of {found.target} is out, and would not get it: {out.why} ({out.by.user})")
-    for one in found.uncounted:
+    for out in explained.out:
+        click.echo(f"{out.host} of {explained.target} is out, and would not get it: {out.why} ({out.by.user})")
+    for doubt in explained.uncounted:
         click.secho("  not counted", fg="red", nl=False)
-        click.echo(f" {_about(one.record)}: {one.reason}")
-    if not found.unmet and not found.arrived:
-        click.echo(f"nothing stands in the way to {found.target}; next: {found.next_command}")
+        click.echo(f" {_about(doubt.record)}: {doubt.reason}")
+    if not explained.unmet and not explained.arrived:
+        click.echo(f"nothing stands in the way to {explained.target}; next: {explained.next_command}")
 
 
 def _about(record: Record) -> str:
@@ -157,7 +161,9 @@ def history(name: str, number: int, as_json: bool) -> None:
     with delivery() as repo:
         entries = read_history(repo.state(), name)[:number]
     if as_json:
-        print_json([entry.json() for entry in entries])
+        from sluicegate.cli.shapes import looking
+
+        print_json([looking.event(entry) for entry in entries])
         return
     if not entries:
         click.echo("nothing is recorded yet")
@@ -184,20 +190,24 @@ def flow(version: str, as_json: bool) -> None:
 
     component, number = split(version)
     with delivery() as repo:
-        found = read_flow(repo.state(), component, number)
+        measured = read_flow(repo.state(), component, number)
     if as_json:
-        print_json(found.json())
+        from sluicegate.cli.shapes import looking
+
+        print_json(looking.way(measured))
         return
-    print_table(["stage", "waited", "worked"], [[s.name, _seconds(s.waited), _seconds(s.worked)] for s in found.stages])
-    if found.environment:
-        click.echo(f"from publication to installed: {_seconds(found.installed)}")
-    kept = "unknown" if found.total is None else "kept" if found.total <= found.objective else "missed"
-    click.echo(
-        f"{found.component}={found.version} from commit to {found.environment}: {_seconds(found.total)}"
-        f" of {_seconds(found.objective)} ({kept})"
+    print_table(
+        ["stage", "waited", "worked"], [[s.name, _seconds(s.waited), _seconds(s.worked)] for s in measured.stages]
     )
-    if found.bottleneck:
-        click.echo(f"bottleneck: {found.bottleneck.name}, {_seconds(found.bottleneck.total)}")
+    if measured.environment:
+        click.echo(f"from publication to installed: {_seconds(measured.installed)}")
+    kept = "unknown" if measured.total is None else "kept" if measured.total <= measured.objective else "missed"
+    click.echo(
+        f"{measured.component}={measured.version} from commit to {measured.environment}: {_seconds(measured.total)}"
+        f" of {_seconds(measured.objective)} ({kept})"
+    )
+    if measured.bottleneck:
+        click.echo(f"bottleneck: {measured.bottleneck.name}, {_seconds(measured.bottleneck.total)}")
 
 
 def _seconds(span: timedelta | None) -> str:

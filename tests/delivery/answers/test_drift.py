@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.cli import reality
+from sluicegate.cli.shapes import reality as shapes
 from sluicegate.delivery.answers.drift import Drift, drift
 from sluicegate.delivery.answers.parity import FACTS, parity
 from sluicegate.delivery.changes.hosts import take_out
@@ -37,7 +38,7 @@ def put(shop: Shop, host: str, component: str, content: str) -> None:
 
 def test_hosts_that_have_what_is_pinned_do_not_drift(training: Shop) -> None:
     found = drift(training.state, "training")
-    assert (told(found), found.hosts, found.json()["drift"]) == ([], ("room1", "room2"), [])
+    assert (told(found), found.hosts, shapes.reality(found)["drift"]) == ([], ("room1", "room2"), [])
 
 
 def test_what_was_changed_installed_or_taken_away_by_hand_is_named_with_the_time(training: Shop) -> None:
@@ -84,7 +85,9 @@ def test_a_host_that_cannot_be_asked_is_told_and_none_is_an_error(training: Shop
     training.drivers.hosts["room1"].down = True
     found = drift(training.state, "training")
     assert (found.hosts, list(found.asked.silent)) == (("room2",), ["room1"])
-    assert found.json()["not_asked"] == [{"host": "room1", "ending": "unreachable", "why": "the host 'room1' is down"}]
+    assert shapes.reality(found)["not_asked"] == [
+        {"host": "room1", "ending": "unreachable", "why": "the host 'room1' is down"}
+    ]
     training.drivers.hosts["room2"].down = True
     with pytest.raises(RemoteUnavailable, match="no host of training could be asked\n  room1: unreachable"):
         drift(training.state, "training")
@@ -117,7 +120,7 @@ def test_differences_come_with_who_has_them_versions_first_and_packages_last(
     found = parity(pair.state, "integration", "training")
     assert [one.what for one in found.differences] == ["version auth", "python", "package extra"]
     assert dict(found.differences[1].other) == {"3.11.2": ("room1",), "3.9.1": ("room2",)}
-    assert found.differences[2].json() == {
+    assert shapes.likeness(found)["differences"][2] == {
         "what": "package extra", "one": {"": []}, "other": {"": ["room1"], "1": ["room2"]}
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from sluicegate.cli.shapes import looking
 from sluicegate.delivery.answers.check import check_repo
 from sluicegate.delivery.answers.explain import explain
 from sluicegate.delivery.answers.flow import flow
@@ -69,14 +70,14 @@ def test_status_of_an_empty_delivery_repo_is_an_empty_matrix(shop: Shop) -> None
 
 def test_explain_tells_each_unmet_condition_who_can_help_and_the_next_command(live: Shop) -> None:
     live.publish("auth", "2.0.0")
-    found = explain(live.state, "auth", "", "staging").json()
+    found = looking.explanation(explain(live.state, "auth", "", "staging"))
     assert (found["version"], found["arrived"], found["runs_in"]) == ("2.0.0", False, [])
     states = {v["gate"]: v["state"] for v in found["verdicts"]}
     assert states["deployed in integration"] == "waiting" and states["veto"] == "passed"
     assert found["next"] == "sluicegate sync integration"
     live.sync()
     live.tested("auth", "2.0.0")
-    found = explain(live.state, "auth", "", "staging").json()
+    found = looking.explanation(explain(live.state, "auth", "", "staging"))
     assert found["next"] == "sluicegate approve auth=2.0.0 --to staging --as qa"
     assert [v["who_can_help"] for v in found["verdicts"] if v["state"] == "waiting"] == ["anna, olle"]
     live.approve("auth", "2.0.0")
@@ -187,12 +188,12 @@ def test_flow_measures_from_commit_to_the_end_of_the_first_tests(shop: Shop) -> 
     shop.sync()
     shop.pass_time(timedelta(minutes=6))
     shop.tested("auth", "1.0.0")
-    found = flow(shop.state, "auth").json()
+    found = looking.way(flow(shop.state, "auth"))
     assert found["total"] == pytest.approx(602, abs=1)
     assert found["objective"] == 900 and found["bottleneck"] == "tests"
     shop.pass_time(timedelta(days=1))
     shop.tested("auth", "1.0.0")
-    assert flow(shop.state, "auth").json()["total"] == found["total"], "a rerun does not count"
+    assert looking.way(flow(shop.state, "auth"))["total"] == found["total"], "a rerun does not count"
 
 
 def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None:
@@ -204,7 +205,7 @@ def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None
     path = Path(shop.root) / "a.zip"
     path.write_text("a")
     publish(shop.by("ci"), "auth", "1.0.0", [path], Origin())
-    found = flow(shop.state, "auth").json()
+    found = looking.way(flow(shop.state, "auth"))
     assert found["total"] is None and found["bottleneck"] is None
     assert all(s["waited"] is None and s["worked"] is None for s in found["stages"])
 
@@ -219,7 +220,7 @@ def test_flow_is_unknown_where_the_clocks_disagree(shop: Shop) -> None:
     publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(committed=ahead, build_started=shop.now))
     shop.pass_time(timedelta(seconds=30))
     shop.sync()
-    told = flow(shop.state, "auth").json()
+    told = looking.way(flow(shop.state, "auth"))
     build, deploy, _ = told["stages"]
     assert (build["waited"], told["total"]) == (None, None)
     assert deploy["waited"] >= 30

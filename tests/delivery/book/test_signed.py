@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sluicegate.cli import views
+from sluicegate.cli.shapes import looking
 from sluicegate.config import read_config
 from sluicegate.delivery.answers.check import check_repo, forging
 from sluicegate.delivery.answers.explain import explain
@@ -174,7 +175,7 @@ def test_a_forged_rejection_and_a_forged_veto_stop_nobody_and_are_shown(signing:
     signing.promote(auth="2.0.0")
     verdicts = {v.gate: v.reason for v in explain(signing.state, "auth", "2.0.0", "staging").verdicts}
     assert verdicts["veto"] == "none that counts"
-    told = explain(signing.state, "auth", "2.0.0", "staging").json()["not_counted"]
+    told = looking.explanation(explain(signing.state, "auth", "2.0.0", "staging"))["not_counted"]
     assert [(one["what"], one["by"]["user"], one["reason"]) for one in told] == [
         ("rejection", "anna", "it is not signed"), ("veto", "mallory", "it is not signed"),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.cli.shapes import reality
 from sluicegate.delivery.answers.drift import drift
 from sluicegate.delivery.answers.flow import flow
 from sluicegate.delivery.answers.history import history
@@ -266,7 +267,7 @@ def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) 
     told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
     seen = drift(live.state, "integration")
     assert {host: word.problem for host, word in seen.reported.items()} == {"int1": "cannot reach the repository"}
-    assert seen.differs == 1 and seen.json()["reported"][0]["why"] == "cannot reach the repository"
+    assert seen.differs == 1 and reality.reality(seen)["reported"][0]["why"] == "cannot reach the repository"
 
 
 def test_status_tells_what_a_host_reported_of_itself_until_it_says_otherwise(live: Shop, agents: Agents) -> None:

@@ -8,7 +8,6 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import lower
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Built
-from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +19,6 @@ class Difference:
     other: str
     subjects: tuple[str, ...]
     issues: tuple[str, ...]
-
-    def json(self) -> Json:
-        """The shape of an entry of `diff --json`."""
-        return {
-            "component": self.component,
-            "versions": [self.one, self.other],
-            "issues": list(self.issues),
-            "commits": list(self.subjects),
-        }
 
 
 def differences(state: State, one: str, other: str) -> tuple[Difference, ...]:

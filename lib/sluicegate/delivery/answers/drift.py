@@ -15,7 +15,7 @@ from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Pinned, Unpinned
-from sluicegate.model.values import Installed, Json, stamp
+from sluicegate.model.values import Installed
 
 Cause = Literal[
     "not deployed yet",
@@ -40,13 +40,6 @@ class Drifted:
     cause: Cause
     since: datetime | None
 
-    def json(self) -> Json:
-        """The shape of an entry of `drift --json`."""
-        return {
-            "host": self.host, "component": self.component, "pinned": self.pinned, "deployed": self.deployed,
-            "installed": self.installed, "cause": self.cause, "since": stamp(self.since) if self.since else None,
-        }  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
@@ -66,15 +59,6 @@ class Drift:
     def differs(self) -> int:
         """How many differences there are."""
         return len(self.drifted) + len(self.reported)
-
-    def json(self) -> Json:
-        """The shape of `drift --json`."""
-        return {
-            "environment": self.environment, "group": self.group, "hosts": list(self.hosts),
-            "drift": [row.json() for row in self.drifted],
-            "reported": [word.json(host) for host, word in self.reported.items()],
-            "not_asked": [{"host": h, "ending": o.ending, "why": o.why} for h, o in self.asked.silent.items()],
-        }  # fmt: skip
 
 
 def drift(state: State, name: str) -> Drift:

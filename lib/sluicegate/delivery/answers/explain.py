@@ -11,9 +11,9 @@ from sluicegate.delivery.moves import gating
 from sluicegate.delivery.moves.promote import is_lower, standing_pins
 from sluicegate.errors import UsageError
 from sluicegate.model.config import Environment
-from sluicegate.model.evidence import HostOut, as_json
+from sluicegate.model.evidence import HostOut
 from sluicegate.model.story import Uncounted
-from sluicegate.model.values import Json, Verdict
+from sluicegate.model.values import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,30 +39,6 @@ class Explanation:
     @property
     def unmet(self) -> tuple[Verdict, ...]:
         return tuple(verdict for verdict in self.verdicts if not verdict.passed)
-
-    def json(self) -> Json:
-        """The shape of `explain --json`."""
-        return {
-            "component": self.component,
-            "version": self.version,
-            "target": self.target,
-            "runs_in": list(self.runs_in),
-            "arrived": self.arrived,
-            "next": self.next_command,
-            "hosts_out": [{"host": host.host, "why": host.why, "by": host.by.user} for host in self.out],
-            "verdicts": [
-                {
-                    "gate": v.gate,
-                    "state": v.state,
-                    "reason": v.reason,
-                    "who_can_help": v.who_can_help,
-                    "command": v.command,
-                    "since": v.since.isoformat() if v.since else None,
-                }
-                for v in self.verdicts
-            ],
-            "not_counted": [{**as_json(doubt.record), "reason": doubt.reason} for doubt in self.uncounted],
-        }
 
 
 def explain(state: State, component: str, version: str, target: str) -> Explanation:

@@ -10,7 +10,6 @@ from sluicegate.delivery.book.heard import ran_at
 from sluicegate.delivery.book.state import State
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Built, Deployed, Failed, HostsInstalled, Intent, Tests
-from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +44,6 @@ class Flow:
     def bottleneck(self) -> Stage | None:
         known = [stage for stage in self.stages if stage.waited is not None or stage.worked is not None]
         return max(known, key=lambda stage: stage.total) if known else None
-
-    def json(self) -> Json:
-        """The shape of `flow --json`; times in seconds, null for unknown."""
-
-        def seconds(span: timedelta | None) -> float | None:
-            return None if span is None else round(span.total_seconds(), 3)
-
-        return {
-            "component": self.component,
-            "version": self.version,
-            "environment": self.environment,
-            "installed": seconds(self.installed),
-            "total": seconds(self.total),
-            "objective": seconds(self.objective),
-            "bottleneck": self.bottleneck.name if self.bottleneck else None,
-            "stages": [{"name": s.name, "waited": seconds(s.waited), "worked": seconds(s.worked)} for s in self.stages],
-        }
 
 
 def flow(state: State, component: str, version: str = "") -> Flow:

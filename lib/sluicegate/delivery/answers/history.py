@@ -35,10 +35,8 @@ from sluicegate.model.evidence import (
     Unheld,
     Veto,
     Vetoing,
-    as_json,
 )
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +52,6 @@ class Entry:
         text, why = _words(self.record), " ".join(str(getattr(self.record, "why", "")).split())
         sentence = f"{text}: {why}" if why else text
         return f"not counted ({self.not_counted}): {sentence}" if self.not_counted else sentence
-
-    def json(self) -> Json:
-        """The shape of an entry of `history --json`."""
-        doubt = {"not_counted": self.not_counted} if self.not_counted else {}
-        return {"subject": self.subject, **as_json(self.record), **doubt}
 
 
 def _words(record: Record) -> str:

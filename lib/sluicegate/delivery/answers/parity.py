@@ -11,7 +11,6 @@ from sluicegate.delivery.book.state import State
 from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Environment, Share
 from sluicegate.model.outcomes import of_hosts
-from sluicegate.model.values import Json
 from sluicegate.ports import Host
 
 FACTS = r"""
@@ -39,11 +38,6 @@ class Difference:
     one: Values
     other: Values
 
-    def json(self) -> Json:
-        """The shape of an entry of `parity --json`."""
-        return {"what": self.what, "one": {v: list(h) for v, h in self.one.items()},
-                "other": {v: list(h) for v, h in self.other.items()}}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
@@ -53,11 +47,6 @@ class Parity:
     other: str
     differences: tuple[Difference, ...]
     silent: tuple[str, ...]
-
-    def json(self) -> Json:
-        """The shape of `parity --json`."""
-        differences = [difference.json() for difference in self.differences]
-        return {"environments": [self.one, self.other], "differences": differences, "not_asked": list(self.silent)}
 
 
 def parity(state: State, one: str, other: str) -> Parity:

@@ -10,7 +10,7 @@ from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.evidence import Built
-from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.model.values import Artifact, Manifest, manifest_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +22,6 @@ class Hit:
     commit: str
     built: str
     why: tuple[str, ...]
-
-    def json(self) -> Json:
-        """The shape of an entry of `search --json`."""
-        return {
-            "component": self.component,
-            "version": self.version,
-            "commit": self.commit,
-            "built": self.built,
-            "found_in": list(self.why),
-        }
 
 
 def search(state: State, text: str) -> tuple[Hit, ...]:
@@ -91,26 +81,6 @@ class Shown:
     @property
     def files(self) -> tuple[Artifact, ...]:
         return (*self.manifest.artifacts, *self.manifest.attachments)
-
-    def json(self) -> Json:
-        """The shape of `show --json`."""
-        m = self.manifest
-        return {
-            "component": m.component,
-            "version": m.version,
-            "manifest": m.sha256,
-            "commit": m.commit,
-            "author": m.author,
-            "build": m.build,
-            "figures": dict(self.figures),
-            "issues": list(self.issues),
-            "commits": list(self.subjects),
-            "files": [
-                {"name": a.name, "size": a.size, "sha256": a.sha256, "address": self.addresses[a.name]}
-                for a in self.files
-            ],
-            "evidence": [entry.json() for entry in self.evidence],
-        }
 
 
 def show(state: State, component: str, version: str) -> Shown:

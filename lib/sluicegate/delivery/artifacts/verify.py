@@ -13,7 +13,7 @@ from sluicegate.delivery.artifacts.signing import check_signature
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, MissingProgram
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Json, Manifest, manifest_name
+from sluicegate.model.values import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
@@ -28,9 +28,6 @@ class Checked:
     sha256: str
     fault: str = ""
     hint: str = ""
-
-    def json(self) -> Json:
-        return {"name": self.name, "size": self.size, "sha256": self.sha256, "fault": self.fault}
 
 
 def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:

@@ -14,7 +14,7 @@ from sluicegate.delivery.changes.applying import has_set
 from sluicegate.errors import Conflict, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Adopted, Built, Deployed, Pinned, Swapped
-from sluicegate.model.values import Artifact, Installed, Json, Manifest, Pin, manifest_name
+from sluicegate.model.values import Artifact, Installed, Manifest, Pin, manifest_name
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
 
@@ -43,15 +43,6 @@ class Adoption:
     def whole(self) -> bool:
         """Whether everything that the hosts have is pinned as they have it."""
         return not (self.mixed or self.missing or self.kept)
-
-    def json(self) -> Json:
-        """The shape of `adopt --json`."""
-        mixed = {name: {v: list(hosts) for v, hosts in values.items()} for name, values in self.mixed.items()}
-        return {
-            "environment": self.environment, "adopted": dict(self.adopted), "mixed": mixed,
-            "missing": dict(self.missing), "kept": dict(self.kept), "absent": list(self.absent),
-            "not_asked": list(self.silent),
-        }  # fmt: skip
 
 
 def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False) -> Adoption:

@@ -22,7 +22,7 @@ from sluicegate.errors import IntegrityError, Malformed, UnknownName, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import HostsDiffer, HostsInstalled, HostsReported, Intent
 from sluicegate.model.outcomes import DONE, of_hosts, worst
-from sluicegate.model.values import Json, Release
+from sluicegate.model.values import Release
 from sluicegate.ports import Reporter
 from sluicegate.tools.parallel import each
 from sluicegate.tools.puppetreports import LIMIT, PuppetReport, read_report
@@ -45,11 +45,6 @@ class Taken:
     host: str = ""
     environment: str = ""
     why: str = ""
-
-    def json(self) -> Json:
-        """The shape of an entry of `record reports --json`."""
-        return {"report": self.source, "outcome": self.outcome, "host": self.host, "environment": self.environment,
-                "why": self.why}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,12 @@ class Progress:
         """The hosts that serve the target by the records."""
         return tuple(dict.fromkeys(host for batch in self.batches if batch.stage == "done" for host in batch.hosts))
 
+    def mark(self, host: str) -> str:
+        """Which version a host serves: old, new, or '' where there was no rollout."""
+        if self.intent is None:
+            return ""
+        return "new" if self.state == "done" or host in self.done else "old"
+
 
 def progress(state: State, name: str) -> Progress:
     """Read the ledger, and ask the pool; one that does not answer is told in `problem`."""
