@@ -45,6 +45,15 @@ def folder(repository: DirectoryRepository) -> Path:
     return repository.path / "com/example/auth/1.0"
 
 
+def test_checksums_follow_what_is_announced_anew(repository: DirectoryRepository, source: Path) -> None:
+    for versions in (["1.0"], ["1.0", "1.1"]):
+        repository.put(AUTH, versions[-1], f"auth-{versions[-1]}.zip", source)
+        repository.announce(AUTH, versions)
+        path = repository.path / "com/example/auth/maven-metadata.xml"
+        assert path.with_name("maven-metadata.xml.sha256").read_text() == files.sha256(path)
+    assert "1.1" in path.read_text()
+
+
 def test_files_stand_where_maven_looks_with_their_checksums(repository: DirectoryRepository, source: Path) -> None:
     repository.put(AUTH, "1.0", "auth-1.0.zip", source)
     for kind in ("sha1", "sha256", "md5"):

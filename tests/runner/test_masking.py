@@ -116,6 +116,11 @@ def test_very_short_secrets_are_refused() -> None:
         refuse_short("ab", "x")
 
 
+def test_the_shortest_secret_that_is_taken_is_hidden() -> None:
+    refuse_short("abc", "x")
+    assert b"abc" not in masked("abc", b"<abc>")
+
+
 def test_bound_credentials_reach_the_step_and_not_the_log(runner: Runner) -> None:
     runner.vault.store(Credential(id="token", kind="string", secret=SECRET))
     runner.vault.store(Credential(id="login", kind="user", secret="hunter22", user="anna"))

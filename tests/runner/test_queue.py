@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -114,6 +115,25 @@ def test_a_line_cut_by_the_crash_is_ignored(tmp_path: Path) -> None:
     with queue.journal.path.open("ab") as stream:
         stream.write(b'{"add": {"id": 2, "jo')
     assert [item.job for item in Queue(tmp_path).items()] == ["one"]
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 62, "2", None])
+def test_an_item_whose_number_is_none_is_ignored(tmp_path: Path, number: object) -> None:
+    queue = Queue(tmp_path)
+    item = queue.add("one", (USER,), (), 0)
+    with queue.journal.path.open("a") as stream:
+        stream.write(json.dumps({"add": item.to_dict() | {"id": number, "job": "two"}}) + "\n")
+    again = Queue(tmp_path)
+    assert [item.job for item in again.items()] == ["one"]
+    assert again.add("three", (USER,), (), 0).id == item.id + 1
+
+
+def test_numbers_go_on_from_the_greater_one(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.go_on_from(7)
+    queue.go_on_from(3)
+    assert queue.next_id == 7
+    assert Queue(tmp_path).add("one", (USER,), (), 0).id == 7
 
 
 def test_numbers_go_on_after_everything_left(tmp_path: Path) -> None:

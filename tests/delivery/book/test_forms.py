@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,13 @@ def test_a_history_is_cut_by_month_and_by_size(shop: Shop, monkeypatch: pytest.M
         record.at for record in shop.chronicle("integration")
     )
     assert not shop.by("reader").notices
+
+
+def test_a_clock_that_is_behind_writes_into_the_newest_file_all_the_same() -> None:
+    newest = "environments/integration/2026-12-1.jsonl"
+    history = chronicle.Chronicle("integration", {newest: ""}, lambda _: b"")
+    assert history.next_file(datetime(2026, 11, 30, tzinfo=UTC)) == newest
+    assert history.next_file(datetime(2027, 1, 1, tzinfo=UTC)) == "environments/integration/2027-01-1.jsonl"
 
 
 def test_only_the_newest_files_are_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

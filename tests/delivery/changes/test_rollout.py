@@ -13,7 +13,7 @@ from sluicegate.delivery.changes.hosts import bring_in, take_out
 from sluicegate.delivery.changes.resume import open_intents
 from sluicegate.delivery.changes.rollout import Progress, abort, go_on, progress, rollout
 from sluicegate.errors import GateRefused, NotFound, SluicegateError, TimedOut, UsageError
-from sluicegate.model.evidence import Deployed
+from sluicegate.model.evidence import Deployed, Halted
 from sluicegate.model.serving import Counters, Stay
 from tests.fakes import FakeHost
 from tests.worlds import CONFIG, Killed, OutsidePool, Shop
@@ -148,6 +148,26 @@ def test_the_bound_of_a_session_is_waited_for(rooms: Callable[..., Rooms]) -> No
     stay = world.pool.stay
     assert isinstance(stay, Stay)
     assert world.shop.now - began > 2 * stay.life  # the first host, then all others
+
+
+def test_where_nobody_can_tell_who_is_left_the_whole_limit_is_waited_for(rooms: Callable[..., Rooms]) -> None:
+    world = rooms("{batch: 8, capacity: 0, limit: 40 min}")
+    world.pool.requests = dict.fromkeys(HOSTS)  # type: ignore[assignment]
+    world.pool.quiet = dict.fromkeys(HOSTS, timedelta(hours=2))
+    began = world.shop.now
+    world.roll()
+    assert world.having("2.0.0") == HOSTS
+    assert world.shop.now - began >= 2 * timedelta(minutes=40)  # the first host, then all others
+
+
+def test_old_hosts_are_drained_as_soon_as_the_first_one_is_new_where_no_minimum_asks_for_more(
+    rooms: Callable[..., Rooms],
+) -> None:
+    world = rooms("{batch: 1, capacity: 0}")
+    seen: list[tuple[list[str], set[str]]] = []
+    world.meanwhile = lambda: seen.append((world.having("2.0.0"), world.pool.leads()))
+    world.roll()
+    assert (["room1"], {"room1"}) in seen
 
 
 def test_once_enough_hosts_are_new_nobody_new_is_led_to_an_old_one(rooms: Callable[..., Rooms]) -> None:
@@ -431,6 +451,26 @@ def test_a_rollout_at_work_ends_when_somebody_asks_for_it(
     world.shop.pass_time()
     abort(world.shop.by("rita"), "training")
     assert world.having("1.0.0") == HOSTS
+
+
+def test_whoever_ended_an_earlier_rollout_does_not_end_this_one(
+    rooms: Callable[..., Rooms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rolling, "LOOK", 0.0)
+    world = rooms()
+
+    def ask() -> None:
+        if len(world.having("2.0.0")) == 3:
+            world.meanwhile = lambda: None
+            halted = Halted(of="an earlier one", why="OPS-12")
+            world.shop.by("rita").change(
+                lambda _, draft: draft.note_environment("training", halted), "halt"
+            )
+
+    world.meanwhile = ask
+    world.roll()
+    assert [record.why for record in world.shop.chronicle("training", "halted")] == ["OPS-12"]
+    assert world.having("2.0.0") == HOSTS
 
 
 def test_a_rollback_goes_back_by_batches_without_a_canary_and_vetoes(rooms: Callable[..., Rooms]) -> None:
