@@ -463,9 +463,7 @@ def test_whoever_ended_an_earlier_rollout_does_not_end_this_one(
         if len(world.having("2.0.0")) == 3:
             world.meanwhile = lambda: None
             halted = Halted(of="an earlier one", why="OPS-12")
-            world.shop.by("rita").change(
-                lambda _, draft: draft.note_environment("training", halted), "halt"
-            )
+            world.shop.by("rita").change(lambda _, draft: draft.note_environment("training", halted), "halt")
 
     world.meanwhile = ask
     world.roll()

@@ -3,5 +3,5 @@
 `versions.py`: of versions and their files; `looking.py`: of what stands and happened; `moving.py`: of what moves;
 `reality.py`: of what hosts have; `common.py`: what all other commands answer, and errors.
 docs/reference/json.md is written from these classes. A key may be added; none changes its meaning or goes, as scripts
-read them. `status` is made in `delivery/answers/status.py`, where it is kept and read again.
+read them. `status` is made in `delivery/answers/status.py`, where its text is kept and read again.
 """
