@@ -1,6 +1,7 @@
 """`run --plan --json`, `run --list` and `jobs render` over a tree of YAML files, against `jenkins-jobs test`.
 
-`jobs render` cold has nothing kept; again, nothing has changed since.
+`jobs render` cold has nothing kept; again, nothing has changed since. Each ratio is of the clock, and of the
+processor, which other work on the machine disturbs less.
 
 Run it in the environment that sluicegate is installed in: .venv/bin/python bench/tree.py
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile what an installation has compiled
 GOALS = {"run --plan --json": 1.2, "run --list": 1.2, "jobs render, cold": 1.1, "jobs render, again": 0.2}
 FILE = """
 - job-template:
@@ -31,10 +34,12 @@ FILE = """
 """
 
 
-def seconds(*words: str) -> float:
-    began = time.monotonic()
+def seconds(*words: str) -> tuple[float, float]:
+    """How long a command takes by the clock, and of the processor."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.monotonic() - began
+    ended, after = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> int:
@@ -57,19 +62,21 @@ def main() -> int:
             "jobs render, cold": render,
             "jobs render, again": render,
         }
-        taken: dict[str, list[float]] = {name: [] for name in commands}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(given.rounds):
             shutil.rmtree(f"{out}/cache", ignore_errors=True)
             for name, words in commands.items():
                 taken[name].append(seconds(*words))
-    peer = median(taken["jenkins-jobs test"])
-    ratios = {name: median(times) / peer for name, times in taken.items() if name in GOALS}
-    for name, times in taken.items():
-        print(f"{name:<18} {median(times):6.2f} s")
-    for name, ratio in ratios.items():
-        print(f"ratio {name.replace(' --', '-')} {ratio:.2f} goal <={GOALS[name]}")
+    medians = {name: [median(column) for column in zip(*pairs, strict=True)] for name, pairs in taken.items()}
+    for name, (clock, worked) in medians.items():
+        print(f"{name:<18} {clock:6.2f} s, {worked:6.2f} s of the processor")
+    missed = False
+    for name, goal in GOALS.items():
+        for what, mine, peer in zip(("", " of processor"), medians[name], medians["jenkins-jobs test"], strict=True):
+            print(f"ratio {name.replace(' --', '-')}{what} {mine / peer:.2f} goal <={goal}")
+            missed |= mine / peer > goal
     print(f"load average {os.getloadavg()[0]:.1f}")
-    return 1 if any(ratio > GOALS[name] for name, ratio in ratios.items()) else 0
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -64,6 +64,23 @@ def test_its_builds_have_their_results_and_permalinks(job: str, opened: Runner) 
     }
 
 
+def texts(content: str) -> set[tuple[str, str]]:
+    """Every element of an XML by its way and its text."""
+    found: set[tuple[str, str]] = set()
+    waiting = [("", ElementTree.fromstring(content.partition("?>")[2]))]
+    for way, element in waiting:
+        found.add((f"{way}/{element.tag}", (element.text or "").strip()))
+        waiting += [(f"{way}/{element.tag}", child) for child in element]
+    return found
+
+
+def test_its_records_are_written_back_with_nothing_lost_and_nothing_added(opened: Runner) -> None:
+    records = [record for job in opened.items.jobs() for record in job.history.newest(100)]
+    assert len(records) == 10
+    for record in records:
+        assert texts(record.to_xml()) == texts((record.folder / "build.xml").read_text()), record.folder
+
+
 def test_its_artifacts_and_fingerprints_are_there(home: Path, opened: Runner) -> None:
     record = opened.items.needed("hello").history.get(1)
     assert record is not None

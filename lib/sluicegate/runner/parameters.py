@@ -128,18 +128,26 @@ def _must_fit(one: Definition, value: str) -> None:
         raise UsageError(f"the value of the parameter '{one.name}' has {size} bytes; the environment takes {LONGEST}")
 
 
-def write(values: tuple[Parameter, ...]) -> str:
-    """The hudson.model.ParametersAction element of build.xml. Secret values come in already sealed."""
+def write(values: tuple[Parameter, ...], declared: tuple[str, ...] = ()) -> str:
+    """The hudson.model.ParametersAction element of build.xml, with all names that the job declared.
+
+    Secret values come in already sealed.
+    """
     if not values:
         return ""
     body = "".join(_value(one) for one in values)
-    names = "".join(tag("string", one.name, "        ") for one in values)
+    names = "".join(tag("string", name, "        ") for name in declared or [one.name for one in values])
     return (
         '    <hudson.model.ParametersAction>\n      <safeParameters class="sorted-set"/>\n'
         f"      <parameters>\n{body}      </parameters>\n"
         f"      <parameterDefinitionNames>\n{names}      </parameterDefinitionNames>\n"
         "    </hudson.model.ParametersAction>\n"
     )
+
+
+def declared_in(action: Element) -> tuple[str, ...]:
+    """The names that the job declared when a build was started, those without a value too."""
+    return tuple(one.text or "" for one in action.iterfind("parameterDefinitionNames/string"))
 
 
 def _value(one: Parameter) -> str:

@@ -28,7 +28,8 @@ WRITTEN = (
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One build. `result` is None while it runs; times are in ms since 1970; `extra` is XML of further actions,
+    """One build. `result` is None while it runs; times are in ms since 1970; `declared` are the names of
+    the job's parameters, those without a value too; `extra` is XML of further actions,
     `rest` of further children of the root."""
 
     job: str
@@ -44,6 +45,7 @@ class Record:
     keep: bool = False
     causes: tuple[Cause, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    declared: tuple[str, ...] = ()
     workspace: str = ""
     extra: list[str] = field(default_factory=list)
     root_tag: str = "build"
@@ -67,7 +69,7 @@ class Record:
         lines = [
             xml.HEADER,
             f"<{self.root_tag}>\n  <actions>\n",
-            parameters.write(self.parameters),
+            parameters.write(self.parameters, self.declared),
             causes.write(self.causes),
             *(f"    {one.strip()}\n" for one in self.extra),
             "  </actions>\n",
@@ -138,6 +140,6 @@ def _read_actions(record: Record, root: Element) -> None:
         if action.tag == OWN_ACTIONS[0]:
             record.causes += causes.read(action)
         elif action.tag == OWN_ACTIONS[1]:
-            record.parameters = parameters.read(action)
+            record.parameters, record.declared = parameters.read(action), parameters.declared_in(action)
         else:
             record.extra.append(xml.dump(action))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sluicegate.runner import leftqueue, processes, sequence
+from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.items import Item, Items
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
@@ -65,5 +66,6 @@ def new_record(item: Item, waiting: QueueItem, number: int) -> Record:
         start_time=sequence.now_ms(),
         causes=waiting.causes,
         parameters=waiting.parameters,
+        declared=tuple(one.name for one in definitions(item.config)),
         extra=list(waiting.actions),
     )
