@@ -123,6 +123,11 @@ FAILURES: list[tuple[dict[str, object], str, str]] = [
     ({"report": {"status": "failed", "transaction_completed": False, "resource_statuses": {}, "logs": [
         {"level": "err", "message": "Could not retrieve catalog from remote server: Error 500: no class 'auth'"}]}},
      "failed", "Puppet could not apply a catalog: Could not retrieve catalog from remote server: Error 500: no class"),
+    ({"report": {"status": "failed", "transaction_completed": False, "resource_statuses": {}, "logs": [
+        {"level": "err", "message": "Connection to https://puppet:8140/puppet/v3 failed, trying next route: Request to "
+         "https://puppet:8140/puppet/v3/file_metadatas timed out connect operation after 120 seconds"},
+        {"level": "err", "message": "No more routes to fileserver"}]}},
+     "unreachable", "its puppetserver does not answer: Connection to https://puppet:8140/puppet/v3 failed"),
     ({"report": {"cached_catalog_status": "on_failure"}}, "failed", "Puppet used an old catalog (on_failure)"),
     ({"report": {"cached_catalog_status": "explicitly_requested"}}, "failed", "Puppet used an old catalog"),
     ({"report": {"environment": "testing", "initial_environment": "production"}}, "failed",

@@ -82,6 +82,8 @@ class Agent:
                 hint="mend what keeps it from compiling; is use_cached_catalog set there?",
             )
         if not report.transaction_completed and report.status == "failed":
+            if any(map(AWAY.search, report.errors)):
+                raise _server_away(name, report.errors)
             raise SluicegateError(
                 f"{name}: Puppet could not apply a catalog{_told(report.errors) or ': it does not say why'}",
                 hint=f"look there: {self.program} agent --test --noop",
@@ -239,15 +241,20 @@ class Agent:
                 f"{host.name}: the puppetserver does not know its certificate: {found[0]}",
                 hint="sign it: puppetserver ca sign --certname NAME",
             )
-        told = "; ".join((ERROR.findall(said) or RUBY.findall(said))[:SHOWN]) or _last(done)
+        errors = (ERROR.findall(said) or RUBY.findall(said))[:SHOWN] or [_last(done)]
         if AWAY.search(said):
-            return RemoteUnavailable(
-                f"{host.name}: its puppetserver does not answer: {told}", hint="is it up? then deploy again"
-            )
+            return _server_away(host.name, errors)
+        told = "; ".join(errors)
         return SluicegateError(
             f"{host.name}: Puppet left no report of this run (status {done.status}): {told}",
             hint="is the puppetserver up, and may it take reports? see the agent's log there",
         )
+
+
+def _server_away(name: str, errors: Sequence[str]) -> RemoteUnavailable:
+    return RemoteUnavailable(
+        f"{name}: its puppetserver does not answer{_told(errors)}", hint="is it up? then deploy again"
+    )
 
 
 def _told(errors: Sequence[str]) -> str:
