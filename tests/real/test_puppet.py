@@ -82,6 +82,16 @@ def test_versions_are_assigned_and_installed_up_down_and_away(bench: Bench) -> N
     assert "a4" in (bench.control.folder / "stamp").read_text()
 
 
+def test_as_many_old_releases_stay_as_are_kept_and_a_way_back_counts_as_new(bench: Bench) -> None:
+    def releases() -> set[str]:
+        return {path.name for path in bench.current.parent.joinpath("releases").iterdir()}
+
+    for number, version in enumerate(("1.0", "1.1", "1.0", "1.2")):
+        assert bench.apply(version, f"a{number}", keep="1") == DONE
+    assert releases() == {"1.0", "1.2"}, "1.1 ran before 1.0 did again"
+    assert bench.control.apply(CERTNAME).status == 0
+
+
 def test_a_run_that_nobody_kicked_installs_what_is_assigned_and_only_that(bench: Bench) -> None:
     assert bench.control.apply(CERTNAME).status == 0
     assert not bench.current.exists()

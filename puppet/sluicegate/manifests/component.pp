@@ -6,7 +6,8 @@
 #   The packages that the component consists of.
 # @param archive
 #   In place of packages: `folder` gets `releases/VERSION` with what was in the archive, and the link `current` to it.
-#   `source` is where `file` comes from (an URL, or a path), `sha256` what it must be.
+#   `source` is where `file` comes from (an URL, or a path), `sha256` what it must be. `keep` releases that ran before
+#   stay for a way back.
 # @param service
 #   A service that runs, and is started anew when the version changes. Without one that is the package's business.
 define sluicegate::component (
@@ -17,6 +18,7 @@ define sluicegate::component (
         Optional[source] => String[1],
         Optional[file]   => Pattern[/\A[A-Za-z0-9_][A-Za-z0-9._+~-]*\z/],
         Optional[sha256] => Pattern[/\A[0-9a-f]{64}\z/],
+        Optional[keep]   => Integer[1],
   }]]                      $archive  = undef,
   Optional[String[1]]      $service  = undef,
 ) {
@@ -76,6 +78,16 @@ define sluicegate::component (
       require => Exec["unpack ${title} ${version}"],
     }
     $installed = File["${folder}/current"]
+
+    # Only when another version has come; the newest by when it last came, as an archive may bring times of its own.
+    $keep   = $archive['keep'] ? { undef => 3, default => $archive['keep'] }
+    $forget = 'set -e; cd -- "$1"; touch -- "$2"; ls -1t | tail -n "+$(($3 + 2))" | xargs -r rm -rf --'
+    exec { "forget old releases of ${title}":
+      command     => ['sh', '-c', $forget, 'sh', "${folder}/releases", $version, "${keep}"],
+      path        => ['/usr/local/bin', '/usr/bin', '/bin'],
+      refreshonly => true,
+      subscribe   => File["${folder}/current"],
+    }
   }
 
   if $service !~ Undef {

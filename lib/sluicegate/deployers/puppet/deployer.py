@@ -49,6 +49,7 @@ class PuppetDeployer:
     certnames: Mapping[str, str]
     release: bool
     timeout: timedelta
+    keep: int
     database: Database | None = None
     carries: ClassVar[bool] = False
 
@@ -58,7 +59,7 @@ class PuppetDeployer:
         settings.only(
             "assigned", "list", "packages", "archives", "services", "certname", "certnames", "environment", "kick",
             "manifest", "program", "options", "root", "lock-wait", "limit", "spread", "others-may-fail", "release",
-            "timeout", "puppetdb",
+            "timeout", "puppetdb", "keep",
         )  # fmt: skip
         archives = _of_components(settings, config, "archives")
         for folder in archives.values():
@@ -71,13 +72,16 @@ class PuppetDeployer:
         for given in certnames.values():
             if not CERTNAME.fullmatch(given):
                 raise settings.fail(f"the certname '{given}' is none of Puppet's: lower case, digits, '.', '_', '-'")
+        keep = settings.number("keep", 3)
+        if keep < 1:
+            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
         manager = manager_of(settings) if "list" in settings.values else None
         return cls(
             config=config, manager=manager, place=_place(settings, config, hosts), agent=_agent(settings),
             archives=archives,
             packages={n: several for n, several in packages_of(settings, config).items() if n not in archives},
             services=_of_components(settings, config, "services"), certname=certname, certnames=certnames,
-            release=settings.flag("release"), timeout=settings.span("timeout", "30 s"),
+            release=settings.flag("release"), timeout=settings.span("timeout", "30 s"), keep=keep,
             database=Database.configure(settings.below("puppetdb")) if "puppetdb" in settings.values else None,
         )  # fmt: skip
 
@@ -168,7 +172,8 @@ class PuppetDeployer:
                     raise Malformed(
                         f"{name} {release.version} has no archive ({', '.join(ARCHIVES)})", hint="publish one"
                     )
-                archive |= {"source": source.url, "file": source.artifact.name, "sha256": source.artifact.sha256}
+                archive |= {"source": source.url, "file": source.artifact.name, "sha256": source.artifact.sha256,
+                            "keep": self.keep}  # fmt: skip
             entry["archive"] = archive
         else:
             entry["packages"] = list(self.packages[name])
