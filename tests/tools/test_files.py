@@ -34,3 +34,13 @@ def test_what_can_be_made_again_costs_no_sync(tmp_path: Path, monkeypatch: pytes
     kinds = synced(monkeypatch)
     files.replace(tmp_path / "index", b"x", durable=False)
     assert kinds == []
+
+
+def test_a_folder_that_is_made_for_a_file_is_on_disk_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut takes a new job away with its folder, which was answered with 200."""
+    folders: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", folders.append)
+    files.replace(tmp_path / "jobs" / "one" / "config.xml", b"<project/>")
+    assert folders == [tmp_path / "jobs" / "one", tmp_path / "jobs", tmp_path]

@@ -103,9 +103,8 @@ class Item:
         """config.xml as it was posted."""
         return beneath.read(self.folder / "config.xml")
 
-    def store(self, content: bytes) -> None:
-        """Replace config.xml; nothing is written when it is the same already."""
-        config = jobxml.check(content, self.full_name)
+    def store(self, content: bytes, config: JobConfig) -> None:
+        """Replace config.xml by one that was checked; nothing is written when it is the same already."""
         path = self.folder / "config.xml"
         if not path.exists() or path.read_bytes() != content:
             files.replace(path, content)
@@ -117,7 +116,10 @@ class Items:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.lock = threading.RLock()
+        self._changing = threading.RLock()
+        """Held by who makes, changes, moves or removes an item, while the disk takes it."""
+        self._tables = threading.RLock()
+        """Held for moments: a list does not wait for the disk of somebody else's change."""
         self.by_name: dict[str, Item] = {}
         self.triggered: set[str] = set()
         self._folded: dict[str, dict[str, Item]] = {}
@@ -136,20 +138,22 @@ class Items:
                 logging.getLogger(__name__).warning(message, full_name, names.DEEPEST)
 
     def _enter(self, item: Item, content: bytes) -> None:
-        self.by_name[item.full_name] = item
         folder = names.folder_of(item.full_name)
-        self._folded.setdefault(folder, {})[item.name.lower()] = item
-        self._sorted.pop(folder, None)
+        with self._tables:
+            self.by_name[item.full_name] = item
+            self._folded.setdefault(folder, {})[item.name.lower()] = item
+            self._sorted.pop(folder, None)
         self._index(item.full_name, content)
 
     def _leave(self, full_name: str) -> None:
         """Forget an item and all below it."""
-        for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
-            item = self.by_name.pop(name)
-            self.triggered.discard(name)
-            folder = names.folder_of(name)
-            self._folded.get(folder, {}).pop(item.name.lower(), None)
-            self._sorted.pop(folder, None)
+        with self._tables:
+            for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
+                item = self.by_name.pop(name)
+                self.triggered.discard(name)
+                folder = names.folder_of(name)
+                self._folded.get(folder, {}).pop(item.name.lower(), None)
+                self._sorted.pop(folder, None)
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
@@ -180,7 +184,7 @@ class Items:
         folder = parent.folder / "configurations"
         for axis, value in values.items():
             folder = folder / f"axis-{quote(axis, safe='')}" / quote(value, safe="")
-        with self.lock:
+        with self._changing:
             folder.mkdir(parents=True, exist_ok=True)
             item = self._cell(parent, values, folder)
             item._config = config
@@ -188,7 +192,8 @@ class Items:
 
     def _cell(self, parent: Item, values: Mapping[str, str], folder: Path) -> Item:
         full_name = f"{parent.full_name}/{','.join(f'{axis}={quote(value)}' for axis, value in values.items())}"
-        return self.by_name.setdefault(full_name, Item(full_name, folder))
+        with self._tables:
+            return self.by_name.setdefault(full_name, Item(full_name, folder))
 
     def cells(self, parent: Item) -> list[Item]:
         """Every cell of a matrix that was ever built; those of before the start are found on disk."""
@@ -199,7 +204,7 @@ class Items:
         while waiting:
             folder, values = waiting.pop()
             if values and (folder / "builds").is_dir():
-                with self.lock:
+                with self._changing:
                     cell = self._cell(parent, values, folder)
                     cell._config = cell._config or parent.config
                 found.append(cell)
@@ -211,38 +216,40 @@ class Items:
 
     def children(self, folder: str) -> tuple[Item, ...]:
         """The items directly below a folder (`""`: the top), sorted by name; sorted anew once one has come or gone."""
-        with self.lock:
+        with self._tables:
             if (items := self._sorted.get(folder)) is None:
                 items = tuple(sorted(self._folded.get(folder, {}).values(), key=lambda one: one.name))
                 self._sorted[folder] = items
             return items
 
     def jobs(self) -> list[Item]:
-        with self.lock:
-            return [one for one in self.by_name.values() if not one.is_folder]
+        with self._tables:
+            items = list(self.by_name.values())
+        return [one for one in items if not one.is_folder]
 
     def create(self, folder: str, name: str, content: bytes) -> Item:
         """A new item. Raises Malformed for bad names and bad XML, UsageError for names that are taken."""
         names.check(name)
         full_name = names.check_full(f"{folder}/{name}" if folder else name)
-        jobxml.check(content, full_name)
-        with self.lock:
+        config = jobxml.check(content, full_name)
+        with self._changing:
             self._must_be_free(folder, name, "A job already exists with the name ‘{}’")
             item = Item(full_name, self._path(full_name))
-            item.store(content)
+            item.store(content, config)
             self._enter(item, content)
             return item
 
     def update(self, item: Item, content: bytes) -> None:
-        with self.lock:
-            if item.is_folder != jobxml.parse(content).is_folder:
+        config = jobxml.check(content, item.full_name)
+        with self._changing:
+            if item.is_folder != config.is_folder:
                 raise UsageError(f"{item.full_name} is {'a folder' if item.is_folder else 'a job'} and has to stay one")
-            item.store(content)
+            item.store(content, config)
             self._index(item.full_name, content)
 
     def delete(self, item: Item) -> None:
         """Remove an item with all below it."""
-        with self.lock:
+        with self._changing:
             self._leave(item.full_name)
             doomed = item.folder.with_name(f".deleted.{os.getpid()}.{item.name}"[:250])
             shutil.rmtree(doomed, ignore_errors=True)
@@ -252,11 +259,11 @@ class Items:
     def rename(self, item: Item, new: str) -> Item:
         """Give an item another name in the same folder."""
         names.check(new)
-        with self.lock:
+        with self._changing:
             folder = names.folder_of(item.full_name)
             self._must_be_free(folder, new, "The name ‘{}’ is already in use.")
             target = f"{folder}/{new}" if folder else new
-            for name in self.by_name:
+            for name in list(self.by_name):
                 if f"{name}/".startswith(f"{item.full_name}/"):
                     names.check_full(target + name.removeprefix(item.full_name))
             os.replace(item.folder, self._path(target))

@@ -102,7 +102,7 @@ def create(runner: Runner, name: str, content: bytes) -> Item:
             runner.items.create(inside, part, FOLDER)
     item = runner.items.create("/".join(folders), last, content)
     if item.config.disabled:
-        item.store(jobxml.with_disabled(content, False))
+        runner.items.update(item, jobxml.with_disabled(content, False))
     return item
 
 

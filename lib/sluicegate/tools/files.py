@@ -28,8 +28,11 @@ def sha256(path: Path) -> str:
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Put `content` at `path` by rename; `durable`: the content is on disk before its name, then both."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Put `content` at `path` by rename; `durable`: the content is on disk before its name, then both.
+
+    Folders that are missing are made, and their names are on disk too.
+    """
+    made = _made(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -45,6 +48,19 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
         raise
     if durable:
         sync_folder(path.parent)
+        for folder in made:
+            sync_folder(folder.parent)
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make a folder and those above it; which of them were missing, the lowest first."""
+    missing: list[Path] = []
+    here = folder
+    while not here.exists():
+        missing.append(here)
+        here = here.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
 
 
 def point_link(link: Path, target: str) -> None:

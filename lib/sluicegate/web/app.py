@@ -91,13 +91,12 @@ class Application:
                 pool = self.readers if call.method in READING else self.changers
                 # One thread call a request: everything behind it is plain blocking code on files.
                 response = await to_thread.run_sync(self._answer, call, limiter=pool)
-                self._note(call, response.status_code)
         except ClientDisconnect:
             return
         except SluicegateError as problem:
             response = refusal(problem, request.headers, call.login if call else None)
-            if call is not None:
-                self._note(call, response.status_code)
+            if call is not None and self._is_noted(call, response.status_code):
+                await to_thread.run_sync(self._note, call, response.status_code, limiter=self.changers)
         self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
 
@@ -134,6 +133,12 @@ class Application:
             )
 
     def _answer(self, call: Call) -> Response:
+        response = self._answered(call)
+        if self._is_noted(call, response.status_code):
+            self._note(call, response.status_code)
+        return response
+
+    def _answered(self, call: Call) -> Response:
         try:
             self._check_crumb(call)
             return self.routes.answer(call)
@@ -212,11 +217,14 @@ class Application:
         if not (crumb and self.users.crumb_fits(crumb, call.user, call.session)):
             raise Refusal(403, "No valid crumb was included in the request")
 
-    def _note(self, call: Call, status: int) -> None:
+    @staticmethod
+    def _is_noted(call: Call, status: int) -> bool:
         """Changes, and logins that failed, go into the audit log."""
-        if call.method not in READING or status in (401, 429):
-            action = f"{call.method} /{'/'.join(call.segments)}"
-            self.audit.note(user=call.user, address=call.address, action=action, status=status)
+        return call.method not in READING or status in (401, 429)
+
+    def _note(self, call: Call, status: int) -> None:
+        action = f"{call.method} /{'/'.join(call.segments)}"
+        self.audit.note(user=call.user, address=call.address, action=action, status=status)
 
     def _dress(self, response: Response, set_session: str) -> None:
         response.headers["X-Jenkins"] = VERSION

@@ -42,7 +42,10 @@ class Bodies:
         if not size:
             yield
             return
-        await self._take(size)
+        if self._left >= size:
+            self._left -= size
+        else:
+            await self._wait_for(size)
         try:
             async with asyncio.timeout(SECONDS if call.login else SECONDS_OPEN):
                 call.body = await _whole(request, size)
@@ -51,11 +54,11 @@ class Bodies:
         except TimeoutError:
             raise Refusal(408, "the body came too slowly", headers={"Connection": "close"}) from None
         finally:
+            self._left += size
             async with self._freed:
-                self._left += size
                 self._freed.notify_all()
 
-    async def _take(self, size: int) -> None:
+    async def _wait_for(self, size: int) -> None:
         try:
             async with asyncio.timeout(PATIENCE), self._freed:
                 await self._freed.wait_for(lambda: self._left >= size)
