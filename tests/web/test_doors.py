@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import time
 from pathlib import Path
@@ -118,6 +119,19 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection((str(address.hostname), int(address.port or 0)), 60)
 
 
+def test_who_ends_his_side_after_a_request_is_answered_all_the_same(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").strip("/").split(":")
+    login = base64.b64encode(f"admin:{server.token()}".encode()).decode()
+    head = f" HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Basic {login}\r\n\r\n"
+    request = f"GET /api/json?tree=mode{head}GET /computer/api/json?tree=displayName{head}".encode()
+    for _ in range(5):
+        with socket.create_connection((host, int(port)), timeout=20) as wire:
+            wire.sendall(request)
+            wire.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert answer.count(b"HTTP/1.1 200 ") == 2 and b'"mode":"NORMAL"' in answer, answer
+
+
 def test_a_thousand_idle_connections_keep_nobody_out(fresh: Server) -> None:
     session = fresh.session()
     idle = [connect(fresh) for _ in range(1100)]
@@ -197,6 +211,12 @@ ATTACKS = {
     "parameter entity": b'<!DOCTYPE p [<!ENTITY % x SYSTEM "file:///etc/passwd">%x;]><project/>',
     "bad UTF-16": b"\xff\xfe<\x00p",
     "too large": b"<project><description>" + b"x" * (9 << 20) + b"</description></project>",
+    "comments that are not closed": b"<project>" + b"<!--" * 200_000,
+    "texts that are not closed": b"<project>" + b"<![CDATA[" * 200_000,
+    "many comments": b"<project>" + b"<!-- -->" * 900_000 + b"</project>",
+    "many small texts": b"<project>" + b"<![CDATA[x]]>" * 600_000 + b"</project>",
+    "many instructions": b"<?x y?>" * 900_000 + b"<project/>",
+    "many references": b"<project><description>" + b"&#27;" * 1_400_000 + b"</description></project>",
     "an attribute many times": b"<project " + b"a='1' " * 10_000 + b"/>",
 }
 

@@ -16,7 +16,10 @@ BYTES_AN_ELEMENT = 64
 HEADER = "<?xml version='1.1' encoding='UTF-8'?>\n"
 CONTROLS = frozenset({*range(1, 32), *range(127, 160)} - {9, 10, 13, 0x85})
 """Characters that XML 1.1 carries as references only."""
-REFERENCE = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));", re.DOTALL)
+REFERENCE = re.compile(
+    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));", re.DOTALL
+)
+"""What is not closed goes to the end: looked for from each of many openings, the end would take hours."""
 STAND_IN = 0xF0000
 """expat reads XML 1.0: a control character goes through it as one of a plane that nobody uses."""
 ESCAPED = re.compile(f"[\\r{''.join(map(chr, sorted(CONTROLS)))}]")
@@ -34,11 +37,16 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
 
     if len(content) > limit:
         raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
+    most = limit // BYTES_AN_ELEMENT
+    if content.count(b"<") > 3 * most:
+        raise Malformed(f"{source} has more than {3 * most} tags, comments and instructions")
+    if content.count(b"&#") > most:
+        raise Malformed(f"{source} has more than {most} character references")
     plain = REFERENCE.sub(_stand_in, content)
     if plain == content and _is_harmless(content):
         parser = XMLParser()
     else:
-        parser = DefusedXMLParser(target=_Shallow(source, limit // BYTES_AN_ELEMENT), forbid_dtd=True)
+        parser = DefusedXMLParser(target=_Shallow(source, most), forbid_dtd=True)
     try:
         parser.feed(plain)
         root: Element = parser.close()
