@@ -9,6 +9,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluicegate.errors import UsageError
+from sluicegate.web import tree
 from tests.anything import searching
 from tests.web.conftest import Server
 
@@ -26,7 +28,7 @@ style.css buildWithParameters submitDescription fingerprint 00000000000000000000
 descriptorByName crumbIssuer .. . %2e%2e %00 %2F %c0%ae % %zz \ ; *zip*
 """)
 NAMES = words("tree depth start xpath name token delay A wrapper exclude %00")
-VALUES = ["jobs[name", "[" * 500, "*" * 300, "-1", "9" * 40, "//*[//*[//*]]", "1e9", "%ff%fe", "NaN"]
+VALUES = ["//*[.='", "jobs[name", "[" * 500, "*" * 300, "-1", "9" * 40, "//*[//*[//*]]", "1e9", "%ff%fe", "NaN"]
 HEADERS = r"""
 Content-Length: -1
 Content-Length: 9999999999999999999999
@@ -94,7 +96,27 @@ def test_any_request_is_answered_and_never_by_a_fault(
         lines.append(f"Content-Length: {len(body)}")
     head = "\r\n".join(lines).encode("utf-8", "replace")
     answer = answer_to(server, head + b"\r\n\r\n" + body)
+    assert answer or headers or method == "X" or b" " in path.encode(), head  # else the head is one, and is answered
     if answer:  # a head that is none may be answered by the end of the connection
         status = int(answer.split(b" ", 2)[1])
         assert status < 500, (head, answer[:300])
     assert requests.get(f"{server.url}login", timeout=SECONDS).status_code == 200
+
+
+XPATHS = st.lists(
+    st.one_of(
+        st.sampled_from(words("/ // . .. * [ ] @ = != ' \" job name 1 -1 last() position() ( ) | :: $ text() \0")),
+        st.text(max_size=3),
+    ),
+    max_size=9,
+).map("".join)
+
+
+@searching(20.0)
+@given(XPATHS, st.sampled_from(["", "jobs"]))
+def test_any_xpath_is_understood_or_refused(xpath: str, wrapper: str) -> None:
+    text = "<hudson _class='a'><job><name>x</name></job><job><name>y</name></job></hudson>"
+    try:
+        assert isinstance(tree.select(text, xpath, wrapper), str)
+    except (UsageError, LookupError) as problem:
+        assert "xpath" in str(problem).lower()

@@ -24,6 +24,7 @@ class Connection(H11Protocol):
     """How many of them there may be, where fewer files may be open."""
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _said_all: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,14 +39,24 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_asked():
             self._head_is_there()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Who ends his side of the connection may still read: what he asked is answered first. (TLS has no halves.)"""
+        self._said_all = True
+        return self.scheme == "http" and self._is_asked() and not self.cycle.more_body
+
+    def _is_asked(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def on_response_complete(self) -> None:
         self._await_head()
         super().on_response_complete()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_asked():
             self._head_is_there()  # the next request was sent along with the one before
+        elif self._said_all:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -235,7 +235,7 @@ def select(text: str, xpath: str, wrapper: str) -> str:
     outer.append(ElementTree.fromstring(text))
     try:
         found = outer.findall("." + path if path.startswith("//") else path.lstrip("/") or "*")
-    except (SyntaxError, KeyError, ValueError) as problem:
+    except (SyntaxError, LookupError, ValueError, TypeError) as problem:  # all of them, for what is no path
         raise UsageError(f"the xpath '{xpath}' is not understood: {problem}") from problem
     if wrapper:
         return f"<{wrapper}>{''.join(ElementTree.tostring(one, encoding='unicode') for one in found)}</{wrapper}>"
