@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import resource
@@ -91,6 +92,7 @@ def serve(
     triggers.start()
     if reports is not None:
         reports.worker.start()
+    _settle()
     with _asked_to_end(server):
         started()
         try:
@@ -102,6 +104,16 @@ def serve(
                 reports.stop()
             triggers.stop()
             runner.stop()
+
+
+def _settle() -> None:
+    """Let the collector pass over what was loaded until now, which stays: looking at it all would stop everybody.
+
+    A full collection took 30 ms of the processor with 200 jobs, and 70 ms with 5,000; requests leave few cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @contextmanager
