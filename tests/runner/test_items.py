@@ -1,14 +1,21 @@
-"""The tree of jobs and folders while it is changed: who reads waits for no disk."""
+"""What several change at once is all kept, and who reads waits for no disk: jobs, builds, views."""
 
 from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from sluicegate.runner import records
+from sluicegate.runner.history import History
 from sluicegate.runner.items import Items
+from sluicegate.runner.records import Record
+from sluicegate.runner.results import Result
+from sluicegate.tools import door
+from sluicegate.web.views import Views
 
 
 def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +41,35 @@ def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeyp
     go_on.set()
     maker.join(20)
     assert [one.name for one in items.children("")] == ["one", "two"]
+
+
+def test_a_description_that_comes_as_a_build_ends_does_not_take_its_result_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History("one", tmp_path / "one")
+    record = Record(job="one", number=1, folder=history.builds / "1")
+    history.begin(record)
+    ending = threading.Thread(target=history.finish, args=(record, Result.SUCCESS))
+
+    def end_meanwhile(call: str) -> None:
+        if call == "rename build.xml" and not ending.ident:
+            ending.start()
+            ending.join(0.5)
+
+    monkeypatch.setattr(door, "watcher", end_meanwhile)
+    history.describe(record, "the one for the customer")
+    ending.join(20)
+    kept = records.read("one", record.folder)
+    assert kept is not None and (kept.result, kept.description) == (Result.SUCCESS, "the one for the customer")
+
+
+def test_jobs_that_come_into_a_view_together_are_all_in_it(tmp_path: Path) -> None:
+    views = Views(tmp_path)
+    views.create("", "ours", views.empty("hudson.model.ListView", "ours"))
+    view = views.get("", "ours")
+    assert view is not None
+    names = [f"job-{number}" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: views.include(view, name, True), names))
+    changed = views.get("", "ours")
+    assert changed is not None and sorted(changed.jobs) == sorted(names)

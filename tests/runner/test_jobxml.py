@@ -59,6 +59,24 @@ def test_disabling_changes_nothing_else() -> None:
     assert jobxml.with_disabled(jobxml.with_disabled(content, True), False) == content
 
 
+def test_disabling_a_job_changes_nothing_of_its_parts() -> None:
+    part = b"<properties><a.Part><disabled>false</disabled></a.Part></properties>"
+    command = b"<command><![CDATA[echo <disabled>true</disabled>]]></command>"
+    quoted = b"<builders><hudson.tasks.Shell>" + command + b"</hudson.tasks.Shell></builders>"
+    content = b"<project>" + part + quoted + b"<disabled>false</disabled></project>"
+    disabled = content.replace(quoted + b"<disabled>false", quoted + b"<disabled>true")
+    assert jobxml.with_disabled(content, True) == disabled
+    assert jobxml.with_disabled(disabled, False) == content
+    without = b"<project>" + part + b"</project>"
+    assert jobxml.parse(jobxml.with_disabled(without, True)).disabled
+
+
+def test_a_job_that_cannot_be_disabled_in_place_is_said_to_be() -> None:
+    content = "<?xml version='1.0' encoding='UTF-16'?><project><disabled>false</disabled></project>".encode("utf-16")
+    with pytest.raises(UsageError, match="UTF-8"):
+        jobxml.with_disabled(content, True)
+
+
 @pytest.mark.parametrize(
     "name", ["..", ".", "", " ", "a/b", "a\\b", "x" * 300, "a\nb", "a\x00b", "a@b", "a.", "a:b", "\udc80"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import requests
@@ -114,3 +115,18 @@ def test_the_audit_log_says_who_changed_what_from_where(fresh: Server, tmp_path:
     assert ("anna", "POST /job/one/doDelete", 403) in told
     assert told[-1][1:] == ("GET /api/json", 401)
     assert {row["from"] for row in rows} == {"127.0.0.1"} and all(row["at"] for row in rows)
+
+
+def test_tokens_that_are_made_and_used_together_are_all_kept(fresh: Server) -> None:
+    browser = browser_of(fresh, "anna")
+    url = f"{fresh.url}me/descriptorByName/jenkins.security.ApiTokenProperty/generateNewToken"
+    form = crumb(browser, fresh)
+
+    def make(_: int) -> str:
+        made = requests.post(url, data=form, cookies=browser.cookies).json()["data"]["tokenValue"]
+        assert requests.get(f"{fresh.url}api/json", auth=("anna", made)).status_code == 200
+        return str(made)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(24)))
+    assert [requests.get(f"{fresh.url}api/json", auth=("anna", one)).status_code for one in made] == [200] * 24

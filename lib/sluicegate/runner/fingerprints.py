@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
 from sluicegate.tools import beneath, files, xml
+
+NOTING = threading.Lock()
+"""Held while one file's usages are read and written: builds that end together may have made the same file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +92,15 @@ def record(build: Record, marks: Mapping[str, str], now: float) -> None:
         f"<record>{rows}</record></hudson.tasks.Fingerprinter_-FingerprintAction>"
     )
     for name, md5 in marks.items():
-        old = read(home, md5)
-        usages = dict(old.usages) if old else {}
-        numbers = [one for one in usages.get(build.job, "").split(",") if one]
-        usages[build.job] = ",".join([*numbers, str(build.number)][-200:])
-        first = old or Fingerprint(
-            md5=md5, file_name=name.rpartition("/")[2], job=build.job, number=build.number, usages=()
-        )
-        files.replace(path(home, md5), _to_xml(first, usages, now).encode())
+        with NOTING:
+            old = read(home, md5)
+            usages = dict(old.usages) if old else {}
+            numbers = [one for one in usages.get(build.job, "").split(",") if one]
+            usages[build.job] = ",".join([*numbers, str(build.number)][-200:])
+            first = old or Fingerprint(
+                md5=md5, file_name=name.rpartition("/")[2], job=build.job, number=build.number, usages=()
+            )
+            files.replace(path(home, md5), _to_xml(first, usages, now).encode())
 
 
 def _to_xml(first: Fingerprint, usages: Mapping[str, str], now: float) -> str:

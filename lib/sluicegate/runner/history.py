@@ -38,6 +38,8 @@ class History:
         self.folder = folder
         self.running: dict[int, Record] = {}
         self._lock = threading.RLock()
+        self._saving = threading.Lock()
+        """Held while a record is written, which waits for the disk: who looks at the builds does not wait along."""
         self._numbers: list[int] | None = None
         self._links: dict[str, int] | None = None
         self._unsaved: dict[int, Record] = {}
@@ -111,18 +113,31 @@ class History:
 
     def finish(self, record: Record, result: Result) -> None:
         """Save an ended build and move the permalinks; only then does anybody see its result."""
-        replace(record, result=result).save()
-        with self._lock:
-            links = self.links()
-            for name in PERMALINKS:
-                if matches(name, result):
-                    links[name] = max(links.get(name, -1), record.number)
-            self._color = None
-            self._write_links(links)
-            self._remember(record)
-            self.running.pop(record.number, None)
-            self._unsaved.pop(record.number, None)
-            record.result = result
+        with self._saving:
+            replace(record, result=result).save()
+            with self._lock:
+                links = self.links()
+                for name in PERMALINKS:
+                    if matches(name, result):
+                        links[name] = max(links.get(name, -1), record.number)
+                self._color = None
+                self._write_links(links)
+                self._remember(record)
+                self.running.pop(record.number, None)
+                self._unsaved.pop(record.number, None)
+                record.result = result
+
+    def describe(self, record: Record, description: str | None) -> None:
+        """Put a description on a build, which may run, or end meanwhile."""
+        with self._saving:
+            record.description = description
+            record.save()
+
+    def keep(self, record: Record, keep: bool) -> None:
+        """Spare a build from the discarder, or no longer."""
+        with self._saving:
+            record.keep = keep
+            record.save()
 
     def forget_running(self, record: Record, result: Result) -> None:
         """The build is over, whatever the disk says; it is told so until it is saved."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import Malformed
+from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import cron
 from sluicegate.runner.results import Result
 from sluicegate.tools import xml
@@ -178,12 +179,21 @@ def _retention(root: Element) -> Retention:
 
 
 DISABLED = re.compile(rb"<disabled>\s*(?:true|false)\s*</disabled>|<disabled\s*/>")
+MOST_PLACES = 100
+"""Elements `<disabled>` that are looked at: others than the job's own may come before it."""
 
 
 def with_disabled(content: bytes, disabled: bool) -> bytes:
-    """The file with its `<disabled>` changed and nothing else touched."""
+    """The file with the job's own `<disabled>` changed, nothing else touched. Raises UsageError where it cannot be."""
+    if parse(content).disabled == disabled:
+        return content
     wanted = b"<disabled>true</disabled>" if disabled else b"<disabled>false</disabled>"
-    if DISABLED.search(content):
-        return DISABLED.sub(wanted, content, count=1)
+    for place in islice(DISABLED.finditer(content), MOST_PLACES):
+        changed = content[: place.start()] + wanted + content[place.end() :]
+        if parse(changed).disabled == disabled:
+            return changed
     end = content.rstrip().rfind(b"</")
-    return content[:end] + b"  " + wanted + b"\n" + content[end:] if end >= 0 else content
+    changed = content[:end] + b"  " + wanted + b"\n" + content[end:] if end >= 0 else content
+    if parse(changed).disabled != disabled:
+        raise UsageError("<disabled> of this config.xml cannot be changed in place: post it whole, in UTF-8")
+    return changed

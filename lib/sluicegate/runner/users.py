@@ -225,10 +225,11 @@ class Users:
     def _used(self, name: str, token: dict[str, str]) -> None:
         """Note the day on which a token was used, once a day; a disk that takes nothing keeps nobody out."""
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        if token.get("used") != today:
-            token["used"] = today
-            with contextlib.suppress(OSError):
-                self._write_tokens(name, self.tokens(name))
+        if token.get("used") == today:
+            return
+        with self._lock, contextlib.suppress(OSError, IntegrityError):
+            rows = [{**one, "used": today} if one["uuid"] == token["uuid"] else one for one in self.tokens(name)]
+            self._write_tokens(name, rows)
 
     def new_token(self, name: str, label: str) -> dict[str, str]:
         """Make an API token (ApiTokenProperty.generateNewToken): its value is shown once."""
@@ -238,18 +239,20 @@ class Users:
             "name": label or time.strftime("Token created on %Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "sha256": hashlib.sha256(value.encode()).hexdigest(),
         }
-        self._write_tokens(name, [*self.tokens(name), token])
+        with self._lock:
+            self._write_tokens(name, [*self.tokens(name), token])
         return {"tokenName": token["name"], "tokenUuid": token["uuid"], "tokenValue": value}
 
     def revoke(self, name: str, token_uuid: str | None) -> None:
         """Forget one token, or all with None."""
-        kept = [token for token in self.tokens(name) if token["uuid"] != token_uuid] if token_uuid is not None else []
-        self._write_tokens(name, kept)
+        with self._lock:
+            kept = [one for one in self.tokens(name) if one["uuid"] != token_uuid] if token_uuid is not None else []
+            self._write_tokens(name, kept)
 
     def _write_tokens(self, name: str, tokens: list[dict[str, str]]) -> None:
-        with self._lock:
-            files.replace(self._token_file(name), json.dumps(tokens, indent=1).encode(), mode=0o600)
-            self._tokens.pop(name, None)
+        """Store a list that was read under the lock: what came or went meanwhile would be undone by another one."""
+        files.replace(self._token_file(name), json.dumps(tokens, indent=1).encode(), mode=0o600)
+        self._tokens.pop(name, None)
 
     def session(self, user: str = "", now: float | None = None) -> str:
         """A session cookie's value. It is signed, not stored, so a restart forgets nobody; a new password ends it."""

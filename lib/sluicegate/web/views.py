@@ -107,16 +107,21 @@ class Views:
 
     def include(self, view: View, job: str, wanted: bool) -> None:
         """Add a job to a list view, or take it out; the rest of the file stays as it is."""
-        content = self.text(view).decode()
         line = xml.tag("string", job).strip()
-        if wanted and job not in view.jobs:
-            if "<jobNames/>" in content:
-                content = content.replace("<jobNames/>", f"<jobNames>{line}</jobNames>", 1)
-            else:
-                content = content.replace("</jobNames>", f"{line}</jobNames>", 1)
-        elif not wanted:
-            content = content.replace(line, "", 1)
-        self.store(view.folder, view.name, content.encode())
+        with self._lock:
+            try:
+                content = self.text(view).decode()
+            except UnicodeDecodeError as problem:
+                raise UsageError(f"the view {view.name} is not written in UTF-8: post its config.xml") from problem
+            listed = job in _view(view.folder, view.name, content.encode()).jobs
+            if wanted and not listed:
+                if "<jobNames/>" in content:
+                    content = content.replace("<jobNames/>", f"<jobNames>{line}</jobNames>", 1)
+                else:
+                    content = content.replace("</jobNames>", f"{line}</jobNames>", 1)
+            elif not wanted:
+                content = content.replace(line, "", 1)
+            self.store(view.folder, view.name, content.encode())
 
 
 def _view(folder: str, name: str, content: bytes) -> View:

@@ -176,14 +176,12 @@ def _delete(site: Site, record: Record) -> Response:
 
 
 def _describe(site: Site, record: Record) -> Response:
-    record.description = site.call.value("description") or None
-    record.save()
+    _item(site, record).history.describe(record, site.call.value("description") or None)
     return calls.found(path(site, record))
 
 
 def _keep(site: Site, record: Record) -> Response:
-    record.keep = not record.keep
-    record.save()
+    _item(site, record).history.keep(record, not record.keep)
     return calls.found(path(site, record))
 
 

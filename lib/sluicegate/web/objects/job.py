@@ -15,7 +15,6 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.history import PERMALINKS
 from sluicegate.runner.items import Item
-from sluicegate.runner.jobxml import with_disabled
 from sluicegate.runner.parameters import Definition, Given, Upload
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
@@ -211,7 +210,7 @@ def _cause(site: Site, item: Item) -> Cause:
 
 def _switch(disabled: bool) -> Callable[[Site, Item], Response]:
     def action(site: Site, item: Item) -> Response:
-        site.runner.items.update(item, with_disabled(item.text(), disabled))
+        site.runner.items.switch(item, disabled)
         if disabled:
             site.runner.queue.cancel_job(item.full_name)
         return calls.found(item.path)
