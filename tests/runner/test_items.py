@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.runner import records
-from sluicegate.runner.history import History
+from sluicegate.runner.history import History, Shelf
 from sluicegate.runner.items import Items
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
@@ -73,3 +73,27 @@ def test_jobs_that_come_into_a_view_together_are_all_in_it(tmp_path: Path) -> No
         list(pool.map(lambda name: views.include(view, name, True), names))
     changed = views.get("", "ours")
     assert changed is not None and sorted(changed.jobs) == sorted(names)
+
+
+def a_job_with_builds(folder: Path, count: int) -> History:
+    for number in range(1, count + 1):
+        (folder / "builds" / str(number)).mkdir(parents=True)
+        (folder / "builds" / str(number) / "build.xml").write_text("<build><result>SUCCESS</result></build>")
+    return History(folder.name, folder)
+
+
+def test_what_a_job_shows_of_its_builds_is_read_from_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history, read = a_job_with_builds(tmp_path / "one", 150), records.read
+    taken: list[str] = []
+    monkeypatch.setattr(records, "read", lambda job, folder: taken.append(folder.name) or read(job, folder))
+    for _ in range(3):
+        assert [one.number for one in history.newest(100)] == [*range(150, 50, -1)]
+    assert len(taken) == 100
+
+
+def test_builds_in_memory_are_few_for_all_jobs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluicegate.runner.history.SHELF", Shelf(most=30))
+    jobs = [a_job_with_builds(tmp_path / f"job-{number}", 12) for number in range(5)]
+    for _ in range(2):
+        assert all(len(job.newest()) == 12 for job in jobs)
+        assert sum(len(job._cache) for job in jobs) <= 30

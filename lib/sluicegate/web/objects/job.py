@@ -251,7 +251,7 @@ KIND: Kind[Item] = Kind(
         "healthReport": _health,
         "inQueue": lambda site, item: bool(site.runner.queue.of_job(item.full_name)),
         "keepDependencies": always(False),
-        "lastBuild": _link("lastBuild"),
+        "lastBuild": lambda site, item: item.history.last(),
         **{name: _link(name) for name in PERMALINKS},
         "nextBuildNumber": lambda site, item: item.history.next_number,
         "property": _properties,
