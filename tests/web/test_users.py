@@ -110,6 +110,8 @@ def test_the_audit_log_says_who_changed_what_from_where(fresh: Server, tmp_path:
     fresh.session("anna").post(f"{fresh.url}job/one/doDelete")
     requests.get(f"{fresh.url}api/json", auth=("anna", "wrong"))
     rows = [json.loads(line) for line in (fresh.home / "logs" / "audit.log").read_text().splitlines()]
+    assert (rows[-1]["user"], rows[-1]["claimed"]) == ("anonymous", "anna")
+    assert "wrong" not in (fresh.home / "logs" / "audit.log").read_text()
     told = [(row["user"], row["action"], row["status"]) for row in rows]
     assert ("jobs", "POST /createItem", 200) in told
     assert ("anna", "POST /job/one/doDelete", 403) in told
@@ -130,3 +132,29 @@ def test_tokens_that_are_made_and_used_together_are_all_kept(fresh: Server) -> N
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(make, range(24)))
     assert [requests.get(f"{fresh.url}api/json", auth=("anna", one)).status_code for one in made] == [200] * 24
+
+
+def test_the_form_for_a_password_says_what_came_of_it(fresh: Server) -> None:
+    browser, old = browser_of(fresh, "anna"), fresh.password("anna")
+    url, new = f"{fresh.url}me/password", "a new and longer word"
+    for current, typed, again, status, words in (
+        ("wrong", new, new, 403, "The current password is another one"),
+        (old, new, "a new and longer werd", 400, "typed in two ways"),
+        (old, "short", "short", 400, "at least 8 are needed"),
+        (old, " " * 9, " " * 9, 400, "at least 8 are needed"),
+        (old, new, new, 200, "The password is changed"),
+    ):
+        form = {"current": current, "new": typed, "again": again, **crumb(browser, fresh)}
+        answer = browser.post(url, data=form)
+        assert (answer.status_code, words in answer.text) == (status, True), answer.text
+        assert "<h1>anna</h1>" in answer.text
+    assert works(browser, fresh)
+    assert browser.post(url, data={"current": new, "new": old, "again": old, **crumb(browser, fresh)}).ok
+
+
+def test_the_current_password_is_not_guessed_in_a_session_that_was_left_open(fresh: Server) -> None:
+    browser = browser_of(fresh, "anna")
+    form = {"new": "a new and longer word", **crumb(browser, fresh)}
+    answers = [browser.post(f"{fresh.url}me/password", data={**form, "current": f"guess {n}"}) for n in range(13)]
+    assert [answer.status_code for answer in answers[:10]] == [403] * 10
+    assert answers[-1].status_code == 429

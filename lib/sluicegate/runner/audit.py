@@ -17,15 +17,20 @@ class Audit:
         folder.mkdir(exist_ok=True, mode=0o750)
         self._handler = RotatingFileHandler(folder / "audit.log", maxBytes=10 << 20, backupCount=9, delay=True)
 
-    def note(self, *, user: str, address: str, action: str, status: int) -> None:
-        """Write one line: `action` is the method and the path, `status` what was answered."""
-        row = {
+    def note(self, *, user: str, address: str, action: str, status: int, claimed: str = "") -> None:
+        """Write one line: `action` is the method and the path, `status` what was answered.
+
+        `claimed` is the user who somebody without a login said to be.
+        """
+        row: dict[str, object] = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "user": user,
             "from": address,
             "action": action,
             "status": status,
         }
+        if claimed:
+            row["claimed"] = claimed
         self._handler.handle(logging.makeLogRecord({"msg": json.dumps(row), "levelno": logging.INFO}))
 
     def close(self) -> None:

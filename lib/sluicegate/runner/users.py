@@ -138,12 +138,18 @@ class Users:
             return Login(user=name)
         return None
 
+    def objection(self, name: str, password: str) -> str:
+        """What speaks against a new password, "" when nothing does."""
+        if self.outside is not None and not self.is_own(name):
+            return f"the password of {name} is the directory's: change it there"
+        if (length := len(password.strip())) < SHORTEST:
+            return f"the password has {length} characters; at least {SHORTEST} are needed"
+        return ""
+
     def set_password(self, name: str, password: str) -> None:
         """The user's own password: the first one is forgotten, and all his sessions end. Raises UsageError."""
-        if self.outside is not None and not self.is_own(name):
-            raise UsageError(f"the password of {name} is the directory's: change it there")
-        if len(password) < SHORTEST:
-            raise UsageError(f"the password has {len(password)} characters; at least {SHORTEST} are needed")
+        if objection := self.objection(name, password):
+            raise UsageError(objection)
         with self._lock:
             self._store(name, passwords.hashed(password))
             self._first(name).unlink(missing_ok=True)

@@ -162,6 +162,7 @@ class Application:
         groups: frozenset[str] | None = None
         scheme, _, rest = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
+            call.claimed = _credentials(rest)[0]
             call.login = self._known(call, rest) or await to_thread.run_sync(
                 self._basic, rest, call.address, limiter=self.logins
             )
@@ -224,7 +225,9 @@ class Application:
 
     def _note(self, call: Call, status: int) -> None:
         action = f"{call.method} /{'/'.join(call.segments)}"
-        self.audit.note(user=call.user, address=call.address, action=action, status=status)
+        # A name that nobody has may be a password that was typed into the wrong field.
+        known = call.claimed if call.login is None and self.users.is_own(call.claimed) else ""
+        self.audit.note(user=call.user, address=call.address, action=action, status=status, claimed=known)
 
     def _dress(self, response: Response, set_session: str) -> None:
         response.headers["X-Jenkins"] = VERSION

@@ -46,6 +46,8 @@ class Call:
     uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
     login: Login | None = None
+    claimed: str = ""
+    """Who somebody said to be whose password or token was wrong."""
     rules: tuple[Rule, ...] = ()
     session: str = ""
     set_session: str = ""

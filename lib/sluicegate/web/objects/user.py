@@ -46,6 +46,7 @@ def login_page(site: Site, here: object) -> Response:
 def login(site: Site, here: object) -> Response:
     form = site.call.form
     user, password = form.get("j_username", ""), form.get("j_password", "")
+    site.call.claimed = user
     found = calls.checked_login(site.runner.users, user, password, site.call.address)
     if found is None:
         return calls.html(site.show("login.html", failed=True), 401)
@@ -61,11 +62,13 @@ def logout(site: Site, here: object) -> Response:
 
 # -- users themselves --
 def _page(site: Site, user: User) -> Response:
-    return site.target(lambda: _shown(site, user, ""))
+    return site.target(lambda: _shown(site, user))
 
 
-def _shown(site: Site, user: User, made: str) -> str:
-    return site.show("user.html", name=user.name, made=made, tokens=site.runner.users.tokens(user.name))
+def _shown(site: Site, user: User, *, made: str = "", done: str = "", wrong: str = "") -> str:
+    """The user's page with a token that was made, or what came of the form that was sent."""
+    tokens = site.runner.users.tokens(user.name)
+    return site.show("user.html", name=user.name, made=made, done=done, wrong=wrong, tokens=tokens)
 
 
 def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], Response]:
@@ -82,7 +85,7 @@ def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], R
 def _new_token(site: Site, user: User) -> Response:
     made = site.runner.users.new_token(user.name, site.call.value("newTokenName"))
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
-        return calls.html(_shown(site, user, made["tokenValue"]))
+        return calls.html(_shown(site, user, made=made["tokenValue"]))
     return calls.data({"status": "ok", "data": {"aboutToExpire": False, **made, "expirationDate": "never"}})
 
 
@@ -97,14 +100,24 @@ def _revoke_all(site: Site, user: User) -> Response:
 
 
 def _set_password(site: Site, user: User) -> Response:
-    """One's own password, with the one before it, or anybody's for the administrator."""
-    users = site.runner.users
+    """One's own password, with the one before it, or anybody's for the administrator; the page says what came of it."""
+    form, users = site.call.form, site.runner.users
+    with_page = site.call.wants_html and "again" in form
     mine = user.name == site.call.user
-    if mine and users.login(user.name, site.call.form.get("current", "")) is None:
-        raise Refusal(403, "the current password is another one")
-    users.set_password(user.name, site.call.form.get("new", ""))
+    if mine and calls.checked_login(users, user.name, form.get("current", ""), site.call.address) is None:
+        if not with_page:
+            raise Refusal(403, "the current password is another one")
+        return calls.html(_shown(site, user, wrong="The current password is another one."), 403)
+    new = form.get("new", "")
+    if with_page:
+        typed = "" if form["again"] == new else "the new password was typed in two ways"
+        if objection := typed or users.objection(user.name, new):
+            return calls.html(_shown(site, user, wrong=f"Nothing has changed: {objection}."), 400)
+    users.set_password(user.name, new)
     if mine:
-        site.call.set_session = users.session(user.name)
+        site.call.session = site.call.set_session = users.session(user.name)
+    if with_page:
+        return calls.html(_shown(site, user, done="The password is changed; all other sessions have ended."))
     return calls.found(f"user/{quote(user.name, safe='')}/") if site.call.wants_html else calls.empty()
 
 
