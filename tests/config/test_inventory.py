@@ -42,37 +42,37 @@ def config(content: object, inventory: str = IN_REPO, text: str = CONFIG) -> Con
 
 
 def mistakes(content: object, inventory: str = IN_REPO, text: str = CONFIG) -> str:
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as caught:
         dict(config(content, inventory, text).hosts)
-    return found.value.message
+    return caught.value.message
 
 
 def test_ansibles_hosts_and_groups_are_ours() -> None:
-    found = config(LISTED)
-    assert found.groups["web"] == ("app1", "app2")
-    assert found.groups["old"] == ("app3",)
-    assert set(found.groups["all"]) == {"app1", "app2", "app3"}
-    assert dict(found.hosts["app1"].settings.values) == {
+    read = config(LISTED)
+    assert read.groups["web"] == ("app1", "app2")
+    assert read.groups["old"] == ("app3",)
+    assert set(read.groups["all"]) == {"app1", "app2", "app3"}
+    assert dict(read.hosts["app1"].settings.values) == {
         "user": "deploy", "ports": {"auth": "8080"}, "address": "10.0.0.1", "port": "2222"
     }  # fmt: skip
-    assert found.hosts["app2"].settings.values["user"] == "other"
-    assert found.variables["app2"] == {"DB": "db1"}
-    host = EntryPointDrivers().host(found, "app2")
+    assert read.hosts["app2"].settings.values["user"] == "other"
+    assert read.variables["app2"] == {"DB": "db1"}
+    host = EntryPointDrivers().host(read, "app2")
     assert host.address("auth") == "http://app2:8081"
 
 
 def test_hosts_of_the_file_stand_beside_those_of_the_inventory() -> None:
     text = CONFIG + "hosts: {lb1: {driver: ssh}}\ngroups: {edge: [lb1, app1]}\n"
-    found = config(LISTED, text=text)
-    assert (found.groups["edge"], set(found.hosts)) == (("lb1", "app1"), {"lb1", "app1", "app2", "app3"})
+    read = config(LISTED, text=text)
+    assert (read.groups["edge"], set(read.hosts)) == (("lb1", "app1"), {"lb1", "app1", "app2", "app3"})
 
 
 def test_a_program_is_asked_once_and_only_when_somebody_wants_to_know(tmp_path: Path) -> None:
     program, calls = tmp_path / "list.py", tmp_path / "calls"
     program.write_text(f"open({str(calls)!r}, 'a').write('x')\nprint({json.dumps(LISTED)!r})\n")
-    found = config("", f'{{command: ["{sys.executable}", {program}]}}')
+    read = config("", f'{{command: ["{sys.executable}", {program}]}}')
     assert not calls.exists()
-    assert found.groups["web"] == ("app1", "app2")
+    assert read.groups["web"] == ("app1", "app2")
     assert config("", f'{{command: ["{sys.executable}", {program}]}}').groups["old"] == ("app3",)
     assert calls.read_text() == "x"
 

@@ -41,9 +41,9 @@ objective: {commit-to-integration: 10 min}
 
 
 def mistakes(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as caught:
         EntryPointDrivers().check(read_config(text.encode()))
-    return list(found.value.mistakes)
+    return list(caught.value.mistakes)
 
 
 def changed(old: str, new: str) -> str:
@@ -119,10 +119,10 @@ def test_scalars_are_texts() -> None:
 
 
 def test_jobs_of_a_role_as_a_list_are_a_mistake_that_says_what_to_write() -> None:
-    (told,) = mistakes(changed("jobs: {approve: [approve]}", "jobs: [seal, refuse]"))
-    assert "jobs: {approve: [seal, refuse], reject: [seal, refuse]}, each with the jobs of that verb alone" in told
+    (mistake,) = mistakes(changed("jobs: {approve: [approve]}", "jobs: [seal, refuse]"))
+    assert "jobs: {approve: [seal, refuse], reject: [seal, refuse]}, each with the jobs of that verb alone" in mistake
 
 
 def test_a_verb_that_no_job_of_a_role_can_carry_is_a_mistake() -> None:
-    (told,) = mistakes(changed("{approve: [approve]}", "{aprove: [approve]}"))
-    assert "unknown key 'aprove'. Did you mean 'approve'" in told
+    (mistake,) = mistakes(changed("{approve: [approve]}", "{aprove: [approve]}"))
+    assert "unknown key 'aprove'. Did you mean 'approve'" in mistake
