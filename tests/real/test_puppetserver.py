@@ -6,13 +6,16 @@ Both hosts are folders of one machine, so each has a deployer of its own: the fo
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sluicegate.deployers.puppet import PuppetDeployer
+from sluicegate.deployers.puppet.assigned import Assignment
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
@@ -24,6 +27,7 @@ from sluicegate.tools.puppetreports import PuppetReport, read_report
 from tests.parts import CONFIG, free_port, no_host, settings, tar
 from tests.real.puppet import Control
 from tests.real.puppetserver import PuppetServer, running
+from tests.web.conftest import PROGRAM, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 HOSTS = ("app1", "app2")
@@ -39,7 +43,20 @@ publicdir = {folder}/public
 keylength = 2048
 {more}
 """
+ENVIRONMENTS = ("integration", "training")
 OPTIONS = ("--confdir", "conf", "--vardir", "var")
+DELIVERY = """\
+repositories: {{releases: {{driver: directory, path: {root}/releases}}}}
+components: {{auth: {{repository: releases, group: com.example}}}}
+hosts: {{app1: {{driver: local, folder: {root}/app1}}, app2: {{driver: local, folder: {root}/app2}}}}
+groups: {{first: [app1], second: [app2]}}
+environments:
+  integration: {{hosts: first, deploy: {{archives: {{auth: {root}/app1/srv/auth}}, {deploy}}}}}
+  training: {{hosts: second, deploy: {{archives: {{auth: {root}/app2/srv/auth}}, {deploy}}}}}
+"""
+DEPLOY = """\
+driver: puppet, root: "false", environment: production, assigned: {{folder: {assigned}}},
+    certname: "{{host}}.example.com", options: [--confdir, conf, --vardir, var]"""
 
 
 @dataclass(kw_only=True)
@@ -179,3 +196,73 @@ def test_a_server_that_is_down_or_hangs_is_told_and_changes_nothing(site: Site) 
         assert down[name].ending == "unreachable" and "its puppetserver does not answer" in down[name].why, down
         assert hangs[name].ending == "unreachable" and "its puppetserver does not answer" in hangs[name].why, hangs
         assert site.releases(name) == set()
+
+
+@contextmanager
+def agents_at_work(site: Site) -> Iterator[list[str]]:
+    """Both agents run again and again, whatever happens; gives what was wrong at any moment.
+
+    No host may have a version that its assigned file has not said before.
+    """
+    stop, wrong = threading.Event(), list[str]()
+    said: dict[str, set[str]] = {name: set() for name in HOSTS}
+
+    def run(name: str) -> None:
+        while not stop.is_set():
+            done = site.agent(name, "--waitforlock", "1", "--maxwaitforlock", "120")
+            if done.status not in (0, 2):
+                wrong.append(f"{name}: {done.status}: {done.text}{done.error_text}")
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            for name in HOSTS:
+                there = site.releases(name)
+                file = site.control.assigned / f"{name}.example.com.yaml"
+                if file.exists():
+                    said[name] |= {*Assignment.read(file.read_bytes()).versions.values()}
+                if more := there - said[name]:
+                    wrong.append(f"{name} has {more}, and was only given {said[name]}")
+
+    threads = [threading.Thread(target=run, args=[name]) for name in HOSTS] + [threading.Thread(target=watch)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield wrong
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_agents_that_run_beside_pins_and_deploys_install_what_was_assigned_and_nothing_else(site: Site) -> None:
+    root = site.folder
+    (root / "releases").mkdir()
+    deploy = DEPLOY.format(assigned=site.control.assigned)
+    (root / "config.yaml").write_text(DELIVERY.format(root=root, deploy=deploy))
+    repo = str(root / "delivery.git")
+
+    def call(*words: str) -> None:
+        process.run([*PROGRAM, *words], timeout=900)
+
+    call("init", "--bare", "--config", str(root / "config.yaml"), repo)
+    for version in ("1.0", "2.0", "3.0"):
+        path = tar(root / f"auth-{version}.tar.gz", {"version": version})
+        call("-C", repo, "publish", f"auth={version}", str(path))
+
+    def pin(version: str) -> None:
+        for environment in ENVIRONMENTS:
+            call("-C", repo, "pin", f"auth={version}", "--in", environment)
+
+    with agents_at_work(site) as wrong:
+        for version in ("2.0", "1.0"):
+            pin(version)
+            deploys = each(ENVIRONMENTS, lambda environment: call("-C", repo, "deploy", environment), 2)
+            assert deploys.first_failure is None, deploys.first_failure
+            assert site.installed() == dict.fromkeys(HOSTS, version)
+        pin("3.0")
+        for _ in range(2):  # the run that is under way may have begun before the pin
+            before = {name: site.report(name).time for name in HOSTS}
+            until(lambda: all(site.report(name).time != before[name] for name in HOSTS), 600)  # noqa: B023
+    assert not wrong, wrong
+    assert [site.releases(name) for name in HOSTS] == [{"1.0", "2.0"}] * 2
+    assert site.installed() == dict.fromkeys(HOSTS, "1.0")
