@@ -12,7 +12,7 @@ from tests.parts import HOW_TO, free_port, typed
 from tests.real.needs import needs
 
 pytestmark = pytest.mark.real
-BLOCK = re.compile(r"^```(sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_page_rolls_a_version_out_and_back(tmp_path: Path) -> None:
