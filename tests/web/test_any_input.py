@@ -112,7 +112,7 @@ XPATHS = st.lists(
 ).map("".join)
 
 
-@searching(20.0)
+@searching(5.0)
 @given(XPATHS, st.sampled_from(["", "jobs"]))
 def test_any_xpath_is_understood_or_refused(xpath: str, wrapper: str) -> None:
     text = "<hudson _class='a'><job><name>x</name></job><job><name>y</name></job></hudson>"

@@ -1,4 +1,7 @@
-"""Who may log in: hashed passwords and API tokens, signed sessions and crumbs. All survive a restart."""
+"""Who may log in: hashed passwords and API tokens, signed sessions and crumbs. All survive a restart.
+
+Longer than a module should be: what a user may log in with is kept under one lock.
+"""
 
 from __future__ import annotations
 
