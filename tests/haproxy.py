@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from sluicegate.balancers.haproxy import HaproxyBalancer
-from sluicegate.balancers.haproxy_runtime import HaproxyProcess
+from sluicegate.balancers.haproxy.runtime import HaproxyProcess
+from sluicegate.balancers.haproxy.swap import HaproxyBalancer
 from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import sockets
 from tests.parts import CONFIG, free_port, group_server, no_host, web_server

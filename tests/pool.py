@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from sluicegate.balancers.haproxy_pool import HaproxyPool
+from sluicegate.balancers.haproxy.pool import HaproxyPool
 from sluicegate.config import read_config
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.settings import Plain, Settings

@@ -39,10 +39,10 @@ OURS: Mapping[str, Mapping[str, str]] = {
     },
     "balancers": {
         "caddy": "balancers.caddy:CaddyBalancer",
-        "haproxy": "balancers.haproxy:HaproxyBalancer",
+        "haproxy": "balancers.haproxy.swap:HaproxyBalancer",
     },
     "pools": {
-        "haproxy": "balancers.haproxy_pool:HaproxyPool",
+        "haproxy": "balancers.haproxy.pool:HaproxyPool",
         "command": "balancers.command_pool:CommandPool",
     },
     "directories": {

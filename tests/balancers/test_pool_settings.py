@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.balancers.command_pool import CommandPool
-from sluicegate.balancers.haproxy_servers import edited, read_servers
+from sluicegate.balancers.haproxy.servers import edited, read_servers
 from sluicegate.config import read_config
 from sluicegate.errors import ConfigError, NotFound, SluicegateError
 from sluicegate.hosts.local import LocalHost

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.balancers import haproxy_runtime
+from sluicegate.balancers.haproxy import runtime
 from sluicegate.errors import NotFound, RemoteUnavailable
 from sluicegate.ports import Pool
 from tests import pool as real
@@ -27,7 +27,7 @@ class Bench:
 
 @pytest.fixture(params=["fake", pytest.param("haproxy", marks=pytest.mark.real)])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(haproxy_runtime, "RELOAD", 0.5)
+    monkeypatch.setattr(runtime, "RELOAD", 0.5)
     if request.param == "fake":
         fake = FakePool(["app1", "app2"])
         yield Bench(pool=fake, leads=fake.leads, restart=lambda: None, take_down=lambda: setattr(fake, "down", True))

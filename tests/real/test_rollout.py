@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from sluicegate.balancers.haproxy_pool import HaproxyPool
+from sluicegate.balancers.haproxy.pool import HaproxyPool
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.changes import balancing
 from sluicegate.delivery.changes.rollout import progress, rollout

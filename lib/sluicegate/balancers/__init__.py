@@ -1,1 +1,1 @@
-"""Drivers for what leads users to a group, one a file."""
+"""Drivers for what leads users to a group: a file each, a folder where it takes several."""

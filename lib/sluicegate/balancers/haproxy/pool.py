@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from sluicegate.balancers import haproxy_settings
-from sluicegate.balancers.haproxy_config import PROBES, PoolLayout, Session, missing_lines, pool_fragments
-from sluicegate.balancers.haproxy_runtime import HaproxyProcess
-from sluicegate.balancers.haproxy_servers import Server, edited, read_servers
+from sluicegate.balancers.haproxy import reading
+from sluicegate.balancers.haproxy.configuration import PROBES, PoolLayout, Session, missing_lines, pool_fragments
+from sluicegate.balancers.haproxy.runtime import HaproxyProcess
+from sluicegate.balancers.haproxy.servers import Server, edited, read_servers
 from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import Conflict, NotFound, SluicegateError
 from sluicegate.model.config import Config
@@ -56,13 +56,13 @@ class HaproxyPool:
             raise settings.fail(
                 "'way: health' and 'file', the path on each host that its health check reads, go together"
             )
-        places = haproxy_settings.places(name, settings, KEYS)
+        places = reading.places(name, settings, KEYS)
         for below in places.values():
             below.only(*KEYS)
         routes = read_routes(settings, config)
         if not routes:
             raise settings.fail("'routes' is missing: which path leads to which component, such as {auth: /}")
-        session = haproxy_settings.session(settings)
+        session = reading.session(settings)
         layout = PoolLayout(
             name=name,
             servers="" if by_health else next(iter(places.values())).text("servers"),
@@ -74,11 +74,11 @@ class HaproxyPool:
         )
         return cls(
             processes=tuple(
-                haproxy_settings.process(place, below, config, hosts, file="" if by_health else "servers")
+                reading.process(place, below, config, hosts, file="" if by_health else "servers")
                 for place, below in places.items()
                 if not by_health or "socket" in below.values
             ),
-            urls=tuple(haproxy_settings.address(below) for below in places.values()),
+            urls=tuple(reading.address(below) for below in places.values()),
             layout=layout,
             members=lambda: tuple(host for group in config.environments[name].groups for host in config.groups[group]),
             hosts=hosts,

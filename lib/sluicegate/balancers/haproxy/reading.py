@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sluicegate.balancers.haproxy_config import Session
-from sluicegate.balancers.haproxy_runtime import HaproxyProcess
+from sluicegate.balancers.haproxy.configuration import Session
+from sluicegate.balancers.haproxy.runtime import HaproxyProcess
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.ports import Host

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sluicegate.balancers import haproxy_settings
-from sluicegate.balancers.haproxy_config import PROBES, Layout, Upstreams, fragments, missing_lines
-from sluicegate.balancers.haproxy_runtime import HaproxyProcess
+from sluicegate.balancers.haproxy import reading
+from sluicegate.balancers.haproxy.configuration import PROBES, Layout, Upstreams, fragments, missing_lines
+from sluicegate.balancers.haproxy.runtime import HaproxyProcess
 from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import Conflict, UnknownName
 from sluicegate.model.config import Config
@@ -34,12 +34,10 @@ class HaproxyBalancer:
     def configure(cls, name: str, settings: Settings, config: Config, hosts: Callable[[str], Host]) -> HaproxyBalancer:
         """Read `map`, `socket`, `host`, `address` (or `at`: NAME -> those), `routes`, `cookie`, `idle` and `life`."""
         settings.only(*KEYS, "at", "routes", "cookie", "sessions", "idle", "life")
-        places = haproxy_settings.places(name, settings, KEYS)
+        places = reading.places(name, settings, KEYS)
         for below in places.values():
             below.only(*KEYS)
-        processes = tuple(
-            haproxy_settings.process(place, below, config, hosts, file="map") for place, below in places.items()
-        )
+        processes = tuple(reading.process(place, below, config, hosts, file="map") for place, below in places.items())
         if len({process.file for process in processes}) > 1:
             raise settings.fail("the balancers below 'at' name different map files; expected the same path on each")
         routes = read_routes(settings, config)
@@ -48,11 +46,11 @@ class HaproxyBalancer:
             groups=tuple(config.environments[name].groups) if name in config.environments else tuple(config.groups),
             routes=dict(sorted(routes.items(), key=lambda route: -len(route[1]))),  # the longest prefix is asked first
             probes={component: config.components[component].probe for component in routes},
-            session=haproxy_settings.session(settings),
+            session=reading.session(settings),
         )
         return cls(
             processes=processes,
-            urls=tuple(haproxy_settings.address(below) for below in places.values()),
+            urls=tuple(reading.address(below) for below in places.values()),
             layout=layout,
         )
 
