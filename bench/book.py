@@ -29,8 +29,9 @@ from sluicegate.delivery.book import chronicle, current, resolving
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Built, Deployed, Done, Intent, Pinned, Record, Tests
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.story import Story
-from sluicegate.model.values import Actor, Artifact, set_name
+from sluicegate.model.values import Actor, set_name
 from sluicegate.tools.git.objects import object_id
 from sluicegate.wiring import EntryPointDrivers
 

@@ -36,9 +36,10 @@ from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.model import ledger
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Built, Intent
+from sluicegate.model.manifest import Artifact, Release
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.story import Story
-from sluicegate.model.values import Actor, Artifact, Installed, Release
+from sluicegate.model.values import Actor, Installed
 from sluicegate.ports import Wanted
 from sluicegate.tools.git import Edit, Store
 from sluicegate.wiring import EntryPointDrivers

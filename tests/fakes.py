@@ -11,10 +11,11 @@ from typing import TypeVar
 from sluicegate.errors import Conflict, Malformed, NotFound, RemoteUnavailable, SluicegateError, TimedOut, UnknownName
 from sluicegate.hosts import places
 from sluicegate.model.config import Component, Config
+from sluicegate.model.manifest import Artifact, Release
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.serving import Counters, Serving, Standing, Stay
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact, Installed, Release
+from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
 from sluicegate.repositories import maven2
 from sluicegate.repositories.maven2 import place

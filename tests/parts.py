@@ -16,8 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from sluicegate.model.config import Component, Config, DriverSpec
+from sluicegate.model.manifest import Release
 from sluicegate.model.settings import Plain, Settings
-from sluicegate.model.values import Release
 from sluicegate.ports import Host
 from sluicegate.tools import process, sockets
 from sluicegate.tools.supervisor import Supervisor

@@ -34,8 +34,9 @@ from sluicegate.delivery.moves.evidence import TestRun
 from sluicegate.delivery.moves.promote import Move, promote
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Intent
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.serving import Serving, Standing
-from sluicegate.model.values import Actor, Artifact
+from sluicegate.model.values import Actor
 from sluicegate.ports import Balancer, Deployer, Directory, Gate, Host, Pool, Reporter, Repository
 from sluicegate.tools import door, process
 from sluicegate.tools.git import Edit, Signature, Store

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Component, Config, Environment
+from sluicegate.model.manifest import Artifact, Release
 from sluicegate.model.outcomes import Outcome
 from sluicegate.model.serving import Serving, Standing, Stay
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
-from sluicegate.model.values import Artifact, Installed, Release, Verdict
+from sluicegate.model.values import Installed, Verdict
 from sluicegate.tools.process import Completed
 
 if TYPE_CHECKING:

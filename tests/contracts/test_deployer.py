@@ -19,8 +19,9 @@ from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.errors import RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
 from sluicegate.model.config import Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, Outcome
-from sluicegate.model.values import Installed, Release
+from sluicegate.model.values import Installed
 from sluicegate.ports import Deployer, Host
 from sluicegate.tools import door
 from tests import programs

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import Conflict, Malformed, NotFound, UnknownName
-from sluicegate.model.values import Artifact
+from sluicegate.model.manifest import Artifact
 from sluicegate.ports import Repository
 from sluicegate.repositories.apt import AptRepository
 from sluicegate.repositories.directory import DirectoryRepository

@@ -12,9 +12,10 @@ from sluicegate.deployers.ansible import AnsibleDeployer, results
 from sluicegate.deployers.ansible.results import Run
 from sluicegate.errors import ConfigError, Malformed, MissingProgram, SluicegateError, TimedOut, UsageError
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Installed, Release
+from sluicegate.model.values import Installed
 from sluicegate.ports import Engine, Host, Wanted
 from tests import programs
 from tests.parts import CONFIG, no_host, settings, write

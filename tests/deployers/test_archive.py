@@ -16,8 +16,8 @@ from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.deployers.keepers import SupervisorKeeper
 from sluicegate.errors import ConfigError, IntegrityError, Malformed, SluicegateError
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Release
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Release
 from sluicegate.ports import Host
 from sluicegate.tools import archives, door
 from tests.parts import CONFIG, app_files, free_port, no_host, release, settings, tar

@@ -11,9 +11,9 @@ import pytest
 from sluicegate.deployers.command import CommandDeployer
 from sluicegate.errors import ConfigError, Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Release
 from sluicegate.ports import Engine, Host, Wanted
 from tests import programs
 from tests.parts import CONFIG, no_host, settings

@@ -17,9 +17,9 @@ from sluicegate.deployers.puppet import PuppetDeployer, agent
 from sluicegate.deployers.puppet.assigned import Assignment
 from sluicegate.errors import ConfigError, IntegrityError, Malformed, RemoteUnavailable
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Release
 from sluicegate.ports import Host
 from sluicegate.tools import door, meter, process
 from sluicegate.tools.parallel import each

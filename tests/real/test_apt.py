@@ -12,9 +12,10 @@ import pytest
 
 from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.errors import ConfigError, Denied, SluicegateError
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Installed, Release
+from sluicegate.model.values import Installed
 from tests.parts import CONFIG, no_host, settings
 from tests.real.machines import ChrootHost, DebRepository, debian_base, overlay
 

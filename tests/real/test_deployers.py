@@ -16,7 +16,7 @@ from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.hosts.ssh import SshHost
 from sluicegate.model.config import Config, DriverSpec
-from sluicegate.model.values import Release
+from sluicegate.model.manifest import Release
 from sluicegate.tools import ssh
 from tests.contracts.test_deployer import (
     Bench,

@@ -15,9 +15,9 @@ from sluicegate.deployers.packages import PackagesDeployer
 from sluicegate.errors import ConfigError, RemoteUnavailable, SluicegateError
 from sluicegate.hosts.remote import RemoteHost
 from sluicegate.model.config import Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain, Settings
-from sluicegate.model.values import Release
 from sluicegate.tools import process
 from sluicegate.tools.process import Completed
 from tests.parts import CONFIG, no_host, settings

@@ -16,8 +16,8 @@ import pytest
 
 from sluicegate.errors import ConfigError, Conflict, Denied, UsageError
 from sluicegate.model.config import Component
+from sluicegate.model.manifest import Artifact, Manifest
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Artifact, Manifest
 from sluicegate.ports import Repository
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import AUTH, CONFIG, settings

@@ -10,9 +10,9 @@ import pytest
 
 from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Artifact, Release, Source
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Artifact, Release, Source
 from sluicegate.tools import files, process
 from tests.parts import CONFIG, no_host, settings, tar
 from tests.real.needs import needs

@@ -17,9 +17,9 @@ import pytest
 from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.deployers.puppet.assigned import Assignment
 from sluicegate.hosts.local import LocalHost
+from sluicegate.model.manifest import Artifact, Release, Source
 from sluicegate.model.outcomes import DONE, Outcome
 from sluicegate.model.settings import Plain
-from sluicegate.model.values import Artifact, Release, Source
 from sluicegate.tools import files, process
 from sluicegate.tools.parallel import each
 from sluicegate.tools.process import Completed

@@ -16,8 +16,8 @@ import requests
 
 from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.model.config import DriverSpec
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE
-from sluicegate.model.values import Release
 from sluicegate.tools.process import Completed
 from tests.parts import CONFIG, free_port, no_host, release, settings
 from tests.real.machines import BootedHost, ChrootHost, booted, debian_base, overlay

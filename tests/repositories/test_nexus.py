@@ -12,7 +12,7 @@ from responses import matchers
 
 from sluicegate.errors import Conflict, Denied, IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Manifest
+from sluicegate.model.manifest import Artifact, Manifest
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import CONFIG, settings
 

@@ -13,9 +13,10 @@ from typing import ClassVar
 from sluicegate.deployers.keepers import Keeper, keeper
 from sluicegate.errors import IntegrityError, Malformed, SluicegateError
 from sluicegate.model.config import Component, Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Installed, Release, Service
+from sluicegate.model.values import Installed, Service
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools import archives
 from sluicegate.tools.probe import spoken_version, wait_for_version

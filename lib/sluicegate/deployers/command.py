@@ -16,9 +16,10 @@ from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.deployers.together import Said, Together, Work, counting, files_of, versions_in
 from sluicegate.errors import Malformed, RemoteUnavailable, SluicegateError, TimedOut
 from sluicegate.model.config import Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import NOT_STARTED, Outcome
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Installed, Json, Release
+from sluicegate.model.values import Installed, Json
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools import process
 from sluicegate.tools.process import Completed

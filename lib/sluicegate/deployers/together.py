@@ -9,8 +9,9 @@ from typing import ClassVar, TypeVar
 
 from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.errors import SluicegateError
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, Outcome, of_hosts, worst
-from sluicegate.model.values import Installed, Json, Release
+from sluicegate.model.values import Installed, Json
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.parallel import each
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import ClassVar, get_args
 
 from sluicegate.model.frozen import frozen
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.numbers import whole
 from sluicegate.model.printable import printable
-from sluicegate.model.values import Actor, Artifact, Installed, Json, State, Verdict, read_time, stamp
+from sluicegate.model.values import Actor, Installed, Json, State, Verdict, read_time, stamp
 
 UNWRITTEN = datetime.min.replace(tzinfo=UTC)
 NOBODY = Actor(user="", source="")

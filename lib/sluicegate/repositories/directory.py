@@ -18,8 +18,8 @@ from urllib.parse import quote
 from sluicegate.errors import Conflict, IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UnknownName
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
+from sluicegate.model.manifest import Artifact, manifest_name
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact, manifest_name
 from sluicegate.repositories import maven2
 from sluicegate.tools import files, outgoing
 from sluicegate.tools.credentials import Credentials

@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 from sluicegate.errors import Conflict, IntegrityError, NotFound, SluicegateError, UnknownName
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component, Config
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import KINDS, absent, conflict, etag, no_nexus, refused

@@ -19,8 +19,9 @@ from urllib.parse import quote, urlencode
 
 from sluicegate.errors import IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UnknownName, UsageError
 from sluicegate.model.config import Component
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.numbers import required
-from sluicegate.model.values import Artifact, Json
+from sluicegate.model.values import Json
 from sluicegate.ports import Repository
 from sluicegate.repositories import maven2
 from sluicegate.repositories.nexus_answers import KINDS, absent, conflict, etag

@@ -14,8 +14,8 @@ from zlib import crc32
 
 from sluicegate.errors import Conflict, Malformed, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.repositories.mirror import Mirror, Public

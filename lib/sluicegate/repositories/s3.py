@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Component, Config
+from sluicegate.model.manifest import Artifact
 from sluicegate.model.settings import Settings
-from sluicegate.model.values import Artifact
 from sluicegate.repositories import maven2
 from sluicegate.tools import s3
 from sluicegate.tools.outgoing import Sent, checksums

@@ -28,7 +28,8 @@ from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.artifacts.verify import check_version, verify
 from sluicegate.errors import Conflict, IntegrityError, Malformed, RemoteUnavailable, SluicegateError
 from sluicegate.model.config import Component, Config, Jenkins
-from sluicegate.model.values import Artifact, Json, Manifest
+from sluicegate.model.manifest import Artifact, Manifest
+from sluicegate.model.values import Json
 from tests.worlds import TWO_REPOSITORIES, Shop
 
 COMMIT = "ab12" * 10

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sluicegate.delivery.artifacts.publish import Published
     from sluicegate.delivery.artifacts.search import Hit, Shown
     from sluicegate.delivery.artifacts.verify import Checked
-    from sluicegate.model.values import Artifact, Release
+    from sluicegate.model.manifest import Artifact, Release
 
 
 class FileShape(TypedDict):

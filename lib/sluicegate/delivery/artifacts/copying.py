@@ -13,8 +13,8 @@ from sluicegate.delivery.book.state import State
 from sluicegate.errors import Conflict, IntegrityError, NotFound, PartlyDone, SluicegateError, UnknownName, UsageError
 from sluicegate.model import evidence
 from sluicegate.model.config import Component
+from sluicegate.model.manifest import Manifest, manifest_name
 from sluicegate.model.settings import suggestion
-from sluicegate.model.values import Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch

@@ -7,7 +7,7 @@ from pathlib import Path
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, NotFound, UsageError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Manifest, Release, manifest_name
+from sluicegate.model.manifest import Artifact, Manifest, Release, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.parallel import each

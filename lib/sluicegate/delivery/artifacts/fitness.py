@@ -10,7 +10,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import respelled
 from sluicegate.errors import IntegrityError, MissingProgram, UsageError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Release
+from sluicegate.model.manifest import Release
 from sluicegate.tools import process
 from sluicegate.tools.scratch import scratch
 

@@ -12,7 +12,7 @@ from sluicegate.delivery.book.versions import check_form, check_version, lower, 
 from sluicegate.errors import Malformed, UnknownName, UsageError
 from sluicegate.model import snapshots
 from sluicegate.model.config import TAG_VERSION, Component
-from sluicegate.model.values import Artifact
+from sluicegate.model.manifest import Artifact
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.git.command import git
 

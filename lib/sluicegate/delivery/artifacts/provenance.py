@@ -18,7 +18,8 @@ from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, store
 from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.errors import Conflict, IntegrityError, Malformed, NotFound, UnknownName
 from sluicegate.model.config import Component, Config
-from sluicegate.model.values import Artifact, Json, Manifest, manifest_name, stamp
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
+from sluicegate.model.values import Json, stamp
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch

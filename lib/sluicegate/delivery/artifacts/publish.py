@@ -22,7 +22,7 @@ from sluicegate.errors import Conflict, IntegrityError, PartlyDone, RemoteUnavai
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component
 from sluicegate.model.evidence import Built
-from sluicegate.model.values import Artifact, Manifest, manifest_name
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.parallel import each

@@ -10,7 +10,7 @@ from sluicegate.delivery.artifacts.fetch import recorded_manifest
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import UsageError
 from sluicegate.model.evidence import Built
-from sluicegate.model.values import Artifact, Manifest, manifest_name
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sluicegate.delivery.artifacts.fetch import RESTORE, fetch_listed, store
 from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.config import Component
-from sluicegate.model.values import Manifest
+from sluicegate.model.manifest import Manifest
 from sluicegate.ports import Repository
 from sluicegate.tools import gpg
 from sluicegate.tools.scratch import scratch

@@ -13,7 +13,7 @@ from sluicegate.delivery.artifacts.signing import check_signature
 from sluicegate.delivery.book.state import State
 from sluicegate.errors import IntegrityError, MissingProgram
 from sluicegate.model.config import Component
-from sluicegate.model.values import Artifact, Manifest, manifest_name
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
 from sluicegate.ports import Repository
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch

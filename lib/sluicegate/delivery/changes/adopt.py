@@ -14,7 +14,8 @@ from sluicegate.delivery.changes.applying import has_set
 from sluicegate.errors import Conflict, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Adopted, Built, Deployed, Pinned, Swapped
-from sluicegate.model.values import Artifact, Installed, Manifest, Pin, manifest_name
+from sluicegate.model.manifest import Artifact, Manifest, manifest_name
+from sluicegate.model.values import Installed, Pin
 from sluicegate.tools import files
 from sluicegate.tools.scratch import scratch
 

@@ -19,8 +19,9 @@ from sluicegate.errors import PartlyDone, SluicegateError
 from sluicegate.model import ledger
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, worst
-from sluicegate.model.values import Installed, Release, set_name
+from sluicegate.model.values import Installed, set_name
 from sluicegate.ports import Engine, Host, Wanted
 from sluicegate.tools.parallel import Results, each
 from sluicegate.tools.scratch import scratch

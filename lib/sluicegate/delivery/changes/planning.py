@@ -11,9 +11,10 @@ from sluicegate.errors import GateRefused, PartlyDone, SluicegateError, UsageErr
 from sluicegate.model import rollouts
 from sluicegate.model.config import ALL_HOSTS, TEN_HOSTS, Environment
 from sluicegate.model.evidence import Failed, HostOut
+from sluicegate.model.manifest import Release, Source
 from sluicegate.model.outcomes import DONE, NOT_STARTED, Outcome, of_hosts
 from sluicegate.model.serving import Serving
-from sluicegate.model.values import Installed, Release, Source
+from sluicegate.model.values import Installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from sluicegate.delivery.changes.sync import start_all
 from sluicegate.errors import IntegrityError, Malformed, UnknownName, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import HostsDiffer, HostsInstalled, HostsReported, Intent
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, of_hosts, worst
-from sluicegate.model.values import Release
 from sluicegate.ports import Reporter
 from sluicegate.tools.parallel import each
 from sluicegate.tools.puppetreports import LIMIT, PuppetReport, read_report

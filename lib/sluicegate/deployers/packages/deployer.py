@@ -14,9 +14,10 @@ from sluicegate.deployers.packages.dnf import Dnf
 from sluicegate.deployers.packages.manager import PackageManager
 from sluicegate.errors import SluicegateError
 from sluicegate.model.config import Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.model.values import Installed, Release
+from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
 
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"

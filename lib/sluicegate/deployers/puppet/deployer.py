@@ -18,9 +18,10 @@ from sluicegate.deployers.puppet.control import ControlBranch
 from sluicegate.deployers.puppet.database import Database
 from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.model.config import Config
+from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
-from sluicegate.model.values import Installed, Release
+from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools.puppetreports import PuppetReport
 
