@@ -66,6 +66,7 @@ def serve(
     from sluicegate.runner.confinement import choosing
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
+    from sluicegate.tools import sockets
     from sluicegate.tools.git import place
     from sluicegate.web import delivery, reports, server
 
@@ -79,7 +80,7 @@ def serve(
         except UsageError as problem:  # it may come back, as after a mount: its page tells until then
             click.echo(f"--delivery: {problem.message}", err=True)
     tls = server.tls_files(tls_cert, tls_key)
-    if not (tls or plain_http or server.is_loopback(host)):
+    if not (tls or plain_http or sockets.is_loopback(host)):
         raise UsageError(
             f"{host} is reached from other machines, and passwords would travel in clear",
             hint="give --tls-cert and --tls-key, or --plain-http behind a proxy that speaks TLS",

@@ -1,12 +1,12 @@
 """People and groups of an LDAP directory (RFC 4511), also Active Directory, by ldap3.
 
+Longer than a module should be: every question shares one connection, its time limit and how its errors are told.
 A directory that does not answer within its time limit is RemoteUnavailable, never "there is no such user". It is asked
 about one person and never for a list: so neither a group's size nor a server's limit on answers matters.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import re
@@ -23,6 +23,7 @@ from sluicegate.model.numbers import decimal
 from sluicegate.model.settings import Settings
 from sluicegate.tools import door, extras, parallel
 from sluicegate.tools.credentials import Credentials, Secret
+from sluicegate.tools.sockets import is_loopback
 
 if TYPE_CHECKING:
     from ldap3 import Connection
@@ -307,7 +308,7 @@ def _objection(url: str, plain: bool) -> str:
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     if scheme not in ("ldap", "ldaps") or not host:
         return f"'{url}' is no address of a directory; expected ldaps://HOST or ldap://HOST"
-    if scheme == "ldap" and not (plain or _is_loopback(host)):
+    if scheme == "ldap" and not (plain or is_loopback(host)):
         return f"passwords would travel to {host} in clear"
     return ""
 
@@ -325,10 +326,3 @@ def _listed(value: object) -> list[object]:
 def _words(problem: Exception) -> str:
     """An error in a line; ldap3's carry lists of tuples."""
     return " ".join(str(problem).split())[:200]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 
 from sluicegate.errors import UsageError
 from sluicegate.tools import door
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own, whatever a name server says."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_free(address: str, port: int) -> None:

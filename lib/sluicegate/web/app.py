@@ -6,7 +6,6 @@ import base64
 import binascii
 import errno
 import html as escaping
-import ipaddress
 import logging
 import os
 import re
@@ -26,6 +25,7 @@ from sluicegate.runner import names
 from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
+from sluicegate.tools.sockets import is_loopback
 from sluicegate.web import call as calls
 from sluicegate.web import reports as reporting
 from sluicegate.web.body import Bodies
@@ -127,7 +127,7 @@ class Application:
         """Answers name the request's host, so a foreign one is refused: no poisoned links, no DNS rebinding."""
         found = HOST.fullmatch(host)
         name = ((found["v6"] or found["name"]) if found else host).lower()
-        if found is None or not (name in self.hosts or _is_loopback(name)):
+        if found is None or not (name in self.hosts or is_loopback(name) or name.endswith(".localhost")):
             raise Refusal(
                 421, f"this server does not answer for the host '{name}'; start it with --url or --allow-host"
             )
@@ -258,13 +258,6 @@ def _must_end_once(request: Request) -> None:
     coded, counted = headers.getlist("transfer-encoding"), headers.getlist("content-length")
     if coded and (counted or request.scope["http_version"] != "1.1"):
         raise Refusal(400, "the request says twice where it ends", headers={"Connection": "close"})
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def _is_open(call: Call) -> bool:

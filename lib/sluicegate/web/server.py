@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import resource
 import signal
@@ -166,14 +165,6 @@ def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] |
     except (OSError, ssl.SSLError) as problem:
         raise UsageError(f"the certificate {certificate} with the key {key} cannot be used: {problem}") from problem
     return certificate, key
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def home_url(listening: socket.socket, host: str, url: str, scheme: str = "http") -> str:
