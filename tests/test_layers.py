@@ -1,9 +1,10 @@
-"""No module imports one that imports it: what `.importlinter` says of rooms holds within them too."""
+"""No module imports one that imports it, and none grows: what `.importlinter` says of rooms holds within them too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from itertools import pairwise
+from pathlib import Path
 
 import grimp
 import pytest
@@ -48,3 +49,16 @@ def test_no_module_is_in_a_circle() -> None:
     graph = grimp.build_graph("sluicegate", cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert [sorted(circle) for circle in circles(imports)] == []
+
+
+def too_long(text: str) -> bool:
+    """Whether a module has more than 300 lines, and does not say in its first ones why."""
+    return text.count("\n") > 300 and "\nLonger than a module should be: " not in text[: text.find('"""', 3)]
+
+
+def test_a_module_above_300_lines_says_why() -> None:
+    assert too_long('"""A title.\n"""\n' + "pass\n" * 300)
+    assert not too_long('"""A title.\n\nLonger than a module should be: why.\n"""\n' + "pass\n" * 300)
+    modules = [*Path(__file__).parents[1].glob("lib/**/*.py")]
+    assert len(modules) > 300
+    assert [str(module) for module in modules if too_long(module.read_text())] == []

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from sluicegate.runner import records
-from sluicegate.runner.history import History, Shelf
+from sluicegate.runner.history import History
 from sluicegate.runner.items import Items
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
+from sluicegate.runner.shelf import Shelf
 from sluicegate.tools import door
 from sluicegate.web.views import Views
 

@@ -1,4 +1,7 @@
-"""sluicegate.yaml -> Config: strict, all mistakes at once, each as file:line."""
+"""sluicegate.yaml -> Config: strict, all mistakes at once, each as file:line.
+
+Longer than a module should be: the sections are read beside each other, for they name each other.
+"""
 
 from __future__ import annotations
 

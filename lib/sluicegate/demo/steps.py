@@ -1,4 +1,7 @@
-"""The worked example, a new role is added: from the commit to production and back, each of them checked."""
+"""The worked example, a new role is added: from the commit to production and back, each of them checked.
+
+Longer than a module should be: the steps are one story, told in its order.
+"""
 
 from __future__ import annotations
 

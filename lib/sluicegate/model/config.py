@@ -1,4 +1,7 @@
-"""What sluicegate.yaml says: components, environments, roles, hosts and drivers."""
+"""What sluicegate.yaml says: components, environments, roles, hosts and drivers.
+
+Longer than a module should be: it is the table of all that can be configured, to be read on one page.
+"""
 
 from __future__ import annotations
 

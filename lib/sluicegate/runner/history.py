@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ from sluicegate.runner import records
 from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
+from sluicegate.runner.shelf import SHELF
 from sluicegate.tools import beneath, files
 
 PERMALINKS = (
@@ -27,35 +27,7 @@ PERMALINKS = (
     "lastUnstableBuild",
     "lastUnsuccessfulBuild",
 )
-MOST_OF_A_JOB, MOST = 128, 50_000
-"""Ended builds in memory: of one job more than its page and its api/json show (100), and of all jobs together."""
 DAY = 24 * 60 * 60 * 1000
-
-
-class Shelf:
-    """The records that are in memory, of all jobs together: the one that came first goes for the newest."""
-
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
-        self._lock = threading.Lock()
-        self._order: deque[tuple[dict[int, Record], Record]] = deque()
-
-    def put(self, cache: dict[int, Record], record: Record) -> None:
-        """Keep a record in the cache of its job."""
-        with self._lock:
-            if cache.get(record.number) is record:
-                return
-            cache[record.number] = record
-            self._order.append((cache, record))
-            if len(cache) > MOST_OF_A_JOB:
-                cache.pop(next(iter(cache)))
-            while len(self._order) > self.most:
-                old, gone = self._order.popleft()
-                if old.get(gone.number) is gone:
-                    del old[gone.number]
-
-
-SHELF = Shelf()
 
 
 class History:

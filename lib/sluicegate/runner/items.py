@@ -19,33 +19,6 @@ from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.tools import beneath, files
 
-NEW_FOLDER = b"""<?xml version='1.1' encoding='UTF-8'?>
-<com.cloudbees.hudson.plugins.folder.Folder>
-  <actions/>
-  <properties/>
-  <healthMetrics/>
-</com.cloudbees.hudson.plugins.folder.Folder>
-"""
-NEW_JOB = """<?xml version='1.1' encoding='UTF-8'?>
-<{tag}>
-  <keepDependencies>false</keepDependencies>
-  <properties/>
-  <scm class="hudson.scm.NullSCM"/>
-  <canRoam>true</canRoam>
-  <disabled>false</disabled>
-  <triggers/>
-  <concurrentBuild>false</concurrentBuild>
-{more}  <builders/>
-  <publishers/>
-  <buildWrappers/>
-</{tag}>
-"""
-NEW: Mapping[str, bytes] = {
-    jobxml.FOLDER: NEW_FOLDER,
-    "hudson.model.FreeStyleProject": NEW_JOB.format(tag="project", more="").encode(),
-    "hudson.matrix.MatrixProject": NEW_JOB.format(tag="matrix-project", more="  <axes/>\n").encode(),
-}
-"""An empty item of each class that Jenkins' form makes here."""
 UNREADABLE = b"<unreadable.config.xml/>"
 TRIGGERS = re.compile(rb"hudson\.triggers\.(?:Timer|SCM)Trigger|jenkins\.triggers\.Reverse|hudson\.tasks\.BuildTrigger")
 

@@ -307,7 +307,7 @@ def test_hosts_that_were_changed_though_nothing_could_be_written_are_listed(
         raise RemoteUnavailable("the network is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(applying, "_record_deployed", gone)
+        patch.setattr(applying, "record_deployed", gone)
         with pytest.raises(
             PartlyDone, match=r"could not be written down: the network is gone\n  done: room1: "
         ) as caught:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 
 from sluicegate.balancers.haproxy import reading
 from sluicegate.balancers.haproxy.configuration import PROBES, PoolLayout, Session, missing_lines, pool_fragments
 from sluicegate.balancers.haproxy.runtime import HaproxyProcess
 from sluicegate.balancers.haproxy.servers import Server, edited, read_servers
+from sluicegate.balancers.haproxy.statistics import merged, says, serving_of
 from sluicegate.balancers.routes import read_routes
 from sluicegate.errors import Conflict, NotFound, SluicegateError
 from sluicegate.model.config import Config
-from sluicegate.model.numbers import whole
-from sluicegate.model.serving import WORST_FIRST, Counters, Serving, Standing, Stay
+from sluicegate.model.serving import Serving, Standing, Stay
 from sluicegate.model.settings import Settings
 from sluicegate.ports import Host
 from sluicegate.tools.parallel import each
@@ -112,7 +111,7 @@ class HaproxyPool:
         for process in self.processes:
             seen = self._seen_by(process)
             found = {
-                host: _merged(found[host], one, process.name) if host in found else one for host, one in seen.items()
+                host: merged(found[host], one, process.name) if host in found else one for host, one in seen.items()
             }
         if not self.processes:
             return {host: Serving(standing=None, in_flight=None) for host in self.members()}
@@ -180,7 +179,7 @@ class HaproxyPool:
             time.sleep(SEEN / 5)
             return
         deadline = time.monotonic() + SEEN
-        while odd := [host for host, one in self.survey().items() if host in hosts and not _says(one, to)]:
+        while odd := [host for host, one in self.survey().items() if host in hosts and not says(one, to)]:
             if time.monotonic() > deadline:
                 raise SluicegateError(
                     f"HAProxy does not see within {SEEN:g} s that {', '.join(odd)} says '{WORDS[to]}'",
@@ -207,8 +206,8 @@ class HaproxyPool:
         found: dict[str, Serving] = {}
         for row in process.statistics():
             if row["pxname"] in self.backends:
-                one = _serving(row)
-                found[row["svname"]] = _merged(found[row["svname"]], one) if row["svname"] in found else one
+                one = serving_of(row)
+                found[row["svname"]] = merged(found[row["svname"]], one) if row["svname"] in found else one
         if not found:
             raise Conflict(
                 f"the balancer {process.name} has none of the backends {', '.join(sorted(self.backends))}",
@@ -235,66 +234,6 @@ def _commands(server: Server) -> list[str]:
         return [f"set server {place} state maint"]
     weight = server.weight if server.standing == "ready" else 0
     return [f"set server {place} weight {weight}", f"set server {place} state ready"]
-
-
-def _serving(row: Mapping[str, str]) -> Serving:
-    """One row of `show stat`. Its states: UP, DOWN, MAINT, DRAIN, NOLB (a check that answered 404), no check."""
-    state = row["status"]
-    standing: Standing = "ready"
-    if state.startswith("MAINT"):
-        standing = "out"
-    elif state.startswith(("DRAIN", "NOLB")) or row.get("weight") == "0":
-        standing = "drain"
-    number = {key: whole(row.get(key, "")) or 0 for key in ROW}
-    last = whole(row.get("lastsess", ""), least=0)
-    return Serving(
-        standing=standing,
-        healthy=state.startswith(("UP", "DRAIN", "NOLB", "no check")),
-        in_flight=number["scur"] + number["qcur"],
-        quiet=timedelta(seconds=last) if last is not None else None,
-        counters=Counters(
-            requests=number["stot"],
-            server_errors=number["hrsp_5xx"],
-            connection_errors=number["econ"] + number["eresp"],
-            retries=number["wretr"],
-            redispatches=number["wredis"],
-            milliseconds=float(number["rtime"]),
-        ),
-    )
-
-
-ROW = ("scur", "qcur", "stot", "hrsp_5xx", "econ", "eresp", "wretr", "wredis", "rtime")
-
-
-def _merged(one: Serving, other: Serving, balancer: str = "") -> Serving:
-    """What two see of one host: the worse, and the sums. `balancer` is named where it disagrees."""
-    a, b = one.counters, other.counters
-    requests = a.requests + b.requests
-    weighted = a.milliseconds * a.requests + b.milliseconds * b.requests
-    quiet = [span for span in (one.quiet, other.quiet) if span is not None]
-    standings = [standing for standing in (one.standing, other.standing) if standing is not None]
-    return Serving(
-        standing=min(standings, key=WORST_FIRST.index, default=None),
-        healthy=one.healthy and other.healthy,
-        in_flight=(one.in_flight or 0) + (other.in_flight or 0),
-        quiet=min(quiet, default=None),
-        odd=one.odd or (balancer if one.standing != other.standing else ""),
-        counters=Counters(
-            requests=requests,
-            server_errors=a.server_errors + b.server_errors,
-            connection_errors=a.connection_errors + b.connection_errors,
-            retries=a.retries + b.retries,
-            redispatches=a.redispatches + b.redispatches,
-            milliseconds=weighted / requests if requests else 0.0,
-        ),
-    )
-
-
-def _says(one: Serving, to: Standing) -> bool:
-    """Whether HAProxy has seen what a host says of itself: `out` by an agent is MAINT, by a failing check DOWN."""
-    if to == "out":
-        return one.standing == "out" or not one.healthy
-    return one.standing == to and one.healthy
 
 
 def _all_ready(text: str, pool: HaproxyPool) -> str:

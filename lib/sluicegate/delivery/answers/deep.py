@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sluicegate.delivery.book import chronicle, current, resolving, standing
-from sluicegate.delivery.book.annals import name_of_set
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.sets import name_of_set
 from sluicegate.delivery.book.state import FORM_FILE, LEDGER, State
 from sluicegate.errors import IntegrityError
 from sluicegate.model import ledger

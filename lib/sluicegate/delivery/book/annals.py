@@ -1,5 +1,6 @@
 """What happened in the environments: which deploy, swap or intent came last, and the sets that deploys brought.
 
+Longer than a module should be: every answer from an index is compared here with the records behind it.
 An index leads to the records; the newest file of the history is read beside it, and a set counts only when it has the
 name that its record gives it. What disagrees is put together from all records, and remembered in `disagreeing`.
 """
@@ -13,15 +14,14 @@ from typing import TypeVar
 from sluicegate.delivery.book import chronicle, current
 from sluicegate.delivery.book.chronicle import Chronicle
 from sluicegate.delivery.book.current import Index, Place
+from sluicegate.delivery.book.sets import Step, following, name_of_set, preceding
 from sluicegate.errors import IntegrityError
 from sluicegate.model import ledger
 from sluicegate.model.evidence import Deployed, Ending, HostOut, HostRecord, Intent, Record, Swapped
 from sluicegate.model.story import Story, newest
-from sluicegate.model.values import Installed, set_name
+from sluicegate.model.values import Installed
 
 Last = TypeVar("Last", bound=Record)
-Step = Deployed | Swapped | Intent
-"""Records that may say only what changes; where they name a `base`, they build on it."""
 
 
 class Annals:
@@ -310,30 +310,6 @@ class Annals:
 def _whole(swap: Swapped, after: Mapping[str, str]) -> Swapped:
     """A swap that says only what changes, as one that says both sets whole."""
     return replace(swap, before=preceding(after, swap), pins=dict(after))
-
-
-def following(versions: Mapping[str, str], change: Step) -> dict[str, str]:
-    """The versions after a change."""
-    return {name: version for name, version in versions.items() if name not in change.before} | dict(change.changed)
-
-
-def preceding(versions: Mapping[str, str], change: Deployed | Swapped) -> dict[str, str]:
-    """The versions before a change."""
-    return {name: version for name, version in versions.items() if name not in change.changed} | dict(change.before)
-
-
-def difference(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What is changed, and what stood there before: `following` leads from the one to the other."""
-    names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    return (
-        {name: version for name, version in after.items() if name in names},
-        {name: version for name, version in before.items() if name in names},
-    )
-
-
-def name_of_set(installed: Mapping[str, Installed]) -> str:
-    """The name of a set that is installed."""
-    return set_name({name: (here.version, here.manifest) for name, here in installed.items()})
 
 
 def _called(step: Step) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluicegate.delivery.book import annals, chronicle, current, resolving, standing
+from sluicegate.delivery.book import chronicle, current, resolving, sets, standing
 from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.signed import asked
@@ -174,10 +174,10 @@ class Draft:
         place = self.state.config.environment(environment)
         if isinstance(deployed, Swapped):
             last = self.state.last_swap(place)
-            return annals.following(last.pins, deployed) if last and last.id == deployed.base else {}
+            return sets.following(last.pins, deployed) if last and last.id == deployed.base else {}
         standing = self.state.group_state(place, deployed.group)
         before = standing.versions if standing and standing.record.id == deployed.base else {}
-        return annals.following(before, deployed) if deployed.base or deployed.changed else {}
+        return sets.following(before, deployed) if deployed.base or deployed.changed else {}
 
     def _newest(self, component: str, added: list[str]) -> bytes:
         content = self.state.ledger_file(resolving.newest_path(component))

@@ -10,7 +10,7 @@ from sluicegate.delivery.artifacts.fetch import read_manifest, store
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.changes.applying import has_set
+from sluicegate.delivery.changes.recording import has_set
 from sluicegate.errors import Conflict, NotFound, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Adopted, Built, Deployed, Pinned, Swapped

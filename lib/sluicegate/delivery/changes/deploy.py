@@ -10,8 +10,9 @@ from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes import migrating
-from sluicegate.delivery.changes.applying import Say, carry_out, silent, step_to
+from sluicegate.delivery.changes.applying import Say, carry_out, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
+from sluicegate.delivery.changes.recording import step_to
 from sluicegate.delivery.changes.rolling import Worse, admitted
 from sluicegate.delivery.moves import gating, schema
 from sluicegate.delivery.moves.pinning import refuse_edited

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.changes.applying import Say, carry_out, keep_table, silent
+from sluicegate.delivery.changes.applying import Say, carry_out, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
+from sluicegate.delivery.changes.recording import keep_table
 from sluicegate.errors import Conflict, PartlyDone, SluicegateError, UnknownName
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import HostIn, HostOut, Intent

@@ -1,5 +1,6 @@
 """Reports of runs that nobody kicked: who has what was assigned, who has not, and the end of a deploy that waited.
 
+Longer than a module should be: what a report says, and the deploy that it ends, are one story.
 A report is a claim. It counts for a host of the configuration, about something that a deploy assigned to it; it never
 moves a version, and ends a deploy only once the hosts were looked at.
 """
@@ -15,8 +16,9 @@ from sluicegate.delivery.book.heard import Word, last_words, ran_at
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.after import left_to_start
-from sluicegate.delivery.changes.applying import Say, note_deployed, silent
+from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import Plan, Step, Transaction
+from sluicegate.delivery.changes.recording import note_deployed
 from sluicegate.delivery.changes.sync import start_all
 from sluicegate.errors import IntegrityError, Malformed, UnknownName, UsageError
 from sluicegate.model.config import Environment

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.book.state import OpenIntent, State
-from sluicegate.delivery.changes import applying, deploy, hosts, swap
+from sluicegate.delivery.changes import applying, deploy, hosts, recording, swap
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.delivery.changes.rolling import Worse, paused
@@ -92,7 +92,8 @@ def _one(repo: DeliveryRepo, intent: OpenIntent, verb: str, say: Say) -> str:
     if verb in ("deploy", "rollout"):
         return _deploy(repo, intent, say)
     if verb == hosts.VERB:  # until it is in nobody counts on it
-        applying.give_up(repo, intent.environment, intent.record, f"it was interrupted; {intent.record.only} stays out")
+        why = f"it was interrupted; {intent.record.only} stays out"
+        recording.give_up(repo, intent.environment, intent.record, why)
         return "undone"
     return _swap(repo, intent, say)
 
@@ -108,7 +109,7 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     try:
         deploy.refuse_ungated(state, environment, target, past_gates=not intent.record.gated)
     except GateRefused as refused:
-        applying.give_up(repo, intent.environment, intent.record, refused.message)
+        recording.give_up(repo, intent.environment, intent.record, refused.message)
         raise GateRefused(
             f"the interrupted deploy to {environment.name} is given up; its hosts may be half-way: {refused.message}",
             hint=f"pin what shall be there, then: sluicegate sync {environment.name}",

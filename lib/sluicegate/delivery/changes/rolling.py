@@ -1,5 +1,6 @@
 """The batches of a rollout: drain, wait until nobody is left, take out, install, lead users there again.
 
+Longer than a module should be: a batch's steps, and each way back from them, are read beside each other.
 Never fewer hosts take new users than the minimum. What each batch came to is a record of the environment; a rollout
 that ends early leads users again to every host that it has drained and not touched.
 """

@@ -9,7 +9,7 @@ from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.actor import check_going_on
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import OpenIntent, State
-from sluicegate.delivery.changes import applying, deploy
+from sluicegate.delivery.changes import applying, deploy, recording
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
 from sluicegate.delivery.changes.rolling import Worse, paused
@@ -56,7 +56,7 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
     try:
         plan.refuse_unsafe()
     except SluicegateError as problem:
-        applying.give_up(repo, name, intent, problem.message)
+        recording.give_up(repo, name, intent, problem.message)
         raise
     try:
         return applying.carry_out(repo, plan, intent, say)
@@ -74,7 +74,7 @@ def abort(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
         say(f"{name}: waits for {intents.described(intent)} to end")
         intents.until_free(lambda: intents.refuse_locked(repo.state(), environment), PATIENCE)
     elif intent is not None:
-        applying.give_up(repo, name, intent.record, f"aborted{': ' if why else ''}{why}")
+        recording.give_up(repo, name, intent.record, f"aborted{': ' if why else ''}{why}")
     state = repo.state()
     broken = state.unsure(environment, state.group(environment))
     if broken is None or not state.origin(environment, broken):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sluicegate.delivery.book import intents
-from sluicegate.delivery.book.annals import difference
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.sets import difference
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.moves import gating

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
-from sluicegate.runner.items import NEW, Item
+from sluicegate.runner.items import Item
 from sluicegate.runner.jobxml import FOLDER
+from sluicegate.runner.newitems import NEW
 from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
