@@ -37,12 +37,13 @@ class SluicegateError(Exception):
         self.message = message
         self.hint = hint
 
-    def saying(self, message: str) -> Self:
-        """The same failure in other words."""
+    def saying(self, message: str, *, hint: str | None = None) -> Self:
+        """The same failure in other words; with its own hint where none is given."""
         import copy  # a command that goes well needs none
 
         other = copy.copy(self)
         other.message, other.args = message, (message,)
+        other.hint = self.hint if hint is None else hint
         return other
 
 

@@ -7,6 +7,16 @@ from pathlib import Path
 import click
 
 from sluicegate.cli.output import as_json, delivery, dry_run, print_json, why
+from sluicegate.model.printable import counted
+
+ONE_OF = {
+    "components": "component",
+    "environments": "environment",
+    "pins": "pin",
+    "files of the ledger": "file of the ledger",
+    "records": "record",
+}
+"""What `check` counts -> the word for one."""
 
 
 @click.command()
@@ -84,7 +94,7 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
 
         print_json(shape(checked, notices, findings if ask_jenkins else None))
     else:
-        counts = ", ".join(f"{number} {_plural(what, number)}" for what, number in checked.items())
+        counts = ", ".join(counted(number, ONE_OF[what], what) for what, number in checked.items())
         click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
         for notice in notices:
             click.echo(notice)
@@ -92,11 +102,6 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
             click.echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
     if lacking:
         raise SystemExit(2)
-
-
-def _plural(what: str, number: int) -> str:
-    noun, _, rest = what.partition(" ")
-    return f"{noun.removesuffix('s')} {rest}".strip() if number == 1 else what
 
 
 @click.command()

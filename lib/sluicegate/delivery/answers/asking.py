@@ -10,6 +10,7 @@ from sluicegate.delivery.book.state import State
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Environment
 from sluicegate.model.outcomes import Outcome, of_hosts
+from sluicegate.model.printable import counted
 from sluicegate.model.values import Installed
 from sluicegate.ports import Engine, Host, Wanted
 from sluicegate.tools.parallel import Results, each
@@ -101,8 +102,7 @@ def _asked(
 
 def partly(silent_lines: tuple[str, ...], differences: int) -> PartlyDone:
     """What to raise once all that was seen is told, and not everybody could be asked."""
-    others = (
-        f"{differences} difference{'s' * (differences != 1)} among the others" if differences else "the others agree"
-    )
-    lines = [f"{len(silent_lines)} host{'s' * (len(silent_lines) != 1)} could not be asked; {others}", *silent_lines]
+    differing = f"{counted(differences, 'difference', 'differences')} among the others"
+    others = differing if differences else "the others agree"
+    lines = [f"{counted(len(silent_lines), 'host', 'hosts')} could not be asked; {others}", *silent_lines]
     return PartlyDone("\n  ".join(lines), hint="mend that, then ask again")

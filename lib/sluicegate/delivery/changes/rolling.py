@@ -18,6 +18,7 @@ from sluicegate.delivery.changes.planning import Plan, Transaction
 from sluicegate.errors import GateRefused, SluicegateError, TimedOut
 from sluicegate.model import rollouts
 from sluicegate.model.evidence import Batch, Halted, Intent
+from sluicegate.model.printable import counted
 from sluicegate.model.serving import ROUNDED, Serving, gone_by
 from sluicegate.tools.probe import wait_for_version
 
@@ -95,7 +96,8 @@ class Rollout:
             self._leave_out(list(self.plan.down))
             self._probe()
         except SluicegateError as problem:
-            self._restore(problem)
+            if left := self._restore():
+                raise problem.saying(f"{problem.message}; and {left}") from problem
             raise
 
     def _take_over(self) -> None:
@@ -193,7 +195,7 @@ class Rollout:
         ahead = [host for host in hosts if host not in self.drained and _ready(survey.get(host))]
         if len(serving) >= max(self.minimum, 1) and ahead:
             self._turn_away(ahead)
-            self._say(f"new users reach the target only; {_hosts(len(ahead))} drained")
+            self._say(f"new users reach the target only; {counted(len(ahead), 'host', 'hosts')} drained")
 
     def _turn_away(self, hosts: Sequence[str]) -> None:
         if hosts:
@@ -215,17 +217,17 @@ class Rollout:
         except SluicegateError as problem:
             self._say(f"{', '.join(hosts)} could not be taken out, and may serve the old version: {problem.message}")
 
-    def _restore(self, problem: SluicegateError) -> None:
-        """Lead users again to what was drained and is as it was; what fails now does not hide what failed first."""
+    def _restore(self) -> str:
+        """Lead users again to what was drained and is as it was; what could not be done, '' where all was."""
         if not self.drained:
-            return
+            return ""
         hosts = sorted(self.drained)
         try:
             self.pool.turn(hosts, "ready")
             self._say(f"users are led again to {', '.join(hosts)}")
-        except SluicegateError as second:
-            problem.message += f"; and {', '.join(hosts)} could not be made ready again: {second.message}"
-            problem.args = (problem.message,)
+        except SluicegateError as problem:
+            return f"{', '.join(hosts)} could not be made ready again: {problem.message}"
+        return ""
 
     def _pause(self) -> None:
         """Between two batches: for a time, in which the new hosts are compared with the old ones."""
@@ -257,9 +259,8 @@ class Rollout:
             return
         role, enough = self.rolling.approval, rollouts.canaries(self.rolling, len(self.members))
         if role and not self.intent.approved and not self.intent.back and len(self.new) >= enough:
-            self._stand_still(
-                f"the new version serves on {_hosts(len(self.new))}; somebody in the role '{role}' lets it go on"
-            )
+            reached = counted(len(self.new), "host", "hosts")
+            self._stand_still(f"the new version serves on {reached}; somebody in the role '{role}' lets it go on")
 
     def _stand_still(self, why: str) -> None:
         self._note("paused", (), why=why)
@@ -314,9 +315,7 @@ def _ready(serving: Serving | None) -> bool:
     return serving is not None and serving.standing == "ready"
 
 
-def _hosts(number: int) -> str:
-    return f"{number} host{'s' * (number != 1)}"
-
-
 def _numbers(busy: Mapping[str, int | None]) -> str:
-    return ", ".join(f"{number} request{'s' * (number != 1)} still running on {host}" for host, number in busy.items())
+    return ", ".join(
+        f"{counted(number or 0, 'request', 'requests')} still running on {host}" for host, number in busy.items()
+    )

@@ -292,10 +292,10 @@ def _switch_back(balancer: Balancer, exchange: Swap, first: SluicegateError) -> 
     try:
         balancer.switch(exchange.live, keep_sessions=False)
     except SluicegateError as second:
-        first.message += f"; switching back to {exchange.live} failed: {second.message}"
-        first.args = (first.message,)
-        first.hint = "once the balancer answers: sluicegate resume"
-        raise first from second
+        raise first.saying(
+            f"{first.message}; switching back to {exchange.live} failed: {second.message}",
+            hint="once the balancer answers: sluicegate resume",
+        ) from second
 
 
 def give_up(repo: DeliveryRepo, exchange: Swap, intent: Intent, reason: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Malformed, NotFound
+from sluicegate.model.printable import counted
 from sluicegate.runner import antglob, fingerprints
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
@@ -191,7 +192,7 @@ class CopyArtifact:
         target = self._target(build, number)
         sources = self._sources(build, item, record)
         count = sum(self._copy(build, source, target / inside, record) for inside, source in sources)
-        build.say(f'Copied {count} artifact{"s" if count != 1 else ""} from "{item.full_name}" build number {number}')
+        build.say(f'Copied {counted(count, "artifact", "artifacts")} from "{item.full_name}" build number {number}')
         if not count:
             self._nothing(build, f"Failed to copy artifacts from {item.full_name} with filter: {self.filter}")
 
