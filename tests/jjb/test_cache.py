@@ -72,6 +72,15 @@ def test_a_change_is_seen(change: Callable[[Path], object], place: Path) -> None
     assert not _is_kept()
 
 
+def test_a_change_is_seen_where_python_lies_above(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in /usr/local, where Python's own prefix is /usr."""
+    monkeypatch.setattr(sys, "base_prefix", str(place.parent))
+    _contents()
+    assert _is_kept()
+    (place / "part.sh").write_text("echo other\n")
+    assert not _is_kept()
+
+
 def test_another_process_takes_it_too(place: Path) -> None:
     """jenkins-job-builder changes sys.path, and with it where packages are found."""
     program = [sys.executable, "-m", "sluicegate", "jobs", "render", "jobs"]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import sysconfig
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -151,7 +152,9 @@ def _source_of(name: str) -> str:
 
 def _installed(name: str) -> bool:
     """Whether a file belongs to Python or a package, which the key names by its version; or to no disk."""
-    return "/site-packages/" in name or name.startswith((f"{sys.base_prefix}/", "/proc/", "/dev/", "/sys/", "/etc/"))
+    of_python = name.startswith(f"{sysconfig.get_path('stdlib')}/")
+    of_a_package = "/site-packages/" in name or "/dist-packages/" in name
+    return of_python or of_a_package or name.startswith(("/proc/", "/sys/")) or not os.path.isfile(name)
 
 
 def _digest(name: str) -> str:
