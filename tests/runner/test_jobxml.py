@@ -13,7 +13,8 @@ import pytest
 
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.runner import jobxml, names
-from sluicegate.runner.items import NEW_FOLDER, Items
+from sluicegate.runner.items import Items
+from sluicegate.runner.newitems import NEW_FOLDER
 from sluicegate.tools import files, xml
 
 BILLION = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(12))
