@@ -104,13 +104,11 @@ A test has its fixture, or its name among its parameters.
 """
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("real"):
-            asked = (*getattr(item, "fixturenames", ()), item.nodeid.partition("[")[2])
-            of_a_server = (name for name in SERVERS if any(name in word for word in asked))
-            item.add_marker(pytest.mark.xdist_group(next(of_a_server, item.nodeid.split("::")[0])))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.get_closest_marker("real"):
+        asked = (*getattr(item, "fixturenames", ()), item.nodeid.partition("[")[2])
+        of_a_server = (name for name in SERVERS if any(name in word for word in asked))
+        item.add_marker(pytest.mark.xdist_group(next(of_a_server, item.nodeid.split("::")[0])))
 
 
 left_out = pytest.StashKey[int]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,7 +66,11 @@ def no_host(name: str) -> Host:
     raise AssertionError(f"nobody asks for the host {name}")
 
 
-def app_files(answer: str, command: str = f"{sys.executable} app.py") -> dict[str, str]:
+PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+"""A Python that machines of tests have as well, which know nothing of the folder that ours lies in."""
+
+
+def app_files(answer: str, command: str = f"{PYTHON} app.py") -> dict[str, str]:
     """An application that answers every request with `answer`."""
     return {"Procfile": f"web: {command}\n", "app.py": APP, "answer": answer}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,9 +90,6 @@ def archive_bench(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path) ->
     """A machine that systemd runs, with this machine's network."""
     with overlay(request.getfixturevalue("debian_base"), tmp_path / "machine") as root, booted(root) as leader:
         sshd.move_into(root, BootedHost(name="int1", folder="/", leader=leader).entering)
-        python = root / sys.executable.lstrip("/")  # by which the releases of tests are started
-        python.parent.mkdir(parents=True)
-        python.symlink_to("/usr/bin/python3")
         with logged_out_of(sshd):
             yield Bench(
                 deployer=ArchiveDeployer.configure("int", settings(timeout="5 s"), reached_by_ssh(sshd), no_host),

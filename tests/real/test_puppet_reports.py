@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import requests
 
 from sluicegate.tools.process import Completed
 from tests.parts import tar
@@ -116,5 +115,5 @@ def test_drift_that_puppet_sees_is_recorded_by_a_look_at_the_folder_of_reports(t
     differs = "app1 differs by its own report: Puppet failed at Exec[/bin/false]"
     assert f"integration: {differs}" in site.call("status").stdout
     with serving(tmp_path / "home", "--delivery", site.repo) as server:
-        page = requests.get(server.url + "delivery/", timeout=60)
+        page = server.session().get(f"{server.url}delivery/", headers={"Accept": "text/html"}, timeout=60)
         assert "<small>app1 differs: Puppet failed at Exec[/bin/false]" in page.text, page.text
