@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -98,17 +98,19 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 SERVERS = ("nexus", "ceph")
-"""Servers that take long to start: the tests of each run in one process (`--dist loadgroup`).
-
-A test has its fixture, or its name among its parameters.
-"""
+"""Servers that take long to start: the tests that name one run in one process (`--dist loadgroup`)."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    if item.get_closest_marker("real"):
-        asked = (*getattr(item, "fixturenames", ()), item.nodeid.partition("[")[2])
-        of_a_server = (name for name in SERVERS if any(name in word for word in asked))
-        item.add_marker(pytest.mark.xdist_group(next(of_a_server, item.nodeid.split("::")[0])))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Tests of a server, else of a file, stay together; pytest-xdist 3.8 finds no marks for that since pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name in SERVERS if name in nodeid), nodeid.partition("::")[0])
+
+    return ByServer(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 left_out = pytest.StashKey[int]()
