@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
 from sluicegate.tools import beneath, files, xml
 
@@ -63,11 +62,10 @@ def read(home: Path, md5: str) -> Fingerprint | None:
         return None
     place = path(home, md5)
     try:
-        root = xml.parse(place.read_bytes(), source="the fingerprint")
-    except (OSError, Malformed) as problem:
-        if isinstance(problem, OSError) and beneath.is_absent(problem):
-            return None
-        raise beneath.unreadable(place, problem) from problem
+        with beneath.reading(place):
+            root = xml.parse(place.read_bytes(), source="the fingerprint")
+    except FileNotFoundError:
+        return None
     usages = [(xml.text(one, "string"), xml.text(one, "ranges")) for one in root.iterfind("usages/entry")]
     return Fingerprint(
         md5=md5,

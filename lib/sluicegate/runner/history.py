@@ -58,12 +58,9 @@ class History:
         """
         place = self.folder / "nextBuildNumber"
         try:
-            written = required(place.read_text().strip(), least=1, most=INT)
-        except ValueError:
-            written = 1
-        except OSError as problem:
-            if not beneath.is_absent(problem):
-                raise beneath.unreadable(place, problem) from problem
+            with beneath.reading(place):
+                written = required(place.read_text().strip(), least=1, most=INT)
+        except (FileNotFoundError, ValueError):
             written = 1
         return max(written, self._newest() + 1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import Malformed
+from sluicegate.errors import IntegrityError
 from sluicegate.model.numbers import INT, LAST_MOMENT, whole
 from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
@@ -109,10 +109,12 @@ def read(job: str, folder: Path) -> Record | None:
     """
     place = folder / "build.xml"
     try:
-        root = xml.parse(beneath.read(place), source=f"{folder.name}/build.xml")
-    except (OSError, Malformed) as problem:
-        if not (isinstance(problem, OSError) and beneath.is_absent(problem)):
-            logging.getLogger(__name__).error("%s", beneath.unreadable(place, problem))
+        with beneath.reading(place):
+            root = xml.parse(beneath.read(place), source=f"{folder.name}/build.xml")
+    except FileNotFoundError:
+        return None
+    except IntegrityError as problem:
+        logging.getLogger(__name__).error("%s", problem)
         return None
     number = whole(folder.name, least=1, most=INT)
     if number is None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.errors import IntegrityError, Malformed, UsageError
@@ -53,7 +54,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
     try:
         top = open_folder(folder)
     except OSError as problem:
-        if is_absent(problem):
+        if _is_absent(problem):
             return
         raise
     try:
@@ -63,7 +64,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
             try:
                 here = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
             except OSError as problem:
-                if not is_absent(problem):
+                if not _is_absent(problem):
                     yield below, b"", False
                 continue
             content = b""
@@ -72,7 +73,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
                     content = stream.read()
                 with_sibling = _is_folder(here, sibling)
             except OSError as problem:
-                if is_absent(problem):
+                if _is_absent(problem):
                     continue
                 with_sibling = _is_folder(here, sibling)
             finally:
@@ -82,15 +83,24 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
         os.close(top)
 
 
-def is_absent(problem: OSError) -> bool:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What is done within reads a file: of one that is not there it raises FileNotFoundError.
+
+    Of one that is there and cannot be read it raises IntegrityError: whoever took it for none would write it away.
+    """
+    try:
+        yield
+    except (OSError, Malformed) as problem:
+        if isinstance(problem, OSError) and _is_absent(problem):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from problem
+        said = problem.message if isinstance(problem, Malformed) else problem.strerror or str(problem)
+        raise IntegrityError(f"{path} cannot be read: {said}", hint="restore the file, or take it away") from problem
+
+
+def _is_absent(problem: OSError) -> bool:
     """Whether there is no such file or folder, or a link in its place; else it is there and cannot be read."""
     return problem.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-
-
-def unreadable(path: Path, problem: OSError | Malformed) -> IntegrityError:
-    """What is to be said of a file that is there and cannot be read: whoever took it for none would write it away."""
-    said = problem.message if isinstance(problem, Malformed) else problem.strerror or str(problem)
-    return IntegrityError(f"{path} cannot be read: {said}", hint="restore the file, or take it away")
 
 
 def _is_folder(here: int, name: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from sluicegate.errors import IntegrityError, Malformed, SluicegateError, UsageError
+from sluicegate.errors import IntegrityError, SluicegateError, UsageError
 from sluicegate.runner import names
 from sluicegate.tools import beneath, files, patterns, xml
 
@@ -61,11 +61,10 @@ class Views:
         """A view, None where there is none. Raises IntegrityError for one that cannot be read."""
         place = self._path(folder, name)
         try:
-            return _view(folder, name, place.read_bytes())
-        except (OSError, Malformed) as problem:
-            if isinstance(problem, OSError) and beneath.is_absent(problem):
-                return None
-            raise beneath.unreadable(place, problem) from problem
+            with beneath.reading(place):
+                return _view(folder, name, place.read_bytes())
+        except FileNotFoundError:
+            return None
 
     def of(self, folder: str) -> list[View]:
         """The views of a folder; one that cannot be read shows nothing but why."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape
 
-from sluicegate.errors import Malformed
+from sluicegate.errors import IntegrityError, Malformed
 from sluicegate.runner.records import Record
 from sluicegate.runner.scm.history import Built
 from sluicegate.runner.scm.model import Git
@@ -76,10 +76,12 @@ def read(record: Record) -> list[Change]:
     """The commits that a build was the first to have: of each repository the oldest first, as Jenkins tells them."""
     place = record.folder / "changelog.xml"
     try:
-        content = place.read_text(encoding="utf-8", errors="replace")
-    except OSError as problem:
-        if not beneath.is_absent(problem):
-            logging.getLogger(__name__).error("%s", beneath.unreadable(place, problem))
+        with beneath.reading(place):
+            content = place.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except IntegrityError as problem:
+        logging.getLogger(__name__).error("%s", problem)
         return []
     author = "<authorOrCommitter>true" in record.changelog_parser
     if content.startswith("<"):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sluicegate.errors import Malformed
 from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
@@ -54,11 +53,10 @@ def read(folder: Path) -> list[Suite] | None:
     """The suites that a build recorded, None when it has no report. Raises IntegrityError for one that is damaged."""
     place = folder / "junitResult.xml"
     try:
-        root = xml.parse(place.read_bytes(), limit=LARGEST, source=place.name)
-    except (OSError, Malformed) as problem:
-        if isinstance(problem, OSError) and beneath.is_absent(problem):
-            return None
-        raise beneath.unreadable(place, problem) from problem
+        with beneath.reading(place):
+            root = xml.parse(place.read_bytes(), limit=LARGEST, source=place.name)
+    except FileNotFoundError:
+        return None
     found = []
     for suite in root.iterfind("suites/suite"):
         cases = tuple(_read_case(one) for one in suite.iterfind("cases/case"))

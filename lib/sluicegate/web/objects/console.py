@@ -27,10 +27,9 @@ MOST_AT_ONCE = 1 << 20
 def _console_text(site: Site, record: Record) -> Response:
     """The whole log as it is now, without notes, however large."""
     try:
-        descriptor = beneath.open_file(record.log)
-    except OSError as problem:
-        if not beneath.is_absent(problem):
-            raise beneath.unreadable(record.log, problem) from problem
+        with beneath.reading(record.log):
+            descriptor = beneath.open_file(record.log)
+    except FileNotFoundError:
         return calls.text(b"")
     return StreamingResponse(_without_notes(descriptor), headers={"content-type": "text/plain;charset=utf-8"})
 
@@ -77,14 +76,15 @@ def _progressive(site: Site, record: Record) -> Response:
 def _tail(record: Record, start: int) -> tuple[bytes, int, int]:
     """A piece of the log from a byte on, where it ends, and the log's size; nothing when `start` lies beyond."""
     try:
-        with os.fdopen(beneath.open_file(record.log), "rb", buffering=0) as stream:
+        with (
+            beneath.reading(record.log),
+            os.fdopen(beneath.open_file(record.log), "rb", buffering=0) as stream,
+        ):
             size = os.fstat(stream.fileno()).st_size
             at = min(start, size)
             stream.seek(at)
             block = stream.read(min(size - at, MOST_AT_ONCE))
-    except OSError as problem:
-        if not beneath.is_absent(problem):
-            raise beneath.unreadable(record.log, problem) from problem
+    except FileNotFoundError:
         return b"", 0, 0
     return block, at + len(block), size
 

@@ -115,10 +115,9 @@ def _form(site: Site, item: Item) -> Response:
 def _polling_log(site: Site, item: Item) -> Response:
     place = item.folder / "scm-polling.log"
     try:
-        return calls.text(beneath.read(place))
-    except OSError as problem:
-        if not beneath.is_absent(problem):
-            raise beneath.unreadable(place, problem) from problem
+        with beneath.reading(place):
+            return calls.text(beneath.read(place))
+    except FileNotFoundError:
         return calls.text("Polling has not run yet.\n")
 
 
