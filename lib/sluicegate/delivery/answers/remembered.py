@@ -21,20 +21,29 @@ SHAPE = 2
 
 def remembered_status(state: State) -> Status:
     """The matrix at the tips: as it was said on this day of just these, else read."""
-    return from_json(json.loads(remembered_text(state)))
+    kept = _kept(state)
+    return from_json(json.loads(kept)) if kept else _read(state)[0]
 
 
 def remembered_text(state: State) -> str:
     """The same, as `status --json` prints it."""
-    path = _path(state)
-    head, _, kept = cached.read(path).partition(b"\n")
-    if kept and head == _head(state, kept):
-        return kept.decode()
-    text = status(state).text()
+    return _kept(state) or _read(state)[1]
+
+
+def _kept(state: State) -> str:
+    """What was said of the same, '' where that is not known."""
+    head, _, content = cached.read(_path(state)).partition(b"\n")
+    return content.decode() if content and head == _head(state, content) else ""
+
+
+def _read(state: State) -> tuple[Status, str]:
+    """The matrix and its text, which is remembered."""
+    matrix = status(state)
+    text = matrix.text()
     content = text.encode()
     if not state.notices:  # which have to be said again
-        cached.write(path, _head(state, content) + b"\n" + content)
-    return text
+        cached.write(_path(state), _head(state, content) + b"\n" + content)
+    return matrix, text
 
 
 def _path(state: State) -> Path:
