@@ -41,34 +41,41 @@ class FileEach:
     """FileBuildParameterFactory: a build for each file that matches."""
 
     def __init__(self, fields: Fields) -> None:
-        self.pattern = fields.text("filePattern")
+        self.files = Matching(fields)
         self.encoding = fields.text("encoding").strip() or "utf-8"
-        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
 
-    def sets(self, build: Build) -> Sequence[Mapping[str, Value]]:
-        found = antglob.find(build.workspace, build.expand(self.pattern))
-        if not found.files:
-            return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [properties.load(text_of(build, name, self.encoding)) for name in found.files]
+    def sets(self, build: Build) -> Sequence[Mapping[str, Given]]:
+        return self.files.sets(build, lambda file: properties.load(text_of(build, file, self.encoding)))
 
 
 class BinaryFileEach:
     """BinaryFileParameterFactory: a build for each file that matches, which has it as a file parameter."""
 
     def __init__(self, fields: Fields) -> None:
+        self.files = Matching(fields)
         self.name = fields.text("parameterName").strip()
-        self.pattern = fields.text("filePattern")
-        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
 
     def sets(self, build: Build) -> Sequence[Mapping[str, Given]]:
-        found = antglob.find(build.workspace, build.expand(self.pattern))
-        if not found.files:
-            return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [{self.name: self._kept(build, file)} for file in found.files]
+        return self.files.sets(build, lambda file: {self.name: self._kept(build, file)})
 
     def _kept(self, build: Build, file: str) -> Upload:
         with build.ground.open(file) as stream:
             return build.services.keep(stream, file)
+
+
+class Matching:
+    """The files of the workspace that match, and what is done where none does."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.pattern = fields.text("filePattern")
+        self.otherwise = fields.text("noFilesFoundAction", "SKIP").strip()
+
+    def sets(self, build: Build, of: Callable[[str], Mapping[str, Given]]) -> Sequence[Mapping[str, Given]]:
+        """A build each, with the parameters that `of` gives for the file."""
+        found = antglob.find(build.workspace, build.expand(self.pattern))
+        if not found.files:
+            return nothing(build, self.otherwise, f"no files match {self.pattern}")
+        return [of(file) for file in found.files]
 
 
 class LineEach:
