@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tests.parts import free_port, write
 from tests.real.needs import needs
+from tests.real.serving import Serving
 
 JAR = Path("/usr/share/puppetserver/puppetserver.jar")
 JAVA = (
@@ -91,13 +91,12 @@ RULES = [
 
 
 @dataclass(kw_only=True)
-class PuppetServer:
+class PuppetServer(Serving):
     """It compiles for the environments below `code`; what it keeps lies below `folder`."""
 
     folder: Path
     code: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def prepared(cls, folder: Path, code: Path) -> PuppetServer:
@@ -146,25 +145,6 @@ class PuppetServer:
             well = self.process.poll() is None and time.monotonic() < end
             assert well, f"puppetserver does not start:\n{self.words()[-3000:]}"
             time.sleep(0.2)
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.thaw()
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(20)
-
-    def freeze(self) -> None:
-        """It takes connections (the kernel does) and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
     def words(self) -> str:
         """What it has said so far."""

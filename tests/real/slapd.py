@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.real.needs import program
+from tests.real.serving import Serving
 
 BASE = "dc=example,dc=com"
 READER = f"cn=reader,{BASE}"
@@ -116,13 +116,12 @@ memberUid: gerd
 
 
 @dataclass
-class Slapd:
+class Slapd(Serving):
     """The running directory."""
 
     folder: Path
     port: int
     address: str = "127.0.0.1"
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -138,21 +137,6 @@ class Slapd:
                     return
             time.sleep(0.02)
         raise AssertionError("slapd does not start")
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-            self.process.wait(20)
-
-    def freeze(self) -> None:
-        """It takes connections (the kernel does) and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
     def change(self, ldif: str) -> None:
         words = ["ldapmodify", "-x", "-H", self.url, "-D", f"cn=root,{BASE}", "-w", "root-word"]
