@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -171,37 +172,36 @@ class Streaming(group_server("blue")):  # type: ignore[misc]
         self.ended.wait(30)
 
 
-def test_a_stream_that_is_open_to_the_old_side_ends_with_its_sessions(tmp_path: Path) -> None:
+@contextmanager
+def streaming(tmp_path: Path) -> Iterator[tuple[Haproxy, socket.socket]]:
+    """An HAProxy with a stream of the live side that is open."""
     Streaming.ended.clear()
     servers: dict[str, type[BaseHTTPRequestHandler]] = {"blue": Streaming, "green": group_server("green")}
     with running(tmp_path, servers) as haproxy:
-        stream = socket.create_connection(("127.0.0.1", int(haproxy.url.rpartition(":")[2])), timeout=20)
-        with stream:
+        with socket.create_connection(("127.0.0.1", int(haproxy.url.rpartition(":")[2])), timeout=20) as stream:
             stream.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"200" in stream.recv(1000)
-            haproxy.balancer.switch("green", keep_sessions=True)
-            stream.settimeout(0.5)
-            with pytest.raises(TimeoutError):
-                stream.recv(1000)
-            stream.settimeout(20)
-            haproxy.balancer.release()
-            assert stream.recv(1000) == b""
+            yield haproxy, stream
         Streaming.ended.set()
+
+
+def test_a_stream_that_is_open_to_the_old_side_ends_with_its_sessions(tmp_path: Path) -> None:
+    with streaming(tmp_path) as (haproxy, stream):
+        haproxy.balancer.switch("green", keep_sessions=True)
+        stream.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            stream.recv(1000)
+        stream.settimeout(20)
+        haproxy.balancer.release()
+        assert stream.recv(1000) == b""
 
 
 def test_a_reload_leaves_a_stream_to_a_process_that_no_socket_shows_until_its_hard_stop(tmp_path: Path) -> None:
-    Streaming.ended.clear()
-    servers: dict[str, type[BaseHTTPRequestHandler]] = {"blue": Streaming, "green": group_server("green")}
-    with running(tmp_path, servers) as haproxy:
-        stream = socket.create_connection(("127.0.0.1", int(haproxy.url.rpartition(":")[2])), timeout=20)
-        with stream:
-            stream.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b"200" in stream.recv(1000)
-            assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 1
-            haproxy.reload()
-            assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 0
-            assert stream.recv(1000) == b"", "five seconds later, as haproxy.cfg says"
-        Streaming.ended.set()
+    with streaming(tmp_path) as (haproxy, stream):
+        assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 1
+        haproxy.reload()
+        assert haproxy.balancer.processes[0].sessions()["blue_auth/blue.1"] == 0
+        assert stream.recv(1000) == b"", "five seconds later, as haproxy.cfg says"
 
 
 def test_a_socket_that_may_not_change_anything_refuses_before_the_file_is_written(tmp_path: Path) -> None:
