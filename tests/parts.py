@@ -201,3 +201,9 @@ def typed(
         if (pids := folder / "pids").exists():
             for pid in dict.fromkeys(pids.read_text().split()):
                 process.end(int(pid), seconds=10)
+
+
+def available_memory() -> int:
+    """Bytes of memory that new processes can have."""
+    (line,) = (line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024

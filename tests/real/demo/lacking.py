@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.parts import available_memory
 from tests.real.needs import program
 
 PACKAGES = {
@@ -40,19 +41,13 @@ def lacking(folder: Path) -> list[str]:
     absent = sorted({package for name, package in PACKAGES.values() if shutil.which(program(name)) is None})
     if absent:
         complaints.append(f"packages are missing: apt-get install --no-install-recommends {' '.join(absent)}")
-    memory = available()
+    memory = available_memory()
     if memory < MEMORY:
         complaints.append(f"it needs {gib(MEMORY)} of free memory, there are {gib(memory)}")
     disk = shutil.disk_usage(folder).free
     if disk < DISK:
         complaints.append(f"it needs {gib(DISK)} below {folder}, there are {gib(disk)}: TMPDIR names another place")
     return complaints
-
-
-def available() -> int:
-    """Bytes of memory that new processes can have."""
-    (line,) = (line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) * 1024
 
 
 def gib(size: int) -> str:
