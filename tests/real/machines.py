@@ -167,11 +167,16 @@ def nspawn(root: Path, name: str, *options: str) -> list[str | Path]:
 def booted(root: Path, name: str = "app1", network: str = "") -> Iterator[int]:
     """systemd on a root file system; gives the number of its process 1 once that answers.
 
-    `network` is a network namespace of `ip netns`, without one it is this machine's.
+    `network` is a network namespace of `ip netns`, without one it is this machine's: its own sshd is off then, as two
+    machines would fight for one port, and the loser takes /run/sshd away, without which no sshd of a test starts.
     """
     needs("systemd-nspawn", "nsenter")
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
     (root / "etc/hostname").write_text(f"{name}\n")
+    subprocess.run(["umount", root / "proc"], check=True)  # it is this machine's, and systemd believes what it finds
+    if not network:
+        (root / "etc/systemd/system/ssh.service").symlink_to("/dev/null")
+        (root / "etc/tmpfiles.d/sshd.conf").write_text("d /run/sshd 0755\n")
     within = ["nsenter", f"--net=/run/netns/{network}", "--"] if network else []
     words = [*within, *nspawn(root, f"sg{os.getpid()}{name}")]
     with (root.parent / "console.log").open("wb") as log:
