@@ -20,7 +20,7 @@ from sluicegate.ports import Host, Wanted
 from sluicegate.repositories import maven2
 from sluicegate.repositories.maven2 import place
 from sluicegate.tools.process import Completed
-from sluicegate.tools.puppetreports import PuppetReport
+from sluicegate.tools.reports.puppet import PuppetReport
 
 Answer = TypeVar("Answer")
 

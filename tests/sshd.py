@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sluicegate.hosts.ssh import SshHost
+from sluicegate.hosts.ssh import connection as ssh_connection
 from sluicegate.model.settings import Settings
-from sluicegate.tools import ssh
 from tests.parts import CONFIG, settings
 from tests.real.needs import needs
 
@@ -124,5 +124,5 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
     try:
         yield server
     finally:
-        ssh._run.close()
+        ssh_connection._run.close()
         server.close()

@@ -21,7 +21,7 @@ from sluicegate.model.values import Installed, Verdict
 from sluicegate.tools.process import Completed
 
 if TYPE_CHECKING:
-    from sluicegate.tools.puppetreports import PuppetReport
+    from sluicegate.tools.reports.puppet import PuppetReport
 
 
 class Repository(Protocol):

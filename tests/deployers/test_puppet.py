@@ -23,7 +23,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.ports import Host
 from sluicegate.tools import door, meter, process
 from sluicegate.tools.parallel import each
-from sluicegate.tools.puppetreports import FailedResource, PuppetReport
+from sluicegate.tools.reports.puppet import FailedResource, PuppetReport
 from tests.parts import CONFIG, no_host, settings
 
 AGENT = """\

@@ -13,7 +13,7 @@ from sluicegate.deployers.puppet import PuppetDeployer
 from sluicegate.deployers.puppet.database import Database
 from sluicegate.errors import ConfigError, Denied, RemoteUnavailable, TimedOut, Untrusted, UsageError
 from sluicegate.model.settings import Plain
-from sluicegate.tools.puppetreports import PuppetReport
+from sluicegate.tools.reports.puppet import PuppetReport
 from tests.parts import CONFIG, no_host, settings
 
 URL = "https://puppetdb.example.com:8081"

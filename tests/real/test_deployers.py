@@ -13,10 +13,9 @@ import pytest
 
 from sluicegate.deployers.archive import ArchiveDeployer
 from sluicegate.deployers.packages import PackagesDeployer
-from sluicegate.hosts.ssh import SshHost
+from sluicegate.hosts.ssh import SshHost, connection
 from sluicegate.model.config import Config, DriverSpec
 from sluicegate.model.manifest import Release
-from sluicegate.tools import ssh
 from tests.contracts.test_deployer import (
     Bench,
     others_bench,
@@ -75,14 +74,14 @@ def host(sshd: Sshd, port: int, folder: str = "") -> SshHost:
 def logged_out_of(sshd: Sshd) -> Iterator[None]:
     """At the end nobody is logged in any more, so that what they were logged in to can be taken away."""
     yield
-    ssh._run.close()
+    connection._run.close()
     for session in sshd.running:
         session.wait(timeout=60)
 
 
 def unplug(sshd: Sshd) -> None:
     sshd.stop_listening()
-    ssh._run.close()
+    connection._run.close()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from sluicegate.model.settings import Plain
 from sluicegate.tools import files, process
 from sluicegate.tools.parallel import each
 from sluicegate.tools.process import Completed
-from sluicegate.tools.puppetreports import PuppetReport, read_report
+from sluicegate.tools.reports.puppet import PuppetReport, read_report
 from tests.parts import CONFIG, free_port, no_host, settings, tar
 from tests.real.puppet import Control
 from tests.real.puppetserver import PuppetServer, running

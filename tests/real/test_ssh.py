@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import ConfigError, Denied, RemoteUnavailable, TimedOut
-from sluicegate.hosts.ssh import SshHost
+from sluicegate.hosts.ssh import SshHost, connection
 from sluicegate.model.settings import Plain
-from sluicegate.tools import process, ssh
+from sluicegate.tools import process
 from sluicegate.tools.parallel import each
 from tests.parts import CONFIG, settings, write
 from tests.sshd import Sshd, serving
@@ -133,15 +133,15 @@ def test_a_server_that_says_nothing_is_not_waited_for(sshd: Sshd) -> None:
     sshd.greet = hang
     with pytest.raises(RemoteUnavailable, match="did not answer in time"):
         sshd.host().run(["true"], timeout=1.0)
-    for connection in kept:
-        connection.close()
+    for client in kept:
+        client.close()
 
 
 def test_many_hosts_start_no_more_connections_at_once_than_a_server_takes(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, most = 0, 0
-    begin = ssh._begin
+    begin = connection._begin
 
     def counted(*words: object) -> object:
         nonlocal waiting, most
@@ -152,11 +152,11 @@ def test_many_hosts_start_no_more_connections_at_once_than_a_server_takes(
         finally:
             waiting -= 1
 
-    monkeypatch.setattr(ssh, "_begin", counted)
+    monkeypatch.setattr(connection, "_begin", counted)
     names = [f"app{number}" for number in range(12)]
     results = each(names, lambda name: sshd.host(name).run(["true"], timeout=120.0).status, 12)
     assert (dict(results.failed), set(results.done.values())) == ({}, {0})
-    assert most <= ssh.STARTING_AT_ONCE
+    assert most <= connection.STARTING_AT_ONCE
 
 
 def test_no_connection_outlives_its_process_even_a_killed_one(sshd: Sshd) -> None:

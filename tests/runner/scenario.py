@@ -26,7 +26,7 @@ from sluicegate.runner.records import Record
 from sluicegate.runner.service import Runner
 from sluicegate.runner.steps import junit, timeout
 from sluicegate.runner.vault import Credential
-from sluicegate.tools import reports
+from sluicegate.tools.reports import testreports
 from sluicegate.tools.xml import tag
 from tests.runner.conftest import build, wait_for
 
@@ -161,7 +161,7 @@ def _compare(record: Record, expect: dict[str, Any]) -> None:
         files = [path for path in record.archive.rglob("*") if path.is_file()]
         assert {p.relative_to(record.archive).as_posix(): p.read_text() for p in files} == expect["artifacts"], log
     if "tests" in expect:
-        assert asdict(reports.tally(junit.read(record.folder) or [])) == expect["tests"]
+        assert asdict(testreports.tally(junit.read(record.folder) or [])) == expect["tests"]
     for path, text in expect.get("kept", {}).items():
         assert (record.folder / path).read_text() == text, log
     if "files" in expect:

@@ -29,14 +29,15 @@ from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.model.numbers import whole
 from sluicegate.model.printable import printable
 from sluicegate.runner.worker import Worker
-from sluicegate.tools import files, process, puppetreports
+from sluicegate.tools import files, process
+from sluicegate.tools.reports import puppet
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal
 from sluicegate.web.delivery import command
 
 PATH = ("delivery", "reports")
 USER = "puppet"
-LARGEST = puppetreports.LIMIT
+LARGEST = puppet.LIMIT
 """Bytes of one report: the delivery kit reads no more. It is written to disk as it comes."""
 MANY, ROOM = 2000, 512 << 20
 """Reports that may wait, and their bytes."""

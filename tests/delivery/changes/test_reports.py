@@ -20,7 +20,7 @@ from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.delivery.changes.reports import Taken, kept, read, take
 from sluicegate.errors import PartlyDone, TimedOut, UnknownName, UsageError
 from sluicegate.model.evidence import HostsDiffer, HostsInstalled, Started
-from sluicegate.tools.puppetreports import read_report
+from sluicegate.tools.reports.puppet import read_report
 from tests.fakes import FakeAgents, FakeHost
 from tests.worlds import CONFIG, Shop
 

@@ -27,7 +27,7 @@ from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import DONE, of_hosts, worst
 from sluicegate.ports import Reporter
 from sluicegate.tools.parallel import each
-from sluicegate.tools.puppetreports import LIMIT, PuppetReport, read_report
+from sluicegate.tools.reports.puppet import LIMIT, PuppetReport, read_report
 
 ASKED_AT_ONCE = 20
 UNKNOWN = "its catalog names an assignment that this ledger does not have"

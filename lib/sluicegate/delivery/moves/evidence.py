@@ -17,7 +17,8 @@ from sluicegate.model.evidence import Approval, Rejection, Tests, Unveto, Veto, 
 from sluicegate.model.settings import suggestion
 from sluicegate.model.story import Story, lifting, vetoed
 from sluicegate.model.values import Actor
-from sluicegate.tools import files, reports
+from sluicegate.tools import files
+from sluicegate.tools.reports import testreports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,9 @@ def read_junit(paths: Sequence[Path]) -> TestRun:
     passed = failed = skipped = 0
     digest = hashlib.sha256()
     notes = []
-    for path in reports.named(paths):
+    for path in testreports.named(paths):
         report = _report(path, digest)
-        tests = reports.tally(report.suites)
+        tests = testreports.tally(report.suites)
         passed, failed, skipped = passed + tests.passed, failed + tests.failed, skipped + tests.skipped
         if report.note:
             notes.append(f"{path} {report.note}")
@@ -56,15 +57,15 @@ def read_junit(paths: Sequence[Path]) -> TestRun:
     return TestRun(passed=passed, failed=failed, skipped=skipped, digest=digest.hexdigest(), notes=tuple(notes))
 
 
-def _report(path: Path, digest: hashlib._Hash) -> reports.Report:
+def _report(path: Path, digest: hashlib._Hash) -> testreports.Report:
     """What stands in the file; its content is added to the digest."""
     try:
         digest.update(bytes.fromhex(files.sha256(path)))
         with path.open("rb") as stream:
-            return reports.read(stream, str(path))
+            return testreports.read(stream, str(path))
     except OSError as problem:
         digest.update(str(path).encode(errors="replace"))
-        return reports.unreadable(str(path), f"cannot be read: {problem.strerror or problem}")
+        return testreports.unreadable(str(path), f"cannot be read: {problem.strerror or problem}")
 
 
 def record_tests(

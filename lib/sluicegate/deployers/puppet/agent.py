@@ -14,9 +14,10 @@ from datetime import timedelta
 
 from sluicegate.errors import Denied, Malformed, RemoteUnavailable, SluicegateError, TimedOut
 from sluicegate.ports import Host
-from sluicegate.tools import meter, puppetreports
+from sluicegate.tools import meter
 from sluicegate.tools.process import Completed
-from sluicegate.tools.puppetreports import PuppetReport, read_report
+from sluicegate.tools.reports import puppet
+from sluicegate.tools.reports.puppet import PuppetReport, read_report
 
 REPORT = "puppet-report.yaml"
 AGAIN = 10.0  # seconds until an agent is kicked again whose catalog was made of older data
@@ -209,7 +210,7 @@ class Agent:
 
     def _report(self, host: Host, path: str) -> PuppetReport | None:
         """None where there is no such file, or one that nobody can read."""
-        words = ["head", "-c", str(puppetreports.LIMIT + 1), "--", path]
+        words = ["head", "-c", str(puppet.LIMIT + 1), "--", path]
         done = host.run(words, timeout=300.0, root=self.root)
         if done.status != 0:
             if "No such file" in done.error_text:

@@ -20,7 +20,7 @@ from sluicegate.model.numbers import decimal
 from sluicegate.model.settings import Settings
 from sluicegate.model.values import Json
 from sluicegate.tools import door, extras
-from sluicegate.tools.puppetreports import MOST_KEPT, PuppetReport, error_in, intents_in
+from sluicegate.tools.reports.puppet import MOST_KEPT, PuppetReport, error_in, intents_in
 
 AT_ONCE = 50
 """Certnames in one question, which is part of a URL."""

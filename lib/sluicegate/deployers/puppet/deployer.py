@@ -23,7 +23,7 @@ from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
-from sluicegate.tools.puppetreports import PuppetReport
+from sluicegate.tools.reports.puppet import PuppetReport
 
 CERTNAME = re.compile(r"[a-z0-9_][a-z0-9._-]*")
 """As Puppet takes them: lower case."""

@@ -12,8 +12,9 @@ from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
-from sluicegate.tools import beneath, files, reports, xml
-from sluicegate.tools.reports import Case, Suite, Tally
+from sluicegate.tools import beneath, files, xml
+from sluicegate.tools.reports import testreports
+from sluicegate.tools.reports.testreports import Case, Suite, Tally
 
 ACTION = "hudson.tasks.junit.TestResultAction"
 LARGEST = 512 << 20
@@ -70,7 +71,7 @@ def _read_case(element: Element) -> Case:
     return Case(
         class_name=xml.text(element, "className"),
         name=xml.text(element, "testName"),
-        duration=reports.seconds(xml.text(element, "duration")),
+        duration=testreports.seconds(xml.text(element, "duration")),
         state="skipped" if skipped else "failed" if failed else "passed",
         details=xml.text(element, "skippedMessage" if skipped else "errorDetails"),
         trace=xml.text(element, "errorStackTrace"),
@@ -82,7 +83,7 @@ def keep(build: Build, suites: Sequence[Suite]) -> None:
     everything = [*(read(build.record.folder) or []), *suites]
     files.replace(build.record.folder / "junitResult.xml", build.masked(to_xml(everything)).encode())
     others = [one for one in build.record.extra if not one.startswith(f"<{ACTION} ")]
-    build.record.extra[:] = [*others, _action(reports.tally(everything))]
+    build.record.extra[:] = [*others, _action(testreports.tally(everything))]
 
 
 class JUnit:
@@ -108,8 +109,8 @@ class JUnit:
         names = antglob.without_twins(build.workspace, found.files)
         suites = [suite for name in names for suite in self._read(build, name)]
         for name, reason in found.refused.items():
-            suites += self._say(build, name, reports.unreadable(name, f"is {reason}"))
-        tests = reports.tally(suites)
+            suites += self._say(build, name, testreports.unreadable(name, f"is {reason}"))
+        tests = testreports.tally(suites)
         if not tests.total:
             self._empty(build, bool(names))
             return
@@ -124,11 +125,13 @@ class JUnit:
                 if self.skip_old and os.fstat(stream.fileno()).st_mtime * 1000 < build.record.start_time - CLOCK:
                     build.say(f"Test report '{name}' is older than this build and is left out")
                     return ()
-                return self._say(build, name, reports.read(stream, name))
+                return self._say(build, name, testreports.read(stream, name))
         except OSError as problem:
-            return self._say(build, name, reports.unreadable(name, f"cannot be read: {problem.strerror or problem}"))
+            return self._say(
+                build, name, testreports.unreadable(name, f"cannot be read: {problem.strerror or problem}")
+            )
 
-    def _say(self, build: Build, name: str, report: reports.Report) -> tuple[Suite, ...]:
+    def _say(self, build: Build, name: str, report: testreports.Report) -> tuple[Suite, ...]:
         if report.note:
             build.say(f"Test report '{name}' {report.note}")
         return report.suites

@@ -15,8 +15,9 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps import junit
-from sluicegate.tools import otherreports, reports, xml
-from sluicegate.tools.reports import Case, Suite, Tally
+from sluicegate.tools import xml
+from sluicegate.tools.reports import formats, testreports
+from sluicegate.tools.reports.testreports import Case, Suite, Tally
 
 JUNIT_LIKE = ("JUnitType", "GoogleTestType", "PHPUnitJunitHudsonTestType")
 CLOCK = 3000
@@ -80,9 +81,9 @@ class XUnit:
         previous = build.services.previous(build)
         earlier = junit.read(previous.folder) if previous is not None else None
         junit.keep(build, suites)
-        before = reports.tally(earlier) if earlier is not None else None
+        before = testreports.tally(earlier) if earlier is not None else None
         for threshold in self.thresholds:
-            build.worsen(threshold.judge(reports.tally(suites), before, percent=self.percent))
+            build.worsen(threshold.judge(testreports.tally(suites), before, percent=self.percent))
 
     def _read(self, build: Build, tool: Tool) -> list[Suite]:
         names = antglob.find(build.workspace, build.expand(tool.pattern), defaults=False).files
@@ -93,7 +94,7 @@ class XUnit:
             with build.ground.open(name) as stream:
                 if tool.new and os.fstat(stream.fileno()).st_mtime * 1000 < build.record.start_time - CLOCK:
                     raise StepFailed(f"The test report '{name}' is not new: it was written before this build")
-                report = otherreports.read(tool.kind, stream, name) if tool.kind else reports.read(stream, name)
+                report = formats.read(tool.kind, stream, name) if tool.kind else testreports.read(stream, name)
             if report.note:
                 build.say(f"Test report '{name}' {report.note}")
                 if tool.stops and not report.suites:
@@ -104,7 +105,7 @@ class XUnit:
 
 def _tool(fields: Fields) -> Tool:
     kind = fields.tag.rpartition(".")[2]
-    if kind not in JUNIT_LIKE and kind not in otherreports.READERS:
+    if kind not in JUNIT_LIKE and kind not in formats.READERS:
         raise UsageError(
             f"this runner does not know the reports <{fields.tag}>; let the tool write JUnit's form and use <JUnitType>"
         )
@@ -243,7 +244,7 @@ class Tap:
             return
         suites = [self._suite(build, name) for name in names]
         junit.keep(build, suites)
-        if reports.tally(suites).failed:
+        if testreports.tally(suites).failed:
             build.worsen(Result.FAILURE if self.red else Result.UNSTABLE)
 
     def _suite(self, build: Build, name: str) -> Suite:

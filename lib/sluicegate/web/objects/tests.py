@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from sluicegate.runner.records import Record
 from sluicegate.runner.steps import junit
-from sluicegate.tools import reports
+from sluicegate.tools.reports import testreports
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, plain
 from sluicegate.web.site import Site
@@ -21,11 +21,11 @@ class Report:
     """What the tests of a build said."""
 
     record: Record
-    suites: tuple[reports.Suite, ...]
+    suites: tuple[testreports.Suite, ...]
 
     @property
-    def counts(self) -> reports.Tally:
-        return reports.tally(self.suites)
+    def counts(self) -> testreports.Tally:
+        return testreports.tally(self.suites)
 
 
 def exist(record: Record) -> bool:
@@ -40,13 +40,13 @@ def of(record: Record) -> Report:
     return Report(record=record, suites=tuple(suites))
 
 
-def _suite(suite: reports.Suite) -> object:
+def _suite(suite: testreports.Suite) -> object:
     cases = [_case(one) for one in suite.cases]
     cls, stamp = "hudson.tasks.reports.SuiteResult", suite.timestamp or None
     return plain(cls, cases=cases, duration=suite.duration, name=suite.name, timestamp=stamp)
 
 
-def _case(one: reports.Case) -> object:
+def _case(one: testreports.Case) -> object:
     """A test case; without history each failure is as old as this build."""
     failed = one.state == "failed"
     return plain(

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.tools import xml
-from sluicegate.tools.reports import LONGEST_TRACE, Case, Report, Suite, seconds, unreadable
+from sluicegate.tools.reports.testreports import LONGEST_TRACE, Case, Report, Suite, seconds, unreadable
 
 LARGEST = 128 * 1024 * 1024
 CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")

@@ -8,10 +8,10 @@ from typing import IO
 
 from sluicegate.hosts import places
 from sluicegate.hosts.remote import RemoteHost
+from sluicegate.hosts.ssh.connection import Connection, Destination
 from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
 from sluicegate.tools.process import Completed
-from sluicegate.tools.ssh import Connection, Destination
 
 ADDRESS = r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*"
 EXAMPLES = {"address": "app1.example.com", "user": "deploy", "jump": "bastion.example.com"}

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from sluicegate.tools import otherreports
-from sluicegate.tools.reports import Tally, tally
+from sluicegate.tools.reports import formats
+from sluicegate.tools.reports.testreports import Tally, tally
 
 REPORTS = {
     "CTestType": """<Site BuildName="linux"><Testing><TestList><Test>./a</Test></TestList>
@@ -68,12 +68,12 @@ SKIPS = {
 
 
 def test_every_reader_has_a_report_here() -> None:
-    assert REPORTS.keys() | {"ValgrindJunitHudsonTestType"} == otherreports.READERS.keys()
+    assert REPORTS.keys() | {"ValgrindJunitHudsonTestType"} == formats.READERS.keys()
 
 
 @pytest.mark.parametrize("kind", sorted(REPORTS))
 def test_a_tools_own_report_is_counted(kind: str) -> None:
-    report = otherreports.read(kind, io.BytesIO(REPORTS[kind].encode()), "report.xml")
+    report = formats.read(kind, io.BytesIO(REPORTS[kind].encode()), "report.xml")
     assert tally(report.suites) == Tally(passed=1, failed=1, skipped=0 if kind in SKIPS else 1)
     cases = {case.name: case for suite in report.suites for case in suite.cases}
     assert cases["b"].state == "failed" and cases["b"].details == "why"
@@ -82,7 +82,7 @@ def test_a_tools_own_report_is_counted(kind: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<Site", b"<other/>", b"<!DOCTYPE x><Site/>"])
 def test_what_is_no_such_report_is_one_failed_test(content: bytes) -> None:
-    assert tally(otherreports.read("CTestType", io.BytesIO(content), "x.xml").suites).failed == 1
+    assert tally(formats.read("CTestType", io.BytesIO(content), "x.xml").suites).failed == 1
 
 
 VALGRIND = """<valgrindoutput><pid>7</pid><tool>memcheck</tool><args><vargv><exe>valgrind</exe>
@@ -94,7 +94,7 @@ ERROR = """<error><kind>Leak_DefinitelyLost</kind><xwhat><text>40 bytes are lost
 @pytest.mark.parametrize(("errors", "state"), [("", "passed"), (ERROR * 2, "failed")])
 def test_a_run_of_valgrind_is_one_test(errors: str, state: str) -> None:
     content = VALGRIND.format(name="checks", errors=errors).encode()
-    report = otherreports.read("ValgrindJunitHudsonTestType", io.BytesIO(content), "x.xml")
+    report = formats.read("ValgrindJunitHudsonTestType", io.BytesIO(content), "x.xml")
     (suite,) = report.suites
     (case,) = suite.cases
     assert (suite.name, case.name, case.state) == ("valgrind-memcheck", "checks", state)
@@ -105,6 +105,6 @@ def test_a_cpptest_report_without_details_has_its_faults() -> None:
     faults = '<ExecViol testCaseId="1" testName="S::a" cat="6"/>'
     faults += '<ExecViol testCaseId="2" testName="S::b" cat="1"><ThrPart detMsg="why"/></ExecViol>' * 2
     content = f"<ResultsSession><Exec><ExecViols>{faults}</ExecViols></Exec></ResultsSession>".encode()
-    report = otherreports.read("CppTestJunitHudsonTestType", io.BytesIO(content), "x.xml")
+    report = formats.read("CppTestJunitHudsonTestType", io.BytesIO(content), "x.xml")
     cases = [(case.class_name, case.name, case.state) for suite in report.suites for case in suite.cases]
     assert cases == [("S", "a", "passed"), ("S", "b", "failed")]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.errors import Malformed
-from sluicegate.tools import puppetreports
-from sluicegate.tools.puppetreports import FailedResource, PuppetReport, read_report
+from sluicegate.tools.reports import puppet
+from sluicegate.tools.reports.puppet import FailedResource, PuppetReport, read_report
 
 WRITTEN = """\
 --- !ruby/object:Puppet::Transaction::Report
@@ -128,7 +128,7 @@ def test_what_is_no_report_is_refused_in_a_sentence(wrong: bytes) -> None:
 
 
 def test_a_report_that_is_too_large_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(puppetreports, "LIMIT", 100)
+    monkeypatch.setattr(puppet, "LIMIT", 100)
     with pytest.raises(Malformed, match="a report of Puppet of 0 MB is refused"):
         read_report(WRITTEN.encode())
 
@@ -164,7 +164,7 @@ def test_whatever_comes_it_is_a_report_or_refused(content: bytes) -> None:
         read_report(b"host: app1\nstatus: failed\n" + content)
 
 
-KEYS = (*puppetreports.FIELDS, "logs", "resource_statuses", "tags", "events", "level", "message")
+KEYS = (*puppet.FIELDS, "logs", "resource_statuses", "tags", "events", "level", "message")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda below: st.lists(below) | st.dictionaries(st.sampled_from(KEYS), below),

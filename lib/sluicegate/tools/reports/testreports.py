@@ -17,7 +17,7 @@ from typing import BinaryIO
 from xml.parsers import expat
 
 from sluicegate.errors import UnknownName
-from sluicegate.tools import reporttext
+from sluicegate.tools.reports import text
 
 DEPTH = 200
 MOST_CASES = 2_000_000
@@ -100,10 +100,10 @@ def read(stream: BinaryIO, source: str) -> Report:
     """The tests of the report `source`, at most 512 MiB. What cannot be read is one failed test, as with Jenkins."""
     parser = _Parser(source)
     try:
-        parser.feed(reporttext.cleaned(stream))
-    except reporttext.EmptyReport:
+        parser.feed(text.cleaned(stream))
+    except text.EmptyReport:
         return unreadable(source, "is empty; the tests that should have written it may have crashed", "[empty]")
-    except (reporttext.UnfitReport, expat.ExpatError) as problem:
+    except (text.UnfitReport, expat.ExpatError) as problem:
         return unreadable(source, f"cannot be read: {problem}")
     suites = tuple(parser.suites)
     if not suites:
@@ -203,14 +203,14 @@ class _Parser:
         self.expat.StartDoctypeDeclHandler = self.refuse_doctype
 
     def feed(self, texts: Iterator[str]) -> None:
-        for text in texts:
-            self.expat.Parse(text, False)
+        for piece in texts:
+            self.expat.Parse(piece, False)
         self.expat.Parse("", True)
         self.end("")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.path) + self.silence > DEPTH:
-            raise reporttext.UnfitReport(f"it is nested deeper than {DEPTH} levels")
+            raise text.UnfitReport(f"it is nested deeper than {DEPTH} levels")
         name = tag.rpartition(":")[2].lower()
         if self.silence or name in SILENT:
             self.silence += 1
@@ -251,7 +251,7 @@ class _Parser:
             self._close_group(entry)
 
     def refuse_doctype(self, *_: object) -> None:
-        raise reporttext.UnfitReport("it has a document type declaration (DOCTYPE), which is not read")
+        raise text.UnfitReport("it has a document type declaration (DOCTYPE), which is not read")
 
     def _test(self) -> _Test | None:
         return next((entry for entry in reversed(self.path) if isinstance(entry, _Test)), None)
@@ -271,7 +271,7 @@ class _Parser:
     def _close_test(self, test: _Test) -> None:
         self.count += 1
         if self.count > MOST_CASES:
-            raise reporttext.UnfitReport(f"it holds more than {MOST_CASES} tests")
+            raise text.UnfitReport(f"it holds more than {MOST_CASES} tests")
         group = self._group()
         name = test.attributes.get("name", "")
         class_name = test.attributes.get("classname") or group.attributes.get("name")

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.errors import UsageError
-from sluicegate.tools import reports
-from sluicegate.tools.reports import Case, Tally
+from sluicegate.tools.reports import testreports
+from sluicegate.tools.reports.testreports import Case, Tally
 
 
-def read(content: str | bytes, source: str = "r/t.xml") -> reports.Report:
-    return reports.read(io.BytesIO(content.encode() if isinstance(content, str) else content), source)
+def read(content: str | bytes, source: str = "r/t.xml") -> testreports.Report:
+    return testreports.read(io.BytesIO(content.encode() if isinstance(content, str) else content), source)
 
 
 def tally(content: str | bytes) -> Tally:
-    return reports.tally(read(content).suites)
+    return testreports.tally(read(content).suites)
 
 
 def cases(content: str | bytes) -> list[Case]:
@@ -29,7 +29,7 @@ def cases(content: str | bytes) -> list[Case]:
 
 
 def report_of(tool: str) -> bytes:
-    return (Path(__file__).parent / "reports" / f"{tool}.xml").read_bytes()
+    return (Path(__file__).parent / "samples" / f"{tool}.xml").read_bytes()
 
 
 # Per tool a report of its own shape in reports/: two tests that passed, and what else the tool can say.
@@ -237,16 +237,16 @@ def test_a_hundred_megabytes_of_output_need_the_memory_of_a_block() -> None:
         yield b"</failure></testcase><testcase name='b'/></testsuite>"
 
     tracemalloc.start()
-    report = reports.read(Endless(pieces()), "big.xml")  # type: ignore[arg-type]
+    report = testreports.read(Endless(pieces()), "big.xml")  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert reports.tally(report.suites) == Tally(passed=1, failed=1)
-    assert len(report.suites[0].cases[0].trace) == reports.LONGEST_TRACE
+    assert testreports.tally(report.suites) == Tally(passed=1, failed=1)
+    assert len(report.suites[0].cases[0].trace) == testreports.LONGEST_TRACE
     assert peak < 30 << 20
 
 
 def test_a_report_above_the_limit_is_a_failed_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluicegate.tools.reporttext.LARGEST", 2 << 20)
+    monkeypatch.setattr("sluicegate.tools.reports.text.LARGEST", 2 << 20)
     assert "more than 2 MiB" in read("<testsuite>" + " " * (3 << 20) + "<testcase/></testsuite>").note
 
 
@@ -259,9 +259,9 @@ def test_names_are_files_folders_and_patterns_and_each_file_comes_once(tmp_path:
     one, two, gone, report = (
         tmp_path / name for name in ("a/TEST-1.xml", "a/deep/TEST-2.XML", "a/gone.xml", "b.report")
     )
-    assert reports.named([tmp_path / "a"]) == [one, two, gone], "a link that leads nowhere is not left out silently"
-    assert reports.named([tmp_path / "**" / "TEST-*"]) == [one, two]
-    assert reports.named([report, tmp_path / "linked.xml", tmp_path / "b.*"]) == [report]
+    assert testreports.named([tmp_path / "a"]) == [one, two, gone], "a link that leads nowhere is not left out silently"
+    assert testreports.named([tmp_path / "**" / "TEST-*"]) == [one, two]
+    assert testreports.named([report, tmp_path / "linked.xml", tmp_path / "b.*"]) == [report]
     for missing in ("c.xml", "c/*.xml"):
         with pytest.raises(UsageError, match="there is no report"):
-            reports.named([tmp_path / missing])
+            testreports.named([tmp_path / missing])
