@@ -148,7 +148,7 @@ class Build:
         self.config = config
         self.workspace = workspace
         self.env = env
-        self.given = dict(given)
+        self.parameter_values = dict(given)
         self.marks = marks
         self.services = services
         self.pen = pen
@@ -228,13 +228,13 @@ class Build:
         (EnvVars.resolve); what a step has set is taken as it is. Scripts see every value as it was given.
         """
         variables = self.variables
-        names = {*self.given, *self.services.shared()}
+        names = {*self.parameter_values, *self.services.shared()}
         return properties.expand(text, properties.resolved(variables, names) if "$" in text else variables)
 
     @property
     def variables(self) -> dict[str, str]:
         """What a command sees: a parameter wins over what a step set (AbstractBuild.getBuildVariables)."""
-        return {**self.env, **self.given}
+        return {**self.env, **self.parameter_values}
 
     @contextlib.contextmanager
     def variables_set(self, values: Mapping[str, str]) -> Iterator[None]:
@@ -349,8 +349,8 @@ class Build:
     def ask(
         self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None = None, timeout: float
     ) -> process.Completed:
-        """Run a command that ends at once, with nothing of it in the log (`launch.asked`)."""
-        return launch.asked(self.pen, argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
+        """Run a command that ends at once, with nothing of it in the log (`launch.ask`)."""
+        return launch.ask(self.pen, argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
 
     def _kill(self, leader: int) -> None:
         spared = [leader] if self.pen.wrapped else []

@@ -105,7 +105,7 @@ def started(
         )
 
 
-def asked(
+def ask(
     pen: Pen, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None, timeout: float
 ) -> process.Completed:
     """Run a command that ends at once in a pen; what it printed. `env` is all of its environment; seconds.

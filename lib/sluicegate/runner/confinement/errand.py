@@ -30,8 +30,8 @@ class Errand:
     def ask(
         self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | None = None, timeout: float
     ) -> process.Completed:
-        """Run a command that ends at once, in the pen (`launch.asked`)."""
-        return launch.asked(self.pen, argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
+        """Run a command that ends at once, in the pen (`launch.ask`)."""
+        return launch.ask(self.pen, argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
 
     def scratch(self) -> AbstractContextManager[Path]:
         """A folder that nobody else may read, gone afterwards; it must be shown before a command uses it."""

@@ -74,10 +74,10 @@ def make(kind: str, element: Element) -> object:
         return Silent(label=entry.short_name, why=entry.ignores)
     fields = Fields(element, make)
     try:
-        made = entry.make(fields)
+        part = entry.make(fields)
     except (UsageError, Malformed) as problem:
         raise ConfigError([*fields.reasons, problem.message]) from problem
     unknown = [f"<{entry.tag}>: this runner does not know its option <{path}>" for path in fields.unread()]
     if reasons := [*fields.reasons, *unknown]:
         raise ConfigError(reasons)
-    return made
+    return part

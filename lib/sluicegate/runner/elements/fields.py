@@ -100,12 +100,12 @@ class Fields:
         self._below |= {id(fields.element): fields for fields in below}
         return below
 
-    def made(self, kind: str, path: str) -> tuple[object, ...]:
+    def parts(self, kind: str, path: str) -> tuple[object, ...]:
         """What the catalogue makes of the children; why one cannot be made is among the reasons."""
         self._note(path)
         return self._all(kind, self.element.iterfind(path))
 
-    def made_of(self, kind: str, parent: Element) -> tuple[object, ...]:
+    def parts_of(self, kind: str, parent: Element) -> tuple[object, ...]:
         """The same of children of another element, which somebody made from this one."""
         return self._all(kind, parent)
 
@@ -124,7 +124,7 @@ class Fields:
 
     def steps(self, path: str) -> tuple[Step, ...]:
         """The builders and publishers below `path`."""
-        return cast("tuple[Step, ...]", self.made("builder", path))
+        return cast("tuple[Step, ...]", self.parts("builder", path))
 
     def unread(self) -> list[str]:
         """The paths of the children that nobody asked for."""

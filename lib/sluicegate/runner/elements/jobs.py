@@ -30,13 +30,13 @@ def _understood(root: Element) -> Iterator[Definition]:
     for element in root.iterfind("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*"):
         # A build says why it cannot take the others; the job must be shown and kept all the same.
         with contextlib.suppress(ConfigError):
-            made = catalogue.make("parameter", element)
-            if isinstance(made, Definition):  # not a heading between parameters
-                yield made
+            definition = catalogue.make("parameter", element)
+            if isinstance(definition, Definition):  # not a heading between parameters
+                yield definition
 
 
 def _declared(fields: Fields) -> tuple[object, ...]:
-    return fields.made("parameter", "parameterDefinitions/*")
+    return fields.parts("parameter", "parameterDefinitions/*")
 
 
 def definition(kind: Kind) -> Callable[[Fields], Definition]:

@@ -37,13 +37,13 @@ def freestyle(fields: Fields) -> Plan:
     """hudson.model.FreeStyleProject: wrappers around steps, then publishers."""
     fields.harmless(*READ_BY_JOBXML, *HARMLESS)
     fields.harmless("prebuilders", "postbuilders")  # A Maven job's; in others a Jenkins drops them.
-    properties = tuple(one for one in fields.made("property", "properties/*") if isinstance(one, Wrapper))
-    fields.made("trigger", "triggers/*")
+    properties = tuple(part for part in fields.parts("property", "properties/*") if isinstance(part, Wrapper))
+    fields.parts("trigger", "triggers/*")
     return Plan(
-        source=joined(fields.made("scm", "scm")),
-        wrappers=properties + cast("tuple[Wrapper, ...]", fields.made("wrapper", "buildWrappers/*")),
-        builders=cast("tuple[Step, ...]", fields.made("builder", "builders/*")),
-        publishers=cast("tuple[Step, ...]", fields.made("publisher", "publishers/*")),
+        source=joined(fields.parts("scm", "scm")),
+        wrappers=properties + cast("tuple[Wrapper, ...]", fields.parts("wrapper", "buildWrappers/*")),
+        builders=cast("tuple[Step, ...]", fields.parts("builder", "builders/*")),
+        publishers=cast("tuple[Step, ...]", fields.parts("publisher", "publishers/*")),
     )
 
 

@@ -56,7 +56,7 @@ def _remotes(fields: Fields) -> tuple[Remote, ...]:
 
 def several(fields: Fields) -> Source:
     """org.jenkinsci.plugins.multiplescms.MultiSCM: one repository after the other."""
-    return joined(fields.made("scm", "scms/*"))
+    return joined(fields.parts("scm", "scms/*"))
 
 
 def joined(sources: tuple[object, ...]) -> Source:

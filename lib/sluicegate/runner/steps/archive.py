@@ -40,15 +40,15 @@ class Archive:
             return
         build.say("Archiving artifacts")
         includes = build.expand(self.includes)
-        found = antglob.find(
+        matches = antglob.find(
             build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
         )
-        for name, reason in found.refused.items():
+        for name, reason in matches.refused.items():
             build.say(f"WARNING: '{name}' is {reason} and is not archived")
-        if not found.files:
+        if not matches.files:
             self._none(build, includes)
             return
-        marks = {name: self._copy(build, name) for name in found.files}
+        marks = {name: self._copy(build, name) for name in matches.files}
         if self.fingerprint:
             build.say("Recording fingerprints")
             fingerprints.record(build.record, {k: v for k, v in marks.items() if v}, time.time())

@@ -46,9 +46,9 @@ class BuildBlocker:
         fields.harmless("blockLevel")  # One machine: its level and the global one are the same.
 
     def reason(self, own: Candidate, running: Iterable[Candidate], ahead: Iterable[Candidate]) -> str:
-        for other in (*running, *(ahead if self.scans else ())):
-            if any(patterns.matches(expression, other.job) for expression in self.expressions):
-                return f"Blocking job {other.job} is running."
+        for candidate in (*running, *(ahead if self.scans else ())):
+            if any(patterns.matches(expression, candidate.job) for expression in self.expressions):
+                return f"Blocking job {candidate.job} is running."
         return ""
 
 
@@ -78,20 +78,22 @@ class Throttle:
         if not self.on:
             return ""
         beside = list(running)
-        same_job = [other for other in beside if other.job == own.job]
-        if self.by_parameters and any(self._values(other) == self._values(own) for other in same_job):
+        same_job = [candidate for candidate in beside if candidate.job == own.job]
+        if self.by_parameters and any(self._values(candidate) == self._values(own) for candidate in same_job):
             return "A build with matching parameters is already running"
-        peers = [other for other in beside if self._shares(other)] if self.by_category else same_job
+        peers = [candidate for candidate in beside if self._shares(candidate)] if self.by_category else same_job
         if self.limit and len(peers) >= self.limit:
             return f"Already running {len(peers)} builds across all nodes"
         return ""
 
     def _values(self, candidate: Candidate) -> list[tuple[str, object]]:
-        chosen = [one for one in candidate.parameters if not self.parameters or one.name in self.parameters]
-        return sorted((one.name, str(one.value)) for one in chosen)
+        chosen = [
+            parameter for parameter in candidate.parameters if not self.parameters or parameter.name in self.parameters
+        ]
+        return sorted((parameter.name, str(parameter.value)) for parameter in chosen)
 
-    def _shares(self, other: Candidate) -> bool:
-        return any(isinstance(one, Throttle) and one.categories & self.categories for one in other.hindrances)
+    def _shares(self, candidate: Candidate) -> bool:
+        return any(isinstance(rule, Throttle) and rule.categories & self.categories for rule in candidate.hindrances)
 
 
 class Resources:
@@ -110,10 +112,12 @@ class Resources:
         fields.harmless("resourceMatchScript")
 
     def reason(self, own: Candidate, running: Iterable[Candidate], ahead: Iterable[Candidate]) -> str:
-        for other in running:
-            held = [name for one in other.hindrances if isinstance(one, Resources) for name in one.names & self.names]
+        for candidate in running:
+            held = [
+                name for rule in candidate.hindrances if isinstance(rule, Resources) for name in rule.names & self.names
+            ]
             if held:
-                return f"Waiting for resource [{', '.join(sorted(held))}], {other.job} holds it"
+                return f"Waiting for resource [{', '.join(sorted(held))}], {candidate.job} holds it"
         return ""
 
     def plan(self) -> str:

@@ -113,7 +113,7 @@ class Maven:
                     raise StepFailed("")
 
     def _definitions(self, build: Build) -> list[str]:
-        values = dict(build.given) if self.injects else {}
+        values = dict(build.parameter_values) if self.injects else {}
         values |= {name: build.expand(value) for name, value in properties.load(self.properties).items()}
         if self.private:
             values["maven.repo.local"] = str(build.workspace / ".repository")
@@ -142,7 +142,7 @@ class Ant:
         file = build.workspace / (build.expand(self.file) or "build.xml")
         if not file.exists():
             raise StepFailed(f"Unable to find build script at {file}")
-        values = {**build.given, **properties.load(self.properties)}
+        values = {**build.parameter_values, **properties.load(self.properties)}
         definitions = [f"-D{name}={build.expand(value)}" for name, value in values.items()]
         argv = [command, *(["-file", file.name] if self.file else []), *definitions]
         targets = words_of(one_line(build.expand(self.targets)))
@@ -198,8 +198,8 @@ class Gradle:
         return str(file), {}
 
     def _definitions(self, build: Build) -> list[str]:
-        system = {**(build.given if self.all_system else {}), **properties.load(self.system)}
-        project = {**(build.given if self.all_project else {}), **properties.load(self.project)}
+        system = {**(build.parameter_values if self.all_system else {}), **properties.load(self.system)}
+        project = {**(build.parameter_values if self.all_project else {}), **properties.load(self.project)}
         return [f"-D{name}={build.expand(value)}" for name, value in system.items()] + [
             f"-P{name}={build.expand(value)}" for name, value in project.items()
         ]

@@ -50,7 +50,7 @@ class Sweep:
             build.ground.remove(path)
             return
         quoted = self.command.replace("%s", f'"{path}"') if "%s" in self.command else f"{self.command} {path}"
-        argv = [found[1] or found[2] for found in COMMAND_WORD.finditer(quoted)]
+        argv = [word[1] or word[2] for word in COMMAND_WORD.finditer(quoted)]
         with suppress(StepFailed):  # Only said in the log, as the plugin does.
             if build.launch(argv) != 0:
                 build.say(f"ERROR: Cleanup command '{shlex.join(argv)}' failed")

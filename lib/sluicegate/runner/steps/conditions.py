@@ -68,10 +68,10 @@ class Rule:
 
 def read(fields: Fields, path: str = "condition") -> Condition:
     """The condition below `path`. Raises UsageError when there is none."""
-    found = fields.made("condition", path)
-    if not found:
+    conditions = fields.parts("condition", path)
+    if not conditions:
         raise UsageError(f"<{fields.tag}> has no <{path}> that is understood")
-    return cast(Condition, found[0])
+    return cast(Condition, conditions[0])
 
 
 def _always(fields: Fields) -> Rule:
@@ -94,8 +94,8 @@ def _strings(fields: Fields) -> Rule:
     left, right, folded = fields.text("arg1"), fields.text("arg2"), fields.flag("ignoreCase")
 
     def same(build: Build) -> bool:
-        one, other = tokens.expand(build, left), tokens.expand(build, right)
-        return one.lower() == other.lower() if folded else one == other
+        left_value, right_value = tokens.expand(build, left), tokens.expand(build, right)
+        return left_value.lower() == right_value.lower() if folded else left_value == right_value
 
     return Rule(words=f"'{left}' is '{right}'", decide=same)
 
@@ -210,7 +210,9 @@ def _day(fields: Fields) -> Rule:
     days = {"Weekday": {0, 1, 2, 3, 4}, "Weekend": {5, 6}}.get(name)
     if selector is not None and name == "SelectDays":
         # java.util.Calendar counts from Sunday, 1; Python from Monday, 0.
-        chosen = [(one.number("day", 0), one.flag("selected")) for one in selector.children("days/*")]
+        chosen = [
+            (day_fields.number("day", 0), day_fields.flag("selected")) for day_fields in selector.children("days/*")
+        ]
         days = {(day - 2) % 7 for day, selected in chosen if selected}
     if days is None:
         raise UsageError(f"<{fields.tag}>: this runner does not know the days {name}")

@@ -42,10 +42,10 @@ class Provided:
     """What wrapper and step share. A file without a target is temporary and goes away when the build has ended."""
 
     def __init__(self, fields: Fields) -> None:
-        self.managed = tuple(_read(one) for one in fields.children(MANAGED))
+        self.managed = tuple(_read(entry) for entry in fields.children(MANAGED))
 
     def plan(self) -> str:
-        return f"provide the managed files {', '.join(one.id for one in self.managed)}"
+        return f"provide the managed files {', '.join(file.id for file in self.managed)}"
 
     def provide(self, build: Build) -> dict[str, str]:
         """Write the files; the variables that name them."""

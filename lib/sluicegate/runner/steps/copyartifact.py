@@ -62,27 +62,29 @@ def _completed(fields: Fields) -> Selector:
 def _specific(fields: Fields) -> Selector:
     number = fields.text("buildNumber").strip()
 
-    def one(build: Build, item: Item) -> Iterator[Record]:
+    def builds(build: Build, item: Item) -> Iterator[Record]:
         wanted = build.expand(number).strip()
         record = item.history.resolve(wanted)
-        found = [record] if record is not None else [r for r in _ended(item) if r.display_name == wanted]
-        return (record for record in found if not record.building)
+        records = [record] if record is not None else [r for r in _ended(item) if r.display_name == wanted]
+        return (record for record in records if not record.building)
 
-    return Selector(words=f"build {number}", builds=one)
+    return Selector(words=f"build {number}", builds=builds)
 
 
 def _permalink(fields: Fields) -> Selector:
     name = fields.text("id").strip()
 
-    def one(build: Build, item: Item) -> Iterator[Record]:
+    def builds(build: Build, item: Item) -> Iterator[Record]:
         record = item.history.resolve(name)
         return iter([record] if record is not None else [])
 
-    return Selector(words=name, builds=one)
+    return Selector(words=name, builds=builds)
 
 
 def _saved(fields: Fields) -> Selector:
-    return Selector(words="last kept build", builds=lambda build, item: (one for one in _ended(item) if one.keep))
+    return Selector(
+        words="last kept build", builds=lambda build, item: (record for record in _ended(item) if record.keep)
+    )
 
 
 def _triggered(fields: Fields) -> Selector:
@@ -101,8 +103,8 @@ def _triggered(fields: Fields) -> Selector:
 
 
 def _numbers(causes: tuple[Cause, ...], job: str) -> set[int]:
-    found = {cause.build for cause in causes if cause.kind == "upstream" and cause.project == job}
-    return found.union(*(_numbers(cause.causes, job) for cause in causes))
+    numbers = {cause.build for cause in causes if cause.kind == "upstream" and cause.project == job}
+    return numbers.union(*(_numbers(cause.causes, job) for cause in causes))
 
 
 def _downstream(fields: Fields) -> Selector:
@@ -113,7 +115,7 @@ def _downstream(fields: Fields) -> Selector:
         upstream = build.services.job(build, build.expand(project))
         source = upstream.history.resolve(build.expand(number).strip())
         wanted = source.number if source is not None else -1
-        return (one for one in _ended(item) if wanted in _numbers(one.causes, upstream.full_name))
+        return (record for record in _ended(item) if wanted in _numbers(record.causes, upstream.full_name))
 
     return Selector(words=f"what {project} #{number} has started", builds=down)
 
@@ -151,11 +153,11 @@ def _from_text(text: str) -> Selector:
     try:
         element = xml.parse(text.encode(), source="the selector")
         element.tag = element.tag if "." in element.tag else f"{PREFIX}{element.tag}"
-        made = catalogue.make("build selector", element)
+        selector = catalogue.make("build selector", element)
     except Malformed as problem:
         raise StepFailed(f"'{text}' is neither a build's number nor a selector: {problem.message}") from problem
-    assert isinstance(made, Selector)
-    return made
+    assert isinstance(selector, Selector)
+    return selector
 
 
 class CopyArtifact:
@@ -172,7 +174,9 @@ class CopyArtifact:
         self.parameters = fields.text("parameters").strip()
         self.suffix = fields.text("resultVariableSuffix").strip()
         self.numbered = fields.flag("includeBuildNumberInTargetPath")
-        selectors = [one for one in fields.made("build selector", "selector") if isinstance(one, Selector)]
+        selectors = [
+            selector for selector in fields.parts("build selector", "selector") if isinstance(selector, Selector)
+        ]
         self.selector = selectors[0] if selectors else _status(Fields(Element("selector"), catalogue.make))
 
     def plan(self) -> str:
@@ -183,7 +187,9 @@ class CopyArtifact:
             item = build.services.job(build, build.expand(self.project))
         except NotFound as problem:
             raise StepFailed(f"Unable to find project for artifact copy: {self.project}") from problem
-        record = next((one for one in self.selector.builds(build, item) if self._fits(build, one)), None)
+        record = next(
+            (candidate for candidate in self.selector.builds(build, item) if self._fits(build, candidate)), None
+        )
         if record is None and not self.selector.workspace:
             self._nothing(build, f"Unable to find a build for artifact copy from: {item.full_name}")
             return
@@ -202,9 +208,9 @@ class CopyArtifact:
         build.say(message)
 
     def _fits(self, build: Build, record: Record) -> bool:
-        given = {one.name: one.text for one in record.parameters}
+        values = {parameter.name: parameter.text for parameter in record.parameters}
         pairs = [pair.partition("=") for pair in build.expand(self.parameters).split(",") if pair.strip()]
-        return all(given.get(name.strip()) == value.strip() for name, _, value in pairs)
+        return all(values.get(name.strip()) == value.strip() for name, _, value in pairs)
 
     def _tell(self, build: Build, item: Item, number: int) -> None:
         """The variable that names the build, as the plugin's later steps read it."""
@@ -227,9 +233,9 @@ class CopyArtifact:
         return [(name, run.archive) for name, run in runs] if runs else [("", record.archive)]
 
     def _copy(self, build: Build, source: Path, target: Path, record: Record | None) -> int:
-        found = antglob.find(source, build.expand(self.filter).strip() or "**", build.expand(self.excludes))
+        matches = antglob.find(source, build.expand(self.filter).strip() or "**", build.expand(self.excludes))
         marks = {}
-        for name in found.files:
+        for name in matches.files:
             build.check()
             place = target / (Path(name).name if self.flatten else name)
             with os.fdopen(files.open_beneath(source, name, follow=True), "rb") as reading:
@@ -242,7 +248,7 @@ class CopyArtifact:
                 marks[name] = fingerprints.of_stream(reading)
         if self.marks and marks:
             fingerprints.record(build.record, marks, build.record.start_time / 1000)
-        return len(found.files)
+        return len(matches.files)
 
 
 def _selector_parameter(fields: Fields) -> Definition:

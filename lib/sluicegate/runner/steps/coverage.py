@@ -42,12 +42,12 @@ class Cobertura:
         build.say("[Cobertura] Publishing Cobertura coverage report...")
         names = antglob.find(build.workspace, build.expand(self.pattern)).files
         if not names:
-            told = (
+            message = (
                 f"No coverage results were found using the pattern '{self.pattern}'. Did you generate the XML report?"
             )
             if self.needs_report:
-                raise StepFailed(told)
-            build.say(told)
+                raise StepFailed(message)
+            build.say(message)
             return
         try:
             roots = [xml.parse(build.ground.read(name), limit=LARGEST, source=name) for name in names]
@@ -66,12 +66,12 @@ class Cobertura:
 
 
 def _targets(fields: Fields, name: str) -> Mapping[str, float]:
-    found = {}
+    targets = {}
     for entry in fields.children(f"{name}/targets/entry"):
         number = float(entry.number("int", 0))
         metric = entry.text("hudson.plugins.cobertura.targets.CoverageMetric").strip()
-        found[metric] = number / SCALE if number > 100 else number
-    return found
+        targets[metric] = number / SCALE if number > 100 else number
+    return targets
 
 
 def _rate(root: Element, metric: str) -> float:

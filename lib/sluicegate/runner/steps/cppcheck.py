@@ -34,7 +34,7 @@ class Cppcheck:
         self.pattern = fields.text(f"{config}/pattern").strip()
         self.without_report = fields.flag(f"{config}/allowNoReport")
         self.blank_is_fine = fields.flag(f"{config}/ignoreBlankFiles")
-        self.counted = [one for one in SEVERITIES if fields.flag(f"{rules}/severity{one}", True)]
+        self.counted = [severity for severity in SEVERITIES if fields.flag(f"{rules}/severity{severity}", True)]
         self.limits = (
             (Result.FAILURE, fields.number(f"{rules}/failureThreshold", -1), False),
             (Result.FAILURE, fields.number(f"{rules}/newFailureThreshold", -1), True),
@@ -52,10 +52,10 @@ class Cppcheck:
         build.say("[Cppcheck] Starting the cppcheck analysis.")
         names = antglob.find(build.workspace, build.expand(self.pattern)).files
         if not names:
-            told = f"[Cppcheck] No cppcheck test report file(s) were found with the pattern '{self.pattern}'"
+            message = f"[Cppcheck] No cppcheck test report file(s) were found with the pattern '{self.pattern}'"
             if not self.without_report:
-                raise StepFailed(told)
-            build.say(told)
+                raise StepFailed(message)
+            build.say(message)
             return
         counts = sum((self._count(build, name) for name in names), Counter[str]())
         files.replace(build.record.folder / KEPT, json.dumps(counts).encode())
@@ -78,8 +78,8 @@ class Cppcheck:
             root = xml.parse(content, limit=LARGEST, source=name)
         except Malformed as problem:
             raise StepFailed(f"[Cppcheck] {problem.message}") from problem
-        found = [(error.get("severity") or OTHER).title() for error in root.iter("error")]
-        return Counter(severity if severity in SEVERITIES else OTHER for severity in found)
+        severities = [(error.get("severity") or OTHER).title() for error in root.iter("error")]
+        return Counter(severity if severity in SEVERITIES else OTHER for severity in severities)
 
     def _wanted(self, counts: Mapping[str, int]) -> int:
         return sum(counts.get(severity, 0) for severity in self.counted)
@@ -87,10 +87,10 @@ class Cppcheck:
 
 def _read(record: Record) -> dict[str, int] | None:
     try:
-        found = json.loads((record.folder / KEPT).read_text())
+        counts = json.loads((record.folder / KEPT).read_text())
     except (OSError, ValueError):
         return None
-    return {str(key): count for key, count in found.items() if isinstance(count, int)}
+    return {str(key): count for key, count in counts.items() if isinstance(count, int)}
 
 
 ELEMENTS = (

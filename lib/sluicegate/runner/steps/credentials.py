@@ -123,7 +123,7 @@ class SecretBuildWrapper:
     before_scm = True
 
     def __init__(self, fields: Fields) -> None:
-        self.bindings = tuple(b for b in fields.made("binding", "bindings/*") if isinstance(b, Binding))
+        self.bindings = tuple(b for b in fields.parts("binding", "bindings/*") if isinstance(b, Binding))
 
     def plan(self) -> str:
         return f"bind the credentials {', '.join(binding.name for binding in self.bindings)}"

@@ -74,7 +74,7 @@ class Start:
             common |= source.values(build)
         sets: list[Mapping[str, Given]] = [common]
         for factory in self.factories:
-            sets = [{**one, **more} for one in sets for more in factory.sets(build)]
+            sets = [{**values, **more} for values in sets for more in factory.sets(build)]
         return sets
 
     def start(self, build: Build) -> list[Started]:
@@ -108,8 +108,8 @@ def _start(fields: Fields) -> Start:
         projects=fields.text("projects"),
         results=frozenset(CONDITIONS.get(condition, ())),
         without_parameters=fields.flag("triggerWithNoParameters"),
-        sources=cast("tuple[Source, ...]", fields.made("parameter source", "configs/*")),
-        factories=cast("tuple[Factory, ...]", fields.made("parameter source", "configFactories/*")),
+        sources=cast("tuple[Source, ...]", fields.parts("parameter source", "configs/*")),
+        factories=cast("tuple[Factory, ...]", fields.parts("parameter source", "configFactories/*")),
         block=None if block is None else _block(block),
     )
 

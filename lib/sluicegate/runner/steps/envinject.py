@@ -91,12 +91,14 @@ class JobProperty(EnvInject):
             for name in [name for name in build.env if name.startswith(("JENKINS_", "HUDSON_"))]:
                 build.env.pop(name)
         if not self.keep_build:
-            build.given.clear()
+            build.parameter_values.clear()
         before = dict(build.env)
         self.perform(build)
         if self.overrides:
             changed = {name for name, value in build.env.items() if before.get(name) != value}
-            build.given = {name: value for name, value in build.given.items() if name not in changed}
+            build.parameter_values = {
+                name: value for name, value in build.parameter_values.items() if name not in changed
+            }
 
 
 class Passwords:

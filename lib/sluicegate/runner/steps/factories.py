@@ -72,10 +72,10 @@ class Matching:
 
     def sets(self, build: Build, of: Callable[[str], Mapping[str, Given]]) -> Sequence[Mapping[str, Given]]:
         """A build each, with the parameters that `of` gives for the file."""
-        found = antglob.find(build.workspace, build.expand(self.pattern))
-        if not found.files:
+        matches = antglob.find(build.workspace, build.expand(self.pattern))
+        if not matches.files:
             return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [of(file) for file in found.files]
+        return [of(file) for file in matches.files]
 
 
 class LineEach:

@@ -58,11 +58,11 @@ def read(folder: Path) -> list[Suite] | None:
             root = xml.parse(place.read_bytes(), limit=LARGEST, source=place.name)
     except FileNotFoundError:
         return None
-    found = []
+    suites = []
     for suite in root.iterfind("suites/suite"):
-        cases = tuple(_read_case(one) for one in suite.iterfind("cases/case"))
-        found.append(Suite(name=xml.text(suite, "name"), timestamp=xml.text(suite, "timestamp"), cases=cases))
-    return found
+        cases = tuple(_read_case(case) for case in suite.iterfind("cases/case"))
+        suites.append(Suite(name=xml.text(suite, "name"), timestamp=xml.text(suite, "timestamp"), cases=cases))
+    return suites
 
 
 def _read_case(element: Element) -> Case:
@@ -82,7 +82,7 @@ def keep(build: Build, suites: Sequence[Suite]) -> None:
     """Add suites to those that the build recorded before."""
     everything = [*(read(build.record.folder) or []), *suites]
     files.replace(build.record.folder / "junitResult.xml", build.masked(to_xml(everything)).encode())
-    others = [one for one in build.record.extra if not one.startswith(f"<{ACTION} ")]
+    others = [action for action in build.record.extra if not action.startswith(f"<{ACTION} ")]
     build.record.extra[:] = [*others, _action(testreports.tally(everything))]
 
 
@@ -105,10 +105,10 @@ class JUnit:
 
     def perform(self, build: Build) -> None:
         build.say("Recording test results")
-        found = antglob.find(build.workspace, build.expand(self.pattern), defaults=False)
-        names = antglob.without_twins(build.workspace, found.files)
+        matches = antglob.find(build.workspace, build.expand(self.pattern), defaults=False)
+        names = antglob.without_twins(build.workspace, matches.files)
         suites = [suite for name in names for suite in self._read(build, name)]
-        for name, reason in found.refused.items():
+        for name, reason in matches.refused.items():
             suites += self._say(build, name, testreports.unreadable(name, f"is {reason}"))
         tests = testreports.tally(suites)
         if not tests.total:

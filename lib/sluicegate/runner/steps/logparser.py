@@ -64,9 +64,9 @@ class LogParser:
 
 def _read(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
-        if (found := RULE.fullmatch(line)) is not None:
-            level = found[1].lower()
-            yield {"warn": "warning"}.get(level, level), found[2]
+        if (rule := RULE.fullmatch(line)) is not None:
+            level = rule[1].lower()
+            yield {"warn": "warning"}.get(level, level), rule[2]
 
 
 ELEMENTS = (

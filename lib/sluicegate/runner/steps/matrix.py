@@ -73,7 +73,7 @@ class Cells:
     ) -> None:
         self.axes, self.keeps, self.strategy, self.root, self.workspace = axes, keeps, strategy, root, workspace
         chosen = root.iterfind(f"properties/hudson.model.ParametersDefinitionProperty//{COMBINATIONS}")
-        self.narrowed_by = [(one.findtext("name") or "").strip() for one in chosen]
+        self.narrowed_by = [(parameter.findtext("name") or "").strip() for parameter in chosen]
 
     def plan(self) -> str:
         return f"a build for each of {' x '.join(axis.name for axis in self.axes)}"
@@ -89,9 +89,11 @@ class Cells:
         self._run(build, rest)
 
     def _chosen(self, build: Build) -> list[tuple[int, dict[str, str]]]:
-        found = list(enumerate(cells([axis.axis(build) for axis in self.axes])))
+        numbered = list(enumerate(cells([axis.axis(build) for axis in self.axes])))
         filters = [self.keeps, *self._narrowed(build)]
-        chosen = [(index, cell) for index, cell in found if all(_keeps(one, cell, index) for one in filters)]
+        chosen = [
+            (index, cell) for index, cell in numbered if all(_keeps(narrowing, cell, index) for narrowing in filters)
+        ]
         if not chosen:
             build.say("WARNING: the combination filter leaves no configuration to build")
         return chosen
@@ -99,8 +101,8 @@ class Cells:
     def _narrowed(self, build: Build) -> list[Filter]:
         """What parameters (matrix-combinations-parameter) and a starting build (MatrixSubsetAction) ask for."""
         try:
-            asked = [Filter(build.variables.get(name, "")) for name in self.narrowed_by]
-            return asked + subsets(build.record.extra)
+            filters = [Filter(build.variables.get(name, "")) for name in self.narrowed_by]
+            return filters + subsets(build.record.extra)
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
 
@@ -149,21 +151,21 @@ def _keeps(expression: Filter, cell: Mapping[str, str], index: int) -> bool:
 
 def cell_root(root: Element, cell: Mapping[str, str], workspace: str) -> Element:
     """The config.xml of one cell: the parent's steps, with the values of its axes as variables."""
-    made = Element("project")
-    made.extend(child for child in root if child.tag in OF_A_CELL)
-    properties = SubElement(made, "properties")
-    properties.extend(one for one in root.iterfind("properties/*") if one.tag not in BLOCKING)
+    root_of_cell = Element("project")
+    root_of_cell.extend(child for child in root if child.tag in OF_A_CELL)
+    properties = SubElement(root_of_cell, "properties")
+    properties.extend(element for element in root.iterfind("properties/*") if element.tag not in BLOCKING)
     combination = SubElement(properties, CELL)
     for axis, value in cell.items():
         SubElement(combination, "axis", {"name": axis}).text = value
-    SubElement(made, "publishers").extend(_publishers(root, ("AXES", "BOTH"), parent=False))
-    SubElement(made, "customWorkspace").text = workspace
-    return made
+    SubElement(root_of_cell, "publishers").extend(_publishers(root, ("AXES", "BOTH"), parent=False))
+    SubElement(root_of_cell, "customWorkspace").text = workspace
+    return root_of_cell
 
 
 def _publishers(root: Element, where: Sequence[str], *, parent: bool) -> list[Element]:
     """What runs after a cell, or after the parent: what starts other jobs belongs to the parent alone."""
-    found = []
+    publishers = []
     for publisher in root.iterfind("publishers/*"):
         if publisher.tag == POST_BUILD:
             kept = copy.deepcopy(publisher)
@@ -171,10 +173,10 @@ def _publishers(root: Element, where: Sequence[str], *, parent: bool) -> list[El
                 for step in list(steps):
                     if (step.findtext("executeOn") or "BOTH").strip() not in where:
                         steps.remove(step)
-            found.append(kept)
+            publishers.append(kept)
         elif (publisher.tag in PARENT_ONLY) is parent:
-            found.append(publisher)
-    return found
+            publishers.append(publisher)
+    return publishers
 
 
 class AxisValues:
@@ -190,15 +192,15 @@ class AxisValues:
 
     @contextmanager
     def around(self, build: Build) -> Iterator[None]:
-        build.given |= self.values
+        build.parameter_values |= self.values
         yield
 
 
 def matrix(fields: Fields) -> Plan:
     """The plan of the parent. What the cells do is looked at too: what cannot run there is a reason here."""
     fields.harmless(*READ_BY_JOBXML, *HARMLESS, "publishers", "builders", "buildWrappers")
-    fields.made("trigger", "triggers/*")
-    fields.made("property", "properties/*")
+    fields.parts("trigger", "triggers/*")
+    fields.parts("property", "properties/*")
     axes = [_axis(axis, fields) for axis in fields.children("axes/*")]
     root = fields.element
     sample = {axis.name: axis.values[0] if axis.values else "" for axis in axes}
@@ -213,10 +215,10 @@ def matrix(fields: Fields) -> Plan:
         workspace=fields.text("childCustomWorkspace").strip(),
     )
     return Plan(
-        source=joined(fields.made("scm", "scm")),
+        source=joined(fields.parts("scm", "scm")),
         wrappers=(),
         builders=(step,),
-        publishers=cast("tuple[Step, ...]", fields.made_of("publisher", publishers)),
+        publishers=cast("tuple[Step, ...]", fields.parts_of("publisher", publishers)),
     )
 
 

@@ -65,7 +65,7 @@ class Goals:
             argv = [command, "-B", *(["-f", build.expand(self.pom)] if self.pom else [])]
             argv += ["-s", settings] if settings else []
             argv += ["-gs", global_settings] if global_settings else []
-            argv += [f"-D{name}={value}" for name, value in build.given.items()]
+            argv += [f"-D{name}={value}" for name, value in build.parameter_values.items()]
             argv += [f"-Dmaven.repo.local={build.workspace / '.repository'}"] if self.private else []
             if build.launch([*argv, *words_of(one_line(build.expand(self.goals)))], env=env) != 0:
                 raise StepFailed("")
@@ -99,15 +99,15 @@ def maven(fields: Fields) -> Plan:
     """The wrappers around the steps before Maven, Maven itself, and the steps after it; then publishers."""
     fields.harmless(*READ_BY_JOBXML, *HARMLESS, *OF_MODULES)
     fields.harmless(*(f"runPostStepsIfResult/{name}" for name in RESULT_FIELDS))
-    declared = tuple(one for one in fields.made("property", "properties/*") if isinstance(one, Wrapper))
-    fields.made("trigger", "triggers/*")
+    declared = tuple(part for part in fields.parts("property", "properties/*") if isinstance(part, Wrapper))
+    fields.parts("trigger", "triggers/*")
     worst = Result.named(fields.text("runPostStepsIfResult/name", "FAILURE"), Result.FAILURE)
     last = PostSteps(Goals(fields), (*fields.steps("postbuilders/*"),), worst)
     return Plan(
-        source=joined(fields.made("scm", "scm")),
-        wrappers=declared + cast("tuple[Wrapper, ...]", fields.made("wrapper", "buildWrappers/*")),
+        source=joined(fields.parts("scm", "scm")),
+        wrappers=declared + cast("tuple[Wrapper, ...]", fields.parts("wrapper", "buildWrappers/*")),
         builders=(*fields.steps("prebuilders/*"), *fields.steps("builders/*"), last),
-        publishers=cast("tuple[Step, ...]", fields.made("publisher", "publishers/*")),
+        publishers=cast("tuple[Step, ...]", fields.parts("publisher", "publishers/*")),
     )
 
 

@@ -160,7 +160,7 @@ class Phase:
         try:
             while running:
                 started, record = build.services.wait_any(build, [call.started for call in running])
-                call = next(one for one in running if one.started == started)
+                call = next(call for call in running if call.started == started)
                 if record is None and call.ended_by_us:
                     running.remove(call)
                     continue
@@ -278,7 +278,7 @@ def _job(fields: Fields) -> PhaseJob:
         name=fields.text("jobName").strip(),
         alias=fields.text("jobAlias").strip(),
         current=fields.flag("currParams"),
-        sources=cast("tuple[Source, ...]", fields.made("parameter source", "configs/*")),
+        sources=cast("tuple[Source, ...]", fields.parts("parameter source", "configs/*")),
         disabled=fields.flag("disableJob"),
         condition=condition,
         ends_phase=ENDS_PHASE.get(word, Result.FAILURE),

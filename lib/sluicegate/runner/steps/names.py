@@ -32,15 +32,15 @@ def describe(build: Build, regexp: str, description: str) -> None:
 
 def _from_log(build: Build, regexp: str, description: str) -> str | None:
     try:
-        found = next((match for line in build.lines() if (match := patterns.search(regexp, line))), None)
+        first_match = next((match for line in build.lines() if (match := patterns.search(regexp, line))), None)
     except SluicegateError as problem:
         raise StepFailed(f"[description-setter] {problem.message}") from problem
-    if found is None:
+    if first_match is None:
         return None
-    groups = found.groups()
+    groups = first_match.groups()
     text = description or ("\\1" if groups else "\\0")
     for number in range(len(groups), -1, -1):
-        text = text.replace(f"\\{number}", found[number] or "")
+        text = text.replace(f"\\{number}", first_match[number] or "")
     return build.expand(text)
 
 

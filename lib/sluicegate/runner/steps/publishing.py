@@ -41,10 +41,10 @@ class HtmlPublisher:
     def _keep(self, build: Build, report: Report) -> None:
         folder = build.workspace / build.expand(report.folder)
         if not build.ground.has_folder(folder):
-            told = f"Specified HTML directory '{folder}' does not exist."
+            message = f"Specified HTML directory '{folder}' does not exist."
             if not report.may_miss:
-                raise StepFailed(told)
-            build.say(f"[htmlpublisher] {told}")
+                raise StepFailed(message)
+            build.say(f"[htmlpublisher] {message}")
             return
         root = build.record.folder if report.every_build else build.record.folder.parent.parent
         target = root / "htmlreports" / _plain(build.expand(report.name))
@@ -89,8 +89,8 @@ class Fingerprinter:
 
     def perform(self, build: Build) -> None:
         build.say("Recording fingerprints")
-        found = antglob.find(build.workspace, build.expand(self.targets), build.expand(self.excludes)).files
-        marks = {name: _mark(build, name) for name in found}
+        names = antglob.find(build.workspace, build.expand(self.targets), build.expand(self.excludes)).files
+        marks = {name: _mark(build, name) for name in names}
         if self.artifacts:
             kept = antglob.find(build.record.archive, "**").files
             marks |= {name: fingerprints.of_file(build.record.archive / name) for name in kept}

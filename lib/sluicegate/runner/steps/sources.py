@@ -44,9 +44,11 @@ class Current:
 def current(build: Build) -> Mapping[str, Given]:
     """What a build was started with, files too, but for what is secret."""
     return {
-        one.name: Upload(file_name=one.text, sha256=one.sha256) if one.sha256 else one.value
-        for one in build.record.parameters
-        if not one.secret
+        parameter.name: Upload(file_name=parameter.text, sha256=parameter.sha256)
+        if parameter.sha256
+        else parameter.value
+        for parameter in build.record.parameters
+        if not parameter.secret
     }
 
 
@@ -94,8 +96,8 @@ class FromFiles:
         try:
             return properties.load(build.expand(text_of(build, name, self.encoding, folder)))
         except OSError as problem:
-            told = f"Could not trigger downstream project, as properties file {name} did not exist."
-            build.say(f"[parameterizedtrigger] {told}")
+            message = f"Could not trigger downstream project, as properties file {name} did not exist."
+            build.say(f"[parameterizedtrigger] {message}")
             if self.needs_file:
                 raise NotTriggered("") from problem
             return {}
@@ -144,7 +146,7 @@ class SubversionRevision:
 
 def actions_for(build: Build, sources: Sequence[Source]) -> tuple[str, ...]:
     """What the builds of started jobs carry beside parameters: the commit that they take, the cells that they build."""
-    return tuple(one.action(build) for one in sources if isinstance(one, (GitRevision, MatrixSubset)))
+    return tuple(source.action(build) for source in sources if isinstance(source, (GitRevision, MatrixSubset)))
 
 
 class Booleans:
@@ -163,7 +165,7 @@ class Runs:
 
     def __init__(self, fields: Fields) -> None:
         configs = fields.children("configs/*")
-        self.runs = {one.text("name"): (one.text("projectName"), one.text("buildNumber")) for one in configs}
+        self.runs = {run.text("name"): (run.text("projectName"), run.text("buildNumber")) for run in configs}
 
     def values(self, build: Build) -> Mapping[str, Value]:
         return {name: f"{build.expand(job)}#{build.expand(number)}" for name, (job, number) in self.runs.items()}

@@ -40,7 +40,7 @@ class SSHAgent:
             # Its words go nowhere: it lives on, and nobody must wait for the end of what it could say.
             if build.launch(["/bin/sh", "-c", 'exec ssh-agent -a "$0" >/dev/null 2>&1', str(socket)], quiet=True):
                 raise StepFailed("[ssh-agent] ssh-agent cannot be started")
-            pid = " ".join(str(one) for one in _agents(socket))
+            pid = " ".join(str(agent) for agent in _agents(socket))
             build.say("[ssh-agent] Started.")
             try:
                 for key in keys:

@@ -68,7 +68,7 @@ class XUnit:
 
     def __init__(self, fields: Fields) -> None:
         self.tools = [_tool(tool) for path in ("types/*", "tools/*") for tool in fields.children(path)]
-        self.thresholds = [_threshold(one) for one in fields.children("thresholds/*")]
+        self.thresholds = [_threshold(threshold) for threshold in fields.children("thresholds/*")]
         self.percent = fields.text("thresholdMode", "1").strip() == "2"
         fields.harmless("extraConfiguration", "testTimeMargin", "sleepTime", "reduceLog", "followSymlink", "checksName")
 
@@ -254,7 +254,7 @@ class Tap:
         lines = [line for line in text.splitlines() if not line.startswith((" ", "\t"))]
         cases = [self._case(name, line) for line in lines if TEST_LINE.match(line)]
         cases += [_failed(name, line.strip()) for line in lines if line.startswith("Bail out!")]
-        plans = [int(found[1]) for line in lines if (found := PLAN_LINE.match(line)) and len(found[1]) < 10]
+        plans = [int(plan[1]) for line in lines if (plan := PLAN_LINE.match(line)) and len(plan[1]) < 10]
         if self.needs_plan and not plans:
             cases.append(_failed(name, "no plan, such as 1..3"))
         if self.counts and plans and plans[0] != len(cases):
@@ -262,15 +262,15 @@ class Tap:
         return Suite(name=name, timestamp="", cases=tuple(cases))
 
     def _case(self, suite: str, line: str) -> Case:
-        found = TEST_LINE.match(line)
-        assert found is not None
-        directive = (found["directive"] or "").strip().upper()
-        state = "failed" if found["bad"] else "passed"
+        match = TEST_LINE.match(line)
+        assert match is not None
+        directive = (match["directive"] or "").strip().upper()
+        state = "failed" if match["bad"] else "passed"
         if directive.startswith("SKIP") or (directive.startswith("TODO") and not self.todo_fails):
             state = "skipped"
         elif directive.startswith("TODO"):
             state = "failed"
-        name = found["name"].strip() or found["number"] or line
+        name = match["name"].strip() or match["number"] or line
         return Case(class_name=suite, name=name, duration=0.0, state=state, details="", trace="")
 
 

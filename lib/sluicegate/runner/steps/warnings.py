@@ -50,11 +50,11 @@ class Issue:
 def _by_lines(pattern: re.Pattern[str]) -> Callable[[str], Iterator[Issue]]:
     def read(text: str) -> Iterator[Issue]:
         for line in text.splitlines():
-            if found := pattern.match(line):
-                level = (found["level"] or "warning").lower()
+            if match := pattern.match(line):
+                level = (match["level"] or "warning").lower()
                 severity = SEVERITIES.get(level, "NORMAL")
                 yield Issue(
-                    file=found["file"] or "", line=found["line"] or "", severity=severity, text=found["text"].strip()
+                    file=match["file"] or "", line=match["line"] or "", severity=severity, text=match["text"].strip()
                 )
 
     return read
@@ -144,7 +144,7 @@ class IssuesRecorder:
         self.tools = [_tool(tool, fields) for tool in fields.children("analysisTools/*")]
         self.gates = [_gate(gate) for gate in fields.children("qualityGates/*")]
         self.when_red = fields.flag("isEnabledForFailure") or fields.flag("enabledForFailure")
-        self.filters = [_filter(one, fields) for one in fields.children("filters/*")]
+        self.filters = [_filter(filter_fields, fields) for filter_fields in fields.children("filters/*")]
         self.lowest = fields.text("minimumSeverity/name", "LOW").strip()
         # How pages show it, who is to blame, and which older build it is compared with: the one before.
         fields.harmless("sourceCodeEncoding", "sourceDirectory", "sourceDirectories", "ignoreQualityGate", "healthy")
@@ -161,16 +161,16 @@ class IssuesRecorder:
             build.say("Skipping the recording of issues: the build has failed")
             return
         try:
-            found = dict.fromkeys(issue for tool in self.tools for issue in tool.issues(build) if self._counts(issue))
+            issues = dict.fromkeys(issue for tool in self.tools for issue in tool.issues(build) if self._counts(issue))
         except SluicegateError as problem:
             raise StepFailed(problem.message) from problem
         previous = build.services.previous(build)
         before = _read(previous) if previous is not None else None
-        build.say(f"Found {len(found)} issues")
-        kept = json.dumps({issue.key: issue.severity for issue in found})
+        build.say(f"Found {len(issues)} issues")
+        kept = json.dumps({issue.key: issue.severity for issue in issues})
         files.replace(build.record.folder / KEPT, build.masked(kept).encode())
         for gate in self.gates:
-            if (count := gate.fails(found, before)) is not None:
+            if (count := gate.fails(issues, before)) is not None:
                 build.say(f"-> {gate.result.name} - {gate.kind} - {count} - Quality gate: {gate.threshold}")
                 build.worsen(gate.result)
 
@@ -182,10 +182,10 @@ class IssuesRecorder:
 
 def _read(record: Record) -> dict[str, str] | None:
     try:
-        found = json.loads((record.folder / KEPT).read_text())
+        severities = json.loads((record.folder / KEPT).read_text())
     except (OSError, ValueError):
         return None
-    return {str(key): str(severity) for key, severity in found.items()} if isinstance(found, dict) else None
+    return {str(key): str(severity) for key, severity in severities.items()} if isinstance(severities, dict) else None
 
 
 def _tool(tool: Fields, fields: Fields) -> Tool:
@@ -210,15 +210,15 @@ def _gate(gate: Fields) -> Gate:
     )
 
 
-def _filter(one: Fields, fields: Fields) -> Callable[[Issue], bool]:
+def _filter(filter_fields: Fields, fields: Fields) -> Callable[[Issue], bool]:
     """A filter by file or by message (RegexpFilter)."""
-    name, pattern = one.tag.rpartition(".")[2], one.text("pattern")
+    name, pattern = filter_fields.tag.rpartition(".")[2], filter_fields.text("pattern")
     patterns.compiled(pattern)
     subject: Callable[[Issue], str] = (
         (lambda issue: issue.text) if name.endswith("Message") else (lambda issue: issue.file)
     )
     if name not in ("ExcludeMessage", "IncludeMessage", "ExcludeFile", "IncludeFile"):
-        fields.reasons.append(f"this runner does not know the filter of issues <{one.tag}>")
+        fields.reasons.append(f"this runner does not know the filter of issues <{filter_fields.tag}>")
     keeps = name.startswith("Include")
     return lambda issue: (patterns.search(pattern, subject(issue)) is not None) is keeps
 
