@@ -27,7 +27,7 @@ from bench.publish import ROOT, Cost, report, run
 
 from sluicegate.delivery.book import chronicle, current, resolving
 from sluicegate.delivery.book.setup import init_repo
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Built, Deployed, Done, Intent, Pinned, Record, Tests
 from sluicegate.model.manifest import Artifact
 from sluicegate.model.story import Story
@@ -82,9 +82,9 @@ class Organisation:
         pins: dict[str, dict[str, current.Entry]] = {name: {} for name in self.environments}
         for component in self.components:
             for number, version in enumerate(self.versions):
-                path = ledger.component_path(component, version)
+                path = ledgerfiles.component_path(component, version)
                 story = self._told(path, self._story(component, version), timedelta(hours=number))
-                yield path, b"".join(map(ledger.line, story))
+                yield path, b"".join(map(ledgerfiles.line, story))
                 if version == self.versions[-1]:
                     for record in story.of(Pinned):
                         pins[record.env][component] = current.Entry(version=version, record=record.id)
@@ -94,12 +94,12 @@ class Organisation:
 
     def _history(self, name: str, pins: dict[str, current.Entry]) -> Iterator[tuple[str, bytes]]:
         """Deploys of one moved component each, all in one month, and the index of what stands then."""
-        records = self._told(ledger.environment_path(name), self._chronicle(name))
-        files = chronicle.cut(name, ((record.at, ledger.line(record)) for record in records))
+        records = self._told(ledgerfiles.environment_path(name), self._chronicle(name))
+        files = chronicle.cut(name, ((record.at, ledgerfiles.line(record)) for record in records))
         yield from files.items()
         ids = {path: object_id(content, like="0" * 40) for path, content in files.items()}
         index = current.Index(history=chronicle.digest(ids), pins=pins)
-        where = {record.id: path for path, content in files.items() for record in ledger.read(content, path=path)}
+        where = {record.id: path for path, content in files.items() for record in ledgerfiles.read(content, path=path)}
         versions = dict.fromkeys(self.components, self.versions[-1])
         for record in records:
             index = current.advanced(index, where[record.id], (record,), lambda _: versions)
@@ -142,7 +142,7 @@ class Organisation:
                 record = replace(record, of=ids["intent"])
             if isinstance(record, Deployed) and "intent" in ids and path.startswith("environments/"):
                 record = replace(record, of=ids["intent"])
-            written = ledger.next_record(Story(story[-1:]), path, record, by=CI, at=at, again=True)
+            written = ledgerfiles.next_record(Story(story[-1:]), path, record, by=CI, at=at, again=True)
             assert written is not None
             story.append(written)
             ids[written.what] = written.id

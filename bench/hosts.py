@@ -33,7 +33,7 @@ from sluicegate.delivery.book.setup import init_repo
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.applying import _Work, silent
 from sluicegate.delivery.changes.planning import Plan, make_plan
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.evidence import Built, Intent
 from sluicegate.model.manifest import Artifact, Release
@@ -111,13 +111,13 @@ def organisation(folder: Path, hosts: int, width: int) -> None:
     init_repo(folder, Drivers(0.0), bare=True, config="\n".join([*lines, ""]).encode())
     stories: dict[str, bytes | None] = {}
     for component in used():
-        path = ledger.component_path(component, "2.0.0")
+        path = ledgerfiles.component_path(component, "2.0.0")
         built = Built(manifest=SHA, artifacts=(Artifact(name=f"{component}.tar.gz", size=1, sha256=SHA),))
-        record = ledger.next_record(
+        record = ledgerfiles.next_record(
             Story(), path, built, by=Actor(user="ci", source="bench"), at=datetime(2026, 1, 1, tzinfo=UTC)
         )
         assert record is not None
-        stories[path] = ledger.line(record)
+        stories[path] = ledgerfiles.line(record)
         stories[resolving.newest_path(component)] = resolving.extended(None, "semver", ["2.0.0"], list)
     pins = "".join(f"{component}: 2.0.0\n" for component in used()).encode()
     stories[current.current_path("production")] = current.written(current.Index())

@@ -24,7 +24,7 @@ from bench.book import Organisation
 from bench.publish import Cost, report
 
 from sluicegate.delivery.book.signed import KEY_VARIABLE, Signatures
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Config, Signing
 from sluicegate.model.evidence import Record, Veto
 from sluicegate.model.story import Story
@@ -59,7 +59,7 @@ class Signed(Organisation):
         story = super()._told(path, records)
         if self.signatures is None or not path.startswith("components/"):
             return story
-        component, version = path.split("/")[1], ledger.version_of(path.split("/")[2])
+        component, version = path.split("/")[1], ledgerfiles.version_of(path.split("/")[2])
         sign = self.signatures.sign
         return Story(sign(component, version, one) if isinstance(one, Veto) else one for one in story)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.delivery.book.state import LEDGER
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.tools import sshsig
 from sluicegate.tools.git import Edit
 from tests.worlds import CONFIG, Shop
@@ -31,13 +31,13 @@ def allowed(key: Path, options: str = "", who: str = "approving-jobs") -> str:
 
 def lines(shop: Shop, component: str, version: str) -> list[dict[str, Any]]:
     """The lines of a version's story as they stand in the ledger."""
-    content = shop.by("reader").store.read(shop.tips[LEDGER], ledger.component_path(component, version)) or b""
+    content = shop.by("reader").store.read(shop.tips[LEDGER], ledgerfiles.component_path(component, version)) or b""
     return [json.loads(line) for line in content.splitlines()]
 
 
 def forge(shop: Shop, component: str, version: str, *forged: dict[str, Any], instead: bool = False) -> None:
     """Push lines to a version's story, behind those that stand there or in their place, past every command."""
-    store, path = shop.by("mallory").store, ledger.component_path(component, version)
+    store, path = shop.by("mallory").store, ledgerfiles.component_path(component, version)
     tip = store.tips()[LEDGER]
     before = b"" if instead else store.read(tip, path) or b""
     content = before + b"".join(json.dumps(line).encode() + b"\n" for line in forged)

@@ -31,7 +31,7 @@ from sluicegate.delivery.moves.evidence import TestRun as Run
 from sluicegate.delivery.moves.evidence import judge, record_tests, veto
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import Conflict, IntegrityError, SluicegateError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.values import Actor, Pin, canonical, stamp
 from sluicegate.tools import sshsig
 from sluicegate.tools.git import Edit, Store
@@ -449,7 +449,7 @@ class Delivery(RuleBasedStateMachine):
     @rule(component=components, version=versions)
     def an_object_is_damaged(self, component: str, version: str) -> None:
         """A story that cannot be read is not taken for an empty one; a backup brings it back."""
-        name = f"{self.shop.tips[LEDGER]}:{ledger.component_path(component, version)}"
+        name = f"{self.shop.tips[LEDGER]}:{ledgerfiles.component_path(component, version)}"
         bare = ["git", "-C", str(self.shop.bare)]
         blob = subprocess.run([*bare, "rev-parse", "--verify", "-q", name], capture_output=True, text=True, check=False)
         path = self.shop.bare / "objects" / blob.stdout[:2] / blob.stdout.strip()[2:]

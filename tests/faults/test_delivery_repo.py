@@ -24,7 +24,7 @@ from sluicegate.delivery.changes.sync import sync
 from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.delivery.moves.promote import promote
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, SluicegateError, UsageError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Veto
 from sluicegate.model.story import Story
 from sluicegate.model.values import Actor
@@ -294,7 +294,7 @@ TORN = {
 
 def story_with(world: World, repo: DeliveryRepo, *lines: bytes) -> Story:
     """Put lines before those of a version's story and all of them again, turned round, behind; the story before."""
-    path = ledger.component_path("auth", "1.0.0")
+    path = ledgerfiles.component_path("auth", "1.0.0")
     state = repo.state()
     good = state.ledger_file(path) or b""
     content = b"\n".join([*lines, *reversed(good.splitlines()), good])

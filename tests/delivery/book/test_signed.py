@@ -20,7 +20,7 @@ from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import ConfigError, GateRefused, UsageError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.values import Actor
 from sluicegate.tools import sshsig
 from tests.signers import SIGNING, VARIABLE, allowed, forge, lines, made_key
@@ -74,7 +74,8 @@ def test_a_signed_approval_counts_and_openssh_could_verify_it(signing: Shop, key
     line = lines(signing, "auth", "2.0.0")[-1]
     assert line.pop("signature") == record.signature
     assert sshsig.signing_key(
-        ledger.canonical({"repo": "shop", "component": "auth", "version": "2.0.0", "record": line}), record.signature
+        ledgerfiles.canonical({"repo": "shop", "component": "auth", "version": "2.0.0", "record": line}),
+        record.signature,
     ) == sshsig.signing_key(b"", sshsig.sign(b"", keys["ours"]))
     assert [move.after for move in signing.promote(auth="2.0.0")] == ["2.0.0"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Deployed, Failed
 from sluicegate.model.outcomes import DONE
 from tests import worlds
@@ -53,7 +53,7 @@ def having(shop: Shop) -> list[str]:
 def table(shop: Shop) -> dict[str, str]:
     """The ending of each host, as the last deploy's own file has it."""
     intent = shop.chronicle("training", "intent")[-1]
-    content = shop.state.ledger_file(ledger.deploy_path("training", intent.id)) or b""
+    content = shop.state.ledger_file(ledgerfiles.deploy_path("training", intent.id)) or b""
     return {row["host"]: row["ending"] for row in map(json.loads, content.splitlines())}
 
 
@@ -160,5 +160,5 @@ def test_what_failed_and_was_to_be_ignored_is_told_and_stands_in_the_table(
     assert tolerant.deploy("training", say=lines.append).behind == {}
     assert "training: room1: done: ignored: the cache was warm" in lines
     intent = tolerant.chronicle("training", "intent")[-1]
-    content = tolerant.state.ledger_file(ledger.deploy_path("training", intent.id)) or b""
+    content = tolerant.state.ledger_file(ledgerfiles.deploy_path("training", intent.id)) or b""
     assert {json.loads(line)["why"] for line in content.splitlines()} == {"ignored: the cache was warm"}

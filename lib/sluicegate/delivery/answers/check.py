@@ -22,7 +22,7 @@ from sluicegate.errors import (
     SluicegateError,
     UnknownName,
 )
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import yamltext
@@ -70,7 +70,7 @@ class Pushed(State):
         """Raise GateRefused for a story of a version that loses a line: who rejected or vetoed stays on record."""
         reasons = []
         for path in self._changed(before, commit, "components"):
-            old, new = ({line for _, line in ledger.lines(self.store.read(tip, path))} for tip in (before, commit))
+            old, new = ({line for _, line in ledgerfiles.lines(self.store.read(tip, path))} for tip in (before, commit))
             if lost := sum(1 for line in old - new if _is_record(line, path)):
                 reasons.append(f"{path}: {lost} of {len(old)} lines would be gone")
         if reasons:
@@ -79,7 +79,7 @@ class Pushed(State):
     def _refuse_torn(self, before: str, commit: str) -> None:
         """Raise IntegrityError for a line that nobody could read: every later command would stop at it."""
         for path in self._changed(before, commit, "components", "environments", "pruned"):
-            ledger.read(self.store.read(commit, path), path=path)
+            ledgerfiles.read(self.store.read(commit, path), path=path)
 
     def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
         """The files below these folders that are others."""
@@ -90,7 +90,7 @@ class Pushed(State):
 def _is_record(line: bytes, path: str) -> bool:
     """Whether a line says something: what is torn may be taken away."""
     try:
-        ledger.record_of(line, path)
+        ledgerfiles.record_of(line, path)
     except IntegrityError:
         return False
     return True

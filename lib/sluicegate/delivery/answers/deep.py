@@ -15,7 +15,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.sets import name_of_set
 from sluicegate.delivery.book.state import FORM_FILE, LEDGER, State
 from sluicegate.errors import IntegrityError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Intent, Pruned
 from sluicegate.model.story import Story
 
@@ -54,7 +54,7 @@ def examine(state: State) -> Examined:
         kind = path.partition("/")[0]
         if kind in ("components", "environments", "pruned"):
             findings += _unread(path, state)
-            stories[path] = ledger.read(state.ledger_file(path), path=path)
+            stories[path] = ledgerfiles.read(state.ledger_file(path), path=path)
         elif kind not in ("newest", "deploys", "current", *KNOWN):
             findings.append(Finding(path=path, what="no file of a ledger has this name"))
     for path, story in stories.items():
@@ -106,9 +106,9 @@ def _environments(paths: Iterable[str]) -> list[str]:
 def _unread(path: str, state: State) -> list[Finding]:
     """Lines at which every other command stops; the state goes on without them, so that the rest is looked at too."""
     findings, good = [], []
-    for number, line in ledger.lines(state.ledger_file(path)):
+    for number, line in ledgerfiles.lines(state.ledger_file(path)):
         try:
-            ledger.record_of(line, f"{path}:{number}")
+            ledgerfiles.record_of(line, f"{path}:{number}")
             good.append(line)
         except IntegrityError:
             findings.append(Finding(path=f"{path}:{number}", what="this line is no record"))
@@ -149,10 +149,10 @@ def _pruned(state: State, stories: Mapping[str, Story]) -> Iterator[Finding]:
         kind, component, *rest = path.split("/")
         if kind != "components" or not rest or not story.has(Pruned):
             continue
-        version = ledger.version_of(rest[0])
-        listed = stories.get(ledger.pruned_path(component), Story())
+        version = ledgerfiles.version_of(rest[0])
+        listed = stories.get(ledgerfiles.pruned_path(component), Story())
         if not any(record.version == version for record in listed.of(Pruned)):
-            yield Finding(path=ledger.pruned_path(component), what=f"{version} was pruned and does not stand here")
+            yield Finding(path=ledgerfiles.pruned_path(component), what=f"{version} was pruned and does not stand here")
 
 
 def _sets(state: State) -> Iterator[Finding]:

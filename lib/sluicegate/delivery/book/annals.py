@@ -16,7 +16,7 @@ from sluicegate.delivery.book.chronicle import Chronicle
 from sluicegate.delivery.book.current import Index, Place
 from sluicegate.delivery.book.sets import Step, following, name_of_set, preceding
 from sluicegate.errors import IntegrityError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Deployed, Ending, HostOut, HostRecord, Intent, Record, Swapped
 from sluicegate.model.story import Story, newest
 from sluicegate.model.values import Installed
@@ -53,7 +53,7 @@ class Annals:
                 for name, content in names.items()
                 if chronicle.FILE.fullmatch(name)
             }
-            first = ledger.environment_path(environment)  # of the first form, or of a writer that knew no other
+            first = ledgerfiles.environment_path(environment)  # of the first form, or of a writer that knew no other
             if content := self._entries("environments").get(first.rpartition("/")[2]):
                 files[first] = content
             self._chronicles[environment] = Chronicle(environment, files, self._read)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Record
 from sluicegate.model.story import Story
 
@@ -36,7 +36,7 @@ class Chronicle:
     def records(self, path: str) -> Story:
         """The records of one file, oldest first."""
         if path not in self._stories:
-            self._stories[path] = ledger.read(self._read(path), path=path)
+            self._stories[path] = ledgerfiles.read(self._read(path), path=path)
         return self._stories[path]
 
     def whole(self) -> Story:

@@ -15,7 +15,7 @@ from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.signed import asked
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Deployed, PinEvent, Pinned, Pruned, Record, Removed, Swapped, Unpinned
 from sluicegate.model.story import Kind, Story
 from sluicegate.model.values import Actor, Pin
@@ -74,10 +74,10 @@ class Draft:
 
         A pin that moves is a new fact each time, though the same source may have moved it just so before.
         """
-        path, at = ledger.component_path(component, version), None
+        path, at = ledgerfiles.component_path(component, version), None
         before = self.moved.get((record.env, component)) if isinstance(record, PinEvent) else None
         if before:  # which of two versions was pinned last is asked for, whatever the clocks of machines say
-            drafted = self.records.get(ledger.component_path(component, before), ())
+            drafted = self.records.get(ledgerfiles.component_path(component, before), ())
             at = self._later(r.at for r in (*self.state.story(component, before), *drafted))
         story = self.state.story(component, version)
         noted = self._append(
@@ -105,7 +105,7 @@ class Draft:
     def note_pruned(self, component: str, record: Pruned | Removed) -> None:
         """Record that a version was pruned or its files removed: in its story, and in the list of such versions."""
         self.note(component, record.version, record)
-        self._append(ledger.pruned_path(component), self.state.prunings(component), record)
+        self._append(ledgerfiles.pruned_path(component), self.state.prunings(component), record)
 
     def note_environment(self, environment: str, record: Kind) -> Kind:
         """Record a fact about an environment."""
@@ -113,8 +113,8 @@ class Draft:
         pair = self.state.pair(self.state.config.environment(environment))
         at = self._later(r.at for player in pair for r in self._told(player.name)[-1:])
         story = Story(self._told(environment))
-        chain = ledger.environment_path(environment)
-        written = ledger.next_record(story, chain, record, by=self.by, at=at)
+        chain = ledgerfiles.environment_path(environment)
+        written = ledgerfiles.next_record(story, chain, record, by=self.by, at=at)
         if written is None:
             return next(earlier for earlier in reversed(story) if isinstance(earlier, type(record)))
         self.happened.setdefault(environment, []).append(written)
@@ -129,7 +129,7 @@ class Draft:
         seal: Callable[[Kind], Kind] = lambda record: record,
     ) -> Kind | None:  # fmt: skip
         story = Story((*story, *self.records.get(path, ())))
-        written = ledger.next_record(story, path, record, by=self.by, at=at or self.state.now, again=again)
+        written = ledgerfiles.next_record(story, path, record, by=self.by, at=at or self.state.now, again=again)
         if written is not None:
             written = seal(written)
             self.records.setdefault(path, []).append(written)
@@ -138,7 +138,7 @@ class Draft:
     def edits(self) -> tuple[Edit, ...]:
         appended: dict[str, bytes | None] = dict(self.tables)
         for path, records in self.records.items():
-            appended[path] = ledger.extended(self.state.ledger_file(path), records)
+            appended[path] = ledgerfiles.extended(self.state.ledger_file(path), records)
         for component, added in self.published.items():
             appended[resolving.newest_path(component)] = self._newest(component, added)
         for environment in dict.fromkeys((*self.happened, *self.current)):
@@ -158,8 +158,8 @@ class Draft:
         history = books.chronicle(environment)
         if happened:
             second = self.state.form > 1
-            path = history.next_file(happened[0].at) if second else ledger.environment_path(environment)
-            files[path] = ledger.extended(self.state.ledger_file(path), happened)
+            path = history.next_file(happened[0].at) if second else ledgerfiles.environment_path(environment)
+            files[path] = ledgerfiles.extended(self.state.ledger_file(path), happened)
             index = current.advanced(index, path, happened, lambda step: self._versions(environment, step))
             ids = {path: object_id(files[path], like=self.state.tips[LEDGER])}
             index = replace(index, history=chronicle.digest(history.files | ids))

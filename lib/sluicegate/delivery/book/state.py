@@ -15,7 +15,7 @@ from sluicegate.delivery.book.membership import Membership
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import Signatures, with_hold
 from sluicegate.errors import ConfigError, UnknownName, UsageError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.evidence import (
     BalancerOut,
@@ -130,8 +130,8 @@ class State:
     def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
         """Read the stories of these components and versions in one go, and which versions were pruned."""
         wanted = list(versions)
-        paths = [ledger.component_path(component, version) for component, version in wanted]
-        pruned = [ledger.pruned_path(component) for component, _ in wanted if component in self._with_pruned]
+        paths = [ledgerfiles.component_path(component, version) for component, version in wanted]
+        pruned = [ledgerfiles.pruned_path(component) for component, _ in wanted if component in self._with_pruned]
         self.read_ledger([*paths, *pruned])
 
     @cached_property
@@ -250,7 +250,7 @@ class State:
     def version_names(self, component: str) -> list[str]:
         """The same in no order, which costs less with many."""
         files = self.store.names(self.tips[LEDGER], f"components/{component}")
-        return [ledger.version_of(name) for name in files if name.endswith(".jsonl")]
+        return [ledgerfiles.version_of(name) for name in files if name.endswith(".jsonl")]
 
     def versions(self, component: str) -> list[str]:
         """The published versions of a component that can be fetched, oldest first."""
@@ -260,9 +260,9 @@ class State:
     def prunings(self, component: str) -> Story:
         """The component's records *pruned* and, once the files are gone, *removed*; oldest first."""
         if component not in self._prunings:
-            path = ledger.pruned_path(component)
+            path = ledgerfiles.pruned_path(component)
             listed = self.ledger_file(path) if component in self._with_pruned else None
-            self._prunings[component] = ledger.read(listed, path=path)
+            self._prunings[component] = ledgerfiles.read(listed, path=path)
         return self._prunings[component]
 
     def pruned(self, component: str) -> dict[str, Pruned]:
@@ -300,8 +300,8 @@ class State:
         since = self.config.signing.since if self.config.signing else ""
         if not self.store.has(since):
             raise ConfigError([f"{CONFIG_FILE}: evidence: since {since}: {self.store.shown} has no such commit"])
-        path = ledger.component_path(component, version)
-        return ledger.read(self.store.read(since, path), path=path)
+        path = ledgerfiles.component_path(component, version)
+        return ledgerfiles.read(self.store.read(since, path), path=path)
 
     def story(self, component: str, version: str) -> Story:
         """The ledger's records of one version that count, oldest first."""
@@ -313,8 +313,8 @@ class State:
         if key in self._stories:
             return self._stories[key][0]
         if key not in self._standing:
-            path = ledger.component_path(component, version)
-            some = ledger.read(self.ledger_file(path), Built, Pruned, Veto, Unveto, path=path)
+            path = ledgerfiles.component_path(component, version)
+            some = ledgerfiles.read(self.ledger_file(path), Built, Pruned, Veto, Unveto, path=path)
             counted = self.signatures.divide(component, version, some)[0] if some and self.signatures else some
             self._standing[key] = counted
         return self._standing[key]
@@ -326,8 +326,8 @@ class State:
     def _divided(self, component: str, version: str) -> tuple[Story, tuple[Uncounted, ...]]:
         key = (component, version)
         if key not in self._stories:
-            path = ledger.component_path(component, version)
-            whole = ledger.read(self.ledger_file(path), path=path)
+            path = ledgerfiles.component_path(component, version)
+            whole = ledgerfiles.read(self.ledger_file(path), path=path)
             divided = self.signatures.divide(component, version, whole) if whole and self.signatures else (whole, ())
             self._stories[key] = divided
         return self._stories[key]

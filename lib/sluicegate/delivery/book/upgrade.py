@@ -14,7 +14,7 @@ from sluicegate.delivery.book import chronicle, current, standing
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import CONFIG_FILE, FORM, FORM_FILE, LEDGER, State
 from sluicegate.errors import ConfigError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.settings import Plain
 from sluicegate.tools import yamltext
 from sluicegate.tools.git.objects import object_id
@@ -45,15 +45,15 @@ def upgrade(repo: DeliveryRepo, *, dry_run: bool = False, why: str = "") -> tupl
 
 
 def _cut(state: State, draft: Draft, environment: str) -> str:
-    path = ledger.environment_path(environment)
+    path = ledgerfiles.environment_path(environment)
     content = state.ledger_file(path) or b""
     lines = sorted(_timed(path, content), key=lambda line: line[0])
     files = chronicle.cut(environment, lines)
     draft.tables |= {path: None, **files}
     ids = {name: object_id(cut_file, like=state.tips[LEDGER]) for name, cut_file in files.items()}
     index = current.Index(pins=standing.entries(state, environment), history=chronicle.digest(ids))
-    story = ledger.read(content, path=path)
-    where = {record.id: name for name, cut_file in files.items() for record in ledger.read(cut_file, path=name)}
+    story = ledgerfiles.read(content, path=path)
+    where = {record.id: name for name, cut_file in files.items() for record in ledgerfiles.read(cut_file, path=name)}
     for record in story:
         index = current.advanced(index, where[record.id], (record,), lambda deployed: {})
     draft.tables[current.current_path(environment)] = current.written(index)
@@ -62,8 +62,8 @@ def _cut(state: State, draft: Draft, environment: str) -> str:
 
 def _timed(path: str, content: bytes) -> Iterator[tuple[datetime, bytes]]:
     """Each line with the time of its record."""
-    for number, line in ledger.lines(content):
-        yield ledger.record_of(line, f"{path}:{number}").at, line + b"\n"
+    for number, line in ledgerfiles.lines(content):
+        yield ledgerfiles.record_of(line, f"{path}:{number}").at, line + b"\n"
 
 
 def raised(content: bytes) -> bytes:

@@ -12,7 +12,7 @@ from sluicegate.delivery.book.sets import difference
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.changes.planning import Plan
 from sluicegate.errors import PartlyDone, SluicegateError
-from sluicegate.model import ledger
+from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import Deployed, Intent
 from sluicegate.model.values import Installed, set_name
@@ -56,7 +56,7 @@ def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
     table += [{"host": host, "ending": "out", "why": why, "steps": []} for host, why in plan.out.items()]
     if plan.endings:
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table)
-        draft.tables[ledger.deploy_path(plan.environment, intent.id)] = content.encode()
+        draft.tables[ledgerfiles.deploy_path(plan.environment, intent.id)] = content.encode()
 
 
 def record_deployed(state: State, draft: Draft, plan: Plan, intent: Intent) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.errors import IntegrityError
-from sluicegate.model import evidence, ledger
+from sluicegate.model import evidence, ledgerfiles
 from sluicegate.model.evidence import Approval, Other, Record, Rejection, Veto, as_json
 from sluicegate.model.story import Story
 from sluicegate.model.values import Actor
@@ -30,7 +30,7 @@ records = st.one_of(
 
 
 def add(story: list[Record], record: Record, by: Actor = ANNA, at: datetime = NOW) -> None:
-    written = ledger.next_record(Story(story), PATH, record, by=by, at=at)
+    written = ledgerfiles.next_record(Story(story), PATH, record, by=by, at=at)
     story += [written] if written else []
 
 
@@ -41,9 +41,9 @@ def test_what_is_written_is_read_in_whatever_order_and_how_often_the_lines_stand
     story: list[Record] = []
     for record in given_:
         add(story, record)
-    lines = [ledger.line(record) for record in story] * 2
+    lines = [ledgerfiles.line(record) for record in story] * 2
     random.shuffle(lines)
-    assert list(ledger.read(b"".join(lines), path=PATH)) == story
+    assert list(ledgerfiles.read(b"".join(lines), path=PATH)) == story
 
 
 def test_a_retried_step_writes_nothing_and_approve_reject_approve_is_three() -> None:
@@ -75,29 +75,31 @@ def test_times_follow_the_chain_when_a_clock_is_late() -> None:
 def test_any_bytes_are_records_or_an_integrity_error(content: bytes) -> None:
     if any(line.strip() for line in content.splitlines()):
         with pytest.raises(IntegrityError, match=r"1\.0\.0\.jsonl:\d+ of the ledger: this line is no record"):
-            ledger.read(content, path=PATH)
+            ledgerfiles.read(content, path=PATH)
     else:
-        assert ledger.read(content, path=PATH) == ()
+        assert ledgerfiles.read(content, path=PATH) == ()
 
 
 TORN = [
-    line for number in (1, 20, 60, -2) if (line := ledger.line(Veto(id="1", at=NOW, by=ANNA, env="staging"))[:number])
+    line
+    for number in (1, 20, 60, -2)
+    if (line := ledgerfiles.line(Veto(id="1", at=NOW, by=ANNA, env="staging"))[:number])
 ]
 
 
 @pytest.mark.parametrize("torn", [*TORN, b"<<<<<<< ours", b"[]", b"null", b'{"id": 1}', b"[" * 100_000])
 @pytest.mark.parametrize("kinds", [(), (evidence.Built, Veto)])
 def test_a_torn_line_is_never_taken_for_no_line(torn: bytes, kinds: tuple[type[Record], ...]) -> None:
-    whole = ledger.line(Approval(id="2", at=NOW, by=ANNA, env="staging"))
+    whole = ledgerfiles.line(Approval(id="2", at=NOW, by=ANNA, env="staging"))
     with pytest.raises(IntegrityError, match=r"1\.0\.0\.jsonl:3 of the ledger") as raised:
-        ledger.read(whole + b"\n" + torn + b"\n" + whole, *kinds, path=PATH)
+        ledgerfiles.read(whole + b"\n" + torn + b"\n" + whole, *kinds, path=PATH)
     assert PATH in raised.value.hint and "check --deep" in raised.value.hint
 
 
 def test_a_record_that_is_appended_never_joins_the_line_before() -> None:
     veto, seal = Veto(id="1", at=NOW, by=ANNA), Approval(id="2", at=NOW, by=ANNA)
-    by_hand = ledger.line(veto).rstrip(b"\n")
-    assert [one.id for one in ledger.read(ledger.extended(by_hand, [seal]), path=PATH)] == ["1", "2"]
+    by_hand = ledgerfiles.line(veto).rstrip(b"\n")
+    assert [one.id for one in ledgerfiles.read(ledgerfiles.extended(by_hand, [seal]), path=PATH)] == ["1", "2"]
 
 
 anything = st.recursive(
@@ -110,7 +112,7 @@ anything = st.recursive(
 def test_a_field_that_holds_something_else_spoils_no_record(what: str, data: st.DataObject) -> None:
     head = {"id": "1", "at": "2026-11-23T09:00:00Z", "what": what}
     line = json.dumps(head | {name: data.draw(anything) for name in FIELDS[what]})
-    (record,) = ledger.read(line.encode(), path=PATH)
+    (record,) = ledgerfiles.read(line.encode(), path=PATH)
     assert json.loads(json.dumps(as_json(record)))["what"] == what
 
 
@@ -128,12 +130,12 @@ FIELDS = {
 
 def test_a_count_that_is_no_count_is_unknown_not_zero() -> None:
     line = b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"tests","passed":true,"failed":"0","skipped":-1}'
-    (tests,) = ledger.read(line, path=PATH).of(evidence.Tests)
+    (tests,) = ledgerfiles.read(line, path=PATH).of(evidence.Tests)
     assert (tests.passed, tests.failed, tests.skipped) == (None, None, None)
 
 
 def test_a_record_of_a_newer_writer_is_kept_under_its_name() -> None:
-    (record,) = ledger.read(b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"weather","wind":3}', path=PATH)
+    (record,) = ledgerfiles.read(b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"weather","wind":3}', path=PATH)
     assert isinstance(record, Other) and as_json(record)["what"] == "weather"
 
 
@@ -143,7 +145,7 @@ FIRST_FORM = Path(__file__).parent.parent / "fixtures" / "book-1" / "ledger"
 @pytest.mark.parametrize("path", sorted(FIRST_FORM.glob("[cep]*/**/*.jsonl")), ids=lambda path: path.stem)
 def test_a_ledger_of_the_first_form_is_read_with_every_fact(path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    story = {record.id: as_json(record) for record in ledger.read(path.read_bytes(), path=PATH)}
+    story = {record.id: as_json(record) for record in ledgerfiles.read(path.read_bytes(), path=PATH)}
     assert lines
     for line in lines:
         told = {name: fact for name, fact in line.items() if fact or type(fact) is int}
@@ -156,9 +158,9 @@ def test_any_version_has_a_path_of_its_own_and_comes_back(version: str) -> None:
         version.encode()
     except UnicodeEncodeError:
         return
-    path = ledger.component_path("auth", version)
+    path = ledgerfiles.component_path("auth", version)
     assert path.count("/") == 2
-    assert ledger.version_of(path.rpartition("/")[2]) == version
+    assert ledgerfiles.version_of(path.rpartition("/")[2]) == version
 
 
 @pytest.mark.parametrize(
@@ -172,5 +174,5 @@ def test_any_version_has_a_path_of_its_own_and_comes_back(version: str) -> None:
 )
 def test_what_is_looked_for_is_found_however_its_line_is_written(line: bytes) -> None:
     other = b'{"id": "2", "at": "2026-11-23T09:00:00Z", "what": "tests"}'
-    whole = ledger.read(line + b"\n" + other, path=PATH)
-    assert ledger.read(line + b"\n" + other, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()
+    whole = ledgerfiles.read(line + b"\n" + other, path=PATH)
+    assert ledgerfiles.read(line + b"\n" + other, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()
