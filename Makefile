@@ -1,4 +1,4 @@
-# make demo: play the worked example.  make test: all checks and tests.  PYTHON=python3.12 chooses the interpreter.
+# make demo: play the worked example.  make test: all checks, and the tests without real parts.  make test-real: those with them.  PYTHON=python3.12 chooses the interpreter.
 # CONSTRAINTS= takes the newest release of every library instead of the tested ones.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
@@ -6,11 +6,12 @@ BIN := .venv/bin
 # Most tests wait for builds, processes and servers longer than they compute: two of them to a processor.
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
-.PHONY: help demo demo-real test lint dist agent-file constraints clean FORCE
+.PHONY: help demo demo-real test test-real lint dist agent-file constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
 	@echo "make demo-real    the same with Nexus, Puppet, apt, HAProxy, slapd and sixteen hosts; root, Debian (KEEP=1 leaves it)"
-	@echo "make test    lint, types, layers, all tests"
+	@echo "make test    lint, types, layers, all tests without real parts"
+	@echo "make test-real    the tests with a real Nexus, HAProxy, Puppet, Ceph, browser and others, where they are installed"
 	@echo "make lint    lint, types, layers"
 	@echo "make dist    wheel and sdist in dist/, checked, and each tried in an empty environment"
 	@echo "make agent-file    dist/sluicegate-agent-MACHINE: one file with its own Python, for agents (EXTRAS=s3)"
@@ -26,6 +27,8 @@ demo-real: .venv/dev
 
 test: lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not real and not root"
+
+test-real: .venv/dev
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "real and not root"
 
 lint: .venv/dev
