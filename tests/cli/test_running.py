@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.cli.main import run
+from tests.cli.test_shapes import ANSWERS, misfit
 
 Said = tuple[int, str, str]
 Ran = Callable[..., Said]
@@ -113,6 +114,7 @@ def test_a_plan_of_many_tells_each_job_and_what_stands_in_the_way(ran: Ran) -> N
     write("tree/cut/config.xml", "<proj")
     code, out, _ = ran("run", "tree", "--plan", "--json")
     rows = {row["job"]: row for row in map(json.loads, out.splitlines())}
+    assert [misfit(row, ANSWERS["run --plan"]) for row in rows.values()] == [""] * len(rows)
     assert code == 0 and [name for name in rows if rows[name]["runnable"]] == ["good"]
     assert len(rows["bad"]["reasons"]) == 2 and "<com.example.Strange>" in rows["bad"]["reasons"][0]
     assert all("not well-formed" in rows[name]["reasons"][0] for name in ("broken", "empty", "cut"))

@@ -8,10 +8,11 @@ from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from sluicegate.cli.shapes import common, looking, moving, reality, versions
+from sluicegate.cli.shapes import common, jobs, looking, moving, reality, versions
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "json.md"
-ANSWERS: dict[str, Any] = {**versions.ANSWERS, **moving.ANSWERS, **looking.ANSWERS, **reality.ANSWERS}
+ANSWERS: dict[str, Any] = {**versions.ANSWERS, **moving.ANSWERS, **looking.ANSWERS, **reality.ANSWERS, **jobs.ANSWERS}
+UNCLASSED = {"run --list": "The names of the jobs."}
 WORDS = {str: "text", int: "number", float: "number", bool: "true or false", type(None): "null", Any: "anything"}
 
 
@@ -79,7 +80,9 @@ def page() -> str:
         "[words](../words.md#kinds-of-records) names the kinds.\n"
     ]
     for name, shape in {"any other command, and whatever fails": common.Answer, **ANSWERS}.items():
-        parts.append(f"## {name}\n{described(shape) or 'As said above.'}\n```\n{shown(shape)}\n```\n")
+        parts.append(
+            f"## {name}\n{described(shape) or UNCLASSED.get(name, 'As said above.')}\n```\n{shown(shape)}\n```\n"
+        )
     return "\n".join(parts)
 
 

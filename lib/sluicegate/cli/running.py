@@ -111,6 +111,7 @@ def _plan_one(tree: Tree, names: list[str], given: Mapping[str, str]) -> None:
 
 def _plan_all(tree: Tree, names: list[str], shared: Mapping[str, str], as_json: bool, keep_going: bool) -> int:
     """Which of many jobs can run and what stands in the way; the exit code: 2 when some jobs could not be looked at."""
+    from sluicegate.cli.shapes.jobs import job_plan
     from sluicegate.runner import planning
 
     mistakes, assessments = list(tree.mistakes), []
@@ -122,7 +123,7 @@ def _plan_all(tree: Tree, names: list[str], shared: Mapping[str, str], as_json: 
             continue
         assessments.append(assessment)
         if as_json:
-            output.print_json_line(assessment.to_json())
+            output.print_json_line(job_plan(assessment))
     if not as_json:
         _print_coverage(assessments, planning.obstacles(assessments))
     for mistake in mistakes:

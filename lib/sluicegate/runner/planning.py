@@ -31,14 +31,6 @@ class Assessment:
     def runnable(self) -> bool:
         return not self.reasons
 
-    def to_json(self) -> dict[str, object]:
-        return {
-            "job": self.job,
-            "runnable": self.runnable,
-            "reasons": list(self.reasons),
-            "notices": list(self.notices),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
