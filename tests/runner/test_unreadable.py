@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sluicegate.errors import IntegrityError
-from sluicegate.runner import fingerprints, records
+from sluicegate.runner import antglob, fingerprints, records
 from sluicegate.runner.history import History
-from sluicegate.runner.steps import junit
+from sluicegate.runner.results import Result
+from sluicegate.runner.service import Runner
+from sluicegate.runner.steps import cppcheck, junit, warnings
 from sluicegate.runner.users import Ended, Users
 from sluicegate.runner.vault import Vault
 from sluicegate.web.views import Views
+from tests.runner.conftest import ADMIN, build, shell, wait_for
 
 
 def test_builds_that_cannot_be_listed_do_not_begin_at_one_again(tmp_path: Path) -> None:
@@ -124,3 +128,77 @@ def test_the_log_names_a_build_that_cannot_be_read(tmp_path: Path, caplog: pytes
         damage(tmp_path / "1" / "build.xml")
         assert records.read("job", tmp_path / "1") is None
     assert "1/build.xml cannot be read" in caplog.text
+
+
+CPPCHECK = (
+    "<org.jenkinsci.plugins.cppcheck.CppcheckPublisher><cppcheckConfig><pattern>r.xml</pattern><configSeverityEvaluation>"
+    "<newFailureThreshold>0</newFailureThreshold></configSeverityEvaluation></cppcheckConfig>"
+    "</org.jenkinsci.plugins.cppcheck.CppcheckPublisher>"
+)
+WARNINGS = (
+    "<io.jenkins.plugins.analysis.core.steps.IssuesRecorder><analysisTools><io.jenkins.plugins.analysis.warnings.CppCheck>"
+    "<pattern>r.xml</pattern></io.jenkins.plugins.analysis.warnings.CppCheck></analysisTools><qualityGates>"
+    "<io.jenkins.plugins.analysis.core.util.QualityGate><threshold>1</threshold><type>NEW</type><status>ERROR</status>"
+    "</io.jenkins.plugins.analysis.core.util.QualityGate></qualityGates>"
+    "</io.jenkins.plugins.analysis.core.steps.IssuesRecorder>"
+)
+COVERAGE = (
+    "<hudson.plugins.cobertura.CoberturaPublisher><coberturaReportFile>r/**/*.xml</coberturaReportFile>"
+    "</hudson.plugins.cobertura.CoberturaPublisher>"
+)
+XUNIT = "<xunit><types><JUnitType><pattern>r/**/*.xml</pattern></JUnitType></types><thresholds/></xunit>"
+TAP = "<org.tap4j.plugin.TapPublisher><testResults>r/**/*.xml</testResults></org.tap4j.plugin.TapPublisher>"
+JUNIT = (
+    "<hudson.tasks.junit.JUnitResultArchiver><testResults>r/**/*.xml</testResults>"
+    "</hudson.tasks.junit.JUnitResultArchiver>"
+)
+GOOD = {COVERAGE: '<coverage line-rate="1"/>', TAP: "1..1\\nok 1 - a"}
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("publisher", "name"), [(CPPCHECK, cppcheck.KEPT), (WARNINGS, warnings.KEPT)], ids=["cppcheck", "warnings"]
+)
+def test_issues_are_not_old_because_those_of_before_cannot_be_read(
+    runner: Runner, publisher: str, name: str, spoil: Callable[[Path], None]
+) -> None:
+    error = '<error severity="error" id="one" msg="m"><location file="a.c" line="1"/></error>'
+    found = f"<results><errors>{error}</errors></results>"
+    item = runner.items.create("", "checked", shell(f"echo '{found}' > r.xml", publishers=publisher))
+    results = []
+    for number in (1, 2, 3):
+        runner.trigger(item, ADMIN, None, 0)
+        record = wait_for(item, number)
+        results.append(record.result)
+        if number == 1:
+            spoil(record.folder / name)
+    assert results == [Result.SUCCESS, Result.FAILURE, Result.SUCCESS]
+    second = item.history.get(2)
+    assert second is not None
+    assert f"{name} cannot be read" in second.log.read_text()
+
+
+@pytest.mark.parametrize("publisher", [COVERAGE, XUNIT, TAP, JUNIT], ids=["coverage", "xunit", "tap", "junit"])
+def test_reports_in_a_folder_that_cannot_be_read_are_missed(runner: Runner, publisher: str) -> None:
+    """Its way is longer than any call to the system takes: nobody can list it, not even root."""
+    level = "$(printf '%0250d' 1)"
+    deep = f"cd r; for _ in $(seq 17); do mkdir {level}; cd -P {level}; done"
+    good = GOOD.get(publisher, '<testsuite name="s"><testcase name="ok"/></testsuite>')
+    record = build(runner, "tests", shell(f"mkdir r; printf '{good}\\n' > r/one.xml; ({deep})", publishers=publisher))
+    assert record.result is (Result.UNSTABLE if publisher == JUNIT else Result.FAILURE)
+    assert "a folder that cannot be read (File name too long)" in record.log.read_text()
+
+
+def test_a_folder_that_is_excluded_need_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "one.xml").write_text("")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert len(antglob.find(tmp_path, "**/*.xml").refused) == 1
+    assert antglob.find(tmp_path, "**/*.xml", "dd*/**").refused == {}
+    assert len(antglob.find(tmp_path, "**/*.xml", "dd*/*").refused) == 1
+    assert antglob.find(tmp_path, "*.xml").refused == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,10 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
             refused[relative] = reason
         else:
             files.append(relative)
-    return Found(files=tuple(sorted(files)), refused=dict(sorted({**refused, **walk.unseen}.items())))
+    for folder, reason in walk.unseen.items():
+        if not any(one.matches(f"{folder}?/?") for one in unwanted):  # unless all that may be below is unwanted
+            refused[folder] = reason
+    return Found(files=tuple(sorted(files)), refused=dict(sorted(refused.items())))
 
 
 def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = False) -> list[Path]:
@@ -85,7 +89,10 @@ class _Walk:
         """`chain` has the real places of the folders on the way down: a link back to one of them is not followed."""
         try:
             entries = list(os.scandir(folder))
-        except OSError:
+        except FileNotFoundError:  # it has gone meanwhile
+            return
+        except OSError as problem:
+            self.unseen[prefix] = f"a folder that cannot be read ({problem.strerror})"
             return
         for entry in entries:
             relative = f"{prefix}{entry.name}"
@@ -103,8 +110,9 @@ class _Walk:
     def _file(self, entry: os.DirEntry[str], relative: str, place: str) -> Iterator[tuple[str, str]]:
         try:
             status = entry.stat()
-        except OSError:
-            yield relative, "a link that leads nowhere"
+        except OSError as problem:
+            nowhere = problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+            yield relative, "a link that leads nowhere" if nowhere else f"not to be read ({problem.strerror})"
             return
         if not place.startswith(f"{self.real_root}/"):
             yield relative, "a link out of the workspace"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import IntegrityError, SluicegateError
+from sluicegate.runner import antglob
 from sluicegate.runner.build import Build, StepFailed
-from sluicegate.tools import files
+from sluicegate.runner.records import Record
+from sluicegate.tools import beneath, files
 
 LARGEST = 1 << 20
 SECONDS = 60.0
@@ -30,6 +34,38 @@ def text_of(build: Build, name: str, encoding: str = "utf-8", workspace: Path | 
         return content.decode(encoding, "replace")
     except LookupError as problem:
         raise StepFailed(f"'{encoding}' is not a character encoding") from problem
+
+
+def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: bool = True) -> tuple[str, ...]:
+    """The files below the workspace, or a folder of it, by which a step judges the build.
+
+    Raises StepFailed where one is there and cannot be taken, as behind a link out: it may be the one that is red.
+    """
+    found = antglob.find(folder or build.workspace, build.expand(pattern), defaults=defaults)
+    if found.refused:
+        told = "; ".join(f"'{name}' is {reason}" for name, reason in found.refused.items())
+        raise StepFailed(f"the pattern '{pattern}' names what is not read: {told}")
+    return found.files
+
+
+def kept(record: Record, name: str) -> dict[str, Any] | None:
+    """What a step kept of an earlier build, to compare with; None where it kept nothing.
+
+    Raises StepFailed for what is there and cannot be read: without it nothing would be new.
+    """
+    place = record.folder / name
+    try:
+        with beneath.reading(place):
+            found = json.loads(place.read_bytes())
+    except FileNotFoundError:
+        return None
+    except IntegrityError as problem:
+        raise StepFailed(problem.message) from problem
+    except ValueError as problem:
+        raise StepFailed(f"{place} cannot be read: {problem}") from problem
+    if not isinstance(found, dict):
+        raise StepFailed(f"{place} cannot be read: it is no mapping")
+    return found
 
 
 def _read_outside(build: Build, path: str) -> bytes:

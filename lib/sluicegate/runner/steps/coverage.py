@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
-from sluicegate.runner import antglob
+from sluicegate.runner import reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -40,7 +40,7 @@ class Cobertura:
             build.say("Skipping Cobertura coverage report as the build was not SUCCESS or better")
             return
         build.say("[Cobertura] Publishing Cobertura coverage report...")
-        names = antglob.find(build.workspace, build.expand(self.pattern)).files
+        names = reading.judged(build, self.pattern)
         if not names:
             message = (
                 f"No coverage results were found using the pattern '{self.pattern}'. Did you generate the XML report?"

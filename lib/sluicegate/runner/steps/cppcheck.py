@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sluicegate.errors import Malformed
-from sluicegate.runner import antglob
+from sluicegate.runner import reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.junit import LARGEST
 from sluicegate.tools import files, xml
@@ -50,7 +49,7 @@ class Cppcheck:
         if build.result > Result.UNSTABLE:
             return
         build.say("[Cppcheck] Starting the cppcheck analysis.")
-        names = antglob.find(build.workspace, build.expand(self.pattern)).files
+        names = reading.judged(build, self.pattern)
         if not names:
             message = f"[Cppcheck] No cppcheck test report file(s) were found with the pattern '{self.pattern}'"
             if not self.without_report:
@@ -61,7 +60,7 @@ class Cppcheck:
         files.replace(build.record.folder / KEPT, json.dumps(counts).encode())
         now = self._wanted(counts)
         previous = build.services.previous(build)
-        before = _read(previous) if previous is not None else None
+        before = reading.kept(previous, KEPT) if previous is not None else None
         more = 0 if before is None else now - self._wanted(before)
         build.say(f"[Cppcheck] {now} issues, {more} more than before")
         for result, limit, new in self.limits:
@@ -83,14 +82,6 @@ class Cppcheck:
 
     def _wanted(self, counts: Mapping[str, int]) -> int:
         return sum(counts.get(severity, 0) for severity in self.counted)
-
-
-def _read(record: Record) -> dict[str, int] | None:
-    try:
-        counts = json.loads((record.folder / KEPT).read_text())
-    except (OSError, ValueError):
-        return None
-    return {str(key): count for key, count in counts.items() if isinstance(count, int)}
 
 
 ELEMENTS = (

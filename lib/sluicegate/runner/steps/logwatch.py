@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluicegate.errors import SluicegateError
-from sluicegate.runner import antglob
+from sluicegate.runner import reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.entry import Entry
@@ -114,7 +114,7 @@ class TextFinder:
             there = any(patterns.search(finder.regexp, line) for line in build.lines())
         if finder.files:
             build.say(f"[Text Finder] Looking for the pattern in the files at '{finder.files}'")
-            names = antglob.find(build.workspace, build.expand(finder.files)).files
+            names = reading.judged(build, finder.files)
             if not names:
                 build.say(f"[Text Finder] File set '{finder.files}' is empty")
                 build.worsen(Result.UNSTABLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.numbers import whole
-from sluicegate.runner import antglob
+from sluicegate.runner import antglob, reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -78,15 +78,15 @@ class XUnit:
     def perform(self, build: Build) -> None:
         build.say("INFO: Starting to record.")
         suites = [suite for tool in self.tools for suite in self._read(build, tool)]
+        junit.keep(build, suites)
         previous = build.services.previous(build)
         earlier = junit.read(previous.folder) if previous is not None else None
-        junit.keep(build, suites)
         before = testreports.tally(earlier) if earlier is not None else None
         for threshold in self.thresholds:
             build.worsen(threshold.judge(testreports.tally(suites), before, percent=self.percent))
 
     def _read(self, build: Build, tool: Tool) -> list[Suite]:
-        names = antglob.find(build.workspace, build.expand(tool.pattern), defaults=False).files
+        names = reading.judged(build, tool.pattern, defaults=False)
         if not names and not tool.may_miss:
             raise StepFailed(f"No test reports found for the pattern '{tool.pattern}'. Configuration error?")
         suites: list[Suite] = []
@@ -157,7 +157,7 @@ class Robot:
     def perform(self, build: Build) -> None:
         build.say("Robot results publisher started...")
         folder = build.workspace / build.expand(self.folder)
-        names = antglob.find(folder, build.expand(self.output)).files if build.ground.has_folder(folder) else ()
+        names = reading.judged(build, self.output, folder) if build.ground.has_folder(folder) else ()
         if not names:
             raise StepFailed(f"Robot's output '{self.output}' was not found in '{self.folder}'")
         passed = failed = 0
@@ -235,7 +235,7 @@ class Tap:
             build.say("Build status is not successful; skipping TAP results")
             return
         build.say("TAP Reports Processing: START")
-        names = antglob.find(build.workspace, build.expand(self.pattern)).files
+        names = reading.judged(build, self.pattern)
         if not names:
             build.say(
                 "Did not find any matching files. Setting build result to FAILURE." if self.needs_files else "No files"

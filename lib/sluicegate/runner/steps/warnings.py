@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluicegate.errors import Malformed, SluicegateError, UsageError
-from sluicegate.runner import antglob
+from sluicegate.runner import reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.junit import LARGEST
 from sluicegate.tools import files, patterns, xml
@@ -101,7 +100,7 @@ class Tool:
         if not self.pattern:
             yield from read("\n".join(build.lines()))
             return
-        names = antglob.find(build.workspace, build.expand(self.pattern)).files
+        names = reading.judged(build, self.pattern)
         if not names:
             build.say(f"[{self.name}] No files found for pattern '{self.pattern}'")
         for name in names:
@@ -164,11 +163,11 @@ class IssuesRecorder:
             issues = dict.fromkeys(issue for tool in self.tools for issue in tool.issues(build) if self._counts(issue))
         except SluicegateError as problem:
             raise StepFailed(problem.message) from problem
-        previous = build.services.previous(build)
-        before = _read(previous) if previous is not None else None
         build.say(f"Found {len(issues)} issues")
         kept = json.dumps({issue.key: issue.severity for issue in issues})
         files.replace(build.record.folder / KEPT, build.masked(kept).encode())
+        previous = build.services.previous(build)
+        before = reading.kept(previous, KEPT) if previous is not None else None
         for gate in self.gates:
             if (count := gate.fails(issues, before)) is not None:
                 build.say(f"-> {gate.result.name} - {gate.kind} - {count} - Quality gate: {gate.threshold}")
@@ -178,14 +177,6 @@ class IssuesRecorder:
         order = ("ERROR", "HIGH", "NORMAL", "LOW")
         severe = order.index(issue.severity) <= (order.index(self.lowest) if self.lowest in order else 3)
         return severe and all(keeps(issue) for keeps in self.filters)
-
-
-def _read(record: Record) -> dict[str, str] | None:
-    try:
-        severities = json.loads((record.folder / KEPT).read_text())
-    except (OSError, ValueError):
-        return None
-    return {str(key): str(severity) for key, severity in severities.items()} if isinstance(severities, dict) else None
 
 
 def _tool(tool: Fields, fields: Fields) -> Tool:
