@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -55,8 +56,8 @@ class Signed(Organisation):
     def _story(self, component: str, version: str) -> list[Record]:
         return [*super()._story(component, version), *([Veto(why="bad")] if version == self.versions[-1] else [])]
 
-    def _told(self, path: str, records: list[Record]) -> Story:
-        story = super()._told(path, records)
+    def _told(self, path: str, records: list[Record], since: timedelta = timedelta()) -> Story:
+        story = super()._told(path, records, since)
         if self.signatures is None or not path.startswith("components/"):
             return story
         component, version = path.split("/")[1], ledgerfiles.version_of(path.split("/")[2])
