@@ -1,4 +1,4 @@
-"""What signatures cost `status`: 1,000 components, each with a signed veto of its newest version, to the same unsigned.
+"""What signatures cost `status`: 1,000 components in 10 environments, each with a signed veto of its newest version.
 
     python bench/signed.py [--rounds 3] [--components 1000]
 
@@ -36,7 +36,7 @@ class Signed(Organisation):
     """Each newest version has a veto, signed where there is a key; without one nothing is asked to be signed."""
 
     def __init__(self, folder: Path, components: int, key: str) -> None:
-        super().__init__(folder, components=components, environments=3, versions=3, deploys=1)
+        super().__init__(folder, components=components, environments=10, versions=18, deploys=1)
         self.key = key
         self.signatures: Signatures | None = None
 

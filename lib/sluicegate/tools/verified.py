@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -31,10 +32,15 @@ class Verified:
         digest = _digest(message, signature)
         self._known.add(digest)
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            with os.fdopen(os.open(self._path, flags, 0o600), "w") as stream:
-                stream.write(f"{digest}\n")
+            os.write(self._descriptor, f"{digest}\n".encode())
+
+    @cached_property
+    def _descriptor(self) -> int:
+        """The file, open as long as this memory is used: a machine may have a thousand to remember on its first day."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        weakref.finalize(self, os.close, opened)
+        return opened
 
 
 def _digest(message: bytes, signature: str) -> str:

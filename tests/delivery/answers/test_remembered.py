@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from sluicegate.delivery.answers import remembered
 from sluicegate.delivery.answers.remembered import remembered_status, remembered_text
-from sluicegate.delivery.answers.status import status
+from sluicegate.delivery.answers.status import Cell, Status, status
 from sluicegate.delivery.moves import pinning
 from tests.worlds import Shop
 
@@ -42,6 +43,16 @@ def test_what_is_remembered_is_what_was_read(busy: Shop) -> None:
     assert reads_nothing(busy)
     assert remembered_status(busy.state) == before
     assert "held" in before.cells["portal"]["integration"].marks
+
+
+def test_its_text_is_laid_out_as_that_of_other_answers(busy: Shop) -> None:
+    """Their cells, rows and names, also where there are none and where they need quoting."""
+    matrix = status(busy.state)
+    strange = Cell(pin='"1.0"', effective="é\n", marks=("held", "not counted"))
+    marked = replace(matrix, cells={**matrix.cells, "a \"b\"": {}, "c": {"int": strange}},
+                     newest={**matrix.newest, "a \"b\"": "", "c": "\t"}, vetoed=frozenset({"c"}))  # fmt: skip
+    for one in (matrix, marked, Status(columns=(), newest={}, vetoed=frozenset(), cells={})):
+        assert one.text() == json.dumps(one.json(), indent=2, ensure_ascii=False)
 
 
 def test_another_tip_is_read_anew(busy: Shop) -> None:

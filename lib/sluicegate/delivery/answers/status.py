@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import field
 
@@ -24,6 +26,9 @@ class Cell:
     pin: str
     effective: str
     marks: tuple[str, ...]
+
+    def json(self) -> Json:
+        return {"pin": self.pin, "effective": self.effective, "marks": list(self.marks)}
 
 
 @frozen
@@ -78,24 +83,43 @@ class Status:
         return {
             "environments": [column.json() for column in self.columns],
             "components": [
-                {
-                    "name": name,
-                    "newest": self.newest[name],
-                    "newest_vetoed": name in self.vetoed,
-                    "environments": {
-                        environment: {"pin": cell.pin, "effective": cell.effective, "marks": list(cell.marks)}
-                        for environment, cell in row.items()
-                    },
-                }
+                {**self._head(name), "environments": {environment: cell.json() for environment, cell in row.items()}}
                 for name, row in self.cells.items()
             ],
         }
 
     def text(self) -> str:
-        """What `status --json` prints."""
-        import json
+        """What `status --json` prints. Each cell is laid out once: there are thousands, and most are like others."""
+        cells = {cell: _laid(cell.json(), 4) for cell in {cell for row in self.cells.values() for cell in row.values()}}
+        rows = []
+        for name, row in self.cells.items():
+            head = [(key, _quoted(fact)) for key, fact in self._head(name).items()]
+            here = _object([(environment, cells[cell]) for environment, cell in row.items()], 3)
+            rows.append("\n    " + _object([*head, ("environments", here)], 2))
+        columns = _laid([column.json() for column in self.columns], 1)
+        components = f"[{','.join(rows)}\n  ]" if rows else "[]"
+        return _object([("environments", columns), ("components", components)], 0)
 
-        return json.dumps(self.json(), indent=2, ensure_ascii=False)
+    def _head(self, component: str) -> dict[str, str | bool]:
+        return {"name": component, "newest": self.newest[component], "newest_vetoed": component in self.vetoed}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _quoted(fact: str | bool) -> str:
+    """A text or a flag as JSON."""
+    return json.dumps(fact, ensure_ascii=False)
+
+
+def _laid(value: Json, depth: int) -> str:
+    """A value as JSON, as it stands that deep in a document that is indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n" + "  " * depth)
+
+
+def _object(facts: Iterable[tuple[str, str]], depth: int) -> str:
+    """An object as JSON, its values being laid out already."""
+    margin = "\n" + "  " * depth
+    inside = ",".join([f"{margin}  {_quoted(name)}: {value}" for name, value in facts])
+    return f"{{{inside}{margin}}}" if inside else "{}"
 
 
 def from_json(value: Json) -> Status:

@@ -20,7 +20,7 @@ from sluicegate.model import snapshots
 from sluicegate.model.evidence import Built, Pruned
 
 LENGTH = 50
-LINE = re.compile(r'\{"scheme": "(?P<scheme>[a-z]+)", "version": "(?P<version>[^"\\]+)"\}')
+LINE = re.compile(r'^\{"scheme": "([a-z]+)", "version": "([^"\\\n]+)"\}$', re.MULTILINE)
 
 
 def newest_path(component: str) -> str:
@@ -29,19 +29,16 @@ def newest_path(component: str) -> str:
 
 def read(content: bytes | None, scheme: str) -> list[str] | None:
     """The newest versions, oldest first; None where there is no list, or one in the order of another scheme."""
-    names = []
-    for text in (content or b"").decode("utf-8", "replace").split("\n"):
-        if not text.strip():
-            continue
-        plain = LINE.fullmatch(text)
+    lines = [line for line in (content or b"").decode("utf-8", "replace").split("\n") if line.strip()]
+    found = LINE.findall("\n".join(lines))
+    if len(found) != len(lines):  # somebody else has written it
         try:
-            value = plain.groupdict() if plain else json.loads(text)
-            if value["scheme"] != scheme:
-                return None
-            names.append(str(value["version"]))
+            found = [(value["scheme"], str(value["version"])) for value in map(json.loads, lines)]
         except (ValueError, KeyError, TypeError):
             return None
-    return versions.sort(scheme, set(names))[-LENGTH:] if names else None
+    if any(one != scheme for one, _ in found):
+        return None
+    return versions.sort(scheme, {version for _, version in found})[-LENGTH:] if found else None
 
 
 def extended(content: bytes | None, scheme: str, added: Iterable[str], everything: Callable[[], list[str]]) -> bytes:

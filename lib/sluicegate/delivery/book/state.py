@@ -18,6 +18,8 @@ from sluicegate.errors import ConfigError, UnknownName, UsageError
 from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.evidence import (
+    DECIDING,
+    KINDS,
     BalancerOut,
     BalancerRecord,
     Built,
@@ -25,6 +27,7 @@ from sluicegate.model.evidence import (
     HostOut,
     Intent,
     Pruned,
+    Record,
     Swapped,
     Unveto,
     Veto,
@@ -37,6 +40,12 @@ from sluicegate.ports import Balancer, Drivers, Pool
 from sluicegate.tools import yamltext
 from sluicegate.tools.git import Store
 
+STANDING = (Built, Pruned, Veto, Unveto)
+"""What says whether a version is there and whether it may go further."""
+SIGNED = (Built, Pruned, *(kind for kind in KINDS.values() if issubclass(kind, DECIDING)))
+"""The same where what people decide has to be signed."""
+Divided = tuple[Story, tuple[Uncounted, ...]]
+"""Records that count, and those that do not."""
 MAIN = "main"
 LEDGER = "ledger"
 CONFIG_FILE = "sluicegate.yaml"
@@ -95,8 +104,8 @@ class State:
         self.now = now
         self.notices: dict[str, None] = {} if notices is None else notices  # what somebody should be told
         self.tips: Mapping[str, str] = store.tips() if tips is None else tips
-        self._stories: dict[tuple[str, str], tuple[Story, tuple[Uncounted, ...]]] = {}
-        self._standing: dict[tuple[str, str], Story] = {}
+        self._stories: dict[tuple[str, str], Divided] = {}
+        self._standing: dict[tuple[str, str], Divided] = {}
         self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read
         self._as_published: dict[tuple[str, str], Installed] = {}
         self._veto_scopes: dict[str, tuple[str, ...]] = {}
@@ -240,7 +249,7 @@ class State:
     def _with_holds(self, pins: dict[str, Pin], environment: str) -> dict[str, Pin]:
         """The pins with the holds that count."""
         self.read_stories((name, pin.version) for name, pin in pins.items())
-        judged = {name: self._divided(name, pin.version) for name, pin in pins.items()}
+        judged = {name: self._judged(name, pin.version) for name, pin in pins.items()}
         return {name: with_hold(pin, *judged[name], environment) for name, pin in pins.items()}
 
     def recorded_versions(self, component: str) -> list[str]:
@@ -305,32 +314,32 @@ class State:
 
     def story(self, component: str, version: str) -> Story:
         """The ledger's records of one version that count, oldest first."""
-        return self._divided(component, version)[0]
+        key = (component, version)
+        if key not in self._stories:
+            self._stories[key] = self._divided(component, version)
+        return self._stories[key][0]
 
     def standing(self, component: str, version: str) -> Story:
         """Of these records those that say whether the version is there and whether it may go further."""
-        key = (component, version)
-        if key in self._stories:
-            return self._stories[key][0]
-        if key not in self._standing:
-            path = ledgerfiles.component_path(component, version)
-            some = ledgerfiles.read(self.ledger_file(path), Built, Pruned, Veto, Unveto, path=path)
-            counted = self.signatures.divide(component, version, some)[0] if some and self.signatures else some
-            self._standing[key] = counted
-        return self._standing[key]
+        return self._judged(component, version)[0]
 
     def uncounted(self, component: str, version: str) -> tuple[Uncounted, ...]:
         """The records of one version that are passed over, oldest first."""
-        return self._divided(component, version)[1] if self.signatures else ()
+        return self._judged(component, version)[1] if self.signatures else ()
 
-    def _divided(self, component: str, version: str) -> tuple[Story, tuple[Uncounted, ...]]:
+    def _judged(self, component: str, version: str) -> Divided:
+        """Of one version's records those that count, and those that do not; of the former not all kinds."""
         key = (component, version)
-        if key not in self._stories:
-            path = ledgerfiles.component_path(component, version)
-            whole = ledgerfiles.read(self.ledger_file(path), path=path)
-            divided = self.signatures.divide(component, version, whole) if whole and self.signatures else (whole, ())
-            self._stories[key] = divided
-        return self._stories[key]
+        if key in self._stories:
+            return self._stories[key]
+        if key not in self._standing:
+            self._standing[key] = self._divided(component, version, SIGNED if self.signatures else STANDING)
+        return self._standing[key]
+
+    def _divided(self, component: str, version: str, kinds: Iterable[type[Record]] = ()) -> Divided:
+        path = ledgerfiles.component_path(component, version)
+        story = ledgerfiles.read(self.ledger_file(path), *kinds, path=path)
+        return self.signatures.divide(component, version, story) if story and self.signatures else (story, ())
 
     def chronicle(self, environment: str) -> Story:
         """All of the ledger's records of one environment, oldest first: as many as it has had changes."""
