@@ -115,6 +115,46 @@ def test_emptying_a_workspace_that_is_a_link_takes_nothing_away(server: Server, 
     assert (outside / "deep" / "secret").read_text() == SECRET
 
 
+def test_names_behind_a_link_to_what_is_private_are_not_told(server: Server, name: str) -> None:
+    """The server may read more than a build: its own secrets, and what else is closed to others."""
+    command = f"echo x > a.txt; ln -s {server.home} home; ln -s {server.home}/secrets keys; ln -s {server.home}/x gone"
+    built(server, name, command)
+    console = server.session().get(f"{server.url}job/{name}/1/consoleText").text
+    for link in ("home", "keys", "gone"):
+        assert f"WARNING: '{link}' is a link out of the workspace and is not archived" in console
+    assert console.count("WARNING") == 3 and "session.key" not in console
+
+
+DEEP = """python3 - <<'END'
+import os
+for _ in range(LEVELS):
+    os.mkdir("a")
+    os.chdir("a")
+open("file", "w").close()
+END"""
+
+
+def test_a_tree_deeper_than_calls_go_is_archived_shown_and_removed(server: Server, name: str) -> None:
+    folder, session = built(server, name, DEEP.replace("LEVELS", "1200")), server.session()
+    job = f"{server.url}job/{name}"
+    answer = session.get(f"{job}/1/api/json?tree=result,artifacts[fileName]").json()
+    assert answer["result"] == "SUCCESS" and [one["fileName"] for one in answer["artifacts"]] == ["file"]
+    assert session.get(f"{job}/1/artifact/{'a/' * 1200}file").status_code == 200
+    assert session.get(f"{job}/1/artifact/*zip*/archive.zip").status_code == 200
+    assert session.post(f"{job}/doWipeOutWorkspace").ok
+    assert list((server.home / "workspace" / name).iterdir()) == []
+    assert session.post(f"{job}/1/doDelete").ok and not folder.exists()
+
+
+def test_a_tree_deeper_than_paths_go_is_told_and_removed(server: Server, name: str) -> None:
+    built(server, name, "echo x > a.txt\n" + DEEP.replace("LEVELS", "3000"))
+    session, job = server.session(), f"{server.url}job/{name}"
+    assert session.get(f"{job}/1/artifact/a.txt").status_code == 200
+    assert "a folder that cannot be read (File name too long)" in session.get(f"{job}/1/consoleText").text
+    assert session.post(f"{job}/doWipeOutWorkspace").ok
+    assert list((server.home / "workspace" / name).iterdir()) == []
+
+
 def test_a_hard_link_that_a_build_made_is_a_file(server: Server, name: str) -> None:
     built(server, name, command="echo x > a.txt; ln a.txt b.txt")
     session = server.session()

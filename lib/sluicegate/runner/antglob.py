@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from sluicegate.tools import beneath
 
 DEFAULT_EXCLUDES = (
     "**/*~, **/#*#, **/.#*, **/%*%, **/._*, **/CVS, **/CVS/**, **/.cvsignore, **/SCCS, **/SCCS/**, **/vssver.scc, "
@@ -39,9 +42,10 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
             refused[relative] = reason
         else:
             files.append(relative)
-    for folder, reason in walk.unseen.items():
-        if not any(one.matches(f"{folder}?/?") for one in unwanted):  # unless all that may be below is unwanted
-            refused[folder] = reason
+    for place, reason in walk.unseen.items():
+        below = f"{place}?/?" if place.endswith("/") else place
+        if not any(one.matches(below) for one in unwanted):  # unless all that may be below is unwanted
+            refused[place] = reason
     return Found(files=tuple(sorted(files)), refused=dict(sorted(refused.items())))
 
 
@@ -49,10 +53,8 @@ def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = F
     """All that matches below `root`, links themselves and never what they lead to, and folders when asked for."""
     wanted, unwanted = _patterns(includes, True), _patterns(excludes, True)
     names: list[str] = []
-    for place, below, files in os.walk(root):
-        inside = os.path.relpath(place, root)
-        links = [name for name in below if os.path.islink(os.path.join(place, name))]
-        names += [os.path.normpath(os.path.join(inside, name)) for name in (*files, *(below if folders else links))]
+    for prefix, entries in beneath.folders(root.resolve()):
+        names += [f"{prefix}{one.name}" for one in entries if folders or not one.is_dir(follow_symlinks=False)]
     return [
         root / name
         for name in sorted(names)
@@ -72,54 +74,112 @@ def without_twins(root: Path, names: Iterable[str]) -> list[str]:
 
 
 class _Walk:
-    """One walk over a workspace. Behind a link that leads out of it only names are read, to say what is missing."""
+    """One walk over a workspace, folder by folder: builds make trees deeper than Python calls functions.
+
+    Behind a link that leads out of it only names are read, to say what is missing, and only such as everybody may read:
+    the server may read more than a build.
+    """
 
     def __init__(self, root: Path, wanted: Sequence[_Pattern]) -> None:
-        self.root = root
         self.real_root = os.path.realpath(root)
         self.wanted = wanted
         self.left = THROUGH_LINKS
         self.unseen: dict[str, str] = {}
+        self._waiting: list[_Folder] = []
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Each file's relative path, and why it is refused; '' for those that are not."""
-        yield from self._folder(self.root, "", (self.real_root,), linked=False)
+        self._waiting = [_Folder(place=self.real_root, prefix="", above=None, linked=False)]
+        while self._waiting:
+            yield from self._look_through(self._waiting.pop())
 
-    def _folder(self, folder: Path, prefix: str, chain: tuple[str, ...], *, linked: bool) -> Iterator[tuple[str, str]]:
-        """`chain` has the real places of the folders on the way down: a link back to one of them is not followed."""
+    def _look_through(self, folder: _Folder) -> Iterator[tuple[str, str]]:
         try:
-            entries = list(os.scandir(folder))
+            here = beneath.open_real(folder.place)
         except FileNotFoundError:  # it has gone meanwhile
             return
         except OSError as problem:
-            self.unseen[prefix] = f"a folder that cannot be read ({problem.strerror})"
+            self.unseen[folder.prefix] = f"a folder that cannot be read ({problem.strerror})"
             return
-        for entry in entries:
-            relative = f"{prefix}{entry.name}"
-            self.left -= linked
-            if self.left < 0:
-                self.unseen[prefix] = f"not looked through: links lead to more than {THROUGH_LINKS} entries"
-                return
-            is_link = entry.is_symlink()
-            place = os.path.realpath(entry.path) if is_link else os.path.join(chain[-1], entry.name)
-            if not (os.path.isdir(place) if is_link else entry.is_dir()):
-                yield from self._file(entry, relative, place)
-            elif place not in chain and any(one.reaches_below(relative) for one in self.wanted):
-                yield from self._folder(Path(entry.path), f"{relative}/", (*chain, place), linked=linked or is_link)
-
-    def _file(self, entry: os.DirEntry[str], relative: str, place: str) -> Iterator[tuple[str, str]]:
         try:
-            status = entry.stat()
+            if not self._is_inside(folder.place) and os.fstat(here).st_mode & 0o005 != 0o005:
+                self.unseen[folder.prefix] = "a folder out of the workspace that not everybody may read"
+                return
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    self.left -= folder.linked
+                    if self.left < 0:
+                        message = f"not looked through: links lead to more than {THROUGH_LINKS} entries"
+                        self.unseen[folder.prefix] = message
+                        return
+                    yield from self._entry(folder, entry)
+        finally:
+            os.close(here)
+
+    def _entry(self, folder: _Folder, entry: os.DirEntry[str]) -> Iterator[tuple[str, str]]:
+        relative = f"{folder.prefix}{entry.name}"
+        place = os.path.join(folder.place, entry.name)
+        is_link = entry.is_symlink()
+        if is_link:
+            place = os.path.realpath(place)
+            if not self._is_inside(place) and not _is_for_everybody(place):
+                # Whether something is there, and what, is not told either.
+                if self._reaches(relative) or any(one.matches(relative) for one in self.wanted):
+                    self.unseen[relative] = "a link out of the workspace"
+                return
+        try:
+            status = os.lstat(place) if is_link else entry.stat(follow_symlinks=False)
         except OSError as problem:
             nowhere = problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
             yield relative, "a link that leads nowhere" if nowhere else f"not to be read ({problem.strerror})"
             return
-        if not place.startswith(f"{self.real_root}/"):
+        if not stat.S_ISDIR(status.st_mode):
+            yield from self._file(relative, place, status)
+        elif self._reaches(relative) and not ((is_link or folder.linked) and folder.is_below(place)):
+            below = _Folder(place=place, prefix=f"{relative}/", above=folder, linked=folder.linked or is_link)
+            self._waiting.append(below)
+
+    def _file(self, relative: str, place: str, status: os.stat_result) -> Iterator[tuple[str, str]]:
+        if stat.S_ISLNK(status.st_mode):
+            yield relative, "a link that leads nowhere"
+        elif not self._is_inside(place):
             yield relative, "a link out of the workspace"
         elif status.st_nlink > 1 and status.st_uid != os.geteuid():
             yield relative, "a hard link to a file of another user"  # which no build of ours has made
-        elif entry.is_file():
+        elif stat.S_ISREG(status.st_mode):
             yield relative, ""
+
+    def _is_inside(self, place: str) -> bool:
+        return place == self.real_root or place.startswith(f"{self.real_root}/")
+
+    def _reaches(self, relative: str) -> bool:
+        return any(one.reaches_below(relative) for one in self.wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
+    """A folder that a walk has yet to look through: where it really is, and by what way it was come to."""
+
+    place: str
+    prefix: str
+    above: _Folder | None
+    linked: bool
+
+    def is_below(self, place: str) -> bool:
+        """Whether the way here led through this place: a link back to it has no end."""
+        here: _Folder | None = self
+        while here is not None and here.place != place:
+            here = here.above
+        return here is not None
+
+
+def _is_for_everybody(place: str) -> bool:
+    """Whether any user of the machine may come to this place, and read it."""
+    try:
+        ways = all(os.stat(folder).st_mode & 0o001 for folder in Path(place).parents)
+        return ways and bool(os.lstat(place).st_mode & 0o004)
+    except OSError:
+        return False
 
 
 class _Pattern:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
-from sluicegate.tools import files
+from sluicegate.tools import beneath, files
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -86,10 +85,7 @@ class Ground:
         with suppress(FileNotFoundError):
             here = self._made(path.parent.relative_to(self.folder))
             try:
-                if stat.S_ISDIR(os.stat(path.name, dir_fd=here, follow_symlinks=False).st_mode):
-                    shutil.rmtree(path.name, ignore_errors=True, dir_fd=here)
-                else:
-                    os.unlink(path.name, dir_fd=here)
+                beneath.remove_in(here, path.name)
             finally:
                 os.close(here)
 

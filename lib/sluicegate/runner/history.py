@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
@@ -214,7 +213,7 @@ class History:
     def delete(self, number: int) -> None:
         """Remove an ended build from disk."""
         with self._lock:
-            shutil.rmtree(self.builds / str(number), ignore_errors=True)
+            beneath.remove(self.builds / str(number))
             self._numbers = None
             self._cache.pop(number, None)
             self._color = None
@@ -255,7 +254,7 @@ class History:
         for number in list(self._old(retention.builds, retention.days, now)):
             self.delete(number)
         for number in self._old(retention.artifact_builds, retention.artifact_days, now):
-            shutil.rmtree(self.builds / str(number) / "archive", ignore_errors=True)
+            beneath.remove(self.builds / str(number) / "archive")
 
     def _old(self, builds: int, days: int, now: int) -> Iterator[int]:
         """The builds beyond so many, and those that began so many days ago; -1 spares all."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 import threading
 from collections.abc import Mapping
 from functools import cached_property
@@ -230,9 +229,9 @@ class Items:
         with self._changing:
             self._leave(item.full_name)
             doomed = item.folder.with_name(f".deleted.{os.getpid()}.{item.name}"[:250])
-            shutil.rmtree(doomed, ignore_errors=True)
+            beneath.remove(doomed)
             os.replace(item.folder, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        beneath.remove(doomed)
 
     def rename(self, item: Item, new: str) -> Item:
         """Give an item another name in the same folder."""

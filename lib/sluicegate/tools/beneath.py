@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
+import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sluicegate.errors import IntegrityError, Malformed, UsageError
 from sluicegate.tools import files
 
 ROOT = Path("/")
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LEVELS = 50
+"""How deep a tree is removed at once."""
 
 
 def open_file(path: Path) -> int:
@@ -38,7 +41,7 @@ def open_folder(path: Path) -> int:
         try:
             if part == "..":
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            below = os.open(part, FOLDER, dir_fd=here)
         finally:
             os.close(here)
         here = below
@@ -62,7 +65,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
             found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         for below in found:
             try:
-                here = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+                here = os.open(below, FOLDER, dir_fd=top)
             except OSError as problem:
                 if not _is_absent(problem):
                     yield below, b"", False
@@ -110,22 +113,41 @@ def _is_folder(here: int, name: str) -> bool:
         return False
 
 
+def open_real(place: str) -> int:
+    """A descriptor of the folder whose real path this is. Raises OSError, also where a part of it is a link by now."""
+    here = os.open(place, FOLDER)
+    if os.readlink(f"/proc/self/fd/{here}") != place:
+        os.close(here)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place)
+    return here
+
+
+def folders(folder: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """A folder and all below it, each before those in it: `""`, `a/`, `a/b/`, and the entries by name.
+
+    No link is followed; what cannot be opened is left out. They may lie deeper than Python calls functions.
+    """
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            here = open_real(os.path.join(folder, prefix).rstrip("/"))
+        except OSError:
+            continue
+        try:
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda one: one.name)
+            yield prefix, entries
+            below = [f"{prefix}{one.name}/" for one in entries if one.is_dir(follow_symlinks=False)]
+        finally:
+            os.close(here)
+        waiting += reversed(below)
+
+
 def names(folder: Path) -> Iterator[str]:
     """The relative paths of all regular files below a folder, sorted within each; nothing where there is none."""
-    try:
-        top = open_folder(folder)
-    except OSError:
-        return
-    try:
-        for place, below, _, here in os.fwalk(".", dir_fd=top):
-            below.sort()
-            prefix = "" if place == "." else f"{place[2:]}/"
-            with os.scandir(here) as entries:
-                yield from (
-                    f"{prefix}{name}" for name in sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
-                )
-    finally:
-        os.close(top)
+    for prefix, entries in folders(folder):
+        yield from (f"{prefix}{one.name}" for one in entries if one.is_file(follow_symlinks=False))
 
 
 def empty(folder: Path) -> None:
@@ -137,10 +159,62 @@ def empty(folder: Path) -> None:
     except OSError as problem:
         raise UsageError(f"{folder} is not emptied: a part of its way is a link, or no folder") from problem
     try:
-        for entry in list(os.scandir(here)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.name, ignore_errors=True, dir_fd=here)
-            else:
-                os.unlink(entry.name, dir_fd=here)
+        _empty(here)
     finally:
         os.close(here)
+
+
+def remove(place: Path) -> None:
+    """Remove a file, a link itself, or a folder with all that can be removed in it; gone already is well."""
+    with suppress(OSError):
+        above = open_folder(place.parent)
+        try:
+            remove_in(above, place.name)
+        finally:
+            os.close(above)
+
+
+def remove_in(folder: int, name: str) -> None:
+    """Remove what has this name in an open folder. Raises OSError, but not for what stays in a folder of that name."""
+    if not _is_folder(folder, name):
+        os.unlink(name, dir_fd=folder)
+        return
+    below = os.open(name, FOLDER, dir_fd=folder)
+    try:
+        _empty(below)
+    finally:
+        os.close(below)
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=folder)
+
+
+def _empty(top: int) -> None:
+    """Remove all in an open folder that can be removed.
+
+    Builds make trees deeper than Python calls functions, and than a process may have folders open: what lies deeper
+    than LEVELS is moved to the top, and removed in the next round.
+    """
+    while _emptied(top, top, LEVELS):
+        pass
+
+
+def _emptied(top: int, here: int, levels: int) -> bool:
+    """Empty a folder as deep as `levels`; whether deeper ones were moved to the top."""
+    moved = False
+    with os.scandir(here) as found:
+        entries = list(found)
+    for entry in entries:
+        with suppress(OSError):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=here)
+            elif levels:
+                below = os.open(entry.name, FOLDER, dir_fd=here)
+                try:
+                    moved = _emptied(top, below, levels - 1) or moved
+                finally:
+                    os.close(below)
+                os.rmdir(entry.name, dir_fd=here)
+            else:
+                os.rename(entry.name, f".deep.{secrets.token_hex(8)}", src_dir_fd=here, dst_dir_fd=top)
+                moved = True
+    return moved

@@ -32,7 +32,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
 
     Folders that are missing are made, and their names are on disk too.
     """
-    made = _made(path.parent)
+    made = make_folders(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -52,14 +52,15 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
             sync_folder(folder.parent)
 
 
-def _made(folder: Path) -> list[Path]:
-    """Make a folder and those above it; which of them were missing, the lowest first."""
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it, however many; which of them were missing, the lowest first."""
     missing: list[Path] = []
     here = folder
     while not here.exists():
         missing.append(here)
         here = here.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
     return missing
 
 

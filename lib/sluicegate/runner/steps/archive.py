@@ -63,7 +63,7 @@ class Archive:
         """Copy one file and return its MD5 (Jenkins' fingerprint); empty when it vanished or leads elsewhere now."""
         build.check()
         target = build.record.archive / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folders(target.parent)
         digest = hashlib.md5(usedforsecurity=False)
         try:
             source = build.ground.open(name)

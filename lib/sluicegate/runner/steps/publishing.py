@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
 from sluicegate.runner import antglob, fingerprints
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
+from sluicegate.tools import beneath, files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,11 @@ class HtmlPublisher:
             return
         root = build.record.folder if report.every_build else build.record.folder.parent.parent
         target = root / "htmlreports" / _plain(build.expand(report.name))
-        shutil.rmtree(target, ignore_errors=True)
+        beneath.remove(target)
         build.say(f"[htmlpublisher] Archiving at {'BUILD' if report.every_build else 'PROJECT'} level {folder}")
         for name in antglob.find(folder, report.includes or "**/*").files:
             place = target / name
-            place.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folders(place.parent)
             build.ground.copy(folder / name, place)
 
 

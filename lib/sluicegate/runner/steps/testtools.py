@@ -15,7 +15,7 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps import junit
-from sluicegate.tools import xml
+from sluicegate.tools import files, xml
 from sluicegate.tools.reports import formats, testreports
 from sluicegate.tools.reports.testreports import Case, Suite, Tally
 
@@ -189,7 +189,7 @@ class Robot:
         target = build.record.folder / "robot-plugin"
         for pattern in self.kept:
             for name in antglob.find(folder, build.expand(pattern)).files:
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                files.make_folders((target / name).parent)
                 build.ground.copy(folder / name, target / name)
 
 
