@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -40,6 +42,24 @@ def test_a_job_that_cannot_be_read_stops_no_other_and_the_log_says_which(fresh: 
     log = fresh.home / "logs" / "server.log"
     until(lambda: log.exists() and "the job broken cannot be read" in log.read_text())
     assert log.parent.stat().st_mode & 0o077 == 0
+
+
+def test_names_on_the_disk_that_are_no_text_break_no_page(fresh: Server) -> None:
+    """Such as a home has that was kept in another encoding."""
+    fresh.client().create_job("well", shell("true").decode())
+    fresh.client().create_job("matrix", "<matrix-project><axes/></matrix-project>")
+    fresh.stop()
+    for place in (b"jobs/caf\xe9/config.xml", b"views/caf\xe9.xml", b"users/caf\xe9/password"):
+        path = Path(os.fsdecode(os.fsencode(fresh.home) + b"/" + place))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<project/>")
+    cell = os.fsencode(fresh.home / "jobs" / "matrix" / "configurations" / "axis-os")
+    os.makedirs(cell + b"/caf\xe9/builds")
+    fresh.start()
+    session = fresh.session()
+    for page in ("", "api/json?depth=2", "api/xml", "view/all/", "job/matrix/", "asynchPeople/", "computer/"):
+        assert session.get(fresh.url + page, headers={"Accept": "text/html"}).status_code in (200, 404), page
+    assert {job["name"] for job in fresh.client().get_jobs()} == {"well", "matrix"}
 
 
 TRIGGER = "<triggers><hudson.triggers.SCMTrigger><spec>H/5 * * * *</spec></hudson.triggers.SCMTrigger></triggers>"

@@ -102,6 +102,9 @@ class Items:
         for name, content, has_jobs in beneath.folders_with(folder, "config.xml", "jobs"):
             path = folder / name
             full_name = f"{prefix}{name}"
+            if not names.is_text(name):
+                logging.getLogger(__name__).warning("the folder %r is left out: its name is not UTF-8", full_name)
+                continue
             self._enter(Item(full_name, path), content)
             if has_jobs and full_name.count("/") + 1 < names.DEEPEST:
                 self._scan(path / "jobs", f"{full_name}/")
@@ -182,7 +185,8 @@ class Items:
                 found.append(cell)
             for axis in sorted(folder.glob("axis-*"), reverse=True):
                 name = unquote(axis.name.removeprefix("axis-"))
-                below = sorted((one for one in axis.iterdir() if one.is_dir()), reverse=True)
+                told = (one for one in axis.iterdir() if names.is_text(axis.name + one.name))
+                below = sorted((one for one in told if one.is_dir()), reverse=True)
                 waiting += [(one, {**values, name: unquote(one.name)}) for one in below]
         return found
 

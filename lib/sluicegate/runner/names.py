@@ -40,6 +40,11 @@ def check_full(full_name: str) -> str:
     return full_name
 
 
+def is_text(name: str) -> bool:
+    """Whether a name that stands on the disk is UTF-8: no page and no JSON could tell of another one."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in name)
+
+
 def resolve(name: str, owner: str) -> str:
     """The full name of a job that a job in the folder `owner` names. Imitates Jenkins.getItem(String, ItemGroup)."""
     if name.startswith("/"):

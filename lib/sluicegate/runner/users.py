@@ -99,7 +99,9 @@ class Users:
 
     @staticmethod
     def _listed(folder: Path) -> list[Path]:
-        return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+        if not folder.is_dir():
+            return []
+        return [path for path in folder.iterdir() if names.is_text(path.name) and not path.name.startswith(".")]
 
     def login(self, name: str, secret: str) -> Login | None:
         """The user, when `secret` is the password or a token; compared in constant time."""

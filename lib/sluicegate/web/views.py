@@ -71,7 +71,7 @@ class Views:
         found = []
         for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
             owner, _, name = unquote(path.stem).rpartition("/")
-            if owner != folder:
+            if owner != folder or not names.is_text(name):
                 continue
             try:
                 view = self.get(owner, name)
