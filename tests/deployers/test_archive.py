@@ -350,3 +350,17 @@ def test_what_macos_adds_is_left_out_and_is_no_second_folder_at_the_top(tmp_path
         archive = made_tar(tmp_path / "a.tar.gz", *(file(name) for name in names))
     archives.unpack(archive, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["._own", "Procfile"]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"version": "1.0"', b"{}"])
+def test_a_mark_that_cannot_be_read_is_not_taken_for_none(host: LocalHost, tmp_path: Path, left: bytes) -> None:
+    """A power cut may leave it empty: what runs there is unknown then, until a deploy has installed it anew."""
+    wanted = release(tmp_path, "1.0")
+    install(host, wanted)
+    assert archive().survey(host)["auth"].version == "1.0"
+    (host.folder / "apps/auth/current/.sluicegate.json").write_bytes(left)
+    with pytest.raises(IntegrityError, match=r"int1: apps/auth/chosen/\.sluicegate\.json cannot be read") as caught:
+        archive().survey(host)
+    assert "deploy again" in caught.value.hint
+    install(host, wanted)
+    assert archive().survey(host)["auth"].version == "1.0"

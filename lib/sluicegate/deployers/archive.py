@@ -23,6 +23,7 @@ from sluicegate.tools.probe import spoken_version, wait_for_version
 from sluicegate.tools.scratch import scratch
 
 MARK = ".sluicegate.json"
+LINKS = ("chosen", "current")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class ArchiveDeployer:
         marks = _marks(host, self.config.components)
         found = {}
         for component in self.config.components:
-            current, chosen = marks[component, "current"], marks[component, "chosen"]
+            chosen, current = (_mark(marks[component, link], host, component, link) for link in LINKS)
             if current and chosen and current.folder == chosen.folder:
                 found[component] = current.installed
         return found
@@ -104,8 +105,7 @@ class ArchiveDeployer:
         archive, RemoteUnavailable for a host that is down, SluicegateError when the version does not answer.
         """
         wanted = Installed(version=release.version, manifest=release.manifest)
-        marks = _marks(host, [component.name])
-        before, current = marks[component.name, "chosen"], marks[component.name, "current"]
+        before, current = self._before(host, component)
         standing = current is not None and current == before and current.installed == wanted
         if standing and spoken_version(_probe_url(host, component)) == release.version:
             return
@@ -125,6 +125,15 @@ class ArchiveDeployer:
         host.link(f"apps/{component.name}/current", folder)
         for old in past[self.keep :]:
             host.remove(old)
+
+    def _before(self, host: Host, component: Component) -> tuple[_Mark | None, _Mark | None]:
+        """What is chosen and what is current. A mark that cannot be read is written anew by what comes now."""
+        marks = _marks(host, [component.name])
+        try:
+            chosen, current = (_mark(marks[component.name, link], host, component.name, link) for link in LINKS)
+        except IntegrityError:
+            return None, None
+        return chosen, current
 
     def _await(self, host: Host, component: Component, release: Release, services: Keeper) -> None:
         """Probe until it answers with its version; else tell what it printed, while that is there."""
@@ -188,31 +197,37 @@ def _write(mark: _Mark, component: Component, unpacked: Path) -> None:
 
 READ_MARKS = f"""\
 for component; do
-    for link in chosen current; do
+    for link in {" ".join(LINKS)}; do
         mark="apps/$component/$link/{MARK}"
-        if [ -e "$mark" ]; then cat -- "$mark" || exit 1; fi
+        if [ -e "$mark" ]; then printf . && cat -- "$mark" || exit 1; fi
         printf '\\0'
     done
 done
 """
 
 
-def _marks(host: Host, components: Iterable[str]) -> dict[tuple[str, str], _Mark | None]:
-    """The marks of the releases that each component's links point to; None when there is none that is readable."""
-    names = [(component, link) for component in components for link in ("chosen", "current")]
+def _marks(host: Host, components: Iterable[str]) -> dict[tuple[str, str], bytes]:
+    """What stands in the marks of the releases that each component's links point to, after a dot; b"" for none."""
+    names = [(component, link) for component in components for link in LINKS]
     done = host.run(["sh", "-c", READ_MARKS, "survey", *dict.fromkeys(component for component, _ in names)])
     if done.status != 0:
         raise SluicegateError(f"the host '{host.name}' does not let us read what it has: {done.error_text}")
-    return dict(zip(names, map(_mark, done.stdout.split(b"\0")[:-1]), strict=True))
+    return dict(zip(names, done.stdout.split(b"\0")[:-1], strict=True))
 
 
-def _mark(content: bytes) -> _Mark | None:
+def _mark(content: bytes, host: Host, component: str, link: str) -> _Mark | None:
+    """A mark; None where there is none. Raises IntegrityError for one that cannot be read, as a power cut leaves it."""
+    if not content:
+        return None
     try:
-        value = json.loads(content)
+        value = json.loads(content[1:])
         return _Mark(
             installed=Installed(version=str(value["version"]), manifest=str(value["manifest"])),
             folder=str(value["folder"]),
             previous=tuple(str(folder) for folder in value["previous"]),
         )
-    except (ValueError, KeyError, TypeError):
-        return None
+    except (ValueError, KeyError, TypeError) as problem:
+        raise IntegrityError(
+            f"{host.name}: apps/{component}/{link}/{MARK} cannot be read, so nobody knows which version stands there",
+            hint="deploy again: it installs the component anew",
+        ) from problem
