@@ -113,6 +113,21 @@ def test_a_step_that_is_missing_is_named_with_what_to_do(step: str) -> None:
     assert what in said and todo in advice
 
 
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("/job/auth-suite/api/json", "the job auth-suite, after an installation in integration, cannot be asked for"),
+        ("/pluginManager/api/json", "its plugins cannot be asked for"),
+        ("/computer/api/json", "its agents cannot be asked for"),
+    ],
+)
+def test_a_page_that_fails_is_not_taken_for_one_that_is_not_there(path: str, what: str) -> None:
+    findings = asked(lambda stub, top, url: without(stub, path, 500))
+    assert lacking(findings) == []
+    (said,) = [one.what for one in findings if one.state == "unknown" and "notifyCommit" not in one.what]
+    assert said.startswith(what) and said.endswith(f"{path} answered with status 500")
+
+
 def test_a_jenkins_below_a_path_and_one_that_is_down_are_named() -> None:
     with playing(JenkinsStub({}, context="/jenkins")) as url:
         ((said, advice),) = lacking(list(check_jenkins(config(url.removesuffix("/jenkins")))))

@@ -73,16 +73,26 @@ def _unknown(what: str, todo: str) -> Finding:
     return Finding(state="unknown", what=what, todo=todo)
 
 
+def _silent(what: str, problem: SluicegateError) -> Finding:
+    """What nobody can tell: a page that failed is not taken for one that is not there."""
+    return _unknown(f"{what}: {problem.message}", problem.hint or "see the log of the Jenkins")
+
+
 def _get(jenkins: Jenkins, path: str) -> Json:
-    """What a page of the API says; empty where it is not there."""
+    """What a page of the API says; empty where it is not there. Raises SluicegateError for what says nothing."""
     answer = server.ask(jenkins, f"{jenkins.url}/{path}")
-    if answer.status != 200:
+    if answer.status == 404:
         return {}
+    page = f"{jenkins.url}/{path.partition('?')[0]}"
+    if answer.status != 200:
+        raise SluicegateError(f"{page} answered with status {answer.status}")
     try:
         value = json.loads(answer.body)
     except ValueError:
         value = None
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        raise SluicegateError(f"{page} answered with something else than an object in JSON")
+    return value
 
 
 def _login(jenkins: Jenkins) -> Finding:
@@ -130,6 +140,9 @@ def _plugins(jenkins: Jenkins) -> Iterator[Finding]:
         listed = _get(jenkins, "pluginManager/api/json?depth=1&tree=plugins[shortName,active]").get("plugins")
     except Denied:
         listed = None
+    except SluicegateError as problem:
+        yield _silent("its plugins cannot be asked for", problem)
+        return
     if not isinstance(listed, list):
         yield _unknown(f"the user '{jenkins.user}' may not see its plugins", f"look for {', '.join(PLUGINS)} yourself")
         return
@@ -164,7 +177,11 @@ def _hook(jenkins: Jenkins) -> Finding:
 
 def _machines(jenkins: Jenkins) -> Iterator[Finding]:
     tree = "computer[displayName,offline,numExecutors,_class]"
-    computers = _get(jenkins, f"computer/api/json?tree={tree}").get("computer")
+    try:
+        computers = _get(jenkins, f"computer/api/json?tree={tree}").get("computer")
+    except SluicegateError as problem:
+        yield _silent("its agents cannot be asked for", problem)
+        return
     if not isinstance(computers, list):
         yield _unknown("its agents cannot be seen", "look at Manage Jenkins, Nodes")
         return
@@ -203,6 +220,8 @@ def _job(jenkins: Jenkins, name: str, why: str, wanted: tuple[str, ...]) -> Find
         job = _get(jenkins, f"{path_of(name)}api/json?tree={tree}")
     except Denied as problem:
         return _missing(f"{what} may not be read", problem.hint)
+    except SluicegateError as problem:
+        return _silent(f"{what} cannot be asked for", problem)
     if not job:
         todo = f"make it (jenkins-jobs update), let '{jenkins.user}' read it, or name its folder: FOLDER/{name}"
         return _missing(f"{what} is not there", todo)
