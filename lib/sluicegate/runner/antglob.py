@@ -36,7 +36,9 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
     files: list[str] = []
     refused: dict[str, str] = {}
     for relative, reason in walk.files():
-        if not any(one.matches(relative) for one in wanted) or any(one.matches(relative) for one in unwanted):
+        if not any(pattern.matches(relative) for pattern in wanted) or any(
+            pattern.matches(relative) for pattern in unwanted
+        ):
             continue
         if reason:
             refused[relative] = reason
@@ -58,7 +60,7 @@ def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = F
     return [
         root / name
         for name in sorted(names)
-        if any(one.matches(name) for one in wanted) and not any(one.matches(name) for one in unwanted)
+        if any(pattern.matches(name) for pattern in wanted) and not any(pattern.matches(name) for pattern in unwanted)
     ]
 
 
@@ -228,7 +230,7 @@ def _whole(names: Sequence[str], parts: Sequence[str | None]) -> bool:
             at, part = resume, back + 1
         else:
             return False
-    return all(one is None for one in parts[part:])
+    return all(part_left is None for part_left in parts[part:])
 
 
 def _name(name: str, part: str) -> bool:
@@ -251,4 +253,4 @@ def _name(name: str, part: str) -> bool:
 
 
 def _patterns(text: str, case: bool) -> list[_Pattern]:
-    return [_Pattern(one.strip().replace("\\", "/"), case) for one in text.split(",") if one.strip()]
+    return [_Pattern(pattern.strip().replace("\\", "/"), case) for pattern in text.split(",") if pattern.strip()]

@@ -137,7 +137,7 @@ class Build:
         config: JobConfig,
         workspace: Path,
         env: dict[str, str],
-        given: Mapping[str, str],
+        parameter_values: Mapping[str, str],
         marks: dict[str, str],
         services: Services,
         pen: Pen,
@@ -148,7 +148,7 @@ class Build:
         self.config = config
         self.workspace = workspace
         self.env = env
-        self.parameter_values = dict(given)
+        self.parameter_values = dict(parameter_values)
         self.marks = marks
         self.services = services
         self.pen = pen

@@ -79,7 +79,7 @@ def from_dict(data: object) -> Cause:
         build=required(data.get("build", 0), most=INT),
         url=str(data.get("url", "")),
         note=str(data.get("note", "")),
-        causes=tuple(from_dict(one) for one in below) if isinstance(below, list) else (),
+        causes=tuple(from_dict(entry) for entry in below) if isinstance(below, list) else (),
     )
 
 
@@ -89,7 +89,7 @@ def upstream(project: str, build: int, url: str, causes: tuple[Cause, ...]) -> C
 
 
 def _cut(cause: Cause, depth: int) -> Cause:
-    below = tuple(_cut(one, depth - 1) for one in cause.causes) if depth > 1 else ()
+    below = tuple(_cut(nested, depth - 1) for nested in cause.causes) if depth > 1 else ()
     return Cause(
         kind=cause.kind,
         user=cause.user,
@@ -119,7 +119,7 @@ def _element(cause: Cause, indent: str) -> str:
     if cause.kind == "user":
         body = tag("userId", cause.user, inner)
     elif cause.kind == "upstream":
-        below = "".join(_element(one, inner + "  ") for one in cause.causes)
+        below = "".join(_element(nested, inner + "  ") for nested in cause.causes)
         body = (
             tag("upstreamProject", cause.project, inner)
             + tag("upstreamUrl", cause.url, inner)
@@ -134,16 +134,16 @@ def _element(cause: Cause, indent: str) -> str:
 
 def read(action: Element) -> tuple[Cause, ...]:
     """The causes of a CauseAction element; causes of unknown kinds are left out."""
-    found: list[Cause] = []
+    causes: list[Cause] = []
     for entry in action.iterfind("causeBag/entry"):
         for element in entry:
             if element.tag in KINDS:
                 times = whole(text(entry, "int").strip(), least=1, most=INT) or 1
-                found.extend([_cause(element)] * min(times, 100))
+                causes.extend([_cause(element)] * min(times, 100))
     for element in action.iterfind("causes/*"):
         if element.tag in KINDS:
-            found.append(_cause(element))
-    return tuple(found)
+            causes.append(_cause(element))
+    return tuple(causes)
 
 
 def _cause(element: Element) -> Cause:
@@ -154,5 +154,5 @@ def _cause(element: Element) -> Cause:
         url=text(element, "upstreamUrl"),
         build=whole(text(element, "upstreamBuild").strip(), most=INT) or 0,
         note=text(element, "addr"),
-        causes=tuple(_cause(one) for one in element.iterfind("upstreamCauses/*") if one.tag in KINDS),
+        causes=tuple(_cause(nested) for nested in element.iterfind("upstreamCauses/*") if nested.tag in KINDS),
     )

@@ -25,8 +25,8 @@ METHODS: dict[str, Callable[..., Value]] = {
     "contains": lambda text, part: part in text,
     "startsWith": lambda text, part: text.startswith(part),
     "endsWith": lambda text, part: text.endswith(part),
-    "equals": lambda text, other: text == other,
-    "equalsIgnoreCase": lambda text, other: text.lower() == other.lower(),
+    "equals": lambda text, second: text == second,
+    "equalsIgnoreCase": lambda text, second: text.lower() == second.lower(),
     "matches": lambda text, pattern: patterns.matches(pattern, text),
     "toLowerCase": lambda text: text.lower(),
     "toUpperCase": lambda text: text.upper(),
@@ -183,8 +183,8 @@ def subset(expression: str) -> str:
 
 def subsets(actions: Iterable[str]) -> list[Filter]:
     """The filters that a build carries among its actions. Raises Malformed."""
-    found = (xml.parse(one.encode(), source="build.xml") for one in actions if one.startswith(f"<{SUBSET}"))
-    return [Filter(xml.text(element, "filter")) for element in found]
+    elements = (xml.parse(action.encode(), source="build.xml") for action in actions if action.startswith(f"<{SUBSET}"))
+    return [Filter(xml.text(element, "filter")) for element in elements]
 
 
 def _call(method: Callable[..., Value], subject: Evaluate, arguments: Sequence[Evaluate]) -> Evaluate:
@@ -197,11 +197,11 @@ def _whole(value: Value) -> int:
 
 def _tokens(expression: str) -> list[str]:
     # Groovy lets lines end anywhere within an expression.
-    text, place, found = expression.strip(), 0, []
+    text, place, tokens = expression.strip(), 0, []
     while place < len(text):
         matched = TOKEN.match(text, place)
         if matched is None:
             raise Malformed(f"the combination filter '{expression}' is not understood at '{text[place:][:20]}'")
-        found.append(matched[0].strip())
+        tokens.append(matched[0].strip())
         place = matched.end()
-    return found
+    return tokens

@@ -27,8 +27,8 @@ def read(home: Path) -> dict[str, ConfigFile]:
         return {}
     root = xml.parse(path.read_bytes(), source=STORE)
     files = [
-        ConfigFile(id=xml.text(one, "id").strip(), name=xml.text(one, "name"), content=xml.text(one, "content"))
-        for one in root.iterfind("configs/*")
+        ConfigFile(id=xml.text(entry, "id").strip(), name=xml.text(entry, "name"), content=xml.text(entry, "content"))
+        for entry in root.iterfind("configs/*")
     ]
     return {file.id: file for file in files}
 

@@ -68,8 +68,8 @@ class Schedule:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first minute after `moment` that fits, in UTC; None when there is none within eight years."""
-        found = [hit for line in self.lines if (hit := self._after(line, moment)) is not None]
-        return min(found, default=None)
+        hits = [hit for line in self.lines if (hit := self._after(line, moment)) is not None]
+        return min(hits, default=None)
 
     def _after(self, line: Line, moment: datetime) -> datetime | None:
         current = (moment.astimezone(UTC) + timedelta(minutes=1)).replace(second=0, microsecond=0)
@@ -150,20 +150,20 @@ def _field(word: str, index: int, draw: Callable[[int], int], number: int) -> fr
 
 
 def _term(term: str, index: int, draw: Callable[[int], int], number: int) -> range:
-    found = TERM.fullmatch(term)
+    match = TERM.fullmatch(term)
     where = f"schedule, line {number}, {FIELDS[index]}"
-    if found is None or (found["s"] and not found["e"] and found["step"]):
+    if match is None or (match["s"] and not match["e"] and match["step"]):
         raise Malformed(f"{where}: '{term}' is not a number, range, * or H")
-    step = int(found["step"] or 1)
-    if found["hash"]:
-        start, end = int(found["hs"] or LOWER[index]), int(found["he"] or HASH_UPPER[index])
-    elif found["star"]:
+    step = int(match["step"] or 1)
+    if match["hash"]:
+        start, end = int(match["hs"] or LOWER[index]), int(match["he"] or HASH_UPPER[index])
+    elif match["star"]:
         start, end = LOWER[index], UPPER[index]
     else:
-        start, end = int(found["s"]), int(found["e"] or found["s"])
+        start, end = int(match["s"]), int(match["e"] or match["s"])
     if start > end or start < LOWER[index] or end > UPPER[index] or step < 1:
         raise Malformed(f"{where}: '{term}' must lie within {LOWER[index]}-{UPPER[index]} and rise")
-    if not found["hash"]:
+    if not match["hash"]:
         return range(start, end + 1, step)
     if step > end - start + 1:
         raise Malformed(f"{where}: the step of '{term}' is larger than its range")

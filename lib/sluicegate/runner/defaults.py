@@ -23,22 +23,22 @@ LOOKED_AT = 100
 
 def offered(item: Item, items: Items) -> tuple[Definition, ...]:
     """The parameters of a job with the defaults that hold now."""
-    return tuple(_now(one, item, items) for one in definitions(item.config))
+    return tuple(_now(definition, item, items) for definition in definitions(item.config))
 
 
-def _now(one: Definition, item: Item, items: Items) -> Definition:
-    if one.default_from == "chance":
-        return replace(one, default=secrets.token_hex(8))
-    if one.default_from == "run":
-        job = items.job(names.resolve(one.run_of, names.folder_of(item.full_name)))
-        run = None if job is None else _first(job.history.newest(LOOKED_AT), WORST.get(one.run_filter))
-        return one if run is None else replace(one, default=f"{run.job}#{run.number}")
-    if one.default_from in ("last build", "last good build"):
-        worst = Result.UNSTABLE if one.default_from == "last good build" else None
+def _now(definition: Definition, item: Item, items: Items) -> Definition:
+    if definition.default_from == "chance":
+        return replace(definition, default=secrets.token_hex(8))
+    if definition.default_from == "run":
+        job = items.job(names.resolve(definition.run_of, names.folder_of(item.full_name)))
+        run = None if job is None else _first(job.history.newest(LOOKED_AT), WORST.get(definition.run_filter))
+        return definition if run is None else replace(definition, default=f"{run.job}#{run.number}")
+    if definition.default_from in ("last build", "last good build"):
+        worst = Result.UNSTABLE if definition.default_from == "last good build" else None
         record = _first(item.history.newest(LOOKED_AT), worst)
-        value = None if record is None else _value(record.parameters, one.name)
-        return one if value is None else replace(one, default=value)
-    return one
+        value = None if record is None else _value(record.parameters, definition.name)
+        return definition if value is None else replace(definition, default=value)
+    return definition
 
 
 def _first(records: Iterable[Record], worst: Result | None) -> Record | None:
@@ -49,24 +49,24 @@ def _first(records: Iterable[Record], worst: Result | None) -> Record | None:
 
 
 def _value(parameters: Iterable[Parameter], name: str) -> Value | None:
-    return next((one.value for one in parameters if one.name == name and not one.secret), None)
+    return next((parameter.value for parameter in parameters if parameter.name == name and not parameter.secret), None)
 
 
 def of_runs(parameters: Iterable[Parameter], items: Items, url: str) -> dict[str, str]:
     """The variables that a build's run parameters set (RunParameterValue.buildEnvironment)."""
     variables: dict[str, str] = {}
-    for one in parameters:
-        if one.value_class != RUN:
+    for parameter in parameters:
+        if parameter.value_class != RUN:
             continue
-        job, _, number = one.text.partition("#")
+        job, _, number = parameter.text.partition("#")
         item = items.job(job)
         record = item.history.resolve(number) if item is not None else None
         result = record.result.name if record is not None and record.result is not None else "UNKNOWN"
         variables |= {
-            one.name: f"{url}{path_of(job)}{number}/" if record is not None else "UNKNOWN",
-            f"{one.name}_JOBNAME": job,
-            f"{one.name}_NUMBER": number,
-            f"{one.name}_NAME": (record.display_name if record is not None else "") or f"#{number}",
-            f"{one.name}_RESULT": result,
+            parameter.name: f"{url}{path_of(job)}{number}/" if record is not None else "UNKNOWN",
+            f"{parameter.name}_JOBNAME": job,
+            f"{parameter.name}_NUMBER": number,
+            f"{parameter.name}_NAME": (record.display_name if record is not None else "") or f"#{number}",
+            f"{parameter.name}_RESULT": result,
         }
     return variables

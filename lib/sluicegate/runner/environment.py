@@ -44,7 +44,8 @@ def inherited(*, all_of_them: bool = False, also: Sequence[str] = ()) -> dict[st
     return {
         name: value
         for name, value in own.items()
-        if (HARMLESS.fullmatch(name) and not USER_IN_URL.search(value)) or any(fnmatchcase(name, one) for one in also)
+        if (HARMLESS.fullmatch(name) and not USER_IN_URL.search(value))
+        or any(fnmatchcase(name, pattern) for pattern in also)
     }
 
 
@@ -68,7 +69,7 @@ def tag(record: Record) -> str:
 
 def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int, workspace: Path) -> dict[str, str]:
     """Jenkins' variables of a build. Without a URL there is no server: SLUICEGATE_RUN tells the steps that."""
-    found = {
+    variables = {
         **characteristic(record, cookie),
         "BUILD_DISPLAY_NAME": record.display_name or f"#{record.number}",
         **_triggers(record.causes),
@@ -87,10 +88,10 @@ def standard(record: Record, *, home: Path, url: str, cookie: str, executor: int
     }
     if url:
         job = url + path_of(record.job)
-        found |= {"HUDSON_URL": url, "JENKINS_URL": url, "JOB_URL": job, "BUILD_URL": f"{job}{record.number}/"}
+        variables |= {"HUDSON_URL": url, "JENKINS_URL": url, "JOB_URL": job, "BUILD_URL": f"{job}{record.number}/"}
     else:
-        found[ALONE] = "true"
-    return found
+        variables[ALONE] = "true"
+    return variables
 
 
 TRIGGERS = {
@@ -105,13 +106,13 @@ TRIGGERS = {
 
 def _triggers(causes: tuple[Cause, ...]) -> dict[str, str]:
     """BUILD_CAUSE and ROOT_BUILD_CAUSE, as EnvInject sets them in every build of a Jenkins that has it."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for head, chosen in (("BUILD_CAUSE", causes), ("ROOT_BUILD_CAUSE", tuple(_roots(causes)))):
         kinds = list(dict.fromkeys(TRIGGERS[cause.kind] for cause in chosen if cause.kind in TRIGGERS))
         if kinds:
-            found[head] = ",".join(kinds)
-            found |= {f"{head}_{kind}": "true" for kind in kinds}
-    return found
+            variables[head] = ",".join(kinds)
+            variables |= {f"{head}_{kind}": "true" for kind in kinds}
+    return variables
 
 
 def _roots(causes: tuple[Cause, ...]) -> Iterator[Cause]:

@@ -66,7 +66,7 @@ def read(home: Path, md5: str) -> Fingerprint | None:
             root = xml.parse(place.read_bytes(), source="the fingerprint")
     except FileNotFoundError:
         return None
-    usages = [(xml.text(one, "string"), xml.text(one, "ranges")) for one in root.iterfind("usages/entry")]
+    usages = [(xml.text(entry, "string"), xml.text(entry, "ranges")) for entry in root.iterfind("usages/entry")]
     return Fingerprint(
         md5=md5,
         file_name=xml.text(root, "fileName"),
@@ -93,7 +93,7 @@ def record(build: Record, marks: Mapping[str, str], now: float) -> None:
         with NOTING:
             old = read(home, md5)
             usages = dict(old.usages) if old else {}
-            numbers = [one for one in usages.get(build.job, "").split(",") if one]
+            numbers = [number for number in usages.get(build.job, "").split(",") if number]
             usages[build.job] = ",".join([*numbers, str(build.number)][-200:])
             first = old or Fingerprint(
                 md5=md5, file_name=name.rpartition("/")[2], job=build.job, number=build.number, usages=()

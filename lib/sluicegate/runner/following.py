@@ -19,15 +19,17 @@ LISTED = "jobs[fullName,jobs[fullName,jobs[fullName,jobs[fullName]]]]"
 Say = Callable[[str], None]
 
 
-def follow(remote: Remote, name: str, given: Mapping[str, str], say: Say, write: Callable[[bytes], None]) -> Result:
+def follow(remote: Remote, name: str, values: Mapping[str, str], say: Say, write: Callable[[bytes], None]) -> Result:
     """Start a job, print its way through the queue and its console, and return its result."""
     path = path_of(name)
     facts = _facts(remote, name)
-    declared = _parameters(name, facts, given)
+    declared = _parameters(name, facts, values)
     action = "buildWithParameters" if declared else "build"
-    answer = remote.post(path + action, dict(given), look=f"{path}api/json?tree=_class")
-    places = [one.headers.get("Location", "") for one in (*reversed(answer.history), answer)]  # 303 where it was merged
-    item = next((place[1] for one in places if (place := re.search(r"queue/item/(\d+)", one))), None)
+    answer = remote.post(path + action, dict(values), look=f"{path}api/json?tree=_class")
+    places = [
+        response.headers.get("Location", "") for response in (*reversed(answer.history), answer)
+    ]  # 303 where it was merged
+    item = next((place[1] for location in places if (place := re.search(r"queue/item/(\d+)", location))), None)
     if item is None:
         raise RemoteUnavailable(f"{remote.url} accepted {name} but named no queue item")
     number = _queue(remote, path, item, say)
@@ -72,14 +74,14 @@ def _names(jobs: Any) -> list[str]:
     return names
 
 
-def _parameters(name: str, facts: Mapping[str, Any], given: Mapping[str, str]) -> Mapping[str, Any]:
+def _parameters(name: str, facts: Mapping[str, Any], values: Mapping[str, str]) -> Mapping[str, Any]:
     """The declared parameters. Raises UsageError for a name or a choice that Jenkins would answer with status 500."""
     groups = [group.get("parameterDefinitions") or [] for group in facts.get("property") or []]
     declared = {str(parameter["name"]): parameter for group in groups for parameter in group}
-    if unknown := set(given) - set(declared):
+    if unknown := set(values) - set(declared):
         known = ", ".join(sorted(declared)) or "none"
         raise UsageError(f"{name} has no parameter {', '.join(sorted(unknown))} (it has: {known})")
-    for key, value in given.items():
+    for key, value in values.items():
         choices = declared[key].get("choices")
         if isinstance(choices, list) and value not in choices:
             known = ", ".join(map(str, choices))
@@ -89,7 +91,7 @@ def _parameters(name: str, facts: Mapping[str, Any], given: Mapping[str, str]) -
 
 def _queue(remote: Remote, path: str, item: str, say: Say) -> int:
     """Wait until the item is a build; its number."""
-    told = ""
+    reason_said = ""
     pause = 0.05
     while True:
         state = restarts.again(lambda: _item(remote, path, item), lambda problem: isinstance(problem, Denied))
@@ -100,9 +102,9 @@ def _queue(remote: Remote, path: str, item: str, say: Say) -> int:
                 raise SluicegateError(f"the server names no build: {str(executable)[:100]}")
             return number
         why = re.sub(r"[\d.]+ (m?sec|ms|s)\b.*", "a moment", state.get("why") or "")
-        if why and why != told:
+        if why and why != reason_said:
             say(f"waiting: {why}")
-            told = why
+            reason_said = why
         patience.pause(pause)
         pause = min(1.0, pause * 1.5)
 

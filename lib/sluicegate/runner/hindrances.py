@@ -24,11 +24,11 @@ def of_job(config: JobConfig) -> tuple[Hindrance, ...]:
     rules: list[Hindrance] = []
     for element in config.section("properties"):
         try:
-            made = catalogue.make("property", element)
+            rule = catalogue.make("property", element)
         except ConfigError:
             continue
-        if isinstance(made, Hindrance):
-            rules.append(made)
+        if isinstance(rule, Hindrance):
+            rules.append(rule)
     return tuple(rules)
 
 
@@ -59,10 +59,10 @@ class _Home:
     def neighbours(self, job: str, direction: Direction) -> Sequence[str]:
         if (item := self._job(job)) is None:
             return ()
-        return self.items.upstream(item) if direction == "up" else [one.name for one in self.items.downstream(item)]
+        return self.items.upstream(item) if direction == "up" else [child.name for child in self.items.downstream(item)]
 
     def queued(self) -> Collection[str]:
-        return {one.job for one in self.waiting}
+        return {item.job for item in self.waiting}
 
     def hindrances(self, job: str) -> Sequence[Hindrance]:
         return of_job(item.config) if (item := self._job(job)) is not None else ()
@@ -73,7 +73,7 @@ class _Home:
                 yield Candidate(job=job.full_name, parameters=record.parameters, hindrances=of_job(job.config))
 
     def ahead(self, turn: Turn) -> Iterable[Candidate]:
-        for other in self.waiting:
-            if other.id == turn.id:
+        for item in self.waiting:
+            if item.id == turn.id:
                 return
-            yield Candidate(job=other.job, parameters=other.parameters, hindrances=tuple(self.hindrances(other.job)))
+            yield Candidate(job=item.job, parameters=item.parameters, hindrances=tuple(self.hindrances(item.job)))

@@ -145,8 +145,8 @@ class History:
     def get(self, number: int) -> Record | None:
         """The record of a build, running or ended."""
         with self._lock:
-            if found := self.running.get(number) or self._unsaved.get(number) or self._cache.get(number):
-                return found
+            if known_record := self.running.get(number) or self._unsaved.get(number) or self._cache.get(number):
+                return known_record
             record = records.read(self.job, self.builds / str(number)) if self._has(number) else None
             if record is not None:
                 if record.result is None:
@@ -189,17 +189,17 @@ class History:
         return dict.fromkeys(PERMALINKS, -1) | read
 
     def _search_links(self, names: Sequence[str] = PERMALINKS) -> dict[str, int]:
-        found = dict.fromkeys(names, -1)
+        links = dict.fromkeys(names, -1)
         for number in self.numbers()[::-1]:
             record = self.get(number)
             if record is None or record.result is None:
                 continue
             for name in names:
-                if found[name] < 0 and matches(name, record.result):
-                    found[name] = number
-            if min(found.values()) > 0:
+                if links[name] < 0 and matches(name, record.result):
+                    links[name] = number
+            if min(links.values()) > 0:
                 break
-        return found
+        return links
 
     def resolve(self, name: str) -> Record | None:
         """A build by number or permalink."""
@@ -242,8 +242,8 @@ class History:
 
     def average_seconds(self, count: int = 3) -> float | None:
         """The average duration of the newest good builds, None when there is none (Job.getEstimatedDuration)."""
-        good = [one for one in self.newest(20) if one.result is not None and one.result <= Result.UNSTABLE]
-        times = [one.duration / 1000 for one in good[:count] if one.duration > 0]
+        good = [record for record in self.newest(20) if record.result is not None and record.result <= Result.UNSTABLE]
+        times = [record.duration / 1000 for record in good[:count] if record.duration > 0]
         return sum(times) / len(times) if times else None
 
     def discard(self, retention: Retention, now: int) -> None:

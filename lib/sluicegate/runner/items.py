@@ -123,7 +123,7 @@ class Items:
     def _leave(self, full_name: str) -> None:
         """Forget an item and all below it."""
         with self._tables:
-            for name in [one for one in self.by_name if one == full_name or one.startswith(f"{full_name}/")]:
+            for name in [name for name in self.by_name if name == full_name or name.startswith(f"{full_name}/")]:
                 item = self.by_name.pop(name)
                 self.triggered.discard(name)
                 folder = names.folder_of(name)
@@ -174,7 +174,7 @@ class Items:
         """Every cell of a matrix that was ever built; those of before the start are found on disk."""
         if parent.config.tag != jobxml.MATRIX:
             return []
-        found: list[Item] = []
+        cells: list[Item] = []
         waiting: list[tuple[Path, dict[str, str]]] = [(parent.folder / "configurations", {})]
         while waiting:
             folder, values = waiting.pop()
@@ -182,26 +182,26 @@ class Items:
                 with self._changing:
                     cell = self._cell(parent, values, folder)
                     cell._config = cell._config or parent.config
-                found.append(cell)
+                cells.append(cell)
             for axis in sorted(folder.glob("axis-*"), reverse=True):
                 name = unquote(axis.name.removeprefix("axis-"))
-                told = (one for one in axis.iterdir() if names.is_text(axis.name + one.name))
-                below = sorted((one for one in told if one.is_dir()), reverse=True)
-                waiting += [(one, {**values, name: unquote(one.name)}) for one in below]
-        return found
+                folders = (folder for folder in axis.iterdir() if names.is_text(axis.name + folder.name))
+                below = sorted((folder for folder in folders if folder.is_dir()), reverse=True)
+                waiting += [(folder, {**values, name: unquote(folder.name)}) for folder in below]
+        return cells
 
     def children(self, folder: str) -> tuple[Item, ...]:
         """The items directly below a folder (`""`: the top), sorted by name; sorted anew once one has come or gone."""
         with self._tables:
             if (items := self._sorted.get(folder)) is None:
-                items = tuple(sorted(self._folded.get(folder, {}).values(), key=lambda one: one.name))
+                items = tuple(sorted(self._folded.get(folder, {}).values(), key=lambda item: item.name))
                 self._sorted[folder] = items
             return items
 
     def jobs(self) -> list[Item]:
         with self._tables:
             items = list(self.by_name.values())
-        return [one for one in items if not one.is_folder]
+        return [item for item in items if not item.is_folder]
 
     def create(self, folder: str, name: str, content: bytes) -> Item:
         """A new item. Raises Malformed for bad names and bad XML, UsageError for names that are taken."""
@@ -256,13 +256,13 @@ class Items:
 
     def reverse_children(self, full_name: str) -> list[jobxml.Child]:
         """The jobs whose ReverseBuildTrigger names this job."""
-        found = []
+        children = []
         for name in sorted(self.triggered):
             item = self.by_name.get(name)
             for trigger in item.config.reverse if item is not None else ():
-                if full_name in (names.resolve(one, names.folder_of(name)) for one in trigger.upstream):
-                    found.append(jobxml.Child(name=name, threshold=trigger.threshold))
-        return found
+                if full_name in (names.resolve(above, names.folder_of(name)) for above in trigger.upstream):
+                    children.append(jobxml.Child(name=name, threshold=trigger.threshold))
+        return children
 
     def downstream(self, item: Item) -> list[jobxml.Child]:
         """All jobs that a build of this job starts: its own BuildTrigger's and others' reverse triggers."""
@@ -273,15 +273,15 @@ class Items:
 
     def upstream(self, item: Item) -> list[str]:
         """The jobs that start this one."""
-        found = []
+        upstream = []
         for name in sorted(self.triggered | {item.full_name}):
-            other = self.by_name.get(name)
-            if other is not None and any(c.name == item.full_name for c in self.downstream_of_own(other)):
-                found.append(name)
+            candidate = self.by_name.get(name)
+            if candidate is not None and any(c.name == item.full_name for c in self.downstream_of_own(candidate)):
+                upstream.append(name)
         folder = names.folder_of(item.full_name)
         for trigger in item.config.reverse:
-            found += [n for one in trigger.upstream if (n := names.resolve(one, folder)) in self.by_name]
-        return sorted(set(found))
+            upstream += [n for above in trigger.upstream if (n := names.resolve(above, folder)) in self.by_name]
+        return sorted(set(upstream))
 
     def downstream_of_own(self, item: Item) -> list[jobxml.Child]:
         folder = names.folder_of(item.full_name)

@@ -112,11 +112,11 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
     if root.tag not in CLASSES and "." not in root.tag:
         raise Malformed(f"{source}: <{root.tag}> is not a project type")
     scm_trigger = root.find("triggers/hudson.triggers.SCMTrigger")
-    found = root.find("description")
+    description = root.find("description")
     return JobConfig(
         root=root,
         tag=root.tag,
-        description=None if found is None else (found.text or ""),
+        description=None if description is None else (description.text or ""),
         display_name=xml.text(root, "displayName"),
         disabled=xml.flag(root, "disabled"),
         quiet_period=xml.number(root, "quietPeriod", DEFAULT_QUIET_PERIOD),
@@ -124,9 +124,9 @@ def parse(content: bytes, source: str = "config.xml") -> JobConfig:
         timers=_specs(root, "hudson.triggers.TimerTrigger"),
         polls=_specs(root, "hudson.triggers.SCMTrigger"),
         heeds_hooks=scm_trigger is not None and not xml.flag(scm_trigger, "ignorePostCommitHooks"),
-        reverse=tuple(_reverse(one) for one in root.iterfind("triggers/jenkins.triggers.ReverseBuildTrigger")),
+        reverse=tuple(_reverse(trigger) for trigger in root.iterfind("triggers/jenkins.triggers.ReverseBuildTrigger")),
         children=tuple(
-            child for one in root.iterfind("publishers/hudson.tasks.BuildTrigger") for child in _children(one)
+            child for trigger in root.iterfind("publishers/hudson.tasks.BuildTrigger") for child in _children(trigger)
         ),
         token=xml.text(root, "authToken").strip(),
         retention=_retention(root),
@@ -145,7 +145,9 @@ def check(content: bytes, full_name: str) -> JobConfig:
 
 
 def _specs(root: Element, trigger: str) -> tuple[str, ...]:
-    return tuple(spec for one in root.iterfind(f"triggers/{trigger}") if (spec := xml.text(one, "spec")).strip())
+    return tuple(
+        spec for element in root.iterfind(f"triggers/{trigger}") if (spec := xml.text(element, "spec")).strip()
+    )
 
 
 def split_names(value: str) -> tuple[str, ...]:

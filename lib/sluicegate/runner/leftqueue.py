@@ -58,14 +58,16 @@ def _items(elements: list[Element]) -> Iterator[Left]:
     for element in elements:
         job = xml.text(element, "task").strip()
         values = tuple(
-            one for action in element.iter("hudson.model.ParametersAction") for one in parameters.read(action)
+            parameter
+            for action in element.iter("hudson.model.ParametersAction")
+            for parameter in parameters.read(action)
         )
-        if not job or any(one.secret for one in values):
+        if not job or any(parameter.secret for parameter in values):
             # A password is sealed by a key of that Jenkins: without it, it would be another build.
             logging.getLogger(__name__).warning("an item of a Jenkins' queue is left out: the job '%s'", job)
             continue
-        why = tuple(one for action in element.iter("hudson.model.CauseAction") for one in causes.read(action))
-        others = tuple(xml.dump(one) for one in element.iterfind("actions/*") if one.tag not in OWN_ACTIONS)
+        why = tuple(cause for action in element.iter("hudson.model.CauseAction") for cause in causes.read(action))
+        others = tuple(xml.dump(action) for action in element.iterfind("actions/*") if action.tag not in OWN_ACTIONS)
         yield Left(job=job, causes=why, parameters=values, actions=others)
 
 
@@ -74,7 +76,7 @@ def leave(home: Path, items: Sequence[QueueItem], next_id: int, class_of: Callab
 
     What has a password stays ours alone: it is sealed by a key of this home that a Jenkins does not know.
     """
-    open_to_all = [item for item in items if not any(one.secret for one in item.parameters)]
+    open_to_all = [item for item in items if not any(parameter.secret for parameter in item.parameters)]
     if not open_to_all:
         return
     content = "".join(

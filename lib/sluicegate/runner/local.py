@@ -40,18 +40,21 @@ class Circumstances:
     others: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def plan(content: bytes, given: Mapping[str, Value]) -> list[str]:
+def plan(content: bytes, values_by_name: Mapping[str, Value]) -> list[str]:
     """What a run would do, one line a step. Raises ConfigError for what is not understood."""
     config = jobxml.parse(content)
     steps = projects.plan(config)
-    values = [f"with:   {one.name}={'****' if one.secret else one.text}" for one in chosen(definitions(config), given)]
+    values = [
+        f"with:   {parameter.name}={'****' if parameter.secret else parameter.text}"
+        for parameter in chosen(definitions(config), values_by_name)
+    ]
     return [*values, *steps.lines()]
 
 
-def must_declare(content: bytes, given: Mapping[str, Value]) -> None:
+def must_declare(content: bytes, values: Mapping[str, Value]) -> None:
     """Raise UsageError for a parameter that the job does not have: on the command line it is a slip."""
-    declared = {one.name for one in definitions(jobxml.parse(content))}
-    if unknown := sorted(set(given) - declared):
+    declared = {definition.name for definition in definitions(jobxml.parse(content))}
+    if unknown := sorted(set(values) - declared):
         known = ", ".join(sorted(declared)) or "none"
         raise UsageError(f"the job has no parameter {', '.join(unknown)} (it has: {known})")
 
@@ -71,7 +74,7 @@ def claim(folder: Path) -> Path:
 def run(
     name: str,
     content: bytes,
-    given: Mapping[str, Value],
+    values: Mapping[str, Value],
     write: Callable[[bytes], None],
     around: Circumstances,
 ) -> Result:
@@ -81,12 +84,12 @@ def run(
         try:
             for credential in around.credentials:
                 runner.vault.store(credential)
-            for other, other_content in around.others.items():
-                create(runner, other, other_content)
+            for other_name, other_content in around.others.items():
+                create(runner, other_name, other_content)
             item = create(runner, name, content)
             if around.workspace is not None:
                 runner.workspaces.places[name] = around.workspace
-            return _built(runner, item, given, write)
+            return _built(runner, item, values, write)
         finally:
             runner.stop()
             if around.workspace is not None:
@@ -114,7 +117,9 @@ def _errors(record: Record) -> list[str]:
 
 def _file_of(runner: Runner, item: Item, name: str, value: Value) -> Given:
     """The value; of a file parameter, the file that it names. Raises UsageError where there is none."""
-    if not isinstance(value, str) or not any(one.name == name and one.kind == "File" for one in runner.offered(item)):
+    if not isinstance(value, str) or not any(
+        definition.name == name and definition.kind == "File" for definition in runner.offered(item)
+    ):
         return value
     try:
         with open(value, "rb") as stream:
@@ -123,7 +128,7 @@ def _file_of(runner: Runner, item: Item, name: str, value: Value) -> Given:
         raise UsageError(f"the file parameter {name} names '{value}', which cannot be read: {problem}") from problem
 
 
-def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
+def _built(runner: Runner, item: Item, values_by_name: Mapping[str, Value], write: Callable[[bytes], None]) -> Result:
     """Build the job, and the jobs that it starts; its own result. Of the others the last line is told, and errors."""
     ended = threading.Event()
 
@@ -135,7 +140,7 @@ def _built(runner: Runner, item: Item, given: Mapping[str, Value], write: Callab
             for line in _errors(record) if record.result > Result.UNSTABLE else ():
                 write(f"  {line}\n".encode())
 
-    values = {name: _file_of(runner, item, name, value) for name, value in given.items()}
+    values = {name: _file_of(runner, item, name, value) for name, value in values_by_name.items()}
     runner.echo = lambda record: write if record.job == item.full_name else None
     runner.on_end = tell
     runner.start()

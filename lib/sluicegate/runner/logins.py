@@ -76,8 +76,8 @@ class Outside:
     def groups(self, name: str) -> Groups | None:
         """The groups of a user, None when there is no such user (any more). Raises RemoteUnavailable, Denied."""
         with self._lock:
-            asked, groups = self._known.get(name, (-FRESH, None))
-        if time.monotonic() - asked < FRESH:
+            asked_at, groups = self._known.get(name, (-FRESH, None))
+        if time.monotonic() - asked_at < FRESH:
             return groups
         groups = self.directory.groups_of(name)
         if groups is None:

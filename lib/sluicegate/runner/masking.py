@@ -35,12 +35,12 @@ def patterns(secret: str) -> set[bytes]:
     plain = secret.encode("utf-8", "surrogateescape")
     # Lines of a multi-line key are printed one by one.
     lines = {line for raw in plain.splitlines() if len(line := raw.strip()) >= SHORTEST}
-    found = {re.escape(one) for one in _quoted(secret) | lines | {plain} if len(one) >= SHORTEST}
-    found |= {_any_case_of_escapes(quote(secret, safe=safe)) for safe in ("", "/", "/:")}
-    found.add(_any_case_of_escapes(quote_plus(secret)))
+    expressions = {re.escape(spelling) for spelling in _quoted(secret) | lines | {plain} if len(spelling) >= SHORTEST}
+    expressions |= {_any_case_of_escapes(quote(secret, safe=safe)) for safe in ("", "/", "/:")}
+    expressions.add(_any_case_of_escapes(quote_plus(secret)))
     pairs = [f"(?i:{byte:02x})".encode() for byte in plain]
-    found.add(HEX_BREAK.join(pairs))
-    return found | _base64(plain)
+    expressions.add(HEX_BREAK.join(pairs))
+    return expressions | _base64(plain)
 
 
 def _quoted(secret: str) -> set[bytes]:
@@ -80,7 +80,7 @@ def _base64(plain: bytes) -> set[bytes]:
 
     Of the letters at both ends only some bits are the secret's; they go with it.
     """
-    found = set()
+    expressions = set()
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + plain).rstrip(b"=")
         start, end = (0, 2, 3)[shift], len(encoded) - (1 if (len(plain) + shift) % 3 else 0)
@@ -88,8 +88,8 @@ def _base64(plain: bytes) -> set[bytes]:
             continue
         letters = [BOTH_ALPHABETS.get(byte, re.escape(bytes([byte]))) for byte in encoded[start:end]]
         before = (b"(?:" + LETTER + FOLD + b")?") * (1 if shift else 0)
-        found.add(before + FOLD.join(letters) + b"(?:" + FOLD + LETTER + b"){0,3}")
-    return found
+        expressions.add(before + FOLD.join(letters) + b"(?:" + FOLD + LETTER + b"){0,3}")
+    return expressions
 
 
 class Mask:

@@ -84,48 +84,58 @@ class Parameter:
         return str(self.value).lower() if isinstance(self.value, bool) else self.value
 
 
-def chosen(declared: tuple[Definition, ...], given: Mapping[str, Given]) -> tuple[Parameter, ...]:
+def chosen(declared: tuple[Definition, ...], values: Mapping[str, Given]) -> tuple[Parameter, ...]:
     """The values of a build: what was given, else the defaults; undeclared names are dropped.
 
     Raises UsageError for values that no environment can carry, for choices that do not exist, for dangerous names and
     for files whose place is not in the workspace.
     """
-    return tuple(_choose(one, given) for one in declared if one.kind != "File" or one.name in given)
+    return tuple(
+        _choose(definition, values) for definition in declared if definition.kind != "File" or definition.name in values
+    )
 
 
-def _choose(one: Definition, given: Mapping[str, Given]) -> Parameter:
-    value = given.get(one.name, one.default)
+def _choose(definition: Definition, values: Mapping[str, Given]) -> Parameter:
+    value = values.get(definition.name, definition.default)
     sha256 = ""
     if isinstance(value, Upload):
-        sha256, value = value.sha256 if one.kind == "File" else "", value.file_name
-    if sha256 and (one.name.startswith("/") or {"", ".", ".."} & set(one.name.split("/"))):
-        raise UsageError(f"the file parameter '{one.name}' would lie outside the workspace")
-    if DANGEROUS.fullmatch(one.name) or not re.fullmatch(r"[^=\x00]+", one.name):
-        raise UsageError(f"the parameter '{one.name}' may not be set: programs of the build would obey it")
-    if one.kind == "Boolean":
+        sha256, value = value.sha256 if definition.kind == "File" else "", value.file_name
+    if sha256 and (definition.name.startswith("/") or {"", ".", ".."} & set(definition.name.split("/"))):
+        raise UsageError(f"the file parameter '{definition.name}' would lie outside the workspace")
+    if DANGEROUS.fullmatch(definition.name) or not re.fullmatch(r"[^=\x00]+", definition.name):
+        raise UsageError(f"the parameter '{definition.name}' may not be set: programs of the build would obey it")
+    if definition.kind == "Boolean":
         value = value if isinstance(value, bool) else value.strip().lower() == "true"
     elif isinstance(value, bool):
         value = "true" if value else "false"
     if isinstance(value, str):
-        value = value.strip() if one.trim else value
-        _must_fit(one, value)
+        value = value.strip() if definition.trim else value
+        _must_fit(definition, value)
     return Parameter(
-        name=one.name, value=value, value_class=one.value_class, description=one.description, sha256=sha256
+        name=definition.name,
+        value=value,
+        value_class=definition.value_class,
+        description=definition.description,
+        sha256=sha256,
     )
 
 
-def _must_fit(one: Definition, value: str) -> None:
-    if one.kind == "Choice" and value not in one.choices:
-        listed = ", ".join(one.choices)
-        raise UsageError(f"Illegal choice for parameter {one.name}: {value} (expected one of: {listed})")
-    if one.pattern and not patterns.matches(one.pattern, value):
-        told = f": {one.complaint}" if one.complaint else ""
-        raise UsageError(f"Invalid value for parameter [{one.name}]{told}: '{value}' does not match {one.pattern}")
+def _must_fit(definition: Definition, value: str) -> None:
+    if definition.kind == "Choice" and value not in definition.choices:
+        listed = ", ".join(definition.choices)
+        raise UsageError(f"Illegal choice for parameter {definition.name}: {value} (expected one of: {listed})")
+    if definition.pattern and not patterns.matches(definition.pattern, value):
+        complaint = f": {definition.complaint}" if definition.complaint else ""
+        raise UsageError(
+            f"Invalid value for parameter [{definition.name}]{complaint}: '{value}' does not match {definition.pattern}"
+        )
     if "\0" in value:
-        raise UsageError(f"the value of the parameter '{one.name}' contains a NUL character")
+        raise UsageError(f"the value of the parameter '{definition.name}' contains a NUL character")
     size = len(value.encode("utf-8", "surrogateescape"))
-    if size + len(one.name) > LONGEST:
-        raise UsageError(f"the value of the parameter '{one.name}' has {size} bytes; the environment takes {LONGEST}")
+    if size + len(definition.name) > LONGEST:
+        raise UsageError(
+            f"the value of the parameter '{definition.name}' has {size} bytes; the environment takes {LONGEST}"
+        )
 
 
 def write(values: tuple[Parameter, ...], declared: tuple[str, ...] = ()) -> str:
@@ -135,8 +145,8 @@ def write(values: tuple[Parameter, ...], declared: tuple[str, ...] = ()) -> str:
     """
     if not values:
         return ""
-    body = "".join(_value(one) for one in values)
-    names = "".join(tag("string", name, "        ") for name in declared or [one.name for one in values])
+    body = "".join(_value(parameter) for parameter in values)
+    names = "".join(tag("string", name, "        ") for name in declared or [parameter.name for parameter in values])
     return (
         '    <hudson.model.ParametersAction>\n      <safeParameters class="sorted-set"/>\n'
         f"      <parameters>\n{body}      </parameters>\n"
@@ -147,31 +157,31 @@ def write(values: tuple[Parameter, ...], declared: tuple[str, ...] = ()) -> str:
 
 def declared_in(action: Element) -> tuple[str, ...]:
     """The names that the job declared when a build was started, those without a value too."""
-    return tuple(one.text or "" for one in action.iterfind("parameterDefinitionNames/string"))
+    return tuple(name_element.text or "" for name_element in action.iterfind("parameterDefinitionNames/string"))
 
 
-def _value(one: Parameter) -> str:
+def _value(parameter: Parameter) -> str:
     indent = "          "
-    body = tag("name", one.name, indent) + tag("description", one.description, indent)
-    if one.value_class == RUN:
-        body += tag("runId", one.text, indent)
-    elif one.value_class.endswith("FileParameterValue"):
-        body += tag("originalFileName", one.text, indent) + tag("location", one.name, indent)
+    body = tag("name", parameter.name, indent) + tag("description", parameter.description, indent)
+    if parameter.value_class == RUN:
+        body += tag("runId", parameter.text, indent)
+    elif parameter.value_class.endswith("FileParameterValue"):
+        body += tag("originalFileName", parameter.text, indent) + tag("location", parameter.name, indent)
     else:
-        body += tag("value", one.text, indent)
-    return f"        <{one.value_class}>\n{body}        </{one.value_class}>\n"
+        body += tag("value", parameter.text, indent)
+    return f"        <{parameter.value_class}>\n{body}        </{parameter.value_class}>\n"
 
 
 def read(action: Element) -> tuple[Parameter, ...]:
     """The values of a ParametersAction element; a secret's value stays sealed."""
-    found = []
+    parameters = []
     for element in action.iterfind("parameters/*"):
         value: Value = text(element, "runId" if element.tag == RUN else "value")
         if element.tag.endswith("BooleanParameterValue"):
             value = value == "true"
         elif element.tag.endswith("FileParameterValue"):
             value = text(element, "originalFileName")
-        found.append(
+        parameters.append(
             Parameter(
                 name=text(element, "name"),
                 value=value,
@@ -179,4 +189,4 @@ def read(action: Element) -> tuple[Parameter, ...]:
                 description=text(element, "description"),
             )
         )
-    return tuple(found)
+    return tuple(parameters)

@@ -27,15 +27,15 @@ def fits(password: str, line: str) -> bool:
     try:
         name, cost, blocks, lanes, salt, key = line.split("$")
         wanted = bytes.fromhex(key)
-        given = _key(password, bytes.fromhex(salt), int(cost), int(blocks), int(lanes))
+        derived = _key(password, bytes.fromhex(salt), int(cost), int(blocks), int(lanes))
     except ValueError:
         return False
-    return name == "scrypt" and hmac.compare_digest(given, wanted)
+    return name == "scrypt" and hmac.compare_digest(derived, wanted)
 
 
 def _key(password: str, salt: bytes, cost: int, blocks: int, lanes: int) -> bytes:
-    given = password.encode("utf-8", "surrogateescape")
-    return hashlib.scrypt(given, salt=salt, n=cost, r=blocks, p=lanes, maxmem=64 << 20)
+    secret = password.encode("utf-8", "surrogateescape")
+    return hashlib.scrypt(secret, salt=salt, n=cost, r=blocks, p=lanes, maxmem=64 << 20)
 
 
 class Remembered:

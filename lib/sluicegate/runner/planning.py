@@ -75,13 +75,13 @@ def _labels(config: JobConfig) -> Iterator[str]:
 
 def _unset(config: JobConfig, plan: Plan | None, variables: Mapping[str, str]) -> Iterator[str]:
     """Variables without which the checkout fails, as people set them for all jobs of a Jenkins."""
-    given = {one.name: str(one.default) for one in definitions(config)} | dict(variables)
-    values = properties.resolved(given, given)
+    variables_set = {definition.name: str(definition.default) for definition in definitions(config)} | dict(variables)
+    values = properties.resolved(variables_set, variables_set)
     axes = {(name.text or "").strip() for name in config.root.iterfind("axes/*/name")}
     for git in plan.source.gits if plan is not None else ():
         for remote in git.remotes:
             for name in VARIABLE.findall(properties.expand(remote.url, values)):
-                if name not in given and name not in axes and not OF_EVERY_BUILD.fullmatch(name):
+                if name not in variables_set and name not in axes and not OF_EVERY_BUILD.fullmatch(name):
                     yield f"the repository URL {remote.url} needs the variable {name}: --env {name}=VALUE"
 
 
@@ -89,8 +89,8 @@ def obstacles(assessments: Iterable[Assessment]) -> list[Obstacle]:
     """What stands in the way of jobs, the most frequent first."""
     jobs: Counter[str] = Counter()
     alone: Counter[str] = Counter()
-    for one in assessments:
-        jobs.update(one.reasons)
-        if len(one.reasons) == 1:
-            alone.update(one.reasons)
+    for assessment in assessments:
+        jobs.update(assessment.reasons)
+        if len(assessment.reasons) == 1:
+            alone.update(assessment.reasons)
     return [Obstacle(reason=reason, jobs=count, alone=alone[reason]) for reason, count in jobs.most_common()]

@@ -40,10 +40,10 @@ def carriers(marks: Mapping[str, str], lowest: int = 0, newest: int = 0) -> set[
     wanted = [f"{name}={value}".encode() for name, value in marks.items()]
     if not 0 < newest - lowest < NEAR:
         return {pid for pid in pids(lowest) if _carries(pid, wanted)}
-    found = {pid for pid in range(lowest, newest + 1) if _carries(pid, wanted)}
+    pids_there = {pid for pid in range(lowest, newest + 1) if _carries(pid, wanted)}
     # What was forked while we looked.
     later = range(newest + 1, min(newest_pid(), newest + NEAR) + 1)
-    return found | {pid for pid in later if _carries(pid, wanted)}
+    return pids_there | {pid for pid in later if _carries(pid, wanted)}
 
 
 def _carries(pid: int, wanted: list[bytes]) -> bool:
@@ -69,15 +69,15 @@ def _stat(pid: int) -> tuple[int, int, str] | None:
 def family(roots: Iterable[int]) -> set[int]:
     """The descendants and session mates of processes that were started as session leaders."""
     leaders = set(roots)
-    found = set(leaders)
+    members = set(leaders)
     table = {pid: stat for pid in pids() if (stat := _stat(pid)) is not None}
-    found |= {pid for pid, (_, session, _) in table.items() if session in leaders}
+    members |= {pid for pid, (_, session, _) in table.items() if session in leaders}
     grew = True
     while grew:
-        below = {pid for pid, (parent, _, _) in table.items() if parent in found} - found
+        below = {pid for pid, (parent, _, _) in table.items() if parent in members} - members
         grew = bool(below)
-        found |= below
-    return found
+        members |= below
+    return members
 
 
 def alive(pid: int) -> bool:
@@ -143,8 +143,8 @@ def kill(
 
 
 def _victims(leaders: set[int], marks: Mapping[str, str]) -> set[int]:
-    found = family(leaders) if leaders else set()
+    victims = family(leaders) if leaders else set()
     if marks:
-        found |= carriers(marks)
+        victims |= carriers(marks)
     own = os.getpid()
-    return {pid for pid in found if pid not in (own, 1) and alive(pid)}
+    return {pid for pid in victims if pid not in (own, 1) and alive(pid)}

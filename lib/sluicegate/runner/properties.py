@@ -15,12 +15,12 @@ HOST_PATH = re.compile(r"(?m)^([^=\n]+=)\\\\(?!\\)")
 
 def load(text: str) -> dict[str, str]:
     """Name -> value. Comments begin with # or !, `=`, `:` or a space ends a name, a backslash joins lines."""
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for line in _logical_lines(text):
         matched = PAIR.fullmatch(line)
         if matched is not None:
-            found[_unescaped(matched[1])] = _unescaped(matched[2])
-    return found
+            pairs[_unescaped(matched[1])] = _unescaped(matched[2])
+    return pairs
 
 
 def _logical_lines(text: str) -> list[str]:
@@ -40,7 +40,7 @@ def _logical_lines(text: str) -> list[str]:
 
 
 def _unescaped(text: str) -> str:
-    return ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else ESCAPES.get(found[2], found[2]), text)
+    return ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else ESCAPES.get(match[2], match[2]), text)
 
 
 def injected(text: str, env: Mapping[str, str]) -> dict[str, str]:
@@ -49,28 +49,28 @@ def injected(text: str, env: Mapping[str, str]) -> dict[str, str]:
     As a real Jenkins was seen to do: `C:\\dir` and a leading `\\\\host` are kept, `\\:` is `:`, `\\=` and `\\uXXXX`
     stay as they are, `$$` is `$`, and a name that nobody set stays as it was written.
     """
-    given = load(LONE_BACKSLASH.sub(r"\\\\", HOST_PATH.sub(r"\1" + r"\\" * 4, text)))
-    known = {expand(name, env).strip(): value.strip() for name, value in given.items()}
+    pairs = load(LONE_BACKSLASH.sub(r"\\\\", HOST_PATH.sub(r"\1" + r"\\" * 4, text)))
+    known = {expand(name, env).strip(): value.strip() for name, value in pairs.items()}
     return {name: _resolved(name, known, env, ()) for name in known if name}
 
 
 def _resolved(name: str, known: Mapping[str, str], env: Mapping[str, str], above: tuple[str, ...]) -> str:
-    def replace(found: re.Match[str]) -> str:
-        wanted = found[1] or found[2]
-        if found[3]:
+    def replace(match: re.Match[str]) -> str:
+        wanted = match[1] or match[2]
+        if match[3]:
             return "$"
         if wanted in env:
             return env[wanted]
         if wanted in known and wanted not in (name, *above):
             return _resolved(wanted, known, env, (name, *above))
-        return found[0]
+        return match[0]
 
     return REFERENCE.sub(replace, known[name])
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace $NAME and ${NAME}, and `$$` by `$` (hudson.Util.replaceMacro); unknown names stay as they are."""
-    return REFERENCE.sub(lambda found: found[3] or variables.get(found[1] or found[2], found[0]), text)
+    return REFERENCE.sub(lambda match: match[3] or variables.get(match[1] or match[2], match[0]), text)
 
 
 def resolved(variables: Mapping[str, str], names: Iterable[str]) -> Mapping[str, str]:

@@ -31,7 +31,7 @@ class Trigger(Protocol):
     """What accepts a build of a job with these values, which carries these actions."""
 
     def __call__(
-        self, item: Item, causes: tuple[Cause, ...], given: Mapping[str, Given], *, actions: tuple[str, ...]
+        self, item: Item, causes: tuple[Cause, ...], values: Mapping[str, Given], *, actions: tuple[str, ...]
     ) -> QueueItem: ...
 
 

@@ -58,7 +58,7 @@ class QueueItem:
             "id": self.id,
             "job": self.job,
             "causes": [cause.to_dict() for cause in self.causes],
-            "parameters": [_row(one) for one in self.parameters],
+            "parameters": [_row(parameter) for parameter in self.parameters],
             "since": self.since,
             "ready_at": self.ready_at,
             **({"actions": list(self.actions)} if self.actions else {}),
@@ -97,8 +97,8 @@ def _item(entry: dict[str, object]) -> QueueItem:
     return QueueItem(
         id=_number(entry, "id"),
         job=str(entry.get("job", "")),
-        causes=tuple(cause_forms.from_dict(one) for one in causes),
-        parameters=tuple(_parameter(one) for one in values),
+        causes=tuple(cause_forms.from_dict(row) for row in causes),
+        parameters=tuple(_parameter(row) for row in values),
         since=since,
         ready_at=ready_at,
         actions=_actions(entry),
@@ -114,15 +114,15 @@ def _number(entry: dict[str, object], name: str) -> int:
 
 
 def _actions(entry: dict[str, object]) -> tuple[str, ...]:
-    found = entry.get("actions", [])
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    actions = entry.get("actions", [])
+    if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
         raise ValueError("actions that are no texts")
-    return tuple(found)
+    return tuple(actions)
 
 
-def _row(one: Parameter) -> list[str | bool]:
-    row = [one.name, one.value, one.value_class, one.description]
-    return [*row, one.sha256] if one.sha256 else row
+def _row(parameter: Parameter) -> list[str | bool]:
+    row = [parameter.name, parameter.value, parameter.value_class, parameter.description]
+    return [*row, parameter.sha256] if parameter.sha256 else row
 
 
 def _parameter(row: object) -> Parameter:
@@ -131,7 +131,7 @@ def _parameter(row: object) -> Parameter:
     name, value, value_class, description = row[:4]
     sha256 = row[4] if len(row) == 5 else ""
     texts = (name, value_class, description, sha256)
-    if not all(isinstance(one, str) for one in texts) or not isinstance(value, (str, bool)):
+    if not all(isinstance(text, str) for text in texts) or not isinstance(value, (str, bool)):
         raise ValueError("a parameter of another type")
     return Parameter(name=name, value=value, value_class=value_class, description=description, sha256=sha256)
 
@@ -169,7 +169,7 @@ class Queue:
         if verb == "next":
             self._next_id = max(self._next_id, number)
         elif verb == "fold" and isinstance(causes := entry.get("causes"), list):
-            more = tuple(cause_forms.from_dict(one) for one in causes)
+            more = tuple(cause_forms.from_dict(row) for row in causes)
             if (folded := self.waiting.get(number)) is not None:
                 folded.causes += more
                 if "ready_at" in entry:
@@ -190,8 +190,8 @@ class Queue:
         """Rewrite the journal with what still matters."""
         entries: list[dict[str, object]] = [{"next": self._next_id}]
         entries += [{"add": item.to_dict()} for item in self.waiting.values()]
-        for one in self.interrupted:
-            entries += [{"add": one.item.to_dict()}, {"start": one.item.id, "number": one.number}]
+        for build in self.interrupted:
+            entries += [{"add": build.item.to_dict()}, {"start": build.item.id, "number": build.number}]
         for item in self._running.values():
             entries += [{"add": item.to_dict()}, {"start": item.id, "number": item.number or 0}]
         self.journal.rewrite(entries)
@@ -243,8 +243,8 @@ class Queue:
     def _folded(self, item: QueueItem, causes: tuple[Cause, ...], delay: float) -> QueueItem:
         """Merge a further trigger into an item."""
         ready_at = int(turns.hastened(item.ready_at, now_ms() + int(delay * 1000)))
-        told = [cause.to_dict() for cause in causes]
-        self._write_down({"fold": item.id, "causes": told, "ready_at": ready_at})
+        rows = [cause.to_dict() for cause in causes]
+        self._write_down({"fold": item.id, "causes": rows, "ready_at": ready_at})
         item.causes += causes
         item.ready_at, item.due = ready_at, turns.hastened(item.due, time.monotonic() + delay)
         self.changed.notify()
@@ -303,10 +303,10 @@ class Queue:
     def forget_interrupted(self) -> None:
         """The builds that ran when the server died are marked now."""
         with self.changed:
-            for one in self.interrupted:
-                self._write_down({"end": one.item.id})
-                one.item.number, one.item.left_at = one.number, time.monotonic()
-                self.left[one.item.id] = one.item
+            for build in self.interrupted:
+                self._write_down({"end": build.item.id})
+                build.item.number, build.item.left_at = build.number, time.monotonic()
+                self.left[build.item.id] = build.item
             self.interrupted = []
 
     def cancel(self, number: int) -> bool:

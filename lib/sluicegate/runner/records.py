@@ -71,7 +71,7 @@ class Record:
             f"<{self.root_tag}>\n  <actions>\n",
             parameters.write(self.parameters, self.declared),
             causes.write(self.causes),
-            *(f"    {one.strip()}\n" for one in self.extra),
+            *(f"    {action.strip()}\n" for action in self.extra),
             "  </actions>\n",
             xml.tag("queueId", str(self.queue_id), "  "),
             xml.tag("timestamp", str(self.timestamp), "  "),
@@ -90,7 +90,7 @@ class Record:
             "  <builtOn></builtOn>\n",
             xml.tag("workspace", self.workspace, "  "),
             f"  {self.changelog_parser}\n",
-            *(f"  {one}\n" for one in self.rest),
+            *(f"  {element}\n" for element in self.rest),
             f"</{self.root_tag}>",
         ]
         return "".join(lines)
@@ -125,8 +125,8 @@ def read(job: str, folder: Path) -> Record | None:
         setattr(record, name, xml.number(root, head + tail.title(), 0, least=-1, most=LAST_MOMENT))
     result = xml.text(root, "result")
     record.result = Result.named(result, Result.FAILURE) if result else None
-    found = root.find("description")
-    record.description = None if found is None else found.text or ""
+    description = root.find("description")
+    record.description = None if description is None else description.text or ""
     record.display_name = xml.text(root, "displayName")
     record.keep = xml.flag(root, "keepLog")
     record.workspace = xml.text(root, "workspace")

@@ -22,16 +22,16 @@ def recover(items: Items, queue: Queue, cookie: str) -> None:
     if not queue.interrupted:
         return
     processes.kill([], {"JENKINS_SERVER_COOKIE": cookie}, soft=1.0)
-    for one in queue.interrupted:
-        item = items.job(one.item.job)
+    for build in queue.interrupted:
+        item = items.job(build.item.job)
         if item is None:
             continue
-        folder = item.history.builds / str(one.number)
+        folder = item.history.builds / str(build.number)
         record = read(item.full_name, folder)
         if record is not None and record.result is not None:
             continue
         if record is None:
-            record = new_record(item, one.item, one.number)
+            record = new_record(item, build.item, build.number)
             folder.mkdir(parents=True, exist_ok=True)
         with record.log.open("ab") as stream:
             stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
@@ -49,9 +49,9 @@ def adopt(home: Path, items: Items, queue: Queue) -> None:
         queue.cancel(number)
     left, next_id = leftqueue.take(home)
     queue.go_on_from(next_id)
-    for one in left:
-        if items.job(one.job) is not None:
-            queue.add(one.job, one.causes, one.parameters, 0, one.actions)
+    for item in left:
+        if items.job(item.job) is not None:
+            queue.add(item.job, item.causes, item.parameters, 0, item.actions)
     leftqueue.done(home)
 
 
@@ -66,6 +66,6 @@ def new_record(item: Item, waiting: QueueItem, number: int) -> Record:
         start_time=sequence.now_ms(),
         causes=waiting.causes,
         parameters=waiting.parameters,
-        declared=tuple(one.name for one in definitions(item.config)),
+        declared=tuple(definition.name for definition in definitions(item.config)),
         extra=list(waiting.actions),
     )

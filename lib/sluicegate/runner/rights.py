@@ -132,7 +132,7 @@ class Rights:
         """Add a rule for a user, unless he has that right everywhere already. Raises UsageError for other words."""
         if right not in GIVEN:
             raise UsageError(f"'{right}' is no right; expected one of {', '.join(GIVEN)}")
-        if any(not one.place and one.right >= GIVEN[right] for one in self.rules().of(user)):
+        if any(not rule.place and rule.right >= GIVEN[right] for rule in self.rules().of(user)):
             return
         text = self.path.read_text()
         line = f"- {{who: {_word(user)}, may: {right}}}\n"

@@ -86,11 +86,14 @@ def _main(build: Build, plan: Plan) -> None:
 
 def _bring_files(build: Build) -> None:
     """Put the files among the parameters into the workspace (FileParameterValue.createBuildWrapper)."""
-    for one in build.record.parameters:
-        if one.sha256:
-            build.say(f"Copying file to {one.name}")
-            with uploads.given(build.record.folder, one).open("rb") as given, build.ground.create(one.name) as placed:
-                shutil.copyfileobj(given, placed)
+    for parameter in build.record.parameters:
+        if parameter.sha256:
+            build.say(f"Copying file to {parameter.name}")
+            with (
+                uploads.place_in(build.record.folder, parameter).open("rb") as upload,
+                build.ground.create(parameter.name) as placed,
+            ):
+                shutil.copyfileobj(upload, placed)
 
 
 def _builds(build: Build, step: Step) -> bool:

@@ -133,7 +133,7 @@ class Runner:
         self,
         item: Item,
         causes: tuple[Cause, ...],
-        given: Mapping[str, Given] | None = None,
+        values: Mapping[str, Given] | None = None,
         delay: float | None = None,
         actions: tuple[str, ...] = (),
     ) -> QueueItem:
@@ -142,21 +142,21 @@ class Runner:
         Raises UsageError for values that cannot be.
         """
         config = item.config
-        values = tuple(self._sealed(one) for one in chosen(self.offered(item), given or {}))
+        parameters = tuple(self._sealed(parameter) for parameter in chosen(self.offered(item), values or {}))
         wait = config.quiet_period if delay is None else delay
-        return self.queue.add(item.full_name, causes, values, wait, actions)
+        return self.queue.add(item.full_name, causes, parameters, wait, actions)
 
     def keep(self, stream: BinaryIO, name: str) -> Upload:
         """Store a file that will be given as a parameter."""
-        self.uploads.sweep(one for item in self.queue.items() for one in item.parameters)
+        self.uploads.sweep(parameter for item in self.queue.items() for parameter in item.parameters)
         return self.uploads.keep(stream, name)
 
     def offered(self, item: Item) -> tuple[Definition, ...]:
         """The parameters of a job, with the values that its next build has where none are given."""
         return defaults.offered(item, self.items)
 
-    def _sealed(self, one: Parameter) -> Parameter:
-        return replace(one, value=self.vault.seal(one.text)) if one.secret else one
+    def _sealed(self, parameter: Parameter) -> Parameter:
+        return replace(parameter, value=self.vault.seal(parameter.text)) if parameter.secret else parameter
 
     def delete(self, item: Item) -> None:
         """Remove a job or folder, after its builds were aborted. Raises Conflict when one does not end."""
@@ -289,16 +289,18 @@ class Runner:
         standard = environment.standard(
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
-        given = {one.name: self._plain(one) for one in record.parameters if one.name not in standard}
-        given |= defaults.of_runs(record.parameters, self.items, self.url)
-        env = self.environment() | given | standard
+        parameter_values = {
+            parameter.name: self._plain(parameter) for parameter in record.parameters if parameter.name not in standard
+        }
+        parameter_values |= defaults.of_runs(record.parameters, self.items, self.url)
+        env = self.environment() | parameter_values | standard
         env |= environment.java(self.settings.tool("jdk", item.config.jdk), env)
         build = Build(
             record=record,
             config=item.config,
             workspace=workspace,
             env=env,
-            given=given,
+            parameter_values=parameter_values,
             marks=environment.characteristic(record, self.cookie),
             services=self.provisions,
             pen=pen,
@@ -306,7 +308,11 @@ class Runner:
             echo=self.echo(record),
         )
         build.refusal = refusal
-        build.mask(self._plain(one) for one in record.parameters if one.secret and len(self._plain(one)) > 2)
+        build.mask(
+            self._plain(parameter)
+            for parameter in record.parameters
+            if parameter.secret and len(self._plain(parameter)) > 2
+        )
         self._begin(build)
         try:
             sequence.perform(build)
@@ -325,7 +331,9 @@ class Runner:
 
     def _custom_workspace(self, item: Item, record: Record) -> str:
         """The folder that the job wants instead of its own, empty when it wants none."""
-        variables = dict(self.settings.env) | {one.name: self._plain(one) for one in record.parameters}
+        variables = dict(self.settings.env) | {
+            parameter.name: self._plain(parameter) for parameter in record.parameters
+        }
         variables |= environment.characteristic(record, self.cookie)
         wanted = properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
         if wanted and self.confinement.holds:
@@ -338,11 +346,11 @@ class Runner:
         inside = place.is_relative_to(self.workspaces.root) and place != self.workspaces.root
         if home.is_relative_to(place) or (place.is_relative_to(home) and not inside):
             raise UsageError(f"the workspace {wanted} is the server's own: name a folder in {self.workspaces.root}")
-        for other in self.items.jobs():
-            taken = self.workspaces.root / other.full_name
-            related = f"{item.full_name}/".startswith(f"{other.full_name}/")  # a cell of a matrix works in the matrix
+        for job in self.items.jobs():
+            taken = self.workspaces.root / job.full_name
+            related = f"{item.full_name}/".startswith(f"{job.full_name}/")  # a cell of a matrix works in the matrix
             if not related and (place.is_relative_to(taken) or taken.is_relative_to(place)):
-                raise UsageError(f"the workspace {wanted} belongs to the job {other.full_name}")
+                raise UsageError(f"the workspace {wanted} belongs to the job {job.full_name}")
 
     def _finish(self, item: Item, build: Build) -> None:
         """Start what comes after, write the last line, and save the result."""
@@ -378,8 +386,8 @@ class Runner:
         """Whether anything waits or is built."""
         return bool(self.queue.items() or self._running)
 
-    def _plain(self, one: Parameter) -> str:
-        return self.vault.open(one.text) if one.secret else one.text
+    def _plain(self, parameter: Parameter) -> str:
+        return self.vault.open(parameter.text) if parameter.secret else parameter.text
 
     @contextlib.contextmanager
     def _another_executor(self) -> Iterator[None]:

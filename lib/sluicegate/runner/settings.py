@@ -224,9 +224,9 @@ class Reader:
         """A list of texts, or a single one; none where there is none."""
         value = self._value(keys)
         values = value if isinstance(value, list | tuple) else [value] if value is not None else []
-        if not all(isinstance(one, str) for one in values):
+        if not all(isinstance(text, str) for text in values):
             self.mistake(keys, f"{keys[-1]}: expected a list of texts")
-        return tuple(one for one in values if isinstance(one, str))
+        return tuple(text for text in values if isinstance(text, str))
 
     def secret(self, *keys: str) -> str:
         return self.bytes(*keys).decode("utf-8", "surrogateescape")
@@ -239,18 +239,18 @@ class Reader:
         if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in WAYS:
             self.mistake(keys, f"{keys[-1]}: expected a text, or one of {{text: ...}}, {{file: PATH}}, {{env: NAME}}")
             return b""
-        way, said = next(iter(value)), self.text(*keys, next(iter(value)))
+        way, text = next(iter(value)), self.text(*keys, next(iter(value)))
         if way == "file":
             try:
-                return (self.folder / Path(said).expanduser()).read_bytes()
+                return (self.folder / Path(text).expanduser()).read_bytes()
             except OSError as problem:
-                self.mistake(keys, f"{said} cannot be read: {os.strerror(problem.errno or 0)}")
+                self.mistake(keys, f"{text} cannot be read: {os.strerror(problem.errno or 0)}")
         elif way == "env":
-            if said not in os.environ:
-                self.mistake(keys, f"the variable {said} is not set")
-            return os.environb.get(said.encode(), b"")
+            if text not in os.environ:
+                self.mistake(keys, f"the variable {text} is not set")
+            return os.environb.get(text.encode(), b"")
         else:
-            return said.encode()
+            return text.encode()
         return b""
 
     def file_name(self, *keys: str) -> str:

@@ -24,54 +24,54 @@ Given = Mapping[str, str]
 
 def expand(build: Build, text: str) -> str:
     """The text with the build's variables, then its macros (TokenMacro.expandAll)."""
-    return MACRO.sub(lambda found: _evaluated(build, found), build.expand(text))
+    return MACRO.sub(lambda match: _evaluated(build, match), build.expand(text))
 
 
-def _evaluated(build: Build, found: re.Match[str]) -> str:
-    macro = MACROS.get(found[1])
+def _evaluated(build: Build, match: re.Match[str]) -> str:
+    macro = MACROS.get(match[1])
     if macro is None:
-        return found[0]
-    given = {name: _unquoted(value) for name, value in ARGUMENT.findall(found[2])}
-    return macro(build, given)
+        return match[0]
+    arguments = {name: _unquoted(value) for name, value in ARGUMENT.findall(match[2])}
+    return macro(build, arguments)
 
 
 def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] in "\"'" else value
 
 
-def _file(build: Build, given: Given) -> str:
-    path = given.get("path", "")
+def _file(build: Build, arguments: Given) -> str:
+    path = arguments.get("path", "")
     try:
         return text_of(build, path)
     except OSError:
         return f"ERROR: File '{path}' does not exist"
 
 
-def _property(build: Build, given: Given) -> str:
-    path = given.get("file", "")
+def _property(build: Build, arguments: Given) -> str:
+    path = arguments.get("file", "")
     try:
-        return properties.load(text_of(build, path)).get(given.get("property", ""), "")
+        return properties.load(text_of(build, path)).get(arguments.get("property", ""), "")
     except OSError:
         return f"ERROR: File '{path}' does not exist"
 
 
-def _log(build: Build, given: Given) -> str:
-    most, lines = whole(given.get("maxLines", ""), most=INT), list(build.lines())
+def _log(build: Build, arguments: Given) -> str:
+    most, lines = whole(arguments.get("maxLines", ""), most=INT), list(build.lines())
     return "\n".join(islice(lines, max(0, len(lines) - (LINES if most is None else most)), None))
 
 
-def _commit(build: Build, given: Given) -> str:
+def _commit(build: Build, arguments: Given) -> str:
     commit = history.commit_of(build.record)
-    return commit[: whole(given.get("length", ""), most=len(commit))]
+    return commit[: whole(arguments.get("length", ""), most=len(commit))]
 
 
 MACROS: dict[str, Callable[[Build, Given], str]] = {
-    "ENV": lambda build, given: build.variables.get(given.get("var", ""), ""),
+    "ENV": lambda build, arguments: build.variables.get(arguments.get("var", ""), ""),
     "FILE": _file,
     "PROPFILE": _property,
     "BUILD_LOG": _log,
-    "BUILD_STATUS": lambda build, given: build.result.name.title(),
-    "PROJECT_NAME": lambda build, given: build.record.job.replace("/", " » "),
-    "JOB_DESCRIPTION": lambda build, given: build.config.root.findtext("description") or "",
+    "BUILD_STATUS": lambda build, arguments: build.result.name.title(),
+    "PROJECT_NAME": lambda build, arguments: build.record.job.replace("/", " » "),
+    "JOB_DESCRIPTION": lambda build, arguments: build.config.root.findtext("description") or "",
     "GIT_REVISION": _commit,
 }

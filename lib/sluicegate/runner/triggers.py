@@ -151,17 +151,17 @@ class Triggers:
 
         Where `pushed` names branches, only jobs that may build one of them are told. `build` starts a job itself.
         """
-        told: dict[str, bool] = {}
+        started: dict[str, bool] = {}
         for name in sorted(self.runner.items.triggered):
             try:
                 item = self.runner.items.job(name)
                 if item is not None and _is_told_of(item, url, pushed):
-                    told[name] = build(item)
-                    if not told[name]:
+                    started[name] = build(item)
+                    if not started[name]:
                         self.poll(item)
             except Exception:  # one job's trouble must not keep the others from hearing of the push
                 logging.getLogger(__name__).exception("the job %s cannot be told of a push to %s", name, url)
-        return told
+        return started
 
     def _poll_next(self) -> None:
         """One round: wait for a job that is to be polled, and poll it."""
@@ -192,9 +192,9 @@ class Triggers:
         """What is new in any of the job's repositories, '' when nothing is."""
         gits = reading.read(item.config.scm).gits
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
-        last = next((one for one in records if one is not None and any(history.of(one))), None)
+        last = next((record for record in records if record is not None and any(history.of(record))), None)
         env = self.runner.environment()
-        defaults = {one.name: str(one.default) for one in definitions(item.config)}
+        defaults = {definition.name: str(definition.default) for definition in definitions(item.config)}
         values = properties.resolved(env | defaults, {*defaults, *self.runner.settings.env})
         with self.runner.errand(item) as errand:
             poller = Poller(errand, env, last, len(gits) == 1)

@@ -70,7 +70,7 @@ class View(Protocol):
 def fold(waiting: Iterable[T], job: str, parameters: tuple[Parameter, ...], actions: tuple[str, ...]) -> T | None:
     """The item that a new trigger is merged with: same job, values, and commit or subset (Queue.scheduleInternal)."""
     wanted = (job, parameters, actions)
-    return next((one for one in waiting if (one.job, one.parameters, one.actions) == wanted), None)
+    return next((item for item in waiting if (item.job, item.parameters, item.actions) == wanted), None)
 
 
 def hastened(ready_at: float, wanted: float) -> float:
@@ -80,12 +80,12 @@ def hastened(ready_at: float, wanted: float) -> float:
 
 def ready(waiting: Iterable[T], now: float) -> list[T]:
     """What is past its quiet period, the oldest first."""
-    return sorted((one for one in waiting if one.due <= now), key=lambda one: one.id)
+    return sorted((turn for turn in waiting if turn.due <= now), key=lambda turn: turn.id)
 
 
 def next_moment(waiting: Iterable[Turn], now: float) -> float | None:
     """When the next quiet period ends; None when there is none."""
-    return min((one.due for one in waiting if one.due > now), default=None)
+    return min((turn.due for turn in waiting if turn.due > now), default=None)
 
 
 def _own(turn: Turn, view: View) -> str:
@@ -123,7 +123,7 @@ def _by_plugins(turn: Turn, view: View) -> str:
     own = Candidate(job=turn.job, parameters=turn.parameters, hindrances=tuple(rules))
     running, ahead = list(view.running()), list(view.ahead(turn))
     try:
-        return next((told for rule in rules if (told := rule.reason(own, running, ahead))), "")
+        return next((hindrance for rule in rules if (hindrance := rule.reason(own, running, ahead))), "")
     except SluicegateError as problem:
         return f"Its rules cannot be judged: {problem.message}"
 
@@ -134,4 +134,4 @@ RULES: tuple[Callable[[Turn, View], str], ...] = (_own, _beside("up"), _beside("
 
 def reason(turn: Turn, view: View) -> str:
     """Why it may not start now, for people; empty when it may."""
-    return next((told for rule in RULES if (told := rule(turn, view))), "")
+    return next((hindrance for rule in RULES if (hindrance := rule(turn, view))), "")

@@ -48,19 +48,19 @@ class Uploads:
 
     def hand_over(self, parameters: Iterable[Parameter], build: Path) -> None:
         """Give the folder of a build the files among its parameters. Raises OSError for one that is gone."""
-        for one in parameters:
-            if not one.sha256:
+        for parameter in parameters:
+            if not parameter.sha256:
                 continue
-            target = given(build, one)
+            target = place_in(build, parameter)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.link(self.folder / one.sha256, target)
+                os.link(self.folder / parameter.sha256, target)
             except OSError:  # another file system, or one without links
-                shutil.copyfile(self.folder / one.sha256, target)
+                shutil.copyfile(self.folder / parameter.sha256, target)
 
     def sweep(self, waiting: Iterable[Parameter]) -> None:
         """Remove what no build has and nothing waits with."""
-        wanted = {one.sha256 for one in waiting}
+        wanted = {parameter.sha256 for parameter in waiting}
         limit = time.time() - SPARED
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self.folder):
@@ -69,6 +69,6 @@ class Uploads:
                     os.unlink(entry.path)
 
 
-def given(build: Path, one: Parameter) -> Path:
+def place_in(build: Path, parameter: Parameter) -> Path:
     """Where the folder of a build has the file of a parameter (FileParameterValue.getLocationUnderBuild)."""
-    return build / "fileParameters" / one.name
+    return build / "fileParameters" / parameter.name

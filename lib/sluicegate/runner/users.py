@@ -93,9 +93,9 @@ class Users:
         return self.outside.groups(name) if self.outside is not None and self._safe(name) else None
 
     def all(self) -> list[str]:
-        found = {path.name for path in self._listed(self.vault.folder / "passwords")}
-        found |= {path.name for path in self._listed(self.home / "users") if (path / "password").is_file()}
-        return sorted(found)
+        names = {path.name for path in self._listed(self.vault.folder / "passwords")}
+        names |= {path.name for path in self._listed(self.home / "users") if (path / "password").is_file()}
+        return sorted(names)
 
     @staticmethod
     def _listed(folder: Path) -> list[Path]:
@@ -222,16 +222,16 @@ class Users:
                     hint=f"restore {self._token_file(name)}, or revoke all of them",
                 ) from problem
 
-    def _has_token(self, name: str, given: bytes) -> bool:
-        digest = hashlib.sha256(given).hexdigest()
+    def _has_token(self, name: str, secret: bytes) -> bool:
+        digest = hashlib.sha256(secret).hexdigest()
         try:
-            found = [token for token in self.tokens(name) if hmac.compare_digest(digest, token["sha256"])]
+            fitting = [token for token in self.tokens(name) if hmac.compare_digest(digest, token["sha256"])]
         except IntegrityError as problem:
             logging.getLogger(__name__).error("%s; none of them opens anything", problem.message)
             return False
-        for token in found:
+        for token in fitting:
             self._used(name, token)
-        return bool(found)
+        return bool(fitting)
 
     def _used(self, name: str, token: dict[str, str]) -> None:
         """Note the day on which a token was used, once a day; a disk that takes nothing keeps nobody out."""
@@ -239,7 +239,7 @@ class Users:
         if token.get("used") == today:
             return
         with self._lock, contextlib.suppress(OSError, IntegrityError):
-            rows = [{**one, "used": today} if one["uuid"] == token["uuid"] else one for one in self.tokens(name)]
+            rows = [{**row, "used": today} if row["uuid"] == token["uuid"] else row for row in self.tokens(name)]
             self._write_tokens(name, rows)
 
     def new_token(self, name: str, label: str) -> dict[str, str]:
@@ -257,7 +257,7 @@ class Users:
     def revoke(self, name: str, token_uuid: str | None) -> None:
         """Forget one token, or all with None."""
         with self._lock:
-            kept = [one for one in self.tokens(name) if one["uuid"] != token_uuid] if token_uuid is not None else []
+            kept = [row for row in self.tokens(name) if row["uuid"] != token_uuid] if token_uuid is not None else []
             self._write_tokens(name, kept)
 
     def _write_tokens(self, name: str, tokens: list[dict[str, str]]) -> None:

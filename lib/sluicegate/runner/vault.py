@@ -116,12 +116,12 @@ class Vault:
         return {row["id"]: Credential(**row) for row in rows}
 
     def credential(self, name: str) -> Credential:
-        found = self.credentials().get(name)
-        if found is None:
+        credential = self.credentials().get(name)
+        if credential is None:
             raise NotFound(
                 f"there is no credential '{name}'", hint="store it by createCredentials, see the runner's docs"
             )
-        return found
+        return credential
 
     def store(self, credential: Credential, *, new: bool = True) -> None:
         """Add or replace a credential; `new` refuses an id that is taken."""
@@ -137,7 +137,7 @@ class Vault:
             self._write({key: value for key, value in self.credentials().items() if key != name})
 
     def _write(self, known: dict[str, Credential]) -> None:
-        rows = json.dumps([asdict(one) for one in known.values()])
+        rows = json.dumps([asdict(credential) for credential in known.values()])
         files.replace(self.folder / "credentials", self.seal(rows).encode(), mode=0o600)
 
 

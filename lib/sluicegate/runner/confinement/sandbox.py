@@ -80,9 +80,9 @@ def _user_home() -> Path | None:
 def _ours() -> list[Path]:
     """The folders that a build needs to call `sluicegate`, and the programs on our PATH."""
     package = Path(sluicegate.__file__).resolve().parent
-    found = [Path(sys.prefix), Path(sys.base_prefix), package, (package / "templates").resolve()]
-    found += [Path(place) for place in os.environ.get("PATH", "").split(os.pathsep) if place.startswith("/")]
-    return [place for place in found if place.is_dir()]
+    places = [Path(sys.prefix), Path(sys.base_prefix), package, (package / "templates").resolve()]
+    places += [Path(place) for place in os.environ.get("PATH", "").split(os.pathsep) if place.startswith("/")]
+    return [place for place in places if place.is_dir()]
 
 
 class SandboxPen:
@@ -168,7 +168,7 @@ class SandboxPen:
             mounts[user_home] = ("--bind", str(self.sandbox.build_home), str(user_home))
         hidden = [*mounts, home]
         for place in _ours():
-            if any(place.is_relative_to(one) for one in hidden) and place not in mounts:
+            if any(place.is_relative_to(hidden_place) for hidden_place in hidden) and place not in mounts:
                 mounts[place] = ("--ro-bind", str(place), str(place))
         if user_home != home:
             mounts[home] = ("--tmpfs", str(home))
@@ -189,10 +189,10 @@ class SandboxPen:
         """Take the numbers that bubblewrap has reported."""
         for report in list(self._reports):
             with suppress(BlockingIOError, ValueError, KeyError, TypeError):
-                said = os.read(report, 4096)
+                report_bytes = os.read(report, 4096)
                 self._reports.remove(report)
                 os.close(report)
-                self._inits.append(int(json.loads(said)["child-pid"]))
+                self._inits.append(int(json.loads(report_bytes)["child-pid"]))
 
     def close(self) -> None:
         for report in self._reports:
@@ -205,7 +205,7 @@ class SandboxPen:
 def _temporaries() -> list[Path]:
     """The folders for temporary files of this machine."""
     places = (Path("/tmp"), Path("/var/tmp"), Path(tempfile.gettempdir()))
-    return [place for place in dict.fromkeys(one.resolve() for one in places) if place.is_dir()]
+    return [place for place in dict.fromkeys(path.resolve() for path in places) if place.is_dir()]
 
 
 def _space(pid: int) -> str:

@@ -39,15 +39,15 @@ def spellings(spec: str, remotes: tuple[str, ...]) -> list[str]:
     """The references that a single branch may stand for, in the plugin's order (DefaultBuildChooser)."""
     if "/" not in spec:
         return [*(f"{remote}/{spec}" for remote in remotes), spec]
-    found = []
+    references = []
     for remote in remotes:
         if spec.startswith(f"{remote}/"):
-            found.append(f"refs/remotes/{spec}")
+            references.append(f"refs/remotes/{spec}")
         elif spec.startswith(f"remotes/{remote}/"):
-            found.append(f"refs/{spec}")
+            references.append(f"refs/{spec}")
         elif spec.startswith("refs/heads/"):
-            found.append(f"refs/remotes/{remote}/{spec.removeprefix('refs/heads/')}")
+            references.append(f"refs/remotes/{remote}/{spec.removeprefix('refs/heads/')}")
         else:
-            found.append(spec)
-        found.append(f"refs/remotes/{remote}/{spec}")
-    return [*found, spec]
+            references.append(spec)
+        references.append(f"refs/remotes/{remote}/{spec}")
+    return [*references, spec]

@@ -86,7 +86,9 @@ def read(record: Record) -> list[Change]:
     author = "<authorOrCommitter>true" in record.changelog_parser
     if content.startswith("<"):
         try:
-            logs = [one.text or "" for one in xml.parse(content.encode(), source="changelog.xml").iter("sub-log")]
+            logs = [
+                sub_log.text or "" for sub_log in xml.parse(content.encode(), source="changelog.xml").iter("sub-log")
+            ]
         except Malformed:
             return []
     else:

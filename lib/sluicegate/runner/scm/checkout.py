@@ -44,7 +44,7 @@ def checkout(build: Build, source: Source) -> None:
 def _checkout(build: Build, source: Source) -> None:
     logs: list[str] = []
     variables: dict[str, str] = {}
-    others = [one for one in build.record.extra if not one.startswith(f"<{history.TAG}")]
+    others = [action for action in build.record.extra if not action.startswith(f"<{history.TAG}")]
     records: dict[int, str] = {}
     several = False
 
@@ -96,7 +96,7 @@ class _Checkout:
         credentials = [_credential(self.build, remote) for remote in self.git.remotes]
         with ExitStack() as stack:
             # git asks for one name and password, whichever remote it talks to: the first one's serve the others too.
-            login = next((one for one in credentials if one is not None), None)
+            login = next((credential for credential in credentials if credential is not None), None)
             login_variables = stack.enter_context(authentication(login, self.build.scratch, self.build.show))
             tree = WorkTree(self.build, self.folder, login_variables | self._identity())
             if tree.obey_no_broken_settings():
@@ -146,26 +146,28 @@ class _Checkout:
             now=datetime.now().astimezone(),
             event=self.build.env.get(choosing.EVENT, ""),
         )
-        if (commit := history.forced(self.build.record)) and (one := choosing.forced(tree, commit)):
-            return one[0]
+        if (commit := history.forced(self.build.record)) and (commanded := choosing.forced(tree, commit)):
+            return commanded[0]
         try:
-            found = choosing.candidates(tree, question)
+            waiting = choosing.candidates(tree, question)
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
-        if not found:
+        if not waiting:
             wanted = ", ".join(question.specs)
             raise StepFailed(f"Couldn't find any revision to build: no branch matches {wanted}")
-        if len(found) > 1 and not self.git.single_revision:
-            self._catch_up(question, found)
-        return found[0]
+        if len(waiting) > 1 and not self.git.single_revision:
+            self._catch_up(question, waiting)
+        return waiting[0]
 
-    def _catch_up(self, question: Question, found: list[Candidate]) -> None:
+    def _catch_up(self, question: Question, waiting: list[Candidate]) -> None:
         """Several commits wait to be built: one now, and another build for the next."""
         self.build.say("Multiple candidate revisions")
-        for other in found[1:]:
-            self.build.say(f"  {other.commit} ({other.branches[0]}) is not built by this build")
+        for later in waiting[1:]:
+            self.build.say(f"  {later.commit} ({later.branches[0]}) is not built by this build")
         # Only what the next build will not choose again: else each build would start another one for ever.
-        self.several = all(not question.past.has_built(one.commit) for one in found) and _several(question)
+        self.several = all(not question.past.has_built(candidate.commit) for candidate in waiting) and _several(
+            question
+        )
 
     def _switch(self, tree: WorkTree, past: BuildData, chosen: Candidate) -> Done:
         """Check the commit out and tell what was done. A commit that cannot be counts as built: polling goes on."""

@@ -52,7 +52,9 @@ def candidates(repository: Repository, question: Question) -> list[Candidate]:
         case "inverse":
             return _unbuilt(repository, question, lambda name: not _wanted(question.specs, name))
         case "ancestry":
-            return [one for one in _default(repository, question) if _young(repository, question, one)]
+            return [
+                candidate for candidate in _default(repository, question) if _young(repository, question, candidate)
+            ]
         case "default":
             return _default(repository, question)
 
@@ -90,11 +92,11 @@ def _default(repository: Repository, question: Question) -> list[Candidate]:
         return _unbuilt(repository, question, lambda name: _wanted(question.specs, name))
     if not question.polling and ABBREVIATED.fullmatch(spec) and (commit := repository.commit(spec)):
         return [Candidate(commit=commit, branches=(DETACHED,))]
-    found: dict[str, Candidate] = {}
+    by_commit: dict[str, Candidate] = {}
     for name, commit in _spelled(repository, spec, question.remotes):
         if not (question.polling and question.past.has_built(commit)):
-            found.setdefault(commit, Candidate(commit=commit, branches=(name,)))
-    return list(found.values())
+            by_commit.setdefault(commit, Candidate(commit=commit, branches=(name,)))
+    return list(by_commit.values())
 
 
 def _spelled(repository: Repository, spec: str, remotes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -122,13 +124,17 @@ def _other(repository: Repository, name: str) -> str:
 
 def _unbuilt(repository: Repository, question: Question, keep: Keep) -> list[Candidate]:
     """All tips of the wanted branches that were not built yet, oldest first; else the last built one again."""
-    tips = _tips(repository, [one for one in _all(repository) if any(keep(name) for name in one.branches)], keep)
-    fresh = [one for one in tips if not question.past.has_built(one.commit)]
+    tips = _tips(
+        repository,
+        [candidate for candidate in _all(repository) if any(keep(name) for name in candidate.branches)],
+        keep,
+    )
+    fresh = [candidate for candidate in tips if not question.past.has_built(candidate.commit)]
     last = question.past.last
     if not fresh and not question.polling and last is not None and repository.commit(last.marked):
-        again = next((one.branches for one in tips if one.commit == last.marked), last.branches)
+        again = next((candidate.branches for candidate in tips if candidate.commit == last.marked), last.branches)
         return [Candidate(commit=last.marked, branches=_in_order(again, question.specs))]
-    return sorted(fresh, key=lambda one: one.at)
+    return sorted(fresh, key=lambda candidate: candidate.at)
 
 
 def _in_order(names: tuple[str, ...], specs: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,43 +148,45 @@ def _all(repository: Repository) -> list[Candidate]:
     done = repository.ask("for-each-ref", f"--format={FIELDS}", "refs/remotes/", "refs/tags/")
     if done.status != 0:
         raise SluicegateError(f"git cannot list the branches: {done.error_text}")
-    found: dict[str, Candidate] = {}
+    by_commit: dict[str, Candidate] = {}
     for line in done.text.splitlines():
         name, commit, peeled, at, peeled_at, symbolic = line.split("\0")
         at = peeled_at or at
         if symbolic or not at:  # HEAD of a remote, or a tag of a file
             continue
-        known = found.get(peeled or commit)
+        known = by_commit.get(peeled or commit)
         names = (*(known.branches if known else ()), name.removeprefix("refs/remotes/"))
-        found[peeled or commit] = Candidate(commit=peeled or commit, branches=names, at=int(at))
-    return list(found.values())
+        by_commit[peeled or commit] = Candidate(commit=peeled or commit, branches=names, at=int(at))
+    return list(by_commit.values())
 
 
-def _tips(repository: Repository, found: list[Candidate], keep: Keep) -> list[Candidate]:
+def _tips(repository: Repository, candidates: list[Candidate], keep: Keep) -> list[Candidate]:
     """Those that no other one contains, each with its wanted branches only (GitUtils.filterTipBranches)."""
     wanted = [
-        Candidate(commit=one.commit, branches=tuple(name for name in one.branches if keep(name)), at=one.at)
-        for one in found
+        Candidate(
+            commit=candidate.commit, branches=tuple(name for name in candidate.branches if keep(name)), at=candidate.at
+        )
+        for candidate in candidates
     ]
     if len(wanted) < 2:
         return wanted
     # All without the parents of all: one walk, where `merge-base --independent` compares each with each.
-    commits = "".join(f"{one.commit}\n^{one.commit}^@\n" for one in wanted)
+    commits = "".join(f"{candidate.commit}\n^{candidate.commit}^@\n" for candidate in wanted)
     done = repository.ask("rev-list", "--stdin", stdin=commits.encode())
     if done.status != 0:
         raise SluicegateError(f"git cannot compare the branches: {done.error_text}")
     tips = set(done.text.split())
-    return [one for one in wanted if one.commit in tips]
+    return [candidate for candidate in wanted if candidate.commit in tips]
 
 
-def _young(repository: Repository, question: Question, one: Candidate) -> bool:
+def _young(repository: Repository, question: Question, candidate: Candidate) -> bool:
     """Whether AncestryBuildChooser takes it: no older than so many days, and a descendant of the ancestor."""
     chooser = question.chooser
     if chooser.days >= 0:
         midnight = question.now.replace(hour=0, minute=0, second=0, microsecond=0)
-        made = repository.answer("log", "-1", "--format=%ct", one.commit)
-        if not made or int(made) <= (midnight - timedelta(days=chooser.days)).timestamp():
+        committed_at = repository.answer("log", "-1", "--format=%ct", candidate.commit)
+        if not committed_at or int(committed_at) <= (midnight - timedelta(days=chooser.days)).timestamp():
             return False
     if not chooser.ancestor:
         return True
-    return repository.ask("merge-base", "--is-ancestor", chooser.ancestor, one.commit).status == 0
+    return repository.ask("merge-base", "--is-ancestor", chooser.ancestor, candidate.commit).status == 0

@@ -53,7 +53,7 @@ def create(tree: WorkTree, clone: Clone) -> None:
 def _refer(tree: WorkTree, reference: str) -> None:
     """Take objects from another repository of this machine (CloneOption's reference)."""
     place = Path(reference)
-    objects = next((one for one in (place / ".git" / "objects", place / "objects") if one.is_dir()), None)
+    objects = next((folder for folder in (place / ".git" / "objects", place / "objects") if folder.is_dir()), None)
     if objects is None:
         tree.build.say(f"[WARNING] The reference path {reference} is no Git repository; going on without it")
         return
@@ -68,8 +68,8 @@ def refspecs(remote: Remote, text: str) -> list[str]:
 
 def covered(spec: str, remote: Remote) -> bool:
     """Whether fetching all branches brings what this refspec asks for, to the same place."""
-    found = re.fullmatch(r"\+?refs/heads/(.+):refs/remotes/(.+)", spec)
-    return found is not None and found[2] == f"{remote.name}/{found[1]}"
+    both_sides = re.fullmatch(r"\+?refs/heads/(.+):refs/remotes/(.+)", spec)
+    return both_sides is not None and both_sides[2] == f"{remote.name}/{both_sides[1]}"
 
 
 def fetch(tree: WorkTree, git: Git, remote: Remote, url: str, specs: list[str]) -> None:

@@ -39,7 +39,7 @@ class BuildData:
     def has_built(self, commit: str) -> bool:
         """Whether the last build, or the last one of any branch, was of this commit."""
         builds = [*self.by_branch.values(), *([self.last] if self.last else [])]
-        return any(commit in (one.marked, one.commit) for one in builds)
+        return any(commit in (built.marked, built.commit) for built in builds)
 
     def with_build(self, built: Built) -> BuildData:
         return replace(self, by_branch={**self.by_branch, **dict.fromkeys(built.branches, built)}, last=built)
@@ -99,9 +99,9 @@ def forcing(commit: str) -> str:
 
 def forced(record: Record) -> str:
     """The commit that a build has to take, '' when it chooses by itself."""
-    text = next((one for one in record.extra if one.startswith(f"<{FORCED}")), "")
-    found = re.search(r"<commit>([0-9a-f]{40,64})</commit>", text)
-    return found[1] if found else ""
+    text = next((action for action in record.extra if action.startswith(f"<{FORCED}")), "")
+    commit = re.search(r"<commit>([0-9a-f]{40,64})</commit>", text)
+    return commit[1] if commit else ""
 
 
 def read(text: str) -> BuildData | None:
@@ -121,8 +121,8 @@ def parse(root: Element) -> BuildData:
     last = root.find("lastBuild")
     built = _read(last) if last is not None else None
     if built is None and by_branch:
-        built = max(by_branch.values(), key=lambda one: one.number)
-    urls = tuple(one.text or "" for one in root.iterfind("remoteUrls/string"))
+        built = max(by_branch.values(), key=lambda built: built.number)
+    urls = tuple(url.text or "" for url in root.iterfind("remoteUrls/string"))
     return BuildData(by_branch=by_branch, last=built, remotes=urls, name=xml.text(root, "scmName"))
 
 
@@ -132,13 +132,13 @@ def _read(element: Element) -> Built | None:
         return None
     names = tuple(
         name
-        for one in element.iterfind("marked/branches//hudson.plugins.git.Branch")
-        if (name := xml.text(one, "name"))
+        for branch in element.iterfind("marked/branches//hudson.plugins.git.Branch")
+        if (name := xml.text(branch, "name"))
     )
     number = xml.number(element, "hudsonBuildNumber", 0)
     return Built(marked=marked, commit=_sha(element, "revision") or marked, branches=names, number=number)
 
 
 def _sha(element: Element, path: str) -> str:
-    said = xml.text(element, f"{path}/sha1").strip()
-    return said if SHA.fullmatch(said) else ""
+    sha = xml.text(element, f"{path}/sha1").strip()
+    return sha if SHA.fullmatch(sha) else ""

@@ -40,13 +40,13 @@ def git(fields: Fields) -> Source:
 
 def _remotes(fields: Fields) -> tuple[Remote, ...]:
     remotes = []
-    for number, one in enumerate(fields.children("userRemoteConfigs/hudson.plugins.git.UserRemoteConfig")):
+    for number, remote_fields in enumerate(fields.children("userRemoteConfigs/hudson.plugins.git.UserRemoteConfig")):
         remote = Remote(
             # Remotes without a name are origin, origin1, origin2 (GitSCM.createRepositoryConfiguration).
-            name=one.text("name").strip() or f"origin{number or ''}",
-            url=one.text("url").strip(),
-            refspec=one.text("refspec").strip(),
-            credentials=one.text("credentialsId").strip(),
+            name=remote_fields.text("name").strip() or f"origin{number or ''}",
+            url=remote_fields.text("url").strip(),
+            refspec=remote_fields.text("refspec").strip(),
+            credentials=remote_fields.text("credentialsId").strip(),
         )
         remotes.append(remote)
     if not remotes:
@@ -61,7 +61,7 @@ def several(fields: Fields) -> Source:
 
 def joined(sources: tuple[object, ...]) -> Source:
     """All repositories of some `<scm>` elements."""
-    return Source(gits=tuple(one for source in cast("tuple[Source, ...]", sources) for one in source.gits))
+    return Source(gits=tuple(git for source in cast("tuple[Source, ...]", sources) for git in source.gits))
 
 
 ELEMENTS = (

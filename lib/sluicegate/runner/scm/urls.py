@@ -8,9 +8,9 @@ import re
 from sluicegate.errors import Malformed
 
 
-def same_repository(one: str, other: str) -> bool:
+def same_repository(url: str, second_url: str) -> bool:
     """Whether two URLs mean one repository (GitStatus.looselyMatches): user, `.git` and a slash at the end aside."""
-    return bool(_plain(one)) and _plain(one) == _plain(other)
+    return bool(_plain(url)) and _plain(url) == _plain(second_url)
 
 
 def _plain(url: str) -> str:
@@ -34,5 +34,5 @@ def check(url: str) -> str:
 
 def password(url: str) -> str:
     """The password within an address, '' without one."""
-    found = re.match(r"[a-z+]+://[^/@:]*:([^/@]+)@", url)
-    return found[1] if found else ""
+    userinfo = re.match(r"[a-z+]+://[^/@:]*:([^/@]+)@", url)
+    return userinfo[1] if userinfo else ""
