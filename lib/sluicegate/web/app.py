@@ -125,9 +125,9 @@ class Application:
 
     def _must_be_ours(self, host: str) -> None:
         """Answers name the request's host, so a foreign one is refused: no poisoned links, no DNS rebinding."""
-        found = HOST.fullmatch(host)
-        name = ((found["v6"] or found["name"]) if found else host).lower()
-        if found is None or not (name in self.hosts or is_loopback(name) or name.endswith(".localhost")):
+        match = HOST.fullmatch(host)
+        name = ((match["v6"] or match["name"]) if match else host).lower()
+        if match is None or not (name in self.hosts or is_loopback(name) or name.endswith(".localhost")):
             raise Refusal(
                 421, f"this server does not answer for the host '{name}'; start it with --url or --allow-host"
             )
@@ -203,7 +203,8 @@ class Application:
         user = users[0].strip()
         names.check(user)
         listed = call.headers.getlist(self.proxy.groups) if self.proxy.groups else []
-        return Login(user=user), frozenset(one.strip() for line in listed for one in line.split(",") if one.strip())
+        groups = (group.strip() for line in listed for group in line.split(","))
+        return Login(user=user), frozenset(filter(None, groups))
 
     def _basic(self, encoded: str, address: str) -> Login | None:
         user, secret = _credentials(encoded)

@@ -81,10 +81,10 @@ class Call:
     def json_form(self) -> dict[str, object]:
         """The `json` field that Jenkins' own forms send; empty when it is missing or broken."""
         try:
-            found = json.loads(self.value("json") or "{}")
+            form = json.loads(self.value("json") or "{}")
         except (ValueError, RecursionError):
             raise UsageError("the field 'json' is no JSON") from None
-        return found if isinstance(found, dict) else {}
+        return form if isinstance(form, dict) else {}
 
 
 def checked_login(users: Users, user: str, secret: str, address: str) -> Login | None:
@@ -93,17 +93,17 @@ def checked_login(users: Users, user: str, secret: str, address: str) -> Login |
     if pause and not users.is_token(user, secret):
         seconds = str(int(pause) + 1)
         raise Refusal(429, f"too many wrong passwords; try again in {seconds} s", headers={"Retry-After": seconds})
-    found = users.login(user, secret)
-    if found is None:
+    login = users.login(user, secret)
+    if login is None:
         users.throttle.wrong(user, address)
     else:
         users.throttle.right(user, address)
-    return found
+    return login
 
 
 def split_path(raw: bytes) -> tuple[str, ...]:
     """The decoded segments of a raw path. Raises Refusal for what could leave a folder."""
-    found = []
+    segments = []
     for part in raw.decode("latin-1").strip("/").split("/"):
         if part == "":
             continue
@@ -111,21 +111,21 @@ def split_path(raw: bytes) -> tuple[str, ...]:
         text = unquote(part, encoding="utf-8", errors="surrogateescape")
         if text in (".", "..") or "/" in text or "\\" in text or "\0" in text:
             raise Refusal(400, "Bad Request")
-        found.append(text)
-    return tuple(found)
+        segments.append(text)
+    return tuple(segments)
 
 
 def pairs(text: str) -> dict[str, str]:
     """Query or form fields; of equal names the first counts, as in a servlet's getParameter."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     try:
         for name, value in parse_qsl(
             text, keep_blank_values=True, max_num_fields=MANY_FIELDS, errors="surrogateescape"
         ):
-            found.setdefault(name, value)
+            fields.setdefault(name, value)
     except ValueError as problem:
         raise UsageError(f"too many fields: {problem}") from problem
-    return found
+    return fields
 
 
 def header(text: str) -> str:
@@ -156,7 +156,7 @@ def data(value: object) -> Response:
     return Response(content, headers={"content-type": "application/json;charset=utf-8"})
 
 
-def found(location: str) -> Response:
+def redirect(location: str) -> Response:
     """302 to a path on our own origin: clients insist on this status."""
     target = "/" + location.lstrip("/\\")
     return Response(b"", status_code=302, headers={"location": header(target)})

@@ -126,9 +126,9 @@ class Reports:
         here = getattr(here, "ipv4_mapped", None) or here
         if not any(here in network for network in self.sources):
             raise Refusal(403, f"reports are not taken from {here}; serve --reports-from says from where")
-        scheme, _, given = call.headers.get("authorization", "").partition(" ")
+        scheme, _, credentials = call.headers.get("authorization", "").partition(" ")
         expected = base64.b64encode(f"{USER}:{self._secret}".encode())
-        if scheme.lower() != "basic" or not hmac.compare_digest(given.strip().encode(), expected):
+        if scheme.lower() != "basic" or not hmac.compare_digest(credentials.strip().encode(), expected):
             raise Refusal(401, "Unauthorized", headers={"WWW-Authenticate": 'Basic realm="reports"'})
 
     def _must_have_room(self) -> None:
@@ -186,12 +186,12 @@ class Reports:
         except ValueError:
             taken = None
         if not isinstance(taken, list):
-            said = done.error_text[-500:] or f"status {done.status}"
-            raise (_Broken if done.status in BROKEN or done.status < 0 else SluicegateError)(said)
-        for one in taken:
-            if isinstance(one, dict) and one.get("outcome") in ("differs", "stranger", "unreadable"):
-                told = " ".join(filter(None, (str(one.get(key, "")) for key in TOLD)))
-                logging.getLogger(__name__).warning("report of %s", printable(told)[:1000])
+            trouble = done.error_text[-500:] or f"status {done.status}"
+            raise (_Broken if done.status in BROKEN or done.status < 0 else SluicegateError)(trouble)
+        for outcome in taken:
+            if isinstance(outcome, dict) and outcome.get("outcome") in ("differs", "stranger", "unreadable"):
+                line = " ".join(filter(None, (str(outcome.get(key, "")) for key in TOLD)))
+                logging.getLogger(__name__).warning("report of %s", printable(line)[:1000])
         for path in batch:
             path.unlink(missing_ok=True)
             self._tried.pop(path.name, None)

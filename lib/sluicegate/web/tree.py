@@ -54,7 +54,7 @@ def parse(text: str) -> Selection:
 def _names(text: str, position: int, depth: int) -> tuple[Selection, int]:
     if depth > DEEPEST_TREE:
         raise UsageError(f"tree is nested deeper than {DEEPEST_TREE} levels")
-    found = Selection()
+    selection = Selection()
     while position < len(text) and text[position] != "]":
         name = NAME.match(text, position)
         if name is None:
@@ -67,20 +67,20 @@ def _names(text: str, position: int, depth: int) -> tuple[Selection, int]:
                 raise UsageError("tree: a bracket is not closed")
             position += 1
         position = _range(text, position, below)
-        found.names[name[0]] = below
+        selection.names[name[0]] = below
         if text[position : position + 1] == ",":
             position += 1
-    return found, position
+    return selection, position
 
 
 def _range(text: str, position: int, below: Selection) -> int:
     """`{3}` is one element, `{3,5}` from 3 up to but not 5, either end may be open."""
-    found = RANGE.match(text, position)
-    if found is None:
+    bounds = RANGE.match(text, position)
+    if bounds is None:
         return position
-    below.start = int(found[1] or 0)
-    below.end = (int(found[3]) if found[3] else None) if found[2] else below.start + 1
-    return found.end()
+    below.start = int(bounds[1] or 0)
+    below.end = (int(bounds[3]) if bounds[3] else None) if bounds[2] else below.start + 1
+    return bounds.end()
 
 
 Plan = list[tuple[str, Callable[[Site, Any], object], Selection]]
@@ -109,19 +109,19 @@ class Picture:
         if value is None or isinstance(value, SIMPLE):
             return value
         if isinstance(value, (list, tuple, Iterator)):
-            return [self.deep(one, depth) for one in value]
+            return [self.deep(row, depth) for row in value]
         self._spend()
         if isinstance(value, dict):
-            return {name: self.deep(one, depth) for name, one in value.items()}
+            return {name: self.deep(member, depth) for name, member in value.items()}
         kind = self.kind_of(value)
         cut = depth < 0 and not kind.inline
         names = kind.brief if cut else [name for name in kind.fields if name not in kind.hidden]
         below = depth if kind.inline else depth - 1
-        found = self._named(kind, value)
+        fields = self._named(kind, value)
         for name in names:
-            if (one := kind.fields[name](self.site, value)) is not ABSENT:
-                found[name] = self.deep(one, below)
-        return found
+            if (field_value := kind.fields[name](self.site, value)) is not ABSENT:
+                fields[name] = self.deep(field_value, below)
+        return fields
 
     def chosen(self, value: object, wanted: Selection) -> object:
         """A value with the fields that a tree names."""
@@ -132,9 +132,9 @@ class Picture:
         if isinstance(value, dict):
             self._spend()
             every = wanted.names.get("*")
-            rows = ((name, one, wanted.names.get(name, every)) for name, one in value.items() if name != "_class")
+            rows = ((name, member, wanted.names.get(name, every)) for name, member in value.items() if name != "_class")
             mark = {"_class": value["_class"]} if "_class" in value else {}
-            return mark | {name: self.chosen(one, below) for name, one, below in rows if below is not None}
+            return mark | {name: self.chosen(member, below) for name, member, below in rows if below is not None}
         return self._each((value,), wanted)[0]
 
     def _each(self, values: Iterable[object], wanted: Selection) -> list[object]:
@@ -157,11 +157,11 @@ class Picture:
             cls = kind.cls if isinstance(kind.cls, str) else kind.cls(site, value)
             row: dict[str, object] = {"_class": cls} if cls else {}
             for name, compute, below in plan:
-                one = compute(site, value)
-                if one is None or type(one) in PLAIN:
-                    row[name] = one
-                elif one is not ABSENT:
-                    row[name] = self.chosen(one, below)
+                field_value = compute(site, value)
+                if field_value is None or type(field_value) in PLAIN:
+                    row[name] = field_value
+                elif field_value is not ABSENT:
+                    row[name] = self.chosen(field_value, below)
             rows.append(row)
         return rows
 
@@ -200,9 +200,9 @@ def to_json(value: object) -> str:
 def to_python(value: object) -> str:
     """A Python literal with double quotes: some clients read it as JSON first."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{to_python(one)}" for key, one in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(key)}:{to_python(member)}" for key, member in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(to_python(one) for one in value) + "]"
+        return "[" + ",".join(to_python(row) for row in value) + "]"
     return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)
 
 
@@ -210,7 +210,7 @@ def to_xml(value: object, root: str) -> str:
     """Stapler's XML: lists become repeated elements of the singular name, nulls are left out."""
     if isinstance(value, dict):
         mark = f" _class={quoteattr(str(value['_class']))}" if "_class" in value else ""
-        body = "".join(_member(name, one) for name, one in value.items() if name != "_class")
+        body = "".join(_member(name, member) for name, member in value.items() if name != "_class")
         return f"<{root}{mark}>{body}</{root}>"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     clean = "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
@@ -222,7 +222,7 @@ def _member(name: str, value: object) -> str:
         return ""
     if isinstance(value, list):
         single = f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
-        return "".join(to_xml(one, single) for one in value)
+        return "".join(to_xml(row, single) for row in value)
     return to_xml(value, name)
 
 
@@ -234,13 +234,16 @@ def select(text: str, xpath: str, wrapper: str) -> str:
     outer = ElementTree.Element("outer")
     outer.append(ElementTree.fromstring(text))
     try:
-        found = outer.findall("." + path if path.startswith("//") else path.lstrip("/") or "*")
+        elements = outer.findall("." + path if path.startswith("//") else path.lstrip("/") or "*")
     except (SyntaxError, LookupError, ValueError, TypeError) as problem:  # all of them, for what is no path
         raise UsageError(f"the xpath '{xpath}' is not understood: {problem}") from problem
     if wrapper:
-        return f"<{wrapper}>{''.join(ElementTree.tostring(one, encoding='unicode') for one in found)}</{wrapper}>"
-    if not found:
+        body = "".join(ElementTree.tostring(element, encoding="unicode") for element in elements)
+        return f"<{wrapper}>{body}</{wrapper}>"
+    if not elements:
         raise LookupError(f"XPath {xpath} didn't match")
-    if len(found) > 1:
-        raise UsageError(f'XPath "{xpath}" matched {len(found)} nodes; use the "wrapper" query parameter')
-    return (found[0].text or "") if xpath.endswith("/text()") else ElementTree.tostring(found[0], encoding="unicode")
+    if len(elements) > 1:
+        raise UsageError(f'XPath "{xpath}" matched {len(elements)} nodes; use the "wrapper" query parameter')
+    return (
+        (elements[0].text or "") if xpath.endswith("/text()") else ElementTree.tostring(elements[0], encoding="unicode")
+    )

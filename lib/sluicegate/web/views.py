@@ -68,7 +68,7 @@ class Views:
 
     def of(self, folder: str) -> list[View]:
         """The views of a folder; one that cannot be read shows nothing but why."""
-        found = []
+        views = []
         for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
             owner, _, name = unquote(path.stem).rpartition("/")
             if owner != folder or not names.is_text(name):
@@ -76,11 +76,13 @@ class Views:
             try:
                 view = self.get(owner, name)
             except IntegrityError as problem:
-                said = problem.message
-                view = View(folder=owner, name=name, cls="hudson.model.ListView", description=said, jobs=(), pattern="")
+                trouble = problem.message
+                view = View(
+                    folder=owner, name=name, cls="hudson.model.ListView", description=trouble, jobs=(), pattern=""
+                )
             if view is not None:
-                found.append(view)
-        return found
+                views.append(view)
+        return views
 
     def text(self, view: View) -> bytes:
         return self._path(view.folder, view.name).read_bytes()
@@ -125,12 +127,12 @@ class Views:
 
 def _view(folder: str, name: str, content: bytes) -> View:
     root = xml.parse(content, source=f"the view {name}")
-    found = root.find("description")
+    description = root.find("description")
     return View(
         folder=folder,
         name=name,
         cls="hudson.model.ListView" if root.tag == "listView" else root.tag.replace("_-", "$"),
-        description=None if found is None else found.text,
-        jobs=tuple(one.text or "" for one in root.iterfind("jobNames/string")),
+        description=None if description is None else description.text,
+        jobs=tuple(job.text or "" for job in root.iterfind("jobNames/string")),
         pattern=xml.text(root, "includeRegex"),
     )

@@ -72,7 +72,7 @@ def _extra(text: str) -> object:
         return plain(cls, urlName="testReport", **numbers)
     if cls == history.TAG and (data := history.read(text)) is not None:
         last = _revision(data.last.commit, data.last.branches) if data.last is not None else None
-        branches = {name: _built(one) for name, one in data.by_branch.items()}
+        branches = {name: _built(build) for name, build in data.by_branch.items()}
         remotes = list(data.remotes)
         return plain(cls, buildsByBranchName=branches, lastBuiltRevision=last, remoteUrls=remotes, scmName=data.name)
     return plain(cls)
@@ -82,9 +82,9 @@ def _revision(commit: str, branches: tuple[str, ...]) -> dict[str, object]:
     return {"SHA1": commit, "branch": [{"SHA1": commit, "name": name} for name in branches]}
 
 
-def _built(one: Built) -> dict[str, object]:
-    marked, revision = _revision(one.marked, one.branches), _revision(one.commit, one.branches)
-    number = {"buildNumber": one.number, "buildResult": None}
+def _built(build: Built) -> dict[str, object]:
+    marked, revision = _revision(build.marked, build.branches), _revision(build.commit, build.branches)
+    number = {"buildNumber": build.number, "buildResult": None}
     return {"_class": history.BUILD, **number, "marked": marked, "revision": revision}
 
 
@@ -97,9 +97,9 @@ def _artifacts(site: Site, record: Record) -> list[object]:
 
 
 def _fingerprints(site: Site, record: Record) -> list[object]:
-    texts = [one for one in record.extra if "FingerprintAction" in one]
-    marks = [mark for one in texts for mark in re.findall(r"<string>([0-9a-f]{32})</string>", one)]
-    return [one for mark in marks if (one := _fingerprint(site, mark)) is not None]
+    texts = [action for action in record.extra if "FingerprintAction" in action]
+    marks = [mark for action in texts for mark in re.findall(r"<string>([0-9a-f]{32})</string>", action)]
+    return [fingerprint for mark in marks if (fingerprint := _fingerprint(site, mark)) is not None]
 
 
 def _fingerprint(site: Site, mark: str) -> object | None:
@@ -115,18 +115,18 @@ def _changes(site: Site, record: Record) -> object:
     rows = [
         plain(
             "hudson.plugins.git.GitChangeSet",
-            affectedPaths=[path for _, path in one.paths],
-            commitId=one.commit,
-            id=one.commit,
-            msg=one.message.partition("\n")[0],
-            comment=one.message,
-            date=one.date,
-            authorEmail=one.email,
-            timestamp=one.at,
-            author={"fullName": one.author, "absoluteUrl": ""},
-            paths=[{"editType": edit, "file": path} for edit, path in one.paths],
+            affectedPaths=[path for _, path in change.paths],
+            commitId=change.commit,
+            id=change.commit,
+            msg=change.message.partition("\n")[0],
+            comment=change.message,
+            date=change.date,
+            authorEmail=change.email,
+            timestamp=change.at,
+            author={"fullName": change.author, "absoluteUrl": ""},
+            paths=[{"editType": edit, "file": path} for edit, path in change.paths],
         )
-        for one in changelog.read(record)
+        for change in changelog.read(record)
     ]
     cls = "hudson.plugins.git.GitChangeSetList" if rows else "hudson.scm.EmptyChangeLogSet"
     return plain(cls, items=rows, kind="git" if rows else None)
@@ -143,8 +143,10 @@ def _page(site: Site, record: Record) -> Response:
             item=_item(site, record),
             record=replace(record),  # As it is now: a page of a build that ends meanwhile must not say both.
             artifacts=artifact.names(record),
-            upstream=[one for one in record.causes if one.kind == "upstream"],
-            values=[(one.name, "****" if one.secret else one.text) for one in record.parameters],
+            upstream=[cause for cause in record.causes if cause.kind == "upstream"],
+            values=[
+                (parameter.name, "****" if parameter.secret else parameter.text) for parameter in record.parameters
+            ],
             has_tests=tests.exist(record),
         )
 
@@ -162,7 +164,7 @@ def _below(site: Site, record: Record, rest: Path) -> tuple[object, Path] | None
 # -- actions --
 def _stop(site: Site, record: Record) -> Response:
     site.runner.abort(record, f"Aborted by {site.call.user}")
-    return calls.found(path(site, record))
+    return calls.redirect(path(site, record))
 
 
 def _delete(site: Site, record: Record) -> Response:
@@ -172,17 +174,17 @@ def _delete(site: Site, record: Record) -> Response:
     if record.keep:
         raise UsageError(f"{item.full_name} #{record.number} is marked to be kept")
     item.history.delete(record.number)
-    return calls.found(item.path)
+    return calls.redirect(item.path)
 
 
 def _describe(site: Site, record: Record) -> Response:
     _item(site, record).history.describe(record, site.call.value("description") or None)
-    return calls.found(path(site, record))
+    return calls.redirect(path(site, record))
 
 
 def _keep(site: Site, record: Record) -> Response:
     _item(site, record).history.keep(record, not record.keep)
-    return calls.found(path(site, record))
+    return calls.redirect(path(site, record))
 
 
 KIND: Kind[Record] = Kind(

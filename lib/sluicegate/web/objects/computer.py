@@ -33,12 +33,12 @@ class Node:
 
 
 def busy(site: Site) -> int:
-    return sum(one is not None for one in site.runner.executors)
+    return sum(record is not None for record in site.runner.executors)
 
 
 def shown(site: Site) -> list[Record | None]:
     """What each executor builds, as far as this user may know."""
-    return [one if one is not None and site.sees(one.job) else None for one in site.runner.executors]
+    return [record if record is not None and site.sees(record.job) else None for record in site.runner.executors]
 
 
 def label(site: Site, name: str) -> object:
@@ -68,8 +68,10 @@ def _executor(site: Site, number: int, record: Record | None) -> object:
 def _workers(site: Site, nodes: Nodes) -> list[object]:
     """The threads of the server, and the last trouble of each."""
     return [
-        plain("", name=one.name, alive=one.alive, trouble=one.trouble, troubledAt=int(one.troubled_at * 1000))
-        for one in _threads(site)
+        plain(
+            "", name=worker.name, alive=worker.alive, trouble=worker.trouble, troubledAt=int(worker.troubled_at * 1000)
+        )
+        for worker in _threads(site)
     ]
 
 
@@ -102,13 +104,13 @@ def _below(site: Site, nodes: Nodes, rest: Path) -> tuple[object, Path] | None:
 def _toggle(site: Site, node: Node) -> Response:
     site.runner.offline = "" if site.runner.offline else (site.call.value("offlineMessage") or " ")
     site.runner.queue.wake()
-    return calls.found(f"computer/{quote(node.name)}/")
+    return calls.redirect(f"computer/{quote(node.name)}/")
 
 
 def _change_cause(site: Site, node: Node) -> Response:
     if site.runner.offline:
         site.runner.offline = site.call.value("offlineMessage") or " "
-    return calls.found(f"computer/{quote(node.name)}/")
+    return calls.redirect(f"computer/{quote(node.name)}/")
 
 
 NODES: Kind[Nodes] = Kind(
@@ -131,7 +133,7 @@ NODE: Kind[Node] = Kind(
         "assignedLabels": always(LABELS),
         "description": always(DESCRIPTION),
         "displayName": always(SHOWN),
-        "executors": lambda site, node: [_executor(site, n, one) for n, one in enumerate(shown(site))],
+        "executors": lambda site, node: [_executor(site, n, record) for n, record in enumerate(shown(site))],
         "icon": always("symbol-computer"),
         "iconClassName": always("symbol-computer"),
         "idle": lambda site, node: not busy(site),

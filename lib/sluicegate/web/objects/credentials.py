@@ -42,18 +42,18 @@ def _create(site: Site, kept: Vault) -> Response:
     return calls.empty()
 
 
-def _config(site: Site, one: Credential) -> Response:
-    return Response(vault.to_xml(one), headers={"content-type": "application/xml"})
+def _config(site: Site, credential: Credential) -> Response:
+    return Response(vault.to_xml(credential), headers={"content-type": "application/xml"})
 
 
-def _store(site: Site, one: Credential) -> Response:
-    site.runner.vault.store(replace(vault.from_xml(site.call.body), id=one.id), new=False)
+def _store(site: Site, credential: Credential) -> Response:
+    site.runner.vault.store(replace(vault.from_xml(site.call.body), id=credential.id), new=False)
     return calls.empty()
 
 
-def _forget(site: Site, one: Credential) -> Response:
-    site.runner.vault.forget(one.id)
-    return calls.found("") if site.call.method == "POST" else calls.empty()
+def _forget(site: Site, credential: Credential) -> Response:
+    site.runner.vault.forget(credential.id)
+    return calls.redirect("") if site.call.method == "POST" else calls.empty()
 
 
 KIND: Kind[Vault] = Kind(
@@ -64,10 +64,10 @@ KIND: Kind[Vault] = Kind(
 )
 ONE: Kind[Credential] = Kind(
     fields={
-        "description": lambda site, one: one.description,
-        "displayName": lambda site, one: one.user or one.id,
-        "id": lambda site, one: one.id,
-        "typeName": lambda site, one: one.kind,
+        "description": lambda site, credential: credential.description,
+        "displayName": lambda site, credential: credential.user or credential.id,
+        "id": lambda site, credential: credential.id,
+        "typeName": lambda site, credential: credential.kind,
     },
     inline=True,
     reads={"config.xml": _config},

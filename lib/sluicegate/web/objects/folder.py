@@ -50,14 +50,14 @@ def create_item(site: Site, owner: str) -> Response:
     # python-jenkins puts the full name into the form and the plain one into the query: the query wins.
     name, mode = call.need("name"), call.value("mode")
     if mode == "copy":
-        other = call.need("from")
-        source = site.runner.items.get(names.resolve(other, owner)) or site.runner.items.get(other)
+        source_name = call.need("from")
+        source = site.runner.items.get(names.resolve(source_name, owner)) or site.runner.items.get(source_name)
         if source is None:
-            raise UsageError(f"No such job: {other}")
+            raise UsageError(f"No such job: {source_name}")
         site.must(Right.CONFIGURE, source.full_name)
-        return calls.found(f"{site.runner.items.create(owner, name, source.text()).path}configure")
+        return calls.redirect(f"{site.runner.items.create(owner, name, source.text()).path}configure")
     if empty := NEW.get(mode):
-        return calls.found(f"{site.runner.items.create(owner, name, empty).path}configure")
+        return calls.redirect(f"{site.runner.items.create(owner, name, empty).path}configure")
     if mode:
         raise UsageError(f"No such mode: {mode}; expected one of {', '.join(NEW)}, copy, or none and a config.xml")
     names.check(name)
@@ -71,7 +71,7 @@ def create_view(site: Site, owner: str) -> Response:
     name, mode = site.call.need("name"), site.call.value("mode")
     if mode:
         site.views.create(owner, name, site.views.empty(mode, name))
-        return calls.found(f"{path_of(owner)}view/{quote(name, safe='')}/configure")
+        return calls.redirect(f"{path_of(owner)}view/{quote(name, safe='')}/configure")
     site.views.create(owner, name, site.call.body)
     return calls.empty()
 

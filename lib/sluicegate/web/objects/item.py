@@ -18,7 +18,7 @@ from sluicegate.web.site import Site
 def full_display_name(site: Site, item: Item) -> str:
     parts = item.full_name.split("/")
     chain = [site.runner.items.get("/".join(parts[: n + 1])) for n in range(len(parts))]
-    return " » ".join(one.display_name for one in chain if one is not None)
+    return " » ".join(ancestor.display_name for ancestor in chain if ancestor is not None)
 
 
 def url(site: Site, item: Item) -> str:
@@ -36,11 +36,11 @@ def _store(site: Site, item: Item) -> Response:
 
 def _delete(site: Site, item: Item) -> Response:
     site.runner.delete(item)
-    return calls.found(path_of(names.folder_of(item.full_name)))
+    return calls.redirect(path_of(names.folder_of(item.full_name)))
 
 
 def _rename(site: Site, item: Item) -> Response:
-    return calls.found(site.runner.rename(item, site.call.need("newName")).path.rstrip("/"))
+    return calls.redirect(site.runner.rename(item, site.call.need("newName")).path.rstrip("/"))
 
 
 FIELDS: Mapping[str, Callable[[Site, Item], object]] = {

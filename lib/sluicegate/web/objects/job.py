@@ -40,7 +40,7 @@ def _link(name: str) -> Callable[[Site, Item], Record | None]:
 
 
 def _named(site: Site, full_names: list[str]) -> list[Item]:
-    return site.seen(one for name in full_names if (one := site.runner.items.get(name)) is not None)
+    return site.seen(item for name in full_names if (item := site.runner.items.get(name)) is not None)
 
 
 def _scm(site: Site, item: Item) -> object:
@@ -54,10 +54,10 @@ def _first(site: Site, item: Item) -> Record | None:
 
 
 def _health(site: Site, item: Item) -> list[object]:
-    ended = [one for one in item.history.newest(5) if one.result is not None]
+    ended = [record for record in item.history.newest(5) if record.result is not None]
     if not ended:
         return []
-    failed = sum(one.result is Result.FAILURE for one in ended)
+    failed = sum(record.result is Result.FAILURE for record in ended)
     score = 100 - 100 * failed // len(ended)
     text = f"{failed} out of the last {len(ended)} builds failed." if failed else "No recent builds failed."
     band = 80 if score > 80 else 60 if score > 60 else 40 if score > 40 else 20 if score > 20 else 0
@@ -67,22 +67,22 @@ def _health(site: Site, item: Item) -> list[object]:
 
 
 def _properties(site: Site, item: Item) -> list[object]:
-    declared = [_definition(one) for one in site.runner.offered(item)]
+    declared = [_definition(definition) for definition in site.runner.offered(item)]
     return [plain("hudson.model.ParametersDefinitionProperty", parameterDefinitions=declared)] if declared else []
 
 
-def _definition(one: Definition) -> object:
+def _definition(definition: Definition) -> object:
     default: object = None
-    if one.kind != "File":
-        shown = {} if one.kind == "Password" else {"value": one.default}
-        default = plain(one.value_class, name=one.name, **shown)
-    kind = f"{one.kind}ParameterDefinition"
-    more = {"choices": list(one.choices)} if one.kind == "Choice" else {}
+    if definition.kind != "File":
+        shown = {} if definition.kind == "Password" else {"value": definition.default}
+        default = plain(definition.value_class, name=definition.name, **shown)
+    kind = f"{definition.kind}ParameterDefinition"
+    more = {"choices": list(definition.choices)} if definition.kind == "Choice" else {}
     return plain(
         f"hudson.model.{kind}",
         defaultParameterValue=default,
-        description=one.description,
-        name=one.name,
+        description=definition.description,
+        name=definition.name,
         type=kind,
         **more,
     )
@@ -97,7 +97,7 @@ def _waiting(site: Site, item: Item) -> object:
 def _page(site: Site, item: Item) -> Response:
     def page() -> str:
         builds = item.history.newest(BUILDS_SHOWN)
-        waiting = [(one, site.runner.why(one)[1]) for one in site.runner.queue.of_job(item.full_name)]
+        waiting = [(queued, site.runner.why(queued)[1]) for queued in site.runner.queue.of_job(item.full_name)]
         parameters = site.runner.offered(item)
         return site.show("job.html", item=item, parameters=parameters, builds=builds, waiting=waiting)
 
@@ -133,27 +133,27 @@ def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
 
 # -- actions --
 def _build(site: Site, item: Item) -> Response:
-    given = _json_parameters(site)
-    if definitions(item.config) and given is None and site.call.query.get("json") is None:
+    values = _json_parameters(site)
+    if definitions(item.config) and values is None and site.call.query.get("json") is None:
         raise UsageError("Nothing is submitted: this job has parameters, use buildWithParameters")
-    return _trigger(site, item, given or {})
+    return _trigger(site, item, values or {})
 
 
 def _build_with(site: Site, item: Item) -> Response:
     declared = definitions(item.config)
     if not declared:
         raise UsageError(f"{item.name} is not parameterized")
-    given: dict[str, Given] = dict(_json_parameters(site) or {})
-    for one in declared:
-        if one.kind == "File" and one.name in site.call.uploads:
-            given[one.name] = _kept(site, one.name)
+    values: dict[str, Given] = dict(_json_parameters(site) or {})
+    for definition in declared:
+        if definition.kind == "File" and definition.name in site.call.uploads:
+            values[definition.name] = _kept(site, definition.name)
             continue
-        value = site.call.query.get(one.name, site.call.form.get(one.name))
+        value = site.call.query.get(definition.name, site.call.form.get(definition.name))
         if value is not None:
-            given[one.name] = value
-        elif one.kind == "Boolean" and site.call.form.get("sluicegate-form"):
-            given[one.name] = False  # A browser sends nothing for a box that is not ticked.
-    return _trigger(site, item, given)
+            values[definition.name] = value
+        elif definition.kind == "Boolean" and site.call.form.get("sluicegate-form"):
+            values[definition.name] = False  # A browser sends nothing for a box that is not ticked.
+    return _trigger(site, item, values)
 
 
 def _kept(site: Site, part: str) -> Upload:
@@ -169,37 +169,37 @@ def _json_parameters(site: Site) -> dict[str, Given] | None:
         rows = [rows]
     if not isinstance(rows, list):
         return None
-    found: dict[str, Given] = {}
+    values: dict[str, Given] = {}
     for row in rows:
         if isinstance(row, dict) and isinstance(row.get("name"), str):
             if row.get("file") in site.call.uploads:
-                found[row["name"]] = _kept(site, row["file"])
+                values[row["name"]] = _kept(site, row["file"])
                 continue
             value = row.get("value", "")
-            found[row["name"]] = value if isinstance(value, (bool, str)) else str(value)
-    return found
+            values[row["name"]] = value if isinstance(value, (bool, str)) else str(value)
+    return values
 
 
-def _trigger(site: Site, item: Item, given: dict[str, Given]) -> Response:
+def _trigger(site: Site, item: Item, values: dict[str, Given]) -> Response:
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
     cause = _cause(site, item)
     delay: float | None = None
     if text := site.call.value("delay"):
-        found = DELAY.fullmatch(text.strip())
-        if found is None:
+        seconds = DELAY.fullmatch(text.strip())
+        if seconds is None:
             raise UsageError(f"Invalid delay '{text}': expected seconds, such as 5sec")
-        delay = float(found[1])
-    queued = site.runner.trigger(item, (cause,), given, delay)
+        delay = float(seconds[1])
+    queued = site.runner.trigger(item, (cause,), values, delay)
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
-        return calls.found(item.path)
+        return calls.redirect(item.path)
     return Response(b"", status_code=201, headers={"location": f"{site.base}queue/item/{queued.id}/"})
 
 
 def _cause(site: Site, item: Item) -> Cause:
     """Who starts it: the login, never a parameter. Who may only read needs the job's own token (<authToken>)."""
-    given, token = site.call.query.get("token", ""), item.config.token
-    fits = bool(token) and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode("utf-8", "replace"))
+    query_token, token = site.call.query.get("token", ""), item.config.token
+    fits = bool(token) and hmac.compare_digest(query_token.encode("utf-8", "replace"), token.encode("utf-8", "replace"))
     if fits and site.call.login is None:
         return Cause(kind="remote", note=f"{site.call.address or 'unknown'} with the job's token")
     if not fits:
@@ -212,7 +212,7 @@ def _switch(disabled: bool) -> Callable[[Site, Item], Response]:
         site.runner.items.switch(item, disabled)
         if disabled:
             site.runner.queue.cancel_job(item.full_name)
-        return calls.found(item.path)
+        return calls.redirect(item.path)
 
     return action
 
@@ -221,13 +221,13 @@ def _wipe(site: Site, item: Item) -> Response:
     if item.history.running:
         raise Conflict(f"{item.full_name} is building; its workspace is in use")
     beneath.empty(site.runner.workspaces.root / item.full_name)
-    return calls.found(item.path)
+    return calls.redirect(item.path)
 
 
 def _poll(site: Site, item: Item) -> Response:
     if reading.read(item.config.scm).gits:
         site.triggers.poll(item)
-    return calls.found(item.path)
+    return calls.redirect(item.path)
 
 
 def _next_number(site: Site, item: Item) -> Response:
@@ -235,7 +235,7 @@ def _next_number(site: Site, item: Item) -> Response:
     if number is None:
         raise UsageError(f"nextBuildNumber must be a number of at least {item.history.next_number}")
     item.history.set_next_number(number)
-    return calls.found(item.path)
+    return calls.redirect(item.path)
 
 
 KIND: Kind[Item] = Kind(

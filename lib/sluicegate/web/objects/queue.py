@@ -35,7 +35,11 @@ def seen(site: Site, item: QueueItem) -> Seen:
 def _page(site: Site, queue: Queue) -> Response:
     def page() -> str:
         runner = site.runner
-        rows = [(one, runner.why(one)[1], runner.items.get(one.job)) for one in queue.items() if site.sees(one.job)]
+        rows = [
+            (queued, runner.why(queued)[1], runner.items.get(queued.job))
+            for queued in queue.items()
+            if site.sees(queued.job)
+        ]
         return site.show("queue.html", rows=rows, executors=shown(site))
 
     return site.target(page)
@@ -59,14 +63,16 @@ def _cancel(site: Site, text: str) -> Response:
         site.must(Right.BUILD, item.job)
     if item is None or not site.runner.queue.cancel(item.id):
         raise not_found(f"no item {text} waits in the queue")
-    return calls.found("queue/")
+    return calls.redirect("queue/")
 
 
 KIND: Kind[Queue] = Kind(
     cls="hudson.model.Queue",
     fields={
         "discoverableItems": always([]),
-        "items": lambda site, queue: [seen(site, one) for one in reversed(queue.items()) if site.sees(one.job)],
+        "items": lambda site, queue: [
+            seen(site, queued) for queued in reversed(queue.items()) if site.sees(queued.job)
+        ],
     },
     reads={"": _page},
     rights={"cancelItem": Right.READ},  # the action looks at the item's job
@@ -76,51 +82,55 @@ KIND: Kind[Queue] = Kind(
 
 
 # -- items --
-def _task(site: Site, one: Seen) -> object:
-    item = site.runner.items.get(one.item.job)
+def _task(site: Site, seen_item: Seen) -> object:
+    item = site.runner.items.get(seen_item.item.job)
     if item is None:
-        return plain("hudson.model.FreeStyleProject", name=one.item.job)
+        return plain("hudson.model.FreeStyleProject", name=seen_item.item.job)
     return plain(item.config.job_class, name=item.name, url=site.base + item.path, color=item.color)
 
 
-def _executable(site: Site, one: Seen) -> object:
-    if one.state != "Left":
+def _executable(site: Site, seen_item: Seen) -> object:
+    if seen_item.state != "Left":
         return ABSENT
-    item = site.runner.items.get(one.item.job)
-    if one.item.number is None or item is None:
+    item = site.runner.items.get(seen_item.item.job)
+    if seen_item.item.number is None or item is None:
         return None
-    url = f"{site.base}{item.path}{one.item.number}/"
-    return plain(item.config.build_class, number=one.item.number, url=url)
+    url = f"{site.base}{item.path}{seen_item.item.number}/"
+    return plain(item.config.build_class, number=seen_item.item.number, url=url)
 
 
-def _buildable_since(site: Site, one: Seen) -> object:
-    return one.item.buildable_since or one.item.ready_at if one.state in ("Blocked", "Buildable") else ABSENT
+def _buildable_since(site: Site, seen_item: Seen) -> object:
+    return (
+        seen_item.item.buildable_since or seen_item.item.ready_at
+        if seen_item.state in ("Blocked", "Buildable")
+        else ABSENT
+    )
 
 
-def _secretless(site: Site, one: Seen) -> str:
-    return "".join(f"\n{p.name}={p.text}" for p in one.item.parameters if not p.secret)
+def _secretless(site: Site, seen_item: Seen) -> str:
+    return "".join(f"\n{p.name}={p.text}" for p in seen_item.item.parameters if not p.secret)
 
 
 ITEM: Kind[Seen] = Kind(
-    cls=lambda site, one: f"hudson.model.Queue${one.state}Item",
+    cls=lambda site, seen_item: f"hudson.model.Queue${seen_item.state}Item",
     fields={
-        "actions": lambda site, one: cause.actions(one.item.parameters, one.item.causes),
-        "blocked": lambda site, one: one.state == "Blocked",
-        "buildable": lambda site, one: one.state == "Buildable",
-        "id": lambda site, one: one.item.id,
-        "inQueueSince": lambda site, one: one.item.since,
+        "actions": lambda site, seen_item: cause.actions(seen_item.item.parameters, seen_item.item.causes),
+        "blocked": lambda site, seen_item: seen_item.state == "Blocked",
+        "buildable": lambda site, seen_item: seen_item.state == "Buildable",
+        "id": lambda site, seen_item: seen_item.item.id,
+        "inQueueSince": lambda site, seen_item: seen_item.item.since,
         "params": _secretless,
         "stuck": always(False),
         "task": _task,
-        "url": lambda site, one: f"queue/item/{one.item.id}/",
-        "why": lambda site, one: one.why,
-        "timestamp": lambda site, one: one.item.ready_at if one.state == "Waiting" else ABSENT,
-        "cancelled": lambda site, one: one.item.cancelled if one.state == "Left" else ABSENT,
+        "url": lambda site, seen_item: f"queue/item/{seen_item.item.id}/",
+        "why": lambda site, seen_item: seen_item.why,
+        "timestamp": lambda site, seen_item: seen_item.item.ready_at if seen_item.state == "Waiting" else ABSENT,
+        "cancelled": lambda site, seen_item: seen_item.item.cancelled if seen_item.state == "Left" else ABSENT,
         "executable": _executable,
         "buildableStartMilliseconds": _buildable_since,
-        "pending": lambda site, one: False if one.state == "Buildable" else ABSENT,
+        "pending": lambda site, seen_item: False if seen_item.state == "Buildable" else ABSENT,
     },
     inline=True,
     rights={"cancelQueue": Right.READ},
-    posts={"cancelQueue": lambda site, one: _cancel(site, str(one.item.id))},
+    posts={"cancelQueue": lambda site, seen_item: _cancel(site, str(seen_item.item.id))},
 )

@@ -48,10 +48,10 @@ def _label(site: Site, rest: Path) -> tuple[object, Path]:
 
 
 def _fingerprint(site: Site, rest: Path) -> tuple[object, Path]:
-    found = fingerprints.read(site.runner.home.path, rest[0]) if rest else None
-    if found is None:
+    fingerprint = fingerprints.read(site.runner.home.path, rest[0]) if rest else None
+    if fingerprint is None:
         raise not_found()
-    return found, rest[1:]
+    return fingerprint, rest[1:]
 
 
 def _plugins(site: Site, rest: Path) -> tuple[object, Path]:
@@ -120,7 +120,7 @@ def _page(site: Site, runner: Runner) -> Response:
 def _pause(paused: bool) -> Callable[[Site, Runner], Response]:
     def action(site: Site, runner: Runner) -> Response:
         runner.queue.pause(paused)
-        return calls.found("")
+        return calls.redirect("")
 
     return action
 
@@ -146,11 +146,11 @@ def _notify(site: Site, runner: Runner) -> Response:
     commit = site.call.value("sha1").strip().lower()
     if commit and not history.SHA.fullmatch(commit):
         raise UsageError(f"sha1 is '{commit}', expected the 40 or 64 digits of a commit")
-    told = site.triggers.notify(site.call.need("url"), pushed, lambda item: _built(site, runner, item, commit))
+    built_at_once = site.triggers.notify(site.call.need("url"), pushed, lambda item: _built(site, runner, item, commit))
     if site.call.login is None:
-        return calls.text("Scheduled polling\n" if told else "No jobs of this repository\n")
+        return calls.text("Scheduled polling\n" if built_at_once else "No jobs of this repository\n")
     verb = {True: "Scheduled building of", False: "Scheduled polling of"}
-    lines = [f"{verb[built]} {name}\n" for name, built in told.items()]
+    lines = [f"{verb[built]} {name}\n" for name, built in built_at_once.items()]
     return calls.text("".join(lines) or "No jobs of this repository\n")
 
 

@@ -41,26 +41,26 @@ def of(record: Record) -> Report:
 
 
 def _suite(suite: testreports.Suite) -> object:
-    cases = [_case(one) for one in suite.cases]
+    cases = [_case(case) for case in suite.cases]
     cls, stamp = "hudson.tasks.reports.SuiteResult", suite.timestamp or None
     return plain(cls, cases=cases, duration=suite.duration, name=suite.name, timestamp=stamp)
 
 
-def _case(one: testreports.Case) -> object:
+def _case(case: testreports.Case) -> object:
     """A test case; without history each failure is as old as this build."""
-    failed = one.state == "failed"
+    failed = case.state == "failed"
     return plain(
         "hudson.tasks.reports.CaseResult",
         age=1 if failed else 0,
-        className=one.class_name,
-        duration=one.duration,
-        errorDetails=one.details or None if failed else None,
-        errorStackTrace=one.trace or one.details or None if failed else None,
+        className=case.class_name,
+        duration=case.duration,
+        errorDetails=case.details or None if failed else None,
+        errorStackTrace=case.trace or case.details or None if failed else None,
         failedSince=0,
-        name=one.name,
-        skipped=one.state == "skipped",
-        skippedMessage=one.details or None if one.state == "skipped" else None,
-        status=STATUS[one.state],
+        name=case.name,
+        skipped=case.state == "skipped",
+        skippedMessage=case.details or None if case.state == "skipped" else None,
+        status=STATUS[case.state],
         stderr=None,
         stdout=None,
     )

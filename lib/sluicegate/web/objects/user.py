@@ -47,17 +47,17 @@ def login(site: Site, here: object) -> Response:
     form = site.call.form
     user, password = form.get("j_username", ""), form.get("j_password", "")
     site.call.claimed = user
-    found = calls.checked_login(site.runner.users, user, password, site.call.address)
-    if found is None:
+    login = calls.checked_login(site.runner.users, user, password, site.call.address)
+    if login is None:
         return calls.html(site.show("login.html", failed=True), 401)
-    site.call.set_session = site.runner.users.session(found.user)
-    return calls.found("")
+    site.call.set_session = site.runner.users.session(login.user)
+    return calls.redirect("")
 
 
 def logout(site: Site, here: object) -> Response:
     site.runner.users.end_session(site.call.session)
     site.call.set_session = site.runner.users.session()
-    return calls.found("login")
+    return calls.redirect("login")
 
 
 # -- users themselves --
@@ -65,10 +65,10 @@ def _page(site: Site, user: User) -> Response:
     return site.target(lambda: _shown(site, user))
 
 
-def _shown(site: Site, user: User, *, made: str = "", done: str = "", wrong: str = "") -> str:
+def _shown(site: Site, user: User, *, new_token: str = "", done: str = "", wrong: str = "") -> str:
     """The user's page with a token that was made, or what came of the form that was sent."""
     tokens = site.runner.users.tokens(user.name)
-    return site.show("user.html", name=user.name, made=made, done=done, wrong=wrong, tokens=tokens)
+    return site.show("user.html", name=user.name, new_token=new_token, done=done, wrong=wrong, tokens=tokens)
 
 
 def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], Response]:
@@ -83,20 +83,20 @@ def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], R
 
 
 def _new_token(site: Site, user: User) -> Response:
-    made = site.runner.users.new_token(user.name, site.call.value("newTokenName"))
+    new_token = site.runner.users.new_token(user.name, site.call.value("newTokenName"))
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
-        return calls.html(_shown(site, user, made=made["tokenValue"]))
-    return calls.data({"status": "ok", "data": {"aboutToExpire": False, **made, "expirationDate": "never"}})
+        return calls.html(_shown(site, user, new_token=new_token["tokenValue"]))
+    return calls.data({"status": "ok", "data": {"aboutToExpire": False, **new_token, "expirationDate": "never"}})
 
 
 def _revoke(site: Site, user: User) -> Response:
     site.runner.users.revoke(user.name, site.call.need("tokenUuid"))
-    return calls.found(f"user/{user.name}/") if site.call.wants_html else calls.empty()
+    return calls.redirect(f"user/{user.name}/") if site.call.wants_html else calls.empty()
 
 
 def _revoke_all(site: Site, user: User) -> Response:
     site.runner.users.revoke(user.name, None)
-    return calls.found(f"user/{user.name}/") if site.call.wants_html else calls.empty()
+    return calls.redirect(f"user/{user.name}/") if site.call.wants_html else calls.empty()
 
 
 def _set_password(site: Site, user: User) -> Response:
@@ -118,14 +118,14 @@ def _set_password(site: Site, user: User) -> Response:
         site.call.session = site.call.set_session = users.session(user.name)
     if with_page:
         return calls.html(_shown(site, user, done="The password is changed; all other sessions have ended."))
-    return calls.found(f"user/{quote(user.name, safe='')}/") if site.call.wants_html else calls.empty()
+    return calls.redirect(f"user/{quote(user.name, safe='')}/") if site.call.wants_html else calls.empty()
 
 
 def _remove(site: Site, user: User) -> Response:
     if user.name == site.call.user:
         raise UsageError("nobody removes himself")
     site.runner.users.remove(user.name)
-    return calls.found("")
+    return calls.redirect("")
 
 
 KIND: Kind[User] = Kind(

@@ -34,13 +34,13 @@ def all_of(site: Site, owner: str) -> list[View]:
 
 def _items(site: Site, view: View) -> list[Item]:
     items = site.seen(site.runner.items.children(view.folder))
-    shown = view.shown([one.name for one in items])
-    return [one for one in items if one.name in shown]
+    shown = view.shown([item.name for item in items])
+    return [item for item in items if item.name in shown]
 
 
 def page(site: Site, view: View, title: str) -> str:
     """The table of the items that a view shows."""
-    rows = [(one, None if one.is_folder else one.history.last()) for one in _items(site, view)]
+    rows = [(item, None if item.is_folder else item.history.last()) for item in _items(site, view)]
     return site.show("jobs.html", title=title, rows=rows, waiting=len(site.runner.queue.items()))
 
 
@@ -80,7 +80,7 @@ def _must_be_a_list(view: View) -> None:
 
 def _delete(site: Site, view: View) -> Response:
     site.views.delete(view)
-    return calls.found(path_of(view.folder))
+    return calls.redirect(path_of(view.folder))
 
 
 def _include(site: Site, view: View) -> Response:
