@@ -54,7 +54,7 @@ class Nexus:
             "POST", f"/service/rest/v1/repositories/{kind}/hosted", body=json.dumps(value).encode(),
             headers={"Content-Type": "application/json"},
         )  # fmt: skip
-        assert reply.status == 201, reply.said
+        assert reply.status == 201, reply.explanation
         self.made.append(name)
         return name
 

@@ -208,7 +208,7 @@ class DirectoryRepository:
         if reply.status == 404:
             return _missing(path.rpartition("/")[2], where)
         return SluicegateError(
-            f"{where} answered with {reply.said}, expected 200 and the file",
+            f"{where} answered with {reply.explanation}, expected 200 and the file",
             hint="correct the repository's 'url' or its server",
         )
 

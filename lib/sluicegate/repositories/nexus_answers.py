@@ -33,12 +33,12 @@ def no_nexus(where: str) -> IntegrityError:
 
 def absent(reply: Answer) -> bool:
     """Whether the server says that this path is empty; a repository that is not there says nothing of its files."""
-    return reply.status == 404 and "Repository not found" not in reply.said
+    return reply.status == 404 and "Repository not found" not in reply.explanation
 
 
 def refused(reply: Answer, where: str, repository: str) -> SluicegateError:
     """The server's own words for what it does not take."""
-    said = f"{where}: the server answered {reply.said}"
+    said = f"{where}: the server answered {reply.explanation}"
     if reply.status == 404:
         return UsageError(said, hint=f"is there a hosted repository '{repository}' at this server?")
     if reply.status == 400 and "version policy" in reply.reason:

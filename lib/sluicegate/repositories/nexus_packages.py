@@ -239,14 +239,14 @@ class NexusPackages:
         """The server's own words: a 400 carries JSON or the text of a Java object."""
         said = re.findall(r"message\"?\s*[=:]\s*['\"](.+?)['\"]\s*[,}]", reply.body.decode("utf-8", "replace"))
         return SluicegateError(
-            f"the Nexus does not take it into '{self.repository}': {'; '.join(said) or reply.said}",
+            f"the Nexus does not take it into '{self.repository}': {'; '.join(said) or reply.explanation}",
             hint=f"is '{self.repository}' a hosted repository of the format {self.format}?",
         )
 
 
 def _json(reply: Answer) -> Json:
     if reply.status != 200:
-        raise RemoteUnavailable(f"the Nexus answered {reply.said}, expected JSON", hint="try again later")
+        raise RemoteUnavailable(f"the Nexus answered {reply.explanation}, expected JSON", hint="try again later")
     try:
         return json.loads(reply.body)
     except ValueError as problem:

@@ -62,8 +62,8 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
         raise
     try:
         with os.scandir(top) as entries:
-            found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        for below in found:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        for below in names:
             try:
                 here = os.open(below, FOLDER, dir_fd=top)
             except OSError as problem:
@@ -97,8 +97,8 @@ def reading(path: Path) -> Iterator[None]:
     except (OSError, Malformed) as problem:
         if isinstance(problem, OSError) and _is_absent(problem):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from problem
-        said = problem.message if isinstance(problem, Malformed) else problem.strerror or str(problem)
-        raise IntegrityError(f"{path} cannot be read: {said}", hint="restore the file, or take it away") from problem
+        cause = problem.message if isinstance(problem, Malformed) else problem.strerror or str(problem)
+        raise IntegrityError(f"{path} cannot be read: {cause}", hint="restore the file, or take it away") from problem
 
 
 def _is_absent(problem: OSError) -> bool:

@@ -28,8 +28,8 @@ class Secret:
     def __repr__(self) -> str:
         return "****"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
+    def __eq__(self, compared: object) -> bool:
+        return isinstance(compared, Secret) and compared._text == self._text
 
     def __hash__(self) -> int:
         return hash(self._text)

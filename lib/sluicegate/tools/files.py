@@ -32,7 +32,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
 
     Folders that are missing are made, and their names are on disk too.
     """
-    made = make_folders(path.parent)
+    made_folders = make_folders(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -48,7 +48,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
         raise
     if durable:
         sync_folder(path.parent)
-        for folder in made:
+        for folder in made_folders:
             sync_folder(folder.parent)
 
 

@@ -31,7 +31,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     @property
-    def said(self) -> str:
+    def explanation(self) -> str:
         """What the server says of it: the reason phrase, where Nexus puts its message, and a short body."""
         text = self.body[:300].decode("utf-8", "replace").strip()
         return f"{self.status} {self.reason}".strip() + (f": {text}" if text and "<" not in text[:20] else "")

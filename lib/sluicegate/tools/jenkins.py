@@ -67,10 +67,10 @@ def read_build(jenkins: Jenkins, url: str, *, patient: bool = True, chain: bool 
     value = read(job, number)
     direct = frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId"))
     parameters = {
-        str(one["name"]): str(one.get("value", ""))
+        str(parameter["name"]): str(parameter.get("value", ""))
         for action in value.get("actions", [])
-        for one in action.get("parameters") or []
-        if "name" in one
+        for parameter in action.get("parameters") or []
+        if "name" in parameter
     }
     return Build(
         url=url,
@@ -96,13 +96,13 @@ def start_job(jenkins: Jenkins, job: str, parameters: Mapping[str, str]) -> str:
         raise _missing(jenkins, job)
     if answer.status == 409:
         raise SluicegateError(f"{jenkins.url} did not start the job '{job}': it is disabled")
-    said = answer.headers.get("X-Error") or f"status {answer.status}"
-    if answer.status == 400 and ("not parameterized" in answer.text or "not parameterized" in said):
+    refusal = answer.headers.get("X-Error") or f"status {answer.status}"
+    if answer.status == 400 and ("not parameterized" in answer.text or "not parameterized" in refusal):
         raise UsageError(
             f"the job '{job}' of {jenkins.url} has no parameters, so it would not know what to test",
             hint=f"declare {', '.join(parameters)} in it, as the template sluicegate-suite does",
         )
-    raise SluicegateError(f"{jenkins.url} did not start the job '{job}': {said}")
+    raise SluicegateError(f"{jenkins.url} did not start the job '{job}': {refusal}")
 
 
 def _missing(jenkins: Jenkins, job: str) -> SluicegateError:
@@ -122,14 +122,14 @@ def _causes(build: Json) -> list[Json]:
 
 
 def _users(read: Callable[[str, str], Json], build: Json, left: int) -> set[str]:
-    found: set[str] = set()
+    users: set[str] = set()
     for cause in _causes(build):
         if cause.get("userId"):
-            found.add(str(cause["userId"]))
+            users.add(str(cause["userId"]))
         if cause.get("upstreamProject") and left:
             above = read(str(cause["upstreamProject"]), str(cause.get("upstreamBuild")))
-            found |= _users(read, above, left - 1)
-    return found
+            users |= _users(read, above, left - 1)
+    return users
 
 
 def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:

@@ -51,10 +51,10 @@ class Outgoing:
 
     def __init__(
         self, source: Path, stream: BinaryIO, kinds: Iterable[str], *, before: bytes = b"", after: bytes = b"",
-        told: bool = True,
+        metered: bool = True,
     ) -> None:  # fmt: skip
         self._source, self._stream, self._kinds = source, stream, tuple(kinds)
-        self._before, self._after, self._told = before, after, told
+        self._before, self._after, self._metered = before, after, metered
         self._marks = marks_of(os.fstat(stream.fileno()))
         self.size = self._marks[2]
         self.seek(0)
@@ -62,11 +62,11 @@ class Outgoing:
     @classmethod
     @contextmanager
     def opened(
-        cls, source: Path, kinds: Iterable[str], *, before: bytes = b"", after: bytes = b"", told: bool = True
+        cls, source: Path, kinds: Iterable[str], *, before: bytes = b"", after: bytes = b"", metered: bool = True
     ) -> Iterator[Outgoing]:
-        """Without `told` the first reading is not told to the meter: it is not for the wire."""
+        """Without `metered` the first reading is not told to the meter: it is not for the wire."""
         with opened(source) as stream:
-            yield cls(source, stream, kinds, before=before, after=after, told=told)
+            yield cls(source, stream, kinds, before=before, after=after, metered=metered)
 
     def __len__(self) -> int:
         return len(self._before) + self.size + len(self._after)
@@ -117,9 +117,9 @@ class Outgoing:
                     check_unchanged(self._source, self._stream, self._marks, self.size + len(self._stream.read(1)))
                 yield block
                 hashed.result()
-                if self._told:
+                if self._metered:
                     meter.moved(len(block))
-        self._told = True
+        self._metered = True
         check_unchanged(self._source, self._stream, self._marks, self._sum.size)
         self._ended = True
         if self._after:

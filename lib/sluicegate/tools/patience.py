@@ -52,8 +52,8 @@ class Patience(Retry):
             return 0.0
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        asked = self.get_retry_after(response) if response is not None else None
-        wait = asked or random.uniform(0.5, 1.0) * 2 ** (len(self.history) - 1)
+        server_wish = self.get_retry_after(response) if response is not None else None
+        wait = server_wish or random.uniform(0.5, 1.0) * 2 ** (len(self.history) - 1)
         last = self.history[-1]
         why = f"answered by {last.status}" if last.status else f"broke off: {reason(last.error)}"
         meter.waits(f"{last.method} {shown(last.url or '')} {why}; trying again in {wait:.0f} s")
@@ -80,7 +80,10 @@ def certificate(problem: BaseException | None) -> ssl.SSLCertVerificationError |
 
 def _inner(problem: BaseException) -> BaseException | None:
     inside = (getattr(problem, "reason", None), getattr(problem, "error", None), *problem.args)
-    return next((one for one in inside if isinstance(one, BaseException)), problem.__cause__ or problem.__context__)
+    return next(
+        (argument for argument in inside if isinstance(argument, BaseException)),
+        problem.__cause__ or problem.__context__,
+    )
 
 
 def shown(url: str) -> str:

@@ -39,6 +39,8 @@ def wait_for_version(url: str, version: str, *, seconds: float, hint: str = "") 
     right = {version, snapshots.base(version) or version}
     while (answer := spoken_version(url)) not in right:
         if time.monotonic() >= deadline:
-            said = "did not answer" if answer is None else f"answered {answer!r}"
-            raise SluicegateError(f"{url} {said} after {seconds:g} seconds, expected version {version}", hint=hint)
+            observation = "did not answer" if answer is None else f"answered {answer!r}"
+            raise SluicegateError(
+                f"{url} {observation} after {seconds:g} seconds, expected version {version}", hint=hint
+            )
         time.sleep(PAUSE)

@@ -119,8 +119,8 @@ def run(
             raise
     completed = Completed(argv=words, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and completed.status != 0:
-        said = completed.error_text or completed.text.strip() or "it printed nothing"
-        raise SluicegateError(f"'{' '.join(words[:3])}' ended with status {completed.status}: {said}")
+        output = completed.error_text or completed.text.strip() or "it printed nothing"
+        raise SluicegateError(f"'{' '.join(words[:3])}' ended with status {completed.status}: {output}")
     return completed
 
 

@@ -140,7 +140,7 @@ class Bucket:
             return
         md5 = base64.b64encode(bytes.fromhex(read.checksums["md5"])).decode()
         # Over http the body is read once more, to be signed.
-        with Outgoing.opened(source, ("sha256",), told=not self.endpoint.startswith("http:")) as body:
+        with Outgoing.opened(source, ("sha256",), metered=not self.endpoint.startswith("http:")) as body:
             stored = self._asked("put_object", key, Body=body, ContentMD5=md5, condition=condition, **facts)
             if body.sent().whole and body.sent().checksums["sha256"] != read.checksums["sha256"]:
                 if stored is not None:  # else another was there first, and stays
@@ -284,16 +284,16 @@ class Bucket:
 
     def _refused(self, problem: Any) -> SluicegateError:
         status, code = _status(problem)
-        said = f"{self.place}: {code}: {problem.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        message = f"{self.place}: {code}: {problem.response.get('Error', {}).get('Message', '')}".rstrip(": ")
         if code == "NoSuchBucket":
-            return UsageError(said, hint="make the bucket, or correct 'bucket' in sluicegate.yaml")
+            return UsageError(message, hint="make the bucket, or correct 'bucket' in sluicegate.yaml")
         if code in CHANGED:
-            return IntegrityError(said, hint="the file changed on the way, or the server is no S3 server")
+            return IntegrityError(message, hint="the file changed on the way, or the server is no S3 server")
         if status in BUSY or code in SLOW:
-            return RemoteUnavailable(f"{said} (tried {TRIES} times)", hint="try again later")
+            return RemoteUnavailable(f"{message} (tried {TRIES} times)", hint="try again later")
         if status in (401, 403) or code in EXPIRED:
-            return Denied(said, hint="check the credentials and what they may do; the clock, too, must be right")
-        return SluicegateError(said, hint="look at the server's log")
+            return Denied(message, hint="check the credentials and what they may do; the clock, too, must be right")
+        return SluicegateError(message, hint="look at the server's log")
 
 
 def _stay(context: dict[str, Any], **_: Any) -> None:

@@ -69,8 +69,8 @@ def _claimed() -> tuple[Path, int]:
 def _check_private(house: Path) -> None:
     """Anybody could have made this folder before us, or a link in its place."""
     with suppress(FileNotFoundError):
-        found = house.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        status = house.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise UsageError(
                 f"{house} is not a folder of yours that others cannot enter (mode 0700)",
                 hint="remove it, or name another folder for temporary files: TMPDIR",

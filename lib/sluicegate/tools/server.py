@@ -149,12 +149,13 @@ class Server:
         where = f"{method} {self.url}{unquote(path)}"
         if reply.status in http_sessions.BUSY:
             raise RemoteUnavailable(
-                f"{where} was answered by {reply.said} (tried {http_sessions.TRIES} times)", hint="try again later"
+                f"{where} was answered by {reply.explanation} (tried {http_sessions.TRIES} times)",
+                hint="try again later",
             )
         if reply.status in (401, 403, 407):
             who = self._login()
             raise Denied(
-                f"{where} was answered by {reply.said}; asked as {who.user if who else 'nobody'}",
+                f"{where} was answered by {reply.explanation}; asked as {who.user if who else 'nobody'}",
                 hint="check the repository's 'credentials' and what this user may do there",
             )
         if 300 <= reply.status < 400 and reply.status != 304:

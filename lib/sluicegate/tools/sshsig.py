@@ -156,14 +156,14 @@ def _time(text: str) -> datetime:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     """OpenSSH's list of patterns: `*` and `?`, and `!` before one that excludes."""
-    said = False
+    included = False
     for pattern in patterns:
         wanted = re.escape(pattern.removeprefix("!")).replace(r"\*", ".*").replace(r"\?", ".")
         if re.fullmatch(wanted, name):
             if pattern.startswith("!"):
                 return False
-            said = True
-    return said
+            included = True
+    return included
 
 
 # The wire: strings with their length before them.
@@ -175,16 +175,16 @@ def _string(value: bytes) -> bytes:
 
 def _strings(blob: bytes, count: int) -> list[bytes]:
     """So many strings, which must be all of the blob."""
-    found = []
+    strings = []
     for _ in range(count):
         (length,) = struct.unpack_from(">I", blob)
         if length > len(blob) - 4:
             raise ValueError("it is cut off")
-        found.append(blob[4 : 4 + length])
+        strings.append(blob[4 : 4 + length])
         blob = blob[4 + length :]
     if blob:
         raise ValueError("something follows it")
-    return found
+    return strings
 
 
 def _kind(key: bytes) -> bytes:

@@ -143,8 +143,8 @@ class Supervisor:
             if server is not None:
                 return server
             time.sleep(0.02)
-        said = done.error_text or done.text.strip() or self.log("supervisord") or "it printed nothing"
-        raise RemoteUnavailable(f"supervisord for {self.folder} does not start: {said}", hint=f"see {self.logs}")
+        output = done.error_text or done.text.strip() or self.log("supervisord") or "it printed nothing"
+        raise RemoteUnavailable(f"supervisord for {self.folder} does not start: {output}", hint=f"see {self.logs}")
 
     def _server(self, *, check_pid: bool = True) -> xmlrpc.client.ServerProxy | None:
         """The running supervisord, None when there is none."""
@@ -188,9 +188,9 @@ class Supervisor:
             if state in ("BACKOFF", "FATAL", "EXITED"):
                 # It would be tried again and again; who asked shall hear of it instead.
                 _stop(server, name)
-                said = self.log(name, seen) or "it printed nothing"
+                output = self.log(name, seen) or "it printed nothing"
                 raise SluicegateError(
-                    f"the service '{name}' ended at once. Its last lines:\n{said}", hint=f"see {self.logs / name}.log"
+                    f"the service '{name}' ended at once. Its last lines:\n{output}", hint=f"see {self.logs / name}.log"
                 )
             time.sleep(0.02)
         raise SluicegateError(

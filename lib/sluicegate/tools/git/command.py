@@ -86,7 +86,9 @@ def git(
     return done
 
 
-def refuse_broken_settings(said: str) -> None:
+def refuse_broken_settings(error_text: str) -> None:
     """Raise UsageError when Git's own configuration cannot be read, so that it did nothing at all."""
-    if found := re.search(r"(?:fatal|error): (bad (?:numeric |boolean )?config .*|unable to parse .*config.*)", said):
-        raise UsageError(f"Git cannot read its configuration: {found[1]}", hint="git config --list --show-origin")
+    if complaint := re.search(
+        r"(?:fatal|error): (bad (?:numeric |boolean )?config .*|unable to parse .*config.*)", error_text
+    ):
+        raise UsageError(f"Git cannot read its configuration: {complaint[1]}", hint="git config --list --show-origin")

@@ -45,7 +45,7 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> st
     main, ledger = store.branches
     listed = store.git("rev-list", "--first-parent", "--reverse", f"{since}..{tips[main]}").text.split()
     commits = {commit_id: store.commit(commit_id) for commit_id in listed}
-    together = [one for one in listed if commits[one].trailers.get(LEDGER_BEFORE, "") == tips[ledger]]
+    together = [commit_id for commit_id in listed if commits[commit_id].trailers.get(LEDGER_BEFORE, "") == tips[ledger]]
     if together:  # changes that went out in one push: all before the last of them stand in one chain
         chain = commits[together[-1]].trailers.get(LEDGER_BASE, "")
         _refuse_without(store, together[-1], f"commit {chain}", there=store.has(chain))

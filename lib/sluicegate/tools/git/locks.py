@@ -29,9 +29,9 @@ class Lock:
         return f"{self.path}{age} ({self.held or 'nobody holds it'})"
 
 
-def lock_in(said: str) -> str:
+def lock_in(error_text: str) -> str:
     """The path of the lock that Git names in its words, '' when it names none."""
-    refused = REFUSED.search(said)
+    refused = REFUSED.search(error_text)
     return os.path.normpath(refused["path"]) if refused else ""
 
 

@@ -72,13 +72,13 @@ class Objects:
         if broken := next((name for name in names if "\n" in name), None):
             raise UsageError(f"a name with a line break cannot be looked up: {broken!r}")
         answers: dict[str, Object | None] = {name: self._remembered[name] for name in names if name in self._remembered}
-        for asked in _portions([name for name in names if name not in answers]):
+        for portion in _portions([name for name in names if name not in answers]):
             reader = self._opened()
             assert reader.stdin is not None
             with suppress(BrokenPipeError):  # it has ended, and what it said is read below
-                reader.stdin.write("".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape"))
+                reader.stdin.write("".join(f"{name}\n" for name in portion).encode("utf-8", "surrogateescape"))
                 reader.stdin.flush()
-            for name in asked:
+            for name in portion:
                 answers[name] = self._answer(reader, name)
                 self._remember(name, answers[name])
         return [answers[name] for name in names]
@@ -129,11 +129,11 @@ class Objects:
         assert self._reader is not None
         self.close()
         self._said.seek(0)
-        said = self._said.read().decode("utf-8", "replace").strip()
-        refuse_broken_settings(said)
+        last_words = self._said.read().decode("utf-8", "replace").strip()
+        refuse_broken_settings(last_words)
         place = name if ":" in name else f"the object {name}"
         return IntegrityError(
-            f"{self.repository}: {place} cannot be read: {said or 'git cat-file ended without a word'}",
+            f"{self.repository}: {place} cannot be read: {last_words or 'git cat-file ended without a word'}",
             hint=f"look what is damaged: git -C {self.repository} fsck; then fetch it again from a clone that has it",
         )
 

@@ -36,8 +36,8 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
         raise UnknownName(f"there is no folder {folder}", hint="name the delivery repo with -C or SLUICEGATE_REPO")
     if plain := _without_remotes(folder):
         return Place(remote=str(plain), local=plain, own=plain)
-    asked = ("--is-bare-repository", "--absolute-git-dir")
-    done = git("rev-parse", *asked, folder=folder, check=False)
+    questions = ("--is-bare-repository", "--absolute-git-dir")
+    done = git("rev-parse", *questions, folder=folder, check=False)
     if "dubious ownership" in done.error_text:
         raise UsageError(
             f"{folder} belongs to somebody else, so Git does not read it",
@@ -48,8 +48,8 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
             f"{folder} is not a Git repository, so not a delivery repo",
             hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
         )
-    bare, _, found = done.text.strip().partition("\n")
-    own = Path(found)
+    bare, _, git_folder = done.text.strip().partition("\n")
+    own = Path(git_folder)
     origin = git("config", "--get", "remote.origin.url", folder=folder, check=False).text.strip()
     if bare == "true" or not origin:
         return Place(remote=str(own), local=own, own=own)
@@ -78,14 +78,16 @@ def _without_remotes(folder: Path) -> Path | None:
 
     None means: ask Git. Somebody else's repository is left to Git's own rules (safe.directory).
     """
-    found = folder / ".git" if (folder / ".git").exists() else folder
+    git_folder = folder / ".git" if (folder / ".git").exists() else folder
     try:
-        settings = (found / "config").read_bytes()
-        ours = {one.stat().st_uid for one in (folder, found)} == {os.geteuid()}
+        settings = (git_folder / "config").read_bytes()
+        ours = {path.stat().st_uid for path in (folder, git_folder)} == {os.geteuid()}
     except OSError:
         return None
-    whole = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
-    return found if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
+    whole = (git_folder / "HEAD").is_file() and (git_folder / "objects").is_dir() and (git_folder / "refs").is_dir()
+    return (
+        git_folder if whole and ours and not re.search(rb"remote|include|worktree", settings, re.IGNORECASE) else None
+    )
 
 
 def _mirror(url: str, cache: Path) -> Path:

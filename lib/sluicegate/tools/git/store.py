@@ -136,10 +136,10 @@ class Store:
                 return False
         return False
 
-    def fork(self, one: str, other: str) -> str:
+    def fork(self, commit: str, other_commit: str) -> str:
         """The newest commit that two commits which are here have in their histories, '' for none; as of `descends`."""
         for _ in self._deeper():
-            common = self.git("merge-base", one, other, check=False).text.strip()
+            common = self.git("merge-base", commit, other_commit, check=False).text.strip()
             if common or not (self.local / "shallow").exists():
                 return common
         return ""
@@ -171,8 +171,8 @@ class Store:
         if not commit:
             return [None] * len(paths)
         names = self._names(commit, commit, "", paths)
-        found = dict(zip(names, self._objects.get_all(list(names.values())), strict=True))
-        return [self._blob(commit, path, found[path]) if path in found else None for path in paths]
+        objects = dict(zip(names, self._objects.get_all(list(names.values())), strict=True))
+        return [self._blob(commit, path, objects[path]) if path in objects else None for path in paths]
 
     def _names(self, commit: str, tree: str, folder: str, paths: Sequence[str]) -> dict[str, str]:
         """What Git knows files at a commit by, `folder` being a tree's path; not those that its entries do not have.
@@ -233,9 +233,11 @@ class Store:
         """Read every object that is here, which may take minutes. Raises IntegrityError that names damaged ones."""
         done = git("fsck", "--full", "--no-dangling", "--no-progress", repository=self.local, check=False, timeout=3600)
         if done.status != 0:
-            told = "; ".join(f"{done.text}\n{done.error_text}".strip().splitlines()[:6])
+            complaints = "; ".join(f"{done.text}\n{done.error_text}".strip().splitlines()[:6])
             hint = restoring(self.remote, self.local)
-            raise IntegrityError(f"objects of the delivery repo {self.shown} are damaged or missing: {told}", hint=hint)
+            raise IntegrityError(
+                f"objects of the delivery repo {self.shown} are damaged or missing: {complaints}", hint=hint
+            )
 
     def _refuse_lost(self, commit: str, path: str) -> None:
         """Raise IntegrityError when the trees say that there is such a name: then its object is lost."""
@@ -277,13 +279,13 @@ class Store:
         ident = settings.get("git_committer_ident", "")
         if not all(settings.get(f"user.{part}") for part in ("name", "email")):  # then `-l` guesses where Git refuses
             ident = git("var", "GIT_COMMITTER_IDENT", repository=self._own, check=False).text
-        found = re.match(r"(.*) <(.*)> [0-9]+ ", ident)
-        if not found:
+        identity = re.match(r"(.*) <(.*)> [0-9]+ ", ident)
+        if not identity:
             raise UsageError(
                 "Git does not know who you are",
                 hint="git config --global user.name NAME; git config --global user.email ADDRESS",
             )
-        return Signature(name=found[1], email=found[2])
+        return Signature(name=identity[1], email=identity[2])
 
     def push(self, edits: Iterable[Edit], message: str, *, by: Signature, at: datetime) -> dict[str, str]:
         """Commit all edits and push them in one atomic step. Raises Beaten when a branch has moved since its base."""
@@ -319,15 +321,15 @@ class Store:
         done = self._moved(base, to) if self._moves_itself() else self._pushed(base, to)
         if done.status == 0 or self._landed({branch: tip for branch, tip in to.items() if tip != base[branch]}):
             return
-        said = f"{done.text}\n{done.error_text}"
-        if lock := locks.lock_in(said):
+        output = f"{done.text}\n{done.error_text}"
+        if lock := locks.lock_in(output):
             raise LockInTheWay(lock)
-        if any(sign in said for sign in BEATEN_SIGNS):
+        if any(sign in output for sign in BEATEN_SIGNS):
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
-        if "hook declined" in said or "unstaged changes" in said or "updateInstead" in said:
-            hint = UNCOMMITTED if "unstaged changes" in said else ""
-            raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(said)}", hint=hint)
-        raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(said)}")
+        if "hook declined" in output or "unstaged changes" in output or "updateInstead" in output:
+            hint = UNCOMMITTED if "unstaged changes" in output else ""
+            raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(output)}", hint=hint)
+        raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(output)}")
 
     def _pushed(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
         leases = [f"--force-with-lease=refs/heads/{branch}:{before}" for branch, before in base.items()]
@@ -339,7 +341,7 @@ class Store:
         none = "0" * max(map(len, to.values()))
         moved = [branch for branch in to if to[branch] != base[branch]]
         lines = [f"update refs/heads/{branch} {to[branch]} {base[branch] or none}\n" for branch in moved]
-        lines += [f"verify refs/heads/{one} {base[one] or none}\n" for one in to if one not in moved]
+        lines += [f"verify refs/heads/{branch} {base[branch] or none}\n" for branch in to if branch not in moved]
         done = self.git("update-ref", "--stdin", stdin="".join(lines).encode(), check=False)
         if done.status == 0 and any(to[branch].startswith("00") for branch in moved):
             self.git("gc", "--auto", "--quiet", check=False)  # as a push does, but for one change in a hundred
@@ -417,6 +419,6 @@ def update_work_tree(folder: Path) -> None:
     git("reset", "--quiet", "--hard", folder=folder)
 
 
-def _words(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("To ", "Done"))]
+def _words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("To ", "Done"))]
     return "; ".join(lines[-6:])

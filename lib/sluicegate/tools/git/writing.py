@@ -151,16 +151,17 @@ class _Written:
         return tree_entries(content.content, len(content.id))
 
     def _tree(self, entries: Entries) -> str:
-        rows = [(_in_order(name, mode), mode, name, one) for name, (mode, one) in entries.items()]
+        rows = [(_in_order(name, mode), mode, name, object_name) for name, (mode, object_name) in entries.items()]
         lines = (
-            b"%s %s\0%s" % (mode.encode(), _bytes(name), bytes.fromhex(one)) for _, mode, name, one in sorted(rows)
+            b"%s %s\0%s" % (mode.encode(), _bytes(name), bytes.fromhex(object_name))
+            for _, mode, name, object_name in sorted(rows)
         )
         return self._add("tree", b"".join(lines))
 
     def _add(self, kind: str, content: bytes) -> str:
-        made = object_id(content, like=self._like, kind=kind)
-        self._new[made] = (kind, content)
-        return made
+        object_name = object_id(content, like=self._like, kind=kind)
+        self._new[object_name] = (kind, content)
+        return object_name
 
 
 def _made_anew(objects: Objects) -> str:
@@ -201,6 +202,6 @@ def _pack(objects: Iterable[tuple[str, bytes]], like: str) -> bytes:
     return bytes(content) + sums(content, usedforsecurity=False).digest()
 
 
-def _first(said: str) -> str:
-    lines = said.splitlines()
-    return next((line for line in lines if line.startswith(("fatal:", "error:"))), said or "it ended without a word")
+def _first(output: str) -> str:
+    lines = output.splitlines()
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), output or "it ended without a word")

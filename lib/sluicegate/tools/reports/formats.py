@@ -23,11 +23,11 @@ def _tag(element: Element) -> str:
 
 def _below(element: Element, *tags: str) -> Iterator[Element]:
     """All elements of these tags below, whatever their namespace."""
-    return (one for one in element.iter() if _tag(one) in tags)
+    return (below for below in element.iter() if _tag(below) in tags)
 
 
 def _child(element: Element, tag: str) -> str:
-    return next((one.text or "" for one in element if _tag(one) == tag), "").strip()
+    return next((child.text or "" for child in element if _tag(child) == tag), "").strip()
 
 
 def _case(suite: str, class_name: str, name: str, state: str, *, time: float = 0.0, details: str = "") -> Row:
@@ -46,8 +46,10 @@ def _ctest(root: Element) -> Iterator[Row]:
         status = test.get("Status")
         if status is None:  # TestList names the tests once more
             continue
-        measured = {one.get("name"): _child(one, "Value") for one in _below(test, "NamedMeasurement")}
-        output = next((_child(one, "Value") for one in _below(test, "Measurement")), "")
+        measured = {
+            measurement.get("name"): _child(measurement, "Value") for measurement in _below(test, "NamedMeasurement")
+        }
+        output = next((_child(measurement, "Value") for measurement in _below(test, "Measurement")), "")
         time = seconds(measured.get("Execution Time", ""))
         state = states.get(status.lower(), "failed")
         yield _case(root.get("BuildName") or "CTest", "", _child(test, "Name"), state, time=time, details=output)
@@ -64,8 +66,8 @@ def _cppunit(root: Element) -> Iterator[Row]:
 def _boost(root: Element) -> Iterator[Row]:
     """Boost.Test's log (`--log_format=XML --log_level=test_suite`)."""
     for suite in _below(root, "TestSuite"):
-        for test in (one for one in suite if _tag(one) == "TestCase"):
-            faults = [one.text or "" for one in _below(test, "Error", "FatalError", "Exception", "SystemError")]
+        for test in (child for child in suite if _tag(child) == "TestCase"):
+            faults = [fault.text or "" for fault in _below(test, "Error", "FatalError", "Exception", "SystemError")]
             skipped = test.get("skipped", "").lower() in ("yes", "true")
             state = "failed" if faults else "skipped" if skipped else "passed"
             time = seconds(_child(test, "TestingTime")) / 1e6
@@ -82,7 +84,9 @@ def _nunit(root: Element) -> Iterator[Row]:
         skipped = result in left_out or test.get("executed") == "False"
         state = "skipped" if skipped else "passed" if result in good else "failed"
         class_name, _, name = test.get("name", "").rpartition(".")
-        fault = "\n".join(_child(one, tag) for one in _below(test, "failure") for tag in ("message", "stack-trace"))
+        fault = "\n".join(
+            _child(failure, tag) for failure in _below(test, "failure") for tag in ("message", "stack-trace")
+        )
         time = seconds(test.get("time") or test.get("duration") or "")
         yield _case("NUnit", test.get("classname") or class_name, name, state, time=time, details=fault)
 
@@ -92,7 +96,9 @@ def _dotnet(root: Element) -> Iterator[Row]:
     states = {"pass": "passed", "skip": "skipped", "notrun": "skipped"}
     for test in _below(root, "test"):
         state = states.get(test.get("result", "").lower(), "failed")
-        fault = "\n".join(_child(one, tag) for one in _below(test, "failure") for tag in ("message", "stack-trace"))
+        fault = "\n".join(
+            _child(failure, tag) for failure in _below(test, "failure") for tag in ("message", "stack-trace")
+        )
         name, class_name = test.get("method") or test.get("name") or "", test.get("type", "")
         yield _case("xUnit.net", class_name, name, state, time=seconds(test.get("time", "")), details=fault)
 
@@ -100,7 +106,7 @@ def _dotnet(root: Element) -> Iterator[Row]:
 def _mstest(root: Element) -> Iterator[Row]:
     """Visual Studio's .trx: `outcome` of each result; the class stands in the definition of the test."""
     classes = {
-        test.get("id", ""): next((one.get("className", "") for one in _below(test, "TestMethod")), "")
+        test.get("id", ""): next((method.get("className", "") for method in _below(test, "TestMethod")), "")
         for test in _below(root, "UnitTest")
     }
     left_out = {"notexecuted", "inconclusive", "pending", "notrunnable", "disconnected"}
@@ -108,7 +114,9 @@ def _mstest(root: Element) -> Iterator[Row]:
         outcome = result.get("outcome", "failed").lower()
         good = outcome in ("passed", "passedbutrunaborted", "warning", "completed")
         state = "passed" if good else "skipped" if outcome in left_out else "failed"
-        fault = "\n".join(_child(one, tag) for one in _below(result, "ErrorInfo") for tag in ("Message", "StackTrace"))
+        fault = "\n".join(
+            _child(error_info, tag) for error_info in _below(result, "ErrorInfo") for tag in ("Message", "StackTrace")
+        )
         time = _clock(result.get("duration"))
         class_name = classes.get(result.get("testId", ""), "").partition(",")[0]
         yield _case("MSTest", class_name, result.get("testName", ""), state, time=time, details=fault)
@@ -131,14 +139,14 @@ def _gtester(root: Element) -> Iterator[Row]:
         skipped = test.get("skipped") == "1"
         state = "skipped" if skipped else "passed" if result == "success" else "failed"
         class_name, _, name = test.get("path", "").strip("/").rpartition("/")
-        fault = "\n".join(one.text or "" for one in _below(test, "error"))
+        fault = "\n".join(error.text or "" for error in _below(test, "error"))
         yield _case("gtester", class_name.replace("/", "."), name, state, details=fault)
 
 
 def _unittest(root: Element) -> Iterator[Row]:
     """UnitTest++."""
     for test in _below(root, "test"):
-        faults = [one.get("message", "") for one in _below(test, "failure")]
+        faults = [failure.get("message", "") for failure in _below(test, "failure")]
         suite, time = test.get("suite", ""), seconds(test.get("time", ""))
         state = "failed" if faults else "passed"
         yield _case(suite, suite, test.get("name", ""), state, time=time, details="\n".join(faults))
@@ -147,7 +155,7 @@ def _unittest(root: Element) -> Iterator[Row]:
 def _aunit(root: Element) -> Iterator[Row]:
     """AUnit: failed and successful tests apart, named `Class.test`."""
     for group in root:
-        for test in (one for one in group if _tag(one) == "Test"):
+        for test in (child for child in group if _tag(child) == "Test"):
             class_name, dot, name = _child(test, "Name").partition(".")
             state = "failed" if _tag(group) == "FailedTests" else "passed"
             yield _case("AUnit", class_name if dot else "", name or class_name, state, details=_child(test, "Message"))
@@ -155,8 +163,8 @@ def _aunit(root: Element) -> Iterator[Row]:
 
 def _embunit(root: Element) -> Iterator[Row]:
     """Embedded Unit's XMLOutputter: an element for each suite, named like it."""
-    for suite in (one for one in root if _tag(one) != "Statistics"):
-        for test in (one for one in suite if _tag(one) in ("Test", "FailedTest")):
+    for suite in (child for child in root if _tag(child) != "Statistics"):
+        for test in (child for child in suite if _tag(child) in ("Test", "FailedTest")):
             state = "failed" if _tag(test) == "FailedTest" else "passed"
             yield _case(_tag(suite), "", _child(test, "Name"), state, details=_child(test, "Message"))
 
@@ -165,7 +173,7 @@ def _fpcunit(root: Element) -> Iterator[Row]:
     """FPCUnit: `Result` of each test."""
     states = {"Failed": "failed", "Error": "failed", "Ignored": "skipped"}
     for suite in _below(root, "TestSuite"):
-        for test in (one for one in suite if _tag(one) == "Test"):
+        for test in (child for child in suite if _tag(child) == "Test"):
             fault = "\n".join(_child(test, tag) for tag in ("Message", "ExceptionMessage"))
             state, name = states.get(test.get("Result", ""), "passed"), suite.get("Name", "")
             yield _case(name, name, test.get("Name", ""), state, time=_clock(test.get("ElapsedTime")), details=fault)
@@ -173,14 +181,14 @@ def _fpcunit(root: Element) -> Iterator[Row]:
 
 def _valgrind(root: Element) -> Iterator[Row]:
     """Valgrind (`--xml=yes`): one test a report, named for its file or its program; any error fails it."""
-    files = (one.text or "" for one in root.iterfind("args/vargv/arg"))
-    file = next((one.partition("=")[2] for one in files if one.startswith("--xml-file=")), "")
+    files = (argument.text or "" for argument in root.iterfind("args/vargv/arg"))
+    file = next((argument.partition("=")[2] for argument in files if argument.startswith("--xml-file=")), "")
     program = (root.findtext("args/argv/exe") or root.findtext("pid") or "").strip()
     name = file.rpartition("/")[2].partition(".")[0] or program
     faults = []
     for error in root.iterfind("error"):
-        faults += [one.text or "" for one in error if _tag(one) in ("what", "auxwhat")]
-        faults += [one.text or "" for one in error.iterfind("xwhat/text")]
+        faults += [child.text or "" for child in error if _tag(child) in ("what", "auxwhat")]
+        faults += [child.text or "" for child in error.iterfind("xwhat/text")]
         for frame in error.iterfind("stack/frame"):
             place = ":".join(filter(None, (_child(frame, "file"), _child(frame, "line"))))
             faults.append(f"    at {_child(frame, 'fn') or _child(frame, 'ip')} ({place or _child(frame, 'obj')})")
@@ -192,10 +200,10 @@ def _tusar(root: Element) -> Iterator[Row]:
     """TUSAR: like JUnit's form, with other names."""
     for suite in root.iterfind("tests/testsuite"):
         for test in suite.iterfind("testcase"):
-            faults = [one for one in test if _tag(one) in ("error", "failure")]
+            faults = [child for child in test if _tag(child) in ("error", "failure")]
             class_name = test.get("fulltestname") or test.get("filepath") or ""
             state = "failed" if faults else "skipped" if test.find("skipped") is not None else "passed"
-            details = "\n".join(f"{one.get('message') or ''}\n{one.text or ''}" for one in faults)
+            details = "\n".join(f"{fault.get('message') or ''}\n{fault.text or ''}" for fault in faults)
             time = seconds(test.get("time") or "")
             yield _case(suite.get("name", ""), class_name, test.get("testname", ""), state, time=time, details=details)
 
@@ -204,19 +212,19 @@ def _cpptest(root: Element) -> Iterator[Row]:
     """Parasoft C++test: the tests with `pass`, their faults by `testId`; without details the faults alone."""
     faults = list(root.iterfind("Exec/ExecViols/ExecViol"))
     if root.find("ExecutedTestsDetails") is None:
-        seen = {one.get("testCaseId"): one for one in reversed(faults)}
+        seen = {fault.get("testCaseId"): fault for fault in reversed(faults)}
         for fault in reversed(seen.values()):
             class_name, _, name = (fault.get("testName") or "").partition("::")
             state = "passed" if fault.get("cat") == "6" else "failed"
             yield _case("C++test", class_name, name, state, details=_thrown(fault) if state == "failed" else "")
         return
     for suite in _below(root, "TestSuite"):
-        for test in (one for one in suite if _tag(one) == "Test"):
+        for test in (child for child in suite if _tag(child) == "Test"):
             name = suite.get("name", "")
-            said = "\n".join(_thrown(one) for one in faults if one.get("testId") == test.get("id"))
+            details = "\n".join(_thrown(fault) for fault in faults if fault.get("testId") == test.get("id"))
             state, time = "passed" if test.get("pass") == "1" else "failed", _clock(test.get("time"))
             short = test.get("name", "").removeprefix(f"{name}::")
-            yield _case(name, name, short, state, time=time, details=said if state == "failed" else "")
+            yield _case(name, name, short, state, time=time, details=details if state == "failed" else "")
 
 
 def _thrown(fault: Element) -> str:

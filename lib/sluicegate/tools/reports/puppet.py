@@ -85,8 +85,10 @@ def read_report(content: bytes) -> PuppetReport:
             gathered.take_events(_Events(content))
         return gathered.report()
     except (yaml.YAMLError, ValueError, RecursionError, _Odd) as problem:
-        said = str(problem).partition("\n")[0]
-        raise Malformed(f"this is no report of Puppet: {said}", hint="has the agent ended while it wrote?") from problem
+        cause = str(problem).partition("\n")[0]
+        raise Malformed(
+            f"this is no report of Puppet: {cause}", hint="has the agent ended while it wrote?"
+        ) from problem
 
 
 class _Odd(Exception):
@@ -175,7 +177,9 @@ class _Events:
             yield event
 
 
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0xFFFE, 0xFFFF), " ") | {ord(one): one for one in "\t\n\r"}
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0xFFFE, 0xFFFF), " ") | {
+    ord(character): character for character in "\t\n\r"
+}
 
 
 class _Gathered:
@@ -230,8 +234,8 @@ class _Gathered:
         if len(self.failed) >= MOST_KEPT:
             return
         events = status.get("events")
-        texts = [_text(one.get("message")) for one in events if isinstance(one, dict)
-                 and _text(one.get("status")) == "failure"] if isinstance(events, list) else []  # fmt: skip
+        texts = [_text(event.get("message")) for event in events if isinstance(event, dict)
+                 and _text(event.get("status")) == "failure"] if isinstance(events, list) else []  # fmt: skip
         path = status.get("containment_path")
         ours = [text for text in map(_text, path) if text.startswith(COMPONENT)] if isinstance(path, list) else []
         self.failed.append(
@@ -243,11 +247,11 @@ class _Gathered:
         )
 
     def report(self) -> PuppetReport:
-        said, flags = self.fields, {name for name, text in self.fields.items() if text == "true"}
-        if not said.get("host") or not said.get("status"):
+        texts, flags = self.fields, {name for name, text in self.fields.items() if text == "true"}
+        if not texts.get("host") or not texts.get("status"):
             raise _Odd("it does not say which host it is about, and how the run ended")
         return PuppetReport(
-            **{name: said.get(name, "") for name in TEXTS},
+            **{name: texts.get(name, "") for name in TEXTS},
             transaction_completed="transaction_completed" in flags, noop="noop" in flags,
             noop_pending="noop_pending" in flags, intents=tuple(self.intents), failed=tuple(self.failed),
             errors=tuple(self.errors),

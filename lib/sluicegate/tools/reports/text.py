@@ -77,8 +77,8 @@ def _whole(text: str) -> tuple[str, str]:
     return (text[:cut], text[cut:]) if cut >= 0 and ";" not in text[cut:] else (text, "")
 
 
-def _reference(found: re.Match[str]) -> str:
-    digits, base = (found[1], 16) if found[2] is None else (found[2], 10)
+def _reference(reference: re.Match[str]) -> str:
+    digits, base = (reference[1], 16) if reference[2] is None else (reference[2], 10)
     digits = digits.lstrip("0")
     code = int(digits, base) if 0 < len(digits) <= 7 else 0
     if code > 0x10FFFF or not code or FORBIDDEN.match(chr(code)):
