@@ -112,14 +112,14 @@ class CaddyBalancer:
             ) from problem
         except OSError as problem:
             raise RemoteUnavailable(f"the balancer's switch file {self.file}: {problem.strerror}") from problem
-        found = re.fullmatch(rf"({WORD})( keep)?( preview)?\n?", text)
-        if not found or found[1] not in self.groups:
+        switch = re.fullmatch(rf"({WORD})( keep)?( preview)?\n?", text)
+        if not switch or switch[1] not in self.groups:
             raise SluicegateError(
                 f"the balancer's switch file {self.file} holds {text[:60]!r}, "
                 f"expected one of {', '.join(self.groups)}, behind it 'keep', 'preview' or nothing",
                 hint="write the live group into it",
             )
-        return found[1], found[2] is not None, found[3] is not None
+        return switch[1], switch[2] is not None, switch[3] is not None
 
     def _write(self, text: str) -> None:
         try:
@@ -146,17 +146,17 @@ def caddy_config(
     `/.sluicegate/COMPONENT` reaches on the live group.
     """
     # No cookie can hold the ';' between the parts, so none can pass for another part.
-    asked = f"{{http.vars.live}};{{http.request.cookie.{GROUP_COOKIE}}};{{http.request.cookie.{cookie}}}"
+    group_asked = f"{{http.vars.live}};{{http.request.cookie.{GROUP_COOKIE}}};{{http.request.cookie.{cookie}}}"
     wishes = f"{{http.request.cookie.{preview.COOKIE}}};{{http.request.header.{preview.HEADER}}}"
     chain: list[Json] = [
         # The file is read once a request: two reads around a rename could find the request nobody's.
         {"handle": [{"handler": "vars", "live": f"{{file.{file}}}"}]},
-        {"handle": [{"handler": "vars", "asked": asked, "wishes": f"{{http.vars.live}};{wishes}"}]},
+        {"handle": [{"handler": "vars", "asked": group_asked, "wishes": f"{{http.vars.live}};{wishes}"}]},
         *_probe_routes(upstreams, probes),
         {"match": [{"path": [PROBES, f"{PROBES}/*"]}], "terminal": True, "handle": [_answer(404, "no such probe")]},
     ]
     for group in sorted(upstreams):
-        others = "|".join(re.escape(other) for other in sorted(upstreams) if other != group)
+        others = "|".join(re.escape(other_group) for other_group in sorted(upstreams) if other_group != group)
         if others:
             # Who is logged in, says the application's own cookie; without it the group's cookie counts for nothing.
             kept = f"^({others}) keep( preview)?;{re.escape(group)};."

@@ -68,9 +68,9 @@ class CommandPool:
     def _serving(self, host: str) -> Serving:
         if not self.busy:
             return Serving(standing=None, in_flight=None)
-        said = self._run(host, self.busy).strip()
-        if (number := whole(said)) is None:
-            raise SluicegateError(f"{host}: {self.busy[0]} printed {said[:60]!r}, expected how much it works on")
+        output = self._run(host, self.busy).strip()
+        if (number := whole(output)) is None:
+            raise SluicegateError(f"{host}: {self.busy[0]} printed {output[:60]!r}, expected how much it works on")
         return Serving(standing=None, in_flight=number)
 
     def _run(self, name: str, command: tuple[str, ...]) -> str:

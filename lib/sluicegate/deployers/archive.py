@@ -61,12 +61,12 @@ class ArchiveDeployer:
 
     def survey(self, host: Host) -> Mapping[str, Installed]:
         marks = _marks(host, self.config.components)
-        found = {}
+        installed = {}
         for component in self.config.components:
             chosen, current = (_mark(marks[component, link], host, component, link) for link in LINKS)
             if current and chosen and current.folder == chosen.folder:
-                found[component] = current.installed
-        return found
+                installed[component] = current.installed
+        return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
         try:
@@ -156,14 +156,14 @@ def _probe_url(host: Host, component: Component) -> str:
 
 
 def _archive(release: Release) -> Path:
-    found = [name for name in release.files if archives.is_archive(name)]
-    if len(found) != 1:
-        listed = ", ".join(found or release.files) or "no file at all"
+    packed = [name for name in release.files if archives.is_archive(name)]
+    if len(packed) != 1:
+        listed = ", ".join(packed or release.files) or "no file at all"
         raise Malformed(
-            f"{release.component} {release.version} has {len(found)} archives ({listed}), expected exactly one",
+            f"{release.component} {release.version} has {len(packed)} archives ({listed}), expected exactly one",
             hint=f"publish one file that ends in {', '.join(archives.ENDINGS)}",
         )
-    return release.folder / found[0]
+    return release.folder / packed[0]
 
 
 def _command(unpacked: Path, release: Release) -> str:
@@ -172,13 +172,13 @@ def _command(unpacked: Path, release: Release) -> str:
         text = (unpacked / "Procfile").read_text()
     except (OSError, UnicodeDecodeError):
         text = ""
-    found = re.search(r"^web:[ \t]*(\S.*)$", text, re.MULTILINE)
-    if not found:
+    web_line = re.search(r"^web:[ \t]*(\S.*)$", text, re.MULTILINE)
+    if not web_line:
         raise Malformed(
             f"the archive of {release.component} {release.version} has no Procfile with a line 'web: COMMAND'",
             hint="add one at the archive's top, for example: web: ./serve --port $PORT",
         )
-    return found[1].strip()
+    return web_line[1].strip()
 
 
 def _write(mark: _Mark, component: Component, unpacked: Path) -> None:

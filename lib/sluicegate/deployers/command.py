@@ -61,7 +61,7 @@ class Programs:
             "remove": [name for name, release in wanted.items() if release is None],
         }
 
-    def asked(self, **more: Json) -> bytes:
+    def request(self, **more: Json) -> bytes:
         common = {"environment": self.environment, "components": list(self.components)}
         return json.dumps(common | more, ensure_ascii=False).encode() + b"\n"
 
@@ -140,8 +140,8 @@ class CommandDeployer:
 
     def _run(self, host: Host, program: Sequence[str], wanted: Wanted) -> Completed:
         words = self.programs.words(program, wanted, host.name)
-        asked = self.programs.asked(host=host.name, **self.programs.wish(wanted))
-        return host.run(words, stdin=asked, timeout=self.programs.seconds, root=self.root)
+        request = self.programs.request(host=host.name, **self.programs.wish(wanted))
+        return host.run(words, stdin=request, timeout=self.programs.seconds, root=self.root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +182,11 @@ class CommandForAll(Together):
         self, program: Sequence[str], work: Work, reading: Callable[[Json], Mapping[str, Installed]]
     ) -> dict[str, Said]:
         names = [host.name for host, _ in work]
-        asked = {host.name: self.programs.wish(wanted) for host, wanted in work}
+        wishes = {host.name: self.programs.wish(wanted) for host, wanted in work}
         words = self.programs.words(program, _common(work))
         try:
             done = process.run(
-                words, stdin=self.programs.asked(hosts=asked), timeout=self.programs.seconds, check=False,
+                words, stdin=self.programs.request(hosts=wishes), timeout=self.programs.seconds, check=False,
                 bound=True,
             )  # fmt: skip
         except TimedOut as problem:
@@ -208,19 +208,19 @@ def _said(
         failure = ended if done.status != 0 else _odd(what, problem)
         return dict.fromkeys(names, Said(outcome=Outcome.of(failure)))
     blamed = any(isinstance(answer.get(name), str) for name in names)
-    found = {}
+    statements = {}
     for name in names:
         about = answer.get(name)
         try:
             if isinstance(about, str):
-                found[name] = Said(outcome=_told(name, about))
+                statements[name] = Said(outcome=_told(name, about))
             elif done.status != 0 and (about is None or not blamed):
-                found[name] = Said(outcome=Outcome.of(ended))
+                statements[name] = Said(outcome=Outcome.of(ended))
             else:
-                found[name] = Said(installed=reading(about))
+                statements[name] = Said(installed=reading(about))
         except ValueError as problem:
-            found[name] = Said(outcome=Outcome.of(_odd(f"{name}: {what}", problem)))
-    return found
+            statements[name] = Said(outcome=Outcome.of(_odd(f"{name}: {what}", problem)))
+    return statements
 
 
 def _told(host: str, text: str) -> Outcome:

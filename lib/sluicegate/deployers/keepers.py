@@ -228,8 +228,8 @@ class UserUnitsKeeper:
     def _must(self, argv: list[str], stdin: bytes | None = None) -> None:
         done = self.host.run(argv, stdin=stdin, timeout=120.0)
         if done.status != 0:
-            told = " ".join(word for word in argv if "=" not in word and word != "env")
-            raise SluicegateError(f"the host '{self.host.name}': {told[:60]} failed: {done.error_text}")
+            action = " ".join(word for word in argv if "=" not in word and word != "env")
+            raise SluicegateError(f"the host '{self.host.name}': {action[:60]} failed: {done.error_text}")
 
 
 def _send_script(host: Host, config: Config, folder: str, service: Service) -> str:

@@ -51,28 +51,28 @@ class Together(ABC):
         marks, silent = _each({host.name: host for host in hosts}, marked)
         reached = [host for host in hosts if host.name in marks]
         answers: dict[str, Mapping[str, Installed] | SluicegateError] = dict(silent)
-        for name, said in (self.ask(reached) if reached else {}).items():
-            answers[name] = _problem(said.outcome, name) or counting(said.installed, marks[name])
+        for name, statement in (self.ask(reached) if reached else {}).items():
+            answers[name] = _problem(statement.outcome, name) or counting(statement.installed, marks[name])
         return {host.name: answers[host.name] for host in hosts}
 
     def refusals_all(self, work: Work) -> dict[str, tuple[str, ...] | SluicegateError]:
         """Where the program tried it and it failed, that is a refusal; where there was nobody, a failure."""
         answers: dict[str, tuple[str, ...] | SluicegateError] = {}
-        for name, said in self.attempt(work).items():
-            problem = _problem(said.outcome, name)
-            refused = problem is not None and said.outcome.ending == "failed"
+        for name, statement in self.attempt(work).items():
+            problem = _problem(statement.outcome, name)
+            refused = problem is not None and statement.outcome.ending == "failed"
             answers[name] = (f"{name}: {problem.message}",) if problem and refused else problem or ()
         return answers
 
     def apply_all(self, work: Work, intent: str) -> dict[str, Mapping[str, Outcome]]:
-        hosts, wanted = {host.name: host for host, _ in work}, {host.name: one for host, one in work}
+        hosts, wanted = {host.name: host for host, _ in work}, {host.name: wanted_there for host, wanted_there in work}
         ready, unmarkable = _each(hosts, lambda host: mark(host, wanted[host.name]))
-        said = {name: Said(outcome=Outcome.of(problem)) for name, problem in unmarkable.items()}
+        statements = {name: Said(outcome=Outcome.of(problem)) for name, problem in unmarkable.items()}
         if ready:
-            said |= self.change([(host, one) for host, one in work if host.name in ready])
+            statements |= self.change([(host, wanted_there) for host, wanted_there in work if host.name in ready])
 
         def prove(host: Host) -> Mapping[str, Outcome]:
-            ended = said[host.name]
+            ended = statements[host.name]
             if ended.outcome != DONE:
                 return dict.fromkeys(wanted[host.name], ended.outcome)
             outcomes = self.proof.of(host, wanted[host.name], ended.installed)
@@ -106,7 +106,7 @@ def _each(
     """What each host answered, and why the others did not."""
     results = each([*hosts], lambda name: action(hosts[name]), AT_ONCE, max_failed=len(hosts))
     problems = of_hosts(hosts, results.failed)
-    return dict(results.done), {name: one.problem for name, one in problems.items() if one.problem}
+    return dict(results.done), {name: silent.problem for name, silent in problems.items() if silent.problem}
 
 
 def _problem(outcome: Outcome, host: str) -> SluicegateError | None:

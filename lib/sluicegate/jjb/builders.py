@@ -48,8 +48,8 @@ def sluicegate_resolve(registry: Any, xml_parent: Element, data: Values) -> None
     if variable and not VARIABLE.fullmatch(variable):
         raise InvalidAttributeError("variable", variable, pos=_pos(data, "variable"))
     answer = f"{variable}=$found" if variable else "$found"
-    found = f"found=$({_command('resolve', '--', _versioned(data))})"
-    _step(registry, xml_parent, data, found, f'echo "{answer}" > {_quoted(_text(data, "file"))}')
+    assignment = f"found=$({_command('resolve', '--', _versioned(data))})"
+    _step(registry, xml_parent, data, assignment, f'echo "{answer}" > {_quoted(_text(data, "file"))}')
 
 
 def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
@@ -63,7 +63,7 @@ def sluicegate_fetch(registry: Any, xml_parent: Element, data: Values) -> None:
     _only(data, "component", "version", "version-from", "to", "verify", "signers", "connections", "delivery-repo")
     words = ["fetch", f"--to={_text(data, 'to')}", *_options(data, "connections")]
     words += ["--verify"] if _flag(data, "verify", False) else []
-    words += [f"--signer={one}" for one in (_texts(data, "signers") if "signers" in data else ())]
+    words += [f"--signer={signer}" for signer in (_texts(data, "signers") if "signers" in data else ())]
     if "version-from" not in data:
         _step(registry, xml_parent, data, _command(*words, "--", _versioned(data)))
         return

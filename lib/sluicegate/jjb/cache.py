@@ -38,21 +38,21 @@ def lookup(folder: Path, paths: Sequence[Path]) -> Tree | None:
     try:
         entry = json.loads((folder / "index.json").read_bytes())
         blob = (folder / "jobs").read_bytes()
-        found = sources.find(paths, Options(**entry["options"]))
+        inputs = sources.find(paths, Options(**entry["options"]))
         same = (
             entry["form"] == FORM
-            and [str(path) for path in found.yaml] == entry["yaml"]
-            and {name: str(path) for name, path in found.xml.items()} == entry["xml"]
+            and [str(path) for path in inputs.yaml] == entry["yaml"]
+            and {name: str(path) for name, path in inputs.xml.items()} == entry["xml"]
             and all(_digest(name) == digest for name, digest in entry["files"].items())
             and not any(os.path.lexists(name) for name in entry["absent"])
         )
         if not same:
             return None
-        made = {name: partial(_stored, blob, begin, end) for name, begin, end in entry["jobs"]}
+        renderers = {name: partial(_stored, blob, begin, end) for name, begin, end in entry["jobs"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # Damaged, or of another form: it is made anew.
     os.utime(folder / "index.json")
-    return Tree(made=made, hint=entry["hint"])
+    return Tree(renderers=renderers, hint=entry["hint"])
 
 
 def _stored(blob: bytes, begin: int, end: int, _pretty: bool) -> bytes:
@@ -84,8 +84,8 @@ def store(
 ) -> None:
     """Keep what a tree was rendered to without a mistake. A full disk, or a home without a cache, is no trouble."""
     settled = tree.settled or Options()
-    found = sources.find(paths, settled)
-    used = sorted({*map(_source_of, opened), *map(str, found.yaml), *map(str, found.xml.values())})
+    inputs = sources.find(paths, settled)
+    used = sorted({*map(_source_of, opened), *map(str, inputs.yaml), *map(str, inputs.xml.values())})
     digests = {name: digest for name in used if not _installed(name) and (digest := _digest(name))}
     blob, jobs = bytearray(), []
     for name, content in contents.items():
@@ -95,8 +95,8 @@ def store(
     entry = {
         "form": FORM,
         "options": {**asdict(settled), "conf": str(settled.conf) if settled.conf else None},
-        "yaml": [str(path) for path in found.yaml],
-        "xml": {name: str(path) for name, path in found.xml.items()},
+        "yaml": [str(path) for path in inputs.yaml],
+        "xml": {name: str(path) for name, path in inputs.xml.items()},
         "files": digests,
         "absent": _shadows(digests, tree.include_path),
         "jobs": jobs,
@@ -117,7 +117,7 @@ def _shadows(digests: dict[str, str], include_path: Sequence[str]) -> list[str]:
         for folder in folders:
             if name.startswith(f"{folder}/"):
                 relative = name.removeprefix(f"{folder}/")
-                shadows |= {path for other in folders if (path := f"{other}/{relative}") not in digests}
+                shadows |= {path for other_folder in folders if (path := f"{other_folder}/{relative}") not in digests}
     return sorted(path for path in shadows if not os.path.lexists(path))
 
 

@@ -36,7 +36,7 @@ def tree(paths: Sequence[Path], options: Options | None = None, extra_templates:
         return _tree(paths, options or Options(), extra_templates)
     content = sys.stdin.buffer.read()
     if sources.is_job(content):
-        return Tree(made={"job": lambda _: content})
+        return Tree(renderers={"job": lambda _: content})
     with scratch() as folder:
         # A file of its own, for jenkins-job-builder cannot place mistakes in a stream.
         place = folder / "stdin.yaml"
@@ -56,7 +56,7 @@ def kept(paths: Sequence[Path], options: Options) -> Tree:
         rendered = tree(paths, options)
         contents = rendered.contents()
     cache.store(entry, paths, rendered, contents, opened)
-    return replace(rendered, made={name: partial(_given, content) for name, content in contents.items()})
+    return replace(rendered, renderers={name: partial(_given, content) for name, content in contents.items()})
 
 
 def _given(content: bytes, _pretty: bool) -> bytes:
@@ -65,22 +65,22 @@ def _given(content: bytes, _pretty: bool) -> bytes:
 
 def _tree(paths: Sequence[Path], options: Options, extra_templates: Sequence[Path]) -> Tree:
     config, options = _configured(options)
-    found = sources.find(paths, options)
-    made: dict[str, Renderer] = {name: partial(_stored, path) for name, path in found.xml.items()}
-    hint = f"its subfolders hold {found.deeper} YAML files: give -r" if found.deeper else ""
-    if not found.yaml:
-        return Tree(made=made, hint=hint, settled=options)
+    inputs = sources.find(paths, options)
+    renderers: dict[str, Renderer] = {name: partial(_stored, path) for name, path in inputs.xml.items()}
+    hint = f"its subfolders hold {inputs.deeper} YAML files: give -r" if inputs.deeper else ""
+    if not inputs.yaml:
+        return Tree(renderers=renderers, hint=hint, settled=options)
     if config is None:
         raise MissingProgram("jenkins-job-builder is not installed", hint=extras.install("jobs"))
     with quiet():
         if importlib.util.find_spec("jenkins_jobs.roots") is None:  # up to 4, which does not read our templates
-            rendered = yamlparser.render(config, found.yaml)
+            rendered = yamlparser.render(config, inputs.yaml)
         else:
             helpers = sources.find([templates(), *extra_templates], Options()).yaml
-            rendered = roots.render(config, [*found.yaml, *helpers])
+            rendered = roots.render(config, [*inputs.yaml, *helpers])
     include_path = tuple(map(str, config.yamlparser["include_path"]))
-    made |= rendered.made
-    return Tree(made=made, mistakes=rendered.mistakes, hint=hint, settled=options, include_path=include_path)
+    renderers |= rendered.renderers
+    return Tree(renderers=renderers, mistakes=rendered.mistakes, hint=hint, settled=options, include_path=include_path)
 
 
 def _stored(path: Path, _pretty: bool) -> bytes:

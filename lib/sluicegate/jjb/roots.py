@@ -35,8 +35,8 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
     registry = ModuleRegistry(config, [])
     registry.set_macros(roots.macros)
     generator = XmlJobGenerator(registry)
-    made: dict[str, Renderer] = {job.name: partial(_xml, generator, job) for job in expanded}
-    return Tree(made=made, mistakes=mistakes.said)
+    renderers: dict[str, Renderer] = {job.name: partial(_xml, generator, job) for job in expanded}
+    return Tree(renderers=renderers, mistakes=mistakes.texts)
 
 
 def _load(config: Any, roots: Any, files: Sequence[Path]) -> None:
@@ -68,10 +68,10 @@ def _xml(generator: Any, job: Any, pretty: bool) -> bytes:
     """The XML of one job. Raises ConfigError that says where it stands."""
     mistakes = Mistakes(message)
     with quiet():
-        made = mistakes.attempt(_place(job), lambda: written(generator.generateXML([job])[0], pretty))
-    if mistakes.said:
-        raise ConfigError(mistakes.said)
-    return made or b""
+        content = mistakes.attempt(_place(job), lambda: written(generator.generateXML([job])[0], pretty))
+    if mistakes.texts:
+        raise ConfigError(mistakes.texts)
+    return content or b""
 
 
 def message(problem: Exception, what: str) -> str:

@@ -55,11 +55,11 @@ def find(paths: Sequence[Path], options: Options) -> Sources:
             raise UnknownName(f"{path} does not exist")
         if path.is_dir():
             for folder, depth in _folders(path, options.exclude):
-                listed = sorted(one for one in folder.iterdir() if one.suffix in SUFFIXES and one.is_file())
+                listed = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
                 if depth and not options.recursive:
                     sources.deeper += len(listed)
                 else:
-                    files |= dict.fromkeys(one.resolve() for one in listed)
+                    files |= dict.fromkeys(file.resolve() for file in listed)
             sources.xml |= dict(_xml_of(path, options.exclude))
         elif path.suffix not in SUFFIXES and is_job(_head(path), path.name):
             sources.xml[_name(path, path.parent)] = path
@@ -85,7 +85,7 @@ def _folders(top: Path, exclude: Sequence[str]) -> Iterator[tuple[Path, int]]:
     top = top.resolve()
     for name, below, _ in os.walk(top):
         folder = Path(name)
-        below[:] = sorted(one for one in below if not _left_out(folder / one, exclude))
+        below[:] = sorted(subfolder for subfolder in below if not _left_out(folder / subfolder, exclude))
         yield folder, len(folder.relative_to(top).parts)
 
 

@@ -45,7 +45,7 @@ class Mistakes:
     """Gathers what jenkins-job-builder says about each part, so that the first mistake does not hide the others."""
 
     message: Callable[[Exception, str], str]
-    said: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
     def attempt(self, what: str, make: Callable[[], T]) -> T | None:
         """What `make` gives, None when it was a mistake."""
@@ -56,8 +56,8 @@ class Mistakes:
             return None
 
     def add(self, text: str) -> None:
-        if text not in self.said:
-            self.said.append(text)
+        if text not in self.texts:
+            self.texts.append(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Tree:
     `settled` are the options with what the ini file adds to them, `include_path` where included files were looked for.
     """
 
-    made: Mapping[str, Renderer]
+    renderers: Mapping[str, Renderer]
     mistakes: Sequence[str] = ()
     hint: str = ""
     settled: Options | None = None
@@ -75,44 +75,46 @@ class Tree:
 
     @property
     def names(self) -> list[str]:
-        return list(self.made)
+        return list(self.renderers)
 
     def content(self, name: str, *, pretty: bool = False) -> bytes:
         """The config.xml of a job. Raises ConfigError with what jenkins-job-builder says.
 
         `pretty` as jenkins-jobs writes it, which takes more than a third of the time.
         """
-        return self.made[name](pretty)
+        return self.renderers[name](pretty)
 
     def contents(self) -> dict[str, bytes]:
         """All jobs. Raises ConfigError with all mistakes."""
         mistakes, contents = list(self.mistakes), {}
-        for name in self.made:
+        for name in self.renderers:
             try:
                 contents[name] = self.content(name, pretty=True)
             except ConfigError as problem:
-                mistakes += [one for one in problem.mistakes if one not in mistakes]
+                mistakes += [mistake for mistake in problem.mistakes if mistake not in mistakes]
         if mistakes:
             raise ConfigError(mistakes)
         return contents
 
     def choose(self, patterns: Sequence[str], path: str) -> list[str]:
         """The jobs of these names or patterns, the only one where none is named. Raises UsageError, or the mistakes."""
-        if not self.made:
+        if not self.renderers:
             if self.mistakes:
                 raise ConfigError(self.mistakes)
             raise UsageError(f"{path} holds no job", hint=self.hint)
         if not patterns:
-            if len(self.made) > 1:
-                raise UsageError(f"{path} holds {len(self.made)} jobs; name one of: {', '.join(sorted(self.made))}")
+            if len(self.renderers) > 1:
+                raise UsageError(
+                    f"{path} holds {len(self.renderers)} jobs; name one of: {', '.join(sorted(self.renderers))}"
+                )
             return self.names
         chosen: dict[str, None] = {}
         for pattern in patterns:
-            matching = [name for name in self.made if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+            matching = [name for name in self.renderers if name == pattern or fnmatch.fnmatchcase(name, pattern)]
             if not matching:
                 if self.mistakes:  # one of them may be why the job is not there
                     raise ConfigError(self.mistakes)
-                listed = ", ".join(sorted(self.made))
+                listed = ", ".join(sorted(self.renderers))
                 raise UnknownName(f"{path} holds no job '{pattern}'; it holds: {listed}", hint=self.hint)
             chosen |= dict.fromkeys(matching)
         return list(chosen)

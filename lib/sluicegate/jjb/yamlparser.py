@@ -29,17 +29,17 @@ def render(config: Any, files: Sequence[Path]) -> Tree:
     registry.set_parser_data(parser.data)
     mistakes.attempt("the jobs", lambda: parser.expandYaml(registry))
     generator = XmlJobGenerator(registry)
-    made: dict[str, Renderer] = {data["name"]: partial(_xml, generator, data) for data in parser.jobs}
-    return Tree(made=made, mistakes=mistakes.said)
+    renderers: dict[str, Renderer] = {data["name"]: partial(_xml, generator, data) for data in parser.jobs}
+    return Tree(renderers=renderers, mistakes=mistakes.texts)
 
 
 def _xml(generator: Any, data: dict[str, Any], pretty: bool) -> bytes:
     mistakes = Mistakes(_message)
     with quiet():
-        made = mistakes.attempt(f"job {data['name']!r}", lambda: written(generator.generateXML([data])[0], pretty))
-    if mistakes.said:
-        raise ConfigError(mistakes.said)
-    return made or b""
+        content = mistakes.attempt(f"job {data['name']!r}", lambda: written(generator.generateXML([data])[0], pretty))
+    if mistakes.texts:
+        raise ConfigError(mistakes.texts)
+    return content or b""
 
 
 def _message(problem: Exception, what: str) -> str:

@@ -137,8 +137,8 @@ def _rules(layout: Layout) -> list[str]:
     live = f"str(live),map({layout.map_file})"
     rules = [f"acl sluicegate_live_{group} {live} -m str {group}" for group in layout.groups]
     for component, path in layout.probes.items():
-        asked = f"{{ path {PROBES}/{component}{path} }}"
-        rules.append(f"http-request set-var(txn.sluicegate_probe) str({component}) if {asked}")
+        condition = f"{{ path {PROBES}/{component}{path} }}"
+        rules.append(f"http-request set-var(txn.sluicegate_probe) str({component}) if {condition}")
         rules.append(f"http-request set-path {path} if {{ var(txn.sluicegate_probe) -m str {component} }}")
         rules.append(f"use_backend %[{live}]_{component} if {{ var(txn.sluicegate_probe) -m str {component} }}")
     rules += _asks(layout)
@@ -166,9 +166,9 @@ def _routes(layout: Layout, component: str, prefix: str, live: str) -> list[str]
     rules = _prefix_acls(component, prefix)
     previewed = "sluicegate_preview sluicegate_asked !sluicegate_declined"
     for group in layout.groups:
-        for other in layout.groups:
-            if other != group:
-                rules.append(f"use_backend {group}_{component} if{condition} {previewed} sluicegate_live_{other}")
+        for live_group in layout.groups:
+            if live_group != group:
+                rules.append(f"use_backend {group}_{component} if{condition} {previewed} sluicegate_live_{live_group}")
     for group in layout.groups if layout.session else ():
         rules.append(f"use_backend {group}_{component} if{condition} sluicegate_keep sluicegate_on_{group}")
     rules.append(f"use_backend %[{live}]_{component}" + (f" if{condition}" if condition else ""))

@@ -107,15 +107,16 @@ class HaproxyPool:
             self._cut(hosts)
 
     def survey(self) -> dict[str, Serving]:
-        found: dict[str, Serving] = {}
+        by_host: dict[str, Serving] = {}
         for process in self.processes:
             seen = self._seen_by(process)
-            found = {
-                host: merged(found[host], one, process.name) if host in found else one for host, one in seen.items()
+            by_host = {
+                host: merged(by_host[host], serving, process.name) if host in by_host else serving
+                for host, serving in seen.items()
             }
         if not self.processes:
             return {host: Serving(standing=None, in_flight=None) for host in self.members()}
-        return {host: found[host] for host in self.members() if host in found}
+        return {host: by_host[host] for host in self.members() if host in by_host}
 
     def addresses(self, component: str) -> tuple[str, ...]:
         if component not in self.layout.routes:
@@ -157,9 +158,9 @@ class HaproxyPool:
             odd = {host: standing for host, standing in odd.items() if standing != wanted[host]}
             if not odd:
                 return
-        told = ", ".join(f"{host} is {standing or 'unknown'}" for host, standing in odd.items())
+        odd_hosts = ", ".join(f"{host} is {standing or 'unknown'}" for host, standing in odd.items())
         raise Conflict(
-            f"the balancer {process.name} does not do what was written into {process.file}: {told}",
+            f"the balancer {process.name} does not do what was written into {process.file}: {odd_hosts}",
             hint="compare its configuration: sluicegate balancer config ENV --against haproxy.cfg",
         )
 
@@ -179,7 +180,7 @@ class HaproxyPool:
             time.sleep(SEEN / 5)
             return
         deadline = time.monotonic() + SEEN
-        while odd := [host for host, one in self.survey().items() if host in hosts and not says(one, to)]:
+        while odd := [host for host, serving in self.survey().items() if host in hosts and not says(serving, to)]:
             if time.monotonic() > deadline:
                 raise SluicegateError(
                     f"HAProxy does not see within {SEEN:g} s that {', '.join(odd)} says '{WORDS[to]}'",
@@ -190,7 +191,7 @@ class HaproxyPool:
     def _cut(self, hosts: Sequence[str]) -> None:
         """Let what is under way end for a moment, then cut it off, where the socket may."""
         deadline = time.monotonic() + GRACE
-        while self.processes and any(one.in_flight for host, one in self.survey().items() if host in hosts):
+        while self.processes and any(serving.in_flight for host, serving in self.survey().items() if host in hosts):
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
@@ -203,17 +204,19 @@ class HaproxyPool:
 
     def _seen_by(self, process: HaproxyProcess) -> dict[str, Serving]:
         """Host -> how this HAProxy sees it, over the backends that it is a server of."""
-        found: dict[str, Serving] = {}
+        by_host: dict[str, Serving] = {}
         for row in process.statistics():
             if row["pxname"] in self.backends:
-                one = serving_of(row)
-                found[row["svname"]] = merged(found[row["svname"]], one) if row["svname"] in found else one
-        if not found:
+                serving = serving_of(row)
+                by_host[row["svname"]] = (
+                    merged(by_host[row["svname"]], serving) if row["svname"] in by_host else serving
+                )
+        if not by_host:
             raise Conflict(
                 f"the balancer {process.name} has none of the backends {', '.join(sorted(self.backends))}",
                 hint="compare its configuration: sluicegate balancer config ENV --against haproxy.cfg",
             )
-        return found
+        return by_host
 
     def _unknown(self, host: str, more: str = "") -> NotFound:
         return NotFound(

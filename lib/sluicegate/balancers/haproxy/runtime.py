@@ -97,10 +97,10 @@ class HaproxyProcess:
         A reload takes away what was prepared, and has read the file by then; so it is looked at, and done again.
         """
         for _ in range(TRIES):
-            made = re.search(r"New version created: ([0-9]+)", self.ask(f"prepare map {self.file}"))
-            if made:
-                steps = [f"add map @{made[1]} {self.file} {key} {value}" for key, value in entries.items()]
-                self.ask("; ".join([*steps, f"commit map @{made[1]} {self.file}"]))
+            version = re.search(r"New version created: ([0-9]+)", self.ask(f"prepare map {self.file}"))
+            if version:
+                steps = [f"add map @{version[1]} {self.file} {key} {value}" for key, value in entries.items()]
+                self.ask("; ".join([*steps, f"commit map @{version[1]} {self.file}"]))
             if self.running() == dict(entries):
                 return
         raise self._unreachable("it does not use what was written into its map", hint="is somebody else writing?")

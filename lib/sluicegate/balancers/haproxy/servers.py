@@ -28,14 +28,14 @@ class Server:
 
 def read_servers(text: str, backends: Collection[str]) -> list[Server]:
     """The servers of these backends, in the file's order."""
-    found = []
+    servers = []
     for _, backend, line in _server_lines(text, backends):
         words, weight = _split(line)
         off = "disabled" in words
         drained = _weight_word(words) == "0"
         standing: Standing = "out" if off else "drain" if drained else "ready"
-        found.append(Server(backend=backend, host=words[1], standing=standing, weight=weight))
-    return found
+        servers.append(Server(backend=backend, host=words[1], standing=standing, weight=weight))
+    return servers
 
 
 def edited(text: str, backends: Collection[str], hosts: Collection[str], to: Standing) -> str:
@@ -63,14 +63,14 @@ def _line(line: str, words: list[str], weight: int, to: Standing) -> str:
 
 def _server_lines(text: str, backends: Collection[str]) -> list[tuple[int, str, str]]:
     """Number, backend and text of each line that names a server of these backends."""
-    found, backend = [], ""
+    server_lines, backend = [], ""
     for number, line in enumerate(text.split("\n")):
         words = line.split()
         if line[:1].strip() and words and words[0] in ("backend", "frontend", "listen", "defaults", "global"):
             backend = words[1] if words[0] == "backend" and len(words) > 1 else ""
         elif backend in backends and len(words) > 2 and words[0] == "server":
-            found.append((number, backend, line))
-    return found
+            server_lines.append((number, backend, line))
+    return server_lines
 
 
 def _split(line: str) -> tuple[list[str], int]:

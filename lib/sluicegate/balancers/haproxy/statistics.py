@@ -37,19 +37,19 @@ def serving_of(row: Mapping[str, str]) -> Serving:
     )
 
 
-def merged(one: Serving, other: Serving, balancer: str = "") -> Serving:
+def merged(first: Serving, second: Serving, balancer: str = "") -> Serving:
     """What two see of one host: the worse, and the sums. `balancer` is named where it disagrees."""
-    a, b = one.counters, other.counters
+    a, b = first.counters, second.counters
     requests = a.requests + b.requests
     weighted = a.milliseconds * a.requests + b.milliseconds * b.requests
-    quiet = [span for span in (one.quiet, other.quiet) if span is not None]
-    standings = [standing for standing in (one.standing, other.standing) if standing is not None]
+    quiet = [span for span in (first.quiet, second.quiet) if span is not None]
+    standings = [standing for standing in (first.standing, second.standing) if standing is not None]
     return Serving(
         standing=min(standings, key=WORST_FIRST.index, default=None),
-        healthy=one.healthy and other.healthy,
-        in_flight=(one.in_flight or 0) + (other.in_flight or 0),
+        healthy=first.healthy and second.healthy,
+        in_flight=(first.in_flight or 0) + (second.in_flight or 0),
         quiet=min(quiet, default=None),
-        odd=one.odd or (balancer if one.standing != other.standing else ""),
+        odd=first.odd or (balancer if first.standing != second.standing else ""),
         counters=Counters(
             requests=requests,
             server_errors=a.server_errors + b.server_errors,
@@ -61,8 +61,8 @@ def merged(one: Serving, other: Serving, balancer: str = "") -> Serving:
     )
 
 
-def says(one: Serving, to: Standing) -> bool:
+def says(serving: Serving, to: Standing) -> bool:
     """Whether HAProxy has seen what a host says of itself: `out` by an agent is MAINT, by a failing check DOWN."""
     if to == "out":
-        return one.standing == "out" or not one.healthy
-    return one.standing == to and one.healthy
+        return serving.standing == "out" or not serving.healthy
+    return serving.standing == to and serving.healthy

@@ -56,7 +56,7 @@ class HaproxyBalancer:
 
     def live(self) -> str:
         """The group that new users reach. Raises Conflict when file and process, or two balancers, disagree."""
-        told = {
+        live_groups = {
             place: entries.get("live", "nothing")
             for process in self.processes
             for place, entries in (
@@ -64,12 +64,12 @@ class HaproxyBalancer:
                 (f"the map file {process.file} of {process.name}", process.written()),
             )
         }
-        if len(set(told.values())) > 1:
+        if len(set(live_groups.values())) > 1:
             raise Conflict(
-                f"the balancer does not agree on who is live: {'; '.join(f'{p}: {g}' for p, g in told.items())}",
+                f"the balancer does not agree on who is live: {'; '.join(f'{p}: {g}' for p, g in live_groups.items())}",
                 hint="make it so again: sluicegate resume; without an interrupted swap, correct the file and reload",
             )
-        (group,) = set(told.values())
+        (group,) = set(live_groups.values())
         if group not in self.layout.groups:
             raise Conflict(f"the balancer leads users to '{group}', expected one of {', '.join(self.layout.groups)}")
         return group

@@ -59,7 +59,7 @@ class AnsibleDeployer(Together):
         playbook, survey = _playbook(settings, "playbook"), _playbook(settings, "survey")
         options = settings.texts("options")
         for word in options:
-            if (given := re.match(r"--?([A-Za-z-]+)", word)) and given[1] in OURS:
+            if (option := re.match(r"--?([A-Za-z-]+)", word)) and option[1] in OURS:
                 raise settings.fail(f"'options' has '{word}', which is ours to give; see 'check', 'inventory', 'limit'")
         proof = Proof(
             config=config, seconds=settings.span("timeout", "30 s").total_seconds(),
@@ -127,10 +127,14 @@ class AnsibleDeployer(Together):
             return TimedOut(f"{self.playbook} did not end within {seconds:g} seconds", hint="or raise 'limit'")
         if done.status == 0:
             return None
-        said = [line.strip() for line in (done.error_text or done.text).splitlines() if line.strip()]
-        told = "; ".join(line for line in said if "[WARNING]" not in line) or "; ".join(said) or "it printed nothing"
+        output_lines = [line.strip() for line in (done.error_text or done.text).splitlines() if line.strip()]
+        complaint = (
+            "; ".join(line for line in output_lines if "[WARNING]" not in line)
+            or "; ".join(output_lines)
+            or "it printed nothing"
+        )
         return SluicegateError(
-            f"ansible-playbook ended with status {done.status}: {told[-1500:]}",
+            f"ansible-playbook ended with status {done.status}: {complaint[-1500:]}",
             hint=f"try it by hand: ansible-playbook --syntax-check {self.playbook}",
         )
 
@@ -165,14 +169,14 @@ class AnsibleDeployer(Together):
 
 def _variables_of(host: str, spec: DriverSpec) -> dict[str, Json]:
     """How Ansible reaches a host of ours, and what only playbooks of ours read."""
-    said = spec.settings.values
-    known: dict[str, Json] = {"sluicegate": {key: said[key] for key in ("ports", "folder") if key in said}}
+    values = spec.settings.values
+    known: dict[str, Json] = {"sluicegate": {key: values[key] for key in ("ports", "folder") if key in values}}
     if spec.driver == "local":
         return {**known, "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    arguments = ["-oBatchMode=yes", *([f"-oProxyJump={said['jump']}"] if "jump" in said else [])]
+    arguments = ["-oBatchMode=yes", *([f"-oProxyJump={values['jump']}"] if "jump" in values else [])]
     return {
-        **known, "ansible_host": said.get("address", host), "ansible_ssh_common_args": " ".join(arguments),
-        **{f"ansible_{key}": said[key] for key in ("user", "port") if key in said},
+        **known, "ansible_host": values.get("address", host), "ansible_ssh_common_args": " ".join(arguments),
+        **{f"ansible_{key}": values[key] for key in ("user", "port") if key in values},
     }  # fmt: skip
 
 

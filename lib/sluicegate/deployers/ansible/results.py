@@ -101,8 +101,8 @@ class Run:
     def _refuse_untouched(self, name: str, host: Events) -> None:
         for number, playbook in enumerate(self.playbooks):
             if number not in host.touched:
-                said = f"{playbook} has no task for the host '{name}'"
-                raise SluicegateError(said, hint="look at its 'hosts:'; the inventory has our groups")
+                message = f"{playbook} has no task for the host '{name}'"
+                raise SluicegateError(message, hint="look at its 'hosts:'; the inventory has our groups")
 
     def _standing(self, name: str, host: Events) -> dict[str, Installed]:
         if not host.answers:

@@ -42,8 +42,8 @@ class Apt:
         if not done.text.strip() and done.status == 0:
             return ""
         names = re.findall(r"^ (\S+) ", done.text, re.MULTILINE)
-        told = ", ".join(names) or done.error_text or done.text.strip()
-        return f"dpkg was left half-way by somebody: {told}; look at it, then there: dpkg --configure -a"
+        trouble = ", ".join(names) or done.error_text or done.text.strip()
+        return f"dpkg was left half-way by somebody: {trouble}; look at it, then there: dpkg --configure -a"
 
     def refresh(self, host: Host) -> None:
         """Read our own list anew. Of a repository that it did not reach apt-get says well, unless it is told not to."""
@@ -64,13 +64,13 @@ class Apt:
     def offered(self, host: Host, packages: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Package -> its versions in our list, newest first, once that was read anew."""
         self.refresh(host)
-        found: dict[str, list[str]] = {}
+        versions_of: dict[str, list[str]] = {}
         if packages:
             done = host.run(["apt-cache", "madison", *self._ours, *packages])
             for line in done.text.splitlines():
                 package, version, _ = (part.strip() for part in line.split("|", 2))
-                found.setdefault(package, []).append(version)
-        return {package: tuple(dict.fromkeys(versions)) for package, versions in found.items()}
+                versions_of.setdefault(package, []).append(version)
+        return {package: tuple(dict.fromkeys(versions)) for package, versions in versions_of.items()}
 
     def trial(self, host: Host, install: Mapping[str, str], remove: Sequence[str]) -> str:
         """Why apt could not make the change, in its own words; '' when it could."""
@@ -139,5 +139,5 @@ def _said(done: Completed) -> str:
     """The lines with what is wrong: apt's errors, and what it could not put together."""
     lines = [line.strip() for line in done.error_text.splitlines() if line.startswith("E:")]
     unmet = re.findall(r"^ \S+ : .*$|^ +(?:Depends|Conflicts|Breaks): .*$", done.text, re.MULTILINE)
-    told = [line.strip() for line in unmet[:5]] + lines[:5]
-    return "; ".join(told) or done.error_text[-500:] or f"status {done.status}"
+    complaints = [line.strip() for line in unmet[:5]] + lines[:5]
+    return "; ".join(complaints) or done.error_text[-500:] or f"status {done.status}"

@@ -51,17 +51,17 @@ class PackagesDeployer:
     def survey(self, host: Host) -> Mapping[str, Installed]:
         versions = self.manager.installed(host, self._all(self.packages))
         marked = proof.marked(host)
-        found = self._installed(versions)
-        return {component: one for component, one in found.items() if component not in marked}
+        installed = self._installed(versions)
+        return {component: version_there for component, version_there in installed.items() if component not in marked}
 
     def _installed(self, versions: Mapping[str, str]) -> dict[str, Installed]:
         """The components all of whose packages are there."""
-        found = {}
+        installed = {}
         for component, packages in self.packages.items():
             there = sorted({versions[package] for package in packages if package in versions})
             if there and all(package in versions for package in packages):
-                found[component] = Installed(version=there[0] if len(there) == 1 else " and ".join(there))
-        return found
+                installed[component] = Installed(version=there[0] if len(there) == 1 else " and ".join(there))
+        return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
         """Nothing: the files are looked at where packages are published, and get to the host past us."""
@@ -74,8 +74,8 @@ class PackagesDeployer:
         install, remove = self._changes(wanted)
         if missing := withdrawn(self.manager, host, install):
             return missing
-        said = self.manager.trial(host, install, remove)
-        return (f"{host.name}: {said}",) if said else ()
+        obstacle = self.manager.trial(host, install, remove)
+        return (f"{host.name}: {obstacle}",) if obstacle else ()
 
     def apply(self, host: Host, wanted: Wanted, intent: str) -> Mapping[str, Outcome]:
         """One transaction for all components; then each is asked for its version."""
@@ -136,11 +136,11 @@ def packages_of(settings: Settings, config: Config) -> dict[str, tuple[str, ...]
     for component in listed.values:
         if component not in config.components:
             raise settings.fail(f"no component is called '{component}'.{suggestion(component, [*config.components])}")
-    found = {name: listed.texts(name) or (name,) for name in config.components}
-    for package in _flat(found.values()):
+    packages = {name: listed.texts(name) or (name,) for name in config.components}
+    for package in _flat(packages.values()):
         if not re.fullmatch(PACKAGE, package):
             raise settings.fail(f"'{package}' is not the name of a package")
-    return found
+    return packages
 
 
 def _flat(several: Iterable[Sequence[str]]) -> Iterable[str]:

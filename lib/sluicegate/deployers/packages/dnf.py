@@ -62,7 +62,7 @@ class Dnf:
         refreshed = self._dnf(host, ["makecache", "--refresh"])
         if refreshed.status != 0:
             raise _refused(host, "dnf makecache", refreshed)
-        found: dict[str, list[str]] = {}
+        versions_of: dict[str, list[str]] = {}
         if packages:
             words = ["repoquery", "--showduplicates", "--queryformat", OFFERED.removesuffix("\\n"), "--", *packages]
             done = self._dnf(host, words)
@@ -71,8 +71,8 @@ class Dnf:
             for line in done.text.splitlines():
                 if line.count("\t") == 2:
                     name, version, release = line.split("\t")
-                    found.setdefault(name, []).append(self._published(version.removeprefix("0:"), release))
-        return {name: tuple(dict.fromkeys(reversed(versions))) for name, versions in found.items()}
+                    versions_of.setdefault(name, []).append(self._published(version.removeprefix("0:"), release))
+        return {name: tuple(dict.fromkeys(reversed(versions))) for name, versions in versions_of.items()}
 
     def trial(self, host: Host, install: Mapping[str, str], remove: Sequence[str]) -> str:
         for words in self._changes(install, remove):
@@ -108,8 +108,8 @@ class Dnf:
                 "--setopt=*.metadata_expire=-1", "--setopt=*.skip_if_unavailable=1",
                 f"--setopt={self.source}.skip_if_unavailable=0"]  # fmt: skip
         specs = [self._spec(package, version) for package, version in install.items()]
-        found = [[*ours, "install", "--", *specs]] if specs else []
-        return [*found, [*ours, "remove", "--", *remove]] if remove else found
+        transactions = [[*ours, "install", "--", *specs]] if specs else []
+        return [*transactions, [*ours, "remove", "--", *remove]] if remove else transactions
 
     def _spec(self, package: str, version: str) -> str:
         """`install` takes a lower version too, where it is named."""
@@ -137,8 +137,8 @@ class Dnf:
 
 def installed(host: Host, packages: Collection[str], *, release: bool) -> dict[str, str]:
     """Package -> version of what is installed, with rpm's release where that belongs to it."""
-    found = _installed(host, packages)
-    return {name: f"{version}-{of_rpm}" if release else version for name, version, of_rpm in found}
+    rows = _installed(host, packages)
+    return {name: f"{version}-{of_rpm}" if release else version for name, version, of_rpm in rows}
 
 
 def _installed(host: Host, packages: Collection[str]) -> list[tuple[str, str, str]]:
@@ -169,7 +169,7 @@ def _refused(host: Host, what: str, done: Completed) -> SluicegateError:
 
 def _said(done: Completed) -> str:
     """The lines with what is wrong, and what belongs to them; not that a repository of others is broken."""
-    told = [line.strip() for line in done.error_text.splitlines() if line.strip()]
-    lines = [line for line in told if not NOISE.search(line)] or told
+    complaints = [line.strip() for line in done.error_text.splitlines() if line.strip()]
+    lines = [line for line in complaints if not NOISE.search(line)] or complaints
     start = next((number for number, line in enumerate(lines) if line.startswith("Error:")), 0)
     return "; ".join(lines[start : start + 6]) or f"status {done.status}"

@@ -101,9 +101,11 @@ class Agent:
             )
         if intent not in report.intents:
             raise self._stale(name, report)
-        failed = [one for one in report.failed if one.component or not self.others_may_fail]
+        failed = [resource for resource in report.failed if resource.component or not self.others_may_fail]
         if failed:
-            lines = [f"{one.name}: {one.message}" if one.message else one.name for one in failed]
+            lines = [
+                f"{resource.name}: {resource.message}" if resource.message else resource.name for resource in failed
+            ]
             more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
             raise SluicegateError(f"{name}: Puppet failed at {'; '.join(lines[:SHOWN])}{more}", hint="see its report")
         if not report.transaction_completed:
@@ -171,7 +173,7 @@ class Agent:
 
     def _wait(self, host: Host, intent: str) -> PuppetReport:
         """For the agent's own interval. What it says of an earlier assignment is no answer yet."""
-        began = told = time.monotonic()
+        began = reported_at = time.monotonic()
         limit = self.limit.total_seconds()
         path = self._report_path(host)
         while True:
@@ -186,8 +188,8 @@ class Agent:
                     f"{host.name}: its agent has not applied this within {self.limit}: {last}{why}",
                     hint="does it run there? or let it be kicked: kick: agent",
                 )
-            if now - told >= TELL:
-                told = now
+            if now - reported_at >= TELL:
+                reported_at = now
                 meter.waits(f"{host.name}: waits for its agent, {now - began:.0f} of {limit:.0f} s; {last}")
             sleep(min(LOOK, limit))
 
@@ -225,29 +227,29 @@ class Agent:
 
     def _without_report(self, host: Host, done: Completed) -> SluicegateError:
         """What kept the agent from a run, or from saying how it went."""
-        said = f"{done.text}\n{done.error_text}"
-        if found := DISABLED.search(said):
-            reason = found[1] or "nobody says why"
+        output = f"{done.text}\n{done.error_text}"
+        if match := DISABLED.search(output):
+            reason = match[1] or "nobody says why"
             return SluicegateError(
                 f"{host.name}: Puppet is disabled there: {reason}",
                 hint=f"whoever did it: {self.program} agent --enable; or take it out: sluicegate host out {host.name}",
             )
-        if LOCKED.search(said):
+        if LOCKED.search(output):
             return RemoteUnavailable(
                 f"{host.name}: another run of Puppet holds the lock, for longer than {self.lock_wait}",
                 hint="look what it does there; a crashed one leaves agent_catalog_run.lock",
             )
-        if found := UNSIGNED.search(said):
+        if match := UNSIGNED.search(output):
             return Denied(
-                f"{host.name}: the puppetserver does not know its certificate: {found[0]}",
+                f"{host.name}: the puppetserver does not know its certificate: {match[0]}",
                 hint="sign it: puppetserver ca sign --certname NAME",
             )
-        errors = (ERROR.findall(said) or RUBY.findall(said))[:SHOWN] or [_last(done)]
-        if AWAY.search(said):
+        errors = (ERROR.findall(output) or RUBY.findall(output))[:SHOWN] or [_last(done)]
+        if AWAY.search(output):
             return _server_away(host.name, errors)
-        told = "; ".join(errors)
+        complaint = "; ".join(errors)
         return SluicegateError(
-            f"{host.name}: Puppet left no report of this run (status {done.status}): {told}",
+            f"{host.name}: Puppet left no report of this run (status {done.status}): {complaint}",
             hint="is the puppetserver up, and may it take reports? see the agent's log there",
         )
 

@@ -42,8 +42,8 @@ class Assignment:
     @property
     def versions(self) -> dict[str, str]:
         """Component -> version of what shall be there."""
-        said = {name: str(below.get("version", "")) for name, below in self.components.items()}
-        return {name: version for name, version in said.items() if version not in ("", ABSENT)}
+        versions = {name: str(below.get("version", "")) for name, below in self.components.items()}
+        return {name: version for name, version in versions.items() if version not in ("", ABSENT)}
 
     def content(self) -> bytes:
         """The file. Raises Malformed for what Hiera would fill in."""
@@ -57,9 +57,9 @@ class Assignment:
         """Raises IntegrityError for a file that is not as we write it."""
         try:
             document = yaml.load(content, Loader=yaml.BaseLoader)  # it makes texts only
-            said = document[KEY]
-            components = {str(name): dict(below) for name, below in said["components"].items()}
-            return cls(intent=str(said["intent"]), components=components)
+            assignment = document[KEY]
+            components = {str(name): dict(below) for name, below in assignment["components"].items()}
+            return cls(intent=str(assignment["intent"]), components=components)
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
             raise IntegrityError(
                 "it is not as sluicegate writes it; somebody has edited it",
@@ -110,8 +110,8 @@ class Folder:
     def _place(self, host: Host) -> Host:
         return self.server() if self.server else host
 
-    def _refused(self, place: Host, certname: str, said: str) -> SluicegateError:
+    def _refused(self, place: Host, certname: str, reason: str) -> SluicegateError:
         return SluicegateError(
-            f"the host '{place.name}': {self.path}/{certname}.yaml: {said}",
+            f"the host '{place.name}': {self.path}/{certname}.yaml: {reason}",
             hint=f"make the folder there, for the user that we log in as: install -d -o USER {self.path}",
         )

@@ -43,9 +43,9 @@ class ControlBranch:
         self._tip, self._looked = "", float("-inf")
 
     def assigned(self, host: Host, certname: str) -> Assignment | None:
-        path, asked = self._path(certname), time.monotonic()
+        path, looked_for = self._path(certname), time.monotonic()
         with self._pushing:
-            store, tip = self._at(asked)
+            store, tip = self._at(looked_for)
             content = store.read(tip, path)
         if content is None:
             return None
@@ -73,16 +73,18 @@ class ControlBranch:
             self._push(several)
         except SluicegateError as failure:
             problem = failure
-        for one in several:
-            one.problem = problem
-            one.done.set()
+        for waiting in several:
+            waiting.problem = problem
+            waiting.done.set()
 
     def _push(self, several: list[_Waiting]) -> None:
         """All of it in one commit on top of whatever is there; somebody who was quicker is no conflict."""
         beaten: Beaten | None = None
         for _ in range(ATTEMPTS):
             store, tip = self._at(time.monotonic())
-            files = {one.path: one.content for one in several if store.read(tip, one.path) != one.content}
+            files = {
+                waiting.path: waiting.content for waiting in several if store.read(tip, waiting.path) != waiting.content
+            }
             if not files:
                 return
             hosts = ", ".join(sorted(path.rpartition("/")[2].removesuffix(".yaml") for path in files))
@@ -96,11 +98,11 @@ class ControlBranch:
         assert beaten is not None
         raise beaten.saying(f"{self.branch} of {self.url} was changed by others {ATTEMPTS} times in a row")
 
-    def _at(self, asked: float) -> tuple[Store, str]:
+    def _at(self, moment: float) -> tuple[Store, str]:
         """The branch as it was at this moment or later: a look that began since then serves whoever waited for it."""
         if self._store is None:
             self._store = Store(self.url, (self.branch,))
-        if self._looked < asked:
+        if self._looked < moment:
             began = time.monotonic()
             self._tip, self._looked = self._store.tips()[self.branch], began
         if not self._tip:

@@ -73,9 +73,9 @@ class Database:
                 catalogs = self._ask(database, f"catalogs[certname, transaction_uuid] {{ certname in {names} }}")
                 ours = f'type = "Class" and title = "Sluicegate" and certname in {names}'
                 classes = self._ask(database, f"resources[certname, tags] {{ {ours} }}")
-                runs = {_text(one, "certname"): _text(one, "transaction_uuid") for one in catalogs}
-                intents = {_text(one, "certname"): tuple(intents_in(one.get("tags"))) for one in classes}
-                errors = {_text(one, "certname"): _errors(one) for one in logs}
+                runs = {_text(catalog, "certname"): _text(catalog, "transaction_uuid") for catalog in catalogs}
+                intents = {_text(resource, "certname"): tuple(intents_in(resource.get("tags"))) for resource in classes}
+                errors = {_text(report_logs, "certname"): _errors(report_logs) for report_logs in logs}
                 for row in reports:
                     name, run = _text(row, "certname"), _text(row, "transaction_uuid")
                     same = run != "" and runs.get(name) == run
@@ -141,8 +141,8 @@ def _errors(row: Mapping[str, Json]) -> tuple[str, ...]:
     """What a report gives as its errors; logs are a list, or below `data`."""
     logs = row.get("logs")
     entries = logs.get("data") if isinstance(logs, dict) else logs
-    listed = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
-    return tuple(dict.fromkeys(error for one in listed if (error := error_in(one)) is not None))[:MOST_KEPT]
+    listed = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return tuple(dict.fromkeys(error for entry in listed if (error := error_in(entry)) is not None))[:MOST_KEPT]
 
 
 def _text(row: Mapping[str, Json], key: str) -> str:

@@ -70,9 +70,9 @@ class PuppetDeployer:
         if not re.fullmatch(r"[a-z0-9._-]*\{host\}[a-z0-9._-]*", certname):
             raise settings.fail(f"'certname' is '{certname}', expected something like '{{host}}.example.com'")
         certnames = settings.mapping("certnames")
-        for given in certnames.values():
-            if not CERTNAME.fullmatch(given):
-                raise settings.fail(f"the certname '{given}' is none of Puppet's: lower case, digits, '.', '_', '-'")
+        for own_name in certnames.values():
+            if not CERTNAME.fullmatch(own_name):
+                raise settings.fail(f"the certname '{own_name}' is none of Puppet's: lower case, digits, '.', '_', '-'")
         keep = settings.number("keep", 3)
         if keep < 1:
             raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
@@ -95,17 +95,17 @@ class PuppetDeployer:
         standing = self._installed(host)
         assignment = self.place.assigned(host, self._certname(host.name))
         assigned = assignment.versions if assignment else {}
-        found = {}
+        installed = {}
         for component in self.config.components:
             there = standing[component].version if component in standing else ""
             shall = assigned.get(component, "")
             if component in unproven or not (there or shall):
                 continue
             if assignment is None or there == shall:
-                found[component] = Installed(version=there)
+                installed[component] = Installed(version=there)
             else:
-                found[component] = Installed(version=there, manifest=f"assigned: {shall or 'nothing'}")
-        return found
+                installed[component] = Installed(version=there, manifest=f"assigned: {shall or 'nothing'}")
+        return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
         """Nothing: the files are looked at where they are published, and get to the host past us."""
@@ -117,7 +117,11 @@ class PuppetDeployer:
         Puppet itself reads no package index anew, so this is the moment in which the host learns of a new version.
         """
         certname = self._certname(host.name)
-        same = sorted(other for other in self.config.hosts if other != host.name and self._named(other) == certname)
+        same = sorted(
+            other_host
+            for other_host in self.config.hosts
+            if other_host != host.name and self._named(other_host) == certname
+        )
         if same:
             return (f"{host.name} and {same[0]} have one certname, {certname}; say it in 'certnames'",)
         self.place.assigned(host, certname)
@@ -168,7 +172,10 @@ class PuppetDeployer:
         if name in self.archives:
             archive: dict[str, object] = {"folder": self.archives[name]}
             if release:
-                source = next((one for one in release.sources if one.artifact.name.endswith(ARCHIVES)), None)
+                source = next(
+                    (source_file for source_file in release.sources if source_file.artifact.name.endswith(ARCHIVES)),
+                    None,
+                )
                 if source is None:
                     raise Malformed(
                         f"{name} {release.version} has no archive ({', '.join(ARCHIVES)})", hint="publish one"
@@ -184,17 +191,17 @@ class PuppetDeployer:
 
     def _installed(self, host: Host) -> dict[str, Installed]:
         """By the package manager's word, and by where the archives' links lead."""
-        found: dict[str, Installed] = {}
+        installed: dict[str, Installed] = {}
         versions = self._versions(host)
         for component, packages in self.packages.items():
             there = sorted({versions[package] for package in packages if package in versions})
             if there and all(package in versions for package in packages):
-                found[component] = Installed(version=" and ".join(there))
+                installed[component] = Installed(version=" and ".join(there))
         for component, folder in self.archives.items():
             link = host.run(["readlink", "--", f"{folder}/current"]).text.strip()
             if link:
-                found[component] = Installed(version=link.rpartition("/")[2])
-        return found
+                installed[component] = Installed(version=link.rpartition("/")[2])
+        return installed
 
     def _versions(self, host: Host) -> dict[str, str]:
         packages = tuple(dict.fromkeys(package for several in self.packages.values() for package in several))

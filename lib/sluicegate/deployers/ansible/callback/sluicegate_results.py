@@ -71,8 +71,8 @@ def _why(answer: dict[str, Any]) -> str:
     items = [item for item in answer.get("results") or () if isinstance(item, dict) and item.get("failed")]
     if items:
         return "; ".join(dict.fromkeys(_why(item) for item in items))[:LONGEST]
-    modules = [one for one in (answer.get("failed_modules") or {}).values() if isinstance(one, dict)]
+    modules = [failure for failure in (answer.get("failed_modules") or {}).values() if isinstance(failure, dict)]
     if modules:  # of gathering facts
-        return "; ".join(dict.fromkeys(_why(one) for one in modules))[:LONGEST]
+        return "; ".join(dict.fromkeys(_why(failure) for failure in modules))[:LONGEST]
     parts = [str(answer[key]).strip() for key in ("msg", "stderr", "module_stderr") if answer.get(key)]
     return ": ".join(dict.fromkeys(parts))[:LONGEST] or "it said nothing"
