@@ -41,10 +41,10 @@ class SluicegateError(Exception):
         """The same failure in other words; with its own hint where none is given."""
         import copy  # a command that goes well needs none
 
-        other = copy.copy(self)
-        other.message, other.args = message, (message,)
-        other.hint = self.hint if hint is None else hint
-        return other
+        failure = copy.copy(self)
+        failure.message, failure.args = message, (message,)
+        failure.hint = self.hint if hint is None else hint
+        return failure
 
 
 class Denied(SluicegateError):

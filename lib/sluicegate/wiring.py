@@ -70,8 +70,8 @@ class EntryPointDrivers:
     def __init__(self) -> None:
         self._made: dict[tuple[str, str, str], object] = {}
 
-    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
-        return read_config(content, other)
+    def config(self, content: bytes, read_other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, read_other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return cast(Repository, self._make("repositories", name, config.repositories[name], config))
@@ -137,10 +137,10 @@ class EntryPointDrivers:
             for name, spec in config.repositories.items()
             if spec.driver == "directory" and "url" not in spec.settings.values
         ]
-        found = [(what, str(spec.settings.values.get(key, ""))) for what, spec, key in named]
+        folders = [(what, str(spec.settings.values.get(key, ""))) for what, spec, key in named]
         return tuple(
             f"the folder {folder} of the {what} is not on this machine: mkdir -p {shlex.quote(folder)}"
-            for what, folder in found
+            for what, folder in folders
             if folder and not Path(folder).is_dir()
         )
 
@@ -169,8 +169,8 @@ def _load(family: str, spec: DriverSpec) -> Any:
         theirs = _theirs(family)
         if spec.driver not in theirs.names:
             known = sorted({*OURS[family], *theirs.names})
-            told = f"no {ONE_OF[family]} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"
-            raise ConfigError([f"{spec.settings.where}: {told}"])
+            message = f"no {ONE_OF[family]} driver is called '{spec.driver}'.{suggestion(spec.driver, known)}"
+            raise ConfigError([f"{spec.settings.where}: {message}"])
         return theirs[spec.driver].load()
     except ModuleNotFoundError as problem:
         extra = EXTRAS.get(problem.name or "")

@@ -41,9 +41,9 @@ class Screen:
         if result.code != 0:
             click.secho(f"      (exit code {result.code})", fg="yellow")
 
-    def button(self, person: str, words: str, result: str, said: str) -> None:
+    def button(self, person: str, words: str, result: str, printed: str) -> None:
         click.echo(click.style(f"  {person} presses ", fg="blue") + words)
-        for line in [] if self.quiet and result == "SUCCESS" else said.splitlines():
+        for line in [] if self.quiet and result == "SUCCESS" else printed.splitlines():
             click.secho(f"      {line}", dim=True)
         if result != "SUCCESS":
             click.secho(f"      ({result})", fg="yellow")

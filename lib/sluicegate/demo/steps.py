@@ -25,7 +25,7 @@ class Show(Protocol):
 
     def command(self, user: str, words: str, result: Result) -> None: ...
 
-    def button(self, person: str, words: str, result: str, said: str) -> None: ...
+    def button(self, person: str, words: str, result: str, printed: str) -> None: ...
 
     def timeline(self, rows: list[tuple[str, str, str]]) -> None: ...
 
@@ -108,8 +108,8 @@ class Example:
     def quality_assurance_seals_it(self) -> None:
         self.show.step("5. The gate to staging: green regression tests, and the quality assurance team's seal")
         version = self.newest("auth")
-        said = self.cli("olle", "explain", "auth", "--to", "staging")
-        self.check("explain names who can give the seal", f"who can help: {self.quality_assurance}" in said)
+        explanation = self.cli("olle", "explain", "auth", "--to", "staging")
+        self.check("explain names who can give the seal", f"who can help: {self.quality_assurance}" in explanation)
         refused = self.press("anna", "promote", result="UNSTABLE", COMPONENTS="auth", TO="staging")
         self.check("promote is yellow and says the same", "no approval in the role 'qa'" in refused)
         forged = self.press(
@@ -248,14 +248,14 @@ class Example:
         """Build with parameters as one of the people; what the build printed."""
         pressed = self.world.server.press(person, job, **parameters)
         lines = [line for line in pressed.console.splitlines() if not line.startswith(NOISE)]
-        said = "\n".join(lines)
+        printed = "\n".join(lines)
         shown = " ".join(
             f"{name}={value!r}" if " " in value else f"{name}={value}" for name, value in parameters.items()
         )
-        self.show.button(person, f"{job} {shown}".strip(), pressed.result, said)
+        self.show.button(person, f"{job} {shown}".strip(), pressed.result, printed)
         if pressed.result != result:
             raise DemoFailed(f"{job} #{pressed.number} ended with {pressed.result}, not {result}")
-        return said
+        return printed
 
     def builds(self) -> list[tuple[str, str, str]]:
         """The timeline of all builds: when it began, which, how it ended and how long it took."""

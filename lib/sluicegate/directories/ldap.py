@@ -79,8 +79,10 @@ class LdapDirectory:
             raise settings.fail(f"{objection}; use ldaps://, or say plain: true")
         for key in ("users", "groups"):
             if (key == "users" or key in settings.values) and not DISTINGUISHED.fullmatch(settings.text(key)):
-                given, example = settings.text(key), f"ou={key},dc=example,dc=com"
-                raise settings.fail(f"'{key}' is '{given}', expected a distinguished name such as {example}")
+                distinguished_name, example = settings.text(key), f"ou={key},dc=example,dc=com"
+                raise settings.fail(
+                    f"'{key}' is '{distinguished_name}', expected a distinguished name such as {example}"
+                )
         seconds = decimal(settings.text("seconds", "5"), least=0.1, most=60)
         if seconds is None:
             raise settings.fail(f"'seconds' is '{settings.text('seconds')}', expected a number from 0.1 to 60")
@@ -227,17 +229,17 @@ class LdapDirectory:
             )
         except LDAPException as problem:
             raise RemoteUnavailable(f"the directory {self.url} does not answer: {_words(problem)}") from problem
-        status, said = connection.result["result"], connection.result["description"]
+        status, complaint = connection.result["result"], connection.result["description"]
         if status in TOO_BUSY:
-            raise RemoteUnavailable(f"the directory {self.url} does not answer: {said}")
+            raise RemoteUnavailable(f"the directory {self.url} does not answer: {complaint}")
         if status == INVALID_NAME:
             raise Malformed(f"the directory {self.url} says that '{place}' is no distinguished name")
         if status not in (0, NO_SUCH_OBJECT):
-            raise Denied(f"the directory {self.url} refuses to search: {said}")
+            raise Denied(f"the directory {self.url} refuses to search: {complaint}")
         rows = []
         for row in connection.response or ():
             if row.get("type") == "searchResEntry":
-                values = {key: [str(one) for one in _listed(value)] for key, value in row["attributes"].items()}
+                values = {key: [str(text) for text in _listed(value)] for key, value in row["attributes"].items()}
                 rows.append((str(row["dn"]), values))
         return rows
 
@@ -273,10 +275,10 @@ class LdapDirectory:
             raise RemoteUnavailable(f"the directory {self.url} does not answer: {_words(problem)}") from problem
         try:
             if not bound:
-                said = connection.result["description"]
+                complaint = connection.result["description"]
                 if connection.result["result"] != INVALID_CREDENTIALS:
-                    raise RemoteUnavailable(f"the directory {self.url} refuses a login: {said}")
-                raise Denied(f"the directory {self.url} refuses the login of '{user}': {said}")
+                    raise RemoteUnavailable(f"the directory {self.url} refuses a login: {complaint}")
+                raise Denied(f"the directory {self.url} refuses the login of '{user}': {complaint}")
             yield connection
         finally:
             with suppress(LDAPException, OSError):

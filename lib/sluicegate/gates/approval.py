@@ -73,12 +73,12 @@ class ApprovalGate:
                 gate=name, state="passed", reason=self._approved(valid, candidate), since=valid[-1].at,
                 uncounted=tuple(objections.items()),
             )  # fmt: skip
-        told = [f"{who}'s does not count: {objection}" for who, objection in objections.items()]
+        objection_lines = [f"{who}'s does not count: {objection}" for who, objection in objections.items()]
         wanted = f"{len(valid)} of {self.minimum} approvals" if self.minimum > 1 else "no approval"
         return Verdict(
             gate=name,
             state="waiting",
-            reason="; ".join([f"{wanted} in the role '{self.role.name}'", *told]),
+            reason="; ".join([f"{wanted} in the role '{self.role.name}'", *objection_lines]),
             who_can_help=self.role.who,
             command=self._command(candidate, objections),
             uncounted=tuple(objections.items()),
@@ -95,18 +95,18 @@ class ApprovalGate:
         if UNVERIFIED not in objections.values() and not self._passed_over(candidate):
             what = f"{candidate.component}={candidate.version}"
             return f"sluicegate approve {what} --to {candidate.target} --as {self.role.name}"
-        given = {"COMPONENT": candidate.component, "VERSION": candidate.version, "TO": candidate.target}
-        words = " ".join(f"-p {name}={value}" for name, value in (given | {"ROLE": self.role.name}).items())
+        parameters = {"COMPONENT": candidate.component, "VERSION": candidate.version, "TO": candidate.target}
+        words = " ".join(f"-p {name}={value}" for name, value in (parameters | {"ROLE": self.role.name}).items())
         job = next(iter(self.role.jobs.get("approve", ())), "")
         return f"sluicegate trigger {job} {words}" if job else ""
 
     def _passed_over(self, candidate: Candidate) -> dict[str, str]:
         """Who said something that counts nowhere, and why."""
         return {
-            one.record.by.user: one.reason
-            for one in candidate.uncounted
-            if isinstance(one.record, Judgement)
-            and (one.record.role, one.record.env) == (self.role.name, candidate.target)
+            judgement.record.by.user: judgement.reason
+            for judgement in candidate.uncounted
+            if isinstance(judgement.record, Judgement)
+            and (judgement.record.role, judgement.record.env) == (self.role.name, candidate.target)
         }
 
     def _judgements(self, candidate: Candidate) -> list[Judgement]:

@@ -26,9 +26,9 @@ class VetoGate:
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         veto = vetoed(candidate.story, self.scopes)
         uncounted = tuple(
-            (one.record.by.user, one.reason)
-            for one in candidate.uncounted
-            if isinstance(one.record, Vetoing) and one.record.env in self.scopes
+            (veto_record.record.by.user, veto_record.reason)
+            for veto_record in candidate.uncounted
+            if isinstance(veto_record.record, Vetoing) and veto_record.record.env in self.scopes
         )
         if veto is None:
             none = "none that counts" if uncounted else "none"

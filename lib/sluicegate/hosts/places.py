@@ -52,8 +52,8 @@ def as_root(argv: Sequence[str]) -> tuple[str, ...]:
 def refuse_denied(name: str, argv: Sequence[str], done: Completed) -> None:
     """Raise Denied when sudo said no, or is not there."""
     if done.status != 0 and (b"sudo: " in done.stderr or b"sudo: not found" in done.stderr):
-        said = next(line for line in done.error_text.splitlines() if "sudo: " in line)
+        complaint = next(line for line in done.error_text.splitlines() if "sudo: " in line)
         raise Denied(
-            f"the host '{name}' lets us not run {argv[0]} as root: {said}",
+            f"the host '{name}' lets us not run {argv[0]} as root: {complaint}",
             hint="docs/how-to/real-servers.md has the lines for sudoers",
         )

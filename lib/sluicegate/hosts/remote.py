@@ -109,9 +109,9 @@ class RemoteHost:
         return self.call(line, stdin, timeout)
 
     def _refused(self, what: str, done: Completed) -> SluicegateError:
-        said = done.error_text or f"status {done.status}"
+        complaint = done.error_text or f"status {done.status}"
         return SluicegateError(
-            f"the host '{self.name}' cannot {what}: {said}", hint="check rights and free space there"
+            f"the host '{self.name}' cannot {what}: {complaint}", hint="check rights and free space there"
         )
 
 

@@ -95,8 +95,8 @@ class AptRepository(PackageRepository):
         return Public(packages=tuple(self._below("pool")), index=rest, entries=entries)
 
     def _below(self, folder: str) -> list[str]:
-        found = (path for path in (self.path / folder).rglob("*") if path.is_file())
-        return sorted(path.relative_to(self.path).as_posix() for path in found)
+        files = (path for path in (self.path / folder).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.path).as_posix() for path in files)
 
     def _config(self) -> Path:
         path = self.path / STATE / "aptly.conf"

@@ -62,8 +62,8 @@ class NexusRepository:
             for key in ("beside", "packages", "fields"):
                 if key in settings.values:
                     raise settings.fail(f"'{key}' belongs to formats other than maven2 and raw")
-            other = _repository(settings, "snapshots", repository)
-            return cls(server=server, repository=repository, snapshots=other, format=format_)
+            snapshots = _repository(settings, "snapshots", repository)
+            return cls(server=server, repository=repository, snapshots=snapshots, format=format_)
         packages = settings.texts("packages") or PACKAGES.get(format_, ())
         if not packages:
             raise settings.fail(f"of the format '{format_}' it is not known which files are packages: add 'packages'")

@@ -38,16 +38,16 @@ def absent(reply: Answer) -> bool:
 
 def refused(reply: Answer, where: str, repository: str) -> SluicegateError:
     """The server's own words for what it does not take."""
-    said = f"{where}: the server answered {reply.explanation}"
+    message = f"{where}: the server answered {reply.explanation}"
     if reply.status == 404:
-        return UsageError(said, hint=f"is there a hosted repository '{repository}' at this server?")
+        return UsageError(message, hint=f"is there a hosted repository '{repository}' at this server?")
     if reply.status == 400 and "version policy" in reply.reason:
         return UsageError(
-            said, hint="a release repository takes no SNAPSHOT and the reverse: name another with 'snapshots'"
+            message, hint="a release repository takes no SNAPSHOT and the reverse: name another with 'snapshots'"
         )
     if reply.status == 400 and "mavenPath" in reply.reason:
-        return UsageError(said, hint="a strict maven2 repository needs a 'group', and names that begin with "
+        return UsageError(message, hint="a strict maven2 repository needs a 'group', and names that begin with "
                           "component and version; or set its layout policy to permissive")  # fmt: skip
     if reply.status in (400, 409, 412):
-        return SluicegateError(said, hint="see the repository's settings")
-    return SluicegateError(said, hint="see the server's log")
+        return SluicegateError(message, hint="see the repository's settings")
+    return SluicegateError(message, hint="see the server's log")

@@ -237,9 +237,9 @@ class NexusPackages:
 
     def _refused(self, reply: Answer) -> SluicegateError:
         """The server's own words: a 400 carries JSON or the text of a Java object."""
-        said = re.findall(r"message\"?\s*[=:]\s*['\"](.+?)['\"]\s*[,}]", reply.body.decode("utf-8", "replace"))
+        messages = re.findall(r"message\"?\s*[=:]\s*['\"](.+?)['\"]\s*[,}]", reply.body.decode("utf-8", "replace"))
         return SluicegateError(
-            f"the Nexus does not take it into '{self.repository}': {'; '.join(said) or reply.explanation}",
+            f"the Nexus does not take it into '{self.repository}': {'; '.join(messages) or reply.explanation}",
             hint=f"is '{self.repository}' a hosted repository of the format {self.format}?",
         )
 

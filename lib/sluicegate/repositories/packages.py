@@ -75,7 +75,9 @@ class PackageRepository(ABC):
         self.files.refuse_gone()
         with self._alone(f"marks.{crc32(mark.encode()) % LOCKS}.lock"):
             known = self._marks()
-            self._refuse_same([other for other, its in known.items() if its == mark and other != path], mark, source)
+            self._refuse_same(
+                [known_path for known_path, its in known.items() if its == mark and known_path != path], mark, source
+            )
             stored = self.files.put(component, version, name, source)
             if known.get(path) != mark:
                 with (self.path / LISTS / MARKS).open("a") as marks:
@@ -83,10 +85,12 @@ class PackageRepository(ABC):
         return stored
 
     def _refuse_same(self, others: Iterable[str], mark: str, source: Path) -> None:
-        for other in others:
-            if (self.path / other).is_file() and tool_files.sha256(self.path / other) != tool_files.sha256(source):
+        for published in others:
+            if (self.path / published).is_file() and tool_files.sha256(self.path / published) != tool_files.sha256(
+                source
+            ):
                 raise Conflict(
-                    f"{source} is the package {mark}, which is already published with other content: {other}",
+                    f"{source} is the package {mark}, which is already published with other content: {published}",
                     hint="a package is immutable; give the change a new package version",
                 )
 
@@ -171,10 +175,10 @@ def run(words: list[str | Path]) -> str:
     done = process.run(words, check=False, timeout=SECONDS, env={"LC_ALL": "C"})
     if done.status == 0:
         return done.text
-    said = f"{done.text}\n{done.error_text}".strip()
-    cause = "at its key: gpg --list-secret-keys shows those there are" if "gpg" in said else "at its rights and space"
+    output = f"{done.text}\n{done.error_text}".strip()
+    cause = "at its key: gpg --list-secret-keys shows those there are" if "gpg" in output else "at its rights and space"
     raise SluicegateError(
-        f"'{' '.join(map(str, words[:2]))}' ended with status {done.status}: {said}",
+        f"'{' '.join(map(str, words[:2]))}' ended with status {done.status}: {output}",
         hint=f"look at the repository's folder and {cause}; then run the same again, which completes the index",
     )
 
@@ -183,6 +187,6 @@ def looked_into(words: list[str | Path], package: Path, what: str) -> str:
     """What a package tool says of a file. Raises Malformed when it is no such package."""
     done = process.run(words, check=False, env={"LC_ALL": "C"})
     if done.status != 0 or not done.text.strip():
-        said = (done.error_text.splitlines() or ["it cannot be read"])[-1]
-        raise Malformed(f"{package} is no {what} package: {said}", hint="build it again, or name another file")
+        complaint = (done.error_text.splitlines() or ["it cannot be read"])[-1]
+        raise Malformed(f"{package} is no {what} package: {complaint}", hint="build it again, or name another file")
     return done.text.strip()

@@ -91,8 +91,8 @@ class Connection:
             ) from problem
         if done.status == 255 and self._broke(done):
             self.close()
-            said = done.error_text or "the connection ended"
-            raise RemoteUnavailable(f"the connection to the host '{name}' broke: {said}", hint="then try again")
+            complaint = done.error_text or "the connection ended"
+            raise RemoteUnavailable(f"the connection to the host '{name}' broke: {complaint}", hint="then try again")
         return done
 
     def close(self) -> None:
@@ -162,15 +162,15 @@ def _connected(destination: Destination, socket: Path, deadline: float) -> subpr
     for attempt in range(1, ATTEMPTS + 1):
         _run.await_turn()
         with _run.starting:
-            master, said = _begin(destination, socket, deadline)
+            master, complaint = _begin(destination, socket, deadline)
         if master is not None:
             _run.masters.append(master)
             return master
-        early = BROKE_EARLY.search(said) and "Not allowed at this time" not in said
+        early = BROKE_EARLY.search(complaint) and "Not allowed at this time" not in complaint
         if not early or attempt == ATTEMPTS or time.monotonic() >= deadline:
             break
         time.sleep(random.uniform(0.2, 0.5) * 2**attempt)
-    raise refusal(destination, said)
+    raise refusal(destination, complaint)
 
 
 def _begin(destination: Destination, socket: Path, deadline: float) -> tuple[subprocess.Popen[bytes] | None, str]:
@@ -196,8 +196,8 @@ def _begin(destination: Destination, socket: Path, deadline: float) -> tuple[sub
         part = master.stdout.read1(4096) if ready else b""  # type: ignore[attr-defined]
         if not part:
             _end(master)
-            said = _told(log)
-            return None, said if ready else f"{said}\ntimed out"
+            complaint = _told(log)
+            return None, complaint if ready else f"{complaint}\ntimed out"
         heard += part
     return master, ""
 
@@ -243,11 +243,11 @@ REFUSALS: tuple[tuple[str, type[SluicegateError], str, str], ...] = (
 )  # fmt: skip
 
 
-def refusal(destination: Destination, said: str) -> SluicegateError:
+def refusal(destination: Destination, complaint: str) -> SluicegateError:
     """What ssh's words mean."""
     broke = ("", RemoteUnavailable, "the connection broke before we were logged in", "try again")
-    _, kind, meaning, hint = next((row for row in REFUSALS if row[0].lower() in said.lower()), broke)
-    last = said.strip().splitlines()[-1].strip() if said.strip() else "ssh said nothing"
+    _, kind, meaning, hint = next((row for row in REFUSALS if row[0].lower() in complaint.lower()), broke)
+    last = complaint.strip().splitlines()[-1].strip() if complaint.strip() else "ssh said nothing"
     return kind(
         f"the host '{destination.name}' is down for us: {meaning} ({last})",
         hint=hint.replace("ADDRESS", destination.address),
