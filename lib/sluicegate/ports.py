@@ -252,7 +252,7 @@ class Drivers(Protocol):
     """Makes what the configuration names; the wiring's side of every port above."""
 
     def config(self, content: bytes, read_other: Callable[[str], bytes | None]) -> Config:
-        """sluicegate.yaml, checked; `other` reads another file of the delivery repo."""
+        """sluicegate.yaml, checked; `read_other` reads another file of the delivery repo."""
 
     def repository(self, config: Config, name: str) -> Repository: ...
 

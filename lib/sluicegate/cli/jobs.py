@@ -33,7 +33,7 @@ def sources(command: Command) -> Command:
     ) -> object:
         from sluicegate.jjb.sources import Options
 
-        patterns = tuple(part for one in exclude for part in one.split(os.pathsep))
+        patterns = tuple(part for paths in exclude for part in paths.split(os.pathsep))
         options = Options(recursive=recursive, exclude=patterns, conf=conf, allow_empty_variables=allow_empty_variables)
         return command(*words, options=options, **others)
 
@@ -96,11 +96,11 @@ def check(source: str, options: Options) -> None:
     Example: sluicegate jobs check jobs
     """
     tree = _tree(source, options)
-    found = tree.contents()
-    if not found:
+    contents = tree.contents()
+    if not contents:
         hint = tree.hint or "name a file or folder of jobs for jenkins-job-builder"
         raise UsageError(f"{source} holds no job", hint=hint)
-    click.echo(f"all is well: {len(found)} jobs")
+    click.echo(f"all is well: {len(contents)} jobs")
     if tree.hint:
         click.echo(f"not looked at: {tree.hint}", err=True)
 

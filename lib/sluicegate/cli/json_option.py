@@ -87,7 +87,7 @@ def add_option(command: click.Command) -> None:
         command.params.append(option)
 
 
-def _gather(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+def _gather(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     answers = ctx.find_root().meta.get(__name__)
-    if asked and isinstance(answers, JsonAnswers):
+    if wanted and isinstance(answers, JsonAnswers):
         answers.gather()

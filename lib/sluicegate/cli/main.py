@@ -196,8 +196,8 @@ def _run(arguments: Sequence[str], answers: JsonAnswers) -> int:
     except OSError as problem:
         if problem.errno not in FULL:
             return _bug(problem)
-        said = f"{problem.filename or 'what is written'}: {os.strerror(problem.errno)}"
-        return _quit(_fail(SluicegateError(said, hint=FULL[problem.errno])))
+        message = f"{problem.filename or 'what is written'}: {os.strerror(problem.errno)}"
+        return _quit(_fail(SluicegateError(message, hint=FULL[problem.errno])))
     except ModuleNotFoundError as problem:
         return _missing(problem)
     except SystemExit as problem:
@@ -244,8 +244,8 @@ def _missing(problem: ModuleNotFoundError) -> int:
     extra = EXTRAS.get((problem.name or "").partition(".")[0])
     if extra is None:
         return _bug(problem)
-    said = f"this command needs the package {problem.name}, which is not installed"
-    return _fail(MissingProgram(said, hint=extras.install(extra)))
+    message = f"this command needs the package {problem.name}, which is not installed"
+    return _fail(MissingProgram(message, hint=extras.install(extra)))
 
 
 def _bug(problem: Exception) -> int:

@@ -41,17 +41,17 @@ def drift(environment: str, as_json: bool) -> None:
     if not as_json:
         for host, word in drifted.reported.items():
             click.echo(f"{host} reported, of its run at {word.run[:19]}: {word.problem}")
-    if drifted.asked.silent:
-        raise partly(drifted.asked.silent_lines, drifted.differs)
+    if drifted.survey.silent:
+        raise partly(drifted.survey.silent_lines, drifted.differs)
     if drifted.differs:
         sys.exit(1)
 
 
 @click.command()
-@click.argument("one", metavar="ENV")
-@click.argument("other", metavar="ENV")
+@click.argument("first", metavar="ENV")
+@click.argument("second", metavar="ENV")
 @as_json
-def parity(one: str, other: str, as_json: bool) -> None:
+def parity(first: str, second: str, as_json: bool) -> None:
     """What two environments have differently: the way of deploying, versions, system, Python or Java, packages.
 
     Exit code 1 for a difference, 5 when no host of one of them could be asked, 7 when only some could.
@@ -62,16 +62,17 @@ def parity(one: str, other: str, as_json: bool) -> None:
     from sluicegate.delivery.answers.parity import parity as read_parity
 
     with delivery() as repo:
-        compared = read_parity(repo.state(), one, other)
+        compared = read_parity(repo.state(), first, second)
     if as_json:
         from sluicegate.cli.shapes import reality
 
         print_json(reality.likeness(compared))
     elif not compared.differences:
-        click.echo(f"{one} and {other} are alike")
+        click.echo(f"{first} and {second} are alike")
     else:
         print_table(
-            ["what", one, other], [[each.what, _shown(each.one), _shown(each.other)] for each in compared.differences]
+            ["what", first, second],
+            [[each.what, _shown(each.first), _shown(each.second)] for each in compared.differences],
         )
     if compared.silent:
         raise partly(compared.silent, len(compared.differences))

@@ -96,7 +96,7 @@ def serve(
         user_of=lambda job: runner.settings.user_of(job),
         writable=writable,
     )
-    for name, _, right in (one.partition("=") for one in (ADMIN, *users)):
+    for name, _, right in (user_words.partition("=") for user_words in (ADMIN, *users)):
         runner.users.create(name)
         if right:
             runner.rights.give(name, right)
@@ -138,7 +138,7 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
     """
     from sluicegate.runner import following, remote
 
-    given = output.assignments("-p", pairs)
+    values = output.assignments("-p", pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
-    result = following.follow(server, job, given, lambda line: click.echo(line, err=True), output.write)
+    result = following.follow(server, job, values, lambda line: click.echo(line, err=True), output.write)
     raise SystemExit(result.exit_code)

@@ -70,10 +70,10 @@ def run(
     elif plan_only and (as_json or (not jobs and len(tree.names) != 1)):
         raise SystemExit(_plan_all(tree, tree.choose(jobs or ("*",), path), shared.env, as_json, keep_going))
     else:
-        given = output.assignments("-p", pairs)
+        values = output.assignments("-p", pairs)
         chosen = tree.choose(jobs, path)
         if plan_only:
-            _plan_one(tree, chosen, given)
+            _plan_one(tree, chosen, values)
             return
         _tell_mistakes(tree)
         around = local.Circumstances(
@@ -81,7 +81,7 @@ def run(
             credentials=settings.credentials(credentials_file) if credentials_file else (),
             workspace=local.claim(workspace) if workspace else None,
         )
-        raise SystemExit(_run_all(tree, chosen, given, keep_going, around))
+        raise SystemExit(_run_all(tree, chosen, values, keep_going, around))
 
 
 def _list(tree: Tree, names: list[str], as_json: bool) -> None:
@@ -98,14 +98,14 @@ def _tell_mistakes(tree: Tree) -> None:
         click.echo(f"not rendered: {mistake}", err=True)
 
 
-def _plan_one(tree: Tree, names: list[str], given: Mapping[str, str]) -> None:
+def _plan_one(tree: Tree, names: list[str], values: Mapping[str, str]) -> None:
     """One line a step, of each job. Raises UsageError for one that cannot run."""
     from sluicegate.runner import local
 
     for name in names:
         content = tree.content(name)
-        local.must_declare(content, given)
-        lines = local.plan(content, given)
+        local.must_declare(content, values)
+        lines = local.plan(content, values)
         click.echo("\n".join([f"{name}:", *lines] if len(names) > 1 else lines))
 
 
@@ -132,14 +132,17 @@ def _plan_all(tree: Tree, names: list[str], shared: Mapping[str, str], as_json: 
 
 
 def _print_coverage(assessments: list[Assessment], obstacles: list[Obstacle]) -> None:
-    rows = [[one.job, "yes" if one.runnable else "no", str(len(one.reasons) or "")] for one in assessments]
+    rows = [
+        [assessment.job, "yes" if assessment.runnable else "no", str(len(assessment.reasons) or "")]
+        for assessment in assessments
+    ]
     output.print_table(["job", "runs here", "reasons"], rows)
-    runnable = sum(one.runnable for one in assessments)
+    runnable = sum(assessment.runnable for assessment in assessments)
     share = f" ({runnable / len(assessments):.0%})" if assessments else ""
     click.echo(f"\n{runnable} of {len(assessments)} jobs can run here{share}")
     if obstacles:
         click.echo("")
-        rows = [[str(one.jobs), str(one.alone or ""), one.reason] for one in obstacles]
+        rows = [[str(obstacle.jobs), str(obstacle.alone or ""), obstacle.reason] for obstacle in obstacles]
         output.print_table(["jobs", "alone", "what stands in the way"], rows)
 
 
@@ -158,7 +161,7 @@ def _others(tree: Tree, chosen: str, content: bytes) -> dict[str, bytes]:
     return others
 
 
-def _run_all(tree: Tree, names: list[str], given: Mapping[str, str], keep_going: bool, around: Circumstances) -> int:
+def _run_all(tree: Tree, names: list[str], values: Mapping[str, str], keep_going: bool, around: Circumstances) -> int:
     """Build the jobs one after the other; the worst exit code. The first failure ends it, unless told to keep going."""
     from dataclasses import replace
 
@@ -166,12 +169,12 @@ def _run_all(tree: Tree, names: list[str], given: Mapping[str, str], keep_going:
 
     contents = {name: tree.content(name) for name in names}
     for content in contents.values():
-        local.must_declare(content, given)
-        local.plan(content, given)  # what cannot run here is told before anything starts
+        local.must_declare(content, values)
+        local.plan(content, values)  # what cannot run here is told before anything starts
     worst = 0
     for name, content in contents.items():
         others = replace(around, others=_others(tree, name, content))
-        code = local.run(name, content, given, output.write, others).exit_code
+        code = local.run(name, content, values, output.write, others).exit_code
         worst = max(worst, code)
         if code and not keep_going:
             break

@@ -71,10 +71,10 @@ def _out(record: HostOut | BalancerOut) -> str:
 
 
 @click.command()
-@click.argument("one", metavar="ENV")
-@click.argument("other", metavar="ENV")
+@click.argument("first", metavar="ENV")
+@click.argument("second", metavar="ENV")
 @as_json
-def diff(one: str, other: str, as_json: bool) -> None:
+def diff(first: str, second: str, as_json: bool) -> None:
     """What differs between two environments: versions, and the issues and commits that lie between them.
 
     Example: sluicegate diff staging production
@@ -82,16 +82,16 @@ def diff(one: str, other: str, as_json: bool) -> None:
     from sluicegate.delivery.answers.differences import differences
 
     with delivery() as repo:
-        differing = differences(repo.state(), one, other)
+        differing = differences(repo.state(), first, second)
     if as_json:
         from sluicegate.cli.shapes import looking
 
         print_json([looking.difference(difference) for difference in differing])
         return
     if not differing:
-        click.echo(f"{one} and {other} have the same versions")
+        click.echo(f"{first} and {second} have the same versions")
     for difference in differing:
-        click.secho(f"{difference.component} {difference.one or '-'} -> {difference.other or '-'}", bold=True)
+        click.secho(f"{difference.component} {difference.first or '-'} -> {difference.second or '-'}", bold=True)
         if difference.issues:
             click.echo(f"  issues  {' '.join(difference.issues)}")
         for subject in difference.subjects:

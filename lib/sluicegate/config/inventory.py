@@ -33,7 +33,7 @@ class Inventory:
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def inventory(settings: Settings, other: Other) -> Callable[[], Inventory]:
+def inventory(settings: Settings, read_other: Other) -> Callable[[], Inventory]:
     """What reads the inventory that `settings` name; it raises ConfigError with every mistake, as this does.
 
     A program is asked once in a run, so that a plan and its deploy have the same hosts.
@@ -48,13 +48,13 @@ def inventory(settings: Settings, other: Other) -> Callable[[], Inventory]:
             raise settings.fail("'command' is empty, expected a program and its arguments")
         return lambda: _Reading(" ".join(words), common).inventory(_printed(words, settings))
     file = settings.text("ansible")
-    return lambda: _Reading(file, common).inventory(_content(file, settings, other))
+    return lambda: _Reading(file, common).inventory(_content(file, settings, read_other))
 
 
-def _content(file: str, settings: Settings, other: Other) -> bytes:
+def _content(file: str, settings: Settings, read_other: Other) -> bytes:
     """The inventory as JSON: read from a file, or made of one by ansible-inventory."""
     if not file.startswith("/"):
-        content = other(file)
+        content = read_other(file)
         if content is None:
             raise settings.fail(f"the delivery repo has no file '{file}'")
         if not _is_json(content):
@@ -144,11 +144,11 @@ class _Reading:
         self.mistakes.append(f"'{key}' of the group '{group}' is no list of names")
         return []
 
-    def of_host(self, host: str, said: object) -> dict[str, Plain]:
+    def of_host(self, host: str, host_entry: object) -> dict[str, Plain]:
         """The host's settings as sluicegate.yaml would have them."""
         if not re.fullmatch(NAME, host):
             self.mistakes.append(f"the name of the host '{host}' may hold letters, digits, '.', '_' and '-' only")
-        variables = said if isinstance(said, dict) else {}
+        variables = host_entry if isinstance(host_entry, dict) else {}
         way = str(variables.get("ansible_connection", "ssh"))
         if way not in ("ssh", "smart"):
             self.mistakes.append(f"the host '{host}' is reached by '{way}', expected ssh")
@@ -172,10 +172,10 @@ class _Reading:
         """One machine under two names would be changed twice at a time."""
         places: dict[tuple[Plain, ...], str] = {}
         for host, spec in hosts.items():
-            said = spec.settings.values
-            place = (said.get("address", host), *(said.get(key, "") for key in ("port", "jump", "folder")))
-            if (other := places.setdefault(place, host)) != host:
-                self.mistakes.append(f"'{other}' and '{host}' are one host: both are reached at {place[0]}")
+            values = spec.settings.values
+            place = (values.get("address", host), *(values.get(key, "") for key in ("port", "jump", "folder")))
+            if (taken_by := places.setdefault(place, host)) != host:
+                self.mistakes.append(f"'{taken_by}' and '{host}' are one host: both are reached at {place[0]}")
 
 
 def _reached(name: str, own: Mapping[str, list[str]], below: Mapping[str, list[str]]) -> Iterator[str]:

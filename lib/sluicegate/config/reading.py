@@ -54,20 +54,20 @@ def nothing_else(path: str) -> None:
     """No other file is there."""
 
 
-def read_config(content: bytes, other: Other = nothing_else, file: str = FILE) -> Config:
-    """Parse and check the configuration; `other` reads another file of the delivery repo, None for a missing one.
+def read_config(content: bytes, read_other: Other = nothing_else, file: str = FILE) -> Config:
+    """Parse and check the configuration; `read_other` reads another file of the delivery repo, None for a missing one.
 
     Raises ConfigError with every mistake found. Those of an inventory are found when its hosts are first asked for.
     """
-    return _Reading(yamltext.read(content, file), other).config()
+    return _Reading(yamltext.read(content, file), read_other).config()
 
 
 class _Reading:
     """One reading of the file, with the mistakes found so far."""
 
-    def __init__(self, document: yamltext.Document, other: Other) -> None:
+    def __init__(self, document: yamltext.Document, read_other: Other) -> None:
         self.document = document
-        self.other = other
+        self.read_other = read_other
         self.mistakes: list[str] = []
 
     def config(self) -> Config:
@@ -107,7 +107,7 @@ class _Reading:
     def with_inventory(self, config: Config) -> Config:
         """The same with the inventory's hosts and groups beside its own, once somebody asks for them."""
         with self.noted():
-            read = inventory(self.settings("inventory"), self.other)
+            read = inventory(self.settings("inventory"), self.read_other)
 
             @functools.cache
             def whole() -> Config:

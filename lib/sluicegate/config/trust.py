@@ -68,9 +68,9 @@ def check_people(config: Config, mistake: Mistake) -> None:
         taken: dict[str, str] = {}
         for human in known.values():
             for spelling in spelled(human):
-                other = taken.setdefault(spelling.casefold(), human.name)
-                if other != human.name:
-                    mistake(f"people/{human.name}", f"'{spelling}' is {other} already")
+                person = taken.setdefault(spelling.casefold(), human.name)
+                if person != human.name:
+                    mistake(f"people/{human.name}", f"'{spelling}' is {person} already")
     for role in config.roles.values() if known else ():
         for member in role.members:
             if member not in known:

@@ -281,7 +281,7 @@ class Config:
         """The environment whose group is exchanged with this one's: staging for production and the reverse."""
         if environment.swaps_with:
             return self.environments[environment.swaps_with]
-        return next((other for other in self.environments.values() if other.swaps_with == environment.name), None)
+        return next((partner for partner in self.environments.values() if partner.swaps_with == environment.name), None)
 
     def is_final(self, environment: Environment) -> bool:
         """Whether what is here is what users have, or will have by a swap: the last of a chain, and its pair."""
@@ -300,8 +300,8 @@ class Config:
 
         A veto in production counts in the staging that swaps with it: what staging has is production's candidate.
         """
-        before = [one for one in self.environments if name in self.downstream(one)]
-        swapping = [one.name for one in self.environments.values() if one.swaps_with == name]
+        before = [environment for environment in self.environments if name in self.downstream(environment)]
+        swapping = [environment.name for environment in self.environments.values() if environment.swaps_with == name]
         return ("", *before, *swapping)
 
     def in_order(self, names: set[str]) -> tuple[str, ...]:

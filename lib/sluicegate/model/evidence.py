@@ -454,8 +454,15 @@ def as_json(record: Record) -> dict[str, Json]:
     by = {"user": record.by.user, "source": record.by.source, "verified": record.by.verified}
     what = record.kind if isinstance(record, Other) else record.what
     signature = {"signature": record.signature} if record.signature else {}
-    told = {"id": record.id, "after": record.after, "at": stamp(record.at), "what": what, **own_facts(record), "by": by}
-    return told | signature
+    content = {
+        "id": record.id,
+        "after": record.after,
+        "at": stamp(record.at),
+        "what": what,
+        **own_facts(record),
+        "by": by,
+    }
+    return content | signature
 
 
 def own_facts(record: Record) -> dict[str, Json]:
@@ -486,9 +493,9 @@ def _written(value: Json) -> Json:
     if isinstance(value, datetime):
         return stamp(value)
     if isinstance(value, Mapping):
-        return {name: _written(one) for name, one in value.items()}
+        return {name: _written(item) for name, item in value.items()}
     if isinstance(value, tuple):
-        return [_written(one) for one in value]
+        return [_written(item) for item in value]
     if isinstance(value, Artifact):
         return value.json()
     if isinstance(value, Installed):
@@ -521,42 +528,42 @@ def _time(value: Json) -> datetime | None:
 
 
 def _texts(value: Json) -> dict[str, str]:
-    return {str(name): _text(one) for name, one in value.items()} if isinstance(value, dict) else {}
+    return {str(name): _text(text) for name, text in value.items()} if isinstance(value, dict) else {}
 
 
 def _entries(value: Json) -> list[dict[str, Json]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _artifacts(value: Json) -> tuple[Artifact, ...]:
     return tuple(
-        Artifact(name=_text(one.get("name")), size=_count(one.get("size")) or 0, sha256=_text(one.get("sha256")))
-        for one in _entries(value)
+        Artifact(name=_text(entry.get("name")), size=_count(entry.get("size")) or 0, sha256=_text(entry.get("sha256")))
+        for entry in _entries(value)
     )
 
 
 def _installed(value: Json) -> dict[str, Installed]:
     pairs = value.items() if isinstance(value, dict) else ()
     return {
-        str(name): Installed(version=_text(one.get("version")), manifest=_text(one.get("manifest")))
-        for name, one in pairs
-        if isinstance(one, dict)
+        str(name): Installed(version=_text(fields_of.get("version")), manifest=_text(fields_of.get("manifest")))
+        for name, fields_of in pairs
+        if isinstance(fields_of, dict)
     }
 
 
 def _verdicts(value: Json) -> tuple[Verdict, ...]:
     return tuple(
         Verdict(
-            gate=_text(one.get("gate")),
-            state=one["state"] if one.get("state") in get_args(State) else "error",
-            reason=_text(one.get("reason")),
+            gate=_text(entry.get("gate")),
+            state=entry["state"] if entry.get("state") in get_args(State) else "error",
+            reason=_text(entry.get("reason")),
         )
-        for one in _entries(value)
+        for entry in _entries(value)
     )
 
 
 def _lines(value: Json) -> tuple[str, ...]:
-    return tuple(_text(one) for one in value) if isinstance(value, list) else ()
+    return tuple(_text(line) for line in value) if isinstance(value, list) else ()
 
 
 READERS: Mapping[str, Callable[[Json], object]] = {
@@ -575,8 +582,8 @@ READERS: Mapping[str, Callable[[Json], object]] = {
 
 def _own_fields(kind: type[Record]) -> tuple[tuple[str, Callable[[Json], Json]], ...]:
     """The fields of a kind besides those of every record, each with its reader."""
-    common = {one.name for one in fields(Record)}
-    return tuple((one.name, READERS[str(one.type)]) for one in fields(kind) if one.name not in common)
+    common = {field.name for field in fields(Record)}
+    return tuple((field.name, READERS[str(field.type)]) for field in fields(kind) if field.name not in common)
 
 
 OWN_FIELDS = {kind: _own_fields(kind) for kind in (*KINDS.values(), Other)}

@@ -32,21 +32,21 @@ def initializer(kind: type, own: tuple[Field[Any], ...]) -> Callable[..., None]:
     known: dict[str, Any] = {"put": object.__setattr__, "UNSET": UNSET}
     signature, lines = ["self", "*"] if own else ["self"], []
     for fact in own:
-        given = fact.name
+        name = fact.name
         if fact.default_factory is not MISSING:
-            known[f"make_{given}"] = fact.default_factory
-            signature.append(f"{given}=UNSET")
-            lines.append(f" put(self, '{given}', make_{given}() if {given} is UNSET else {given})")
+            known[f"make_{name}"] = fact.default_factory
+            signature.append(f"{name}=UNSET")
+            lines.append(f" put(self, '{name}', make_{name}() if {name} is UNSET else {name})")
             continue
         if fact.default is not MISSING:
-            known[f"default_{given}"] = fact.default
-        signature.append(given if fact.default is MISSING else f"{given}=default_{given}")
-        lines.append(f" put(self, '{given}', {given})")
+            known[f"default_{name}"] = fact.default
+        signature.append(name if fact.default is MISSING else f"{name}=default_{name}")
+        lines.append(f" put(self, '{name}', {name})")
     if hasattr(kind, "__post_init__"):
         lines.append(" self.__post_init__()")
-    made: dict[str, Any] = {}
-    exec(f"def __init__({', '.join(signature)}):\n" + ("\n".join(lines) or " pass"), known, made)
-    method: Callable[..., None] = made["__init__"]
+    namespace: dict[str, Any] = {}
+    exec(f"def __init__({', '.join(signature)}):\n" + ("\n".join(lines) or " pass"), known, namespace)
+    method: Callable[..., None] = namespace["__init__"]
     method.__qualname__ = f"{kind.__qualname__}.__init__"
     method.__annotations__ = {fact.name: fact.type for fact in own} | {"return": None}
     return method

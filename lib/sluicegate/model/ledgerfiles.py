@@ -82,8 +82,8 @@ def read(content: bytes | None, *kinds: type[Record], path: str) -> Story:
             continue
         record = record_of(text, f"{path}:{number}")
         records[text if isinstance(record, DECIDING) else record.id] = record
-    found = sorted(records.values(), key=lambda record: record.at)
-    return Story(one for one in found if isinstance(one, kinds)) if kinds else Story(found)
+    in_order = sorted(records.values(), key=lambda record: record.at)
+    return Story(record for record in in_order if isinstance(record, kinds)) if kinds else Story(in_order)
 
 
 def lines(content: bytes | None) -> Iterator[tuple[int, bytes]]:
@@ -106,9 +106,9 @@ def record_of(text: bytes, where: str) -> Record:
 
 def _is_of_another(text: bytes, wanted: set[bytes]) -> bool:
     """Whether a line is plainly of no kind that is wanted; what is not plain has to be read as a whole."""
-    said = KIND.findall(text)
+    kinds = KIND.findall(text)
     whole = text[:1] == b"{" and text[-1:] == b"}"
-    return whole and len(said) == 1 and said[0] not in wanted and b"\\" not in text
+    return whole and len(kinds) == 1 and kinds[0] not in wanted and b"\\" not in text
 
 
 def next_record(
@@ -123,7 +123,7 @@ def next_record(
     import hashlib
 
     facts = own_facts(record)
-    latest = newest(one for one in story if _same_subject(one, record, by))
+    latest = newest(earlier for earlier in story if _same_subject(earlier, record, by))
     if latest and not again and (latest.what, latest.by.source, own_facts(latest)) == (record.what, by.source, facts):
         return None
     after = story[-1].id if story else ""
@@ -133,13 +133,13 @@ def next_record(
     return replace(record, id=hashlib.sha256(about).hexdigest()[:16], after=after, at=at, by=by)
 
 
-def _same_subject(one: Record, other: Record, by: Actor) -> bool:
-    """Whether one would say again, or take back, what the other says."""
-    if _family(one) is not _family(other):
+def _same_subject(earlier: Record, later: Record, by: Actor) -> bool:
+    """Whether the later record would say again, or take back, what the earlier one says."""
+    if _family(earlier) is not _family(later):
         return False
-    if isinstance(other, Judgement) and one.by.user != by.user:
+    if isinstance(later, Judgement) and earlier.by.user != by.user:
         return False
-    return all(getattr(one, name, "") == getattr(other, name, "") for name in SUBJECT)
+    return all(getattr(earlier, name, "") == getattr(later, name, "") for name in SUBJECT)
 
 
 def _family(record: Record) -> type[Record]:

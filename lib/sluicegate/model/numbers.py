@@ -11,28 +11,28 @@ LAST_MOMENT = 253_402_300_799_999
 """The end of the year 9999 in milliseconds: no later time can be shown."""
 
 
-def whole(said: object, *, least: int = 0, most: int = LONG) -> int | None:
+def whole(value: object, *, least: int = 0, most: int = LONG) -> int | None:
     """The whole number that a text of at most 19 ASCII digits says, or a number of JSON; None outside the bounds."""
-    if isinstance(said, str) and DIGITS.fullmatch(said):
-        number = int(said)
-    elif isinstance(said, int) and not isinstance(said, bool):
-        number = said
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        number = int(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
     else:
         return None
     return number if least <= number <= most else None
 
 
-def required(said: object, *, least: int = 0, most: int = LONG) -> int:
+def required(value: object, *, least: int = 0, most: int = LONG) -> int:
     """The same for what must be there. Raises ValueError."""
-    number = whole(said, least=least, most=most)
+    number = whole(value, least=least, most=most)
     if number is None:
-        raise ValueError(f"{str(said)[:40]!r} is no whole number from {least} to {most}")
+        raise ValueError(f"{str(value)[:40]!r} is no whole number from {least} to {most}")
     return number
 
 
-def decimal(said: str, *, least: float = 0.0, most: float) -> float | None:
+def decimal(text: str, *, least: float = 0.0, most: float) -> float | None:
     """The number that a text such as `2` or `0.25` says; None for any other text and outside the bounds."""
-    if not re.fullmatch(r"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,19})?|\.[0-9]{1,19})", said):
+    if not re.fullmatch(r"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,19})?|\.[0-9]{1,19})", text):
         return None
-    number = float(said)
+    number = float(text)
     return number if least <= number <= most else None

@@ -31,7 +31,7 @@ class People:
         if not self.known or not actor.user:
             return actor.user
         if actor.verified:
-            return next((one.name for one in self.known.values() if one.jenkins == actor.user), "")
+            return next((person.name for person in self.known.values() if person.jenkins == actor.user), "")
         claimed = re.fullmatch(r"git:(.*) <(.*)>", actor.source)
         return self.author(actor.user, claimed[2] if claimed else "")
 
@@ -46,14 +46,14 @@ class People:
         if not self.known:
             return name
         for spelling in filter(None, (address, name)):
-            for one in self.known.values():
-                if spelling.casefold() in map(str.casefold, one.git):
-                    return one.name
+            for person in self.known.values():
+                if spelling.casefold() in map(str.casefold, person.git):
+                    return person.name
         return ""
 
     def called(self, spelling: str) -> str:
         """Who is meant by a name that stands somewhere without a proof; '' for a stranger."""
         if not self.known or spelling in self.known:
             return spelling
-        by_jenkins = (one.name for one in self.known.values() if one.jenkins == spelling)
+        by_jenkins = (person.name for person in self.known.values() if person.jenkins == spelling)
         return self.author(spelling, "") or next(by_jenkins, "")

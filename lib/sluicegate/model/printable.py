@@ -13,6 +13,6 @@ def printable(text: str) -> str:
     return HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
 
 
-def counted(number: int, one: str, many: str) -> str:
+def counted(number: int, singular: str, many: str) -> str:
     """`1 host`, `2 hosts`, `0 hosts`: the number with the word for one or the word for many."""
-    return f"{number} {one if number == 1 else many}"
+    return f"{number} {singular if number == 1 else many}"

@@ -24,7 +24,7 @@ def in_order(hosts: Iterable[str], survey: Mapping[str, Serving], minimum: int) 
     """
     order = sorted(hosts, key=lambda host: host in survey and survey[host].serves)
     draining = [host for host in order if host in survey and survey[host].standing == "drain" and survey[host].healthy]
-    spare = sum(one.serves for one in survey.values()) > minimum
+    spare = sum(serving.serves for serving in survey.values()) > minimum
     serving = [host for host in order if host in survey and survey[host].serves] if spare else []
     for first in (draining or serving)[:1]:
         order.remove(first)
@@ -39,15 +39,15 @@ def batches(hosts: Sequence[str], rolling: Rolling, *, members: int, having: int
     """
     sizes = [] if back else [1, rolling.canary.of(members)]
     waiting = list(hosts)
-    found = []
+    cut = []
     for size in sizes:
         left = max(0, size - having)
         having = max(0, having - size)
-        found.append(waiting[:left])
+        cut.append(waiting[:left])
         waiting = waiting[left:]
     size = max(1, rolling.batch.of(members))
-    found += [waiting[start : start + size] for start in range(0, len(waiting), size)]
-    return [batch for batch in found if batch]
+    cut += [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    return [batch for batch in cut if batch]
 
 
 def canaries(rolling: Rolling, members: int) -> int:
@@ -58,14 +58,14 @@ def canaries(rolling: Rolling, members: int) -> int:
 def admitted(waiting: Sequence[str], survey: Mapping[str, Serving], minimum: int) -> list[str]:
     """Those of the waiting hosts that may be drained now, so that `minimum` hosts still take new users."""
     free = sum(serving.serves for serving in survey.values()) - minimum
-    found = []
+    chosen = []
     for host in waiting:
         costs = host in survey and survey[host].serves
         if costs and free <= 0:
             continue
         free -= costs
-        found.append(host)
-    return found
+        chosen.append(host)
+    return chosen
 
 
 @frozen
@@ -94,8 +94,8 @@ def judged(
     counted = f"{fresh.requests} requests on new hosts, {stale.requests} on old ones"
     if fewest < max(analysis.requests, 1):
         return Finding(verdict="inconclusive", why=f"{counted}; {analysis.requests} on each are needed")
-    more = [one for name in FAULTS if (one := _more(name, fresh, stale, analysis.errors / 100))]
-    worse = [said for said, sure in more if sure]
+    more = [excess for name in FAULTS if (excess := _more(name, fresh, stale, analysis.errors / 100))]
+    worse = [sentence for sentence, sure in more if sure]
     slower = fresh.milliseconds - stale.milliseconds
     if fresh.milliseconds > stale.milliseconds * analysis.slower and slower > SLOWER_BY:
         worse.append(f"answers take {fresh.milliseconds:.0f} ms instead of {stale.milliseconds:.0f} ms")
@@ -103,7 +103,8 @@ def judged(
         return Finding(verdict="failed", why="; ".join([*worse, counted]))
     if more:
         return Finding(
-            verdict="inconclusive", why="; ".join([f"{said}, which may be chance" for said, _ in more] + [counted])
+            verdict="inconclusive",
+            why="; ".join([f"{sentence}, which may be chance" for sentence, _ in more] + [counted]),
         )
     return Finding(verdict="passed", why=counted)
 

@@ -99,7 +99,7 @@ class Candidate:
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:
     """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
-    last = {said.env: said for said in story.of(Vetoing)}  # oldest first, so the last word of each scope stays
+    last = {word.env: word for word in story.of(Vetoing)}  # oldest first, so the last word of each scope stays
     return next((veto for scope in scopes if isinstance(veto := last.get(scope), Veto)), None)
 
 

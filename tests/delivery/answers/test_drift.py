@@ -84,7 +84,7 @@ def test_a_failed_deploy_and_a_host_that_is_out_are_causes_of_their_own(training
 def test_a_host_that_cannot_be_asked_is_told_and_none_is_an_error(training: Shop) -> None:
     training.drivers.hosts["room1"].down = True
     found = drift(training.state, "training")
-    assert (found.hosts, list(found.asked.silent)) == (("room2",), ["room1"])
+    assert (found.hosts, list(found.survey.silent)) == (("room2",), ["room1"])
     assert shapes.reality(found)["not_asked"] == [
         {"host": "room1", "ending": "unreachable", "why": "the host 'room1' is down"}
     ]
@@ -119,7 +119,7 @@ def test_differences_come_with_who_has_them_versions_first_and_packages_last(
     monkeypatch.setattr(pair.drivers.hosts["room2"], "run", other)
     found = parity(pair.state, "integration", "training")
     assert [one.what for one in found.differences] == ["version auth", "python", "package extra"]
-    assert dict(found.differences[1].other) == {"3.11.2": ("room1",), "3.9.1": ("room2",)}
+    assert dict(found.differences[1].second) == {"3.11.2": ("room1",), "3.9.1": ("room2",)}
     assert shapes.likeness(found)["differences"][2] == {
         "what": "package extra", "one": {"": []}, "other": {"": ["room1"], "1": ["room2"]}
     }  # fmt: skip
@@ -132,7 +132,7 @@ def test_another_way_of_deploying_is_a_difference(pair: Shop) -> None:
     )
     pair.edited("sluicegate.yaml", more)
     (difference,) = parity(pair.state, "integration", "training").differences
-    assert (difference.what, list(difference.one), list(difference.other)) == ("deploy at-once", ["3"], ["usual"])
+    assert (difference.what, list(difference.first), list(difference.second)) == ("deploy at-once", ["3"], ["usual"])
 
 
 def test_an_environment_without_hosts_has_nothing_to_compare(pair: Shop) -> None:

@@ -162,7 +162,7 @@ def difference(between: differences.Difference) -> Difference:
     """One of `diff`."""
     return {
         "component": between.component,
-        "versions": [between.one, between.other],
+        "versions": [between.first, between.second],
         "issues": list(between.issues),
         "commits": list(between.subjects),
     }

@@ -138,7 +138,7 @@ def reality(drifted: drift.Drift) -> Drift:
         "reported": [{"host": host, "why": word.problem, "run": word.run} for host, word in drifted.reported.items()],
         "not_asked": [
             {"host": host, "ending": outcome.ending, "why": outcome.why}
-            for host, outcome in drifted.asked.silent.items()
+            for host, outcome in drifted.survey.silent.items()
         ],
     }
 
@@ -146,9 +146,9 @@ def reality(drifted: drift.Drift) -> Drift:
 def likeness(compared: parity.Parity) -> Parity:
     """`parity`."""
     return {
-        "environments": [compared.one, compared.other],
+        "environments": [compared.first, compared.second],
         "differences": [
-            {"what": unlike.what, "one": _hosts(unlike.one), "other": _hosts(unlike.other)}
+            {"what": unlike.what, "one": _hosts(unlike.first), "other": _hosts(unlike.second)}
             for unlike in compared.differences
         ],
         "not_asked": list(compared.silent),

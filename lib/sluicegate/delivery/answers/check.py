@@ -228,8 +228,8 @@ def _shared_addresses(state: State) -> Iterator[str]:
             with suppress(NotFound):
                 address = state.drivers.host(state.config, name).address(component)
                 what = f"{component} on {name}"
-                if (other := taken.setdefault(address, what)) != what:
-                    yield f"{host.settings.where}: {what} has the address {address} of {other}: give it another port"
+                if (taken_by := taken.setdefault(address, what)) != what:
+                    yield f"{host.settings.where}: {what} has the address {address} of {taken_by}: give it another port"
 
 
 def _unknown_versions(state: State, environment: Environment) -> list[str]:

@@ -15,15 +15,15 @@ class Difference:
     """A component whose versions differ ('' for none), and what was committed from the lower to the higher one."""
 
     component: str
-    one: str
-    other: str
+    first: str
+    second: str
     subjects: tuple[str, ...]
     issues: tuple[str, ...]
 
 
-def differences(state: State, one: str, other: str) -> tuple[Difference, ...]:
+def differences(state: State, first: str, second: str) -> tuple[Difference, ...]:
     """Each component that differs between two environments; what is installed counts, without hosts the pins."""
-    mine, theirs = (_versions(state, state.config.environment(name)) for name in (one, other))
+    mine, theirs = (_versions(state, state.config.environment(name)) for name in (first, second))
     between_them = []
     for component in state.config.components:
         pair = mine.get(component, ""), theirs.get(component, "")
@@ -32,7 +32,7 @@ def differences(state: State, one: str, other: str) -> tuple[Difference, ...]:
             subjects = tuple(subject for built in between for subject in built.subjects)
             issues = tuple(dict.fromkeys(issue for built in between for issue in built.issues))
             between_them.append(
-                Difference(component=component, one=pair[0], other=pair[1], subjects=subjects, issues=issues)
+                Difference(component=component, first=pair[0], second=pair[1], subjects=subjects, issues=issues)
             )
     return tuple(between_them)
 
@@ -44,12 +44,12 @@ def _versions(state: State, environment: Environment) -> dict[str, str]:
     return {component: at.version for component, at in standing.installed.items()} if standing else {}
 
 
-def _between(state: State, component: str, one: str, other: str) -> list[Built]:
+def _between(state: State, component: str, left: str, right: str) -> list[Built]:
     """The versions above the lower one up to the higher one, newest first; none where one side has nothing."""
-    if not one or not other:
+    if not left or not right:
         return []
     scheme = state.component(component).versions
-    low, high = (one, other) if lower(scheme, one, other) else (other, one)
+    low, high = (left, right) if lower(scheme, left, right) else (right, left)
     versions = [v for v in state.versions(component) if lower(scheme, low, v) and not lower(scheme, high, v)]
     records = (state.story(component, version).latest(Built) for version in reversed(versions))
     return [built for built in records if built is not None]

@@ -52,7 +52,7 @@ class Drift:
     group: str
     hosts: tuple[str, ...]
     drifted: tuple[Drifted, ...]
-    asked: Asked[Mapping[str, Installed]]
+    survey: Asked[Mapping[str, Installed]]
     reported: Mapping[str, Word] = field(default_factory=dict)
 
     @property
@@ -66,13 +66,13 @@ def drift(state: State, name: str) -> Drift:
     environment = state.config.environment(name)
     if environment.deploy is None:
         raise UsageError(f"{name} has no 'deploy', so nobody could say what its hosts have")
-    asked = ask_installed(state, environment)
-    asked.refuse_silence(name)
+    survey = ask_installed(state, environment)
+    survey.refuse_silence(name)
     comparison = _Comparison(state, environment)
-    drifted = tuple(row for host, installed in asked.answers.items() for row in comparison.of_host(host, installed))
+    drifted = tuple(row for host, installed in survey.answers.items() for row in comparison.of_host(host, installed))
     return Drift(
-        environment=name, group=asked.group, hosts=tuple(asked.answers), drifted=drifted, asked=asked,
-        reported=differing(state, environment, asked.group),
+        environment=name, group=survey.group, hosts=tuple(survey.answers), drifted=drifted, survey=survey,
+        reported=differing(state, environment, survey.group),
     )  # fmt: skip
 
 

@@ -35,46 +35,46 @@ class Difference:
     """One thing that the two environments have differently."""
 
     what: str
-    one: Values
-    other: Values
+    first: Values
+    second: Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
     """The differences: method, versions, system, packages; and the hosts that could not be asked."""
 
-    one: str
-    other: str
+    first: str
+    second: str
     differences: tuple[Difference, ...]
     silent: tuple[str, ...]
 
 
-def parity(state: State, one: str, other: str) -> Parity:
+def parity(state: State, first: str, second: str) -> Parity:
     """Ask every host of both now. Raises RemoteUnavailable when none of one of them answered."""
-    sides = [state.config.environment(name) for name in (one, other)]
-    asked = [_asked(state, side) for side in sides]
-    for side, answers in zip(sides, asked, strict=True):
+    sides = [state.config.environment(name) for name in (first, second)]
+    surveys = [_asked(state, side) for side in sides]
+    for side, answers in zip(sides, surveys, strict=True):
         answers.refuse_silence(side.name)
     method = _differing([_method(side) for side in sides])
-    facts = _differing([_by_value(answers) for answers in asked])
+    facts = _differing([_by_value(answers) for answers in surveys])
     return Parity(
-        one=one, other=other, differences=(*method, *sorted(facts, key=_order)),
-        silent=tuple(line for answers in asked for line in answers.silent_lines),
+        first=first, second=second, differences=(*method, *sorted(facts, key=_order)),
+        silent=tuple(line for answers in surveys for line in answers.silent_lines),
     )  # fmt: skip
 
 
 def _asked(state: State, environment: Environment) -> Asked[dict[str, str]]:
     """Fact -> value of each host: its components, and what the script says."""
-    asked = ask(state, environment, _facts)
+    survey = ask(state, environment, _facts)
     if environment.deploy is None:
-        return asked
-    standing = installed(state, environment, [*asked.answers])
-    silent = {**asked.silent, **of_hosts(asked.answers, standing.failed)}
+        return survey
+    standing = installed(state, environment, [*survey.answers])
+    silent = {**survey.silent, **of_hosts(survey.answers, standing.failed)}
     answers = {
         host: facts | {f"version {name}": there.version for name, there in standing.done[host].items()}
-        for host, facts in asked.answers.items() if host in standing.done
+        for host, facts in survey.answers.items() if host in standing.done
     }  # fmt: skip
-    return Asked(group=asked.group, answers=answers, silent=silent)
+    return Asked(group=survey.group, answers=answers, silent=silent)
 
 
 def _facts(host: Host) -> dict[str, str]:
@@ -101,11 +101,11 @@ def _share(share: Share) -> str:
     return f"{share.number}{'%' if share.percent else ''}"
 
 
-def _by_value(asked: Asked[dict[str, str]]) -> Mapping[str, Values]:
+def _by_value(survey: Asked[dict[str, str]]) -> Mapping[str, Values]:
     """Fact -> its values in one environment; a host that lacks what another one has counts as ''."""
     by_fact: dict[str, dict[str, tuple[str, ...]]] = {}
-    for name in dict.fromkeys(name for facts in asked.answers.values() for name in facts):
-        for host, facts in asked.answers.items():
+    for name in dict.fromkeys(name for facts in survey.answers.values() for name in facts):
+        for host, facts in survey.answers.items():
             values = by_fact.setdefault(name, {})
             value = facts.get(name, "")
             values[value] = (*values.get(value, ()), host)
@@ -113,11 +113,11 @@ def _by_value(asked: Asked[dict[str, str]]) -> Mapping[str, Values]:
 
 
 def _differing(sides: Sequence[Mapping[str, Values]]) -> Iterable[Difference]:
-    one, other = sides
-    for what in dict.fromkeys([*one, *other]):
-        mine, theirs = one.get(what, {"": ()}), other.get(what, {"": ()})
+    left, right = sides
+    for what in dict.fromkeys([*left, *right]):
+        mine, theirs = left.get(what, {"": ()}), right.get(what, {"": ()})
         if set(mine) != set(theirs):
-            yield Difference(what=what, one=mine, other=theirs)
+            yield Difference(what=what, first=mine, second=theirs)
 
 
 def _order(difference: Difference) -> tuple[int, str]:

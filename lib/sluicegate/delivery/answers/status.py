@@ -159,8 +159,12 @@ def status(state: State) -> Status:
     running = ((name, version.version) for place in places for name, version in place.installed.items())
     state.read_stories([*running, *resolving.last_listed(state)])
     newest = {name: resolving.newest(state, name) for name in state.config.components}
-    here = {(name, one.version) for place in places for name, one in place.installed.items()}
-    doubted = frozenset(one for one in here if state.standing(*one).has(Vetoing) or state.uncounted(*one))
+    here = {(name, installed.version) for place in places for name, installed in place.installed.items()}
+    doubted = frozenset(
+        component_version
+        for component_version in here
+        if state.standing(*component_version).has(Vetoing) or state.uncounted(*component_version)
+    )
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
         newest=newest,

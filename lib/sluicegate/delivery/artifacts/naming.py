@@ -131,8 +131,8 @@ def named_files(component: str, version: str, paths: Sequence[Path]) -> dict[str
         if path.is_dir():
             raise UsageError(f"{path} is a folder", hint=f"name its files: {path}/*; or pack it into one")
         if not path.is_file():
-            said = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
-            raise UnknownName(said, hint="build it first, or correct the path")
+            message = f"{path} is no regular file" if path.exists() else f"there is no file {path}"
+            raise UnknownName(message, hint="build it first, or correct the path")
         name = artifact_name(component, version, path.name)
         if name in by_name:
             raise UsageError(f"two files would be published as {name}")

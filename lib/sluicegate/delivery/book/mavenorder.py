@@ -80,19 +80,19 @@ def _drop_what_says_nothing(items: list[_Item]) -> None:
             return
 
 
-def _compared(one: _Item | None, other: _Item | None) -> int:
+def _compared(left: _Item | None, right: _Item | None) -> int:
     """-1, 0 or 1. None is what a shorter version has in this place."""
-    if one is None:
-        return 0 if other is None else -_compared(other, None)
-    if other is None:
-        return _against_nothing(one)
-    if isinstance(one, list) and isinstance(other, list):
-        return next((result for pair in zip_longest(one, other) if (result := _compared(*pair))), 0)
-    if isinstance(one, str) and isinstance(other, str):
-        return (one > other) - (one < other)
-    if isinstance(one, int) and isinstance(other, int):
-        return (one > other) - (one < other)
-    return 1 if _kind(one) > _kind(other) else -1
+    if left is None:
+        return 0 if right is None else -_compared(right, None)
+    if right is None:
+        return _against_nothing(left)
+    if isinstance(left, list) and isinstance(right, list):
+        return next((result for pair in zip_longest(left, right) if (result := _compared(*pair))), 0)
+    if isinstance(left, str) and isinstance(right, str):
+        return (left > right) - (left < right)
+    if isinstance(left, int) and isinstance(right, int):
+        return (left > right) - (left < right)
+    return 1 if _kind(left) > _kind(right) else -1
 
 
 def _against_nothing(item: _Item) -> int:

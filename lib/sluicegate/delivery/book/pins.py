@@ -107,7 +107,7 @@ def edit_pins(content: bytes | None, file: str, changes: Mapping[str, Pin | None
     document = yamltext.read(old, file)
     known = {component: pin for component, pin in changes.items() if component in document.content}
     edits = sorted(_edit(text, document, component, pin) for component, pin in known.items())
-    if any(first.end > other.start for first, other in pairwise(edits)):  # several on one line: one after the other
+    if any(first.end > second.start for first, second in pairwise(edits)):  # several on one line: one after the other
         for component, pin in changes.items():
             old = edit_pins(old, file, {component: pin})
         return old

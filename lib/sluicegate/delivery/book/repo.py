@@ -12,7 +12,7 @@ from typing import TypeVar
 from sluicegate.delivery.book import chronicle, current, resolving, sets, standing
 from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
-from sluicegate.delivery.book.signed import asked
+from sluicegate.delivery.book.signed import decides
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
 from sluicegate.errors import Conflict
 from sluicegate.model import ledgerfiles
@@ -96,7 +96,7 @@ class Draft:
 
     def _signed(self, component: str, version: str, record: Kind) -> Kind:
         signatures = self.state.signatures
-        return signatures.sign(component, version, record) if signatures and asked(record) else record
+        return signatures.sign(component, version, record) if signatures and decides(record) else record
 
     def _later(self, times: Iterable[datetime]) -> datetime:
         """Now, or a moment after all that was told, as the clocks of several machines differ."""

@@ -67,7 +67,7 @@ class Signatures:
         """The records of a version's story that count, and those that do not."""
         counted, uncounted = [], []
         for record in story:
-            if asked(record) and (why := self.objection(component, version, record)):
+            if decides(record) and (why := self.objection(component, version, record)):
                 uncounted.append(Uncounted(record=record, reason=why))
             else:
                 counted.append(record)
@@ -105,8 +105,8 @@ class Signatures:
         return signed
 
     def _message(self, component: str, version: str, record: Record) -> bytes:
-        said = as_json(replace(record, signature=""))
-        return canonical({"repo": self._name, "component": component, "version": version, "record": said})
+        content = as_json(replace(record, signature=""))
+        return canonical({"repo": self._name, "component": component, "version": version, "record": content})
 
     def _bad_signature(self, message: bytes, record: Record) -> str:
         from sluicegate.tools import sshsig
@@ -127,7 +127,7 @@ class Signatures:
         return ""
 
 
-def asked(record: Record) -> bool:
+def decides(record: Record) -> bool:
     """Whether a record decides in somebody's name. A veto that belongs to a rollback only restricts, and does not."""
     return isinstance(record, DECIDING) and not (isinstance(record, Veto) and record.of != "")
 

@@ -60,8 +60,8 @@ def rightly(state: State, pin: Pin, environment: str, index: Mapping[str, Entry]
     if event is None or entry == Entry(version=pin.version, record=event.id):
         return None
     if entry is not None:
-        path, said = current_path(environment), f"{pin.component}={entry.version}"
-        state.notices.setdefault(f"{path} names {said} wrongly as pinned last; the records count, and it is mended")
+        path, named = current_path(environment), f"{pin.component}={entry.version}"
+        state.notices.setdefault(f"{path} names {named} wrongly as pinned last; the records count, and it is mended")
     return Entry(version=pin.version, record=event.id)
 
 

@@ -60,10 +60,10 @@ def check_form(scheme: str, version: str) -> None:
     raise Malformed(f"'{version}' is no version of {scheme}: expected {SCHEMES[scheme].expected}", hint=hint)
 
 
-def lower(scheme: str, one: str, other: str) -> bool:
-    """Whether `one` is lower than `other`; of two spellings of a version, by their characters."""
-    first, second = order(scheme, one), order(scheme, other)
-    return first < second or (not second < first and one < other)
+def lower(scheme: str, left: str, right: str) -> bool:
+    """Whether `left` is lower than `right`; of two spellings of a version, by their characters."""
+    first, second = order(scheme, left), order(scheme, right)
+    return first < second or (not second < first and left < right)
 
 
 def respelled(scheme: str, versions: Iterable[str], version: str) -> str:

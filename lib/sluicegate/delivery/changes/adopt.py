@@ -54,14 +54,14 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
     state = repo.state()
     environment = state.config.environment(name)
     _refuse(state, environment)
-    asked = ask_installed(state, environment)
-    asked.refuse_silence(name)
-    sorted_out = _sorted_out(state, environment, asked)
+    survey = ask_installed(state, environment)
+    survey.refuse_silence(name)
+    sorted_out = _sorted_out(state, environment, survey)
     manifests, missing = _manifests(state, sorted_out.adopted, dry_run=dry_run)
     adopted = {component: version for component, version in sorted_out.adopted.items() if component in manifests}
     sorted_out = Adoption(
         environment=name, adopted=adopted, mixed=sorted_out.mixed, missing=missing, kept=sorted_out.kept,
-        absent=sorted_out.absent, silent=asked.silent_lines,
+        absent=sorted_out.absent, silent=survey.silent_lines,
     )  # fmt: skip
 
     def decide(state: State, draft: Draft) -> None:
@@ -92,7 +92,7 @@ def _refuse(state: State, environment: Environment) -> None:
     intents.refuse_locked(state, environment)
 
 
-def _sorted_out(state: State, environment: Environment, asked: Asked[Mapping[str, Installed]]) -> Adoption:
+def _sorted_out(state: State, environment: Environment, survey: Asked[Mapping[str, Installed]]) -> Adoption:
     """Each component by what the hosts say of it."""
     adopted: dict[str, str] = {}
     mixed: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -100,7 +100,7 @@ def _sorted_out(state: State, environment: Environment, asked: Asked[Mapping[str
     absent: list[str] = []
     for component in state.config.in_order(set(state.config.components)):
         versions: dict[str, tuple[str, ...]] = {}
-        for host, there in asked.answers.items():
+        for host, there in survey.answers.items():
             version = there[component].version if component in there else ""
             versions[version] = (*versions.get(version, ()), host)
         pin = state.pins(environment.name).get(component)
@@ -183,6 +183,6 @@ def _write(
         draft.note(component, version, record)
     draft.note_environment(name, replace(whole, of=standing.record.of if standing else ""))
     if environment.swaps_with:  # where a pair swaps, the last swap says what production has
-        idle = next(other for other in environment.groups if other != group)
+        idle = next(group_name for group_name in environment.groups if group_name != group)
         pins = {component: version for component, (version, _) in adopted.items()}
         draft.note_environment(name, Swapped(env=name, live=group, idle=idle, pins=pins, set=whole.set, why="adopted"))

@@ -86,8 +86,8 @@ class Migration:
                     f"{subject} was not ready after {spec.timeout}", hint="see what it waits for"
                 ) from problem
         if done.status != 0:
-            said = (done.error_text or done.text.strip())[-SHOWN:]
-            raise SluicegateError(f"{subject} ended with status {done.status}: {said}")
+            output = (done.error_text or done.text.strip())[-SHOWN:]
+            raise SluicegateError(f"{subject} ended with status {done.status}: {output}")
 
 
 def planned(state: State, plan: Plan) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ def record_failure(repo: DeliveryRepo, plan: Plan, intent: Intent, problem: Slui
     try:
         give_up(repo, plan.environment, intent, problem.message, plan)
     except SluicegateError as second:  # it must not hide what failed first; the intent stays open
-        said = f"{problem.message}; and that could not be written down: {second.message}"
-        raise PartlyDone(f"{said}{done}", hint="mend that, then: sluicegate resume") from problem
+        message = f"{problem.message}; and that could not be written down: {second.message}"
+        raise PartlyDone(f"{message}{done}", hint="mend that, then: sluicegate resume") from problem
     if not done:
         raise problem
     raise PartlyDone(f"{problem.message}{done}", hint=problem.hint or "mend the cause, then deploy again") from problem

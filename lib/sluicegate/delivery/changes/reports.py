@@ -164,10 +164,10 @@ class _Taking:
         if at < last.at or (known is not None and at <= known.at):
             return "before", f"its run began at {report.time[:19] or 'nobody knows when'}"
         problem = place.reporter.objection(host, report)
-        if not problem and (other := self._of_another(place, last, report)):
+        if not problem and (contradiction := self._of_another(place, last, report)):
             if known is None:
-                return ("stranger" if other == UNKNOWN else "not yet"), other
-            problem = f"{other}; is an old environment served?"
+                return ("stranger" if contradiction == UNKNOWN else "not yet"), contradiction
+            problem = f"{contradiction}; is an old environment served?"
         if known is None or known.problem != problem:
             self.heard.setdefault(group, _Heard(place=place)).words[host] = Word(problem=problem, run=report.time)
         self._words[group][host] = Word(problem=problem, run=report.time)

@@ -72,12 +72,12 @@ def _done_before(state: State, name: str, component: str, source: str) -> Rollba
         return None
     now = versions_of(state.pins(name))
     bad = {
-        other: version
-        for other in ([component] if component else state.config.components)
-        for version in state.versions(other)
-        if any(veto.by.source == source for veto in state.story(other, version).of(Veto, env=name, of="rollback"))
+        member: version
+        for member in ([component] if component else state.config.components)
+        for version in state.versions(member)
+        if any(veto.by.source == source for veto in state.story(member, version).of(Veto, env=name, of="rollback"))
     }
-    if not bad or any(now.get(other) == version for other, version in bad.items()):
+    if not bad or any(now.get(member) == version for member, version in bad.items()):
         return None
     return Rollback(environment=name, bad=bad, target=now, how="swap" if environment.swaps_with else "deploy")
 
@@ -92,18 +92,20 @@ def plan(state: State, name: str, component: str, *, further: bool) -> Rollback:
     if not further:
         _refuse_twice(state, environment, component, now)
     for before in _befores(state, environment, now):
-        names = [component] if component else sorted(other for other in now if before.get(other) != now[other])
-        bad = {other: now[other] for other in names if other in now and before.get(other) != now[other]}
-        back = {other: before[other] for other in bad if other in before}
-        if not bad or any(state.vetoed(other, version, name) for other, version in back.items()):
+        names = [component] if component else sorted(member for member in now if before.get(member) != now[member])
+        bad = {member: now[member] for member in names if member in now and before.get(member) != now[member]}
+        back = {member: before[member] for member in bad if member in before}
+        if not bad or any(state.vetoed(member, version, name) for member, version in back.items()):
             continue
-        if any(version in state.pruned(other) for other, version in before.items()):
+        if any(version in state.pruned(member) for member, version in before.items()):
             continue
         # what came with the last change goes with it, but never alone, nor from under others
         lost = set(bad) - set(back)
-        if component in lost or any(need in lost for other in set(now) - lost for need in state.component(other).needs):
+        if component in lost or any(
+            need in lost for member in set(now) - lost for need in state.component(member).needs
+        ):
             continue
-        target = {other: version for other, version in now.items() if other not in bad} | back
+        target = {member: version for member, version in now.items() if member not in bad} | back
         if target:
             refuse_below(state, environment, target)
             return Rollback(

@@ -90,10 +90,10 @@ def _refuse_strays(state: State, exchange: Swap) -> None:
                 url = host.address(component) + state.component(component).probe
             except NotFound:
                 continue
-            said = spoken_version(url)
-            if said not in (None, version):
+            spoken = spoken_version(url)
+            if spoken not in (None, version):
                 raise GateRefused(
-                    f"{name} is out and answers as {component} {said}: users of {exchange.to} would meet it",
+                    f"{name} is out and answers as {component} {spoken}: users of {exchange.to} would meet it",
                     hint=f"bring it in (sluicegate host in {name}), or stop what answers there",
                 )
 

@@ -108,7 +108,7 @@ def judge(
 
     def decide(state: State, draft: Draft) -> None:
         state.config.environment(environment)
-        wanted = gating.said(component, version, environment, role)
+        wanted = gating.judgement_parameters(component, version, environment, role)
         acting = repo.acting(state)
         check_judgement(acting.build, state.config.role(role), "approve" if approve else "reject", wanted)
         draft.by = acting.person

@@ -97,7 +97,7 @@ def _way_into(state: State, origin: Environment, judged: Candidate) -> str:
     return f"sluicegate sync {origin.name}"
 
 
-def said(component: str, version: str, environment: str, role: str) -> dict[str, str]:
+def judgement_parameters(component: str, version: str, environment: str, role: str) -> dict[str, str]:
     """The parameters of a build that carries a judgement."""
     return {"COMPONENT": component, "VERSION": version, "TO": environment, "ROLE": role}
 
@@ -111,7 +111,7 @@ def asked_again(state: State, judged: Candidate) -> Candidate:
     doubts = {}
     for approval in last.values():
         if isinstance(approval, Approval):
-            wanted = said(judged.component, judged.version, judged.target, approval.role)
+            wanted = judgement_parameters(judged.component, judged.version, judged.target, approval.role)
             if doubt := actor.doubt(state.config, approval, wanted):
                 doubts[approval.id] = doubt
     return replace(judged, doubts=doubts)

@@ -75,11 +75,11 @@ def to_contract(
     if any(behind) or state.hosts_out(environment):
         return {}
     there: list[Mapping[str, str]] = [target]
-    for other in environment.groups:
-        standing = state.group_state(environment, other)
-        if other == group or standing is None:
+    for group_name in environment.groups:
+        standing = state.group_state(environment, group_name)
+        if group_name == group or standing is None:
             continue
-        if standing.behind or state.unsure(environment, other):
+        if standing.behind or state.unsure(environment, group_name):
             return {}
         there.append({name: here.version for name, here in standing.installed.items()})
     return {
