@@ -103,6 +103,11 @@ def test_encoded_and_quoted_forms_are_hidden() -> None:
         assert b"****" in shown and form not in shown
 
 
+def test_the_bytes_of_a_secret_that_python_prints_are_hidden() -> None:
+    secret = "p@ss'w\"o\\rd\u00e9"
+    assert masked(secret, f"body={secret.encode()!r}\n".encode()) == b"body=b'****'\n"
+
+
 def test_each_line_of_a_key_is_hidden() -> None:
     assert masked("-----BEGIN-----\nabcdef\nghijkl", b"a\nabcdef\nb\n") == b"a\n****\nb\n"
 

@@ -44,7 +44,7 @@ def patterns(secret: str) -> set[bytes]:
 
 
 def _quoted(secret: str) -> set[bytes]:
-    """The secret as shells, XML and JSON write it."""
+    """The secret as shells, XML, JSON and Python write it."""
     xml = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     ascii_json, json_text = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
     words = {
@@ -63,6 +63,7 @@ def _quoted(secret: str) -> set[bytes]:
         json_text,
         json_text.replace("/", "\\/"),
         repr(secret)[1:-1],
+        repr(secret.encode("utf-8", "surrogateescape"))[2:-1],
     }
     return {word.encode("utf-8", "surrogateescape") for word in words}
 
