@@ -217,6 +217,7 @@ ATTACKS = {
     "many small texts": b"<project>" + b"<![CDATA[x]]>" * 600_000 + b"</project>",
     "many instructions": b"<?x y?>" * 900_000 + b"<project/>",
     "many references": b"<project><description>" + b"&#27;" * 1_400_000 + b"</description></project>",
+    "many attributes": b"<project " + b" ".join(b"a%d = '1'" % n for n in range(500_000)) + b"/>",
     "an attribute many times": b"<project " + b"a='1' " * 10_000 + b"/>",
 }
 
@@ -230,6 +231,16 @@ def test_xml_that_is_made_to_take_long_is_refused_soon(server: Server, name: str
         assert answer.status_code in (400, 413), path
         assert session.get(f"{server.url}login", timeout=10).status_code == 200
     assert session.get(f"{server.url}job/{name}/api/json").status_code == 404
+
+
+def test_disabling_a_large_job_of_many_parts_is_refused_rather_than_slow(server: Server, name: str) -> None:
+    """Each `<disabled>` that might be the job's own is tried by reading the file again, for a minute."""
+    session, part = server.session(), b"<x><disabled>false</disabled>" + b"<a/>" * 1_000 + b"y" * 200_000 + b"</x>"
+    config = b"<project>" + part * 30 + b"<disabled>false</disabled></project>"
+    assert session.post(f"{server.url}createItem?name={name}", data=config, headers={"Content-Type": "text/xml"}).ok
+    answer = session.post(f"{server.url}job/{name}/disable", allow_redirects=False)
+    assert answer.status_code == 400 and "post it whole" in answer.headers["X-Error"]
+    assert session.get(f"{server.url}job/{name}/config.xml").content == config
 
 
 BAD_NAMES = ["..", ".", "", "a/b", "a\\b", "x" * 300, "a\tb", "a\x7fb", "ends.", " x", "a;b", "<script>", "\udc80x"]

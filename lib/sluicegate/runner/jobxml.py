@@ -181,8 +181,8 @@ def _retention(root: Element) -> Retention:
 
 
 DISABLED = re.compile(rb"<disabled>\s*(?:true|false)\s*</disabled>|<disabled\s*/>")
-MOST_PLACES = 100
-"""Elements `<disabled>` that are looked at: others than the job's own may come before it."""
+MOST_PLACES, MOST_BYTES = 100, 8 << 20
+"""Elements `<disabled>` that are looked at, and how much is read for it: others than the job's own may come before."""
 
 
 def with_disabled(content: bytes, disabled: bool) -> bytes:
@@ -190,7 +190,8 @@ def with_disabled(content: bytes, disabled: bool) -> bytes:
     if parse(content).disabled == disabled:
         return content
     wanted = b"<disabled>true</disabled>" if disabled else b"<disabled>false</disabled>"
-    for place in islice(DISABLED.finditer(content), MOST_PLACES):
+    places = min(MOST_PLACES, 1 + MOST_BYTES // len(content))
+    for place in islice(DISABLED.finditer(content), places):
         changed = content[: place.start()] + wanted + content[place.end() :]
         if parse(changed).disabled == disabled:
             return changed

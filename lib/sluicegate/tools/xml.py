@@ -20,6 +20,8 @@ REFERENCE = re.compile(
     rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));", re.DOTALL
 )
 """What is not closed goes to the end: looked for from each of many openings, the end would take hours."""
+ATTRIBUTE = re.compile(rb"=\s*[\"']")
+"""Each attribute has that, and little else."""
 STAND_IN = 0xF0000
 """expat reads XML 1.0: a control character goes through it as one of a plane that nobody uses."""
 ESCAPED = re.compile(f"[\\r{''.join(map(chr, sorted(CONTROLS)))}]")
@@ -40,6 +42,8 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
     most = limit // BYTES_AN_ELEMENT
     if content.count(b"<") > 3 * most:
         raise Malformed(f"{source} has more than {3 * most} tags, comments and instructions")
+    if sum(1 for _ in ATTRIBUTE.finditer(content)) > most:
+        raise Malformed(f"{source} has more than {most} attributes")
     if content.count(b"&#") > most:
         raise Malformed(f"{source} has more than {most} character references")
     plain = REFERENCE.sub(_stand_in, content)
