@@ -24,7 +24,7 @@ class AgentHost(LocalHost):
 
     assigned: Path
     has: dict[str, str] = field(default_factory=dict)
-    told: Callable[[str, str, str], None] = field(default=nobody, compare=False)
+    on_installed: Callable[[str, str, str], None] = field(default=nobody, compare=False)
     turn: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def agent(self, job: str = "") -> None:
@@ -40,7 +40,7 @@ class AgentHost(LocalHost):
                     self.has.pop(component, None)
                 elif self.has.get(component) != version:
                     self.has[component] = version
-                    self.told(self.name, component, version)
+                    self.on_installed(self.name, component, version)
             report = {"host": self.name, "status": "changed", "job_id": job, "transaction_completed": True,
                       "logs": [{"tags": [f"sluicegate-{assignment.intent}"]}]}  # fmt: skip
             (self.folder / "report.json").write_text(json.dumps(report))
@@ -51,11 +51,11 @@ class AgentHost(LocalHost):
         if argv[0] not in ("dpkg-query", "puppet") and "dpkg-query" not in argv[-1]:
             return LocalHost.run(self, argv, stdin=stdin, timeout=timeout)
         door.passing(argv[0])
-        said = ""
+        stdout = ""
         if argv[0] == "dpkg-query":
-            said = "".join(f"{name}\t{version}\tinstalled\n" for name, version in self.has.items() if name in argv)
+            stdout = "".join(f"{name}\t{version}\tinstalled\n" for name, version in self.has.items() if name in argv)
         elif argv[:2] == ["puppet", "agent"]:
             self.agent(argv[argv.index("--job-id") + 1])
         elif argv[0] == "puppet":
-            said = f"{self.folder}/report.json\n"
-        return Completed(argv=tuple(argv), status=0, stdout=said.encode(), stderr=b"")
+            stdout = f"{self.folder}/report.json\n"
+        return Completed(argv=tuple(argv), status=0, stdout=stdout.encode(), stderr=b"")

@@ -124,8 +124,8 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if count := config.stash.get(left_out, 0):
-        said = f"{count} test{'s' if count != 1 else ''} marked root left out; as root: python -m pytest -m root"
-        terminalreporter.write_line(said)
+        sentence = f"{count} test{'s' if count != 1 else ''} marked root left out; as root: python -m pytest -m root"
+        terminalreporter.write_line(sentence)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,7 +21,7 @@ class Server:
     busy: int = 0
     changing: bool = False
     failing: int = 0  # of a hundred answers
-    asked: int = 0
+    answered: int = 0
     intrusions: int = 0
 
 
@@ -108,10 +108,10 @@ class Crowd:
 
     def spans(self) -> list[float]:
         """How long the answers since the last call took."""
-        found = [span for user in self.users for span in user.spans]
+        spans = [span for user in self.users for span in user.spans]
         for user in self.users:
             user.spans = []
-        return found
+        return spans
 
     def leave(self) -> None:
         """The users end what they are doing, and go."""
@@ -154,10 +154,10 @@ async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
         while head := await reader.readuntil(b"\r\n\r\n"):
             probing = head.startswith(b"GET /version")
             server.busy += not probing
-            server.asked += not probing
+            server.answered += not probing
             if server.changing and not probing:
                 server.intrusions += 1
-            broken = not probing and server.asked * server.failing % 100 < server.failing
+            broken = not probing and server.answered * server.failing % 100 < server.failing
             body = json.dumps({"version": server.version, "host": server.name}).encode()
             status = b"500 Broken" if broken else b"200 OK"
             writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
@@ -171,7 +171,7 @@ async def _serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
 
 async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """One request and its answer; whether the connection stays for another."""
-    asked = time.monotonic()
+    asked_at = time.monotonic()
     cookie = f"Cookie: SLUICEGATE={user.cookie}\r\n" if user.cookie else ""
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\n{cookie}\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -180,7 +180,7 @@ async def _visit(user: User, reader: asyncio.StreamReader, writer: asyncio.Strea
     if " 200 " not in head.partition("\r\n")[0]:
         user.lost.append(head.partition("\r\n")[0])
         return "connection: close" not in head.lower()
-    user.spans.append(time.monotonic() - asked)
+    user.spans.append(time.monotonic() - asked_at)
     if user.version and body["version"] != user.version:
         user.moves.append(time.monotonic() - user.began)
     user.version = body["version"]

@@ -91,14 +91,14 @@ class FakeDirectory:
     def __init__(self) -> None:
         self.groups: dict[str, set[str]] = {}
         self.down = False
-        self.asked = 0
+        self.calls = 0
 
     def holds(self, group: str, name: str) -> bool:
         self.refuse_unknown(group)
         return name in self.groups[group]
 
     def refuse_unknown(self, group: str) -> None:
-        self.asked += 1
+        self.calls += 1
         if self.down:
             raise RemoteUnavailable("the directory does not answer")
         if "=" not in group:
@@ -197,13 +197,13 @@ class FakeDeployer:
         self._check_up()
         fake = _fake(host)
         fake.read("apps")  # raises when the host is down
-        found = {}
+        installed = {}
         for path, content in fake.files.items():
             _, component, place = path.split("/")
             if place == "current":
                 version, _, manifest = content.decode().partition("\n")
-                found[component] = Installed(version=version, manifest=manifest)
-        return found
+                installed[component] = Installed(version=version, manifest=manifest)
+        return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
         return ()
@@ -301,7 +301,10 @@ class FakeEngine(FakeDeployer):
         return {host.name: _or_problem(lambda host=host: self.survey(host)) for host in hosts}
 
     def refusals_all(self, work: Sequence[tuple[Host, Wanted]]) -> dict[str, tuple[str, ...] | SluicegateError]:
-        return {host.name: _or_problem(lambda host=host, one=one: self.refusals(host, one)) for host, one in work}
+        return {
+            host.name: _or_problem(lambda host=host, wanted=wanted: self.refusals(host, wanted))
+            for host, wanted in work
+        }
 
     def apply_all(self, work: Sequence[tuple[Host, Wanted]], intent: str) -> dict[str, Mapping[str, Outcome]]:
         self.runs.append(tuple(host.name for host, _ in work))

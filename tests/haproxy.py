@@ -101,8 +101,8 @@ def running(
     """HAProxy with the fragments that the driver prints, users on blue; ended by its process number."""
     needs("haproxy")
     with ExitStack() as stack:
-        given = servers or {group: group_server(group) for group in ("blue", "green")}
-        ports = {group: stack.enter_context(web_server(handler)) for group, handler in given.items()}
+        handlers = servers or {group: group_server(group) for group in ("blue", "green")}
+        ports = {group: stack.enter_context(web_server(handler)) for group, handler in handlers.items()}
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         balancer = configured(folder, url, **more)

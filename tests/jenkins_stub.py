@@ -57,7 +57,7 @@ class JenkinsStub:
     lost_items: bool = False
     before: dict[str, list[int]] = field(default_factory=dict)
     """Spells that begin when a path that holds the key is asked for."""
-    asked: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     """Further answers by path: JSON, or a status."""
 
@@ -68,7 +68,7 @@ class JenkinsStub:
         """Status, type, body, headers; None hangs up."""
         parts = urlsplit(target)
         path = unquote(parts.path)
-        self.asked.append(f"{method} {path}")
+        self.calls.append(f"{method} {path}")
         if path == "/login":
             return self._page(200 if self.login_up or not self.spells else 503)
         for key in [key for key in self.before if key in path]:
@@ -86,17 +86,17 @@ class JenkinsStub:
         query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
         form = {key: values[-1] for key, values in parse_qs(body.decode(), keep_blank_values=True).items()}
         if path in self.extra:
-            given = self.extra[path]
-            return self._page(given) if isinstance(given, int) else self._json(given)
+            page = self.extra[path]
+            return self._page(page) if isinstance(page, int) else self._json(page)
         if path == "/api/json":
             return self._json({"_class": "hudson.model.Hudson", "mode": "NORMAL", "jobs": self._listed()})
         if item := re.fullmatch(r"/queue/item/(\d+)/(api/json)?", path):
             return self._queue_item(int(item[1]))
-        found = re.match(r"((?:/job/[^/]+)+)/(.*)$", path)
-        job = self.jobs.get("/".join(found[1].split("/job/")[1:])) if found else None
-        if found is None or job is None:
+        match = re.match(r"((?:/job/[^/]+)+)/(.*)$", path)
+        job = self.jobs.get("/".join(match[1].split("/job/")[1:])) if match else None
+        if match is None or job is None:
             return self._page(404)
-        return self._job(found[1], job, method, found[2], {**query, **form})
+        return self._job(match[1], job, method, match[2], {**query, **form})
 
     def _listed(self) -> list[dict[str, Any]]:
         top = [{"fullName": name} for name in self.jobs if "/" not in name]
@@ -110,15 +110,15 @@ class JenkinsStub:
             return self._page(404)
         return self._json({"cancelled": False, "executable": {"number": 1}, "id": number})
 
-    def _job(self, path: str, job: Job, method: str, rest: str, given: dict[str, str]) -> Answer:
+    def _job(self, path: str, job: Job, method: str, rest: str, values: dict[str, str]) -> Answer:
         if rest == "api/json":
             return self._json(self._facts(job))
         if job.folder:
             return self._page(404)
         if rest in ("build", "buildWithParameters") and method == "POST":
-            return self._start(path, job, rest, given)
+            return self._start(path, job, rest, values)
         if rest == "1/logText/progressiveText":
-            return self._progressive(job, int(given.get("start", "0")))
+            return self._progressive(job, int(values.get("start", "0")))
         if rest == "1/api/json":
             ending = job.ended or job.looks > len(job.pieces) - job.early
             state = {"result": job.result if ending else None, "building": not ending, "inProgress": not job.ended}
@@ -137,7 +137,7 @@ class JenkinsStub:
             "builds": builds, "property": [parameters] if job.parameters else [],
         }  # fmt: skip
 
-    def _start(self, path: str, job: Job, action: str, given: dict[str, str]) -> Answer:
+    def _start(self, path: str, job: Job, action: str, values: dict[str, str]) -> Answer:
         if action == "build" and job.parameters:
             return self._jetty(400, "Nothing is submitted")
         if action == "buildWithParameters" and not job.parameters:
@@ -145,9 +145,12 @@ class JenkinsStub:
         if not job.buildable:
             return self._jetty(409, "Conflict")
         for declared in job.parameters:
-            if given.get(str(declared["name"])) not in (None, *declared.get("choices", [given.get(declared["name"])])):
+            if values.get(str(declared["name"])) not in (
+                None,
+                *declared.get("choices", [values.get(declared["name"])]),
+            ):
                 return self._page(500)
-        job.started.append(given)
+        job.started.append(values)
         status = 303 if job.merged and action == "buildWithParameters" else 201
         return status, "text/plain", b"", {"Location": f"{self.context}/queue/item/7/"}
 

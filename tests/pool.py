@@ -43,7 +43,7 @@ class Server:
     failing: float = 0.0
     flag: Path | None = None
     busy: int = 0
-    asked: int = 0
+    answered: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
@@ -52,15 +52,15 @@ class Server:
         class Handler(Replying):
             def do_GET(self) -> None:
                 if self.path == "/version":
-                    said = server.flag.read_text() if server.flag and server.flag.exists() else ""
-                    self.answer({"": 200, "drain\n": 404}.get(said, 503))
+                    flag_text = server.flag.read_text() if server.flag and server.flag.exists() else ""
+                    self.answer({"": 200, "drain\n": 404}.get(flag_text, 503))
                     return
                 with server.lock:
                     server.busy += 1
-                    server.asked += 1
+                    server.answered += 1
                 try:
                     time.sleep(server.delay)
-                    broken = server.failing and server.asked % round(1 / server.failing) == 0
+                    broken = server.failing and server.answered % round(1 / server.failing) == 0
                     self.answer(500 if broken else 200)
                 finally:
                     with server.lock:
@@ -189,5 +189,5 @@ def running(
         pooled = Pooled(folder=folder, url=url, pool=pool, servers=servers, ports=ports, process=process)
         stack.callback(lambda: end(pooled.process))
         wait_until(lambda: pooled.process.poll() is None and sockets.listens("127.0.0.1", port))
-        wait_until(lambda: all(one.serves for one in pool.survey().values()))
+        wait_until(lambda: all(serving.serves for serving in pool.survey().values()))
         yield pooled

@@ -61,7 +61,7 @@ class Proxy:
         return None
 
     def count(self, method: str, path: str = "") -> int:
-        return sum(one == method and re.search(path, at) is not None for one, at, _ in self.seen)
+        return sum(seen_method == method and re.search(path, at) is not None for seen_method, at, _ in self.seen)
 
 
 @contextmanager

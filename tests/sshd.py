@@ -84,8 +84,8 @@ class Sshd:
 
     def settings(self, folder: str = "", **values: str) -> Settings:
         """Those of a host that is reached here."""
-        given = {"address": "127.0.0.1", "port": str(self.port), "user": getpass.getuser(), **values}
-        return settings(folder=folder or str(self.folder / "home"), **given)
+        entries = {"address": "127.0.0.1", "port": str(self.port), "user": getpass.getuser(), **values}
+        return settings(folder=folder or str(self.folder / "home"), **entries)
 
     def stop_listening(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)  # the thread that waits there keeps it open otherwise

@@ -24,13 +24,13 @@ def helps(command: click.Command, path: str) -> list[tuple[str, str]]:
     """Each command below with what its --help prints."""
     names = ["-h", "--help"]
     context = click.Context(command, info_name=path, max_content_width=80, terminal_width=80, help_option_names=names)
-    found = [(path, command.get_help(context))]
+    pages = [(path, command.get_help(context))]
     if isinstance(command, click.Group) and path != "sluicegate":
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             assert below is not None
-            found += helps(below, f"{path} {name}")
-    return found
+            pages += helps(below, f"{path} {name}")
+    return pages
 
 
 def commands_page() -> str:

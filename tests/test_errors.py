@@ -16,7 +16,7 @@ READING = ("cli/", "config/", "runner/elements/", "runner/logins.py")
 
 
 def kinds() -> list[type[SluicegateError]]:
-    return [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, SluicegateError)]
+    return [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SluicegateError)]
 
 
 @pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(LIBRARY)))
@@ -34,12 +34,12 @@ def test_nobody_takes_a_mistake_of_usage_for_an_absence(path: Path) -> None:
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     rows = re.findall(r"^([| `]*(?:--)? ?)([A-Z]\w+) +([0-9]+)  ", errors.__doc__ or "", re.MULTILINE)
     drawn = [(len(indent) // 4, name, int(code)) for indent, name, code in rows]
-    made = [(len(one.__mro__) - len(SluicegateError.__mro__), one.__name__, one.exit_code) for one in kinds()]
-    assert sorted(drawn) == sorted(made)
+    classes = [(len(kind.__mro__) - len(SluicegateError.__mro__), kind.__name__, kind.exit_code) for kind in kinds()]
+    assert sorted(drawn) == sorted(classes)
 
 
 def test_the_readme_names_every_exit_code_and_what_is_denied() -> None:
     table = (ROOT / "README.md").read_text().partition("## Exit codes")[2]
     codes = {int(code) for code in re.findall(r"^\| ([0-9]+) \|", table, re.MULTILINE)}
-    assert {one.exit_code for one in kinds()} <= codes
+    assert {kind.exit_code for kind in kinds()} <= codes
     assert re.search(r"^\| 1 \|.*denied", table, re.MULTILINE)

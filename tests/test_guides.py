@@ -29,14 +29,14 @@ def section(page: str, title: str) -> str:
 
 def names_in(path: Path) -> set[str]:
     """The functions and classes of a module, and `Class.method`."""
-    found = set()
+    names = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         if isinstance(node, ast.ClassDef):
-            below = (one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
-            found |= {f"{node.name}.{one.name}" for one in below}
-    return found
+            below = (member for member in node.body if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef))
+            names |= {f"{node.name}.{member.name}" for member in below}
+    return names
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def names_in(path: Path) -> set[str]:
     ],
 )
 def test_the_tables_of_words_hold_every_word_of_the_code_once(title: str, known: set[str]) -> None:
-    told = re.findall(r"^\| `([^`]+)` \|", section(WORDS, title), re.MULTILINE)
-    assert sorted(told) == sorted(known)
+    words = re.findall(r"^\| `([^`]+)` \|", section(WORDS, title), re.MULTILINE)
+    assert sorted(words) == sorted(known)
 
 
 def test_every_word_leads_to_code_that_is_there() -> None:
@@ -81,7 +81,7 @@ def test_each_way_through_the_code_names_files_and_functions_that_are_there(titl
 
 
 @pytest.mark.parametrize(
-    ("figures", "state", "said"),
+    ("figures", "state", "reason"),
     [
         ({"coverage": "87.5"}, "passed", "coverage is 87.5, expected at least 80"),
         ({"coverage": "79"}, "refused", "coverage is 79, expected at least 80"),
@@ -89,7 +89,7 @@ def test_each_way_through_the_code_names_files_and_functions_that_are_there(titl
         ({"coverage": "high"}, "error", "coverage is 'high', which is no number"),
     ],
 )
-def test_the_gate_of_the_guide_judges_by_the_figure(figures: dict[str, str], state: str, said: str) -> None:
+def test_the_gate_of_the_guide_judges_by_the_figure(figures: dict[str, str], state: str, reason: str) -> None:
     gate = example("FigureGate").configure("staging", settings(name="coverage", minimum="80"), CONFIG)
     built = evidence.Built(manifest="m", figures=figures)
     candidate = Candidate(
@@ -97,4 +97,4 @@ def test_the_gate_of_the_guide_judges_by_the_figure(figures: dict[str, str], sta
         story=Story((built,)), author="anna",
     )  # fmt: skip
     verdict = gate(candidate, datetime(2026, 11, 23, tzinfo=UTC))
-    assert (verdict.state, verdict.reason) == (state, said)
+    assert (verdict.state, verdict.reason) == (state, reason)

@@ -28,7 +28,7 @@ def circles(imports: Imports) -> set[frozenset[str]]:
     """Groups of modules each of which leads to all of its group."""
     leads = {module: reached(imports, module) for module in imports}
     return {
-        frozenset(other for other in leads[module] if module in leads[other])
+        frozenset(reachable for reachable in leads[module] if module in leads[reachable])
         for module in imports
         if module in leads[module]
     }

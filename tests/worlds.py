@@ -173,7 +173,7 @@ class OutsidePool(FakePool):
     def turn(self, hosts: Sequence[str], to: Standing) -> None:
         door.passing(f"pool {to} {','.join(hosts)}")
         super().turn(hosts, to)
-        self.least = min(self.least, sum(one.serves for one in super().survey().values()))
+        self.least = min(self.least, sum(serving.serves for serving in super().survey().values()))
 
     def survey(self) -> dict[str, Serving]:
         door.passing("pool survey")
@@ -216,8 +216,8 @@ class FakeDrivers:
         self.rooms = OutsidePool()
         self.people = FakeDirectory()
 
-    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
-        return read_config(content, other)
+    def config(self, content: bytes, read_other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, read_other)
 
     def repository(self, config: Config, name: str) -> Repository:
         return self.archive if name == "archive" else self.releases
@@ -472,12 +472,12 @@ class Shop:
 
     def running(self, host: str) -> dict[str, str]:
         """What a host really has."""
-        found = {}
+        versions = {}
         for component in ("auth", "portal"):
             content = self.drivers.hosts[host].files.get(f"apps/{component}/current")
             if content:
-                found[component] = content.decode().partition("\n")[0]
-        return found
+                versions[component] = content.decode().partition("\n")[0]
+        return versions
 
     def users_reach(self) -> dict[str, str]:
         return self.running(f"{self.drivers.users.group}1")
@@ -567,11 +567,11 @@ class World:
     def on_host(self, group: str) -> dict[str, str]:
         """What a group's host really has."""
         host = self.drivers.hosts[f"{group}1"]
-        found = {}
+        versions = {}
         for component in ("auth", "portal"):
             if content := host.files.get(f"apps/{component}/current"):
-                found[component] = content.decode().partition("\n")[0]
-        return found
+                versions[component] = content.decode().partition("\n")[0]
+        return versions
 
     def to_staging(self, repo: DeliveryRepo, **wanted: str) -> None:
         sync.sync(repo, "integration")
@@ -610,7 +610,7 @@ def check_consistent(world: World, state: State) -> None:
     assert world.on_host(live) == pinned(state, "production")
     for environment, group in ((production, live), (staging, idle)):
         standing = state.effective(environment)
-        recorded = {name: one.version for name, one in standing.installed.items()} if standing else {}
+        recorded = {name: installed.version for name, installed in standing.installed.items()} if standing else {}
         assert recorded == world.on_host(group), environment.name
 
 

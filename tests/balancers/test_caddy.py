@@ -23,14 +23,14 @@ from tests.parts import CONFIG, free_port, group_server, no_host, settings, web_
 
 @pytest.fixture
 def balancer(tmp_path: Path) -> CaddyBalancer:
-    given = settings(
+    driver_settings = settings(
         file=str(tmp_path / "live"),
         address=f"http://127.0.0.1:{free_port()}",
         routes={"auth": "/auth", "portal": "/"},
     )
-    made = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
-    made.switch("blue", keep_sessions=False)
-    return made
+    caddy_balancer = CaddyBalancer.configure("caddy", driver_settings, CONFIG, no_host)
+    caddy_balancer.switch("blue", keep_sessions=False)
+    return caddy_balancer
 
 
 @pytest.fixture
@@ -163,16 +163,16 @@ def test_a_switch_file_with_something_else_is_an_error(balancer: CaddyBalancer, 
 
 
 def test_a_folder_is_served_beside_without_its_hidden_files(tmp_path: Path) -> None:
-    one, two = free_port(), free_port()
+    first, second = free_port(), free_port()
     folder = write(tmp_path / ".demo" / "repository", {"com/a b.txt": "content", "com/.put-1": "half"})
-    other = write(tmp_path / "other", {"x": "y"})
-    config = merged(file_server_config(f"127.0.0.1:{one}", folder), file_server_config(f"127.0.0.1:{two}", other))
+    beside = write(tmp_path / "other", {"x": "y"})
+    config = merged(file_server_config(f"127.0.0.1:{first}", folder), file_server_config(f"127.0.0.1:{second}", beside))
     caddy = start_caddy(config, tmp_path / "caddy")
     try:
-        assert requests.get(f"http://127.0.0.1:{one}/com/a%20b.txt", timeout=5).text == "content"
+        assert requests.get(f"http://127.0.0.1:{first}/com/a%20b.txt", timeout=5).text == "content"
         for path in ("/com/.put-1", "/com/%2eput-1", "/none"):
-            assert requests.get(f"http://127.0.0.1:{one}{path}", timeout=5).status_code == 404
-        assert requests.get(f"http://127.0.0.1:{two}/x", timeout=5).text == "y"
+            assert requests.get(f"http://127.0.0.1:{first}{path}", timeout=5).status_code == 404
+        assert requests.get(f"http://127.0.0.1:{second}/x", timeout=5).text == "y"
     finally:
         caddy.stop()
     assert process.command_line(caddy.pid) == ""
@@ -180,8 +180,8 @@ def test_a_folder_is_served_beside_without_its_hidden_files(tmp_path: Path) -> N
 
 
 def test_a_busy_port_is_a_usage_error_that_names_it(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as neighbour:
+        port = neighbour.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} on 127.0.0.1 is in use by another program"):
             start_caddy(file_server_config(f"127.0.0.1:{port}", tmp_path), tmp_path / "caddy")
 
@@ -195,7 +195,7 @@ def test_a_pid_file_left_behind_stops_nobody_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"file": "live"}, "absolute"),
         ({"address": "127.0.0.1:80"}, "http://"),
@@ -205,8 +205,8 @@ def test_a_pid_file_left_behind_stops_nobody_else(tmp_path: Path) -> None:
         ({"sesion": "x"}, "unknown key"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    given = settings(**{"file": "/run/live", "address": "http://127.0.0.1:80", **wrong})
-    with pytest.raises(ConfigError, match=said) as caught:
-        CaddyBalancer.configure("caddy", given, CONFIG, no_host)
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    driver_settings = settings(**{"file": "/run/live", "address": "http://127.0.0.1:80", **wrong})
+    with pytest.raises(ConfigError, match=message) as caught:
+        CaddyBalancer.configure("caddy", driver_settings, CONFIG, no_host)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")

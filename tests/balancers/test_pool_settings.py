@@ -85,8 +85,8 @@ def workers(folder: Path, **more: Plain) -> CommandPool:
         (folder / name).mkdir(exist_ok=True)
         return LocalHost(name=name, folder=folder / name, ports={})
 
-    given = settings(**{key: value for key, value in (values | more).items() if value})
-    return CommandPool.configure("production", given, read_config(ORGANISATION), host)
+    driver_settings = settings(**{key: value for key, value in (values | more).items() if value})
+    return CommandPool.configure("production", driver_settings, read_config(ORGANISATION), host)
 
 
 def test_workers_are_drained_by_a_command_on_each_host(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_worker_that_cannot_say_how_busy_it_is_is_told(tmp_path: Path) -> None
         workers(tmp_path).survey()
     with pytest.raises(SluicegateError, match="printed 'many', expected how much"):
         workers(tmp_path, busy=("echo", "many")).survey()
-    assert {one.in_flight for one in workers(tmp_path, busy="").survey().values()} == {None}
+    assert {serving.in_flight for serving in workers(tmp_path, busy="").survey().values()} == {None}
 
 
 def test_a_worker_that_is_unknown_is_not_found(tmp_path: Path) -> None:

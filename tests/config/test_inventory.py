@@ -37,8 +37,8 @@ LISTED = {
 
 
 def config(content: object, inventory: str = IN_REPO, text: str = CONFIG) -> Config:
-    said = content if isinstance(content, str) else json.dumps(content)
-    return read_config(text.replace("INVENTORY", inventory).encode(), {"inventory.json": said.encode()}.get)
+    text_ = content if isinstance(content, str) else json.dumps(content)
+    return read_config(text.replace("INVENTORY", inventory).encode(), {"inventory.json": text_.encode()}.get)
 
 
 def mistakes(content: object, inventory: str = IN_REPO, text: str = CONFIG) -> str:
@@ -80,8 +80,8 @@ def test_a_program_is_asked_once_and_only_when_somebody_wants_to_know(tmp_path: 
 def test_a_program_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
     program = tmp_path / "list.py"
     program.write_text("import sys\nsys.exit('the cmdb is closed')\n")
-    said = mistakes("", f'{{command: ["{sys.executable}", {program}]}}')
-    assert said.startswith("sluicegate.yaml:5: the inventory could not be asked") and "the cmdb is closed" in said
+    message = mistakes("", f'{{command: ["{sys.executable}", {program}]}}')
+    assert message.startswith("sluicegate.yaml:5: the inventory could not be asked") and "the cmdb is closed" in message
 
 
 def test_an_inventory_that_is_no_json_is_given_to_ansible_inventory(
@@ -104,7 +104,7 @@ def without(change: Callable[[dict[str, object]], object]) -> object:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"web": {"hosts": ["-oProxyCommand=x"]}}, "the name of the host '-oProxyCommand=x' may hold letters"),
         ({"web": {"hosts": ["a"]}, "_meta": {"hostvars": {"a": {"ansible_host": "-oProxyCommand=x"}}}},
@@ -124,8 +124,8 @@ def without(change: Callable[[dict[str, object]], object]) -> object:
         ('{"web": ', "this is not JSON"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_an_inventory_is_named(content: object, said: str) -> None:
-    assert said in mistakes(content)
+def test_what_is_wrong_in_an_inventory_is_named(content: object, message: str) -> None:
+    assert message in mistakes(content)
 
 
 def test_a_host_that_is_named_in_both_places_is_refused() -> None:

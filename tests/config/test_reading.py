@@ -69,7 +69,7 @@ def test_the_sample_of_init_has_no_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("group: com.example", "grup: com.example", "sluicegate.yaml:6: unknown key 'grup'. Did you mean 'group'?"),
         ("repository: releases, needs", "repository: release, needs", "no repository is called 'release'"),
@@ -94,11 +94,11 @@ def test_the_sample_of_init_has_no_mistake() -> None:
         ("url: \"http://127.0.0.1:8080/\"", "url: \"ftp://x\"", "'url' is not of the form"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
-    if not said:  # an anchor alone does no harm; an alias does
+def test_a_mistake_is_named(old: str, new: str, message: str) -> None:
+    if not message:  # an anchor alone does no harm; an alias does
         read_config(changed(old, new).encode())
         return
-    assert said in "\n".join(mistakes(changed(old, new)))
+    assert message in "\n".join(mistakes(changed(old, new)))
 
 
 def test_a_job_to_start_needs_the_build_server_s_address() -> None:

@@ -33,7 +33,7 @@ class Visitor:
         return self._visit(self)
 
 
-def asked(url: str, visitor: Visitor) -> str:
+def group_for(url: str, visitor: Visitor) -> str:
     """The group that answers, with the visitor's wish in the header that testers send."""
     headers = {preview.HEADER: visitor.wish} if visitor.wish else {}
     return str(visitor.browser.get(url, headers=headers, timeout=5).json()["group"])
@@ -66,21 +66,21 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         with running(tmp_path) as haproxy:
             yield Bench(
                 balancer=haproxy.balancer,
-                visit=lambda visitor: asked(haproxy.url, visitor),
+                visit=lambda visitor: group_for(haproxy.url, visitor),
                 login=lambda visitor: visitor.browser.get(haproxy.url, timeout=5),
             )
         return
     with ExitStack() as stack:
         ports = {group: stack.enter_context(web_server(group_server(group))) for group in ("blue", "green")}
         url = f"http://127.0.0.1:{free_port()}"
-        given = settings(file=str(tmp_path / "live"), address=url, routes={"auth": "/"})
-        balancer = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
+        driver_settings = settings(file=str(tmp_path / "live"), address=url, routes={"auth": "/"})
+        balancer = CaddyBalancer.configure("caddy", driver_settings, CONFIG, no_host)
         balancer.switch("blue", keep_sessions=False)
         config = balancer.caddy_config({group: {"auth": [f"127.0.0.1:{port}"]} for group, port in ports.items()})
         stack.callback(start_caddy(config, tmp_path / "caddy").stop)
         yield Bench(
             balancer=balancer,
-            visit=lambda visitor: asked(url, visitor),
+            visit=lambda visitor: group_for(url, visitor),
             login=lambda visitor: visitor.browser.get(f"{url}/login", timeout=5),
         )
 

@@ -64,16 +64,16 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield _fake_bench(tmp_path)
         return
     if request.param in OTHERS:
-        with _others_bench(request.param, tmp_path) as made:
-            yield made
+        with _others_bench(request.param, tmp_path) as deployer_bench:
+            yield deployer_bench
         return
     if request.param == "packages":
-        with _packages_bench(tmp_path) as made:
-            yield made
+        with _packages_bench(tmp_path) as deployer_bench:
+            yield deployer_bench
         return
     if request.param == "puppet":
-        with _puppet_bench(tmp_path) as made:
-            yield made
+        with _puppet_bench(tmp_path) as deployer_bench:
+            yield deployer_bench
         return
     folder = tmp_path / "host"
     folder.mkdir()
@@ -176,9 +176,9 @@ def _others_bench(kind: str, tmp_path: Path) -> Iterator[Bench]:
             return ShellHost(name="int1", folder="ours", root=folder, reached_at="127.0.0.1", ports={"auth": port})
         return LocalHost(name="int1", folder=folder, ports={"auth": port})
 
-    with others_bench(kind, host, ours, tmp_path) as made:
-        made.take_down = lambda: folder.rename(tmp_path / "unplugged")
-        yield made
+    with others_bench(kind, host, ours, tmp_path) as deployer_bench:
+        deployer_bench.take_down = lambda: folder.rename(tmp_path / "unplugged")
+        yield deployer_bench
 
 
 @contextmanager
@@ -193,8 +193,8 @@ def others_bench(
         if "ansible" in kind:
             deployer = AnsibleDeployer.configure("int", settings(**programs.playbooks(theirs)), config, no_host)
         else:
-            given = programs.once(theirs, {"int1": ours}) if "for all" in kind else programs.on_host(theirs)
-            deployer = CommandDeployer.configure("int", settings(**given), config, no_host)
+            values = programs.once(theirs, {"int1": ours}) if "for all" in kind else programs.on_host(theirs)
+            deployer = CommandDeployer.configure("int", settings(**values), config, no_host)
 
         def silent(version: str) -> Release:
             silents.add(version)
@@ -218,14 +218,14 @@ def _puppet_bench(tmp_path: Path) -> Iterator[Bench]:
 
     with web_server(Service) as port:
         host = AgentHost(name="int1", folder=folder, ports={"auth": port}, assigned=assigned / "int1.yaml", has=has)
-        given = settings(assigned={"folder": str(assigned)}, root="false", timeout="1 s")
+        driver_settings = settings(assigned={"folder": str(assigned)}, root="false", timeout="1 s")
 
         def silent(version: str) -> Release:
             silenced.add(version)
             return release(tmp_path, version)
 
         yield Bench(
-            deployer=PuppetDeployer.configure("training", given, CONFIG, no_host), host=host, silent=silent,
+            deployer=PuppetDeployer.configure("training", driver_settings, CONFIG, no_host), host=host, silent=silent,
             take_down=lambda: folder.rename(tmp_path / "unplugged"),
         )  # fmt: skip
 
@@ -240,8 +240,8 @@ def test_a_fresh_host_has_nothing(bench: Bench) -> None:
 
 
 def test_what_was_installed_is_there_and_can_be_replaced_and_brought_back(bench: Bench, tmp_path: Path) -> None:
-    one, two = release(tmp_path, "1.0"), release(tmp_path, "2.0")
-    for wanted in (one, two, one):
+    first, second = release(tmp_path, "1.0"), release(tmp_path, "2.0")
+    for wanted in (first, second, first):
         assert bench.install(wanted) == DONE
         assert same(bench.installed, wanted)
 

@@ -56,8 +56,8 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repos
     elif request.param.startswith("nexus"):
         nexus = request.getfixturevalue("nexus")
         kind, _, policy = request.param.removeprefix("nexus ").partition(" ")
-        other = {"snapshots": nexus.create(kind, versions="SNAPSHOT")} if kind == "maven2" else {}
-        yield nexus.repository(nexus.create(kind, policy or "ALLOW_ONCE"), kind, **other)
+        snapshots = {"snapshots": nexus.create(kind, versions="SNAPSHOT")} if kind == "maven2" else {}
+        yield nexus.repository(nexus.create(kind, policy or "ALLOW_ONCE"), kind, **snapshots)
     elif request.param == "directory":
         yield DirectoryRepository.configure("releases", settings(path=str(root)), CONFIG)
     else:
@@ -115,10 +115,10 @@ def test_other_content_under_the_name_is_a_conflict_and_changes_nothing(
     repository: Repository, source: Path, tmp_path: Path
 ) -> None:
     repository.put(AUTH, "1.0", "a.zip", source)
-    other = tmp_path / "other"
-    other.write_bytes(b"other")
+    changed_file = tmp_path / "other"
+    changed_file.write_bytes(b"other")
     with pytest.raises(Conflict, match="already published"):
-        repository.put(AUTH, "1.0", "a.zip", other)
+        repository.put(AUTH, "1.0", "a.zip", changed_file)
     repository.fetch(AUTH, "1.0", "a.zip", tmp_path / "fetched")
     assert (tmp_path / "fetched").read_bytes() == source.read_bytes()
 

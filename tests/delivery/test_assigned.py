@@ -48,7 +48,9 @@ class PuppetDrivers(FakeDrivers):
         for name in HOSTS:
             (folder / name).mkdir()
             path = self.assigned / f"{name}.yaml"
-            self.agents[name] = AgentHost(name=name, folder=folder / name, ports={}, assigned=path, told=installed)
+            self.agents[name] = AgentHost(
+                name=name, folder=folder / name, ports={}, assigned=path, on_installed=installed
+            )
 
     def host(self, config: Config, name: str) -> Host:
         return self.agents[name]

@@ -28,7 +28,7 @@ class Silent:
 
     def command(self, user: str, words: str, result: Result) -> None: ...
 
-    def button(self, person: str, words: str, result: str, said: str) -> None: ...
+    def button(self, person: str, words: str, result: str, output: str) -> None: ...
 
     def timeline(self, rows: list[tuple[str, str, str]]) -> None: ...
 
@@ -48,12 +48,12 @@ class Outside:
         return done.output
 
     def pins(self, environment: str) -> dict[str, str]:
-        found = yaml.load(self.show(f"main:environments/{environment}.yaml"), Loader=yaml.BaseLoader) or {}
-        return {name: pin["version"] if isinstance(pin, dict) else pin for name, pin in found.items()}
+        pins = yaml.load(self.show(f"main:environments/{environment}.yaml"), Loader=yaml.BaseLoader) or {}
+        return {name: pin["version"] if isinstance(pin, dict) else pin for name, pin in pins.items()}
 
     def servers(self) -> dict[str, str]:
-        found: dict[str, str] = yaml.load(self.show("main:servers.yaml"), Loader=yaml.BaseLoader)
-        return found
+        roles: dict[str, str] = yaml.load(self.show("main:servers.yaml"), Loader=yaml.BaseLoader)
+        return roles
 
     def ledger_files(self) -> list[str]:
         """The files of records; the list of the newest versions is none."""
@@ -72,8 +72,8 @@ class Outside:
         return self.records(f"components/{component}/{version}.jsonl")
 
     def answer(self, port: str, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(Browser(f"http://127.0.0.1:{self.world.ports[port]}").get(path))
-        return found
+        answer: dict[str, Any] = json.loads(Browser(f"http://127.0.0.1:{self.world.ports[port]}").get(path))
+        return answer
 
     def users_reach(self) -> str:
         return Browser(self.world.users_url).version()

@@ -124,7 +124,7 @@ def test_check_mode_refuses_before_anything_is_changed_where_the_playbook_promis
     )
     work: list[tuple[Host, Wanted]] = [(host, WANTED) for host in fleet.hosts]
     refusals = fleet.deployer(playbook).refusals_all(work)
-    assert [name for name, told in refusals.items() if told] == ["app2"]
+    assert [name for name, reasons in refusals.items() if reasons] == ["app2"]
     assert refusals["app2"] == ("app2: the host 'app2': room: no room left",)
     assert not list(fleet.folder.glob("*/it"))
     assert set(fleet.deployer(playbook, check="false").refusals_all(work).values()) == {()}
@@ -138,17 +138,17 @@ def test_a_run_that_hangs_is_ended_and_each_host_timed_out(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("survey", "said"),
+    ("survey", "message"),
     [
         ("[{ansible.builtin.raw: 'true'}]", "set no fact 'sluicegate_installed'"),
         ("[{ansible.builtin.set_fact: {sluicegate_installed: {auth: 1.10}}}]", "expected a text: quote it"),
         ("[{ansible.builtin.set_fact: {sluicegate_installed: [auth]}}]", "expected an object"),
     ],
 )
-def test_a_survey_that_says_nothing_of_use_is_told(tmp_path: Path, survey: str, said: str) -> None:
+def test_a_survey_that_says_nothing_of_use_is_told(tmp_path: Path, survey: str, message: str) -> None:
     fleet = Fleet(tmp_path, ("app1",))
     write(fleet.theirs, {"survey.yml": f"- hosts: all\n  gather_facts: false\n  tasks: {survey}\n"})
-    with pytest.raises(Malformed, match=said):
+    with pytest.raises(Malformed, match=message):
         fleet.deployer().survey(fleet.hosts[0])
 
 
@@ -175,8 +175,12 @@ def test_a_line_that_was_cut_off_says_nothing() -> None:
 
 def test_an_unreachable_host_and_one_that_hangs_then_are_told_apart() -> None:
     lines = line("a", "unreachable", why="no route") + line("b", "ok")
-    said = run(TimedOut("too long")).judged(lines, ["a", "b", "c"])
-    assert endings({name: one.outcome for name, one in said.items()}) == ["unreachable", "timed out", "timed out"]
+    said_by_host = run(TimedOut("too long")).judged(lines, ["a", "b", "c"])
+    assert endings({name: host_said.outcome for name, host_said in said_by_host.items()}) == [
+        "unreachable",
+        "timed out",
+        "timed out",
+    ]
 
 
 def test_a_host_that_was_unreachable_for_a_task_that_ignores_it_is_done() -> None:
@@ -194,7 +198,7 @@ def test_a_status_that_nothing_explains_is_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"playbook": "-x.yml"}, "'playbook' is '-x.yml'"),
         ({"playbook": "deploy"}, "expected a playbook such as deploy.yml"),
@@ -204,20 +208,22 @@ def test_a_status_that_nothing_explains_is_believed() -> None:
         ({"playbok": "x.yml"}, "unknown key 'playbok'"),
     ],
 )
-def test_a_wrong_setting_is_a_mistake_of_the_configuration(wrong: dict[str, Plain], said: str) -> None:
-    given = {"playbook": "deploy.yml", "survey": "survey.yml", **wrong}
-    with pytest.raises(ConfigError, match=said):
-        AnsibleDeployer.configure("int", settings(**{k: v for k, v in given.items() if v is not None}), CONFIG, no_host)
+def test_a_wrong_setting_is_a_mistake_of_the_configuration(wrong: dict[str, Plain], message: str) -> None:
+    values = {"playbook": "deploy.yml", "survey": "survey.yml", **wrong}
+    with pytest.raises(ConfigError, match=message):
+        AnsibleDeployer.configure(
+            "int", settings(**{k: v for k, v in values.items() if v is not None}), CONFIG, no_host
+        )
 
 
 def test_a_playbook_that_is_not_there_and_a_name_of_host_and_group_are_refused(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, ("apps",))
     with pytest.raises(UsageError, match="'apps' is a host and a group"):
         fleet.deployer().survey(fleet.hosts[0])
-    other = Fleet(tmp_path / "playbooks", ("app1",))
-    (other.theirs / "survey.yml").unlink()
+    without_survey = Fleet(tmp_path / "playbooks", ("app1",))
+    (without_survey.theirs / "survey.yml").unlink()
     with pytest.raises(UsageError, match=r"there is no .*survey\.yml"):
-        other.deployer().survey(other.hosts[0])
+        without_survey.deployer().survey(without_survey.hosts[0])
 
 
 def test_without_ansible_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

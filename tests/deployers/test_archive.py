@@ -218,9 +218,9 @@ def test_a_good_zip_keeps_links_and_what_is_executable(tmp_path: Path) -> None:
 def host(tmp_path: Path) -> Iterator[LocalHost]:
     folder = tmp_path / "host"
     folder.mkdir()
-    made = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
-    yield made
-    SupervisorKeeper.of(made, CONFIG).shutdown()
+    local_host = LocalHost.configure("int1", settings(folder=str(folder), ports={"auth": str(free_port())}), CONFIG)
+    yield local_host
+    SupervisorKeeper.of(local_host, CONFIG).shutdown()
 
 
 def archive(**values: Plain) -> ArchiveDeployer:
@@ -298,8 +298,8 @@ def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_p
             install(host, wanted)
         except Killed:
             door.watcher = None
-            found = archive().survey(host).get("auth")
-            assert found is None or found.version in (version, f"1.{number - 1}")
+            installed = archive().survey(host).get("auth")
+            assert installed is None or installed.version in (version, f"1.{number - 1}")
         else:
             break
         finally:
@@ -310,11 +310,11 @@ def test_broken_off_at_any_call_the_next_try_completes_it(host: LocalHost, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [((), "no file at all"), (("notes.txt",), "0 archives"), (("a.zip", "b.tgz"), "2 archives")]
+    ("names", "message"), [((), "no file at all"), (("notes.txt",), "0 archives"), (("a.zip", "b.tgz"), "2 archives")]
 )
-def test_not_exactly_one_archive_is_a_usage_error(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+def test_not_exactly_one_archive_is_a_usage_error(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
     wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=names)
-    with pytest.raises(Malformed, match=said):
+    with pytest.raises(Malformed, match=message):
         install(ShellHost(name="int1", folder="ours", root=tmp_path), wanted)
 
 

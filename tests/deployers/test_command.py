@@ -31,8 +31,8 @@ def host(folder: Path, name: str = "int1") -> LocalHost:
 
 
 def deployer(apply: tuple[str, ...], survey: str = "{}", **more: Plain) -> CommandDeployer:
-    given: dict[str, Plain] = {"apply": apply, "survey": ("echo", survey), **more}
-    return CommandDeployer.configure("int", settings(**given), CONFIG, no_host)  # type: ignore[return-value]
+    values: dict[str, Plain] = {"apply": apply, "survey": ("echo", survey), **more}
+    return CommandDeployer.configure("int", settings(**values), CONFIG, no_host)  # type: ignore[return-value]
 
 
 def test_a_program_reads_what_is_wanted_and_finds_it_among_its_words_too(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_program_that_hangs_is_timed_out(tmp_path: Path) -> None:
 def together(folder: Path, answers: str, status: int = 0, **more: Plain) -> Engine:
     """One that prints the answers, whatever it is asked."""
     survey = '{"app1": {"portal": "2.10"}, "app2": {"portal": "2.10"}, "app3": {}}'
-    given = deployer(("sh", "-c", f"cat > asked; echo '{answers}'; exit {status}"), survey, runs="once", **more)
-    assert isinstance(given, Engine)
-    return given
+    engine = deployer(("sh", "-c", f"cat > asked; echo '{answers}'; exit {status}"), survey, runs="once", **more)
+    assert isinstance(engine, Engine)
+    return engine
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Host]:
 
 
 def ended(engine: Engine, fleet: list[Host]) -> list[str]:
-    outcomes = engine.apply_all([(one, WANTED) for one in fleet], "i1")
-    return [outcomes[one.name]["portal"].ending for one in fleet]
+    outcomes = engine.apply_all([(host, WANTED) for host in fleet], "i1")
+    return [outcomes[host.name]["portal"].ending for host in fleet]
 
 
 def test_one_program_for_all_hosts_answers_for_each(tmp_path: Path, fleet: list[Host]) -> None:
@@ -133,7 +133,7 @@ def test_a_host_that_nobody_reaches_stops_no_other_one(tmp_path: Path, fleet: li
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"apply": ()}, "'apply' is missing"),
         ({"runs": "twice"}, "expected one of: on-host, once"),
@@ -144,10 +144,10 @@ def test_a_host_that_nobody_reaches_stops_no_other_one(tmp_path: Path, fleet: li
         ({"aply": ("x",)}, "unknown key 'aply'"),
     ],
 )
-def test_a_wrong_setting_is_a_mistake_of_the_configuration(wrong: dict[str, Plain], said: str) -> None:
-    given: dict[str, Plain] = {"apply": ("x",), "survey": ("y",), **wrong}
-    with pytest.raises(ConfigError, match=said):
-        CommandDeployer.configure("int", settings(**given), CONFIG, no_host)
+def test_a_wrong_setting_is_a_mistake_of_the_configuration(wrong: dict[str, Plain], message: str) -> None:
+    values: dict[str, Plain] = {"apply": ("x",), "survey": ("y",), **wrong}
+    with pytest.raises(ConfigError, match=message):
+        CommandDeployer.configure("int", settings(**values), CONFIG, no_host)
 
 
 def test_the_programs_of_the_tests_do_as_they_are_asked(tmp_path: Path) -> None:

@@ -74,11 +74,11 @@ def test_services_carry_their_environment_and_no_mark_of_the_build(
         monkeypatch.setenv(name, "of the build")
     host.restart(SERVICE)
     pid = service_pid(host)
-    found = environment(pid)
-    assert found["PORT"] == str(host.ports["auth"])
-    assert found["HOST"] == "127.0.0.1"
-    assert found["GREETING"] == "50 % ; 'quoted' \"twice\" # $HOME"
-    assert "of the build" not in found.values()
+    variables = environment(pid)
+    assert variables["PORT"] == str(host.ports["auth"])
+    assert variables["HOST"] == "127.0.0.1"
+    assert variables["GREETING"] == "50 % ; 'quoted' \"twice\" # $HOME"
+    assert "of the build" not in variables.values()
     assert os.getsid(pid) != os.getsid(0)
     assert all(name.startswith(("/dev/null", "pipe:", "socket:")) for name in _files(pid))
 
@@ -154,8 +154,8 @@ def test_a_command_that_cannot_run_is_told(host: Served, command: str) -> None:
 
 
 def test_a_busy_port_is_recognised_before_the_start(host: Served) -> None:
-    said = rf"port {host.ports['auth']} on 127\.0\.0\.1 is in use by another program"
-    with socket.create_server(("127.0.0.1", host.ports["auth"])), pytest.raises(UsageError, match=said):
+    message = rf"port {host.ports['auth']} on 127\.0\.0\.1 is in use by another program"
+    with socket.create_server(("127.0.0.1", host.ports["auth"])), pytest.raises(UsageError, match=message):
         host.restart(SERVICE)
     assert not (host.folder / "supervisor/services/auth.sh").exists()
     host.restart(SERVICE)
@@ -248,7 +248,7 @@ def test_a_pid_file_left_behind_stops_nobody_else(host: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"folder": "var/host"}, "absolute path"),
         ({"folder": "/srv", "ports": {"auth": "70000"}}, "expected 1 to 65535"),
@@ -256,7 +256,7 @@ def test_a_pid_file_left_behind_stops_nobody_else(host: Served) -> None:
         ({"folder": "/srv", "port": "80"}, "Did you mean 'ports'"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         LocalHost.configure("int1", settings(**wrong), CONFIG)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")

@@ -69,12 +69,12 @@ class Bench:
     host: LocalHost
 
     def deployer(self, **values: Plain) -> PuppetDeployer:
-        given: dict[str, Plain] = {
+        entries: dict[str, Plain] = {
             "assigned": {"folder": str(self.folder / "assigned")}, "program": str(self.folder / "puppet"),
             "root": "false", "archives": {name: str(self.folder / name) for name in ("auth", "portal")},
             "environment": "production", **values,
         }  # fmt: skip
-        return PuppetDeployer.configure("training", settings(**given), CONFIG, no_host)
+        return PuppetDeployer.configure("training", settings(**entries), CONFIG, no_host)
 
     def plans(self, *plans: dict[str, object]) -> None:
         (self.folder / "plan").write_text(json.dumps(list(plans) if len(plans) > 1 else plans[0]))
@@ -94,9 +94,9 @@ def bench(tmp_path: Path) -> Bench:
         (tmp_path / name).mkdir()
     (tmp_path / "puppet").write_text(AGENT)
     (tmp_path / "puppet").chmod(0o755)
-    made = Bench(folder=tmp_path, host=LocalHost(name="app1", folder=tmp_path / "host", ports={}))
-    made.plans({"report": {}})
-    return made
+    puppet_bench = Bench(folder=tmp_path, host=LocalHost(name="app1", folder=tmp_path / "host", ports={}))
+    puppet_bench.plans({"report": {}})
+    return puppet_bench
 
 
 def test_the_agent_is_called_so_that_it_shows_no_secrets_and_waits_for_nobody(bench: Bench) -> None:
@@ -157,14 +157,14 @@ FAILURES: list[tuple[dict[str, object], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("plan", "ending", "said"), FAILURES)
+@pytest.mark.parametrize(("plan", "ending", "message"), FAILURES)
 def test_each_way_in_which_a_run_did_not_do_it_is_told(
-    bench: Bench, plan: dict[str, object], ending: str, said: str
+    bench: Bench, plan: dict[str, object], ending: str, message: str
 ) -> None:
     bench.plans(plan)
     outcome = bench.remove()
     assert outcome.ending == ending
-    assert said in outcome.why, outcome.why
+    assert message in outcome.why, outcome.why
     assert outcome.problem is not None and outcome.problem.hint
 
 
@@ -203,9 +203,9 @@ def test_what_puppet_says_is_not_believed_where_the_host_says_otherwise(bench: B
 
 def test_an_agent_that_runs_by_itself_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reports an older assignment twice, then this one; nobody kicks it."""
-    told: list[str] = []
+    waits: list[str] = []
     runs = iter([None, "older", "5c1f"])
-    monkeypatch.setattr(meter, "listener", told.append)
+    monkeypatch.setattr(meter, "listener", waits.append)
     monkeypatch.setattr(agent, "TELL", 0.0)
 
     def pass_time(seconds: float) -> None:
@@ -216,7 +216,7 @@ def test_an_agent_that_runs_by_itself_is_waited_for(bench: Bench, monkeypatch: p
 
     monkeypatch.setattr(agent, "sleep", pass_time)
     assert bench.remove(kick="none") == DONE
-    assert "it has not run yet" in told[0] and "its last run was at 2026-11-26T06:10:52Z" in told[-1]
+    assert "it has not run yet" in waits[0] and "its last run was at 2026-11-26T06:10:52Z" in waits[-1]
     assert not (bench.folder / "calls").exists()
 
 
@@ -234,8 +234,8 @@ def test_a_host_that_is_down_gets_nothing_assigned(bench: Bench) -> None:
 
 def test_a_puppetserver_that_is_down_is_told_while_planning(bench: Bench) -> None:
     server = LocalHost(name="puppet1", folder=bench.folder / "nowhere", ports={})
-    given = settings(assigned={"host": "int1", "folder": "/srv/data"}, program=str(bench.folder / "puppet"))
-    deployer = PuppetDeployer.configure("training", given, CONFIG, lambda name: server)
+    driver_settings = settings(assigned={"host": "int1", "folder": "/srv/data"}, program=str(bench.folder / "puppet"))
+    deployer = PuppetDeployer.configure("training", driver_settings, CONFIG, lambda name: server)
     with pytest.raises(RemoteUnavailable, match="the host 'puppet1' is down"):
         deployer.refusals(bench.host, {"auth": None})
     with pytest.raises(RemoteUnavailable, match="the host 'puppet1' is down"):
@@ -284,7 +284,7 @@ def test_readers_see_the_whole_old_file_or_the_whole_new_one(bench: Bench) -> No
     ended.set()
     reader.join()
     assert seen <= {f"a{number}" for number in range(30)} and len(seen) > 1
-    assert [one.name for one in path.parent.iterdir()] == ["app1.yaml"]
+    assert [path_there.name for path_there in path.parent.iterdir()] == ["app1.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_nothing_is_assigned_that_hiera_would_fill_in() -> None:
 )
 def test_a_host_is_called_as_puppet_calls_it(bench: Bench, name: str, values: dict[str, Plain], certname: str) -> None:
     bench.deployer(**values).apply(LocalHost(name=name, folder=bench.host.folder, ports={}), {"auth": None}, "5c1f")
-    assert [one.name for one in (bench.folder / "assigned").iterdir()] == [f"{certname}.yaml"]
+    assert [path_there.name for path_there in (bench.folder / "assigned").iterdir()] == [f"{certname}.yaml"]
 
 
 def test_two_hosts_that_puppet_takes_for_one_are_refused(bench: Bench) -> None:
@@ -342,7 +342,7 @@ def test_a_version_that_is_not_in_the_list_is_refused_before_anything_is_assigne
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"list": "ours.list"}, "expected a file such as"),
         ({"assigned": {"folder": "data"}}, "'folder' of 'assigned' is 'data', expected an absolute path"),
@@ -358,8 +358,8 @@ def test_a_version_that_is_not_in_the_list_is_refused_before_anything_is_assigne
         ({"pins": "environments"}, "unknown key 'pins'"),
     ],
 )
-def test_wrong_settings_name_their_place(bench: Bench, wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace("(", r"\(")):
+def test_wrong_settings_name_their_place(bench: Bench, wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
         bench.deployer(**wrong)
 
 
@@ -389,7 +389,7 @@ def test_what_a_run_that_nobody_kicked_lacks_is_said(bench: Bench) -> None:
     )  # fmt: skip
     assert deployer.objection("app1", well) == ""
     assert deployer.objection("app1", replace(well, intents=())) == "", "of what it was made is asked elsewhere"
-    for odd, said in (
+    for odd, objection in (
         (replace(well, cached_catalog_status="on_failure"), "Puppet used an old catalog"),
         (replace(well, noop=True), "Puppet only said what it would do"),
         (replace(well, environment="testing"), "Puppet ran in the environment 'testing'"),
@@ -398,7 +398,7 @@ def test_what_a_run_that_nobody_kicked_lacks_is_said(bench: Bench) -> None:
         (replace(well, transaction_completed=False), "Puppet did not get to the end"),
         (replace(well, transaction_completed=False, status="failed", errors=("no catalog",)), "no catalog"),
     ):  # fmt: skip
-        assert said in deployer.objection("app1", odd)
+        assert objection in deployer.objection("app1", odd)
 
 
 def test_a_host_is_proven_by_what_it_has_and_nothing_is_installed(bench: Bench) -> None:
@@ -439,8 +439,8 @@ def test_a_branch_of_the_control_repository_takes_what_is_assigned(bench: Bench,
     assert bench.remove(assigned=place) == DONE
     assert Assignment.read(_shown(control, "data/sluicegate/app1.yaml")).intent == "5c1f"
     assert _shown(control, "Puppetfile") == b"mod 'apt'\n"
-    said = process.run(["git", "-C", control, "log", "-1", "--format=%B", "production"]).text
-    assert said.strip() == "sluicegate assigns: app1\n\nIntent: 5c1f"
+    commit_message = process.run(["git", "-C", control, "log", "-1", "--format=%B", "production"]).text
+    assert commit_message.strip() == "sluicegate assigns: app1\n\nIntent: 5c1f"
     assert bench.remove(assigned=place) == DONE  # the same again is no commit
     assert process.run(["git", "-C", control, "rev-list", "--count", "production"]).text.strip() == "2"
 
@@ -483,7 +483,7 @@ def test_hosts_that_are_asked_together_share_their_fetches_and_one_that_is_asked
     calls: list[str] = []
     monkeypatch.setattr(door, "watcher", calls.append)
     stood = each(names, lambda name: place.assigned(bench.host, name), 12).done
-    assert all(one is not None and one.intent == "a1" for one in stood.values())
+    assert all(assignment is not None and assignment.intent == "a1" for assignment in stood.values())
     assert 1 <= sum(call == "git fetch" for call in calls) < len(names)
     _pushed(control, bench.folder / "theirs", "data/app1.yaml", Assignment(intent="a2").content().decode())
     now = place.assigned(bench.host, "app1")
@@ -496,7 +496,7 @@ def test_a_branch_that_is_not_there_is_told(bench: Bench, control: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"git": "/x.git", "folder": "data"}, "the key 'branch' is missing"),
         ({"git": "/x.git", "branch": "-x", "folder": "data"}, "is no name of a branch"),
@@ -505,6 +505,6 @@ def test_a_branch_that_is_not_there_is_told(bench: Bench, control: Path) -> None
         ({"branch": "live", "folder": "/srv/data"}, "belongs to 'git'"),
     ],
 )
-def test_a_wrong_control_repository_is_told(bench: Bench, wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_wrong_control_repository_is_told(bench: Bench, wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         bench.deployer(assigned=wrong)

@@ -56,8 +56,8 @@ def stub() -> Iterator[responses.RequestsMock]:
             import json
             from urllib.parse import parse_qs, urlsplit
 
-            asked = parse_qs(urlsplit(request.url or "").query)["query"][0]
-            return 200, {}, json.dumps(next(rows for start, rows in ANSWERS.items() if asked.startswith(start)))
+            query = parse_qs(urlsplit(request.url or "").query)["query"][0]
+            return 200, {}, json.dumps(next(rows for start, rows in ANSWERS.items() if query.startswith(start)))
 
         mock.add_callback(responses.GET, QUERY, callback=answer)
         yield mock
@@ -67,14 +67,14 @@ NAMES = [f"app{number}.example.com" for number in (1, 2, 3)]
 
 
 def test_last_reports_are_put_together_of_what_the_database_has(stub: responses.RequestsMock) -> None:
-    one, two, three = database().latest(NAMES)
-    assert one == PuppetReport(
+    first, second, third = database().latest(NAMES)
+    assert first == PuppetReport(
         host="app1.example.com", time="2026-11-26T06:10:52.450Z", status="unchanged", environment="production",
         configuration_version="17", cached_catalog_status="not_used", transaction_uuid="u1",
         transaction_completed=True, intents=("intent1",),
     )  # fmt: skip
-    assert (two.status, two.errors, two.transaction_completed) == ("failed", ("no catalog",), False)
-    assert three.intents == (), "its last catalog is of another run than its last report"
+    assert (second.status, second.errors, second.transaction_completed) == ("failed", ("no catalog",), False)
+    assert third.intents == (), "its last catalog is of another run than its last report"
 
 
 def test_an_error_that_is_said_again_and_again_hides_no_other(
@@ -82,7 +82,7 @@ def test_an_error_that_is_said_again_and_again_hides_no_other(
 ) -> None:
     logs = [{"level": "err", "message": text} for text in (*["no such fact"] * 200, "no such class")]
     monkeypatch.setitem(ANSWERS, "reports[certname, logs", [{"certname": "app2.example.com", "logs": logs}])
-    (two,) = [one for one in database().latest(["app2.example.com"]) if one.host == "app2.example.com"]
+    (two,) = [report for report in database().latest(["app2.example.com"]) if report.host == "app2.example.com"]
     assert two.errors == ("no such fact", "no such class")
 
 
@@ -102,7 +102,7 @@ def test_the_deployer_asks_by_certname(stub: responses.RequestsMock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "kind", "said"),
+    ("problem", "kind", "message"),
     [
         (requests.exceptions.SSLError("x"), Untrusted, "not trusted"),
         (requests.exceptions.ConnectTimeout("x"), TimedOut, "does not answer within 30 s"),
@@ -112,13 +112,13 @@ def test_the_deployer_asks_by_certname(stub: responses.RequestsMock) -> None:
         ("<html>", RemoteUnavailable, "does not answer as one"),
     ],
 )
-def test_a_database_that_cannot_be_asked_is_told(problem: object, kind: type[Exception], said: str) -> None:
+def test_a_database_that_cannot_be_asked_is_told(problem: object, kind: type[Exception], message: str) -> None:
     with responses.RequestsMock() as mock:
         if isinstance(problem, int):
             mock.get(QUERY, status=problem, body="no")
         else:
             mock.get(QUERY, body=problem)  # type: ignore[arg-type]
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=message):
             list(database().latest(NAMES))
 
 
@@ -139,7 +139,7 @@ def test_the_token_comes_from_the_variable_and_proxies_of_a_step_do_not_count(
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"url": "puppetdb"}, "'url' is not of the form"),
         ({"url": "http://pdb.example.com", "token": {"env": "X"}}, "expected https"),
@@ -149,6 +149,6 @@ def test_the_token_comes_from_the_variable_and_proxies_of_a_step_do_not_count(
         ({"user": "x"}, "unknown key 'user'"),
     ],
 )
-def test_mistakes_in_its_settings_are_named(values: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_mistakes_in_its_settings_are_named(values: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         Database.configure(settings(**{"url": URL, **values}))

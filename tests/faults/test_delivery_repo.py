@@ -139,10 +139,10 @@ def test_42_sixteen_writers_on_one_line_lose_nothing_though_some_are_killed(worl
 
 
 def test_42_writers_of_different_files_both_win(world: World, repo: DeliveryRepo) -> None:
-    with world.repo() as other:
-        other.state()
+    with world.repo() as other_repo:
+        other_repo.state()
         pinning.hold(repo, "auth", "staging", until=None, why="one")
-        pinning.hold(other, "portal", "integration", until=None, why="two")
+        pinning.hold(other_repo, "portal", "integration", until=None, why="two")
     state = repo.state()
     assert state.pins("staging")["auth"].hold is not None
     assert state.pins("integration")["portal"].hold is not None
@@ -393,14 +393,14 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", sorted(BROKEN))
 def test_44_a_broken_pin_file_is_a_usage_error_with_its_line(world: World, repo: DeliveryRepo, case: str) -> None:
-    content, said = BROKEN[case]
+    content, message = BROKEN[case]
     edit(repo, "environments/integration.yaml", content)
     before, hosts = tips(world), world.on_host("int")
     for act in (lambda: sync(repo, "integration"), lambda: pinning.unpin(repo, "auth", "integration", why="")):
         with pytest.raises(UsageError) as caught:
             act()
         assert "environments/integration.yaml" in caught.value.message
-        assert said in caught.value.message
+        assert message in caught.value.message
         assert len(caught.value.message) < 1000
     assert tips(world) == before
     assert world.on_host("int") == hosts
@@ -567,9 +567,9 @@ def test_42_an_open_umask_leaves_no_file_that_others_may_write(world: World, tmp
     )
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", script], check=True, env=env)
-    made = [*(tmp_path / "cache").rglob("*")]
-    assert made
-    assert [p for p in made if p.is_file() and stat.S_IMODE(p.stat().st_mode) & 0o022] == []
+    cached_files = [*(tmp_path / "cache").rglob("*")]
+    assert cached_files
+    assert [p for p in cached_files if p.is_file() and stat.S_IMODE(p.stat().st_mode) & 0o022] == []
     assert stat.S_IMODE((tmp_path / "cache" / "sluicegate").stat().st_mode) == 0o700
 
 
@@ -649,13 +649,13 @@ def test_48_an_interrupted_sync_says_so_and_can_be_resumed(world: World, tmp_pat
     try:
         wait_for(hangs)
         process.send_signal(getattr(signal, name))
-        _, said = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert process.returncode == code, said
-    assert "Traceback" not in said
-    assert "sluicegate: interrupted\n  try: sluicegate resume" in said
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    assert "sluicegate: interrupted\n  try: sluicegate resume" in output
     with world.repo() as repo:
-        assert [one.outcome for one in resume(repo)] == ["finished"]
+        assert [resumed.outcome for resumed in resume(repo)] == ["finished"]
         check_consistent(world, repo.state())
         assert world.on_host("int")["auth"] == "2.0.0"

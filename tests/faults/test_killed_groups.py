@@ -84,10 +84,10 @@ def test_groups_that_are_killed_lose_nothing_that_was_acknowledged(
         following, died_inside = kill_once(shop, tmp_path / "log", following, moment, WAYS[way])
         inside += died_inside
         shop.veto("auth", "1.0.0", "production")  # whoever comes next
-        told = pins_told(shop)
-        explained = {"auth": told[-1][0]} if told else {}
+        pin_events = pins_told(shop)
+        explained = {"auth": pin_events[-1][0]} if pin_events else {}
         assert shop.pins("training") == explained, "the ledger explains the pin"
-        last = int(told[-1][1].why) if told else 0
+        last = int(pin_events[-1][1].why) if pin_events else 0
         assert last in (following - 1, following), "what was acknowledged is there; beyond it one change at the most"
         following = last + 1
     assert inside >= 0.4 * kills, f"only {inside} of {kills} died inside a change"

@@ -298,8 +298,8 @@ def test_the_same_version_again_is_a_conflict_or_nothing_to_do(world: World) -> 
 
 
 def test_of_two_publishers_with_other_content_one_wins(world: World, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
     outcomes: list[str] = []
 
     def run(name: str, files: list[Path]) -> None:
@@ -311,10 +311,10 @@ def test_of_two_publishers_with_other_content_one_wins(world: World, tmp_path: P
             except Conflict:
                 outcomes.append("conflict")
 
-    theirs = [other / file.name for file in world.files]
+    theirs = [other_folder / file.name for file in world.files]
     for file in theirs:
         file.write_bytes(os.urandom(1000))
-    threads = [threading.Thread(target=run, args=one) for one in (("one", world.files), ("two", theirs))]
+    threads = [threading.Thread(target=run, args=arguments) for arguments in (("one", world.files), ("two", theirs))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -77,8 +77,8 @@ def test_a_deploy_whose_end_is_written_short_is_finished_by_the_next(
     except SluicegateError:
         failed = True
     finally:
-        for one in limit:
-            one.__exit__(None, None, None)  # type: ignore[attr-defined]
+        for context in limit:
+            context.__exit__(None, None, None)  # type: ignore[attr-defined]
     monkeypatch.undo()
     assert failed or size
     live.resume()
@@ -122,7 +122,7 @@ def test_a_file_that_is_replaced_keeps_its_old_content(tmp_path: Path, size: int
     files.replace(place, b"old")
     with disk_takes(size), pytest.raises(OSError):
         files.replace(place, b"the new content")
-    assert place.read_bytes() == b"old" and [one.name for one in tmp_path.iterdir()] == ["config.xml"]
+    assert place.read_bytes() == b"old" and [path.name for path in tmp_path.iterdir()] == ["config.xml"]
 
 
 CONFIG = """\
@@ -137,17 +137,17 @@ def versions_after_short_publish(folder: Path, repo: DeliveryRepo, length: int, 
     large, small = folder / "large.bin", folder / "small.txt"
     large.write_bytes(os.urandom(length))
     small.write_bytes(b"x\n")
-    told = []
+    announced = []
     try:
         with disk_takes(size):
             publish(repo, "auth", "1.0.0", [large, small], Origin(), connections=1)
-        told = ["1.0.0"]
+        announced = ["1.0.0"]
     except SluicegateError:
         pass
     except OSError as problem:  # which the command line says in a sentence
         assert problem.errno == errno.EFBIG
     between = repo.state().versions("auth")
-    assert between == told  # never announced where the command said that it failed, nor the other way round
+    assert between == announced  # never announced where the command said that it failed, nor the other way round
     publish(repo, "auth", "1.0.0", [large, small], Origin(), connections=1)
     fetch(repo.state(), "auth", "1.0.0", folder / "back")
     assert (folder / "back" / "auth-1.0.0-large.bin").read_bytes() == large.read_bytes()

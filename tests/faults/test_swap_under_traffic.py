@@ -56,13 +56,13 @@ def staged(tmp_path: Path) -> World:
 @pytest.fixture
 def balancer(tmp_path: Path) -> Iterator[CaddyBalancer]:
     """A running Caddy before both groups."""
-    given = settings(
+    driver_settings = settings(
         file=str(tmp_path / "live"),
         address=f"http://127.0.0.1:{free_port()}",
         routes={"auth": "/auth", "portal": "/"},
     )
-    made = CaddyBalancer.configure("caddy", given, CONFIG, no_host)
-    made.switch(LIVE, keep_sessions=False)
+    caddy_balancer = CaddyBalancer.configure("caddy", driver_settings, CONFIG, no_host)
+    caddy_balancer.switch(LIVE, keep_sessions=False)
     with ExitStack() as stack:
         upstreams = {
             group: {
@@ -71,9 +71,9 @@ def balancer(tmp_path: Path) -> Iterator[CaddyBalancer]:
             }
             for group in VERSIONS
         }
-        caddy = start_caddy(made.caddy_config(upstreams), tmp_path / "caddy")
+        caddy = start_caddy(caddy_balancer.caddy_config(upstreams), tmp_path / "caddy")
         stack.callback(caddy.stop)
-        yield made
+        yield caddy_balancer
 
 
 @contextmanager

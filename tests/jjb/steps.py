@@ -57,12 +57,12 @@ class Step:
 def calls(notes: Path) -> list[list[str]]:
     """What the fake has noted: for each call the number of its arguments, and these."""
     words = notes.read_text().split("\0")[:-1] if notes.exists() else []
-    found = []
+    words_by_call = []
     while words:
         count, *words = words
-        found.append(words[: int(count)])
+        words_by_call.append(words[: int(count)])
         words = words[int(count) :]
-    return found
+    return words_by_call
 
 
 def parse(name: str, words: list[str]) -> None:

@@ -104,4 +104,6 @@ def test_only_its_owner_reads_it_and_the_oldest_go(place: Path, monkeypatch: pyt
         render.kept([Path("jobs")], Options(exclude=(str(number),)))
     kept = list(Path("cache").rglob("index.json"))
     assert len(kept) == 2
-    assert all(path.stat().st_mode & 0o077 == 0 for one in kept for path in (one, one.parent, one.with_name("jobs")))
+    assert all(
+        path.stat().st_mode & 0o077 == 0 for index in kept for path in (index, index.parent, index.with_name("jobs"))
+    )

@@ -43,13 +43,13 @@ PAIRS = sorted(path.relative_to(FIXTURES).with_suffix("").as_posix() for path in
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_golden_pair(name: str, request: pytest.FixtureRequest) -> None:
-    found = list(render([FIXTURES / f"{name}.yaml"]).values())
-    assert len(found) == 1, "one job a fixture"
+    jobs = list(render([FIXTURES / f"{name}.yaml"]).values())
+    assert len(jobs) == 1, "one job a fixture"
     golden = FIXTURES / f"{name}.xml"
     if request.config.getoption("--update-golden"):
-        golden.write_bytes(found[0])
+        golden.write_bytes(jobs[0])
     # Pythons differ in how they write quotes
-    assert ElementTree.canonicalize(found[0].decode()) == ElementTree.canonicalize(golden.read_text())
+    assert ElementTree.canonicalize(jobs[0].decode()) == ElementTree.canonicalize(golden.read_text())
 
 
 @pytest.mark.parametrize("kind", ["minimal", "full"])

@@ -127,9 +127,9 @@ def test_bad_yaml_is_placed_by_jenkins_jobs_and_by_us_alike(name: str, tmp_path:
     theirs = shell('jenkins-jobs test "$(sluicegate jobs path):jobs.yaml"', tmp_path)
     ours = shell("sluicegate jobs check jobs.yaml", tmp_path)
     assert (theirs.returncode, ours.returncode) == (1, 2), theirs.stderr + ours.stderr
-    for said in (theirs.stderr, ours.stderr):
+    for stderr in (theirs.stderr, ours.stderr):
         for pattern in patterns:
-            assert re.search(pattern, said), said
+            assert re.search(pattern, stderr), stderr
     assert "Traceback" not in theirs.stderr + ours.stderr
 
 

@@ -133,13 +133,13 @@ CHOSEN = ("BACK", "END_SESSIONS", "FURTHER", "DRY_RUN", "STEP", "PREVIEW")
 def test_a_hostile_reason_arrives_as_it_is(name: str, hostile: str, step: Step) -> None:
     values, words = FULLEST[name]
     ran = step.run(script(name), {**values, "WHY": hostile})
-    given = [word for word in words if not word.startswith("--why=")]
-    assert (ran.code, ran.calls) == (0, [[*given, f"--why={hostile}"]]), ran.output
+    other_words = [word for word in words if not word.startswith("--why=")]
+    assert (ran.code, ran.calls) == (0, [[*other_words, f"--why={hostile}"]]), ran.output
 
 
 @pytest.mark.parametrize(
     ("name", "parameter"),
-    [(name, one) for name in FULLEST for one in FULLEST[name][0] if one not in ("WHY", *CHOSEN)],
+    [(name, variable) for name in FULLEST for variable in FULLEST[name][0] if variable not in ("WHY", *CHOSEN)],
 )
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_value_is_one_operand_or_refused(name: str, parameter: str, hostile: str, step: Step) -> None:

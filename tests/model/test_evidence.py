@@ -51,7 +51,7 @@ def test_no_string_key_of_a_record_stands_outside_of_its_module() -> None:
     spelled = [
         f"{file}:{line}: '{key}'"
         for file, tree in modules()
-        if not any(file.endswith(other) for other in OTHER_DOCUMENTS)
+        if not any(file.endswith(document) for document in OTHER_DOCUMENTS)
         for line, key in string_keys(tree)
         if key in KEYS
     ]
@@ -59,7 +59,7 @@ def test_no_string_key_of_a_record_stands_outside_of_its_module() -> None:
 
 
 def test_what_a_story_is_asked_for_are_fields_of_the_kind() -> None:
-    asked = 0
+    questions = 0
     for file, tree in modules():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
@@ -69,9 +69,9 @@ def test_what_a_story_is_asked_for_are_fields_of_the_kind() -> None:
             for kind in (getattr(evidence, ast.unparse(word).rpartition(".")[2], None) for word in node.args):
                 wanted = {keyword.arg for keyword in node.keywords if keyword.arg}
                 if isinstance(kind, type) and issubclass(kind, Record):
-                    asked += 1
+                    questions += 1
                     assert wanted <= {field.name for field in fields(kind)}, f"{file}:{node.lineno}"
-    assert asked > 30
+    assert questions > 30
 
 
 @pytest.mark.parametrize("what", KINDS)

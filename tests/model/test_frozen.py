@@ -56,21 +56,21 @@ Pinned = frozen(
 @pytest.mark.parametrize("facts", [{"name": "int1"}, {"name": "int1", "tags": ("a",), "labels": {"zone": "b"}}])
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_value_is_made_shown_and_changed_as_a_dataclass(which: int, facts: dict[str, Any]) -> None:
-    made, model = MADE[which](**facts), MODELS[which](**facts)
-    shown = [{one.name: getattr(value, one.name) for one in fields(value)} for value in (made, model)]
+    ours, model = MADE[which](**facts), MODELS[which](**facts)
+    shown = [{field.name: getattr(value, field.name) for field in fields(value)} for value in (ours, model)]
     assert shown[0] == shown[1]
-    assert repr(made) == repr(model)
-    assert repr(replace(made, name="int2")) == repr(replace(model, name="int2"))
+    assert repr(ours) == repr(model)
+    assert repr(replace(ours, name="int2")) == repr(replace(model, name="int2"))
     assert set(inspect.signature(MADE[which]).parameters) == set(inspect.signature(MODELS[which]).parameters)
 
 
 @pytest.mark.parametrize("facts", [{}, {"name": ""}, {"name": "int1", "colour": "blue"}])
 def test_what_a_dataclass_refuses_is_refused(facts: dict[str, str]) -> None:
-    for made, model in zip(MADE, MODELS, strict=True):
+    for ours, model in zip(MADE, MODELS, strict=True):
         with pytest.raises((TypeError, ValueError)) as refused:
             model(**facts)
         with pytest.raises(refused.type):
-            made(**facts)
+            ours(**facts)
     with pytest.raises(TypeError):
         MADE[0]("int1")
 

@@ -99,7 +99,7 @@ def test_a_torn_line_is_never_taken_for_no_line(torn: bytes, kinds: tuple[type[R
 def test_a_record_that_is_appended_never_joins_the_line_before() -> None:
     veto, seal = Veto(id="1", at=NOW, by=ANNA), Approval(id="2", at=NOW, by=ANNA)
     by_hand = ledgerfiles.line(veto).rstrip(b"\n")
-    assert [one.id for one in ledgerfiles.read(ledgerfiles.extended(by_hand, [seal]), path=PATH)] == ["1", "2"]
+    assert [record.id for record in ledgerfiles.read(ledgerfiles.extended(by_hand, [seal]), path=PATH)] == ["1", "2"]
 
 
 anything = st.recursive(
@@ -148,8 +148,8 @@ def test_a_ledger_of_the_first_form_is_read_with_every_fact(path: Path) -> None:
     story = {record.id: as_json(record) for record in ledgerfiles.read(path.read_bytes(), path=PATH)}
     assert lines
     for line in lines:
-        told = {name: fact for name, fact in line.items() if fact or type(fact) is int}
-        assert {name: story[line["id"]].get(name) for name in told} == told
+        facts = {name: fact for name, fact in line.items() if fact or type(fact) is int}
+        assert {name: story[line["id"]].get(name) for name in facts} == facts
 
 
 @given(st.text(min_size=1, max_size=20))
@@ -173,6 +173,8 @@ def test_any_version_has_a_path_of_its_own_and_comes_back(version: str) -> None:
     ],
 )
 def test_what_is_looked_for_is_found_however_its_line_is_written(line: bytes) -> None:
-    other = b'{"id": "2", "at": "2026-11-23T09:00:00Z", "what": "tests"}'
-    whole = ledgerfiles.read(line + b"\n" + other, path=PATH)
-    assert ledgerfiles.read(line + b"\n" + other, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()
+    second_line = b'{"id": "2", "at": "2026-11-23T09:00:00Z", "what": "tests"}'
+    whole = ledgerfiles.read(line + b"\n" + second_line, path=PATH)
+    assert (
+        ledgerfiles.read(line + b"\n" + second_line, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()
+    )

@@ -22,19 +22,19 @@ def test_the_first_host_goes_alone_then_the_canary_hosts_then_batches() -> None:
     rolling = Rolling(batch=Share(number=30, percent=True), canary=Share(number=2))
     sizes = [len(batch) for batch in batches(hosts, rolling, members=10, having=0, back=False)]
     assert sizes == [1, 2, 3, 3, 1]
-    assert [len(one) for one in batches(hosts, rolling, members=10, having=0, back=True)] == [3, 3, 3, 1]
+    assert [len(batch) for batch in batches(hosts, rolling, members=10, having=0, back=True)] == [3, 3, 3, 1]
     # one host serves the target already: it was the first; of the two canary hosts none is left with three
-    assert [len(one) for one in batches(hosts[1:], rolling, members=10, having=1, back=False)] == [2, 3, 3, 1]
-    assert [len(one) for one in batches(hosts[3:], rolling, members=10, having=3, back=False)] == [3, 3, 1]
+    assert [len(batch) for batch in batches(hosts[1:], rolling, members=10, having=1, back=False)] == [2, 3, 3, 1]
+    assert [len(batch) for batch in batches(hosts[3:], rolling, members=10, having=3, back=False)] == [3, 3, 1]
 
 
 @given(st.integers(0, 12), st.integers(1, 100), st.integers(0, 100), st.integers(0, 12), st.booleans())
 def test_every_host_is_in_one_batch(count: int, size: int, canary: int, having: int, back: bool) -> None:
     hosts = [f"web{number}" for number in range(count)]
     rolling = Rolling(batch=Share(number=size, percent=True), canary=Share(number=canary, percent=True))
-    found = batches(hosts, rolling, members=max(count, 1), having=having, back=back)
-    assert [host for batch in found for host in batch] == hosts
-    assert all(found)
+    cut = batches(hosts, rolling, members=max(count, 1), having=having, back=back)
+    assert [host for batch in cut for host in batch] == hosts
+    assert all(cut)
 
 
 @given(st.lists(st.tuples(st.sampled_from(STANDINGS), st.booleans()), max_size=12), st.integers(0, 12))
@@ -44,7 +44,7 @@ def test_whoever_is_admitted_the_minimum_still_takes_new_users(
     survey = {
         f"web{number}": Serving(standing=standing, healthy=healthy) for number, (standing, healthy) in enumerate(hosts)
     }
-    serving = {host for host, one in survey.items() if one.serves}
+    serving = {host for host, serving_there in survey.items() if serving_there.serves}
     chosen = admitted(in_order(survey, survey, minimum), survey, minimum)
     assert len(serving - set(chosen)) >= min(minimum, len(serving))
     assert set(survey) - serving <= set(chosen), "who serves nobody costs nothing"
@@ -81,8 +81,8 @@ def verdict(new: Counters, old: Counters, analysis: Analysis | None = None) -> t
     """The analysis of one new and one old host which counted these between two surveys that began at nothing."""
     before = {host: Serving(standing="ready") for host in ("new", "old")}
     after = {"new": Serving(standing="ready", counters=new), "old": Serving(standing="ready", counters=old)}
-    found = judged(before, after, {"new"}, {"old"}, analysis or Analysis())
-    return found.verdict, found.why
+    finding = judged(before, after, {"new"}, {"old"}, analysis or Analysis())
+    return finding.verdict, finding.why
 
 
 def test_a_version_with_five_percent_5xx_fails() -> None:

@@ -81,12 +81,12 @@ def test_with_prereleases_only_there_is_a_latest_but_no_release(repository: Dire
 
 def test_a_conflict_names_both_checksums(repository: DirectoryRepository, source: Path, tmp_path: Path) -> None:
     repository.put(AUTH, "1.0", "a.zip", source)
-    other = tmp_path / "other"
-    other.write_bytes(b"other")
+    changed_file = tmp_path / "other"
+    changed_file.write_bytes(b"other")
     with pytest.raises(Conflict) as caught:
-        repository.put(AUTH, "1.0", "a.zip", other)
+        repository.put(AUTH, "1.0", "a.zip", changed_file)
     assert files.sha256(source) in str(caught.value)
-    assert files.sha256(other) in str(caught.value)
+    assert files.sha256(changed_file) in str(caught.value)
 
 
 def _grow(path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_repository_that_cannot_be_reached_is_remote(tmp_path: Path, source: P
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"path": "var/releases"}, "absolute path"),
         ({"path": "/srv", "url": "ftp://x"}, "not of the form https://"),
@@ -232,8 +232,8 @@ def test_a_repository_that_cannot_be_reached_is_remote(tmp_path: Path, source: P
         ({}, "'path' is missing"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         DirectoryRepository.configure("releases", settings(**wrong), CONFIG)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")
 

@@ -35,6 +35,6 @@ def test_a_classifier_may_hold_dots(behind: str, classifier: str | None, extensi
 
 def test_the_last_publication_of_a_snapshot_takes_the_list_along() -> None:
     lists = {"maven-metadata.xml", "maven-metadata.xml.sha1"}
-    own, other = {f"auth-{VERSION}.jar"}, {"auth-1.0-20261125.101010-10.jar"}
-    assert leaving(AUTH, VERSION, own | other | lists) == own
+    own, other_publication = {f"auth-{VERSION}.jar"}, {"auth-1.0-20261125.101010-10.jar"}
+    assert leaving(AUTH, VERSION, own | other_publication | lists) == own
     assert leaving(AUTH, VERSION, own | lists) == own | lists

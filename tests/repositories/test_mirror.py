@@ -43,9 +43,9 @@ def test_a_bucket_that_may_not_be_written_is_said_so(part: str, tmp_path: Path) 
     (tmp_path / "shop.rpm").write_bytes(b"a package")
     names: dict[str, tuple[str, ...]] = {"packages": (), "index": (), "entries": (), part: ("shop.rpm",)}
     with web_server(_ReadOnly) as port:
-        given = settings(
+        driver_settings = settings(
             bucket="packages", endpoint=f"http://127.0.0.1:{port}", credentials={"file": str(login), "profile": "ci"}
         )
-        mirror = Mirror.configure("rpm", given, CONFIG)
+        mirror = Mirror.configure("rpm", driver_settings, CONFIG)
         with pytest.raises(Denied, match=r"AccessDenied: .*not yours"):
             mirror.bring(tmp_path, Public(**names), tmp_path / "known")

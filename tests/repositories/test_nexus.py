@@ -42,9 +42,9 @@ def nexus(monkeypatch: pytest.MonkeyPatch) -> NexusRepository:
     monkeypatch.setenv("SLUICEGATE_RELEASES_USER", "ci")
     monkeypatch.setenv("SLUICEGATE_RELEASES_PASSWORD", "s3cr3t")
     values = settings(url=URL, repository="raw", format="raw", credentials="env")
-    made = NexusRepository.configure("releases", values, CONFIG)
-    assert isinstance(made, NexusRepository)
-    return made
+    repository = NexusRepository.configure("releases", values, CONFIG)
+    assert isinstance(repository, NexusRepository)
+    return repository
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_missing_file_is_not_found_and_a_missing_repository_is_a_mistake_of_co
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "said"),
+    ("body", "headers", "message"),
     [(b"something else", MARK, "the server reports"), (PAGE.encode(), {"Content-Type": "text/html"}, "HTML page")],
 )
 def test_what_is_not_the_file_is_an_integrity_error_and_leaves_nothing(
@@ -184,12 +184,12 @@ def test_what_is_not_the_file_is_an_integrity_error_and_leaves_nothing(
     tmp_path: Path,
     body: bytes,
     headers: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     content_type = headers.get("Content-Type", "application/zip")
     more = {name: value for name, value in headers.items() if name != "Content-Type"}
     server.get(PLACE, body=body, headers=more, content_type=content_type)
-    with pytest.raises(IntegrityError, match=said):
+    with pytest.raises(IntegrityError, match=message):
         nexus.fetch(AUTH, "1.0", "auth-1.0.zip", tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 

@@ -119,14 +119,14 @@ def test_a_big_file_goes_in_parts_and_is_as_immutable(
 ) -> None:
     monkeypatch.setattr(s3, "WHOLE", 1 << 20)
     monkeypatch.setattr(s3, "PART", 5 << 20)
-    big, other = tmp_path / "big", tmp_path / "other"
+    big, changed_file = tmp_path / "big", tmp_path / "other"
     big.write_bytes(os.urandom(12 << 20))
-    other.write_bytes(os.urandom(12 << 20))
+    changed_file.write_bytes(os.urandom(12 << 20))
     repository = ceph.repository()
     repository.put(AUTH, "1.0", "big", big)
     repository.put(AUTH, "1.0", "big", big)
     with pytest.raises(Conflict):
-        repository.put(AUTH, "1.0", "big", other)
+        repository.put(AUTH, "1.0", "big", changed_file)
     repository.fetch(AUTH, "1.0", "big", tmp_path / "fetched")
     assert (tmp_path / "fetched").read_bytes() == big.read_bytes()
 
@@ -248,10 +248,10 @@ def test_a_server_without_the_condition_is_read_again(source: Path, credentials:
         repository = at(f"http://127.0.0.1:{port}", credentials)
         repository.put(AUTH, "1.0", source.name, source)
         repository.put(AUTH, "1.0", source.name, source)
-        other = tmp_path / "other"
-        other.write_bytes(b"other")
+        changed_file = tmp_path / "other"
+        changed_file.write_bytes(b"other")
         with pytest.raises(Conflict):
-            repository.put(AUTH, "1.0", source.name, other)
+            repository.put(AUTH, "1.0", source.name, changed_file)
 
 
 def test_a_lost_answer_is_no_conflict_with_oneself(source: Path, credentials: str) -> None:
@@ -345,7 +345,7 @@ def test_credentials_come_from_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "said"),
+    ("content", "mode", "message"),
     [
         ("[ci]\naws_access_key_id = a\naws_secret_access_key = s3cr3t\n", 0o644, "may be read by others"),
         ("[other]\naws_access_key_id = a\naws_secret_access_key = s3cr3t\n", 0o600, "no profile"),
@@ -355,20 +355,20 @@ def test_credentials_come_from_the_environment(
     ],
 )
 def test_a_credentials_file_that_is_not_right_is_named_and_not_shown(
-    tmp_path: Path, source: Path, content: str | None, mode: int, said: str
+    tmp_path: Path, source: Path, content: str | None, mode: int, message: str
 ) -> None:
     path = tmp_path / "credentials"
     if content is not None:
         path.write_text(content)
         path.chmod(mode)
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         at("http://127.0.0.1:9", str(path)).put(AUTH, "1.0", source.name, source)
     assert "s3cr3t" not in str(caught.value)
     assert caught.value.__cause__ is None or "s3cr3t" not in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({}, "'bucket' is missing"),
         ({"bucket": "No/Bucket"}, "expected 3 to 63"),
@@ -381,8 +381,8 @@ def test_a_credentials_file_that_is_not_right_is_named_and_not_shown(
         ({"bukcet": "releases"}, "Did you mean 'bucket'"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         S3Repository.configure("releases", settings(**wrong), CONFIG)
     assert str(caught.value).startswith("sluicegate.yaml:7: ")
 

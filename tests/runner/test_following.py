@@ -118,7 +118,7 @@ def test_a_wrong_token_is_no_restart() -> None:
     stub = JenkinsStub({"a": Job()}, spells=[401], login_up=True)
     with pytest.raises(Denied, match="wrong token"):
         followed(stub)
-    assert stub.asked == ["GET /job/a/api/json", "GET /login"]
+    assert stub.calls == ["GET /job/a/api/json", "GET /login"]
 
 
 def test_an_error_of_the_server_is_no_wrong_token() -> None:
@@ -144,7 +144,7 @@ def test_what_jenkins_would_not_take_is_said_before(
     with pytest.raises(UsageError, match=message) as refused:
         followed(stub, name, given)
     assert hint in refused.value.hint
-    assert not any(line.startswith("POST") for line in stub.asked)
+    assert not any(line.startswith("POST") for line in stub.calls)
 
 
 def test_a_jenkins_below_a_path_is_asked_for_there() -> None:

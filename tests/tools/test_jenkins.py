@@ -49,9 +49,9 @@ def test_neither_proxies_nor_a_netrc_of_the_job_count(tmp_path: Path, monkeypatc
     assert [login for _, login in ASKED] == [Login("ci", Secret("t0ken")).basic()]
 
 
-@pytest.mark.parametrize("said", [False, None, "true", 1])
-def test_only_a_build_that_its_jenkins_says_is_building_runs(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
-    monkeypatch.setitem(BUILD, "building", said)
+@pytest.mark.parametrize("building", [False, None, "true", 1])
+def test_only_a_build_that_its_jenkins_says_is_building_runs(monkeypatch: pytest.MonkeyPatch, building: object) -> None:
+    monkeypatch.setitem(BUILD, "building", building)
     with web_server(Build) as port:
         url = f"http://127.0.0.1:{port}"
         assert not jenkins.read_build(trusted(url), f"{url}/job/approve/7/").building
@@ -156,6 +156,6 @@ def test_a_context_path_that_is_missing_is_named() -> None:
         with pytest.raises(UnknownName, match="not the root of a Jenkins") as refused:
             jenkins.start_job(trusted(top), "suite", {})
         assert f"url: {url}" in refused.value.hint
-        with pytest.raises(UsageError, match="trusts") as other:
+        with pytest.raises(UsageError, match="trusts") as distrusted:
             jenkins.read_build(trusted(top), f"{url}/job/approve/1/")
-        assert f"url: {url}}}" in other.value.hint
+        assert f"url: {url}}}" in distrusted.value.hint

@@ -58,7 +58,7 @@ def certificate(folder: Path, days: int) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
         .not_valid_before(now - timedelta(days=10)).not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
@@ -69,7 +69,7 @@ def certificate(folder: Path, days: int) -> Path:
         key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        + made.public_bytes(serialization.Encoding.PEM)
+        + signed.public_bytes(serialization.Encoding.PEM)
     )  # fmt: skip
     return path
 
@@ -110,7 +110,7 @@ def test_a_private_authority_is_trusted_by_the_usual_variables(
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("http://me:pass@127.0.0.1:9", "the proxy 127.0.0.1:9, which http_proxy names, cannot be reached"),
         ("nonsense:x", "the proxy in http_proxy is not of the form"),
@@ -118,16 +118,16 @@ def test_a_private_authority_is_trusted_by_the_usual_variables(
     ],
 )
 def test_a_proxy_that_is_none_is_not_taken_for_the_server(
-    monkeypatch: pytest.MonkeyPatch, address: str, said: str
+    monkeypatch: pytest.MonkeyPatch, address: str, message: str
 ) -> None:
     monkeypatch.setenv("http_proxy", address)
     monkeypatch.setattr(patience, "pause", lambda seconds: None)
-    told: list[str] = []
-    monkeypatch.setattr(meter, "listener", told.append)
-    with pytest.raises((RemoteUnavailable, UsageError), match=said) as found:
+    waits: list[str] = []
+    monkeypatch.setattr(meter, "listener", waits.append)
+    with pytest.raises((RemoteUnavailable, UsageError), match=message) as caught:
         Server("http://nexus.example.com").ask("GET", "/")
-    assert "pass" not in f"{found.value}{told}"
-    assert len(told) == (4 if "cannot be reached" in said else 0)
+    assert "pass" not in f"{caught.value}{waits}"
+    assert len(waits) == (4 if "cannot be reached" in message else 0)
 
 
 def test_a_proxy_is_asked_by_the_usual_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_credentials_come_from_the_environment_a_netrc_or_a_private_file(
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "said"),
+    ("text", "mode", "message"),
     [
         ("ci:secret\n", 0o644, "chmod 600|0600"),
         ("secret\n", 0o600, "user:password"),
@@ -224,13 +224,13 @@ def test_credentials_come_from_the_environment_a_netrc_or_a_private_file(
     ],
 )
 def test_a_file_of_credentials_that_will_not_do_is_a_usage_error_without_its_content(
-    tmp_path: Path, text: str | None, mode: int, said: str
+    tmp_path: Path, text: str | None, mode: int, message: str
 ) -> None:
     path = tmp_path / "pair"
     if text is not None:
         path.write_text(text)
         path.chmod(mode)
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         Credentials(kind="file", file=str(path)).login("https://n")
     assert "secret" not in str(caught.value)
 

@@ -57,7 +57,7 @@ def ours_takes(signature: str, allowed: str, message: bytes = MESSAGE, at: str =
         signers = sshsig.read_signers(allowed.encode(), "allowed")
     except (Malformed, ConfigError):
         return False
-    return any(one.key == key and not one.objection(when) for one in signers)
+    return any(signer.key == key and not signer.objection(when) for signer in signers)
 
 
 @pytest.mark.parametrize(("kind", "bits"), KINDS)
@@ -107,13 +107,13 @@ def test_no_byte_of_a_signature_can_be_another(key: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("ci", "there is no key"), ("ci ssh-dss AAAA", "of none of the kinds"),
      ("ci ssh-ed25519 AAAA", "expected PRINCIPAL"), ("ci ssh-ed25519 !!", "expected PRINCIPAL"),
      ("ci what=1 ssh-ed25519 AAAA ", "expected PRINCIPAL")],
 )  # fmt: skip
-def test_a_mistake_in_allowed_signers_is_told_with_its_place(text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_a_mistake_in_allowed_signers_is_told_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         sshsig.read_signers(f"# ours\n{text}\n".encode(), "allowed-signers")
     assert caught.value.mistakes[0].startswith("allowed-signers:2: ")
 

@@ -36,7 +36,7 @@ def seal(shop: Shop) -> Verdict:
 def test_who_is_in_the_group_may_give_the_seal_and_nobody_else(shop: Shop) -> None:
     waiting = seal(shop)
     assert (waiting.state, waiting.who_can_help) == ("waiting", f"olle, ldap:{QA}")
-    assert shop.drivers.people.asked == 0, "nobody said anything yet"
+    assert shop.drivers.people.calls == 0, "nobody said anything yet"
     with shop.unchanged(), pytest.raises(GateRefused, match="anna is not in the role 'qa'") as caught:
         shop.approve("auth", "2.0.0", user="anna")
     assert caught.value.reasons == (f"members: olle, ldap:{QA}",)
@@ -80,9 +80,9 @@ def test_a_group_that_is_gone_is_an_error_too(shop: Shop) -> None:
 def test_a_silent_directory_is_asked_once_a_command(shop: Shop) -> None:
     for user in ("lena", "gerd"):
         shop.approve("auth", "2.0.0", user=user)
-    shop.drivers.people.down, shop.drivers.people.asked = True, 0
+    shop.drivers.people.down, shop.drivers.people.calls = True, 0
     assert seal(shop).state == "error"
-    assert shop.drivers.people.asked == 1, "each time limit would add up"
+    assert shop.drivers.people.calls == 1, "each time limit would add up"
 
 
 def test_a_person_is_looked_up_by_the_name_that_the_directory_has(shop: Shop) -> None:

@@ -56,10 +56,10 @@ def test_the_ledger_names_the_new_commit_of_main_and_is_else_as_it_was(cut: Shop
 
 
 def test_a_ledger_that_stayed_behind_gets_the_records_of_the_change(cut: Shop) -> None:
-    told = git(cut, "show", "ledger:components/auth/2.0.0.jsonl")
+    record_lines = git(cut, "show", "ledger:components/auth/2.0.0.jsonl")
     take_back(cut, "ledger")
     cut.veto("auth", "1.0.0")
-    assert git(cut, "show", "ledger:components/auth/2.0.0.jsonl") == told
+    assert git(cut, "show", "ledger:components/auth/2.0.0.jsonl") == record_lines
     assert cut.pins("integration") == {"auth": "2.0.0"}
 
 

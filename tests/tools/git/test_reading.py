@@ -124,4 +124,8 @@ def test_what_is_remembered_of_objects_has_a_bound(store: Store, monkeypatch: py
         for path, content in FILES.items():
             assert store.read(tip, path) == content
         assert len(store._objects._remembered) == 40
-        assert sum(len(one.content) for one in store._objects._remembered.values()) == store._objects._size <= 40_000
+        assert (
+            sum(len(remembered.content) for remembered in store._objects._remembered.values())
+            == store._objects._size
+            <= 40_000
+        )

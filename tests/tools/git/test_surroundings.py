@@ -37,13 +37,15 @@ def published(shop: Shop) -> Shop:
 def test_a_variable_that_names_another_repository_moves_no_pin_there(
     published: Shop, tmp_path: Path, name: str
 ) -> None:
-    other = tmp_path / "other.git"
-    git("clone", "--quiet", "--bare", published.bare, other)
-    before = git("-C", other, "for-each-ref")
-    value = {"GIT_NAMESPACE": "elsewhere", "GIT_OBJECT_DIRECTORY": str(other / "objects")}.get(name, str(other))
+    other_repository = tmp_path / "other.git"
+    git("clone", "--quiet", "--bare", published.bare, other_repository)
+    before = git("-C", other_repository, "for-each-ref")
+    value = {"GIT_NAMESPACE": "elsewhere", "GIT_OBJECT_DIRECTORY": str(other_repository / "objects")}.get(
+        name, str(other_repository)
+    )
     done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **{name: value})
     assert done.returncode == 0, done.stderr
-    assert git("-C", other, "for-each-ref") == before
+    assert git("-C", other_repository, "for-each-ref") == before
     assert "auth: 1.0.0" in git("-C", published.bare, "show", "main:environments/integration.yaml")
 
 
@@ -96,9 +98,9 @@ def test_a_broken_configuration_of_git_is_told_in_its_words(
 
 
 def test_settings_that_ci_gives_in_variables_are_kept(published: Shop) -> None:
-    given = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ci-bot"}
-    given |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "ci@example.com"}
-    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **given)
+    variables = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ci-bot"}
+    variables |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "ci@example.com"}
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **variables)
     assert done.returncode == 0, done.stderr
     assert git("-C", published.bare, "log", "-1", "--format=%cn", "main") == "ci-bot"
 

@@ -227,13 +227,13 @@ def take_back(shop: Shop, branch: str) -> None:
 def test_whoever_comes_next_completes_a_push_of_several_changes(
     cut: Shop, tmp_path: Path, branch: str, far: bool
 ) -> None:
-    pins, told = git(cut, "show", "main:environments/training.yaml"), git(cut, "rev-parse", "ledger^{tree}")
+    pins, ledger_tree = git(cut, "show", "main:environments/training.yaml"), git(cut, "rev-parse", "ledger^{tree}")
     take_back(cut, branch)
     location = f"file://{cut.bare}" if far else str(cut.bare)
     repo = cut.opened_by(Actor(user="olle", source="far"), location, tmp_path / "another-cache")
     with repo.store:
         pinning.hold(repo, "auth", "training", until=None, why="the fair")
-    assert git(cut, "rev-parse", "ledger~1^{tree}") == told
+    assert git(cut, "rev-parse", "ledger~1^{tree}") == ledger_tree
     assert git(cut, "show", "main~1:environments/training.yaml") == pins
     assert len(list(pinned(cut))) == WRITERS
 

@@ -30,12 +30,12 @@ def listed(folder: Path, commit: str) -> dict[str, bytes]:
     lines = subprocess.run(
         ["git", "-C", folder, "ls-tree", "-r", "-z", commit], capture_output=True, check=True
     ).stdout.split(b"\0")
-    found = {}
+    contents = {}
     for head, _, path in (line.partition(b"\t") for line in lines if line):
         blob = head.split()[2].decode()
         content = subprocess.run(["git", "-C", folder, "cat-file", "blob", blob], capture_output=True, check=True)
-        found[path.decode()] = content.stdout
-    return found
+        contents[path.decode()] = content.stdout
+    return contents
 
 
 @pytest.fixture(params=["sha1", "sha256"])
@@ -76,7 +76,7 @@ paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(st.dictionaries(paths, st.binary(max_size=5), min_size=1, max_size=6))
 def test_a_tree_has_the_id_that_git_gives_it(tmp_path: Path, files: dict[str, bytes]) -> None:
-    whole = {p: c for p, c in files.items() if not any(other.startswith(f"{p}/") for other in files)}
+    whole = {p: c for p, c in files.items() if not any(path.startswith(f"{p}/") for path in files)}
     folder = tmp_path / "hypothesis"
     if not folder.exists():
         git(tmp_path, "init", "-q", "--bare", str(folder))
@@ -96,11 +96,11 @@ def test_a_tree_has_the_id_that_git_gives_it(tmp_path: Path, files: dict[str, by
             ["git", "-C", folder, "update-index", "--add", "--cacheinfo", f"100644,{blob.strip()},{path}"],
             env={"GIT_INDEX_FILE": str(index), "PATH": "/usr/bin:/bin"}, check=True,
         )  # fmt: skip
-    made = subprocess.run(
+    tree = subprocess.run(
         ["git", "-C", folder, "write-tree"], env={"GIT_INDEX_FILE": str(index), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert git(folder, "rev-parse", "main^{tree}") == made.stdout.strip()
+    assert git(folder, "rev-parse", "main^{tree}") == tree.stdout.strip()
 
 
 def test_other_modes_and_entries_stay(store: Store, bare: Path, tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_who_is_not_first_is_beaten_on_each_branch(store: Store, bare: Path, bra
     edits = tuple(Edit(branch=name, base=first[name], files={"a": b"1"}) for name in first)
     store.push(edits, "first\n", by=OLLE, at=AT)
     tips = store.tips()
-    with Store(str(bare), ("main", "ledger")) as other:
-        other.push([Edit(branch=branch, base=tips[branch], files={"b": b""})], "other\n", by=OLLE, at=AT)
+    with Store(str(bare), ("main", "ledger")) as other_store:
+        other_store.push([Edit(branch=branch, base=tips[branch], files={"b": b""})], "other\n", by=OLLE, at=AT)
     now = store.tips()
     late = (
         Edit(branch="main", base=tips["main"], files={"c": b""}),

@@ -256,11 +256,13 @@ def test_names_are_files_folders_and_patterns_and_each_file_comes_once(tmp_path:
         (tmp_path / name).write_text("<testsuite/>")
     (tmp_path / "linked.xml").symlink_to("b.report")
     (tmp_path / "a" / "gone.xml").symlink_to("nowhere")
-    one, two, gone, report = (
+    first, second, gone, report = (
         tmp_path / name for name in ("a/TEST-1.xml", "a/deep/TEST-2.XML", "a/gone.xml", "b.report")
     )
-    assert testreports.named([tmp_path / "a"]) == [one, two, gone], "a link that leads nowhere is not left out silently"
-    assert testreports.named([tmp_path / "**" / "TEST-*"]) == [one, two]
+    assert testreports.named([tmp_path / "a"]) == [first, second, gone], (
+        "a link that leads nowhere is not left out silently"
+    )
+    assert testreports.named([tmp_path / "**" / "TEST-*"]) == [first, second]
     assert testreports.named([report, tmp_path / "linked.xml", tmp_path / "b.*"]) == [report]
     for missing in ("c.xml", "c/*.xml"):
         with pytest.raises(UsageError, match="there is no report"):
