@@ -29,8 +29,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         def call(*words: str) -> tuple[int, str]:
             capfd.readouterr()
             code = run(["-C", repo, *words])
-            said = capfd.readouterr()
-            return code, said.out + said.err
+            captured = capfd.readouterr()
+            return code, captured.out + captured.err
 
         return call
 

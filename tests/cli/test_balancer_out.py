@@ -38,8 +38,8 @@ def call(calls: Callable[[str], Call]) -> Call:
 
 
 def test_status_and_check_say_which_balancer_is_out_and_why(call: Call) -> None:
-    code, said = call("balancer", "out", "lb2", "--why", "a new disk")
-    assert code == 0, said
+    code, printed = call("balancer", "out", "lb2", "--why", "a new disk")
+    assert code == 0, printed
     _, shown = call("status")
     assert "production: the balancer lb2 is out since " in shown
     assert "by olle: a new disk" in shown

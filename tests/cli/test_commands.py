@@ -73,8 +73,8 @@ class Shop:
         assert self.capture is not None
         self.capture.readouterr()
         code = run(["-C", str(at or self.repo), *map(str, words)])
-        found = self.capture.readouterr()
-        return Said(code=code, out=found.out, err=found.err)
+        captured = self.capture.readouterr()
+        return Said(code=code, out=captured.out, err=captured.err)
 
     def archive(self, component: str, version: str) -> Path:
         path = self.root / f"{component}-{version}.tar.gz"
@@ -142,16 +142,16 @@ def shop(deployed: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], req
     return own
 
 
-def refused(said: Said, code: int, *words: str) -> None:
+def refused(outcome: Said, code: int, *words: str) -> None:
     """The exit code, one clear sentence on stderr (and a hint), nothing on stdout, no traceback."""
-    assert said.code == code, said
-    assert said.out == ""
-    assert "Traceback" not in said.err
+    assert outcome.code == code, outcome
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
     for word in words:
-        assert word in said.err, said.err
+        assert word in outcome.err, outcome.err
     if code != 3:
-        lines = [line for line in said.err.splitlines() if not line.startswith(("Usage:", "Try ", "  try:"))]
-        assert len([line for line in lines if line.strip()]) == 1, said.err
+        lines = [line for line in outcome.err.splitlines() if not line.startswith(("Usage:", "Try ", "  try:"))]
+        assert len([line for line in lines if line.strip()]) == 1, outcome.err
 
 
 # Help and wrong words
@@ -160,10 +160,10 @@ def refused(said: Said, code: int, *words: str) -> None:
 @pytest.mark.parametrize("words", [[], *([name] for name in MODULES), ["record", "tests"]])
 def test_every_command_has_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*words, "--help"]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith(f"Usage: {' '.join(['sluicegate', *words])}")
-    assert "Example: sluicegate" in said.out or words == ["record"]
-    assert said.err == ""
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"Usage: {' '.join(['sluicegate', *words])}")
+    assert "Example: sluicegate" in captured.out or words == ["record"]
+    assert captured.err == ""
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_unknown_names_and_versions_are_usage_errors_that_change_nothing(
 ) -> None:
     before = shop.tips()
     archive = str(shop.archive("auth", "1.2.0"))
-    given = [archive if word == "@" else str(shop.root / "to") if word == "@to" else word for word in words]
-    refused(shop(*given), 2, archive if hint == "@" else hint)
+    arguments = [archive if word == "@" else str(shop.root / "to") if word == "@to" else word for word in words]
+    refused(shop(*arguments), 2, archive if hint == "@" else hint)
     assert shop.tips() == before
 
 
@@ -262,10 +262,10 @@ def test_reports_are_named_as_people_name_them(shop: Shop, monkeypatch: pytest.M
         "folder": [*before, "auth=1.1.0", "--junit", str(folder)],
         "pattern": [*before, "auth=1.1.0", "--junit", "**/TEST-*.xml"],
     }
-    said = shop(*words[way])
-    assert said.code == 0, said.err
-    assert "2 passed, 1 failed, 1 did not run" in said.out
-    assert "TEST-c=1.xml is empty" in said.out
+    outcome = shop(*words[way])
+    assert outcome.code == 0, outcome.err
+    assert "2 passed, 1 failed, 1 did not run" in outcome.out
+    assert "TEST-c=1.xml is empty" in outcome.out
     explained = shop("explain", "auth=1.1.0", "--to", "staging")
     assert "1 of 3 tests failed, 1 did not run" in explained.out
 
@@ -299,18 +299,18 @@ def test_a_clone_whose_remote_has_another_name_says_so(shop: Shop, tmp_path: Pat
 
 
 def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tmp_path: Path) -> None:
-    plain, empty, other = tmp_path / "plain", tmp_path / "empty.git", tmp_path / "work"
+    plain, empty, unpushed = tmp_path / "plain", tmp_path / "empty.git", tmp_path / "work"
     plain.mkdir()
     subprocess.run(["git", "init", "-q", "--bare", empty], check=True)
-    subprocess.run(["git", "init", "-q", other], check=True)
-    (other / "file").touch()
-    subprocess.run(["git", "-C", other, "add", "."], check=True)
-    subprocess.run(["git", "-C", other, "commit", "-q", "-m", "x"], check=True)
+    subprocess.run(["git", "init", "-q", unpushed], check=True)
+    (unpushed / "file").touch()
+    subprocess.run(["git", "-C", unpushed, "add", "."], check=True)
+    subprocess.run(["git", "-C", unpushed, "commit", "-q", "-m", "x"], check=True)
     for place, hint in (
         (tmp_path / "none", "there is no folder"),
         (plain, "not a Git repository"),
         (empty, "is not a delivery repo: it lacks the branch 'main'"),
-        (other, "is not a delivery repo"),
+        (unpushed, "is not a delivery repo"),
         (shop.archive("auth", "1.0.0"), "there is no folder"),
         ("", ""),
     ):
@@ -323,9 +323,9 @@ def test_a_place_that_is_no_delivery_repo_is_named_with_a_way_out(shop: Shop, tm
 def test_a_fresh_repo_with_the_commented_sample_is_well(shop: Shop) -> None:
     sample = shop.root / "sample"
     assert shop("init", sample).code == 0
-    said = shop("check", at=sample).out.splitlines()
-    assert said[:2] == ["the files are well: 1 component, 1 environment, 0 pins", UNSIGNED]
-    assert [line.split(" of the ")[1] for line in said[2:]] == [
+    lines = shop("check", at=sample).out.splitlines()
+    assert lines[:2] == ["the files are well: 1 component, 1 environment, 0 pins", UNSIGNED]
+    assert [line.split(" of the ")[1] for line in lines[2:]] == [
         "host int1 is not on this machine: mkdir -p /srv/hosts/int1",
         "repository releases is not on this machine: mkdir -p /srv/releases",
     ]
@@ -371,8 +371,8 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(shop: Shop) -> None:
 
 @pytest.mark.parametrize("start", ["", "host:", "https://127.0.0.1:1/"])
 def test_a_location_that_is_too_long_is_no_bug(shop: Shop, start: str) -> None:
-    said = shop("status", at=f"{start}{'a' * 300}")
-    assert said.code in (2, 5) and "Traceback" not in said.err
+    outcome = shop("status", at=f"{start}{'a' * 300}")
+    assert outcome.code in (2, 5) and "Traceback" not in outcome.err
 
 
 def test_a_repository_that_is_not_mounted_is_remote(shop: Shop, deployed: Shop) -> None:
@@ -427,17 +427,17 @@ def test_a_host_that_is_down_is_remote_and_nothing_is_changed(shop: Shop, tmp_pa
 def test_a_busy_port_is_named_and_the_failure_is_on_record(shop: Shop, tmp_path: Path) -> None:
     folder = tmp_path / "host"
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as neighbour:
+        port = neighbour.getsockname()[1]
         config = shop.git("show", "main:sluicegate.yaml").replace(f"auth: {shop.ports['auth']},", f"auth: {port},")
         shop.set_file("sluicegate.yaml", re.sub(r"folder: \S+,", f"folder: {folder},", config))
         try:
-            said = shop("deploy", "integration")
+            outcome = shop("deploy", "integration")
         finally:
             Supervisor(folder).shutdown()
-    assert said.code == 2, said
-    assert f"port {port} on 127.0.0.1 is in use by another program" in said.err
-    assert "Traceback" not in said.err
+    assert outcome.code == 2, outcome
+    assert f"port {port} on 127.0.0.1 is in use by another program" in outcome.err
+    assert "Traceback" not in outcome.err
     entries = json.loads(shop("history", "integration", "--json").out)
     assert [entry["what"] for entry in entries[:2]] == ["failed", "intent"]
     assert shop("resume").out == "nothing is open\n"
@@ -448,8 +448,10 @@ def test_a_busy_port_is_named_and_the_failure_is_on_record(shop: Shop, tmp_path:
 
 def test_a_promotion_is_refused_with_every_reason_and_changes_nothing(shop: Shop) -> None:
     before = shop.tips()
-    said = shop("promote", "auth", "--to", "staging")
-    refused(said, 3, "promoting auth=1.1.0 to staging is refused", "no approval in the role 'qa'", "who can help: olle")
+    outcome = shop("promote", "auth", "--to", "staging")
+    refused(
+        outcome, 3, "promoting auth=1.1.0 to staging is refused", "no approval in the role 'qa'", "who can help: olle"
+    )
     refused(shop("promote", "portal", "--to", "staging"), 3, "tests regression: waiting")
     refused(shop("approve", "auth=1.1.0", "--to", "staging", "--as", "release-manager"), 3, "members: rita")
     assert shop.tips() == before
@@ -458,29 +460,29 @@ def test_a_promotion_is_refused_with_every_reason_and_changes_nothing(shop: Shop
 def test_a_version_lowered_by_promotion_is_refused_unless_said_openly(shop: Shop) -> None:
     shop.set_file("environments/staging.yaml", "auth: 1.1.0\n")
     before = shop.tips()
-    said = shop("promote", "auth=1.0.0", "--to", "staging")
-    refused(said, 3, "auth=1.0.0 is lower than 1.1.0, which staging has", "--downgrade auth")
+    outcome = shop("promote", "auth=1.0.0", "--to", "staging")
+    refused(outcome, 3, "auth=1.0.0 is lower than 1.1.0, which staging has", "--downgrade auth")
     assert shop.tips() == before
 
 
 def test_a_promotion_that_passes_ends_with_0_and_moves_the_pin(shop: Shop) -> None:
     assert shop("approve", "auth=1.1.0", "--to", "staging", "--as", "qa").code == 0
-    said = shop("promote", "auth", "--to", "staging")
-    assert (said.code, said.err) == (0, "")
-    assert said.out == "promoted auth - -> 1.1.0 in staging\n"
+    outcome = shop("promote", "auth", "--to", "staging")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == "promoted auth - -> 1.1.0 in staging\n"
     assert "auth: 1.1.0" in shop.git("show", "main:environments/staging.yaml")
 
 
 def test_a_held_pin_and_a_vetoed_version_are_refused(shop: Shop) -> None:
     assert shop("hold", "auth", "--in", "integration", "--why", "the fair").code == 0
-    said = shop("pin", "auth=1.0.0", "--in", "integration")
-    refused(said, 3, "auth is held at 1.1.0 in integration by olle: the fair", "unhold auth")
+    outcome = shop("pin", "auth=1.0.0", "--in", "integration")
+    refused(outcome, 3, "auth is held at 1.1.0 in integration by olle: the fair", "unhold auth")
 
 
 def test_other_content_under_the_same_version_is_a_conflict(shop: Shop) -> None:
     before = shop.tips()
-    other = tar(shop.root / "auth-1.1.0.tar.gz", {"Procfile": "web: true\n"})
-    refused(shop("publish", "auth=1.1.0", other), 4, "is published with other content", "under a new version")
+    changed_file = tar(shop.root / "auth-1.1.0.tar.gz", {"Procfile": "web: true\n"})
+    refused(shop("publish", "auth=1.1.0", changed_file), 4, "is published with other content", "under a new version")
     assert shop.tips() == before
 
 
@@ -512,8 +514,8 @@ def test_a_changed_artifact_is_an_integrity_error(shop: Shop, deployed: Shop) ->
     place.chmod(0o644)
     place.write_bytes(good + b"!")
     try:
-        said = shop("fetch", "auth=1.0.0", "--to", shop.root / "to")
-        refused(said, 6, "SHA-256")
+        outcome = shop("fetch", "auth=1.0.0", "--to", shop.root / "to")
+        refused(outcome, 6, "SHA-256")
         assert list((shop.root / "to").iterdir()) == []
     finally:
         place.write_bytes(good)
@@ -532,9 +534,9 @@ def test_every_exit_code_of_the_error_tree_is_returned(shop: Shop, monkeypatch: 
             raise problem
 
         monkeypatch.setattr("sluicegate.delivery.answers.remembered.remembered_status", fail)
-        said = shop("status")
-        assert (said.code, said.out) == (kind.exit_code, "")
-        assert said.err == "sluicegate: what\n  try: do\n"
+        outcome = shop("status")
+        assert (outcome.code, outcome.out) == (kind.exit_code, "")
+        assert outcome.err == "sluicegate: what\n  try: do\n"
 
 
 def test_a_bug_is_70_with_a_traceback_for_us(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -542,9 +544,9 @@ def test_a_bug_is_70_with_a_traceback_for_us(shop: Shop, monkeypatch: pytest.Mon
         raise LookupError("no such luck")
 
     monkeypatch.setattr("sluicegate.delivery.answers.remembered.remembered_status", fail)
-    said = shop("status")
-    assert said.code == 70
-    assert said.err.endswith("sluicegate: this is a bug of sluicegate: LookupError: no such luck\n")
+    outcome = shop("status")
+    assert outcome.code == 70
+    assert outcome.err.endswith("sluicegate: this is a bug of sluicegate: LookupError: no such luck\n")
 
 
 # JSON
@@ -575,9 +577,9 @@ def test_json_of_a_command_has_its_keys_and_nothing_else_on_stdout(shop: Shop, d
     words = READS[case]
     paths = {"@": str(deployed.archive("auth", "1.1.0")), "@to": str(shop.root / "to")}
     before = shop.tips()
-    said = shop(*(paths.get(word, word) for word in words), "--json")
-    assert (said.code, said.err) == (0, "")
-    answer = json.loads(said.out)
+    outcome = shop(*(paths.get(word, word) for word in words), "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    answer = json.loads(outcome.out)
     assert answer
     assert misfit(answer, ANSWERS[words[0]]) == ""
     assert shop.tips() == before
@@ -626,9 +628,9 @@ def test_a_dry_run_changes_nothing(moved: Shop, deployed: Shop, name: str) -> No
     if name == "rollback":
         moved.set_file("environments/integration.yaml", "auth: 1.0.0\nportal: 1.1.0\n")
     before, files = moved.tips(), files_of(deployed)
-    said = moved(*words, "--dry-run")
-    assert (said.code, said.err) == (0, ""), said
-    assert said.out
+    outcome = moved(*words, "--dry-run")
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    assert outcome.out
     assert moved.tips() == before
     assert files_of(deployed) == files
 
@@ -759,7 +761,7 @@ def test_output_with_letters_beyond_ascii_survives_a_plain_locale(shop: Shop) ->
 
 
 def test_what_changes_nothing_is_said(shop: Shop) -> None:
-    said = shop(
+    outcome = shop(
         "record",
         "tests",
         "auth=1.1.0",
@@ -770,12 +772,12 @@ def test_what_changes_nothing_is_said(shop: Shop) -> None:
         "--junit",
         shop.root / "junit.xml",
     )
-    assert said.code == 0 and "no gate asks for the suite 'regresion'" in said.out
-    assert "Did you mean 'regression'?" in said.out
-    said = shop("approve", "auth=1.1.0", "--to", "integration", "--as", "qa")
-    assert said.code == 0 and "no gate of integration asks for the role 'qa'" in said.out
-    said = shop("unpin", "portal", "--in", "integration")
-    assert said.code == 0 and "the next sync pins portal again" in said.out
+    assert outcome.code == 0 and "no gate asks for the suite 'regresion'" in outcome.out
+    assert "Did you mean 'regression'?" in outcome.out
+    outcome = shop("approve", "auth=1.1.0", "--to", "integration", "--as", "qa")
+    assert outcome.code == 0 and "no gate of integration asks for the role 'qa'" in outcome.out
+    outcome = shop("unpin", "portal", "--in", "integration")
+    assert outcome.code == 0 and "the next sync pins portal again" in outcome.out
 
 
 def test_a_promotion_that_is_there_already_and_one_that_says_two_things(shop: Shop) -> None:
@@ -788,9 +790,9 @@ def test_a_promotion_that_is_there_already_and_one_that_says_two_things(shop: Sh
 
 def test_the_history_of_an_environment_has_its_pins_and_seals(shop: Shop) -> None:
     assert shop("veto", "auth=1.1.0", "--in", "integration", "--why", "two\nlines").code == 0
-    said = shop("history", "integration").out
-    assert "vetoed from integration on: two lines" in said
-    assert "pinned in integration by follow" in said
+    outcome = shop("history", "integration").out
+    assert "vetoed from integration on: two lines" in outcome
+    assert "pinned in integration by follow" in outcome
 
 
 def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop) -> None:
@@ -807,20 +809,20 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     )
     (clone / "environments/stagign.yaml").write_text("auth: 1.0.0\n")
     (clone / "environments/staging.yaml").write_text("auth: 9.9.9\nportal: [1]\n")
-    said = shop("check", at=clone)
-    assert said.code == 2
+    outcome = shop("check", at=clone)
+    assert outcome.code == 2
     for mistake in (
         "environments/stagign.yaml: no environment is called 'stagign'. Did you mean 'staging'?",
         "environments/staging.yaml:2:",
         ": '^1.0' is not a range",
         "auth is pinned, and the host 'int1' has no port for 'auth'",
     ):
-        assert mistake in said.err
+        assert mistake in outcome.err
     config.write_text(whole + "# more\n")
     (clone / "environments/stagign.yaml").unlink()
     subprocess.run(["git", "-C", clone, "checkout", "-q", "environments/staging.yaml"], check=True)
-    said = shop("check", at=clone / "environments")
-    assert said.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n{UNSIGNED}\n"
+    outcome = shop("check", at=clone / "environments")
+    assert outcome.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n{UNSIGNED}\n"
 
 
 def test_a_broken_servers_file_is_named(shop: Shop) -> None:
@@ -884,6 +886,6 @@ def test_check_names_two_components_on_one_port_and_folders_that_are_not_there(s
     shop.set_file("sluicegate.yaml", config.replace(f"portal: {shop.ports['portal']}", f"portal: {shop.ports['auth']}"))
     refused(shop("check"), 2, f"portal on int1 has the address http://127.0.0.1:{shop.ports['auth']} of auth on int1")
     shop.set_file("sluicegate.yaml", config.replace("/hosts/int1", "/hosts/gone"))
-    said = shop("check")
-    assert said.code == 0 and "the files are well" in said.out
-    assert "/hosts/gone of the host int1 is not on this machine: mkdir -p" in said.out
+    outcome = shop("check")
+    assert outcome.code == 0 and "the files are well" in outcome.out
+    assert "/hosts/gone of the host int1 is not on this machine: mkdir -p" in outcome.out

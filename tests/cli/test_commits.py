@@ -46,9 +46,9 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     def call(*words: str | Path) -> str:
         capsys.readouterr()
         code = run(["-C", repo, *map(str, words)])
-        said = capsys.readouterr()
-        assert code == 0, said.err
-        return said.out + said.err
+        captured = capsys.readouterr()
+        assert code == 0, captured.err
+        return captured.out + captured.err
 
     return call
 
@@ -67,11 +67,11 @@ def test_commits_since_the_version_before_are_recorded_listed_and_found(cli: Cli
     shown = json.loads(cli("show", "auth=1.1.0", "--json"))
     assert shown["issues"] == ["AUTH-7", "OPS-12"]
     assert [subject.startswith(("Second", "Sessions end, AUTH-7")) for subject in shown["commits"]] == [True, True]
-    said = cli("show", "auth=1.1.0")
-    assert "issues    AUTH-7 OPS-12" in said and "\x1b" not in said
+    printed = cli("show", "auth=1.1.0")
+    assert "issues    AUTH-7 OPS-12" in printed and "\x1b" not in printed
     assert json.loads(cli("show", "auth=1.0.0", "--json"))["commits"] == []
-    found = json.loads(cli("search", "ops-12", "--json"))
-    assert [hit["version"] for hit in found] == ["1.2.0", "1.1.0"]
+    hits = json.loads(cli("search", "ops-12", "--json"))
+    assert [hit["version"] for hit in hits] == ["1.2.0", "1.1.0"]
     cli("pin", "auth=1.2.0", "--in", "integration")
     cli("pin", "auth=1.0.0", "--in", "staging")
     (difference,) = json.loads(cli("diff", "staging", "integration", "--json"))
@@ -94,8 +94,8 @@ def test_what_a_shallow_or_detached_checkout_cannot_know_is_said(cli: Cli, sourc
     commit(source, "Three")
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{source}", shallow], check=True)
-    said = publish(cli, tmp_path, "1.1.0", shallow)
-    assert "what changed is not known: the checkout is shallow and has not the commit" in said
+    printed = publish(cli, tmp_path, "1.1.0", shallow)
+    assert "what changed is not known: the checkout is shallow and has not the commit" in printed
     git(shallow, "checkout", "-q", "--detach")
     git(shallow, "branch", "-q", "-D", "main")
     git(shallow, "update-ref", "-d", "refs/remotes/origin/main")

@@ -60,18 +60,18 @@ def spoiled(fault: str) -> str:
 
 @pytest.mark.parametrize("fault", ["backslash", "cut off", "twice", "link out", "device"])
 def test_an_archive_that_cannot_be_unpacked_is_not_published(call: Call, fault: str) -> None:
-    code, said = call("publish", "auth=1.1.0", spoiled(fault))
-    assert code == 6, said
-    assert "so integration could never install it" in said
+    code, printed = call("publish", "auth=1.1.0", spoiled(fault))
+    assert code == 6, printed
+    assert "so integration could never install it" in printed
     assert call("resolve", "auth") == (0, "1.0.0\n")
 
 
 def test_what_is_doubtful_is_said_and_published(call: Call) -> None:
     Path("text.tar.gz").write_text("no archive")
-    code, said = call("publish", "auth=1.1.0", "text.tar.gz")
-    assert code == 0 and "auth-1.1.0-text.tar.gz is no archive" in said
-    code, said = call("publish", "auth=1.2.0", str(tar(Path("bare.tar.gz"), {"serve": "x"})))
-    assert code == 0 and "has no Procfile" in said
+    code, printed = call("publish", "auth=1.1.0", "text.tar.gz")
+    assert code == 0 and "auth-1.1.0-text.tar.gz is no archive" in printed
+    code, printed = call("publish", "auth=1.2.0", str(tar(Path("bare.tar.gz"), {"serve": "x"})))
+    assert code == 0 and "has no Procfile" in printed
     assert "note" not in call("publish", "auth=1.3.0", "good.tar.gz")[1]
 
 
@@ -86,12 +86,12 @@ def package(version: str) -> str:
 
 def test_a_package_of_another_version_is_refused_unless_that_is_meant(call: Call) -> None:
     wrong, right = package("7.7-1"), package("1.7-1")
-    code, said = call("publish", "tool=1.7-1", wrong)
-    assert code == 2 and f"{wrong} is 7.7-1, and is published as tool=1.7-1" in said
-    code, said = call("publish", "tool=1.7-1", wrong, right)
-    assert code == 0 and f"{wrong} is the package version 7.7-1, not 1.7-1" in said
-    code, said = call("publish", "tool=1.8-1", wrong, "--allow-version-mismatch")
-    assert code == 0 and "7.7-1, not 1.8-1" in said
+    code, printed = call("publish", "tool=1.7-1", wrong)
+    assert code == 2 and f"{wrong} is 7.7-1, and is published as tool=1.7-1" in printed
+    code, printed = call("publish", "tool=1.7-1", wrong, right)
+    assert code == 0 and f"{wrong} is the package version 7.7-1, not 1.7-1" in printed
+    code, printed = call("publish", "tool=1.8-1", wrong, "--allow-version-mismatch")
+    assert code == 0 and "7.7-1, not 1.8-1" in printed
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def commit(subject: str) -> None:
 
 
 def test_without_a_version_it_is_the_files_number_and_the_count_of_commits(call: Call) -> None:
-    code, said = call("publish", "auth", "auth.zip")
-    assert code == 0, said
-    assert "published auth=1.4.3" in said
+    code, printed = call("publish", "auth", "auth.zip")
+    assert code == 0, printed
+    assert "published auth=1.4.3" in printed
     assert call("resolve", "auth") == (0, "1.4.3\n")
     commit("one more")
     assert json.loads(call("publish", "auth", "auth.zip", "--json")[1])["version"] == "1.4.4"
@@ -91,8 +91,8 @@ def test_a_tag_that_names_something_else_is_no_version(call: Call, tag: str) -> 
     git("tag", tag)
     assert "auth=1.4.3" in call("publish", "auth", "auth.zip")[1]
     commit("release")
-    for one in (tag, "v1.5.0"):
-        git("tag", "--force", one)
+    for name in (tag, "v1.5.0"):
+        git("tag", "--force", name)
     assert "auth=1.5.0," in call("publish", "auth", "auth.zip")[1]
 
 
@@ -121,13 +121,13 @@ def test_a_pattern_says_where_the_version_stands_in_a_tag(patterned: Call) -> No
 
 def test_another_spelling_of_a_published_version_is_refused_and_told(call: Call) -> None:
     assert call("publish", "auth=1.1.0", "auth.zip")[0] == 0
-    for other in ("1.1", "1.1.0-ga", "1.1.Final"):
-        code, said = call("publish", f"auth={other}", "auth.zip")
-        assert code == 2 and "auth=1.1.0 is published already" in said
-    code, said = call("publish", "auth=v1.2.0", "auth.zip")
-    assert code == 2 and "publish it as 1.2.0" in said
-    code, said = call("resolve", "auth=1.1")
-    assert code == 2 and "it is published as auth=1.1.0" in said
+    for spelling in ("1.1", "1.1.0-ga", "1.1.Final"):
+        code, printed = call("publish", f"auth={spelling}", "auth.zip")
+        assert code == 2 and "auth=1.1.0 is published already" in printed
+    code, printed = call("publish", "auth=v1.2.0", "auth.zip")
+    assert code == 2 and "publish it as 1.2.0" in printed
+    code, printed = call("resolve", "auth=1.1")
+    assert code == 2 and "it is published as auth=1.1.0" in printed
     assert "published before" in call("publish", "auth=1.1.0", "auth.zip")[1]
 
 
@@ -145,50 +145,50 @@ def test_a_vetoed_version_is_never_the_newest_without_a_mark(call: Call) -> None
 @pytest.mark.parametrize("content", ["1.4.2", "", "v1.4", "latest", "1.4-SNAPSHOT"])
 def test_a_file_that_holds_no_two_numbers_is_named(call: Call, content: str) -> None:
     Path("VERSION").write_text(content)
-    code, said = call("publish", "auth", "auth.zip")
+    code, printed = call("publish", "auth", "auth.zip")
     assert code == 2
-    assert "MAJOR.MINOR" in said and "VERSION" in said
+    assert "MAJOR.MINOR" in printed and "VERSION" in printed
 
 
 def test_without_a_file_or_a_checkout_the_way_out_is_named(call: Call, tmp_path: Path) -> None:
     Path("VERSION").unlink()
-    code, said = call("publish", "auth", "auth.zip")
-    assert code == 2 and "there is no file" in said and "publish auth=VERSION" in said
+    code, printed = call("publish", "auth", "auth.zip")
+    assert code == 2 and "there is no file" in printed and "publish auth=VERSION" in printed
     os.chdir(tmp_path)
-    code, said = call("publish", "auth", "source/auth.zip")
-    assert code == 2 and "no Git checkout" in said and "publish auth=VERSION" in said
+    code, printed = call("publish", "auth", "source/auth.zip")
+    assert code == 2 and "no Git checkout" in printed and "publish auth=VERSION" in printed
 
 
 def test_a_shallow_checkout_is_refused_because_its_count_is_wrong(call: Call, tmp_path: Path) -> None:
     git("clone", "--quiet", "--depth", "1", f"file://{tmp_path}/source", str(tmp_path / "shallow"))
-    code, said = call("publish", "auth", "auth.zip", "--source", str(tmp_path / "shallow"))
+    code, printed = call("publish", "auth", "auth.zip", "--source", str(tmp_path / "shallow"))
     assert code == 2
-    assert "shallow" in said and "--unshallow" in said
+    assert "shallow" in printed and "--unshallow" in printed
 
 
 def test_a_snapshot_gets_its_time_and_number_and_maven_finds_the_newest(call: Call, tmp_path: Path) -> None:
     Path("auth-1.4.2-SNAPSHOT.jar").write_text("one")
     Path("auth-1.4.2-SNAPSHOT-sources.jar").write_text("sources")
-    code, said = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar", "auth-1.4.2-SNAPSHOT-sources.jar")
-    assert code == 0, said
-    assert re.search(rf"published auth={STAMPED}1,", said)
+    code, printed = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar", "auth-1.4.2-SNAPSHOT-sources.jar")
+    assert code == 0, printed
+    assert re.search(rf"published auth={STAMPED}1,", printed)
     Path("auth-1.4.2-SNAPSHOT.jar").write_text("two")
-    said = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar")[1]
-    assert re.search(rf"published auth={STAMPED}2,", said)
+    printed = call("publish", "auth=1.4.2-SNAPSHOT", "auth-1.4.2-SNAPSHOT.jar")[1]
+    assert re.search(rf"published auth={STAMPED}2,", printed)
     newest = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
     assert re.fullmatch(rf"{STAMPED}2", newest)
     place = tmp_path / "releases/com/example/auth"
     assert (place / "1.4.2-SNAPSHOT" / f"auth-{newest}.jar").read_text() == "two"
     listed = ElementTree.parse(place / "maven-metadata.xml")
-    assert [one.text for one in listed.iterfind("versioning/versions/version")] == ["1.4.2-SNAPSHOT"]
+    assert [element.text for element in listed.iterfind("versioning/versions/version")] == ["1.4.2-SNAPSHOT"]
     metadata = ElementTree.parse(place / "1.4.2-SNAPSHOT/maven-metadata.xml")
     stamp, _, number = newest.removeprefix("1.4.2-").partition("-")
     assert metadata.findtext("version") == "1.4.2-SNAPSHOT"
     assert metadata.findtext("versioning/snapshot/timestamp") == stamp
     assert metadata.findtext("versioning/snapshot/buildNumber") == number
     values = {
-        (one.findtext("classifier"), one.findtext("extension")): one.findtext("value")
-        for one in metadata.iterfind("versioning/snapshotVersions/snapshotVersion")
+        (element.findtext("classifier"), element.findtext("extension")): element.findtext("value")
+        for element in metadata.iterfind("versioning/snapshotVersions/snapshotVersion")
     }
     assert values[(None, "jar")] == newest
     assert ("sources", "jar") not in values, "the newest has no sources"
@@ -206,16 +206,16 @@ def test_a_snapshot_is_fetched_pinned_and_followed_as_what_it_was_at_that_time(c
     assert call("fetch", f"auth={first}", "--to", "there")[0] == 0
     assert Path(f"there/auth-{first}.zip").read_text() == "one"
     assert call("verify", f"auth={first}")[0] == 0
-    code, said = call("pin", "auth=1.4.2-SNAPSHOT", "--in", "integration")
-    assert code == 0 and newest in said
+    code, printed = call("pin", "auth=1.4.2-SNAPSHOT", "--in", "integration")
+    assert code == 0 and newest in printed
     assert newest in call("status")[1]
 
 
 def test_the_same_snapshot_again_is_the_one_that_is_there(call: Call) -> None:
     assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
     first = call("resolve", "auth=1.4.2-SNAPSHOT")[1]
-    code, said = call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")
-    assert code == 0 and "published before" in said
+    code, printed = call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")
+    assert code == 0 and "published before" in printed
     assert call("resolve", "auth=1.4.2-SNAPSHOT")[1] == first
     commit("another commit, the same bytes")
     assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
@@ -237,8 +237,8 @@ def test_pruning_a_snapshot_leaves_the_others_of_its_folder(call: Call, tmp_path
         Path("auth.zip").write_text(content)
         assert call("publish", "auth=1.4.2-SNAPSHOT", "auth.zip")[0] == 0
     newest = call("resolve", "auth=1.4.2-SNAPSHOT")[1].strip()
-    code, said = call("prune", "auth", "--keep", "1")
-    assert code == 0, said
+    code, printed = call("prune", "auth", "--keep", "1")
+    assert code == 0, printed
     left = {p.name for p in (tmp_path / "releases/com/example/auth/1.4.2-SNAPSHOT").glob("*.zip")}
     assert left == {f"auth-{newest}.zip"}
     assert call("verify", f"auth={newest}")[0] == 0

@@ -42,12 +42,14 @@ def test_a_word_that_is_longer_than_the_terminal_stays_whole() -> None:
     assert address in table_lines((("file",), (address,)), 40)[1][0]
 
 
-@pytest.mark.parametrize(("dry", "said"), [(False, "held auth in staging\n"), (True, "would hold auth in staging\n")])
+@pytest.mark.parametrize(
+    ("dry", "sentence"), [(False, "held auth in staging\n"), (True, "would hold auth in staging\n")]
+)
 def test_what_was_done_and_what_would_be_done_are_both_english(
-    dry: bool, said: str, capsys: pytest.CaptureFixture[str]
+    dry: bool, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     did("hold", "auth in staging", dry=dry)
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == sentence
 
 
 def test_every_verb_that_a_command_says_has_its_past() -> None:

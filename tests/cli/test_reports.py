@@ -37,8 +37,8 @@ def test_strange_reports_are_told_and_an_empty_folder_is_none(
     (folder / "app9" / "202611261000.yaml").write_text("host: app9\nstatus: changed\ntime: 2026-11-26\n")
     strange = "no host that is deployed to reports by this name"
     assert odd(str(folder)) == f"app9: stranger: {strange}\n"
-    assert [one["outcome"] for one in json.loads(odd("--json", str(folder)))] == ["stranger"]
+    assert [report["outcome"] for report in json.loads(odd("--json", str(folder)))] == ["stranger"]
     (folder / "app9" / "202611261000.yaml").write_text("no: report\n")
     assert "unreadable: this is no report of Puppet" in odd(str(folder / "app9" / "202611261000.yaml"))
-    code, said = call("record", "reports", str(tmp_path / "nowhere"))
-    assert code == 2 and "there is no report and no folder of reports at" in said
+    code, printed = call("record", "reports", str(tmp_path / "nowhere"))
+    assert code == 2 and "there is no report and no folder of reports at" in printed

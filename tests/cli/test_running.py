@@ -184,7 +184,7 @@ def test_variables_files_passwords_and_credentials_are_given_to_a_run(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("enw: {A: b}\n", "settings.yaml:1: unknown key 'enw'"),
         ("env:\n  A: [b]\n", "settings.yaml:2: A: expected a text"),
@@ -194,11 +194,11 @@ def test_variables_files_passwords_and_credentials_are_given_to_a_run(
         ("env: []\n", "settings.yaml:1: env: expected a mapping"),
     ],
 )
-def test_mistakes_in_settings_are_named_with_their_line(ran: Ran, content: str, said: str) -> None:
+def test_mistakes_in_settings_are_named_with_their_line(ran: Ran, content: str, message: str) -> None:
     write("settings.yaml", content)
     write("jobs.yaml", "- job: {name: a}")
     code, _, err = ran("run", "jobs.yaml", "--settings", "settings.yaml")
-    assert code == 2 and said in err
+    assert code == 2 and message in err
 
 
 def test_a_workspace_that_is_given_is_used_and_kept(ran: Ran, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_every_command_that_acts_or_answers_takes_json(name: str) -> None:
     command = commands.get_command(click.Context(commands), name)
     assert command is not None
     for leaf in leaves(command):
-        assert leaf.name in SILENT or any("--json" in one.opts for one in leaf.params), leaf.name
+        assert leaf.name in SILENT or any("--json" in option.opts for option in leaf.params), leaf.name
 
 
 @pytest.mark.parametrize("word", ["--to", "--in"])
@@ -70,8 +70,8 @@ def test_an_environment_is_named_by_either_word(
 def test_what_a_command_says_is_json_where_it_has_no_shape_of_its_own(
     repo: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = answered(capsys, "-C", repo, "veto", "auth=1.1.0", "--dry-run", "--json")
-    assert said == (0, {"command": "veto", "exit_code": 0, "lines": ["would do: auth=1.1.0 is vetoed"]})
+    answer = answered(capsys, "-C", repo, "veto", "auth=1.1.0", "--dry-run", "--json")
+    assert answer == (0, {"command": "veto", "exit_code": 0, "lines": ["would do: auth=1.1.0 is vetoed"]})
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_what_a_command_says_is_json_where_it_has_no_shape_of_its_own(
 def test_errors_are_json_too(
     repo: str, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, message: str
 ) -> None:
-    ended, said = answered(capsys, "-C", repo, *words, "--json")
-    assert isinstance(said, dict)
-    assert (ended, said["exit_code"], said["command"]) == (code, code, words[0])
-    assert said["error"]["message"].startswith(message)
+    ended, answer = answered(capsys, "-C", repo, *words, "--json")
+    assert isinstance(answer, dict)
+    assert (ended, answer["exit_code"], answer["command"]) == (code, code, words[0])
+    assert answer["error"]["message"].startswith(message)
 
 
 def test_what_a_started_program_prints_does_not_spoil_the_json(repo: str) -> None:

@@ -56,8 +56,8 @@ class PuppetDrivers(FakeDrivers):
         return self.agents[name]
 
     def deployer(self, config: Config, environment: Environment) -> Deployer:
-        given = settings(assigned={"folder": str(self.assigned)}, root="false")
-        return PuppetDeployer.configure(environment.name, given, config, no_host)
+        driver_settings = settings(assigned={"folder": str(self.assigned)}, root="false")
+        return PuppetDeployer.configure(environment.name, driver_settings, config, no_host)
 
 
 class Agents(RuleBasedStateMachine):
@@ -127,12 +127,12 @@ class Agents(RuleBasedStateMachine):
     def targets(self, host: str) -> set[tuple[str, str]]:
         """All that any intent, ended or open, was to bring to the host."""
         state = self.shop.opened_by(self.shop.by("reader").actor).state()
-        found: set[tuple[str, str]] = set()
+        pairs: set[tuple[str, str]] = set()
         for environment in state.config.environments.values():
             for record in state.chronicle(environment.name).of(Intent):
                 if host in state.config.groups.get(record.group, ()) and record.only in ("", host):
-                    found |= set(state.target(environment, record).items())
-        return found
+                    pairs |= set(state.target(environment, record).items())
+        return pairs
 
     @invariant()
     def nothing_was_installed_that_was_not_assigned(self) -> None:

@@ -83,8 +83,8 @@ class Evidence:
         return any((component, version, scope) in self.vetoes for scope in ("", *ENVIRONMENTS))
 
     def approved(self, component: str, version: str, role: str, without: str = "") -> bool:
-        said = self.words.get((component, version, role), {})
-        return all(said.values()) and any(who != without for who in said)
+        seals = self.words.get((component, version, role), {})
+        return all(seals.values()) and any(who != without for who in seals)
 
     def may_stage(self, component: str, version: str) -> bool:
         passed, failed, _ = self.tests.get((component, version, "regression"), (0, 0, {}))
@@ -274,12 +274,12 @@ class Delivery(RuleBasedStateMachine):
         what, repo = "approval" if approve else "rejection", self.repo("direct", user)
         if self.try_(lambda: judge(repo, component, version, to, role, approve=approve, why="")):
             self.evidence.words.setdefault((component, version, role), {})[user] = approve
-            said = [
+            judgements = [
                 r
                 for r in self.shop.story(component, version)
                 if r.what in ("approval", "rejection") and r.by.user == user
             ]
-            assert [r.what for r in said if r.role == role][-1] == what
+            assert [r.what for r in judgements if r.role == role][-1] == what
 
     @rule(component=components, environment=st.sampled_from(("integration", "staging")), passed=st.integers(1, 9),
           failed=st.sampled_from((0, 0, 0, 1)))  # fmt: skip
@@ -299,7 +299,7 @@ class Delivery(RuleBasedStateMachine):
     def sync(self, place: str, environment: str, end: bool) -> None:
         keeps = keeps_warm(self.shop.state, environment)
         if self.try_(lambda: sync(self.repo(place), environment, end_sessions=end)) and not keeps:
-            self.by_hand = {one for one in self.by_hand if one[0] != environment}
+            self.by_hand = {key for key in self.by_hand if key[0] != environment}
             pins = self.shop.pins(environment)
             group = self.shop.state.group(self.shop.state.config.environment(environment))
             for host in GROUPS[group]:
@@ -315,9 +315,9 @@ class Delivery(RuleBasedStateMachine):
         self.judge(component, version, ("staging", "qa", "anna"), True)
         self.promote("mirror", {component: ""}, set())
         self.sync("direct", "staging", True)
-        for one, that in self.shop.pins("staging").items():
-            self.record_tests(one, "staging", 20, 0)
-            self.judge(one, that, ("production", "release-manager", "rita"), True)
+        for component, that in self.shop.pins("staging").items():
+            self.record_tests(component, "staging", 20, 0)
+            self.judge(component, that, ("production", "release-manager", "rita"), True)
 
     @rule(component=components, version=versions)
     def bring_to_production(self, component: str, version: str) -> None:
@@ -357,14 +357,14 @@ class Delivery(RuleBasedStateMachine):
 
     def vetoes_in(self, environment: str) -> set[tuple[str, str, str]]:
         state = self.shop.state
-        found = set()
+        places = set()
         for component in ("auth", "portal"):
             for version in state.versions(component):
-                said = [r for r in state.story(component, version) if r.what in ("veto", "unveto")]
-                last = [r for r in said if r.env == environment]
+                vetoings = [r for r in state.story(component, version) if r.what in ("veto", "unveto")]
+                last = [r for r in vetoings if r.env == environment]
                 if last and last[-1].what == "veto":
-                    found.add((component, version, environment))
-        return found
+                    places.add((component, version, environment))
+        return places
 
     @rule(place=places, component=components, environment=environments)
     def hold(self, place: str, component: str, environment: str) -> None:
@@ -385,8 +385,8 @@ class Delivery(RuleBasedStateMachine):
     def veto(self, place: str, component: str, version: str, environment: str, lift: bool) -> None:
         repo = self.repo(place)
         if self.try_(lambda: veto(repo, component, version, environment, lift=lift, why="OPS-12")):
-            said = [r for r in self.shop.story(component, version) if r.what in ("veto", "unveto")]
-            assert [r.what for r in said if r.env == environment][-1] == ("unveto" if lift else "veto")
+            vetoings = [r for r in self.shop.story(component, version) if r.what in ("veto", "unveto")]
+            assert [r.what for r in vetoings if r.env == environment][-1] == ("unveto" if lift else "veto")
             key = (component, version, environment)
             self.evidence.vetoes = self.evidence.vetoes - {key} if lift else self.evidence.vetoes | {key}
 
@@ -415,11 +415,11 @@ class Delivery(RuleBasedStateMachine):
             if how == "turned":
                 line |= {"what": TURNED[line["what"]]}
         elif how == "by a stranger":
-            said = {"repo": "shop", "component": component, "version": version, "record": line}
-            line = {**line, "signature": sshsig.sign(canonical(said), self.strange_key)}
+            content = {"repo": "shop", "component": component, "version": version, "record": line}
+            line = {**line, "signature": sshsig.sign(canonical(content), self.strange_key)}
         forge(self.shop, component, version, line)
         assert self.shop.state.story(component, version) == before
-        assert line["id"] in {one.record.id for one in self.shop.state.uncounted(component, version)}
+        assert line["id"] in {doubt.record.id for doubt in self.shop.state.uncounted(component, version)}
 
     def fabricated(self, component: str, version: str, judgement: tuple[str, str, str]) -> dict[str, Any]:
         """An approval as mallory writes it into the ledger."""
@@ -427,8 +427,8 @@ class Delivery(RuleBasedStateMachine):
         env, role, user = judgement
         by = {"user": user, "source": f"https://ci.example.com/job/{user}/{self.builds}/", "verified": True}
         manifest = self.shop.state.manifest(component, version)
-        told = {"env": env, "role": role, "manifest": manifest, "by": by}
-        return {"id": f"{self.builds:016x}", "after": "", "what": "approval", **told}
+        facts = {"env": env, "role": role, "manifest": manifest, "by": by}
+        return {"id": f"{self.builds:016x}", "after": "", "what": "approval", **facts}
 
     @rule(branch=st.sampled_from((MAIN, LEDGER)), place=places)
     def a_branch_is_rewound(self, branch: str, place: str) -> None:
@@ -491,8 +491,8 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(host=st.sampled_from(("int1", "blue1", "green2")))
     def a_host_goes_down_or_comes_back(self, host: str) -> None:
-        found = self.shop.drivers.hosts[host]
-        found.down = not found.down
+        fake_host = self.shop.drivers.hosts[host]
+        fake_host.down = not fake_host.down
 
     @rule(dying=st.sampled_from(("before", "after")))
     def the_next_swap_dies(self, dying: str) -> None:
@@ -549,7 +549,7 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def what_is_new_on_staging_has_passed_its_gates_or_was_in_production(self) -> None:
         for group in ("blue", "green"):
-            now = {one for host in GROUPS[group] for one in self.shop.running(host).items()}
+            now = {pair for host in GROUPS[group] for pair in self.shop.running(host).items()}
             for component, version in now - self.on_staging[group]:
                 known = (component, version) in self.ran or self.past_the_gates == "rollback"
                 assert known or self.evidence.may_stage(component, version), f"{component}={version} came to {group}"

@@ -28,8 +28,8 @@ def training(live: Shop) -> Shop:
     return live
 
 
-def told(found: Drift) -> list[tuple[str, ...]]:
-    return [(one.host, one.component, one.pinned, one.installed, one.cause) for one in found.drifted]
+def causes_of(drifts: Drift) -> list[tuple[str, ...]]:
+    return [(row.host, row.component, row.pinned, row.installed, row.cause) for row in drifts.drifted]
 
 
 def put(shop: Shop, host: str, component: str, content: str) -> None:
@@ -37,36 +37,36 @@ def put(shop: Shop, host: str, component: str, content: str) -> None:
 
 
 def test_hosts_that_have_what_is_pinned_do_not_drift(training: Shop) -> None:
-    found = drift(training.state, "training")
-    assert (told(found), found.hosts, shapes.reality(found)["drift"]) == ([], ("room1", "room2"), [])
+    drifts = drift(training.state, "training")
+    assert (causes_of(drifts), drifts.hosts, shapes.reality(drifts)["drift"]) == ([], ("room1", "room2"), [])
 
 
 def test_what_was_changed_installed_or_taken_away_by_hand_is_named_with_the_time(training: Shop) -> None:
     deployed = training.chronicle("training", "deployed")[-1].at
     put(training, "room1", "auth", "6.6.6\nby hand")
     del training.drivers.hosts["room2"].files["apps/portal/current"]
-    found = drift(training.state, "training")
-    assert told(found) == [
+    drifts = drift(training.state, "training")
+    assert causes_of(drifts) == [
         ("room1", "auth", "2.0.0", "6.6.6", "changed by hand"),
         ("room2", "portal", "1.0.0", "", "taken away by hand"),
     ]
-    assert {one.since for one in found.drifted} == {deployed}
+    assert {row.since for row in drifts.drifted} == {deployed}
 
 
 def test_what_nobody_pinned_and_somebody_installed_is_named(training: Shop) -> None:
     training.edited("environments/training.yaml", "auth: 2.0.0\n")
     training.deploy("training", remove=True)
     put(training, "room2", "portal", "1.0.0\nby hand")
-    assert told(drift(training.state, "training")) == [("room2", "portal", "", "1.0.0", "installed by hand")]
+    assert causes_of(drift(training.state, "training")) == [("room2", "portal", "", "1.0.0", "installed by hand")]
 
 
 def test_a_pin_that_waits_for_its_deploy_says_since_when(training: Shop) -> None:
     training.to_integration(auth="3.0.0")
     training.promote("training", auth="3.0.0")
     (pinned,) = training.story("auth", "3.0.0", "pinned")[-1:]
-    found = drift(training.state, "training")
-    assert told(found) == [(host, "auth", "3.0.0", "2.0.0", "not deployed yet") for host in ("room1", "room2")]
-    assert found.drifted[0].since == pinned.at
+    drifts = drift(training.state, "training")
+    assert causes_of(drifts) == [(host, "auth", "3.0.0", "2.0.0", "not deployed yet") for host in ("room1", "room2")]
+    assert drifts.drifted[0].since == pinned.at
 
 
 def test_a_failed_deploy_and_a_host_that_is_out_are_causes_of_their_own(training: Shop) -> None:
@@ -75,17 +75,17 @@ def test_a_failed_deploy_and_a_host_that_is_out_are_causes_of_their_own(training
     training.drivers.hosts["room2"].broken.add("auth")
     with pytest.raises(PartlyDone):
         training.deploy("training")
-    causes = [one.cause for one in drift(training.state, "training").drifted]
+    causes = [row.cause for row in drift(training.state, "training").drifted]
     assert causes == ["the last deploy failed"]
     take_out(training.by("olle"), "room2", "a new disk")
-    assert [one.cause for one in drift(training.state, "training").drifted] == ["host is out"]
+    assert [row.cause for row in drift(training.state, "training").drifted] == ["host is out"]
 
 
 def test_a_host_that_cannot_be_asked_is_told_and_none_is_an_error(training: Shop) -> None:
     training.drivers.hosts["room1"].down = True
-    found = drift(training.state, "training")
-    assert (found.hosts, list(found.survey.silent)) == (("room2",), ["room1"])
-    assert shapes.reality(found)["not_asked"] == [
+    drifts = drift(training.state, "training")
+    assert (drifts.hosts, list(drifts.survey.silent)) == (("room2",), ["room1"])
+    assert shapes.reality(drifts)["not_asked"] == [
         {"host": "room1", "ending": "unreachable", "why": "the host 'room1' is down"}
     ]
     training.drivers.hosts["room2"].down = True
@@ -94,8 +94,8 @@ def test_a_host_that_cannot_be_asked_is_told_and_none_is_an_error(training: Shop
 
 
 def facts(**values: str) -> Callable[..., Completed]:
-    said = "".join(f"{name.replace('_', ' ')}\t{value}\n" for name, value in values.items()).encode()
-    return lambda argv, **_: Completed(argv=tuple(argv), status=0, stdout=said, stderr=b"")
+    stdout = "".join(f"{name.replace('_', ' ')}\t{value}\n" for name, value in values.items()).encode()
+    return lambda argv, **_: Completed(argv=tuple(argv), status=0, stdout=stdout, stderr=b"")
 
 
 @pytest.fixture
@@ -107,20 +107,20 @@ def pair(training: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 def test_hosts_that_tell_the_same_are_alike(pair: Shop) -> None:
-    found = parity(pair.state, "integration", "training")
-    assert (found.differences, found.silent) == ((), ())
+    likeness = parity(pair.state, "integration", "training")
+    assert (likeness.differences, likeness.silent) == ((), ())
 
 
 def test_differences_come_with_who_has_them_versions_first_and_packages_last(
     pair: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair.to_integration(auth="3.0.0")
-    other = facts(system="Debian 12", python="3.9.1", package_zlib="1.2", package_extra="1")
-    monkeypatch.setattr(pair.drivers.hosts["room2"], "run", other)
-    found = parity(pair.state, "integration", "training")
-    assert [one.what for one in found.differences] == ["version auth", "python", "package extra"]
-    assert dict(found.differences[1].second) == {"3.11.2": ("room1",), "3.9.1": ("room2",)}
-    assert shapes.likeness(found)["differences"][2] == {
+    second_facts = facts(system="Debian 12", python="3.9.1", package_zlib="1.2", package_extra="1")
+    monkeypatch.setattr(pair.drivers.hosts["room2"], "run", second_facts)
+    likeness = parity(pair.state, "integration", "training")
+    assert [difference.what for difference in likeness.differences] == ["version auth", "python", "package extra"]
+    assert dict(likeness.differences[1].second) == {"3.11.2": ("room1",), "3.9.1": ("room2",)}
+    assert shapes.likeness(likeness)["differences"][2] == {
         "what": "package extra", "one": {"": []}, "other": {"": ["room1"], "1": ["room2"]}
     }  # fmt: skip
 
@@ -144,9 +144,9 @@ def test_an_environment_without_hosts_has_nothing_to_compare(pair: Shop) -> None
 
 def test_the_facts_are_read_on_a_real_machine(tmp_path: Path) -> None:
     host = LocalHost(name="here", folder=tmp_path, ports={})
-    said = dict(line.split("\t") for line in host.run(["sh", "-c", FACTS]).text.splitlines())
-    assert {"system", "kernel", "architecture", "python"} <= said.keys()
-    assert any(name.startswith("package ") for name in said)
+    facts_said = dict(line.split("\t") for line in host.run(["sh", "-c", FACTS]).text.splitlines())
+    assert {"system", "kernel", "architecture", "python"} <= facts_said.keys()
+    assert any(name.startswith("package ") for name in facts_said)
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_the_exit_code_says_how_much_is_known(
     except SystemExit as end:
         ended = int(end.code or 0)
     assert ended == code
-    said = capsys.readouterr().out
-    assert code == 5 or json.loads(said)["environment"] == "training"
+    output = capsys.readouterr().out
+    assert code == 5 or json.loads(output)["environment"] == "training"

@@ -41,7 +41,7 @@ def config(url: str) -> Config:
     )
 
 
-def asked(change: Callable[[JenkinsStub, dict[str, Any], str], None] | None = None, **jobs: Job) -> list[Finding]:
+def findings_of(change: Callable[[JenkinsStub, dict[str, Any], str], None] | None = None, **jobs: Job) -> list[Finding]:
     """What is said of a Jenkins that lacks nothing but for what `change` takes away."""
     stub = JenkinsStub({"fold": Job(folder=True), "fold/approve": SEAL, "auth-suite": SUITE, **jobs}, closed=True)
     with playing(stub) as url:
@@ -62,7 +62,7 @@ def lacking(findings: list[Finding]) -> list[tuple[str, str]]:
 
 
 def test_a_jenkins_that_is_ready_lacks_nothing_and_says_what_cannot_be_seen() -> None:
-    findings = asked()
+    findings = findings_of()
     assert lacking(findings) == []
     (hook,) = [finding for finding in findings if finding.state == "unknown"]
     assert "notifyCommit takes a token" in hook.what and "&token=" in hook.todo
@@ -109,8 +109,8 @@ STEPS: Mapping[str, tuple[Callable[[JenkinsStub, dict[str, Any], str], None], st
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_is_missing_is_named_with_what_to_do(step: str) -> None:
     change, what, todo = STEPS[step]
-    ((said, advice),) = lacking(asked(change))
-    assert what in said and todo in advice
+    ((finding, advice),) = lacking(findings_of(change))
+    assert what in finding and todo in advice
 
 
 @pytest.mark.parametrize(
@@ -130,19 +130,19 @@ def test_a_page_that_fails_is_not_taken_for_one_that_is_not_there(path: str, wha
 
 def test_a_jenkins_below_a_path_and_one_that_is_down_are_named() -> None:
     with playing(JenkinsStub({}, context="/jenkins")) as url:
-        ((said, advice),) = lacking(list(check_jenkins(config(url.removesuffix("/jenkins")))))
-    assert "not the root of a Jenkins" in said and url in advice
-    ((said, _),) = lacking(list(check_jenkins(config("http://127.0.0.1:9"))))
-    assert "127.0.0.1:9" in said
-    ((said, _),) = lacking(list(check_jenkins(replace(config(url), jenkins=None))))
-    assert "names no Jenkins" in said
+        ((finding, advice),) = lacking(list(check_jenkins(config(url.removesuffix("/jenkins")))))
+    assert "not the root of a Jenkins" in finding and url in advice
+    ((finding, _),) = lacking(list(check_jenkins(config("http://127.0.0.1:9"))))
+    assert "127.0.0.1:9" in finding
+    ((finding, _),) = lacking(list(check_jenkins(replace(config(url), jenkins=None))))
+    assert "names no Jenkins" in finding
 
 
 def test_a_source_on_the_controller_and_an_unset_token_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     local = Component(name="auth", repository="releases", git="/srv/git/auth.git")
     with playing(JenkinsStub({}, extra={"/whoAmI/api/json": {"name": "ci"}})) as url:
-        said = lacking(list(check_jenkins(replace(config(url), components={"auth": local}))))
-    assert any("/srv/git/auth.git, which Jenkins refuses" in what for what, _ in said)
+        findings = lacking(list(check_jenkins(replace(config(url), components={"auth": local}))))
+    assert any("/srv/git/auth.git, which Jenkins refuses" in what for what, _ in findings)
     monkeypatch.delenv("JENKINS_TOKEN")
     ((what, _),) = lacking(list(check_jenkins(config(url))))
     assert "JENKINS_TOKEN is not set" in what

@@ -46,17 +46,17 @@ def pushed(shop: Shop, pins: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("pins", "told"),
+    ("pins", "message"),
     [
         ("auth: 9.9.9\n", "environments/training.yaml:1: auth has no version '9.9.9'"),
         ("autth: 1.0.0\n", "environments/training.yaml:1: no component is called 'autth'"),
         ("auth: [1\n", "environments/training.yaml:2"),
     ],
 )
-def test_a_bad_pin_is_refused_by_the_server_with_its_line(guarded: Shop, pins: str, told: str) -> None:
+def test_a_bad_pin_is_refused_by_the_server_with_its_line(guarded: Shop, pins: str, message: str) -> None:
     before = guarded.tips
     done = pushed(guarded, pins)
-    assert done.returncode != 0 and told in done.stderr
+    assert done.returncode != 0 and message in done.stderr
     assert guarded.tips == before
 
 

@@ -22,7 +22,7 @@ def test_the_page_turns_signing_on(tmp_path: Path) -> None:
     shop.publish("auth", "1.0.0")
     shop.veto("auth", "1.0.0")
     subprocess.run(["git", "clone", "-q", shop.bare, tmp_path / "delivery"], check=True)
-    (block,) = (one for one in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if "ssh-keygen" in one)
+    (block,) = (block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if "ssh-keygen" in block)
     program = f"{sys.executable} -m sluicegate"
     script = (
         f"set -eux\nsluicegate() {{ {program} \"$@\"; }}\ncd delivery\n{block}"

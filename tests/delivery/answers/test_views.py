@@ -23,17 +23,17 @@ def test_status_shows_pins_effective_versions_roles_and_marks(again: Shop) -> No
     again.publish("auth", "3.0.0")
     again.veto("auth", "2.0.0", "production")
     pinning.hold(again.by("anna"), "portal", "integration", until=None, why="")
-    found = status(again.state).json()
-    columns = {one["name"]: one for one in found["environments"]}
+    answer = status(again.state).json()
+    columns = {column["name"]: column for column in answer["environments"]}
     assert (columns["production"]["group"], columns["staging"]["group"]) == ("blue", "green")
-    (auth, portal) = found["components"]
+    (auth, portal) = answer["components"]
     assert auth["newest"] == "3.0.0"
     assert auth["environments"]["production"] == {"pin": "2.0.0", "effective": "2.0.0", "marks": ["vetoed"]}
     assert auth["environments"]["staging"] == {"pin": "2.0.0", "effective": "1.0.0", "marks": ["not deployed"]}
     assert auth["environments"]["training"] == {"pin": "", "effective": "", "marks": []}
     assert portal["environments"]["integration"]["marks"] == ["held"]
     again.begin("production", "swap")
-    locked = {one["name"]: one["locked"] for one in status(again.state).json()["environments"]}
+    locked = {column["name"]: column["locked"] for column in status(again.state).json()["environments"]}
     assert locked["production"].startswith("'swap' by berta since") and not locked["integration"]
 
 
@@ -57,11 +57,11 @@ def test_status_says_that_nobody_knows_what_runs_after_a_deploy_that_failed(
         patch.setattr(door, "watcher", ends_at_once)
         with pytest.raises(SluicegateError):
             live.sync()
-    columns = {one["name"]: one["unsure"] for one in status(live.state).json()["environments"]}
+    columns = {column["name"]: column["unsure"] for column in status(live.state).json()["environments"]}
     assert columns.pop("integration") == "the last deploy to int failed: the service 'auth' ended at once"
     assert set(columns.values()) == {""}
     live.sync()
-    assert not any(one["unsure"] for one in status(live.state).json()["environments"])
+    assert not any(column["unsure"] for column in status(live.state).json()["environments"])
 
 
 def test_status_of_an_empty_delivery_repo_is_an_empty_matrix(shop: Shop) -> None:
@@ -70,16 +70,16 @@ def test_status_of_an_empty_delivery_repo_is_an_empty_matrix(shop: Shop) -> None
 
 def test_explain_tells_each_unmet_condition_who_can_help_and_the_next_command(live: Shop) -> None:
     live.publish("auth", "2.0.0")
-    found = looking.explanation(explain(live.state, "auth", "", "staging"))
-    assert (found["version"], found["arrived"], found["runs_in"]) == ("2.0.0", False, [])
-    states = {v["gate"]: v["state"] for v in found["verdicts"]}
+    explanation = looking.explanation(explain(live.state, "auth", "", "staging"))
+    assert (explanation["version"], explanation["arrived"], explanation["runs_in"]) == ("2.0.0", False, [])
+    states = {v["gate"]: v["state"] for v in explanation["verdicts"]}
     assert states["deployed in integration"] == "waiting" and states["veto"] == "passed"
-    assert found["next"] == "sluicegate sync integration"
+    assert explanation["next"] == "sluicegate sync integration"
     live.sync()
     live.tested("auth", "2.0.0")
-    found = looking.explanation(explain(live.state, "auth", "", "staging"))
-    assert found["next"] == "sluicegate approve auth=2.0.0 --to staging --as qa"
-    assert [v["who_can_help"] for v in found["verdicts"] if v["state"] == "waiting"] == ["anna, olle"]
+    explanation = looking.explanation(explain(live.state, "auth", "", "staging"))
+    assert explanation["next"] == "sluicegate approve auth=2.0.0 --to staging --as qa"
+    assert [v["who_can_help"] for v in explanation["verdicts"] if v["state"] == "waiting"] == ["anna, olle"]
     live.approve("auth", "2.0.0")
     assert explain(live.state, "auth", "", "staging").next_command == "sluicegate promote auth=2.0.0 --to staging"
 
@@ -87,7 +87,7 @@ def test_explain_tells_each_unmet_condition_who_can_help_and_the_next_command(li
 def test_who_does_what_explain_says_arrives_in_production(live: Shop) -> None:
     live.publish("auth", "2.0.0")
     live.pass_time(timedelta(hours=1))
-    said = []
+    commands = []
     for act in (
         live.sync,
         lambda: live.tested("auth", "2.0.0"),
@@ -99,10 +99,10 @@ def test_who_does_what_explain_says_arrives_in_production(live: Shop) -> None:
         live.swap,
     ):
         to = "production" if "staging" in explain(live.state, "auth", "2.0.0", "").runs_in else "staging"
-        target = "integration" if not said else to
-        said.append(explain(live.state, "auth", "", target).next_command.removeprefix("sluicegate "))
+        target = "integration" if not commands else to
+        commands.append(explain(live.state, "auth", "", target).next_command.removeprefix("sluicegate "))
         act()
-    assert said == [
+    assert commands == [
         "sync integration",
         "record tests auth=2.0.0 --in integration --suite regression --junit FILE",
         "approve auth=2.0.0 --to staging --as qa",
@@ -144,10 +144,10 @@ def test_a_pair_that_was_added_later_begins_as_init_begins(shop: Shop) -> None:
 
 def test_explain_says_the_same_as_promote(live: Shop) -> None:
     live.to_integration(auth="2.0.0")
-    found = explain(live.state, "auth", "2.0.0", "staging")
+    explanation = explain(live.state, "auth", "2.0.0", "staging")
     with pytest.raises(Exception) as caught:
         live.promote(auth="2.0.0")
-    for verdict in found.unmet:
+    for verdict in explanation.unmet:
         assert verdict.reason in str(caught.value)
 
 
@@ -164,8 +164,10 @@ def test_explain_tells_holds_lower_versions_and_locks(again: Shop) -> None:
 
 
 def test_explain_of_what_is_there_says_where(again: Shop) -> None:
-    found = explain(again.state, "auth", "2.0.0", "production")
-    assert found.arrived and found.next_command == "" and found.runs_in == ("integration", "production")
+    explanation = explain(again.state, "auth", "2.0.0", "production")
+    assert (
+        explanation.arrived and explanation.next_command == "" and explanation.runs_in == ("integration", "production")
+    )
 
 
 def test_history_tells_everything_newest_first(again: Shop) -> None:
@@ -188,12 +190,12 @@ def test_flow_measures_from_commit_to_the_end_of_the_first_tests(shop: Shop) -> 
     shop.sync()
     shop.pass_time(timedelta(minutes=6))
     shop.tested("auth", "1.0.0")
-    found = looking.way(flow(shop.state, "auth"))
-    assert found["total"] == pytest.approx(602, abs=1)
-    assert found["objective"] == 900 and found["bottleneck"] == "tests"
+    way = looking.way(flow(shop.state, "auth"))
+    assert way["total"] == pytest.approx(602, abs=1)
+    assert way["objective"] == 900 and way["bottleneck"] == "tests"
     shop.pass_time(timedelta(days=1))
     shop.tested("auth", "1.0.0")
-    assert looking.way(flow(shop.state, "auth"))["total"] == found["total"], "a rerun does not count"
+    assert looking.way(flow(shop.state, "auth"))["total"] == way["total"], "a rerun does not count"
 
 
 def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None:
@@ -205,9 +207,9 @@ def test_flow_of_what_is_not_recorded_is_unknown_and_never_0(shop: Shop) -> None
     path = Path(shop.root) / "a.zip"
     path.write_text("a")
     publish(shop.by("ci"), "auth", "1.0.0", [path], Origin())
-    found = looking.way(flow(shop.state, "auth"))
-    assert found["total"] is None and found["bottleneck"] is None
-    assert all(s["waited"] is None and s["worked"] is None for s in found["stages"])
+    way = looking.way(flow(shop.state, "auth"))
+    assert way["total"] is None and way["bottleneck"] is None
+    assert all(s["waited"] is None and s["worked"] is None for s in way["stages"])
 
 
 def test_flow_is_unknown_where_the_clocks_disagree(shop: Shop) -> None:
@@ -220,9 +222,9 @@ def test_flow_is_unknown_where_the_clocks_disagree(shop: Shop) -> None:
     publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(committed=ahead, build_started=shop.now))
     shop.pass_time(timedelta(seconds=30))
     shop.sync()
-    told = looking.way(flow(shop.state, "auth"))
-    build, deploy, _ = told["stages"]
-    assert (build["waited"], told["total"]) == (None, None)
+    way = looking.way(flow(shop.state, "auth"))
+    build, deploy, _ = way["stages"]
+    assert (build["waited"], way["total"]) == (None, None)
     assert deploy["waited"] >= 30
 
 
@@ -264,7 +266,7 @@ def test_check_names_pins_that_no_command_would_take(again: Shop) -> None:
     again.edited("environments/producton.yaml", "auth: 1.0.0\n")
     with pytest.raises(ConfigError) as caught:
         check_repo(again.state)
-    said = "\n".join(caught.value.mistakes)
-    assert re.search(r"environments/integration\.yaml:[0-9]+: auth has no version '1\.0\.9'", said)
-    assert "environments/production.yaml: production swaps with staging; its pins were edited to auth=1.0.0" in said
-    assert "environments/producton.yaml: no environment is called 'producton'. Did you mean 'production'?" in said
+    mistakes = "\n".join(caught.value.mistakes)
+    assert re.search(r"environments/integration\.yaml:[0-9]+: auth has no version '1\.0\.9'", mistakes)
+    assert "environments/production.yaml: production swaps with staging; its pins were edited to auth=1.0.0" in mistakes
+    assert "environments/producton.yaml: no environment is called 'producton'. Did you mean 'production'?" in mistakes

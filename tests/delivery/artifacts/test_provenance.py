@@ -46,16 +46,16 @@ ORIGIN = Origin(commit=COMMIT, build_started=datetime(2026, 11, 23, 9, tzinfo=UT
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
-        yield made
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as opened:
+        yield opened
 
 
-def made(manifest: Manifest = MANIFEST) -> bytes:
+def provenance(manifest: Manifest = MANIFEST) -> bytes:
     return statement(manifest, ORIGIN, AUTH, builder="https://jenkins.example.com", parameters={"BRANCH": "main"})
 
 
 def test_the_statement_is_slsa_provenance_in_an_in_toto_statement() -> None:
-    value = json.loads(made())
+    value = json.loads(provenance())
     assert value["_type"] == "https://in-toto.io/Statement/v1"
     assert value["predicateType"] == "https://slsa.dev/provenance/v1"
     assert value["subject"] == [{"name": "auth-1.0.0.zip", "digest": {"sha256": "0" * 64}}]
@@ -66,15 +66,15 @@ def test_the_statement_is_slsa_provenance_in_an_in_toto_statement() -> None:
     assert details["builder"] == {"id": "https://jenkins.example.com"}
     assert details["metadata"]["invocationId"] == MANIFEST.build
     assert details["metadata"]["startedOn"] == "2026-11-23T09:00:00.000000Z"
-    assert b"t0ken" not in made()
+    assert b"t0ken" not in provenance()
 
 
 def test_the_same_build_writes_the_same_bytes() -> None:
-    assert made() == made()
+    assert provenance() == provenance()
 
 
 def _changed(**change: Json) -> bytes:
-    value = json.loads(made())
+    value = json.loads(provenance())
     value.update(change)
     return json.dumps(value).encode()
 
@@ -82,10 +82,10 @@ def _changed(**change: Json) -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        made(replace(MANIFEST, artifacts=())),
-        made(replace(MANIFEST, version="1.0.1")),
-        made(replace(MANIFEST, commit="")),
-        made(replace(MANIFEST, commit="cd34" * 10)),
+        provenance(replace(MANIFEST, artifacts=())),
+        provenance(replace(MANIFEST, version="1.0.1")),
+        provenance(replace(MANIFEST, commit="")),
+        provenance(replace(MANIFEST, commit="cd34" * 10)),
         _changed(_type="https://in-toto.io/Statement/v0.1"),
         _changed(predicateType="https://slsa.dev/provenance/v0.2"),
         _changed(subject=None),
@@ -97,7 +97,7 @@ def _changed(**change: Json) -> bytes:
     ],
 )
 def test_a_statement_about_something_else_is_an_integrity_error(content: bytes) -> None:
-    check_statement(made(), MANIFEST)
+    check_statement(provenance(), MANIFEST)
     with pytest.raises(IntegrityError):
         check_statement(content, MANIFEST)
 
@@ -155,7 +155,7 @@ def test_attachments_are_in_the_manifest_and_verified(shop: Shop, tmp_path: Path
     shop.publish_file("auth", "1.0.0", extras=Extras(sbom=bom(tmp_path)))
     manifest = read_manifest(shop.releases, shop.state.component("auth"), "1.0.0")
     assert [a.name for a in manifest.attachments] == ["auth-1.0.0-sbom.cdx.json", "auth-1.0.0-provenance.json"]
-    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
+    assert not any(check.fault for check in verify(shop.state, "auth", "1.0.0"))
     check_version(shop.state, "auth", "1.0.0", signed=False)
     shop.releases.files["auth", "1.0.0", "auth-1.0.0-sbom.cdx.json"] += b" "
     with pytest.raises(IntegrityError):
@@ -180,14 +180,16 @@ def test_another_build_of_equal_files_is_no_conflict(shop: Shop) -> None:
 def test_what_a_broken_publication_left_is_taken_over(shop: Shop) -> None:
     shop.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/7/"))
     kept = {key: content for key, content in shop.releases.files.items() if "provenance" in key[2]}
-    with closing(Shop.opened(shop.root / "other", TWO_REPOSITORIES)) as other:
-        other.releases.files.update(kept)
-        other.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/"))
-        assert not any(one.fault for one in verify(other.state, "auth", "1.0.0"))
-        assert read_manifest(other.releases, other.state.component("auth"), "1.0.0").build.endswith("/7/")
+    with closing(Shop.opened(shop.root / "other", TWO_REPOSITORIES)) as second_shop:
+        second_shop.releases.files.update(kept)
+        second_shop.publish_file(
+            "auth", "1.0.0", origin=Origin(commit=COMMIT, build="https://ci.example.com/job/auth/8/")
+        )
+        assert not any(check.fault for check in verify(second_shop.state, "auth", "1.0.0"))
+        assert read_manifest(second_shop.releases, second_shop.state.component("auth"), "1.0.0").build.endswith("/7/")
         with pytest.raises(Conflict, match="never announced"):
-            other.releases.files.update({("auth", "1.1.0", "auth-1.1.0-provenance.json"): b"{}"})
-            other.publish_file("auth", "1.1.0")
+            second_shop.releases.files.update({("auth", "1.1.0", "auth-1.1.0-provenance.json"): b"{}"})
+            second_shop.publish_file("auth", "1.1.0")
 
 
 def broken_off(shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: Origin, extras: Extras) -> None:
@@ -211,11 +213,11 @@ def test_a_publication_that_broke_off_is_completed_by_another_build(
     """What the first has sent is all there but the manifest; the second build's SBOM has another number."""
     first, second = (Origin(commit=COMMIT, build=f"https://ci.example.com/job/auth/{number}/") for number in (7, 8))
     broken_off(shop, monkeypatch, first, Extras(sbom=bom(tmp_path), key="ci@example.com"))
-    other = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
-    found = shop.publish_file("auth", "1.0.0", origin=second, extras=Extras(sbom=other, key="ci@example.com"))
-    assert found.manifest.build == first.build
-    assert found.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
-    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
+    second_bom = bom(tmp_path, serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79")
+    published = shop.publish_file("auth", "1.0.0", origin=second, extras=Extras(sbom=second_bom, key="ci@example.com"))
+    assert published.manifest.build == first.build
+    assert published.notes == ("auth=1.0.0 has the SBOM of the publication before, which had broken off",)
+    assert not any(check.fault for check in verify(shop.state, "auth", "1.0.0"))
     assert check_version(shop.state, "auth", "1.0.0", signed=True) == keys["ci@example.com"]
 
 
@@ -253,17 +255,19 @@ def test_a_dry_run_plans_with_what_was_left_and_facts_of_two_builds_are_not_mixe
     extras = Extras(sbom=bom(tmp_path, serialNumber="urn:uuid:1"))
     paths = [tmp_path / "auth-1.0.0.tar.gz"]
     planned = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras, dry_run=True)
-    found = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras)
-    assert found.manifest == planned.manifest
+    published = publish(shop.repo, "auth", "1.0.0", paths, second, extras=extras)
+    assert published.manifest == planned.manifest
     assert shop.state.built("auth", "1.0.0").build == first.build
     assert shop.state.built("auth", "1.0.0").build_started is None
 
 
 def test_a_bad_signature_is_found_by_verify_and_by_a_dry_run(shop: Shop, keys: dict[str, str]) -> None:
     shop.publish_file("auth", "1.0.0", extras=Extras(key="ci@example.com"))
-    assert [one.name for one in verify(shop.state, "auth", "1.0.0")][-1] == "auth-1.0.0-manifest.json.asc"
+    assert [check.name for check in verify(shop.state, "auth", "1.0.0")][-1] == "auth-1.0.0-manifest.json.asc"
     shop.releases.files["auth", "1.0.0", "auth-1.0.0-manifest.json.asc"] = b"junk"
-    assert [one.name for one in verify(shop.state, "auth", "1.0.0") if one.fault] == ["auth-1.0.0-manifest.json.asc"]
+    assert [check.name for check in verify(shop.state, "auth", "1.0.0") if check.fault] == [
+        "auth-1.0.0-manifest.json.asc"
+    ]
     for dry_run in (True, False):
         with pytest.raises(IntegrityError, match="not good"):
             path = shop.root / "auth-1.0.0.tar.gz"
@@ -294,9 +298,9 @@ def test_what_is_lost_beside_the_files_is_made_again_where_it_can_be(shop: Shop,
     for kind in ("provenance.json", "sbom.cdx.json"):
         del shop.releases.files["auth", "1.0.0", f"auth-1.0.0-{kind}"]
     later = replace(built, build="https://ci.example.com/job/auth/8/", build_started=None)
-    found = shop.publish_file("auth", "1.0.0", origin=later)
-    assert found.again == ("auth-1.0.0-provenance.json",)
-    assert [note.partition(":")[0] for note in found.notes] == ["the repository has lost auth-1.0.0-sbom.cdx.json"]
+    published = shop.publish_file("auth", "1.0.0", origin=later)
+    assert published.again == ("auth-1.0.0-provenance.json",)
+    assert [note.partition(":")[0] for note in published.notes] == ["the repository has lost auth-1.0.0-sbom.cdx.json"]
     assert shop.publish_file("auth", "1.0.0", origin=later, extras=Extras(sbom=bom(tmp_path))).notes == ()
     assert shop.releases.files == kept
 
@@ -316,13 +320,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     home = tmp_path_factory.mktemp("g")
     home.chmod(0o700)
     monkeypatch.setenv("GNUPGHOME", str(home))
-    found = {}
+    fingerprints = {}
     for who in ("ci@example.com", "eve@example.com"):
-        made = ["--quick-gen-key", who, "ed25519", "sign", "never"]
-        subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *made], check=True, capture_output=True)
-        said = subprocess.run(["gpg", "--with-colons", "--list-keys", who], check=True, capture_output=True, text=True)
-        found[who] = next(line.split(":")[9] for line in said.stdout.splitlines() if line.startswith("fpr"))
-    yield found
+        command = ["--quick-gen-key", who, "ed25519", "sign", "never"]
+        subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *command], check=True, capture_output=True)
+        listed = subprocess.run(
+            ["gpg", "--with-colons", "--list-keys", who], check=True, capture_output=True, text=True
+        )
+        fingerprints[who] = next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr"))
+    yield fingerprints
     subprocess.run(["gpgconf", "--kill", "all"], check=False)
 
 
@@ -335,7 +341,7 @@ def test_a_signed_version_says_who_signed(shop: Shop, keys: dict[str, str]) -> N
         check_version(shop.state, "auth", "1.0.0", signed=True, signers=[keys["eve@example.com"]])
     with pytest.raises(Malformed, match="fingerprint"):
         check_version(shop.state, "auth", "1.0.0", signed=True, signers=[ci[-8:]])
-    assert not any(one.fault for one in verify(shop.state, "auth", "1.0.0"))
+    assert not any(check.fault for check in verify(shop.state, "auth", "1.0.0"))
     copy(shop.repo, "auth", "1.0.0", "archive")
     assert ("auth", "1.0.0", "auth-1.0.0-manifest.json.asc") in shop.archive.files
 

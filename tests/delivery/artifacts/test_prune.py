@@ -21,10 +21,10 @@ from tests.worlds import TWO_REPOSITORIES, Shop
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as opened:
         for number in range(8):
-            made.publish_file("auth", f"1.{number}.0")
-        yield made
+            opened.publish_file("auth", f"1.{number}.0")
+        yield opened
 
 
 def rule(shop: Shop, keep: int = 1, window: int = 1) -> Retention:
@@ -44,17 +44,17 @@ def test_the_order_is_the_components_not_the_texts(shop: Shop) -> None:
 def test_prereleases_do_not_push_out_the_last_finished_version(shop: Shop) -> None:
     for number in range(3):
         shop.publish_file("auth", f"2.0.0-rc.{number}")
-    found = rule(shop, keep=2)
-    assert sorted(found.stays) == ["1.6.0", "1.7.0", "2.0.0-rc.1", "2.0.0-rc.2"]
+    ruled = rule(shop, keep=2)
+    assert sorted(ruled.stays) == ["1.6.0", "1.7.0", "2.0.0-rc.1", "2.0.0-rc.2"]
 
 
 def test_what_is_pinned_or_held_stays_even_when_nothing_runs(shop: Shop) -> None:
     pin(shop.repo, "auth", "1.1.0", "integration", why="")
     pin(shop.repo, "auth", "1.2.0", "staging", why="")
     hold(shop.repo, "auth", "staging", until=date(2099, 1, 1), why="")
-    found = rule(shop)
-    assert found.stays["1.1.0"] == ("pinned in integration",)
-    assert "held in staging" in found.stays["1.2.0"]
+    ruled = rule(shop)
+    assert ruled.stays["1.1.0"] == ("pinned in integration",)
+    assert "held in staging" in ruled.stays["1.2.0"]
 
 
 def test_what_runs_stays_although_another_is_pinned(shop: Shop) -> None:
@@ -71,11 +71,11 @@ def test_the_group_that_was_swapped_out_is_warm_and_keeps_its_versions(shop: Sho
     shop.swap()
     shop.run("staging", {"auth": "1.2.0"})
     shop.swap()
-    found = rule(shop)
-    assert "runs on green" in found.stays["1.1.0"] or "runs on blue" in found.stays["1.1.0"]
-    assert "in production before the last swap" in found.stays["1.1.0"]
-    assert "pinned in production" in found.stays["1.2.0"]
-    assert "1.0.0" in found.goes
+    ruled = rule(shop)
+    assert "runs on green" in ruled.stays["1.1.0"] or "runs on blue" in ruled.stays["1.1.0"]
+    assert "in production before the last swap" in ruled.stays["1.1.0"]
+    assert "pinned in production" in ruled.stays["1.2.0"]
+    assert "1.0.0" in ruled.goes
 
 
 def test_the_rollback_window_counts_sets_of_each_environment(shop: Shop) -> None:
@@ -87,8 +87,8 @@ def test_the_rollback_window_counts_sets_of_each_environment(shop: Shop) -> None
 
 def test_a_pruned_version_is_gone_for_everybody(shop: Shop) -> None:
     kept = {key for key in shop.releases.files if key[1] in ("1.6.0", "1.7.0")}
-    found = prune(shop.repo, "auth", 2)
-    assert found.goes == tuple(f"1.{number}.0" for number in range(6))
+    pruned = prune(shop.repo, "auth", 2)
+    assert pruned.goes == tuple(f"1.{number}.0" for number in range(6))
     assert set(shop.releases.files) == kept
     assert shop.releases.announced["auth"] == ("1.6.0", "1.7.0")
     state = shop.state
@@ -102,7 +102,7 @@ def test_a_pruned_version_is_gone_for_everybody(shop: Shop) -> None:
     with pytest.raises(UsageError, match="was pruned"):
         pin(shop.repo, "auth", "1.0.0", "integration", why="")
     assert {entry.subject for entry in history(state, "auth") if entry.record.what == "pruned"} == {
-        f"auth={version}" for version in found.goes
+        f"auth={version}" for version in pruned.goes
     }
 
 

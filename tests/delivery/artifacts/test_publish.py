@@ -20,10 +20,10 @@ FILE = ("auth", "1.0.0", "auth-1.0.0.tar.gz")
 
 
 def test_a_published_version_has_files_a_manifest_and_the_evidence_built(shop: Shop) -> None:
-    found = shop.publish("auth", "1.0.0", "the files", author="ada")
+    published = shop.publish("auth", "1.0.0", "the files", author="ada")
     assert shop.drivers.releases.files[FILE] == b"the files"
     (built,) = shop.story("auth", "1.0.0")
-    assert built.what == "built" and built.manifest == found.manifest.sha256
+    assert built.what == "built" and built.manifest == published.manifest.sha256
     assert built.author == "ada" and built.by.user == "ci"
     assert shop.drivers.releases.announced["auth"] == ("1.0.0",)
 
@@ -41,8 +41,8 @@ def test_a_file_that_the_repository_has_lost_is_told_and_comes_back_with_the_sam
     content = shop.drivers.releases.files.pop(FILE)
     with pytest.raises(IntegrityError, match=r"has lost auth-1\.0\.0\.tar\.gz of auth=1"):
         fetch(shop.state, "auth", "1.0.0", tmp_path / "there")
-    found = shop.publish("auth", "1.0.0")
-    assert (found.existed, found.again) == (True, (FILE[2],))
+    published = shop.publish("auth", "1.0.0")
+    assert (published.existed, published.again) == (True, (FILE[2],))
     assert shop.drivers.releases.files[FILE] == content
 
 
@@ -146,8 +146,8 @@ def test_a_dry_run_stores_nothing(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "auth.tar.gz"
     path.write_text("x")
     with shop.unchanged():
-        found = publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(), dry_run=True)
-    assert not found.existed
+        published = publish(shop.by("ci"), "auth", "1.0.0", [path], Origin(), dry_run=True)
+    assert not published.existed
 
 
 def test_a_dry_run_names_the_manifest_that_will_be(shop: Shop, tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def test_two_files_that_would_have_one_name_are_refused(shop: Shop, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("spec", "found"),
+    ("spec", "newest"),
     [("latest", "2.1.0"), ("1.x", "1.10.0"), ("1.9.*", "1.9.1"), (">=1.2,<1.10", "1.9.1"), ("1.2.0", "1.2.0"),
      ("2.2.0-rc1", "2.2.0-rc1"), ("!=2.1.0", "1.10.0"), ("<=1.9.0", "1.9.0")],
 )  # fmt: skip
-def test_a_range_is_resolved_to_the_newest_release_within(shop: Shop, spec: str, found: str) -> None:
+def test_a_range_is_resolved_to_the_newest_release_within(shop: Shop, spec: str, newest: str) -> None:
     for version in ("1.2.0", "1.10.0", "1.9.0", "1.9.1", "2.1.0", "2.2.0-rc1"):
         shop.publish("auth", version)
-    assert resolving.resolve(shop.state, "auth", spec) == found
+    assert resolving.resolve(shop.state, "auth", spec) == newest
 
 
 @pytest.mark.parametrize("spec", ["3.x", ">=9", "7.7.7", "1.0-gone"])

@@ -30,9 +30,9 @@ COMMANDS: dict[str, Callable[[Shop, Path], object]] = {
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
-        made.publish_file("auth", "1.0.0")
-        yield made
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as opened:
+        opened.publish_file("auth", "1.0.0")
+        yield opened
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -47,11 +47,11 @@ def test_a_refusal_is_never_told_as_a_loss(
         monkeypatch.setattr(shop.releases, name, refuse)
     with pytest.raises(SluicegateError) as caught:
         COMMANDS[command](shop, tmp_path / "to")
-    told = f"{caught.value.message} {caught.value.hint}"
-    assert REFUSALS[refusal].message in told
+    words = f"{caught.value.message} {caught.value.hint}"
+    assert REFUSALS[refusal].message in words
     assert caught.value.exit_code == REFUSALS[refusal].exit_code
-    assert "lost" not in told
-    assert "restore" not in told
+    assert "lost" not in words
+    assert "restore" not in words
 
 
 def test_a_file_that_is_gone_is_told_as_a_loss(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,9 @@ IN_PLACE = IN_PLACE[: IN_PLACE.index(b"    swaps-with: staging\n")]
 
 @pytest.fixture(params=[PAIR, IN_PLACE], ids=["pair", "in place"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.opened(tmp_path / "shop", request.param)
-    yield made
-    made.close()
+    opened = Shop.opened(tmp_path / "shop", request.param)
+    yield opened
+    opened.close()
 
 
 def published(shop: Shop, content: str = "one") -> str:
@@ -89,7 +89,7 @@ def test_a_clock_that_goes_back_does_not_make_an_older_publication(shop: Shop) -
 def test_publications_come_after_the_release_before_and_before_their_own(scheme: str) -> None:
     ordered = ["1.4.1", "1.4.2-20261123.093012-1", "1.4.2-20261123.101500-2", "1.4.2-20261124.000000-10", "1.4.2"]
     assert sort(scheme, reversed(ordered)) == ordered
-    assert all(lower(scheme, one, other) for one, other in pairwise(ordered))
+    assert all(lower(scheme, lower_one, higher_one) for lower_one, higher_one in pairwise(ordered))
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=20))
@@ -99,4 +99,4 @@ def test_each_publication_is_later_than_all_before(seconds: list[int]) -> None:
         now = START.fromtimestamp(START.timestamp() + second, START.tzinfo)
         known.append(snapshots.following("1.0-SNAPSHOT", known, now))
     assert snapshots.publications(reversed(known), "1.0-SNAPSHOT") == known
-    assert [snapshots.parts(one)[2] for one in known] == list(range(1, len(known) + 1))
+    assert [snapshots.parts(version)[2] for version in known] == list(range(1, len(known) + 1))

@@ -23,15 +23,15 @@ COMMIT = "ab12" * 10
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as made:
-        made.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, author="anna", figures={"coverage": "87"}))
-        made.publish_file("auth", "1.1.0")
-        made.publish_file("portal", "1.0.0")
-        yield made
+    with closing(Shop.opened(tmp_path, TWO_REPOSITORIES)) as opened:
+        opened.publish_file("auth", "1.0.0", origin=Origin(commit=COMMIT, author="anna", figures={"coverage": "87"}))
+        opened.publish_file("auth", "1.1.0")
+        opened.publish_file("portal", "1.0.0")
+        yield opened
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "hits"),
     [
         ("auth", ["auth=1.1.0", "auth=1.0.0"]),
         ("AUTH=1.0", ["auth=1.0.0"]),
@@ -42,8 +42,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         ("nothing of this", []),
     ],
 )
-def test_search_finds_by_name_version_commit_figure_and_file(shop: Shop, text: str, found: list[str]) -> None:
-    assert [f"{hit.component}={hit.version}" for hit in search(shop.state, text)] == found
+def test_search_finds_by_name_version_commit_figure_and_file(shop: Shop, text: str, hits: list[str]) -> None:
+    assert [f"{hit.component}={hit.version}" for hit in search(shop.state, text)] == hits
 
 
 def test_search_finds_by_checksum_and_says_of_what(shop: Shop) -> None:
@@ -58,20 +58,20 @@ def test_searching_for_nothing_is_a_usage_error(shop: Shop) -> None:
 
 
 def test_show_has_files_addresses_and_evidence(shop: Shop) -> None:
-    found = show(shop.state, "auth", "1.0.0")
-    assert [a.name for a in found.files] == ["auth-1.0.0.tar.gz", "auth-1.0.0-provenance.json"]
-    assert found.addresses["auth-1.0.0.tar.gz"] == "fake:auth/1.0.0/auth-1.0.0.tar.gz"
-    assert found.figures == {"coverage": "87"}
-    assert [entry.record.what for entry in found.evidence] == ["built"]
+    shown = show(shop.state, "auth", "1.0.0")
+    assert [a.name for a in shown.files] == ["auth-1.0.0.tar.gz", "auth-1.0.0-provenance.json"]
+    assert shown.addresses["auth-1.0.0.tar.gz"] == "fake:auth/1.0.0/auth-1.0.0.tar.gz"
+    assert shown.figures == {"coverage": "87"}
+    assert [entry.record.what for entry in shown.evidence] == ["built"]
 
 
 def test_an_untouched_version_verifies(shop: Shop) -> None:
-    found = verify(shop.state, "auth", "1.0.0")
-    assert [one.fault for one in found] == ["", "", ""]
+    checks = verify(shop.state, "auth", "1.0.0")
+    assert [check.fault for check in checks] == ["", "", ""]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "fault"),
     [
         ("auth-1.0.0.tar.gz", b"rotten", "bytes"),
         ("auth-1.0.0.tar.gz", b"auth 1.0.1", "SHA-256"),
@@ -82,14 +82,14 @@ def test_an_untouched_version_verifies(shop: Shop) -> None:
         ("auth-1.0.0-more.zip", b"smuggled", "not in the manifest"),
     ],
 )
-def test_verify_names_what_differs(shop: Shop, name: str, content: bytes | None, said: str) -> None:
+def test_verify_names_what_differs(shop: Shop, name: str, content: bytes | None, fault: str) -> None:
     if content is None:
         del shop.releases.files["auth", "1.0.0", name]
     else:
         shop.releases.files["auth", "1.0.0", name] = content
-    faults = {one.name: one.fault for one in verify(shop.state, "auth", "1.0.0") if one.fault}
+    faults = {check.name: check.fault for check in verify(shop.state, "auth", "1.0.0") if check.fault}
     assert list(faults) == [name]
-    assert said in faults[name]
+    assert fault in faults[name]
 
 
 def test_another_manifest_than_the_ledgers_is_named(shop: Shop) -> None:

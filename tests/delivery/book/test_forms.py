@@ -21,7 +21,7 @@ from tests.worlds import Shop
 
 def write(shop: Shop, **files: bytes | None) -> None:
     """Somebody writes to the ledger by hand; `__` stands for a slash and `_json` for the end of a name."""
-    commit(shop, {name.replace("__", "/").replace("_json", ".json"): one for name, one in files.items()})
+    commit(shop, {name.replace("__", "/").replace("_json", ".json"): content for name, content in files.items()})
 
 
 def commit(shop: Shop, files: dict[str, bytes | None]) -> None:
@@ -67,8 +67,8 @@ def test_an_upgrade_changes_no_record_and_no_answer_and_older_commands_refuse(fi
     before, chronicle_before = status(first.state), first.chronicle("integration")
     lines = (first.state.ledger_file("environments/integration.jsonl") or b"").splitlines()
     with first.unchanged():
-        said = upgrade(first.by("rita"), dry_run=True)
-    assert upgrade(first.by("rita")) == said and len(said) == 2
+        notes = upgrade(first.by("rita"), dry_run=True)
+    assert upgrade(first.by("rita")) == notes and len(notes) == 2
     assert upgrade(first.by("rita")) == ()
     state = first.state
     assert (files(first, "environments"), files(first, "environments/integration")) == (
@@ -117,9 +117,9 @@ def test_a_deploy_writes_down_what_it_changes(live: Shop) -> None:
     live.sync()
     intent, deployed, _ = live.chronicle("integration")[-3:]
     assert isinstance(intent, Intent) and isinstance(deployed, Deployed)
-    for one in (intent, deployed):
-        assert (dict(one.changed), dict(one.before)) == ({"auth": "2.0.0"}, {"auth": "1.0.0"})
-        assert one.base == live.chronicle("integration", "deployed")[-2].id
+    for record in (intent, deployed):
+        assert (dict(record.changed), dict(record.before)) == ({"auth": "2.0.0"}, {"auth": "1.0.0"})
+        assert record.base == live.chronicle("integration", "deployed")[-2].id
     assert not intent.target and not deployed.components
     assert live.state.sets(live.state.config.environment("integration")) is not None
     sets = [versions for _, versions in live.state.sets(live.state.config.environment("integration"))]
@@ -203,22 +203,22 @@ def test_whatever_an_index_says_the_records_count_and_the_next_change_mends_it(l
 def test_a_merge_of_two_ledgers_gives_what_the_records_say(live: Shop, tmp_path: Path) -> None:
     """Two homes wrote on without each other; Git joins the lines of their histories, and the index of one stays."""
     (tmp_path / "other").mkdir()
-    other = live.copied(tmp_path / "other")
-    for shop, version in ((live, "2.0.0"), (other, "3.0.0")):
+    second_shop = live.copied(tmp_path / "other")
+    for shop, version in ((live, "2.0.0"), (second_shop, "3.0.0")):
         shop.publish("auth", version)
         shop.pass_time(timedelta(minutes=int(version[0])))
         shop.sync()
     path = "environments/integration/2026-11-1.jsonl"
-    mine, theirs = ((shop.state.ledger_file(path) or b"").splitlines(keepends=True) for shop in (live, other))
+    mine, theirs = ((shop.state.ledger_file(path) or b"").splitlines(keepends=True) for shop in (live, second_shop))
     story = "components/auth/3.0.0.jsonl"
-    commit(live, {path: b"".join([*mine, *(one for one in theirs if one not in mine)]),
-                  story: other.state.ledger_file(story)})  # fmt: skip
+    commit(live, {path: b"".join([*mine, *(line for line in theirs if line not in mine)]),
+                  story: second_shop.state.ledger_file(story)})  # fmt: skip
     environment = live.state.config.environment("integration")
-    newest = max(live.chronicle("integration", "deployed"), key=lambda one: one.at)
+    newest = max(live.chronicle("integration", "deployed"), key=lambda record: record.at)
     standing = live.state.group_state(environment, "int")
     assert standing is not None and standing.record.id == newest.id
     assert standing.versions == {**dict(newest.changed), "portal": "1.0.0"}
-    other.close()
+    second_shop.close()
 
 
 def test_records_that_do_not_give_the_set_they_name_are_an_integrity_error(live: Shop) -> None:

@@ -84,7 +84,7 @@ def test_a_pin_that_is_taken_out_is_gone_and_the_others_stay(text: str, name: st
     if text.lstrip("\ufeff").startswith("---") and list(before) == [name]:
         return  # nothing but the mark would be left, which is no mapping
     after = read_pins(edit_pins(text.encode(), FILE, {name: None}), FILE)
-    assert after == {one: pin for one, pin in before.items() if one != name}
+    assert after == {component: pin for component, pin in before.items() if component != name}
 
 
 @given(files(), names)

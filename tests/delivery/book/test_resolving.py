@@ -38,17 +38,17 @@ def test_the_list_answers_as_all_versions_do(versions: list[str], spec: str) -> 
 
 
 def test_lists_that_a_merge_mixed_still_answer() -> None:
-    one = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(100)], list)
-    other = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(0, 200, 2)], list)
-    assert resolving.read(other + one, "semver") == resolving.read(one + other, "semver")
-    assert (resolving.read(one + other, "semver") or [])[-1] == "1.198.0"
+    odd_list = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(100)], list)
+    even_list = resolving.extended(None, "semver", [f"1.{n}.0" for n in range(0, 200, 2)], list)
+    assert resolving.read(even_list + odd_list, "semver") == resolving.read(odd_list + even_list, "semver")
+    assert (resolving.read(odd_list + even_list, "semver") or [])[-1] == "1.198.0"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no json\n", b'{"scheme": "maven", "version": "1.0"}\n', b"[]\n"])
 def test_a_list_that_cannot_be_trusted_is_made_anew(content: bytes | None) -> None:
     assert resolving.read(content, "semver") is None
-    made = resolving.extended(content, "semver", ["1.1.0"], lambda: ["1.0.0"])
-    assert resolving.read(made, "semver") == ["1.0.0", "1.1.0"]
+    anew = resolving.extended(content, "semver", ["1.1.0"], lambda: ["1.0.0"])
+    assert resolving.read(anew, "semver") == ["1.0.0", "1.1.0"]
 
 
 def test_publishing_extends_the_list_and_resolve_sees_it_at_once(shop: Shop) -> None:

@@ -59,7 +59,7 @@ def since(commit: str) -> bytes:
 
 
 def reasons(shop: Shop, component: str = "auth", version: str = "2.0.0") -> list[str]:
-    return [one.reason for one in shop.state.uncounted(component, version)]
+    return [doubt.reason for doubt in shop.state.uncounted(component, version)]
 
 
 def refused(shop: Shop, match: str = "no approval in the role 'qa'") -> GateRefused:
@@ -176,8 +176,8 @@ def test_a_forged_rejection_and_a_forged_veto_stop_nobody_and_are_shown(signing:
     signing.promote(auth="2.0.0")
     verdicts = {v.gate: v.reason for v in explain(signing.state, "auth", "2.0.0", "staging").verdicts}
     assert verdicts["veto"] == "none that counts"
-    told = looking.explanation(explain(signing.state, "auth", "2.0.0", "staging"))["not_counted"]
-    assert [(one["what"], one["by"]["user"], one["reason"]) for one in told] == [
+    not_counted = looking.explanation(explain(signing.state, "auth", "2.0.0", "staging"))["not_counted"]
+    assert [(row["what"], row["by"]["user"], row["reason"]) for row in not_counted] == [
         ("rejection", "anna", "it is not signed"), ("veto", "mallory", "it is not signed"),
     ]  # fmt: skip
     shown = [entry.summary() for entry in history(signing.state, "auth") if entry.not_counted]
@@ -217,11 +217,11 @@ def test_the_veto_of_a_rollback_counts_unsigned_and_its_lifting_does_not(
 def test_a_key_that_is_not_allowed_or_not_any_more_signs_nothing(
     signing: Shop, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, said in (("strange", "which allowed-signers does not have"), ("retired", "was valid until 2026-11-01")):
+    for name, reason in (("strange", "which allowed-signers does not have"), ("retired", "was valid until 2026-11-01")):
         monkeypatch.setenv(VARIABLE, str(keys[name]))
         with signing.unchanged(), pytest.raises(GateRefused, match="would not count") as caught:
             signing.approve("auth", "2.0.0")
-        assert said in caught.value.reasons[0]
+        assert reason in caught.value.reasons[0]
 
 
 def test_a_retired_key_keeps_what_it_signed_in_its_time_and_a_deleted_one_nothing(
@@ -300,14 +300,14 @@ def test_explain_prints_what_does_not_count_and_why(signing: Shop) -> None:
     done = CliRunner().invoke(views.explain, words, obj=str(signing.bare), help_option_names=["-h", "--help"])
     assert done.exit_code == 0, done.output
     at = f"{signing.state.uncounted('auth', '2.0.0')[0].record.at:%Y-%m-%d %H:%M} UTC"
-    told = next(line for line in done.output.splitlines() if "not counted" in line)
-    assert told.endswith(f" by anna at {at}: it is not signed") and "\x1b" not in told
+    uncounted_line = next(line for line in done.output.splitlines() if "not counted" in line)
+    assert uncounted_line.endswith(f" by anna at {at}: it is not signed") and "\x1b" not in uncounted_line
 
 
 def test_check_says_whether_records_are_signed_and_what_is_wrong_with_it(signing: Shop) -> None:
     assert "a copied line of the ledger counts" in forging(read_config(CONFIG))
     assert forging(signing.state.config) == ""
-    for path, content, said in (
+    for path, content, mistake in (
         ("sluicegate.yaml", since("0" * 40), "sluicegate.yaml:2: the ledger has no commit 0000"),
         ("sluicegate.yaml", since(signing.tips["main"]), "in its history"),
         ("allowed-signers", "ci ssh-ed25519 AAAA\n", "allowed-signers:1: "),
@@ -316,4 +316,4 @@ def test_check_says_whether_records_are_signed_and_what_is_wrong_with_it(signing
         signing.edited(path, content)
         with pytest.raises(ConfigError) as caught:
             check_repo(signing.state)
-        assert said in "\n".join(caught.value.mistakes)
+        assert mistake in "\n".join(caught.value.mistakes)

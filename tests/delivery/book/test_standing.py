@@ -22,8 +22,8 @@ def forge(shop: Shop, path: str, content: bytes) -> None:
 
 
 def index(shop: Shop, environment: str) -> dict[str, tuple[str, str]]:
-    found = standing.entries(shop.state, environment)
-    return {name: (entry.version, entry.record) for name, entry in found.items()}
+    entries = standing.entries(shop.state, environment)
+    return {name: (entry.version, entry.record) for name, entry in entries.items()}
 
 
 def test_the_index_names_the_last_pin_event_of_each_component(live: Shop) -> None:

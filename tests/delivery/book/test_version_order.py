@@ -22,9 +22,9 @@ ENDINGS = {
 @given(data=st.data())
 def test_the_short_way_orders_as_the_scheme_does(scheme: str, data: st.DataObject) -> None:
     numbers = st.integers(0, 12)
-    one = st.builds("{}.{}.{}{}".format, numbers, numbers, numbers, st.sampled_from(ENDINGS[scheme]))
-    versions = data.draw(st.lists(one, unique=True, max_size=12))
-    found = sort(scheme, versions)
-    assert sorted(found) == sorted(versions)
-    for lower, higher in pairwise(found):
+    spelled = st.builds("{}.{}.{}{}".format, numbers, numbers, numbers, st.sampled_from(ENDINGS[scheme]))
+    versions = data.draw(st.lists(spelled, unique=True, max_size=12))
+    in_order = sort(scheme, versions)
+    assert sorted(in_order) == sorted(versions)
+    for lower, higher in pairwise(in_order):
         assert not order(scheme, higher) < order(scheme, lower)

@@ -59,14 +59,14 @@ def test_a_range_and_its_opposite_hold_every_release_once(case: tuple[str, list[
 
 @given(st.lists(semver, max_size=8), semver, semver)
 def test_a_range_holds_what_lies_in_it(known: list[str], low: str, high: str) -> None:
-    found = versions.matching("semver", known, f">={low},<{high}")
+    within = versions.matching("semver", known, f">={low},<{high}")
     for version in known:
         inside = not versions.lower("semver", version, low) and versions.lower("semver", version, high)
-        assert (version in found) == inside
+        assert (version in within) == inside
 
 
 @pytest.mark.parametrize(
-    ("scheme", "one", "other"),
+    ("scheme", "low", "high"),
     [
         ("semver", "1.9.0", "1.10.0"),
         ("semver", "1.0.0-rc1", "1.0.0"),
@@ -83,8 +83,8 @@ def test_a_range_holds_what_lies_in_it(known: list[str], low: str, high: str) ->
         ("rpm", "1.0-1", "1.0-10"),
     ],
 )
-def test_38_each_ecosystem_has_its_own_order(scheme: str, one: str, other: str) -> None:
-    assert versions.lower(scheme, one, other) and not versions.lower(scheme, other, one)
+def test_38_each_ecosystem_has_its_own_order(scheme: str, low: str, high: str) -> None:
+    assert versions.lower(scheme, low, high) and not versions.lower(scheme, high, low)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_a_release_is_no_prerelease(scheme: str, version: str) -> None:
 )
 def test_semver_orders_what_its_standard_leaves_open(ordered: str) -> None:
     assert versions.sort("semver", reversed(ordered.split())) == ordered.split()
-    for one, other in itertools.combinations(ordered.split(), 2):
-        assert versions.lower("semver", one, other) and not versions.lower("semver", other, one)
+    for low, high in itertools.combinations(ordered.split(), 2):
+        assert versions.lower("semver", low, high) and not versions.lower("semver", high, low)
 
 
 SPELLINGS = {
@@ -160,9 +160,9 @@ SPELLINGS = {
 @pytest.mark.parametrize("scheme", SPELLINGS)
 def test_spellings_of_a_version_are_known_and_still_sort_alike_every_time(scheme: str) -> None:
     spellings = SPELLINGS[scheme].split()
-    for one, other in itertools.permutations(spellings, 2):
-        assert versions.respelled(scheme, [other], one) == other
-        assert versions.lower(scheme, one, other) == (one < other)
+    for first, second in itertools.permutations(spellings, 2):
+        assert versions.respelled(scheme, [second], first) == second
+        assert versions.lower(scheme, first, second) == (first < second)
     for order in itertools.permutations(spellings):
         assert versions.sort(scheme, order) == sorted(spellings)
     assert versions.respelled(scheme, ["1.2-1", "x_y~z"], "1.1-1") == ""

@@ -33,14 +33,14 @@ def even(shop: Shop) -> None:
 
 
 def test_what_all_hosts_have_becomes_the_pins_and_what_differs_is_listed(grown: Shop) -> None:
-    found = adopt(grown.by("olle"), "training", why="day one")
-    assert found.adopted == {"auth": "1.4.2"}
-    assert found.mixed == {"portal": {"2.0.0": ("room1",), "2.1.0": ("room2",)}}
-    assert (found.whole, grown.pins("training")) == (False, {"auth": "1.4.2"})
+    adoption = adopt(grown.by("olle"), "training", why="day one")
+    assert adoption.adopted == {"auth": "1.4.2"}
+    assert adoption.mixed == {"portal": {"2.0.0": ("room1",), "2.1.0": ("room2",)}}
+    assert (adoption.whole, grown.pins("training")) == (False, {"auth": "1.4.2"})
     (adopted,) = [r for r in grown.story("auth", "1.4.2") if isinstance(r, Adopted)]
     assert (adopted.env, adopted.group, adopted.why) == ("training", "rooms", "day one")
     (built,) = [r for r in grown.story("auth", "1.4.2") if isinstance(r, Built)]
-    assert [one.name for one in built.artifacts] == ["auth-1.4.2.tar.gz"]
+    assert [artifact.name for artifact in built.artifacts] == ["auth-1.4.2.tar.gz"]
 
 
 def test_the_first_deploy_changes_nothing(grown: Shop) -> None:
@@ -76,9 +76,9 @@ def test_what_the_repository_has_not_and_what_is_pinned_otherwise_is_told(grown:
     even(grown)
     grown.edited("environments/training.yaml", "portal: 9.0.0\n")
     del grown.drivers.releases.files["auth", "1.4.2", "auth-1.4.2.tar.gz"]
-    found = adopt(grown.by("olle"), "training")
-    assert found.missing == {"auth": "1.4.2: the repository releases has no file of it"}
-    assert (found.kept, found.adopted, found.whole) == ({"portal": "9.0.0"}, {}, False)
+    adoption = adopt(grown.by("olle"), "training")
+    assert adoption.missing == {"auth": "1.4.2: the repository releases has no file of it"}
+    assert (adoption.kept, adoption.adopted, adoption.whole) == ({"portal": "9.0.0"}, {}, False)
 
 
 def test_a_host_that_has_none_of_it_differs_from_those_that_have(grown: Shop) -> None:
@@ -88,8 +88,8 @@ def test_a_host_that_has_none_of_it_differs_from_those_that_have(grown: Shop) ->
 
 def test_hosts_that_cannot_be_asked_are_told(grown: Shop) -> None:
     grown.drivers.hosts["room2"].down = True
-    found = adopt(grown.by("olle"), "training")
-    assert found.adopted == {"auth": "1.4.2", "portal": "2.0.0"} and "room2: unreachable" in found.silent[0]
+    adoption = adopt(grown.by("olle"), "training")
+    assert adoption.adopted == {"auth": "1.4.2", "portal": "2.0.0"} and "room2: unreachable" in adoption.silent[0]
     grown.drivers.hosts["room1"].down = True
     with pytest.raises(RemoteUnavailable):
         adopt(grown.by("olle"), "training")
@@ -100,8 +100,8 @@ def test_a_production_that_swaps_is_adopted_and_its_staging_has_the_same_pins(gr
         grown.drivers.hosts[host].files["apps/auth/current"] = b"1.4.2\n"
     with pytest.raises(UsageError, match="staging has what production has"):
         adopt(grown.by("olle"), "staging")
-    found = adopt(grown.by("olle"), "production")
-    assert (found.adopted, found.absent) == ({"auth": "1.4.2"}, ("portal",))
+    adoption = adopt(grown.by("olle"), "production")
+    assert (adoption.adopted, adoption.absent) == ({"auth": "1.4.2"}, ("portal",))
     with grown.unchanged():
         assert grown.deploy("production", dry_run=True).steps == ()
     assert str(grown.deploy("staging").steps[0]) == "green1: auth - -> 1.4.2"

@@ -34,7 +34,7 @@ def test_a_suite_is_started_for_what_has_changed_with_what_it_needs_to_know(shop
 def test_a_suite_that_fails_is_told_and_the_deploy_stands(shop: Shop) -> None:
     starting(shop, "exit 1")
     shop.publish("auth", "1.0.0")
-    assert [str(one) for one in shop.sync(wait=1).failed] == ["suite of auth=1.0.0"]
+    assert [str(failure) for failure in shop.sync(wait=1).failed] == ["suite of auth=1.0.0"]
     assert shop.running("int1") == {"auth": "1.0.0"}
 
 
@@ -47,10 +47,10 @@ def test_what_is_not_waited_for_writes_to_a_log_that_its_evidence_names(shop: Sh
     assert machine == platform.node()
     assert Path(log).is_relative_to(Path.home() / ".local" / "state" / "sluicegate")
     for _ in range(500):
-        if said := Path(log).read_text():
+        if log_text := Path(log).read_text():
             break
         time.sleep(0.02)
-    assert said == "said by auth\n"
+    assert log_text == "said by auth\n"
 
 
 def test_what_differs_from_production_is_tested_again_in_each_new_set(live: Shop) -> None:

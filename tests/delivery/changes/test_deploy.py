@@ -313,4 +313,4 @@ def test_hosts_that_were_changed_though_nothing_could_be_written_are_listed(
         ) as caught:
             pinned.deploy("training")
     assert "sluicegate resume" in caught.value.hint
-    assert [one.outcome for one in pinned.resume()] == ["finished"]
+    assert [resumed.outcome for resumed in pinned.resume()] == ["finished"]

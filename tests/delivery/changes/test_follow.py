@@ -25,8 +25,8 @@ def test_sync_pins_and_deploys_the_newest_and_starts_what_is_to_be_started(shop:
 def test_a_dry_run_plans_with_the_pins_that_would_follow(live: Shop) -> None:
     live.publish("auth", "2.0.0")
     with live.unchanged():
-        found = sync.sync(live.by("anna"), "integration", dry_run=True)
-    assert [str(step) for step in found.plan.steps] == ["int1: auth 1.0.0 -> 2.0.0"]
+        synced = sync.sync(live.by("anna"), "integration", dry_run=True)
+    assert [str(step) for step in synced.plan.steps] == ["int1: auth 1.0.0 -> 2.0.0"]
 
 
 def test_a_pin_that_cannot_be_deployed_is_said_before_anything_follows(live: Shop) -> None:

@@ -42,10 +42,10 @@ def test_a_host_that_is_out_is_skipped_though_it_is_down_and_is_shown(rooms: Sho
     assert having(rooms) == [name for name in HOSTS if name != "room4"]
     assert list(plan.out) == ["room4"] and plan.out["room4"].endswith("by olle: a new disk")
     assert table(rooms)["room4"] == "out"
-    (column,) = [one for one in status(rooms.state).columns if one.name == "training"]
+    (column,) = [column for column in status(rooms.state).columns if column.name == "training"]
     (shown,) = column.json()["out"]
     assert (shown["host"], shown["why"], shown["by"]) == ("room4", "a new disk", "olle")
-    assert [one.host for one in explain(rooms.state, "auth", "", "training").out] == ["room4"]
+    assert [host.host for host in explain(rooms.state, "auth", "", "training").out] == ["room4"]
 
 
 def test_in_installs_what_it_missed_and_only_then_it_counts(rooms: Shop) -> None:
@@ -152,7 +152,7 @@ def test_a_group_of_a_pair_knows_its_host_out_whichever_it_plays(live: Shop) -> 
     assert out(live, f"{group}2")[0].group == group
     live.accepted(auth="2.0.0")
     live.swap()
-    columns = {one.name: [o.host for o in one.out] for one in status(live.state).columns}
+    columns = {column.name: [o.host for o in column.out] for column in status(live.state).columns}
     assert (columns["production"], columns["staging"]) == ([f"{group}2"], [])
 
 
@@ -170,9 +170,9 @@ def test_a_host_that_is_out_and_answers_as_another_version_stops_a_swap(
 
 def test_the_first_is_a_well_one_and_the_unwell_come_next() -> None:
     hosts = [Transaction(host=name, steps=()) for name in "abcd"]
-    order = [[one.host for one in batch] for batch in batched(hosts, frozenset("ac"))]
+    order = [[host.host for host in batch] for batch in batched(hosts, frozenset("ac"))]
     assert order == [["b"], ["a", "c", "d"]]
-    assert [[one.host for one in batch] for batch in batched(hosts[:1], frozenset("a"))] == [["a"]]
+    assert [[host.host for host in batch] for batch in batched(hosts[:1], frozenset("a"))] == [["a"]]
     assert batched([]) == ()
 
 
@@ -185,7 +185,7 @@ def test_what_failed_last_time_is_tried_right_after_the_gatekeeper(
     rooms.to_integration(auth="2.0.0")
     rooms.promote("training", auth="2.0.0")
     plan = rooms.deploy("training", dry_run=True)
-    assert [one.host for batch in plan.batches for one in batch][:3] == ["room1", "room5", "room2"]
+    assert [host.host for batch in plan.batches for host in batch][:3] == ["room1", "room5", "room2"]
 
 
 def test_the_set_of_a_failed_deploy_is_no_evidence_for_a_host(rooms: Shop) -> None:

@@ -61,13 +61,13 @@ resource_statuses: {{"Package[auth]": {{tags: {tags}}}}}
 """.encode()
 
 
-def told(shop: Shop, *reports: bytes) -> tuple[Taken, ...]:
+def take_all(shop: Shop, *reports: bytes) -> tuple[Taken, ...]:
     shop.pass_time()
     return take(shop.by("reports"), [(f"report{number}", content) for number, content in enumerate(reports)])
 
 
 def outcomes(shop: Shop, *reports: bytes) -> list[str]:
-    return [one.outcome for one in told(shop, *reports)]
+    return [taken.outcome for taken in take_all(shop, *reports)]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_last_host_of_a_deploy_that_reports_ends_it_and_starts_the_tests(liv
     environment = live.state.config.environment("integration")
     standing = live.state.effective(environment)
     assert standing is not None and standing.versions["auth"] == "2.0.0" and not live.state.unsure(environment, "int")
-    assert [one.suite for one in live.story("auth", "2.0.0", "started")] == ["regression"]
+    assert [record.suite for record in live.story("auth", "2.0.0", "started")] == ["regression"]
     live.tested("auth", "2.0.0")
     (installed,) = live.chronicle("integration", "installed")
     assert isinstance(installed, HostsInstalled) and list(installed.runs) == ["int1"]
@@ -99,7 +99,7 @@ def test_the_last_host_of_a_deploy_that_reports_ends_it_and_starts_the_tests(liv
 
 def test_a_report_that_comes_again_writes_nothing_and_starts_nothing(live: Shop, agents: Agents) -> None:
     report = agents.run("int1")
-    told(live, report)
+    take_all(live, report)
     with live.unchanged():
         assert outcomes(live, report, report) == ["before", "before"]
         assert outcomes(live, agents.run("int1")) == ["installed"]
@@ -119,7 +119,7 @@ def test_a_host_that_was_behind_reports_and_the_others_wait_for_it(live: Shop) -
     assert outcomes(live, agents.run("room2")) == ["installed"]
     standing = live.state.effective(live.state.config.environment("training"))
     assert standing is not None and not standing.behind
-    assert {one.suite for one in live.story("auth", "2.0.0", "started") if one.env == "training"} == {"smoke"}
+    assert {record.suite for record in live.story("auth", "2.0.0", "started") if record.env == "training"} == {"smoke"}
 
 
 def test_a_host_that_has_reported_and_does_not_answer_ends_nothing(live: Shop, agents: Agents) -> None:
@@ -144,9 +144,9 @@ def test_what_a_report_claims_counts_only_for_a_host_and_an_assignment_of_ours(l
     ]
     with live.unchanged():
         later = live.now + timedelta(seconds=5)
-        taken = told(live, *forged, agents.report("int1", "0123456789abcdef", at=later))
-    assert [one.outcome for one in taken[:4]] == ["stranger", "stranger", "not yet", "stranger"]
-    assert {one.outcome for one in taken[4:7]} == {"unreadable"}
+        taken = take_all(live, *forged, agents.report("int1", "0123456789abcdef", at=later))
+    assert [row.outcome for row in taken[:4]] == ["stranger", "stranger", "not yet", "stranger"]
+    assert {row.outcome for row in taken[4:7]} == {"unreadable"}
     assert taken[7].why == "its catalog names an assignment that this ledger does not have"
     assert live.story("auth", "2.0.0", "started") == []
 
@@ -156,9 +156,9 @@ def test_a_report_for_an_earlier_assignment_is_not_yet_and_later_drift(live: Sho
     live.pass_time()
     with live.unchanged():
         assert outcomes(live, agents.report("int1", earlier.id)) == ["not yet"]
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     live.pass_time()
-    (old,) = told(live, agents.report("int1", earlier.id))
+    (old,) = take_all(live, agents.report("int1", earlier.id))
     assert (old.outcome, old.why) == (
         "differs", "its run used what an earlier deploy assigned; is an old environment served?",
     )  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_report_for_an_earlier_assignment_is_not_yet_and_later_drift(live: Sho
 
 
 def test_drift_is_written_when_it_comes_and_when_it_goes(live: Shop, agents: Agents) -> None:
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     intent, _ = agents.fakes.assigned["int1"]
 
     def reported(status: str) -> list[str]:
@@ -207,7 +207,7 @@ def test_while_a_deploy_is_under_way_reports_end_nothing(live: Shop, agents: Age
     live.begin("integration", "deploy", group="int", target={})
     intent, _ = agents.fakes.assigned["int1"]
     live.pass_time()
-    told(live, agents.report("int1", intent))
+    take_all(live, agents.report("int1", intent))
     assert live.story("auth", "2.0.0", "deployed") == [] and live.story("auth", "2.0.0", "started") == []
 
 
@@ -226,17 +226,17 @@ def test_hosts_that_are_out_are_not_waited_for(live: Shop) -> None:
     hosts.take_out(live.by("rita"), "room2", why="broken disk")
     assert outcomes(live, agents.run("room1")) == ["installed"]
     assert not live.state.unsure(training, "rooms")
-    assert [one.suite for one in live.story("auth", "2.0.0", "started") if one.env == "training"] == ["smoke"]
+    assert [record.suite for record in live.story("auth", "2.0.0", "started") if record.env == "training"] == ["smoke"]
 
 
 def test_a_job_that_cannot_be_started_is_said_and_started_by_the_next_report(live: Shop, agents: Agents) -> None:
     live.edited("sluicegate.yaml", CONFIG.replace(b'command: ["true", "{component}"]', b'command: ["/nowhere"]', 1))
     with pytest.raises(PartlyDone, match=r"not started: regression of auth=2\.0\.0"):
-        told(live, agents.run("int1"))
+        take_all(live, agents.run("int1"))
     live.edited("sluicegate.yaml", CONFIG)
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     started = live.story("auth", "2.0.0", "started")
-    assert [type(one) for one in started] == [Started]
+    assert [type(record) for record in started] == [Started]
 
 
 def test_hosts_that_are_only_waited_for_wait_side_by_side(live: Shop, agents: Agents) -> None:
@@ -261,10 +261,10 @@ def test_hosts_that_are_only_waited_for_wait_side_by_side(live: Shop, agents: Ag
 
 
 def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) -> None:
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     assert not drift(live.state, "integration").reported
     live.pass_time()
-    told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
+    take_all(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
     seen = drift(live.state, "integration")
     assert {host: word.problem for host, word in seen.reported.items()} == {"int1": "cannot reach the repository"}
     assert seen.differs == 1 and reality.reality(seen)["reported"][0]["why"] == "cannot reach the repository"
@@ -272,18 +272,18 @@ def test_drift_tells_what_a_host_reported_of_itself(live: Shop, agents: Agents) 
 
 def test_status_tells_what_a_host_reported_of_itself_until_it_says_otherwise(live: Shop, agents: Agents) -> None:
     def reported() -> dict[str, str]:
-        column = next(one for one in remembered_status(live.state).columns if one.name == "integration")
+        column = next(column for column in remembered_status(live.state).columns if column.name == "integration")
         assert remembered_status(live.state) == status(live.state), "remembered as it was read"
         return {host: word.problem for host, word in column.reported.items()}
 
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     assert reported() == {}
     live.pass_time()
-    told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
+    take_all(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
     assert reported() == {"int1": "cannot reach the repository"}
     live.publish("portal", "3.0.0")
     assert reported() == {"int1": "cannot reach the repository"}
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     assert reported() == {}
 
 
@@ -291,7 +291,7 @@ def test_flow_counts_a_version_as_installed_when_the_last_host_s_own_run_began(l
     assert flow(live.state, "auth", "2.0.0").installed is None
     report = agents.run("int1", after=600)
     live.pass_time(timedelta(minutes=5))  # until somebody looks at the folder of reports
-    told(live, report)
+    take_all(live, report)
     live.pass_time(timedelta(minutes=2))
     live.tested("auth", "2.0.0")
     seen = flow(live.state, "auth", "2.0.0")
@@ -300,9 +300,9 @@ def test_flow_counts_a_version_as_installed_when_the_last_host_s_own_run_began(l
     seconds = [span and span.total_seconds() for span in (deploy.worked, tests.waited, tests.worked)]
     assert seconds == [pytest.approx(600, abs=1), pytest.approx(301, abs=1), pytest.approx(120, abs=1)]
     live.pass_time(timedelta(hours=1))
-    told(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
+    take_all(live, agents.report("int1", agents.fakes.assigned["int1"][0], status="failed"))
     live.pass_time(timedelta(hours=1))
-    told(live, agents.run("int1"))
+    take_all(live, agents.run("int1"))
     assert flow(live.state, "auth", "2.0.0") == seen, "drift that came and went is another story"
 
 
@@ -315,7 +315,7 @@ def test_flow_waits_for_the_host_that_a_deploy_left_behind(live: Shop) -> None:
     live.publish("auth", "2.0.0")
     live.sync()
     assert live.story("auth", "2.0.0", "deployed") and flow(live.state, "auth", "2.0.0").installed is None
-    told(live, agents.run("room2", after=900))
+    take_all(live, agents.run("room2", after=900))
     seen = flow(live.state, "auth", "2.0.0").installed
     assert seen is not None and seen.total_seconds() == pytest.approx(901, abs=2)
 
@@ -323,7 +323,7 @@ def test_flow_waits_for_the_host_that_a_deploy_left_behind(live: Shop) -> None:
 def test_flow_believes_no_clock_of_a_host_that_cannot_be_right(live: Shop, agents: Agents) -> None:
     agents.run("int1", after=600)
     ahead = agents.report("int1", agents.fakes.assigned["int1"][0], at=live.now + timedelta(days=1))
-    told(live, ahead)
+    take_all(live, ahead)
     seen = flow(live.state, "auth", "2.0.0").installed
     assert seen is not None and seen.total_seconds() == pytest.approx(602, abs=2), "when its report was taken"
 
@@ -347,8 +347,8 @@ def test_a_report_that_is_too_large_is_refused_without_being_read(live: Shop, ag
         stream.truncate(3 << 30)
     live.pass_time()
     with live.unchanged():
-        (one,) = take(live.by("reports"), read([tmp_path / "huge.yaml"]))
-    assert one.outcome == "unreadable" and "is refused" in one.why
+        (refused,) = take(live.by("reports"), read([tmp_path / "huge.yaml"]))
+    assert refused.outcome == "unreadable" and "is refused" in refused.why
 
 
 def test_reports_of_a_database_count_as_those_that_are_sent(live: Shop, agents: Agents) -> None:
@@ -358,5 +358,5 @@ def test_reports_of_a_database_count_as_those_that_are_sent(live: Shop, agents: 
     live.pass_time()
     first, *again = take(live.by("reports"), kept(live.state))
     assert (first.host, first.outcome) == ("int1", "installed")
-    assert {one.outcome for one in again} == {"before"}, "this fake has all for each environment"
-    assert [one.suite for one in live.story("auth", "2.0.0", "started")] == ["regression"]
+    assert {row.outcome for row in again} == {"before"}, "this fake has all for each environment"
+    assert [record.suite for record in live.story("auth", "2.0.0", "started")] == ["regression"]

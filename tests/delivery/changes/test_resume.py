@@ -45,7 +45,7 @@ def pinned(live: Shop) -> Shop:
 
 
 def outcomes(shop: Shop) -> list[tuple[str, str, str]]:
-    return [(one.environment, one.verb, one.outcome) for one in shop.resume()]
+    return [(resumed.environment, resumed.verb, resumed.outcome) for resumed in shop.resume()]
 
 
 def test_a_deploy_that_died_halfway_is_finished(pinned: Shop) -> None:
@@ -108,13 +108,13 @@ def test_a_rollback_that_died_is_finished_past_the_gates_but_not_to_a_vetoed_ver
         live.rollback("training")
     live.tested("portal", "1.0.0", failed=1)
     live.reject("auth", "1.0.0", "training", user="anna", role="qa")
-    other = live.copied(live.root / "vetoed")
+    second_shop = live.copied(live.root / "vetoed")
     assert outcomes(live) == [("training", "deploy", "finished")]
     assert live.running("room2")["auth"] == "1.0.0"
-    other.veto("auth", "1.0.0")
+    second_shop.veto("auth", "1.0.0")
     with pytest.raises(GateRefused, match=r"auth=1\.0\.0 is vetoed by rita: bad"):
-        other.resume()
-    other.close()
+        second_shop.resume()
+    second_shop.close()
 
 
 def test_a_swap_that_the_balancer_has_not_made_is_undone(ready: Shop) -> None:
@@ -124,7 +124,7 @@ def test_a_swap_that_the_balancer_has_not_made_is_undone(ready: Shop) -> None:
         with ready.unchanged(), pytest.raises(Conflict, match="production is locked: 'swap' by rita since"):
             attempt()
     with ready.unchanged():
-        assert [one.outcome for one in ready.resume(dry_run=True)] == ["open"]
+        assert [resumed.outcome for resumed in ready.resume(dry_run=True)] == ["open"]
     assert outcomes(ready) == [("production", "swap", "undone")]
     assert ready.pins("production")["auth"] == "1.0.0" == ready.users_reach()["auth"]
     ready.swap()

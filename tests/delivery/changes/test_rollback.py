@@ -17,8 +17,8 @@ HOUR = timedelta(hours=1)
 
 def test_production_rolls_back_by_a_swap_while_the_other_group_is_warm(again: Shop) -> None:
     hosts = {name: dict(host.files) for name, host in again.drivers.hosts.items()}
-    found = again.rollback()
-    assert (found.bad, found.how) == ({"auth": "2.0.0"}, "swap")
+    rollback = again.rollback()
+    assert (rollback.bad, rollback.how) == ({"auth": "2.0.0"}, "swap")
     assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"} == again.pins("production")
     assert hosts == {name: dict(host.files) for name, host in again.drivers.hosts.items()}, "nothing is deployed"
 
@@ -68,8 +68,8 @@ def test_users_on_the_idle_group_are_not_cut_off_by_a_cold_rollback_unless_asked
 
 def test_integration_rolls_back_in_place_and_holds_the_pin(live: Shop) -> None:
     live.to_integration(auth="2.0.0")
-    found = live.rollback("integration", why="it burns")
-    assert (found.how, found.target) == ("deploy", {"auth": "1.0.0", "portal": "1.0.0"})
+    rollback = live.rollback("integration", why="it burns")
+    assert (rollback.how, rollback.target) == ("deploy", {"auth": "1.0.0", "portal": "1.0.0"})
     pin = live.state.pins("integration")["auth"]
     assert pin.version == "1.0.0" and pin.hold is not None and "2.0.0 rolled back: it burns" in pin.hold.why
     assert live.running("int1")["auth"] == "1.0.0"
@@ -213,8 +213,8 @@ def test_47_a_swap_that_came_between_makes_the_rollback_a_conflict(again: Shop) 
     again.pass_time(HOUR)
     again.to_staging(auth="3.0.0")
     again.accepted(auth="3.0.0")
-    other = again.by("gustav")
-    late(again, "rita", lambda: swap(other, "production"))
+    second_repo = again.by("gustav")
+    late(again, "rita", lambda: swap(second_repo, "production"))
     with pytest.raises(Conflict, match="changed meanwhile"):
         rollback(again.by("rita"), "production", "auth")
     assert again.users_reach()["auth"] == "3.0.0" == again.pins("production")["auth"]

@@ -60,10 +60,14 @@ class Rooms:
 
     def batches(self, stage: str = "done") -> list[tuple[str, ...]]:
         last = self.shop.chronicle("training", "intent")[-1].id
-        return [one.hosts for one in self.shop.chronicle("training", "batch") if one.stage == stage and one.of == last]
+        return [
+            batch.hosts
+            for batch in self.shop.chronicle("training", "batch")
+            if batch.stage == stage and batch.of == last
+        ]
 
     def first_done(self) -> datetime:
-        return next(one.at for one in self.shop.chronicle("training", "batch") if one.stage == "done")
+        return next(batch.at for batch in self.shop.chronicle("training", "batch") if batch.stage == "done")
 
     def progress(self) -> Progress:
         return progress(self.shop.state, "training")
@@ -112,7 +116,7 @@ def test_every_host_is_replaced_in_batches_and_the_first_one_goes_alone(rooms: C
 def test_a_rollout_says_what_changes_and_its_progress_both_sets(rooms: Callable[..., Rooms]) -> None:
     world = rooms()
     world.roll()
-    (intent,) = [one for one in world.shop.chronicle("training", "intent") if one.verb == "rollout"]
+    (intent,) = [intent for intent in world.shop.chronicle("training", "intent") if intent.verb == "rollout"]
     assert (dict(intent.changed), dict(intent.before), dict(intent.target)) == (
         {"auth": "2.0.0"},
         {"auth": "1.0.0"},
@@ -213,7 +217,7 @@ def test_a_drain_may_wait_beyond_its_limit_and_says_so(rooms: Callable[..., Room
     world.meanwhile = leave
     world.roll()
     assert world.having("2.0.0") == HOSTS
-    assert [said for said in world.said if "goes on: 1 request still running on room1" in said]
+    assert [line for line in world.said if "goes on: 1 request still running on room1" in line]
 
 
 def test_a_host_that_a_reload_made_ready_again_is_drained_again(rooms: Callable[..., Rooms]) -> None:
@@ -389,7 +393,7 @@ def test_a_pause_for_a_role_keeps_it_open_until_somebody_in_it_says_so(rooms: Ca
     assert (world.progress().state, world.all_ready()) == ("paused", True)
     with pytest.raises(GateRefused, match="is paused since"):
         world.roll()
-    assert [one.outcome for one in world.shop.resume()] == ["paused"]
+    assert [resumed.outcome for resumed in world.shop.resume()] == ["paused"]
     with pytest.raises(GateRefused, match="anna is not in the role 'release-manager'"):
         go_on(world.shop.by("anna"), "training")
     world.shop.pass_time(timedelta(days=3))  # no deadline runs meanwhile
@@ -514,7 +518,7 @@ def test_a_slow_balancer_that_slows_both_alike_passes(rooms: Callable[..., Rooms
     counting(world, 0.02, 0.02)
     world.roll()
     assert world.having("2.0.0") == HOSTS
-    verdicts = [one.verdict for one in world.shop.chronicle("training", "batch") if one.stage == "analysis"]
+    verdicts = [batch.verdict for batch in world.shop.chronicle("training", "batch") if batch.stage == "analysis"]
     assert set(verdicts) == {"passed"}
 
 

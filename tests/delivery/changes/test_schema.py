@@ -45,7 +45,7 @@ class Base:
         return [(r.step, r.version) for r in self.shop.chronicle(environment) if isinstance(r, Migrated)]
 
     def due(self, environment: str) -> dict[str, str]:
-        (column,) = [one for one in status(self.shop.state).columns if one.name == environment]
+        (column,) = [column for column in status(self.shop.state).columns if column.name == environment]
         due: dict[str, str] = column.json()["schema_due"]
         return due
 
@@ -55,11 +55,11 @@ class Base:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[Base]:
-    made = Base(tmp_path)
-    made.shop.to_integration(auth="1.0.0", portal="1.0.0")
-    made.calls()
-    yield made
-    made.shop.close()
+    opened = Base(tmp_path)
+    opened.shop.to_integration(auth="1.0.0", portal="1.0.0")
+    opened.calls()
+    yield opened
+    opened.shop.close()
 
 
 def test_in_place_all_three_are_run_once_in_order_and_recorded_with_their_time(base: Base) -> None:
@@ -164,14 +164,14 @@ def test_a_dry_run_says_what_would_be_run_and_runs_nothing(base: Base) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "message"),
     [("{verify: [x]}", "'schema' has no 'expand'"), ("{expand: []}", "'expand' of 'schema' is empty"),
      ("{expand: [x], contrakt: [y]}", "unknown key 'contrakt'"),
      ("{expand: [x], timeout: soon}", "not a span of time")],
 )  # fmt: skip
-def test_wrong_settings_are_named(schema: str, said: str) -> None:
+def test_wrong_settings_are_named(schema: str, message: str) -> None:
     text = CONFIG.decode().replace("  auth:   {", f"  auth:   {{schema: {schema}, ")
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         read_config(text.encode())
 
 

@@ -35,9 +35,9 @@ def opened(folder: Path) -> Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, database: Path) -> Iterator[Shop]:
-    made = opened(tmp_path)
-    yield made
-    made.close()
+    live_shop = opened(tmp_path)
+    yield live_shop
+    live_shop.close()
 
 
 def archive(folder: Path, *left_out: str) -> bytes:

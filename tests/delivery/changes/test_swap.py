@@ -43,8 +43,8 @@ def test_the_candidate_is_productions_pins_overlaid_by_what_was_promoted_since(a
     again.to_staging(portal="2.0.0")
     assert again.running("green1") == {"auth": "2.0.0", "portal": "2.0.0"}
     again.accepted(portal="2.0.0")
-    found = again.swap()
-    assert found.changes == {"portal": ("1.0.0", "2.0.0")}
+    exchange = again.swap()
+    assert exchange.changes == {"portal": ("1.0.0", "2.0.0")}
     assert again.users_reach() == {"auth": "2.0.0", "portal": "2.0.0"}
 
 
@@ -99,7 +99,7 @@ def test_users_that_moved_though_nothing_could_be_written_are_told_of(
         with pytest.raises(PartlyDone, match=r"new users go to blue, .*main is protected") as caught:
             ready.swap()
     assert "sluicegate resume" in caught.value.hint
-    assert [one.outcome for one in ready.resume()] == ["finished"]
+    assert [resumed.outcome for resumed in ready.resume()] == ["finished"]
 
 
 def test_a_swap_commits_pins_and_roles_and_evidence_at_once(ready: Shop) -> None:
@@ -132,9 +132,9 @@ def test_the_gates_are_asked_for_every_component_that_differs(live: Shop) -> Non
     live.accepted(auth="2.0.0")
     with live.unchanged(), pytest.raises(GateRefused) as caught:
         live.swap()
-    told = "\n".join(caught.value.reasons)
-    assert "portal=2.0.0: tests acceptance: waiting" in told and "portal=2.0.0: approval" in told
-    assert "auth=2.0.0" not in told
+    reasons = "\n".join(caught.value.reasons)
+    assert "portal=2.0.0: tests acceptance: waiting" in reasons and "portal=2.0.0: approval" in reasons
+    assert "auth=2.0.0" not in reasons
 
 
 def test_tests_that_ran_on_another_set_do_not_count(live: Shop) -> None:
@@ -260,8 +260,8 @@ def test_a_held_pin_of_production_is_not_swapped_over_and_the_hold_stays(ready: 
 
 
 def test_back_puts_the_versions_before_back_and_lowers_because_it_was_asked(again: Shop) -> None:
-    found = again.swap(back=True)
-    assert found.changes == {"auth": ("2.0.0", "1.0.0")}
+    exchange = again.swap(back=True)
+    assert exchange.changes == {"auth": ("2.0.0", "1.0.0")}
     assert again.users_reach() == {"auth": "1.0.0", "portal": "1.0.0"}
     assert again.pins("production") == again.pins("staging") == {"auth": "1.0.0", "portal": "1.0.0"}
     assert again.state.servers == {"production": "green", "staging": "blue"}
@@ -425,7 +425,7 @@ def test_a_balancer_that_was_killed_half_way_is_set_back_by_resume(ready: Shop) 
     live, idle = (ready.state.servers[name] for name in ("production", "staging"))
     ready.begin("production", "swap", staging="staging", live=live, to=idle, pins={"auth": "2.0.0"})
     ready.drivers.users = TornBalancer(live)
-    assert [one.outcome for one in ready.resume()] == ["undone"]
+    assert [resumed.outcome for resumed in ready.resume()] == ["undone"]
     assert ready.drivers.users.live() == live
 
 
@@ -453,7 +453,7 @@ def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, m
     assert "sluicegate resume" in caught.value.hint
     door.watcher = None
     users.down, users.url = False, ""
-    assert [one.outcome for one in ready.resume()] == ["finished"]
+    assert [resumed.outcome for resumed in ready.resume()] == ["finished"]
     assert ready.users_reach()["auth"] == "2.0.0"
 
 
@@ -489,7 +489,7 @@ def test_a_swap_says_what_changes_and_the_name_of_the_set(again: Shop) -> None:
     assert first["pins"] == {"auth": "1.0.0", "portal": "1.0.0"}  # the first says it whole
     assert (second["base"], second["changed"], second["before"]) == (first["id"], {"auth": "2.0.0"}, {"auth": "1.0.0"})
     assert "pins" not in second and second["set"]
-    intent = [one for one in raw_records(again, "intent") if one["verb"] == "swap"][-1]
+    intent = [record for record in raw_records(again, "intent") if record["verb"] == "swap"][-1]
     assert (intent["base"], intent["changed"]) == (first["id"], {"auth": "2.0.0"}) and "pins" not in intent
     last = again.state.last_swap(again.state.config.environment("production"))
     assert last is not None and last.pins == {"auth": "2.0.0", "portal": "1.0.0"}
@@ -506,7 +506,7 @@ def test_the_sets_of_swaps_are_put_together_by_the_records_where_the_index_is_go
     assert list(again.state.swaps(production)) == by_index
     assert [dict(swap.pins)["auth"] for swap in by_index] == ["1.0.0", "2.0.0", "1.0.0"]
     assert [dict(swap.before).get("auth") for swap in by_index] == ["2.0.0", "1.0.0", None]
-    assert [one.path for one in examine(again.state).findings] == ["current/production.json"]
+    assert [finding.path for finding in examine(again.state).findings] == ["current/production.json"]
 
 
 def test_a_swap_whose_records_give_another_set_is_an_integrity_error(again: Shop) -> None:

@@ -40,9 +40,9 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def tell(user: str = "anna", **parameters: str) -> None:
     """What Jenkins says of the build."""
-    told = {"COMPONENT": "auth", "VERSION": "2.0.0", "TO": "staging", "ROLE": "qa"} | parameters
+    values = {"COMPONENT": "auth", "VERSION": "2.0.0", "TO": "staging", "ROLE": "qa"} | parameters
     BUILD.clear()
-    pairs = [{"name": name, "value": value} for name, value in told.items()]
+    pairs = [{"name": name, "value": value} for name, value in values.items()]
     BUILD["actions"] = [{"causes": [{"userId": user}]}, {"parameters": pairs}]
 
 
@@ -71,9 +71,9 @@ def sealed(live: Shop, url: str) -> Shop:
 def reason(shop: Shop) -> str:
     with shop.unchanged(), pytest.raises(GateRefused) as caught:
         shop.promote(auth="2.0.0")
-    (told,) = caught.value.reasons
+    (only_reason,) = caught.value.reasons
     assert all(verdict.passed for verdict in explain(shop.state, "auth", "2.0.0", "staging").verdicts)
-    return told
+    return only_reason
 
 
 def test_a_build_that_says_the_same_is_taken(sealed: Shop) -> None:
@@ -81,17 +81,17 @@ def test_a_build_that_says_the_same_is_taken(sealed: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "parameters", "said"),
+    ("user", "parameters", "message"),
     [
         ("mallory", {}, "mallory started it"),
         ("anna", {"VERSION": "1.9.0"}, "the build's parameter VERSION is '1.9.0', not '2.0.0'"),
         ("anna", {"ROLE": "release-manager"}, "the build's parameter ROLE is 'release-manager', not 'qa'"),
     ],
 )
-def test_a_build_that_says_otherwise_refuses(sealed: Shop, user: str, parameters: dict[str, str], said: str) -> None:
+def test_a_build_that_says_otherwise_refuses(sealed: Shop, user: str, parameters: dict[str, str], message: str) -> None:
     tell(user, **parameters)
-    told = reason(sealed)
-    assert "approval qa: refused: anna's approval: its build" in told and said in told
+    objection = reason(sealed)
+    assert "approval qa: refused: anna's approval: its build" in objection and message in objection
 
 
 def test_a_line_that_names_a_build_of_another_job_refuses(live: Shop, url: str) -> None:

@@ -32,8 +32,8 @@ def acting(job: str, direct: set[str], chain: set[str]) -> Acting:
 
 
 def test_who_is_up_the_chain_did_not_say_it() -> None:
-    said = acting("lift", set(), {"rita"})
-    assert said.actor.verified and not said.person.verified
+    lifting = acting("lift", set(), {"rita"})
+    assert lifting.actor.verified and not lifting.person.verified
     both = acting("lift", {"rita"}, {"rita", "mallory"})
     assert (both.person.user, both.person.verified) == ("rita", True)
 
@@ -63,9 +63,9 @@ def test_a_veto_is_lifted_by_a_member_of_the_role_that_names_jobs_for_it_alone(l
     live.veto("auth", "1.0.0")
     membership = live.state.membership
     check_verb(membership, acting("lift", {"rita"}, set()), "unveto")
-    for other in (acting("lift", {"anna"}, set()), acting("mine", {"rita"}, set()), acting("lift", set(), {"rita"})):
+    for stranger in (acting("lift", {"anna"}, set()), acting("mine", {"rita"}, set()), acting("lift", set(), {"rita"})):
         with pytest.raises(GateRefused, match="may not unveto") as refused:
-            check_verb(membership, other, "unveto")
+            check_verb(membership, stranger, "unveto")
         assert refused.value.reasons == ("role release-manager: members rita; jobs lift",)
 
 

@@ -30,7 +30,7 @@ def shop(live: Shop) -> Shop:
 
 def seal(shop: Shop) -> Verdict:
     verdicts = explain(shop.state, "auth", "2.0.0", "staging").verdicts
-    return next(one for one in verdicts if one.gate == "approval qa")
+    return next(verdict for verdict in verdicts if verdict.gate == "approval qa")
 
 
 def test_who_is_in_the_group_may_give_the_seal_and_nobody_else(shop: Shop) -> None:

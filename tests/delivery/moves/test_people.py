@@ -73,7 +73,7 @@ def test_an_author_whom_nobody_knows_is_refused_or_at_least_said(live: Shop) -> 
     assert caught.value.reasons == (f"{stranger}, so it could be the own change",)
     live.edited("sluicegate.yaml", PEOPLE + POLICY.replace(b"not: author}", b"not: author, unknown-author: accept}", 1))
     approved(live, ANNA)
-    verdicts = {one.gate: one for one in explain(live.state, "auth", "2.0.0", "staging").verdicts}
+    verdicts = {verdict.gate: verdict for verdict in explain(live.state, "auth", "2.0.0", "staging").verdicts}
     assert verdicts["approval qa"].passed and verdicts["approval qa"].reason == f"approved by schmidta; {stranger}"
 
 
@@ -138,9 +138,9 @@ def test_mistakes_in_people_are_told() -> None:
     )
     with pytest.raises(ConfigError) as caught:
         read_config(broken + CONFIG.replace(b"driver: fake", b"driver: directory"))
-    told = "\n".join(caught.value.mistakes)
-    assert "'ANNA@example.com' is anna already" in told and "'schmidta' is anna already" in told
-    assert "roles/qa" not in told and "nobody of 'people' is called 'olle'. Did you mean 'ole'?" in told
+    mistakes = "\n".join(caught.value.mistakes)
+    assert "'ANNA@example.com' is anna already" in mistakes and "'schmidta' is anna already" in mistakes
+    assert "roles/qa" not in mistakes and "nobody of 'people' is called 'olle'. Did you mean 'ole'?" in mistakes
 
 
 def test_without_people_everybody_is_who_they_are_called(tmp_path: Path) -> None:

@@ -99,14 +99,14 @@ def test_every_reason_is_told_at_once(live: Shop) -> None:
     live.publish("portal", "2.0.0")
     live.veto("portal", "2.0.0")
     caught = refused(live, "is refused", portal="2.0.0")
-    told = "\n".join(caught.reasons)
+    reasons = "\n".join(caught.reasons)
     for expected in (
         "auth=2.0.0: deployed in integration: waiting",
         "auth=2.0.0: tests regression: waiting",
         "auth=2.0.0: approval qa: waiting: no approval in the role 'qa' (who can help: anna, olle)",
         "portal=2.0.0: veto: refused: vetoed by rita: bad",
     ):
-        assert expected in told
+        assert expected in reasons
 
 
 def test_of_several_components_all_are_promoted_or_none(ready: Shop) -> None:
@@ -313,24 +313,24 @@ def test_a_lowering_by_a_machine_whose_clock_is_late_is_the_last_word_too(ready:
 
 def test_who_is_not_first_decides_again_on_what_the_first_has_left(ready: Shop, tmp_path: Path) -> None:
     """A veto arrives from another clone between the decision and its push."""
-    other = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
+    second_repo = ready.opened_by(Actor(user="rita", source="rita"), f"file://{ready.bare}", tmp_path / "cache")
 
     def meanwhile(name: str) -> None:
         if name == "git update-ref":
             door.watcher = None
-            evidence.veto(other, "auth", "2.0.0", "", lift=False, why="a hole")
+            evidence.veto(second_repo, "auth", "2.0.0", "", lift=False, why="a hole")
 
     door.watcher = meanwhile
     with pytest.raises(GateRefused, match="vetoed by rita: a hole"):
         ready.promote(auth="2.0.0")
-    other.store.close()
+    second_repo.store.close()
     assert ready.pins("staging")["auth"] == "1.0.0"
     assert len(ready.story("auth", "2.0.0", "veto")) == 1
 
 
-@pytest.mark.parametrize(("wanted", "said"), [({"aut": "1"}, "no component"), ({"auth": "9"}, "no version '9'")])
-def test_unknown_names_are_told(live: Shop, wanted: dict[str, str], said: str) -> None:
-    with live.unchanged(), pytest.raises(UsageError, match=said):
+@pytest.mark.parametrize(("wanted", "message"), [({"aut": "1"}, "no component"), ({"auth": "9"}, "no version '9'")])
+def test_unknown_names_are_told(live: Shop, wanted: dict[str, str], message: str) -> None:
+    with live.unchanged(), pytest.raises(UsageError, match=message):
         live.promote(**wanted)
 
 
@@ -392,9 +392,9 @@ def test_the_author_may_reject_the_own_change(live: Shop) -> None:
 
 
 def test_an_approval_that_counts_for_one_of_two_gates_is_recorded(live: Shop) -> None:
-    one = b"{approval: {role: qa}}"
-    assert CONFIG.count(one) == 1
-    live.edited("sluicegate.yaml", CONFIG.replace(one, one + b", {approval: {role: qa, not: author}}"))
+    gate = b"{approval: {role: qa}}"
+    assert CONFIG.count(gate) == 1
+    live.edited("sluicegate.yaml", CONFIG.replace(gate, gate + b", {approval: {role: qa, not: author}}"))
     live.approve("auth", "1.0.0", "staging", "olle")  # the author
     assert live.kinds("auth", "1.0.0")[-1] == "approval"
 
