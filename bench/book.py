@@ -119,11 +119,13 @@ class Organisation:
         group, newest, first = f"g-{name}", self.versions[-1], self.components[0]
         chronicle: list[Record] = []
         for number in range(self.deploys):
-            other = self.versions[-1 - (self.deploys - 1 - number) % 2]
-            moved = {first: other} if number else {**dict.fromkeys(self.components, newest), first: other}
+            version_before = self.versions[-1 - (self.deploys - 1 - number) % 2]
+            moved = (
+                {first: version_before} if number else {**dict.fromkeys(self.components, newest), first: version_before}
+            )
             before = {first: self.versions[-1 - (self.deploys - number) % 2]} if number else {}
             standing = dict.fromkeys(self.components, newest) | moved
-            the_set = set_name({one: (version, SHA) for one, version in standing.items()})
+            the_set = set_name({component: (version, SHA) for component, version in standing.items()})
             chronicle.append(Intent(verb="deploy", group=group, nonce=number, gated=True, changed=moved, before=before))
             chronicle.append(Deployed(group=group, set=the_set, changed=moved, before=before))
             chronicle.append(Done())
@@ -150,9 +152,9 @@ class Organisation:
 
     def _commit(self, branch: str, files: dict[str, bytes]) -> None:
         head = f"commit refs/heads/{branch}\ncommitter bench <bench@example.com> 1795420800 +0000\ndata 0\n"
-        said = [f"{head}from refs/heads/{branch}^0\n".encode()]
-        said += [b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(c), c) for path, c in files.items()]
-        subprocess.run(["git", "-C", self.folder, "fast-import", "--quiet"], input=b"".join(said), check=True)
+        chunks = [f"{head}from refs/heads/{branch}^0\n".encode()]
+        chunks += [b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(c), c) for path, c in files.items()]
+        subprocess.run(["git", "-C", self.folder, "fast-import", "--quiet"], input=b"".join(chunks), check=True)
         subprocess.run(["git", "-C", self.folder, "repack", "-adq"], check=True)
 
     def command(self, *words: str) -> Cost:
@@ -256,37 +258,37 @@ def compared(rounds: int, **ways: Callable[[], Cost]) -> dict[str, Cost]:
 def together(commands: list[list[str]]) -> float:
     """Seconds until processes that run at the same time have all ended well."""
     began = time.perf_counter()
-    running = [subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for one in commands]
-    for one in running:
-        said = one.communicate()[1]
-        if one.returncode:
-            sys.exit(f"{one.args} failed with {one.returncode}: {said.decode()[-500:]}")
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for command in commands]
+    for process in running:
+        stderr = process.communicate()[1]
+        if process.returncode:
+            sys.exit(f"{process.args} failed with {process.returncode}: {stderr.decode()[-500:]}")
     return time.perf_counter() - began
 
 
 def of_status(place: Path, chosen: argparse.Namespace) -> None:
     whole = generated(place / "whole", components=chosen.components, environments=10, versions=18, deploys=1)
     print(json.dumps({"components": chosen.components, "environments": 10, "records": whole.records}))
-    found = compared(chosen.rounds, cold=whole.fresh_status, again=whole.status)
-    report("status-1000x10/1 s of processor", found["cold"].cpu, 1.0)
-    report("status-1000x10-again/0.3 s of processor", found["again"].cpu / 0.3, 1.0)
-    report("status-1000x10 peak/150 MB", found["cold"].peak / 150, 1.0)
+    costs = compared(chosen.rounds, cold=whole.fresh_status, again=whole.status)
+    report("status-1000x10/1 s of processor", costs["cold"].cpu, 1.0)
+    report("status-1000x10-again/0.3 s of processor", costs["again"].cpu / 0.3, 1.0)
+    report("status-1000x10 peak/150 MB", costs["cold"].peak / 150, 1.0)
 
 
 def of_years(place: Path, chosen: argparse.Namespace) -> None:
     few = generated(place / "few", components=30, environments=3, versions=10, deploys=10)
     long = generated(place / "long", components=30, environments=3, versions=10, deploys=chosen.deploys)
     for what in ("fresh_status", "explain", "sync", "pin"):
-        found = compared(chosen.rounds, few=getattr(few, what), long=getattr(long, what))
-        report(f"{what}-{chosen.deploys}-deploys/10-deploys", found["long"].cpu / found["few"].cpu, 1.3)
+        costs = compared(chosen.rounds, few=getattr(few, what), long=getattr(long, what))
+        report(f"{what}-{chosen.deploys}-deploys/10-deploys", costs["long"].cpu / costs["few"].cpu, 1.3)
 
 
 def of_versions(place: Path, chosen: argparse.Namespace) -> None:
     few = generated(place / "few-versions", components=30, environments=3, versions=10, deploys=1)
     many = generated(place / "many-versions", components=30, environments=3, versions=1000, deploys=1)
     for what in ("fresh_status", "explain", "sync", "pin"):
-        found = compared(chosen.rounds, few=getattr(few, what), many=getattr(many, what))
-        report(f"{what}-1000-versions/10-versions", found["many"].cpu / found["few"].cpu, 1.3)
+        costs = compared(chosen.rounds, few=getattr(few, what), many=getattr(many, what))
+        report(f"{what}-1000-versions/10-versions", costs["many"].cpu / costs["few"].cpu, 1.3)
 
 
 def of_sync(place: Path, chosen: argparse.Namespace) -> None:
@@ -329,18 +331,20 @@ sys.exit(len(ended) != len(components))
 def lasting(commands: list[list[str]], homes: list[str]) -> float:
     """Seconds from the line that processes wait for until all have ended well; `homes`: their caches."""
     running = [
-        subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": home})
-        for one, home in zip(commands, homes, strict=True)
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": home}
+        )
+        for command, home in zip(commands, homes, strict=True)
     ]
-    for one in running:
-        assert one.stdout is not None
-        one.stdout.readline()
+    for process in running:
+        assert process.stdout is not None
+        process.stdout.readline()
     began = time.perf_counter()
-    for one in running:
-        assert one.stdin is not None
-        one.stdin.write(b"go\n")
-        one.stdin.flush()
-    if failed := [one.args for one in running if one.wait()]:
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    if failed := [process.args for process in running if process.wait()]:
         sys.exit(f"{failed[0]} failed")
     return time.perf_counter() - began
 
@@ -349,15 +353,15 @@ def of_writers(place: Path, chosen: argparse.Namespace) -> None:
     shop = Organisation(place / "shop", components=16, environments=2, versions=3, deploys=1).write()
     (place / "plain").mkdir()
     plain = Plain(place / "plain", 16)
-    found = compared(chosen.rounds, pin=shop.pin, status=shop.status, git=lambda: run(plain.round()))
-    report("(pin - status)/git-round", (found["pin"].wall - found["status"].wall) / found["git"].wall, 1.3)
-    report("(pin - status)/git-round of processor", (found["pin"].cpu - found["status"].cpu) / found["git"].cpu, 1.3)
+    costs = compared(chosen.rounds, pin=shop.pin, status=shop.status, git=lambda: run(plain.round()))
+    report("(pin - status)/git-round", (costs["pin"].wall - costs["status"].wall) / costs["git"].wall, 1.3)
+    report("(pin - status)/git-round of processor", (costs["pin"].cpu - costs["status"].cpu) / costs["git"].cpu, 1.3)
     walls: dict[str, list[float]] = {"ours": [], "plain": []}
     cpus: dict[str, list[float]] = {"ours": [], "plain": []}
     for turn in range(chosen.rounds):
         words = [sys.executable, "-m", "sluicegate", "-C", str(shop.folder), "pin"]
         version = shop.versions[-1 - turn % 2]
-        pins = [[*words, f"{one}={version}", "--in", "e1"] for one in shop.components]
+        pins = [[*words, f"{component}={version}", "--in", "e1"] for component in shop.components]
         for who, commands in (("ours", pins), ("plain", [plain.round(number) for number in range(16)])):
             before = os.times()
             walls[who].append(together(commands))

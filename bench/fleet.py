@@ -138,27 +138,27 @@ def fleet(count: int) -> Iterator[Fleet]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sg-", dir="/tmp") as folder:  # short: sockets lie below it
-        made = Fleet(Path(folder), count)
+        started = Fleet(Path(folder), count)
         try:
-            yield made
+            yield started
         finally:
-            made.close()
+            started.close()
 
 
 class Contest:
     """Each contestant is a command that is run once and timed as a whole, in seconds of the clock."""
 
-    def __init__(self, made: Fleet, pyinfra: str) -> None:
-        self.made = made
+    def __init__(self, hosts: Fleet, pyinfra: str) -> None:
+        self.fleet = hosts
         self.pyinfra = pyinfra
-        folder = made.folder
+        folder = hosts.folder
         tasks = [
             {"ansible.builtin.command": {"cmd": command, "chdir": f"{folder}/home-{{{{ inventory_hostname }}}}"}}
             for command in COMMANDS
         ]
         (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         (folder / "inventory").write_text(
-            "".join(f"{name} ansible_python_interpreter=/usr/bin/python3\n" for name in made.names)
+            "".join(f"{name} ansible_python_interpreter=/usr/bin/python3\n" for name in hosts.names)
         )
         quoted = " ".join(f'"{command}"' for command in COMMANDS)
         (folder / "floor.sh").write_text(FLOOR.replace("{commands}", quoted))
@@ -170,12 +170,12 @@ class Contest:
             "\n".join(["from pyinfra import host", "from pyinfra.operations import server", *shell, ""])
         )
         known = f'"ssh_config_file": "{folder}/config", "ssh_known_hosts_file": "{folder}/known_hosts"'
-        (folder / "hosts.py").write_text(f"hosts = [(name, {{{known}}}) for name in {made.names!r}]\n")
+        (folder / "hosts.py").write_text(f"hosts = [(name, {{{known}}}) for name in {hosts.names!r}]\n")
 
     def timed(self, words: Sequence[str | Path], **more: str) -> tuple[float, str]:
         began = time.perf_counter()
         done = subprocess.run(
-            [str(word) for word in words], env={**self.made.environment(), **more}, cwd=self.made.folder, text=True,
+            [str(word) for word in words], env={**self.fleet.environment(), **more}, cwd=self.fleet.folder, text=True,
             capture_output=True, check=False,
         )  # fmt: skip
         seconds = time.perf_counter() - began
@@ -184,13 +184,13 @@ class Contest:
         return seconds, done.stdout
 
     def ours(self, *jump: str) -> tuple[float, dict[str, object]]:
-        seconds, said = self.timed([sys.executable, "ours.py", "hosts.json", *jump])
-        return seconds, json.loads(said)
+        seconds, answer = self.timed([sys.executable, "ours.py", "hosts.json", *jump])
+        return seconds, json.loads(answer)
 
     def alone(self) -> float:
-        seconds, said = self.ours()
-        if said["lost"]:
-            sys.exit(f"ours lost hosts: {said['lost']}")
+        seconds, answer = self.ours()
+        if answer["lost"]:
+            sys.exit(f"ours lost hosts: {answer['lost']}")
         return seconds
 
     def ansible(self, *more: str, **environment: str) -> float:
@@ -198,13 +198,13 @@ class Contest:
         return self.timed([program, "-i", "inventory", "play.yml", *more], **environment)[0]
 
     def floor(self) -> float:
-        words = ["xargs", f"-P{len(self.made.names)}", "-I{}", "sh", "floor.sh", "{}", str(self.made.folder)]
+        words = ["xargs", f"-P{len(self.fleet.names)}", "-I{}", "sh", "floor.sh", "{}", str(self.fleet.folder)]
         began = time.perf_counter()
         subprocess.run(
             words,
-            input="\n".join(self.made.names),
-            env=self.made.environment(),
-            cwd=self.made.folder,
+            input="\n".join(self.fleet.names),
+            env=self.fleet.environment(),
+            cwd=self.fleet.folder,
             text=True,
             check=True,
         )
@@ -220,36 +220,36 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pyinfra", default=shutil.which("pyinfra") or "", help="the program, to be stated beside")
     parser.add_argument("--rows", action="store_true", help="print rows for docs/performance.md")
-    given = parser.parse_args()
-    with fleet(given.hosts) as made:
-        contest = Contest(made, given.pyinfra)
+    options = parser.parse_args()
+    with fleet(options.hosts) as started:
+        contest = Contest(started, options.pyinfra)
         contestants: dict[str, Callable[[], float]] = {
             "ours": contest.alone,
             "floor": contest.floor,
             "defaults": contest.ansible,
             "pipelining": lambda: contest.ansible("--forks=50", ANSIBLE_PIPELINING="1"),
         }
-        if given.pyinfra:
+        if options.pyinfra:
             contestants["pyinfra"] = contest.others
         times: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(given.rounds):
+        for _ in range(options.rounds):
             for name, run in contestants.items():
                 times[name].append(run())
         median = {name: statistics.median(seconds) for name, seconds in times.items()}
         for name, seconds in median.items():
             print(f"{name}: {seconds:.2f} s")
-        what = f"{given.hosts} hosts, three commands each: wall clock"
+        what = f"{options.hosts} hosts, three commands each: wall clock"
         report(f"{what} to ansible with its defaults", median["ours"] / median["defaults"], 1 / 4)
         report(f"{what} to ansible with pipelining and 50 forks", median["ours"] / median["pipelining"], 1 / 2)
         report(f"{what} to OpenSSH with shared connections", median["ours"] / median["floor"], 1.5)
         lost = 0
-        for _ in range(given.rounds):
-            _, said = contest.ours(BASTION)
-            lost += given.hosts - int(str(said["done"]))
-            for name, why in dict(said["lost"]).items():  # type: ignore[call-overload]
+        for _ in range(options.rounds):
+            _, answer = contest.ours(BASTION)
+            lost += options.hosts - int(str(answer["done"]))
+            for name, why in dict(answer["lost"]).items():  # type: ignore[call-overload]
                 print(f"lost {name}: {why}")
-        report(f"{given.hosts} hosts behind one sshd with MaxStartups 10:30:100: lost of all rounds", lost, 0.0)
-    if given.rows:
+        report(f"{options.hosts} hosts behind one sshd with MaxStartups 10:30:100: lost of all rounds", lost, 0.0)
+    if options.rows:
         print_rows("fleet.py")
 
 

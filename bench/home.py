@@ -150,23 +150,23 @@ def main() -> int:
     parser.add_argument("--builds", type=int, default=10, help="of each job")
     parser.add_argument("--large", type=int, default=20_000, help="builds of the one large job")
     parser.add_argument("--cells", type=int, default=200)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder, "home")
-        fill(home, given.jobs, given.builds)
+        fill(home, options.jobs, options.builds)
         started, worked, peak, taken = serve(home)
         for path, seconds in taken.items():
             print(f"GET /{path}: {seconds * 1000:.1f} ms")
-        large = many_builds(Path(folder, "large"), given.large)
-        spread = cells(Path(folder, "cells"), given.cells)
+        large = many_builds(Path(folder, "large"), options.large)
+        spread = cells(Path(folder, "cells"), options.cells)
     print(f"load average {os.getloadavg()[0]:.1f}")
     ratios = {
-        f"start-with-{given.jobs}-jobs/2s": (started / 2, 1.0),
+        f"start-with-{options.jobs}-jobs/2s": (started / 2, 1.0),
         "its-processor/2s": (worked / 2, 1.0),
         "peak-MB/300": (peak / 300, 1.0),
         "GET-one-build/50ms": (taken[ONE_BUILD] / 0.05, 1.0),
-        f"build-after-{given.large}/build-after-10": (large, 1.2),
-        f"start-of-{given.cells}-cells/2s": (spread / 2, 1.0),
+        f"build-after-{options.large}/build-after-10": (large, 1.2),
+        f"start-of-{options.cells}-cells/2s": (spread / 2, 1.0),
     }
     for name, (ratio, goal) in ratios.items():
         print(f"ratio {name} {ratio:.2f} goal <={goal:.2f}{'' if ratio <= goal else ' (missed)'}")

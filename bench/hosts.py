@@ -84,16 +84,16 @@ class Drivers(EntryPointDrivers):
 
     def __init__(self, latency: float) -> None:
         super().__init__()
-        self.made = Deployer(latency, used())
+        self.deployer_used = Deployer(latency, used())
 
-    def config(self, content: bytes, other: Callable[[str], bytes | None]) -> Config:
-        return read_config(content, other)
+    def config(self, content: bytes, read_other: Callable[[str], bytes | None]) -> Config:
+        return read_config(content, read_other)
 
     def host(self, config: Config, name: str) -> Host:  # type: ignore[override]
         return Host(name)
 
     def deployer(self, config: Config, environment: Environment) -> Deployer:  # type: ignore[override]
-        return self.made
+        return self.deployer_used
 
 
 def used() -> list[str]:
@@ -147,13 +147,13 @@ def fan_out(folder: Path) -> tuple[float, float]:
         state.read_stories((component, "2.0.0") for component in used())
         began = time.perf_counter()
         plan = make_plan(state, environment, dict.fromkeys(used(), "2.0.0"))
-        asked = time.perf_counter()
+        asked_at = time.perf_counter()
         work = _Work(state=state, plan=plan, intent=Intent(verb="deploy"), say=silent)
         work.fetch(folder)
         work.apply()
         changed = time.perf_counter()
         assert len(work.ended().endings) == len(state.config.hosts) and not work.ended().behind
-        return asked - began, changed - asked
+        return asked_at - began, changed - asked_at
 
 
 def ideal(hosts: int, width: int) -> float:
@@ -167,31 +167,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", action="store_true", help="print rows for docs/performance.md")
     parser.add_argument("--plan", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.plan:
-        _, plan, seconds = planned(given.plan, 0.0)
+    options = parser.parse_args()
+    if options.plan:
+        _, plan, seconds = planned(options.plan, 0.0)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({"seconds": seconds, "peak": peak, "steps": len(plan.steps)}))
         return
     with tempfile.TemporaryDirectory(prefix="sluicegate-") as temporary:
-        for hosts, width in ((50, 10), (given.hosts, given.width)):
+        for hosts, width in ((50, 10), (options.hosts, options.width)):
             folder = Path(temporary) / f"{hosts}.git"
             organisation(folder, hosts, width)
-            times = [fan_out(folder) for _ in range(given.rounds)]
+            times = [fan_out(folder) for _ in range(options.rounds)]
             asking = 2 * ideal(hosts, ASKED_AT_ONCE)
             changing = LATENCY + ideal(hosts - 1, width)
-            asked, changed = (statistics.median(column) for column in zip(*times, strict=True))
+            asking_took, changed = (statistics.median(column) for column in zip(*times, strict=True))
             report(
-                f"{hosts} hosts of 50 ms, asked {ASKED_AT_ONCE} at once: wall clock to the ideal", asked / asking, 1.2
+                f"{hosts} hosts of 50 ms, asked {ASKED_AT_ONCE} at once: wall clock to the ideal",
+                asking_took / asking,
+                1.2,
             )
             report(f"{hosts} hosts of 50 ms, changed {width} at once: wall clock to the ideal", changed / changing, 1.2)
         words = [sys.executable, __file__, "--plan", str(folder)]
-        found = [json.loads(subprocess.run(words, capture_output=True, check=True).stdout) for _ in range(given.rounds)]
-        assert found[0]["steps"] == given.hosts * ON_EACH
-        what = f"a plan for {COMPONENTS} components, {ON_EACH} on each of {given.hosts} hosts"
-        report(f"{what}: seconds to 2", statistics.median(one["seconds"] for one in found) / 2, 1.0)
-        report(f"{what}: MB at the peak to 200", max(one["peak"] for one in found) / 200, 1.0)
-    if given.rows:
+        plans = [
+            json.loads(subprocess.run(words, capture_output=True, check=True).stdout) for _ in range(options.rounds)
+        ]
+        assert plans[0]["steps"] == options.hosts * ON_EACH
+        what = f"a plan for {COMPONENTS} components, {ON_EACH} on each of {options.hosts} hosts"
+        report(f"{what}: seconds to 2", statistics.median(plan_cost["seconds"] for plan_cost in plans) / 2, 1.0)
+        report(f"{what}: MB at the peak to 200", max(plan_cost["peak"] for plan_cost in plans) / 200, 1.0)
+    if options.rows:
         print_rows("hosts.py")
 
 

@@ -98,16 +98,16 @@ def bare_python(rounds: int) -> list[float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    given = parser.parse_args()
+    options = parser.parse_args()
     missed = False
     for jobs, goal in GOALS.items():
         with tempfile.TemporaryDirectory() as folder, serving(home(Path(folder), jobs)) as (port, login, _):
             bare, names, colours, whole = [], [], [], []
             for _ in range(4):  # in turns, so that what else the machine does hits all alike
-                bare += bare_python(given.rounds // 4)
-                names += asking(port, login, NAMES, given.rounds // 4)
-                colours += asking(port, login, COLOURS, given.rounds // 4)
-                whole += asking(port, login, "/api/json", given.rounds // 4)
+                bare += bare_python(options.rounds // 4)
+                names += asking(port, login, NAMES, options.rounds // 4)
+                colours += asking(port, login, COLOURS, options.rounds // 4)
+                whole += asking(port, login, "/api/json", options.rounds // 4)
         start = median(bare)
         ratio = median(names) / start
         missed = missed or ratio > goal

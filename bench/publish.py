@@ -49,11 +49,11 @@ def run(command: Sequence[str], **environment: str) -> Cost:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **environment}, cwd=ROOT
     )
     assert process.stderr is not None
-    said = process.stderr.read()
+    stderr = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{command[0]} failed with {process.returncode}: {said.decode()[-500:]}")
+        sys.exit(f"{command[0]} failed with {process.returncode}: {stderr.decode()[-500:]}")
     return Cost(wall=time.perf_counter() - began, cpu=used.ru_utime + used.ru_stime, peak=used.ru_maxrss / 1024)
 
 
@@ -66,8 +66,8 @@ def rounds(count: int, ways: dict[str, Callable[[], Cost]]) -> dict[str, list[Co
             cost = ways[name]()
             if number:
                 costs[name].append(cost)
-    for name, found in costs.items():
-        middle = {key: statistics.median(getattr(cost, key) for cost in found) for key in ("wall", "cpu", "peak")}
+    for name, measured in costs.items():
+        middle = {key: statistics.median(getattr(cost, key) for cost in measured) for key in ("wall", "cpu", "peak")}
         print(f"  {name:<12} wall {middle['wall']:.2f} s, cpu {middle['cpu']:.2f} s, peak {middle['peak']:.0f} MB")
     return costs
 
@@ -124,8 +124,8 @@ class Bench:
         places = re.findall(r'^url = ".*"$', (self.folder / "curl.conf").read_text(), re.MULTILINE)
         config = self.folder / "asked.conf"
         config.write_text("\n".join(places))
-        asked = run(["curl", "-sSf", "-I", "-Z", "--parallel-max", "8", "-K", str(config)])
-        return Cost(wall=sent.wall + asked.wall, cpu=sent.cpu + asked.cpu, peak=max(sent.peak, asked.peak))
+        questions = run(["curl", "-sSf", "-I", "-Z", "--parallel-max", "8", "-K", str(config)])
+        return Cost(wall=sent.wall + questions.wall, cpu=sent.cpu + questions.cpu, peak=max(sent.peak, questions.peak))
 
     def delayed(self, count: int) -> None:
         """The small files once more over a network, where the way there and back counts and not only the Nexus."""
@@ -201,11 +201,11 @@ class Bench:
         print(f"resolve latest among {', '.join(map(str, sizes))} versions")
         repos = {number: self._ledger(number) for number in sizes}
         for number, repo in repos.items():
-            found = subprocess.run(
+            printed = subprocess.run(
                 [sys.executable, "-m", "sluicegate", "-C", str(repo), "resolve", "auth"],
                 stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
             )  # fmt: skip
-            assert found.stdout.strip() == f"1.{number - 1}.0", found.stdout
+            assert printed.stdout.strip() == f"1.{number - 1}.0", printed.stdout
         ways: dict[str, Callable[[], Cost]] = {
             f"{number}": lambda repo=repo: run(  # type: ignore[misc]
                 [sys.executable, "-m", "sluicegate", "-C", str(repo), "resolve", "auth"]
@@ -240,9 +240,9 @@ class Bench:
             files[f"components/auth/{name}.jsonl"] = json.dumps(record).encode() + b"\n"
         words = ["commit refs/heads/ledger", "committer bench <bench@example.com> 1795420800 +0000", "data 0"]
         words.append("from refs/heads/ledger^0")
-        said = ["\n".join([*words, ""]).encode()]
-        said += [b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(c), c) for path, c in files.items()]
-        subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], input=b"".join(said), check=True)
+        chunks = ["\n".join([*words, ""]).encode()]
+        chunks += [b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(c), c) for path, c in files.items()]
+        subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], input=b"".join(chunks), check=True)
         return folder
 
     def _page(self, folder: str, versions: int) -> float:

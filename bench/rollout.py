@@ -46,7 +46,7 @@ def main() -> None:
         moves = [age for user in crowd.users for age in user.moves]
         print(f"rollout {took:.1f} s; {len(quiet) + len(busy)} answers, {len(stage.lost) + len(stage.cut)} lost")
         print(f"youngest session that changed version: {min(moves, default=0.0):.1f} s (life {LIFE:g} s)")
-        print(f"asked while changed: {sum(one.intrusions for one in crowd.servers.values())}")
+        print(f"asked while changed: {sum(server.intrusions for server in crowd.servers.values())}")
         print(
             f"least hosts ready: {stage.pool.least} of {wanted.servers}; most whose check was late: {stage.pool.sick}"
         )

@@ -115,7 +115,7 @@ async def crowd(port: int, login: dict[str, str], seconds: float) -> list[float]
     taken = await asyncio.gather(*(visits(port, login, number, seconds, 1.0) for number in range(CLIENTS)))
     for task in others:
         task.cancel()
-    return [one for row in taken for one in row]
+    return [duration for row in taken for duration in row]
 
 
 def clients(seconds: float) -> bool:
@@ -188,14 +188,14 @@ def builds(rounds: int) -> bool:
                 connection.request(method, path, headers=login)
                 return connection.getresponse().read()
 
-            one, least = [], []
+            took, least = [], []
             for number in range(1, rounds + 1):
                 began = time.perf_counter()
                 ask("POST", "/job/one/build?delay=0sec")
                 record = home / "jobs" / "one" / "builds" / str(number) / "build.xml"
                 while not record.exists() or b"<result>" not in record.read_bytes():
                     time.sleep(0.0005)
-                one.append(time.perf_counter() - began)
+                took.append(time.perf_counter() - began)
                 if number % 10 == 0:
                     place = Path(folder) / f"floor{number}"
                     place.mkdir()
@@ -203,7 +203,7 @@ def builds(rounds: int) -> bool:
             began = time.perf_counter()
             for number in range(BURST):
                 ask("POST", f"/job/many/buildWithParameters?N={number}&delay=0sec")
-            asked = time.perf_counter() - began
+            accepted = time.perf_counter() - began
             connection.close()  # the server ends it while nothing is asked
             while len(list((home / "jobs" / "many" / "builds").glob("[0-9]*"))) < BURST or b'"building":true' in ask(
                 "GET", "/job/many/api/json?tree=builds[building]{0,20}"
@@ -211,10 +211,10 @@ def builds(rounds: int) -> bool:
                 time.sleep(0.02)
             burst = BURST / (time.perf_counter() - began)
     print(
-        f"a build {1e3 * median(one):.1f} ms, the floor {1e3 * median(least):.1f} ms; {BURST} builds: {burst:.0f}/s"
-        f" (accepted in {asked:.1f} s)"
+        f"a build {1e3 * median(took):.1f} ms, the floor {1e3 * median(least):.1f} ms; {BURST} builds: {burst:.0f}/s"
+        f" (accepted in {accepted:.1f} s)"
     )
-    met = line("trivial-build-to-floor", median(one) / median(least), 3)
+    met = line("trivial-build-to-floor", median(took) / median(least), 3)
     return line("burst-to-floor", burst * median(least), 0.5, least=True) and met
 
 
@@ -250,11 +250,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of the crowd")
     parser.add_argument("--rounds", type=int, default=100, help="builds one after the other")
     parser.add_argument("--size", type=float, default=5e9, help="bytes of the large file")
-    given = parser.parse_args()
+    options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}")
-    parts = {"clients": lambda: clients(given.seconds), "builds": lambda: builds(given.rounds)}
-    parts["files"] = lambda: files(int(given.size))
-    met = [parts[name]() for name in given.which]
+    parts = {"clients": lambda: clients(options.seconds), "builds": lambda: builds(options.rounds)}
+    parts["files"] = lambda: files(int(options.size))
+    met = [parts[name]() for name in options.which]
     return 0 if all(met) else 1
 
 

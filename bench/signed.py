@@ -62,13 +62,13 @@ class Signed(Organisation):
             return story
         component, version = path.split("/")[1], ledgerfiles.version_of(path.split("/")[2])
         sign = self.signatures.sign
-        return Story(sign(component, version, one) if isinstance(one, Veto) else one for one in story)
+        return Story(sign(component, version, record) if isinstance(record, Veto) else record for record in story)
 
     def vetoed(self) -> int:
         """How many components have a newest version whose veto counts."""
         words = [sys.executable, "-m", "sluicegate", "-C", str(self.folder), "status", "--json"]
-        told = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-        return sum(one["newest_vetoed"] for one in told["components"])
+        status = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        return sum(row["newest_vetoed"] for row in status["components"])
 
 
 def median(costs: list[Cost]) -> Cost:

@@ -96,7 +96,7 @@ def manifest_key(env: dict[str, str], port: int) -> str:
         "s3", region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}",
         aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
     )  # fmt: skip
-    keys = [one["Key"] for one in client.list_objects_v2(Bucket="releases")["Contents"]]
+    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket="releases")["Contents"]]
     return next(key for key in keys if key.endswith(f"{PUBLISHED[-1]}-manifest.json"))
 
 
@@ -120,21 +120,21 @@ def delivery(sluicegate: Path, repo: Path, config: Path, env: dict[str, str]) ->
 
 def served(repo: Path, home: Path, env: dict[str, str], url: str, driver: str) -> Path:
     """The same delivery repo, with its versions read from a server: a Nexus' paths are those of the folder."""
-    other = home / driver
+    bare = home / driver
     folder = home / "releases"
-    seconds(["git", "clone", "-q", "--bare", str(repo), str(other)], env)
-    seconds(["git", "-C", str(other), "remote", "remove", "origin"], env)  # or it would be asked for the configuration
-    seconds(["git", "clone", "-q", "-b", "main", str(other), f"{other}-work"], env)
-    place = Path(f"{other}-work/sluicegate.yaml")
+    seconds(["git", "clone", "-q", "--bare", str(repo), str(bare)], env)
+    seconds(["git", "-C", str(bare), "remote", "remove", "origin"], env)  # or it would be asked for the configuration
+    seconds(["git", "clone", "-q", "-b", "main", str(bare), f"{bare}-work"], env)
+    place = Path(f"{bare}-work/sluicegate.yaml")
     text = place.read_text()
     values = {
         "nexus": f'driver: nexus, url: "{url}", repository: releases',
         "directory": f'driver: directory, path: "{folder}", url: "{url}/repository/releases"',
     }
     place.write_text(stored(text, values[driver]))
-    seconds(["git", "-C", f"{other}-work", "commit", "-q", "-a", "-m", driver], env)
-    seconds(["git", "-C", f"{other}-work", "push", "-q", "origin", "main"], env)
-    return other
+    seconds(["git", "-C", f"{bare}-work", "commit", "-q", "-a", "-m", driver], env)
+    seconds(["git", "-C", f"{bare}-work", "push", "-q", "origin", "main"], env)
+    return bare
 
 
 @contextmanager
@@ -146,9 +146,9 @@ def web_server(home: Path) -> Iterator[str]:
     log = home / "server.log"
     with log.open("wb") as stream, running([sys.executable, "-c", SERVER, str(root.parent)], stream) as port:
         yield f"http://127.0.0.1:{port}"
-    asked = log.read_text().count('"GET /repository/')
-    print(f"the server was asked {asked} times")
-    assert asked, "the commands did not talk to the server"
+    questions = log.read_text().count('"GET /repository/')
+    print(f"the server was asked {questions} times")
+    assert questions, "the commands did not talk to the server"
 
 
 @contextmanager
@@ -195,12 +195,12 @@ def main() -> None:
                 "fetch-s3": [str(sluicegate), "-C", bucket, "fetch", "app", "--to", f"{home}/three"],
                 "boto3 alone": [sys.executable, "-c", BOTO3, str(port), str(REQUESTS), manifest_key(env, port)],
             }
-            found = interleaved(programs, rounds, env)
-    for name, middle in found.items():
+            medians = interleaved(programs, rounds, env)
+    for name, middle in medians.items():
         print(f"{name:22} {middle * 1000:6.1f} ms (median of {rounds})")
     for name, goal in GOALS.items():
-        print(f"ratio {name} {found[name] / found[BARE]:.2f} goal <={goal:g}")
-    print(f"ratio fetch-s3/boto3-alone {found['fetch-s3'] / found['boto3 alone']:.2f} goal <=1.3")
+        print(f"ratio {name} {medians[name] / medians[BARE]:.2f} goal <={goal:g}")
+    print(f"ratio fetch-s3/boto3-alone {medians['fetch-s3'] / medians['boto3 alone']:.2f} goal <=1.3")
 
 
 if __name__ == "__main__":

@@ -82,14 +82,14 @@ def load(port: int, users: int, rate: float) -> None:
                 ended = True
                 continue
             assert isinstance(key.fileobj, socket.socket)
-            said = key.fileobj.recv(65536).decode()
-            if not said:
+            received = key.fileobj.recv(65536).decode()
+            if not received:
                 waiting.unregister(key.fileobj)
                 users -= 1
             else:
                 free.append(key.fileobj)
-            good = said.startswith("HTTP/1.1 200")
-            answers.append((due.pop(key.fileobj, 0.0), time.monotonic(), said[-5:].strip() if good else ""))
+            good = received.startswith("HTTP/1.1 200")
+            answers.append((due.pop(key.fileobj, 0.0), time.monotonic(), received[-5:].strip() if good else ""))
     json.dump(answers, sys.stdout)
 
 
@@ -139,12 +139,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second")
     parser.add_argument("--rows", action="store_true", help="print rows for docs/performance.md")
     parser.add_argument("--load", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.load:
-        load(given.load, given.users, given.rate)
+    options = parser.parse_args()
+    if options.load:
+        load(options.load, options.users, options.rate)
         return
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {given.rate:g} requests a second")
-    answers, swaps = swapped(given.swaps, given.users, given.rate)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {options.rate:g} requests a second")
+    answers, swaps = swapped(options.swaps, options.users, options.rate)
     assert {group for *_, group in answers} >= {"blue", "green"}
     during, outside = [], []
     for due, at, _ in answers:
@@ -155,10 +155,10 @@ def main() -> None:
     print(f"{len(answers)} answers, {len(during)} during a swap; a swap takes {steps:.1f} ms (median)")
     for share in (0.5, 0.99):
         print(f"p{share * 100:g}: {percentile(during, share):.2f} ms during, {percentile(outside, share):.2f} outside")
-    what = f"{given.swaps} swaps of HAProxy under {given.rate:g} requests a second"
+    what = f"{options.swaps} swaps of HAProxy under {options.rate:g} requests a second"
     report(f"{what}: p99 during a swap to that outside", percentile(during, 0.99) / percentile(outside, 0.99), 2.0)
     report(f"{what}: failed requests", failed, 0.0)
-    if given.rows:
+    if options.rows:
         print_rows("swap.py")
 
 

@@ -46,10 +46,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=300, help="YAML files, of two jobs each")
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     programs = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
-        for number in range(given.files):
+        for number in range(options.files):
             (Path(folder) / f"{number}.yaml").write_text(
                 FILE.replace("{{", "{").replace("}}", "}").replace("{n}", str(number))
             )
@@ -63,7 +63,7 @@ def main() -> int:
             "jobs render, again": render,
         }
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-        for _ in range(given.rounds):
+        for _ in range(options.rounds):
             shutil.rmtree(f"{out}/cache", ignore_errors=True)
             for name, words in commands.items():
                 taken[name].append(seconds(*words))

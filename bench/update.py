@@ -73,7 +73,7 @@ def write(folder: Path, jobs: int, text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1500)
-    given = parser.parse_args()
+    options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}")
     missed = False
     with tempfile.TemporaryDirectory() as name:
@@ -86,12 +86,12 @@ def main() -> int:
                 f"[jenkins]\nurl=http://127.0.0.1:{port}/\nuser=admin\npassword={token}\nquery_plugins_info=False\n"
             )
             for what in ("new", "changed", "unchanged"):
-                write(folder / "jobs", given.jobs, "changed" if what == "unchanged" else what)
+                write(folder / "jobs", options.jobs, "changed" if what == "unchanged" else what)
                 before = processor(pid)
                 took, count, waited = update(folder, folder / "cache")
                 spent = processor(pid) - before
                 print(
-                    f"{given.jobs} jobs, {what}: {took:.1f} s, {count} requests, waited {waited:.1f} s"
+                    f"{options.jobs} jobs, {what}: {took:.1f} s, {count} requests, waited {waited:.1f} s"
                     f" ({1e3 * waited / max(1, count):.1f} ms each), the server's processor {spent:.1f} s"
                 )
                 print(f"ratio update-{what}-waits-to-wall {waited / took:.2f} goal <={GOAL}", flush=True)

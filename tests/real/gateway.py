@@ -44,7 +44,7 @@ class Server:
         """A repository in a bucket of its own."""
         bucket = f"releases-{secrets.token_hex(6)}"
         self.client().create_bucket(Bucket=bucket)
-        return self.other(bucket, credentials)
+        return self.other_bucket(bucket, credentials)
 
     def client(self) -> Any:
         """What another tool sees and does there."""
@@ -56,7 +56,7 @@ class Server:
             aws_secret_access_key=self.secret,
         )
 
-    def other(self, bucket: str, credentials: str = "") -> S3Repository:
+    def other_bucket(self, bucket: str, credentials: str = "") -> S3Repository:
         """A repository in a bucket that is there, or is not."""
         return S3Repository.configure(
             "releases",

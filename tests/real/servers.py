@@ -33,7 +33,7 @@ class Nexus:
 
     url: str
     netrc: str
-    made: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
 
     def server(self, url: str = "") -> Server:
         credentials = Credentials(kind="netrc", file=self.netrc)
@@ -55,7 +55,7 @@ class Nexus:
             headers={"Content-Type": "application/json"},
         )  # fmt: skip
         assert reply.status == 201, reply.explanation
-        self.made.append(name)
+        self.created.append(name)
         return name
 
     def repository(self, name: str, format_: str, url: str = "", **more: Plain) -> Any:
@@ -72,8 +72,8 @@ def _started() -> tuple[str, ...]:
         pytest.skip(f"a real Nexus needs {', '.join(missing)}; see tests/real/up")
     started = subprocess.run([UP, "nexus"], stdout=subprocess.PIPE, check=True, text=True, timeout=900, env=CALLER)
     lines = Path(started.stdout.split()[-1]).read_text().splitlines()
-    found = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    return tuple(found[name] for name in VARIABLES)
+    values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    return tuple(values[name] for name in VARIABLES)
 
 
 @contextmanager
@@ -91,5 +91,5 @@ def borrowed(place: tuple[str, ...]) -> Iterator[Nexus]:
     """The Nexus at this place; what is made there is gone afterwards."""
     nexus = Nexus(*place)
     yield nexus
-    for name in nexus.made:
+    for name in nexus.created:
         nexus.server().ask("DELETE", f"/service/rest/v1/repositories/{name}")

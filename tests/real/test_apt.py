@@ -44,17 +44,17 @@ class Bench:
         return self.deployer.refusals(self.host, self.wanted(**versions))
 
     def installed(self) -> dict[str, str]:
-        return {name: one.version for name, one in self.deployer.survey(self.host).items()}
+        return {name: installed.version for name, installed in self.deployer.survey(self.host).items()}
 
     def selection(self, package: str) -> str:
         return self.host.run(["dpkg-query", "-W", "-f", "${db:Status-Want}", package]).text
 
 
 def packages(**values: Plain) -> PackagesDeployer:
-    given: dict[str, Plain] = {
+    entries: dict[str, Plain] = {
         "packages": {"auth": ("auth-server", "auth-common")}, "list": DebRepository.LIST, "lock-wait": "1 s", **values,
     }  # fmt: skip
-    return PackagesDeployer.configure("training", settings(**given), CONFIG, no_host)
+    return PackagesDeployer.configure("training", settings(**entries), CONFIG, no_host)
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_user_without_rights_is_told_where_they_are_described(deploying: Bench
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"list": "-oDebug=1"}, "expected a file such as"),
         ({"list": "ours.list"}, "expected a file such as"),
@@ -221,6 +221,6 @@ def test_a_user_without_rights_is_told_where_they_are_described(deploying: Bench
         ({"lock-wait": "long"}, "not a span of time"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         packages(**wrong)

@@ -98,9 +98,9 @@ def test_whoever_interrupts_it_has_nothing_to_take_away(folder: Path, number: si
     begun(folder)
     assert len(left_of(folder)) > 3, "there is something to take away"
     demo.send_signal(number)
-    _, said = demo.communicate(timeout=60)
+    _, output = demo.communicate(timeout=60)
     assert demo.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 def test_a_step_that_fails_takes_everything_away_and_says_so_by_its_status(folder: Path) -> None:
@@ -136,11 +136,11 @@ def test_what_is_kept_is_entered_and_ended_by_its_scripts(folder: Path) -> None:
     inside = Inside(folder, ["bash", "-c", story(folder, "sleep 99")], kept=True, env=dict(os.environ))
     begun(folder)
     inside.scripts(GREETING="good day")
-    said = subprocess.run(
+    output = subprocess.run(
         [folder / "enter", "sh", "-c", "echo $GREETING; ip -o link"], capture_output=True, text=True, check=True
     ).stdout
-    assert said.startswith("good day\n")
-    assert "ours" in said
+    assert output.startswith("good day\n")
+    assert "ours" in output
     subprocess.run([folder / "end"], check=True, timeout=60)
     inside.process.wait(timeout=10)
 

@@ -66,8 +66,8 @@ def reached_by_ssh(sshd: Sshd) -> Config:
 
 
 def host(sshd: Sshd, port: int, folder: str = "") -> SshHost:
-    given = settings(**{**sshd.settings(folder).values, "ports": {"auth": str(port)}})
-    return SshHost.configure("int1", given, reached_by_ssh(sshd))
+    driver_settings = settings(**{**sshd.settings(folder).values, "ports": {"auth": str(port)}})
+    return SshHost.configure("int1", driver_settings, reached_by_ssh(sshd))
 
 
 @contextmanager
@@ -108,8 +108,8 @@ def apt_bench(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path) -> Ite
             for version in ("1.0", "2.0"):
                 repository.add(name, version)
         repository.index()
-        with logged_out_of(sshd), packages_bench(sshd, DebRepository.LIST, root, tmp_path) as made:
-            yield made
+        with logged_out_of(sshd), packages_bench(sshd, DebRepository.LIST, root, tmp_path) as bench:
+            yield bench
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +125,14 @@ def rpms(tmp_path_factory: pytest.TempPathFactory) -> RpmRepository:
 def dnf_bench(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path) -> Iterator[Bench]:
     """A folder that dnf and rpm take for the root, where an ordinary user is root too."""
     place, as_root = tmp_path / "machine", "" if os.geteuid() == 0 else "unshare --map-root-user"
-    DnfHost.made(place, request.getfixturevalue("rpms").packages, as_root)
+    DnfHost.prepared(place, request.getfixturevalue("rpms").packages, as_root)
     sudo = place / "bin/sudo"
     sudo.write_text('#!/bin/sh\nshift 2; exec "$@"\n')
     sudo.chmod(0o755)
     with (sshd.folder / "sshd_config").open("a") as config:
         config.write(f"SetEnv PATH={place}/bin:/usr/bin:/bin\n")
-    with packages_bench(sshd, "ours", place / "root", tmp_path) as made:
-        yield made
+    with packages_bench(sshd, "ours", place / "root", tmp_path) as bench:
+        yield bench
 
 
 @contextmanager
@@ -151,11 +151,11 @@ def packages_bench(sshd: Sshd, source: str, root: Path, tmp_path: Path) -> Itera
         return release(tmp_path, version)
 
     with web_server(Service) as port:
-        given = settings(list=source, timeout="2 s", **{"lock-wait": "10 s"})
-        deployer = PackagesDeployer.configure("int", given, reached_by_ssh(sshd), no_host)
-        made = Bench(deployer=deployer, host=host(sshd, port), silent=silent, take_down=lambda: None)
-        assert deployer.refusals(made.host, {"auth": release(tmp_path, "1.0")}) == ()  # the plan, which reads our list
-        yield made
+        driver_settings = settings(list=source, timeout="2 s", **{"lock-wait": "10 s"})
+        deployer = PackagesDeployer.configure("int", driver_settings, reached_by_ssh(sshd), no_host)
+        bench = Bench(deployer=deployer, host=host(sshd, port), silent=silent, take_down=lambda: None)
+        assert deployer.refusals(bench.host, {"auth": release(tmp_path, "1.0")}) == ()  # the plan, which reads our list
+        yield bench
 
 
 OTHERS = {"archive": archive_bench, "apt": apt_bench, "dnf": dnf_bench}
@@ -169,15 +169,15 @@ OTHERS = {"archive": archive_bench, "apt": apt_bench, "dnf": dnf_bench}
 )  # fmt: skip
 def bench(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path) -> Iterator[Bench]:
     if make := OTHERS.get(request.param):
-        with make(request, sshd, tmp_path) as made:
-            made.take_down = lambda: unplug(sshd)
-            made.breaks = 2 if request.param == "dnf" else 4  # each call of it takes seconds of the processor
-            yield made
+        with make(request, sshd, tmp_path) as deployer_bench:
+            deployer_bench.take_down = lambda: unplug(sshd)
+            deployer_bench.breaks = 2 if request.param == "dnf" else 4  # each call of it takes seconds of the processor
+            yield deployer_bench
         return
     ours = tmp_path / "sshd" / "home"
     ours.mkdir()
     config = reached_by_ssh(sshd)
-    with others_bench(request.param, lambda port: host(sshd, port), ours, tmp_path, config) as made:
-        made.take_down = lambda: unplug(sshd)
-        made.breaks = 2 if request.param == "ansible" else 4  # each run of it takes a second of the processor
-        yield made
+    with others_bench(request.param, lambda port: host(sshd, port), ours, tmp_path, config) as deployer_bench:
+        deployer_bench.take_down = lambda: unplug(sshd)
+        deployer_bench.breaks = 2 if request.param == "ansible" else 4  # each run of it takes a second of the processor
+        yield deployer_bench

@@ -45,7 +45,7 @@ class DnfHost(RemoteHost):
         return process.run(words, cwd=self.root, stdin=stdin, timeout=timeout, check=False, inherit=False, env=path)
 
     @classmethod
-    def made(cls, folder: Path, repository: Path, within: str = "") -> DnfHost:
+    def prepared(cls, folder: Path, repository: Path, within: str = "") -> DnfHost:
         """Programs on its PATH lead dnf and rpm to the folder; a repository of others is broken.
 
         `within` are words that they are run by.
@@ -117,14 +117,14 @@ class Bench:
         return dict(self.deployer.apply(self.host, self.wanted(**versions), "intent"))
 
     def installed(self) -> dict[str, str]:
-        return {name: one.version for name, one in self.deployer.survey(self.host).items()}
+        return {name: installed.version for name, installed in self.deployer.survey(self.host).items()}
 
 
 def packages(**values: Plain) -> PackagesDeployer:
-    given: dict[str, Plain] = {
+    entries: dict[str, Plain] = {
         "packages": {"auth": ("auth-server", "auth-common")}, "list": "ours", "lock-wait": "1 s", **values,
     }  # fmt: skip
-    return PackagesDeployer.configure("training", settings(**given), CONFIG, no_host)
+    return PackagesDeployer.configure("training", settings(**entries), CONFIG, no_host)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> RpmRepository:
 
 @pytest.fixture
 def bench(built: RpmRepository, tmp_path: Path) -> Bench:
-    return Bench(host=DnfHost.made(tmp_path / "host", built.packages), repository=built, deployer=packages())
+    return Bench(host=DnfHost.prepared(tmp_path / "host", built.packages), repository=built, deployer=packages())
 
 
 def test_exact_versions_are_installed_up_down_and_away_in_one_go(bench: Bench) -> None:
@@ -180,7 +180,9 @@ def test_what_cannot_be_installed_is_refused_in_dnf_s_words(tmp_path: Path) -> N
     repository = RpmRepository(tmp_path / "rpms")
     repository.add("portal", "3.0", requires="not-in-the-world")
     repository.index()
-    bench = Bench(host=DnfHost.made(tmp_path / "host", repository.packages), repository=repository, deployer=packages())
+    bench = Bench(
+        host=DnfHost.prepared(tmp_path / "host", repository.packages), repository=repository, deployer=packages()
+    )
     (refusal,) = bench.refusals(portal="3.0")
     assert "nothing provides not-in-the-world" in refusal and "nowhere" not in refusal
 
@@ -211,10 +213,10 @@ def test_a_repository_that_cannot_be_read_is_told(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [({"list": "our repo"}, "or the id of a repository of dnf"), ({"list": "-y"}, "or the id of a repository of dnf"),
      ({"list": "/etc/apt/sources.list.d/ours.list", "release": "true"}, "'release' is for dnf")],
 )  # fmt: skip
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         packages(**wrong)

@@ -99,7 +99,7 @@ def test_fifty_swaps_each_with_a_reload_in_one_of_its_phases_lose_no_request(hap
             assert haproxy.balancer.live() == reached(haproxy) == side
         crowd.leave()
     assert reloads == [50]
-    assert [said for user in crowd.users for said in user.lost] == []
+    assert [answer for user in crowd.users for answer in user.lost] == []
     assert sum(len(user.cut) for user in crowd.users) <= 7 * 50, "what a reload cuts by itself, on kept connections"
     assert sum(len(user.spans) for user in crowd.users) > 500
 
@@ -214,12 +214,12 @@ def test_a_socket_that_may_not_change_anything_refuses_before_the_file_is_writte
 
 def test_a_map_that_haproxy_does_not_use_refuses_before_anything_is_written(tmp_path: Path) -> None:
     with running(tmp_path) as haproxy:
-        other = tmp_path / "other.map"
-        other.write_text("live blue\n")
-        wrong = configured(tmp_path, haproxy.url, map=str(other))
+        unused_map = tmp_path / "other.map"
+        unused_map.write_text("live blue\n")
+        wrong = configured(tmp_path, haproxy.url, map=str(unused_map))
         with pytest.raises(Conflict, match=r"uses no map .*other\.map"):
             wrong.switch("green", keep_sessions=False)
-        assert other.read_text() == "live blue\n"
+        assert unused_map.read_text() == "live blue\n"
 
 
 def test_a_map_that_was_edited_by_hand_is_told_with_both_answers(haproxy: Haproxy) -> None:
@@ -238,24 +238,24 @@ def test_two_balancers_that_disagree_are_named_and_a_switch_makes_them_equal(tmp
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    with running(folders[0]) as one, running(folders[1]) as two:
-        both = type(one.balancer)(
-            processes=(one.balancer.processes[0], two.balancer.processes[0]),
-            urls=(one.url, two.url),
-            layout=one.balancer.layout,
+    with running(folders[0]) as first, running(folders[1]) as two:
+        both = type(first.balancer)(
+            processes=(first.balancer.processes[0], two.balancer.processes[0]),
+            urls=(first.url, two.url),
+            layout=first.balancer.layout,
         )
         assert both.live() == "blue"
         two.balancer.switch("green", keep_sessions=False)
         with pytest.raises(Conflict, match="does not agree on who is live"):
             both.live()
         both.switch("green", keep_sessions=False)
-        assert (reached(one), reached(two), both.live()) == ("green", "green", "green")
+        assert (reached(first), reached(two), both.live()) == ("green", "green", "green")
         assert len(both.addresses("auth")) == 2
         two.process.terminate()
         two.process.wait(timeout=20)
         with pytest.raises(RemoteUnavailable, match="says nothing"):
             both.switch("blue", keep_sessions=False)
-        assert one.balancer.live() == "green"
+        assert first.balancer.live() == "green"
 
 
 def test_a_balancer_on_another_host_is_reached_through_it(haproxy: Haproxy, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class Shop:
     def installed(self) -> dict[str, str]:
         return {name: (self.root / name / "auth.version").read_text().strip() for name in HOSTS}
 
-    def told(self) -> tuple[str, set[str]]:
+    def version_and_open(self) -> tuple[str, set[str]]:
         """The version that the ledger says is deployed, and the intents that nobody ended."""
         from datetime import UTC, datetime
 
@@ -112,10 +112,10 @@ class Shop:
             state = State(store, EntryPointDrivers(), datetime.now(UTC))
             chronicle = state.chronicle("integration")
             standing = state.effective(state.config.environment("integration"))
-            begun = {one.id for one in chronicle.of(Intent)}
+            begun = {intent.id for intent in chronicle.of(Intent)}
             assert chronicle.has(Deployed)
             version = standing.installed["auth"].version if standing else ""
-            return version, begun - {one.of for one in chronicle.of(Ending)}
+            return version, begun - {ending.of for ending in chronicle.of(Ending)}
 
 
 @pytest.fixture
@@ -131,8 +131,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 def test_a_deploy_that_is_killed_at_any_call_ends_in_one_version_everywhere(shop: Shop) -> None:
     shop.publish("1.0.0")
-    status, said = shop.killed(0)
-    assert status == 0, said
+    status, output = shop.killed(0)
+    assert status == 0, output
     assert shop.installed() == dict.fromkeys(HOSTS, "1.0.0")
     shop.publish("1.0.1")
     calls = int(shop.killed(0)[1].split()[-1])
@@ -141,10 +141,10 @@ def test_a_deploy_that_is_killed_at_any_call_ends_in_one_version_everywhere(shop
     for number, at in enumerate(every[step - 1 :: step]):
         version = f"2.0.{number}"
         shop.publish(version)
-        status, said = shop.killed(at)
-        assert status in (-9, 0), said
+        status, output = shop.killed(at)
+        assert status in (-9, 0), output
         if number % 2:  # by hand, or by whoever comes next
             assert shop.call("resume") == 0
         assert shop.call("sync", "integration") == 0
         assert shop.installed() == dict.fromkeys(HOSTS, version), f"killed at call {at}"
-        assert shop.told() == (version, set()), f"killed at call {at}"
+        assert shop.version_and_open() == (version, set()), f"killed at call {at}"

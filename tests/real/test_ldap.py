@@ -168,8 +168,8 @@ def test_the_command_takes_the_seal_of_who_is_in_the_group(
             monkeypatch.setenv(f"GIT_{part}_EMAIL", f"{user}@example.com")
         capfd.readouterr()
         code = run(["-C", str(tmp_path / repo), *words])
-        said = capfd.readouterr()
-        return code, said.out + said.err
+        captured = capfd.readouterr()
+        return code, captured.out + captured.err
 
     def begun(group: str, repo: str) -> tuple[int, str]:
         config = tmp_path / "config.yaml"
@@ -178,28 +178,29 @@ def test_the_command_takes_the_seal_of_who_is_in_the_group(
         return call("check", repo=repo)
 
     assert begun(QA, "delivery.git")[0] == 0
-    code, said = begun(f"cn=qs,ou=groups,{BASE}", "mistyped.git")
-    assert code == 2 and f"sluicegate.yaml:6: the role 'qa': the directory {slapd.url} has no group 'cn=qs," in said
-    code, said = begun("qa", "short.git")
+    code, printed = begun(f"cn=qs,ou=groups,{BASE}", "mistyped.git")
+    assert code == 2 and f"sluicegate.yaml:6: the role 'qa': the directory {slapd.url} has no group 'cn=qs," in printed
+    code, printed = begun("qa", "short.git")
     assert (
-        code == 2 and "sluicegate.yaml:6: the member 'ldap:qa' is none, expected 'ldap:' and the distinguished" in said
+        code == 2
+        and "sluicegate.yaml:6: the member 'ldap:qa' is none, expected 'ldap:' and the distinguished" in printed
     )
 
     assert call("publish", "auth=1.0.0", str(tmp_path / "auth.tar.gz"))[0] == 0
     words = ("approve", "auth=1.0.0", "--to", "staging", "--as", "qa")
-    code, said = call(*words, user="gerd")
-    assert code == 3 and f"members: ldap:{QA}" in said
+    code, printed = call(*words, user="gerd")
+    assert code == 3 and f"members: ldap:{QA}" in printed
     slapd.freeze()
-    code, said = call(*words, user="lena")
-    assert code == 5 and "does not answer" in said
+    code, printed = call(*words, user="lena")
+    assert code == 5 and "does not answer" in printed
     slapd.thaw()
     assert call(*words, user="lena")[0] == 0
     assert "approved by lena" in call("explain", "auth=1.0.0", "--to", "staging")[1]
     slapd.freeze()
-    said = call("explain", "auth=1.0.0", "--to", "staging")[1]
-    assert "error" in said and "does not answer" in said and "approved by" not in said
-    code, said = call("promote", "auth=1.0.0", "--to", "staging")
-    assert code == 3 and "does not answer" in said
+    printed = call("explain", "auth=1.0.0", "--to", "staging")[1]
+    assert "error" in printed and "does not answer" in printed and "approved by" not in printed
+    code, printed = call("promote", "auth=1.0.0", "--to", "staging")
+    assert code == 3 and "does not answer" in printed
     assert "the groups of 'ldap' were not looked for" in call("check")[1]
     slapd.thaw()
     assert call("promote", "auth=1.0.0", "--to", "staging")[0] == 0
@@ -259,12 +260,12 @@ def test_users_of_a_directory_log_in_with_the_rights_of_their_groups(
         session = requests.Session()
         session.auth = ("lena", "lena-word")
         crumb = session.get(f"{server.url}crumbIssuer/api/json", timeout=20).json()
-        made = session.post(
+        token_answer = session.post(
             f"{server.url}me/descriptorByName/jenkins.security.ApiTokenProperty/generateNewToken",
             headers={crumb["crumbRequestField"]: crumb["crumb"]},
             timeout=20,
         )
-        token = made.json()["data"]["tokenValue"]
+        token = token_answer.json()["data"]["tokenValue"]
         assert status("job/job/config.xml", "lena", token) == 200
         changed = session.post(
             f"{server.url}me/password",

@@ -76,7 +76,7 @@ def test_in_a_strict_release_repository_metadata_follows_every_version(nexus: Ne
 
 @real
 @pytest.mark.parametrize(
-    ("repository", "version", "name", "said"),
+    ("repository", "version", "name", "message"),
     [
         ("releases", "1.0", "a.zip", "Invalid mavenPath"),
         ("releases", "1.0-SNAPSHOT", "auth-1.0-SNAPSHOT.zip", "version policy"),
@@ -84,9 +84,9 @@ def test_in_a_strict_release_repository_metadata_follows_every_version(nexus: Ne
     ],
 )
 def test_a_refusal_carries_the_reason(
-    nexus: Nexus, source: Path, repository: str, version: str, name: str, said: str
+    nexus: Nexus, source: Path, repository: str, version: str, name: str, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         nexus.repository(repository, "maven2").put(AUTH, version, name, source)
     assert caught.value.hint
 
@@ -151,10 +151,10 @@ def test_a_package_for_apt_goes_where_the_server_says_and_comes_back(nexus: Nexu
     repository.fetch(component, "1.0", package.name, tmp_path / "fetched")
     assert (tmp_path / "fetched").read_bytes() == package.read_bytes()
     assert f"Package: {name}\n" in package_index(nexus, name)
-    other = deb(tmp_path / "..", name, "1.0", b"other")
+    changed_package = deb(tmp_path / "..", name, "1.0", b"other")
     with pytest.raises(Conflict, match="already published"):
-        repository.put(component, "1.0", package.name, other)
-    other.unlink()
+        repository.put(component, "1.0", package.name, changed_package)
+    changed_package.unlink()
     repository.remove(component, "1.0")
     assert repository.names(component, "1.0") == ()
     assert nexus.server().ask("GET", f"/repository/apt/pool/c/{name}/{package.name}").status == 404
@@ -193,7 +193,7 @@ def test_a_format_that_the_server_lacks_is_named(nexus: Nexus, tmp_path: Path, s
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"url": "https://user:secret@x"}, "without a user"),
         ({"url": "ftp://x"}, "not of the form"),
@@ -206,8 +206,8 @@ def test_a_format_that_the_server_lacks_is_named(nexus: Nexus, tmp_path: Path, s
         ({"url": "https://x", "credentials": {"env": "A", "file": "x"}}, "needs one of"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         NexusRepository.configure("releases", settings(**wrong), CONFIG)
     assert "secret" not in str(caught.value)
 
@@ -243,8 +243,8 @@ def test_maven_gets_the_newest_publication_of_a_snapshot(nexus: Nexus, tmp_path:
         capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=CALLER,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    (found,) = (tmp_path / "out").iterdir()
-    assert found.read_bytes() == b"two"
+    (newest,) = (tmp_path / "out").iterdir()
+    assert newest.read_bytes() == b"two"
     listed = nexus.server().ask("GET", f"/repository/releases/com/example/{component.name}/maven-metadata.xml").body
     assert [v.text for v in ElementTree.fromstring(listed).iterfind("versioning/versions/version")] == [
         "1.4.1", "1.4.2-SNAPSHOT"

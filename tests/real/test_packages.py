@@ -43,9 +43,9 @@ def deb(folder: Path, name: str, version: str, content: str) -> Path:
     (tree / "DEBIAN/control").write_text(
         f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: ci@example.com\nDescription: a test\n"
     )
-    made = folder / f"{name}_{version}_all-{content}.deb"
-    run("dpkg-deb", "--build", "--root-owner-group", tree, made)
-    return made
+    package = folder / f"{name}_{version}_all-{content}.deb"
+    run("dpkg-deb", "--build", "--root-owner-group", tree, package)
+    return package
 
 
 def rpm(folder: Path, name: str, version: str, content: str) -> Path:
@@ -237,9 +237,9 @@ def test_a_repository_whose_first_signing_failed_is_completed_by_the_next(
     repository = AptRepository.configure("releases", signed, CONFIG)
     package = deb(tmp_path, "shop", "1.0", "signed")
     repository.put(AUTH, "1.0", package.name, package)
-    with pytest.raises(SluicegateError, match="gpg") as found:
+    with pytest.raises(SluicegateError, match="gpg") as caught:
         repository.announce(AUTH, ["1.0"])
-    assert "secret-keys" in found.value.hint
+    assert "secret-keys" in caught.value.hint
     run(*generate, "ci@example.com", "rsa3072", "sign", "never")
     repository.announce(AUTH, ["1.0"])
     public = tmp_path / "ci.asc"
@@ -387,7 +387,7 @@ def test_dnf_installs_from_a_bucket_also_after_a_mirror_that_broke_off(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"path": "/srv/apt"}, "'distribution' is missing"),
         ({"path": "apt", "distribution": "bookworm"}, "absolute path"),
@@ -397,8 +397,8 @@ def test_dnf_installs_from_a_bucket_also_after_a_mirror_that_broke_off(
         ({"path": "/srv/apt", "distribution": "bookworm", "sektion": "x"}, "Did you mean 'section'"),
     ],
 )
-def test_wrong_settings_name_their_place(wrong: dict[str, Plain], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_settings_name_their_place(wrong: dict[str, Plain], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         AptRepository.configure("releases", settings(**wrong), CONFIG)
 
 

@@ -46,9 +46,9 @@ def database(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connecti
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    made = opened(tmp_path)
-    yield made
-    made.close()
+    opened_shop = opened(tmp_path)
+    yield opened_shop
+    opened_shop.close()
 
 
 def columns(connection: Connection) -> list[str]:
@@ -83,7 +83,7 @@ def test_the_columns_come_and_go_and_both_versions_write_meanwhile(
     assert columns(database) == ["id", "given", "family"]
     assert run(database, "SELECT given, family FROM people ORDER BY id") == [("Anna", "Berg"), ("Rita", "Ek")]
     steps = [(r.version, r.step) for r in shop.chronicle("integration") if isinstance(r, Migrated)]
-    assert steps == [(v, one) for v in ("1.0.0", "2.0.0") for one in ("expand", "verify", "contract")]
+    assert steps == [(v, step) for v in ("1.0.0", "2.0.0") for step in ("expand", "verify", "contract")]
 
 
 def step(files: Path, name: str) -> float:
@@ -144,10 +144,10 @@ def test_behind_a_long_transaction_it_waits_a_second_leaves_nothing_and_runs_aga
     with pytest.raises(subprocess.CalledProcessError) as problem:
         step(tmp_path / "files", "expand")
     assert "lock timeout" in problem.value.stderr
-    other = create_engine(address)
-    with other.connect() as users:
+    users_engine = create_engine(address)
+    with users_engine.connect() as users:
         run(users, "INSERT INTO people (name) VALUES ('Olle Ek')")
-    other.dispose()
+    users_engine.dispose()
     database.rollback()
     assert columns(database) == ["id", "name"]
     step(tmp_path / "files", "expand")

@@ -31,13 +31,13 @@ class Bench:
     host: LocalHost
 
     def deployer(self, **values: Plain) -> PuppetDeployer:
-        given: dict[str, Plain] = {
+        entries: dict[str, Plain] = {
             "assigned": {"folder": str(self.control.assigned)}, "certname": "{host}.example.com", "kick": "apply",
             "manifest": str(self.control.site), "options": self.control.options(CERTNAME), "root": "false",
             "archives": {"auth": str(self.folder / "srv/auth")}, "packages": {"portal": ("not-installed-here",)},
             "environment": "production", **values,
         }  # fmt: skip
-        return PuppetDeployer.configure("training", settings(**given), CONFIG, no_host)
+        return PuppetDeployer.configure("training", settings(**entries), CONFIG, no_host)
 
     def release(self, version: str, sha256: str = "") -> Release:
         name = f"auth-{version}.tar.gz"
@@ -51,7 +51,7 @@ class Bench:
         return self.deployer(**values).apply(self.host, wanted, intent)["auth"]
 
     def installed(self) -> dict[str, str]:
-        return {name: one.version for name, one in self.deployer().survey(self.host).items()}
+        return {name: installed.version for name, installed in self.deployer().survey(self.host).items()}
 
     @property
     def current(self) -> Path:

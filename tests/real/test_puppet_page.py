@@ -21,6 +21,6 @@ def test_the_page_installs_what_is_assigned_and_no_pin(tmp_path: Path) -> None:
     variables = {"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin"}
     for who in ("COMMITTER", "AUTHOR"):
         variables |= {f"GIT_{who}_NAME": "olle", f"GIT_{who}_EMAIL": "olle@example.com"}
-    said = typed([text], tmp_path, hosts=("int1",), seconds=500, **variables)
+    output = typed([text], tmp_path, hosts=("int1",), seconds=500, **variables)
     assert len(shown) == 4
-    assert re.findall(r"^\d+\.\d+\.\d+$", said, re.MULTILINE) == shown, said
+    assert re.findall(r"^\d+\.\d+\.\d+$", output, re.MULTILINE) == shown, output

@@ -45,7 +45,7 @@ class Site:
         for name in ("releases", "host", "srv"):
             (root / name).mkdir()
         self.control = Control.written(root / "puppet")
-        options = ", ".join(f'"{one}"' for one in self.control.options(CERTNAME))
+        options = ", ".join(f'"{option}"' for option in self.control.options(CERTNAME))
         (root / "config.yaml").write_text(
             CONFIG.format(root=root, assigned=self.control.assigned, options=options).replace("{{host}}", "{host}")
         )
@@ -78,8 +78,8 @@ def test_the_last_host_that_reports_by_puppet_itself_ends_the_deploy_and_starts_
     assert done.returncode == 5 and "its agent has not applied this" in done.stderr, done.stdout + done.stderr
     with serving(tmp_path / "home", "--delivery", site.repo, "--reports-from", "127.0.0.1") as server:
         refused = site.run(server, secret="wrong")
-        said = refused.text + refused.error_text
-        assert "Unable to submit report" in said and "401" in said
+        refusal = refused.text + refused.error_text
+        assert "Unable to submit report" in refusal and "401" in refusal
         assert not (tmp_path / "started").exists()
         ran = site.run(server)
         assert "Unable to submit" not in ran.text + ran.error_text, ran.text
@@ -103,7 +103,7 @@ def test_drift_that_puppet_sees_is_recorded_by_a_look_at_the_folder_of_reports(t
     assert site.control.apply(CERTNAME, stored).status in (0, 2)
     done = site.call("record", "reports", str(folder), "--json")
     assert done.returncode == 0 and "starting regression of auth=1.0" in done.stderr, done.stderr
-    assert [one["outcome"] for one in json.loads(done.stdout)] == ["installed"]
+    assert [report["outcome"] for report in json.loads(done.stdout)] == ["installed"]
     assert site.call("record", "reports", str(folder)).stdout.startswith("app1 in integration: before: its run began")
     site.control.site.write_text("include sluicegate\nexec { '/bin/false': }\n")
     assert site.control.apply(CERTNAME, stored).status in (4, 6)

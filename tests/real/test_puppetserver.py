@@ -91,12 +91,12 @@ class Site:
         return self.hosts[name].run([*words, *OPTIONS, *more], timeout=300)
 
     def deployer(self, name: str, **values: Plain) -> PuppetDeployer:
-        given: dict[str, Plain] = {
+        entries: dict[str, Plain] = {
             "assigned": {"folder": str(self.control.assigned)}, "certname": "{host}.example.com",
             "options": OPTIONS, "root": "false", "archives": {"auth": f"{self.hosts[name].folder}/srv/auth"},
             "packages": {"portal": ("not-installed-here",)}, "environment": "production", **values,
         }  # fmt: skip
-        return PuppetDeployer.configure("training", settings(**given), CONFIG, no_host)
+        return PuppetDeployer.configure("training", settings(**entries), CONFIG, no_host)
 
     def release(self, version: str) -> Release:
         path = tar(self.folder / f"auth-{version}.tar.gz", {"version": version})
@@ -117,7 +117,7 @@ class Site:
 
     def installed(self) -> dict[str, str]:
         surveys = {name: self.deployer(name).survey(host) for name, host in self.hosts.items()}
-        return {name: found["auth"].version for name, found in surveys.items() if "auth" in found}
+        return {name: installed["auth"].version for name, installed in surveys.items() if "auth" in installed}
 
     def releases(self, name: str) -> set[str]:
         """Every version that was ever installed on a host."""
@@ -205,7 +205,7 @@ def agents_at_work(site: Site) -> Iterator[list[str]]:
     No host may have a version that its assigned file has not said before.
     """
     stop, wrong = threading.Event(), list[str]()
-    said: dict[str, set[str]] = {name: set() for name in HOSTS}
+    versions_given: dict[str, set[str]] = {name: set() for name in HOSTS}
 
     def run(name: str) -> None:
         while not stop.is_set():
@@ -219,9 +219,9 @@ def agents_at_work(site: Site) -> Iterator[list[str]]:
                 there = site.releases(name)
                 file = site.control.assigned / f"{name}.example.com.yaml"
                 if file.exists():
-                    said[name] |= {*Assignment.read(file.read_bytes()).versions.values()}
-                if more := there - said[name]:
-                    wrong.append(f"{name} has {more}, and was only given {said[name]}")
+                    versions_given[name] |= {*Assignment.read(file.read_bytes()).versions.values()}
+                if more := there - versions_given[name]:
+                    wrong.append(f"{name} has {more}, and was only given {versions_given[name]}")
 
     threads = [threading.Thread(target=run, args=[name]) for name in HOSTS] + [threading.Thread(target=watch)]
     for thread in threads:

@@ -47,8 +47,10 @@ def test_start_your_own_leads_a_newcomer_to_a_repository_that_is_well(tmp_path: 
     editor = tmp_path / "editor"
     editor.write_text(f"#!/bin/sh\nset -e{PAIR}")
     editor.chmod(0o755)
-    given = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or "proxy" in name.lower()}
-    environment = given | {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "EDITOR": str(editor)}
+    pip_variables = {
+        name: value for name, value in os.environ.items() if name.startswith("PIP_") or "proxy" in name.lower()
+    }
+    environment = pip_variables | {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "EDITOR": str(editor)}
     (tmp_path / "home").mkdir()
     words = ["bash", "-euc", block]
     done = subprocess.run(

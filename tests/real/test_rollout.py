@@ -75,14 +75,16 @@ class WatchedPool:
         self.turning = to
         self.pool.turn(hosts, to)
         self.turning = None
-        found = self.survey()
-        self.astray += [host for host in hosts if found[host].standing != to]
+        servings = self.survey()
+        self.astray += [host for host in hosts if servings[host].standing != to]
 
     def survey(self) -> Mapping[str, Serving]:
-        found = self.pool.survey()
-        self.least = min(self.least, sum(one.standing == "ready" for one in found.values()))
-        self.sick = max(self.sick, sum(one.standing == "ready" and not one.healthy for one in found.values()))
-        return found
+        servings = self.pool.survey()
+        self.least = min(self.least, sum(serving.standing == "ready" for serving in servings.values()))
+        self.sick = max(
+            self.sick, sum(serving.standing == "ready" and not serving.healthy for serving in servings.values())
+        )
+        return servings
 
     def addresses(self, component: str) -> tuple[str, ...]:
         return self.pool.addresses(component)
@@ -112,16 +114,16 @@ class Stage:
         self.shop.promote("training", auth="2.0.0")
         more = f"{wide}\n    pool: {{driver: haproxy}}\n    rollout: {rolling}"
         self.shop.edited("sluicegate.yaml", text.replace(wide, more))
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def roll(self) -> None:
         repo = self.shop.by("ci")
         real_time = DeliveryRepo(repo.store, repo.drivers, actor=repo.actor, clock=lambda: datetime.now(UTC))
-        rollout(real_time, "training", say=self.said.append)
+        rollout(real_time, "training", say=self.lines.append)
 
     @property
     def lost(self) -> list[str]:
-        return [said for user in self.crowd.users for said in user.lost]
+        return [answer for user in self.crowd.users for answer in user.lost]
 
     @property
     def cut(self) -> list[float]:
@@ -155,7 +157,7 @@ def test_forty_servers_and_two_hundred_users_none_lost_none_moved_before_their_b
         assert len(moves) >= 100, "users have come to the new version, each when a session had ended"
         assert min(moves) >= LIFE
         assert stage.pool.least >= 20
-        assert all(one.serves for one in stage.pool.survey().values())
+        assert all(serving.serves for serving in stage.pool.survey().values())
         assert progress(stage.shop.state, "training").state == "done"
 
 
@@ -184,11 +186,11 @@ def test_a_reload_in_any_phase_of_a_rollout_changes_no_standing_and_moves_nobody
         assert {*phases} >= {(to, step) for to in ("drain", "out", "ready") for step in ("write", "set", "show")}
         assert stage.pool.astray == []
         assert {server.version for server in stage.crowd.servers.values()} == {"2.0.0"}
-        assert {one.standing for one in stage.pool.survey().values()} == {"ready"}
+        assert {serving.standing for serving in stage.pool.survey().values()} == {"ready"}
         within = len(stage.cut)
         for _ in phases:
             reload()
-        assert {one.standing for one in stage.pool.survey().values()} == {"ready"}
+        assert {serving.standing for serving in stage.pool.survey().values()} == {"ready"}
         stage.crowd.leave()
         print(f"{len(phases)} reloads within a rollout cut {within} requests, as many alone {len(stage.cut) - within}")
         assert stage.lost == [], "users whose kept connection a reload closed were answered on another"
@@ -211,8 +213,8 @@ def test_a_version_with_many_errors_ends_failed_by_haproxys_own_counts_and_goes_
             stage.roll()
         stage.crowd.leave()
         assert {server.version for server in stage.crowd.servers.values()} == {"1.0.0"}
-        assert {said.split()[1] for said in stage.lost} == {"500"}
-        assert all(one.serves for one in stage.pool.survey().values())
+        assert {answer.split()[1] for answer in stage.lost} == {"500"}
+        assert all(serving.serves for serving in stage.pool.survey().values())
         assert stage.shop.pins("training")["auth"] == "1.0.0"
 
 
@@ -287,11 +289,11 @@ def test_a_balancer_is_left_alone_and_made_equal_before_it_is_led_along_again(tm
     for place in ("lb1", "lb2"):
         (tmp_path / place).mkdir()
     with ExitStack() as stack:
-        one = stack.enter_context(real.running(tmp_path / "lb1", names))
-        two = stack.enter_context(real.running(tmp_path / "lb2", names, one.ports))
+        first = stack.enter_context(real.running(tmp_path / "lb1", names))
+        two = stack.enter_context(real.running(tmp_path / "lb2", names, first.ports))
         at: dict[str, Plain] = {
             place: {"servers": f"{p.folder}/production.cfg", "socket": f"{p.folder}/admin.sock", "address": p.url}
-            for place, p in (("lb1", one), ("lb2", two))
+            for place, p in (("lb1", first), ("lb2", two))
         }
         text = ORGANISATION.replace("AT", json.dumps(at))
         shop = Shop.opened(tmp_path / "shop", text.encode())
@@ -304,7 +306,7 @@ def test_a_balancer_is_left_alone_and_made_equal_before_it_is_led_along_again(tm
         shop.drivers.pool = pool  # type: ignore[method-assign]
         production = shop.state.config.environment("production")
         shop.state.pool(production).turn(["app1"], "out")
-        assert (one.leads(), two.leads()) == ({"app2"}, {"app2"})
+        assert (first.leads(), two.leads()) == ({"app2"}, {"app2"})
         two.process.terminate()
         two.process.wait(timeout=20)
         assert balancing.take_out(shop.by("rita"), "lb2", "a new disk") == ("production",)

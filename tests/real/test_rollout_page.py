@@ -24,10 +24,10 @@ def test_the_page_rolls_a_version_out_and_back(tmp_path: Path) -> None:
     for who in ("COMMITTER", "AUTHOR"):
         variables |= {f"GIT_{who}_NAME": "olle", f"GIT_{who}_EMAIL": "olle@example.com"}
     hosts = ("int1", "web1", "web2", "web3", "web4")
-    said = timeless(typed([text], tmp_path, hosts=hosts, seconds=240, **variables))
+    output = timeless(typed([text], tmp_path, hosts=hosts, seconds=240, **variables))
     first, back = (timeless(shown) for kind, shown in BLOCK.findall(text) if not kind)
-    assert first.strip() in said, said
-    assert said.endswith(back), said
+    assert first.strip() in output, output
+    assert output.endswith(back), output
 
 
 def timeless(text: str) -> str:

@@ -86,9 +86,9 @@ def test_the_page_leads_from_two_servers_to_the_first_promoted_version(debian_ba
             leader = stack.enter_context(booted(root, name, f"{ours}{name}"))
             machine = BootedHost(name=name, folder="/", leader=leader)
             on_the_server(machine, page, (home / ".ssh/id_ed25519.pub").read_text().strip())
-        said = typed([page], home, hosts=(), seconds=600, within=("ip", "netns", "exec", ours), **variables)
+        output = typed([page], home, hosts=(), seconds=600, within=("ip", "netns", "exec", ours), **variables)
     shown = page.partition("print:\n```\n")[2].partition("```")[0]
-    assert shown and setless(said).endswith(setless(shown)), said
+    assert shown and setless(output).endswith(setless(shown)), output
 
 
 def setless(text: str) -> str:

@@ -166,8 +166,8 @@ def test_no_connection_outlives_its_process_even_a_killed_one(sshd: Sshd) -> Non
         "host = SshHost.configure('a', words, CONFIG)\n"
         "host.run(['true']); print(host.connection._master.pid, flush=True); os.kill(os.getpid(), 9)\n"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    master = Path(f"/proc/{int(told.stdout)}/cmdline")
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    master = Path(f"/proc/{int(printed.stdout)}/cmdline")
     deadline = time.monotonic() + 20
     while master.exists() and master.read_bytes() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -23,5 +23,5 @@ def test_the_page_leads_from_caddy_to_a_swap_with_haproxy(tmp_path: Path) -> Non
     variables = {"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin"}
     for who in ("COMMITTER", "AUTHOR"):
         variables |= {f"GIT_{who}_NAME": "olle", f"GIT_{who}_EMAIL": "olle@example.com"}
-    said = typed([first, text], tmp_path, hosts=("int1", "blue1", "green1"), seconds=240, **variables)
-    assert shown and said.endswith(shown), said
+    output = typed([first, text], tmp_path, hosts=("int1", "blue1", "green1"), seconds=240, **variables)
+    assert shown and output.endswith(shown), output

@@ -59,54 +59,56 @@ def version(scheme: str, chance: random.Random) -> str:
     return epoch + text(scheme, chance) + (f"-{text(scheme, chance)}" if chance.random() < 0.6 else "")
 
 
-def twin(one: str, scheme: str, chance: random.Random) -> str:
+def twin(version: str, scheme: str, chance: random.Random) -> str:
     """A version that is nearly another one, or the same in other characters."""
     if chance.random() < 0.5:
-        return re.sub("[0-9]+", lambda number: chance.choice((number[0], number[0], f"0{number[0]}", "1")), one)
-    return one + chance.choice(ENDINGS[scheme])
+        return re.sub("[0-9]+", lambda number: chance.choice((number[0], number[0], f"0{number[0]}", "1")), version)
+    return version + chance.choice(ENDINGS[scheme])
 
 
 def pairs(scheme: str) -> list[tuple[str, str]]:
     chance = random.Random(scheme)
     ones = [version(scheme, chance) for _ in range(PAIRS)]
-    return [(one, twin(one, scheme, chance) if chance.random() < 0.3 else chance.choice(ones)) for one in ones]
+    return [
+        (version, twin(version, scheme, chance) if chance.random() < 0.3 else chance.choice(ones)) for version in ones
+    ]
 
 
-def agree(scheme: str, found: Pairs, theirs: Sequence[int]) -> None:
-    assert len(theirs) == len(found)
+def agree(scheme: str, compared: Pairs, theirs: Sequence[int]) -> None:
+    assert len(theirs) == len(compared)
     key, wrong = SCHEMES[scheme].key, []
-    for (one, other), sign in zip(found, theirs, strict=True):
-        first, second = Order(key(one)), Order(key(other))
+    for (left, right), sign in zip(compared, theirs, strict=True):
+        first, second = Order(key(left)), Order(key(right))
         ours = (second < first) - (first < second)
         if (ours, first == second) != (sign, sign == 0):
-            wrong.append(f"{one} {'<=>'[sign + 1]} {other}")
-    assert not wrong, f"{len(wrong)} of {len(found)}: {wrong[:20]}"
+            wrong.append(f"{left} {'<=>'[sign + 1]} {right}")
+    assert not wrong, f"{len(wrong)} of {len(compared)}: {wrong[:20]}"
     assert {-1, 0, 1} == set(theirs), "the pairs should show all three"
 
 
 def test_deb_is_ordered_as_dpkg_does() -> None:
     needs("dpkg", "dpkg-architecture")  # the second comes with the module that is asked
-    found = pairs("deb")
+    compared = pairs("deb")
     script = "use Dpkg::Version; while (<>) { my ($a, $b) = split; print version_compare($a, $b), qq(\\n) }"
-    lines = "".join(f"{one} {other}\n" for one, other in found)
+    lines = "".join(f"{left} {right}\n" for left, right in compared)
     done = subprocess.run(["perl", "-e", script], input=lines, capture_output=True, text=True, check=True)
     theirs = [int(line) for line in done.stdout.split()]
-    agree("deb", found, theirs)
+    agree("deb", compared, theirs)
     # Dpkg::Version is dpkg's own module; the program itself is asked about some, for it needs a process a pair.
-    for (one, other), sign in list(zip(found, theirs, strict=True))[:300]:
+    for (left, right), sign in list(zip(compared, theirs, strict=True))[:300]:
         relation = {-1: "lt", 0: "eq", 1: "gt"}[sign]
-        assert subprocess.run(["dpkg", "--compare-versions", one, relation, other], check=False).returncode == 0
+        assert subprocess.run(["dpkg", "--compare-versions", left, relation, right], check=False).returncode == 0
 
 
 def test_rpm_is_ordered_as_rpm_does(tmp_path: Path) -> None:
     needs("rpm")
-    found = pairs("rpm")
+    compared = pairs("rpm")
     file = tmp_path / "pairs"
-    file.write_text("".join(f"{one} {other}\n" for one, other in found))
+    file.write_text("".join(f"{left} {right}\n" for left, right in compared))
     script = f"""%{{lua: for line in io.lines("{file}") do
         local a, b = line:match("(%S+) (%S+)"); print(rpm.vercmp(a, b) .. "\\n") end}}"""
     done = subprocess.run(["rpm", "--eval", script], capture_output=True, text=True, check=True)
-    agree("rpm", found, [int(line) for line in done.stdout.split()])
+    agree("rpm", compared, [int(line) for line in done.stdout.split()])
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +125,16 @@ def maven_jar() -> Path:
 
 
 def test_maven_is_ordered_as_mavens_own_class_does(maven_jar: Path) -> None:
-    found = pairs("maven")
+    compared = pairs("maven")
     theirs: list[int] = []
-    for begin in range(0, len(found), 4000):
-        part = found[begin : begin + 4000]
-        words = [one for pair in part for one in pair]  # the class says how each word compares with the one before it
+    for begin in range(0, len(compared), 4000):
+        part = compared[begin : begin + 4000]
+        words = [
+            version for pair in part for version in pair
+        ]  # the class says how each word compares with the one before it
         command = ["java", "-cp", str(maven_jar), CLASS, *words]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        signs = [line.strip() for line in said if line.startswith("   ")][::2]
-        for (one, _), sign in zip(part, signs, strict=True):
-            theirs.append({"<": -1, "==": 0, ">": 1}[sign[len(one) :].split()[0]])
-    agree("maven", found, theirs)
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        signs = [line.strip() for line in output if line.startswith("   ")][::2]
+        for (left, _), sign in zip(part, signs, strict=True):
+            theirs.append({"<": -1, "==": 0, ">": 1}[sign[len(left) :].split()[0]])
+    agree("maven", compared, theirs)

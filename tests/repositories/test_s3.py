@@ -88,7 +88,7 @@ def test_more_names_than_a_page_holds_are_all_seen(moto: Server, monkeypatch: py
 @pytest.mark.real
 def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -> None:
     right = ceph.repository()
-    wrong = ceph.other(right.bucket, ceph.credentials("wrong", secret="not-the-s3cr3t"))
+    wrong = ceph.other_bucket(right.bucket, ceph.credentials("wrong", secret="not-the-s3cr3t"))
     for ask in (
         lambda: wrong.put(AUTH, "1.0", source.name, source),
         lambda: wrong.names(AUTH, "1.0"),
@@ -106,9 +106,9 @@ def test_a_wrong_secret_is_refused_and_never_shown(ceph: Server, source: Path) -
 @pytest.mark.real
 def test_a_missing_bucket_is_a_usage_error(ceph: Server, source: Path) -> None:
     with pytest.raises(UsageError, match="NoSuchBucket"):
-        ceph.other("nobody-made-this").put(AUTH, "1.0", source.name, source)
+        ceph.other_bucket("nobody-made-this").put(AUTH, "1.0", source.name, source)
     with pytest.raises(UsageError, match="NoSuchBucket"):
-        ceph.other("nobody-made-this").names(AUTH, "1.0")
+        ceph.other_bucket("nobody-made-this").names(AUTH, "1.0")
 
 
 @pytest.mark.real

@@ -19,10 +19,10 @@ Wait = Callable[[Item, int], Record]
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[Runner]:
-    made = Runner(tmp_path / "home", url="http://127.0.0.1:1/")
-    made.start()
-    yield made
-    made.stop()
+    started = Runner(tmp_path / "home", url="http://127.0.0.1:1/")
+    started.start()
+    yield started
+    started.stop()
 
 
 def wait_for(item: Item, number: int = 1, seconds: float = 20) -> Record:
@@ -54,8 +54,8 @@ def shell(command: str, *, more: str = "", quiet: int = 0, publishers: str = "")
     ).encode()
 
 
-def build(runner: Runner, name: str, content: bytes, given: dict[str, str | bool] | None = None) -> Record:
+def build(runner: Runner, name: str, content: bytes, values: dict[str, str | bool] | None = None) -> Record:
     """Create a job, build it once, and return the record."""
     item = runner.items.create("", name, content)
-    runner.trigger(item, ADMIN, given, 0)
+    runner.trigger(item, ADMIN, values, 0)
     return wait_for(item)

@@ -35,8 +35,8 @@ NAMES = sorted(path.name for path in FOLDER.iterdir())
 
 
 def expected(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((FOLDER / name / "expect.yaml").read_text())
-    return found
+    expectation: dict[str, Any] = yaml.safe_load((FOLDER / name / "expect.yaml").read_text())
+    return expectation
 
 
 def jobs(name: str) -> dict[str, bytes]:
@@ -67,14 +67,14 @@ def play(name: str, home: Path, drop: str = "") -> None:
 
 def _play(name: str, runner: Runner, drop: str) -> None:
     expect = expected(name)
-    told = jobs(name)
+    contents = jobs(name)
     if drop:
-        told = {job: without(content, drop) for job, content in told.items()}
-        if told == {job: without(content, "nothing") for job, content in jobs(name).items()}:
+        contents = {job: without(content, drop) for job, content in contents.items()}
+        if contents == {job: without(content, "nothing") for job, content in jobs(name).items()}:
             raise ValueError(f"no job of {name} has <{drop}>")
-    (job, content), *others = told.items()
-    for other, other_content in others:
-        runner.items.create("", other, other_content)
+    (job, content), *others = contents.items()
+    for other_name, other_content in others:
+        runner.items.create("", other_name, other_content)
     for credential in expect.get("credentials", ()):
         runner.vault.store(Credential(**credential))
     if "config_files" in expect:
@@ -88,17 +88,17 @@ def _play(name: str, runner: Runner, drop: str) -> None:
     with _variables(_tools(name)), _shortest_timeout(expect.get("minimum_timeout", timeout.MINIMUM)):
         record = build(runner, job, content, expect.get("given"))
         _compare(record, expect)
-        for other, wanted in expect.get("builds", {}).items():
-            item = runner.items.job(other)
+        for job_name, wanted in expect.get("builds", {}).items():
+            item = runner.items.job(job_name)
             assert item is not None
             _compare(wait_for(item, seconds=8 if drop else 20), wanted)
-        for other in expect.get("not_built", ()):
-            item = runner.items.job(other)
-            assert item is not None and item.history.last() is None and not runner.queue.of_job(other), other
+        for job_name in expect.get("not_built", ()):
+            item = runner.items.job(job_name)
+            assert item is not None and item.history.last() is None and not runner.queue.of_job(job_name), job_name
         if "cells" in expect:
             assert sum(name.startswith(f"{job}/") for name in runner.items.by_name) == expect["cells"]
-        for other, number in expect.get("numbers", {}).items():
-            item = runner.items.job(other)
+        for job_name, number in expect.get("numbers", {}).items():
+            item = runner.items.job(job_name)
             assert item is not None and wait_for(item, number).number == number
     assert time.monotonic() - began < expect.get("seconds", 10)
 
@@ -165,8 +165,8 @@ def _compare(record: Record, expect: dict[str, Any]) -> None:
     for path, text in expect.get("kept", {}).items():
         assert (record.folder / path).read_text() == text, log
     if "files" in expect:
-        found = [path for path in Path(record.workspace).rglob("*") if path.is_file()]
-        assert {p.relative_to(record.workspace).as_posix(): p.read_text() for p in found} == expect["files"], log
+        paths = [path for path in Path(record.workspace).rglob("*") if path.is_file()]
+        assert {p.relative_to(record.workspace).as_posix(): p.read_text() for p in paths} == expect["files"], log
     if "workspace" in expect:
         assert sorted(path.name for path in Path(record.workspace).iterdir()) == expect["workspace"]
     for field in ("description", "display_name"):

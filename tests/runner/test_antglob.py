@@ -53,7 +53,7 @@ def expression(parts: list[str]) -> str:
         if part == "**":
             text += ".*" if last else "(?:[^/]+/)*"
             continue
-        text += "".join({"*": "[^/]*", "?": "[^/]"}.get(one, one) for one in part)
+        text += "".join({"*": "[^/]*", "?": "[^/]"}.get(character, character) for character in part)
         if parts[index + 1 :] == ["**"]:
             return text + "(?:/.*)?"
         text += "" if last else "/"

@@ -77,7 +77,7 @@ LINES = st.one_of(
     st.binary(max_size=60).filter(lambda line: b"\n" not in line),
     VALUES.map(lambda value: json.dumps(value).encode()),
     st.dictionaries(WORDS, VALUES, min_size=1, max_size=5).map(lambda entry: json.dumps(entry).encode()),
-    st.builds(lambda depth, one: one * depth, st.integers(1, 3000), st.sampled_from([b"[", b'{"add":', b"\0"])),
+    st.builds(lambda depth, piece: piece * depth, st.integers(1, 3000), st.sampled_from([b"[", b'{"add":', b"\0"])),
 )
 
 

@@ -33,10 +33,10 @@ DAEMON = "(setsid sh -c \"trap '' TERM; echo \\$\\$ > {pid}; while :; do sleep 0
 
 def test_the_variables_are_those_of_a_real_jenkins(runner: Runner) -> None:
     record = build(runner, "hello", shell("env"))
-    found = dict(re.findall(r"^([A-Z_]+)=(.*)$", record.log.read_text(), re.MULTILINE))
-    assert set(RECORDED.split()) <= set(found)
-    assert found["BUILD_TAG"] == "jenkins-hello-1" and found["BUILD_URL"] == "http://127.0.0.1:1/job/hello/1/"
-    assert found["WORKSPACE"].endswith("/workspace/hello")
+    variables = dict(re.findall(r"^([A-Z_]+)=(.*)$", record.log.read_text(), re.MULTILINE))
+    assert set(RECORDED.split()) <= set(variables)
+    assert variables["BUILD_TAG"] == "jenkins-hello-1" and variables["BUILD_URL"] == "http://127.0.0.1:1/job/hello/1/"
+    assert variables["WORKSPACE"].endswith("/workspace/hello")
 
 
 def test_variables_of_the_server_stay_there_unless_they_are_named(
@@ -47,8 +47,8 @@ def test_variables_of_the_server_stay_there_unless_they_are_named(
     monkeypatch.setenv("https_proxy", "http://user:never@proxy")
     monkeypatch.setenv("HARBOR_URL", "wanted")
     runner.pass_env = ("HARBOR_*",)
-    told = build(runner, "hello", shell("env")).log.read_text()
-    assert "never" not in told and "HARBOR_URL=wanted" in told and "\nHOME=" in told
+    log = build(runner, "hello", shell("env")).log.read_text()
+    assert "never" not in log and "HARBOR_URL=wanted" in log and "\nHOME=" in log
 
 
 def test_builds_go_on_while_a_thousand_connections_are_open(runner: Runner) -> None:
@@ -332,8 +332,8 @@ def test_a_permalink_of_a_deleted_build_names_the_one_before(tmp_path: Path) -> 
         history.begin(record)
         history.finish(record, result)
     history.delete(3)
-    for one in (history, History("job", tmp_path)):  # on disk as well
-        named = {link: record and record.number for link in PERMALINKS for record in (one.resolve(link),)}
+    for reader in (history, History("job", tmp_path)):  # on disk as well
+        named = {link: record and record.number for link in PERMALINKS for record in (reader.resolve(link),)}
         assert (named["lastStableBuild"], named["lastCompletedBuild"], named["lastFailedBuild"]) == (1, 2, 2)
 
 

@@ -31,10 +31,10 @@ def runner() -> Iterator[Runner]:
     """A runner in a home that other users may pass: pytest closes its own folders whenever a session begins."""
     with tempfile.TemporaryDirectory(prefix="sg-") as folder:
         Path(folder).chmod(0o711)
-        made = Runner(Path(folder) / "home", url="http://127.0.0.1:1/")
-        made.start()
-        yield made
-        made.stop()
+        started = Runner(Path(folder) / "home", url="http://127.0.0.1:1/")
+        started.start()
+        yield started
+        started.stop()
 
 
 def in_a_sandbox(runner: Runner) -> Confinement:
@@ -63,7 +63,7 @@ def test_a_build_reads_nothing_of_the_server(confined: Runner) -> None:
     confined.users.create("erik")
     confined.shared_settings.replace("run-as: {other: daemon}\n")  # of the same user's jobs one may read the other's
     build(confined, "other", shell("echo private > file"))
-    said = log(
+    output = log(
         confined,
         "thief",
         shell(
@@ -77,25 +77,25 @@ def test_a_build_reads_nothing_of_the_server(confined: Runner) -> None:
         ),
     )
     password = (secrets / "passwords" / "erik").read_text().strip()
-    assert "end of it" in said
-    assert password not in said and "private" not in said.replace("echo private", "") and "<project>" not in said
-    assert "administer" not in said and "PYTEST_CURRENT_TEST" not in said
-    assert all(str(confined.home.path / "queue") not in line for line in said.splitlines())
+    assert "end of it" in output
+    assert password not in output and "private" not in output.replace("echo private", "") and "<project>" not in output
+    assert "administer" not in output and "PYTEST_CURRENT_TEST" not in output
+    assert all(str(confined.home.path / "queue") not in line for line in output.splitlines())
 
 
 def everything(home: Path) -> list[Path]:
     """All that lies in a home, but for workspaces and builds."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for place, folders, names in os.walk(home):
         folders[:] = [name for name in folders if name not in ("workspace", "builds")]
-        found += [Path(place, name) for name in (*folders, *names)]
-    return sorted(found)
+        paths += [Path(place, name) for name in (*folders, *names)]
+    return sorted(paths)
 
 
 def test_a_build_changes_nothing_of_the_server(confined: Runner) -> None:
     home = confined.home.path
     before = everything(home)
-    said = log(
+    output = log(
         confined,
         "vandal",
         shell(
@@ -105,7 +105,7 @@ def test_a_build_changes_nothing_of_the_server(confined: Runner) -> None:
             f"echo x >> {Path(shutil.__file__)}; echo end of it\n"
         ),
     )
-    assert "end of it" in said
+    assert "end of it" in output
     after = everything(home)
     assert {path for path in after if "vandal" not in path.parts and path.name != "queue.journal"} >= {
         path for path in before if path.name != "queue.journal"
@@ -135,8 +135,8 @@ def test_a_build_works_in_its_workspace_with_its_credentials_only(confined: Runn
             publishers="<hudson.tasks.ArtifactArchiver><artifacts>deep/**,uid</artifacts></hudson.tasks.ArtifactArchiver>",
         ),
     )
-    said = record.log.read_text()
-    assert record.result is not None and record.result.name == "SUCCESS", said
+    output = record.log.read_text()
+    assert record.result is not None and record.result.name == "SUCCESS", output
     assert (record.archive / "deep/er/file").is_file()
 
 
@@ -150,8 +150,8 @@ def test_what_a_step_leaves_behind_serves_the_next_step_and_ends_with_the_build(
     marker = f"{time.time()}"
     content = two.replace(b"exec sleep 300", f"exec sleep 300 {marker}".encode())
     record = build(confined, "escaping", content)
-    said = record.log.read_text()
-    assert "Killed" in said and "left behind" in said, said
+    output = record.log.read_text()
+    assert "Killed" in output and "left behind" in output, output
     assert not running(marker)
 
 
@@ -337,13 +337,13 @@ def test_polling_is_kept_from_the_server_as_builds_are(
     git.chmod(0o755)
     confined._given_settings = Settings(env={"PATH": f"{programs}:{os.environ['PATH']}"})
     item = confined.items.create("", "polled", polling("https://git.example.com/app.git", spec))
-    said = polled(confined, item)
-    assert ("https://git.example.com/app.git does not answer" in said) == (spec == "main") and "I poll" in said
-    assert secret.read_text().strip() not in said and "of-the-server-alone" not in said
+    output = polled(confined, item)
+    assert ("https://git.example.com/app.git does not answer" in output) == (spec == "main") and "I poll" in output
+    assert secret.read_text().strip() not in output and "of-the-server-alone" not in output
     if isinstance(confined.confinement, sandbox.Sandbox):
         until(lambda: not running(marker))
     else:
-        assert f"I am {pwd.getpwnam('nobody').pw_uid}," in said
+        assert f"I am {pwd.getpwnam('nobody').pw_uid}," in output
         for pid in running(marker):  # without a cgroup nobody can tell who began it
             os.kill(pid, 9)
 
@@ -372,9 +372,9 @@ def test_an_agent_of_keys(confined: Runner, tmp_path: Path) -> None:
         "</credentialIds></com.cloudbees.jenkins.plugins.sshagent.SSHAgentBuildWrapper></buildWrappers>"
     )
     record = build(confined, "signing", shell("ssh-add -l; echo $SSH_AUTH_SOCK > socket", more=wrapper))
-    said = record.log.read_text()
-    assert record.result is not None and record.result.name == "SUCCESS", said
-    assert "(ED25519)" in said and "Killed" not in said
+    output = record.log.read_text()
+    assert record.result is not None and record.result.name == "SUCCESS", output
+    assert "(ED25519)" in output and "Killed" not in output
     socket = (confined.workspaces.root / "signing" / "socket").read_text().strip()
     assert not subprocess.run(["pgrep", "-f", f"ssh-agent .*{socket}"], capture_output=True).stdout
 
@@ -388,8 +388,8 @@ def need_a_cgroup() -> None:
 
 def running(marker: str) -> list[int]:
     """The processes that have `marker` in their command line, but for the test's own."""
-    found = subprocess.run(["pgrep", "-f", f"^(/bin/)?sleep .*{marker}"], capture_output=True, text=True).stdout
-    return [int(word) for word in found.split()]
+    pids = subprocess.run(["pgrep", "-f", f"^(/bin/)?sleep .*{marker}"], capture_output=True, text=True).stdout
+    return [int(word) for word in pids.split()]
 
 
 def test_who_may_not_change_user_is_told_so(tmp_path: Path) -> None:

@@ -17,25 +17,25 @@ START = datetime.fromisoformat("2026-11-23T09:29:00+00:00")
 
 
 def starts(spec: str, job: str, count: int = 3) -> list[str]:
-    schedule, moment, found = cron.parse(spec, job), START, []
-    while len(found) < count and (following := schedule.after(moment)) is not None:
+    schedule, moment, times = cron.parse(spec, job), START, []
+    while len(times) < count and (following := schedule.after(moment)) is not None:
         moment = following
-        found.append(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return found
+        times.append(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return times
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=[f"{row['spec']} {row['job']}" for row in GOLDEN])
 def test_the_next_starts_are_those_of_a_real_jenkins(row: dict[str, object]) -> None:
     spec, job = str(row["spec"]), str(row["job"])
-    found = starts(spec, job)
+    times = starts(spec, job)
     if spec.startswith("TZ="):
         # The recorder's ceil ignored the zone; CronTab.check, which starts builds, heeds it: an hour earlier.
-        found = [time.replace("T01:30", "T02:30") for time in found]
+        times = [time.replace("T01:30", "T02:30") for time in times]
     if row["next"] == ["RareOrImpossibleDateException"]:
         # Jenkins looks two years ahead only, and gives up on most 29ths of February; waiting for one does no harm.
-        assert found[0] == "2028-02-29T00:00:00Z"
+        assert times[0] == "2028-02-29T00:00:00Z"
         return
-    assert found == row["next"]
+    assert times == row["next"]
 
 
 def test_both_day_fields_must_agree() -> None:

@@ -26,8 +26,8 @@ def test_a_persistent_parameter_remembers_what_a_build_was_given(
     job = _job('echo "now $W"; test "$W" != bad', f"<{GEM}>{fields}</{GEM}>")
     assert "now none" in build(runner, "j", job).log.read_text()
     item = runner.items.needed("j")
-    for number, given in enumerate(({"W": "good"}, {"W": "bad"}, {}), start=2):
-        runner.trigger(item, ADMIN, given, 0)
+    for number, values in enumerate(({"W": "good"}, {"W": "bad"}, {}), start=2):
+        runner.trigger(item, ADMIN, values, 0)
         wait_for(item, number)
     assert f"now {third}" in wait_for(item, 4).log.read_text()
 

@@ -24,12 +24,12 @@ CLASSES = {tag: entry for tag, entry in catalogue.entries().items() if entry.mak
 
 def specimens() -> dict[str, Element]:
     """An element of each class, from the scenarios that show it."""
-    found: dict[str, Element] = {}
+    by_class: dict[str, Element] = {}
     for name in scenario.NAMES:
         for content in scenario.jobs(name).values():
             for element in fromstring(content).iter():
-                found.setdefault(element.get("class") or element.tag, element)
-    return found
+                by_class.setdefault(element.get("class") or element.tag, element)
+    return by_class
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def bounds(entry: Entry, specimen: dict[str, Element]) -> str:
         return ""
     fields = Fields(specimen[entry.tag], catalogue.make)
     entry.make(fields)
-    told = "; ".join(dict.fromkeys(fields.bounds))
-    return f"; {told}" if told else ""
+    bounds_text = "; ".join(dict.fromkeys(fields.bounds))
+    return f"; {bounds_text}" if bounds_text else ""
 
 
 def table(specimen: dict[str, Element]) -> str:

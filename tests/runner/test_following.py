@@ -23,10 +23,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "pause", lambda seconds: None)
 
 
-def followed(stub: JenkinsStub, name: str = "a", given: Mapping[str, str] | None = None) -> tuple[Result, bytes]:
+def followed(stub: JenkinsStub, name: str = "a", values: Mapping[str, str] | None = None) -> tuple[Result, bytes]:
     written: list[bytes] = []
     with playing(stub) as url:
-        result = follow(Remote(url, "ci", "t0ken"), name, given or {}, lambda line: None, written.append)
+        result = follow(Remote(url, "ci", "t0ken"), name, values or {}, lambda line: None, written.append)
     return result, b"".join(written)
 
 
@@ -128,7 +128,7 @@ def test_an_error_of_the_server_is_no_wrong_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "message", "hint"),
+    ("name", "values", "message", "hint"),
     [
         ("a", {"SIZE": "huge"}, "parameter SIZE: huge .*small, large", ""),
         ("a", {"NOPE": "1"}, "no parameter NOPE .*SIZE, WHY", ""),
@@ -138,11 +138,11 @@ def test_an_error_of_the_server_is_no_wrong_token() -> None:
     ],
 )
 def test_what_jenkins_would_not_take_is_said_before(
-    name: str, given: Mapping[str, str], message: str, hint: str
+    name: str, values: Mapping[str, str], message: str, hint: str
 ) -> None:
     stub = JenkinsStub({"a": Job(parameters=[CHOICE, TEXT]), "fold": Job(folder=True), "fold/b": Job()})
     with pytest.raises(UsageError, match=message) as refused:
-        followed(stub, name, given)
+        followed(stub, name, values)
     assert hint in refused.value.hint
     assert not any(line.startswith("POST") for line in stub.calls)
 

@@ -66,12 +66,12 @@ def test_its_builds_have_their_results_and_permalinks(job: str, opened: Runner) 
 
 def texts(content: str) -> set[tuple[str, str]]:
     """Every element of an XML by its way and its text."""
-    found: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     waiting = [("", ElementTree.fromstring(content.partition("?>")[2]))]
     for way, element in waiting:
-        found.add((f"{way}/{element.tag}", (element.text or "").strip()))
+        pairs.add((f"{way}/{element.tag}", (element.text or "").strip()))
         waiting += [(f"{way}/{element.tag}", child) for child in element]
-    return found
+    return pairs
 
 
 def test_its_records_are_written_back_with_nothing_lost_and_nothing_added(opened: Runner) -> None:
@@ -108,8 +108,8 @@ def test_what_waited_there_waits_here_and_ids_go_on(home: Path) -> None:
     assert not (home / "queue.xml").exists() and (home / "queue.xml.bak").exists()
     runner.stop()
     waiting = Queue(home).items()
-    assert [(one.job, one.causes[0].user) for one in waiting] == [("hello", "anna"), ("team/inner", "anna")]
-    assert all(one.id >= 18 for one in waiting)
+    assert [(item.job, item.causes[0].user) for item in waiting] == [("hello", "anna"), ("team/inner", "anna")]
+    assert all(item.id >= 18 for item in waiting)
 
 
 PASSWORD = """<project><quietPeriod>900</quietPeriod><properties><hudson.model.ParametersDefinitionProperty>
@@ -127,7 +127,7 @@ def left_behind(home: Path) -> list[tuple[str, int]]:
     runner.trigger(runner.items.needed("texts"), ADMIN, {"S": "a\n<b>"}, 900)
     runner.trigger(runner.items.needed("sealed"), ADMIN, {"S": "hush"}, 900)
     runner.stop()
-    return [(one.job, one.id) for one in Queue(home).items()]
+    return [(item.job, item.id) for item in Queue(home).items()]
 
 
 def test_what_waits_here_is_left_for_a_jenkins_in_its_own_form(home: Path) -> None:
@@ -135,19 +135,19 @@ def test_what_waits_here_is_left_for_a_jenkins_in_its_own_form(home: Path) -> No
     text = (home / "queue.xml").read_text()
     assert "hush" not in text and "sealed" not in text
     items, next_id = leftqueue.take(home)
-    assert [(one.job, one.causes) for one in items] == [("team/inner", ADMIN), ("texts", ADMIN)]
-    assert {one.name: one.value for one in items[1].parameters}["S"] == "a\n<b>"
-    assert [one.actions for one in items] == [(history.forcing("5" * 40),), ()]
+    assert [(item.job, item.causes) for item in items] == [("team/inner", ADMIN), ("texts", ADMIN)]
+    assert {parameter.name: parameter.value for parameter in items[1].parameters}["S"] == "a\n<b>"
+    assert [item.actions for item in items] == [(history.forcing("5" * 40),), ()]
     assert next_id > max(number for _, number in waiting)
     root = ElementTree.fromstring(text.partition("?>")[2])
-    assert [one.get("class") for one in root.iterfind("items/*/task")] == ["hudson.model.FreeStyleProject"] * 2
+    assert [task.get("class") for task in root.iterfind("items/*/task")] == ["hudson.model.FreeStyleProject"] * 2
 
 
 def test_what_no_jenkins_took_waits_on_under_its_own_number(home: Path) -> None:
     waiting = left_behind(home)
     for _ in range(2):
         runner = Runner(home)
-        assert [(one.job, one.id) for one in runner.queue.items()] == waiting
+        assert [(item.job, item.id) for item in runner.queue.items()] == waiting
         assert not (home / "queue.xml").exists()
         runner.stop()
 
@@ -160,5 +160,5 @@ def test_what_a_jenkins_took_is_not_built_again(home: Path, stopped: bool) -> No
     if stopped:
         (home / "queue.xml").write_bytes(empty)
     runner = Runner(home)
-    assert [one.job for one in runner.queue.items()] == ["sealed"]
+    assert [item.job for item in runner.queue.items()] == ["sealed"]
     runner.stop()

@@ -35,13 +35,13 @@ def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeyp
     maker.start()
     assert syncing.wait(20)
     listed: list[list[str]] = []
-    reader = threading.Thread(target=lambda: listed.append([one.name for one in items.children("")]), daemon=True)
+    reader = threading.Thread(target=lambda: listed.append([item.name for item in items.children("")]), daemon=True)
     reader.start()
     reader.join(10)
     assert listed == [["one"]]  # and not yet the job that is nowhere for certain
     go_on.set()
     maker.join(20)
-    assert [one.name for one in items.children("")] == ["one", "two"]
+    assert [item.name for item in items.children("")] == ["one", "two"]
 
 
 def test_a_description_that_comes_as_a_build_ends_does_not_take_its_result_away(
@@ -88,7 +88,7 @@ def test_what_a_job_shows_of_its_builds_is_read_from_disk_once(tmp_path: Path, m
     taken: list[str] = []
     monkeypatch.setattr(records, "read", lambda job, folder: taken.append(folder.name) or read(job, folder))
     for _ in range(3):
-        assert [one.number for one in history.newest(100)] == [*range(150, 50, -1)]
+        assert [record.number for record in history.newest(100)] == [*range(150, 50, -1)]
     assert len(taken) == 100
 
 

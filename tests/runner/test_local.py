@@ -22,10 +22,10 @@ ARCHIVER = "<hudson.tasks.ArtifactArchiver><artifacts>none.txt</artifacts></huds
 
 
 def test_a_started_job_that_fails_says_why() -> None:
-    said: list[bytes] = []
+    blocks: list[bytes] = []
     others = {"below": shell("echo working", publishers=ARCHIVER)}
-    result = local.run("above", CALL, {}, said.append, local.Circumstances(others=others))
-    log = b"".join(said).decode()
+    result = local.run("above", CALL, {}, blocks.append, local.Circumstances(others=others))
+    log = b"".join(blocks).decode()
     assert result.name == "FAILURE" and "echo working" not in log
     assert "below #1 completed. Result was FAILURE\n  ERROR: No artifacts found that match" in log
 
@@ -39,10 +39,10 @@ FILE = (
 
 def test_a_file_parameter_names_a_file_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_text("what is in it\n")
-    said: list[bytes] = []
+    blocks: list[bytes] = []
     content = shell("cat A; echo named $A", more=FILE)
-    result = local.run("job", content, {"A": str(tmp_path / "some.txt")}, said.append, local.Circumstances())
-    log = b"".join(said).decode()
+    result = local.run("job", content, {"A": str(tmp_path / "some.txt")}, blocks.append, local.Circumstances())
+    log = b"".join(blocks).decode()
     assert result.name == "SUCCESS" and "what is in it" in log and "named some.txt" in log
     with pytest.raises(UsageError, match="cannot be read"):
-        local.run("job", content, {"A": str(tmp_path / "none")}, said.append, local.Circumstances())
+        local.run("job", content, {"A": str(tmp_path / "none")}, blocks.append, local.Circumstances())

@@ -21,9 +21,9 @@ JOB = (
 
 
 def _run() -> str:
-    said: list[bytes] = []
-    local.run("j", JOB, {}, said.append, local.Circumstances(settings=Settings(files={"netrc": "managed\n"})))
-    return b"".join(said).decode()
+    blocks: list[bytes] = []
+    local.run("j", JOB, {}, blocks.append, local.Circumstances(settings=Settings(files={"netrc": "managed\n"})))
+    return b"".join(blocks).decode()
 
 
 @pytest.mark.parametrize("own", [None, "mine\n"])

@@ -8,7 +8,7 @@ from sluicegate.runner import properties
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "pairs"),
     [
         ("A=1\n# comment\n! comment\n\nB: 2\nC 3\nD", {"A": "1", "B": "2", "C": "3", "D": ""}),
         ("A=one\\\n   two", {"A": "onetwo"}),
@@ -20,12 +20,12 @@ from sluicegate.runner import properties
         ("A=1\nA=2", {"A": "2"}),
     ],
 )
-def test_lines_are_read_as_java_does(text: str, found: dict[str, str]) -> None:
-    assert properties.load(text) == found
+def test_lines_are_read_as_java_does(text: str, pairs: dict[str, str]) -> None:
+    assert properties.load(text) == pairs
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "pairs"),
     [
         ("A=C:\\dir\\x", {"A": "C:\\dir\\x"}),
         ("A=\\\\host\\share", {"A": "\\\\host\\share"}),
@@ -39,5 +39,5 @@ def test_lines_are_read_as_java_does(text: str, found: dict[str, str]) -> None:
         ("A=${NOSUCH}$$", {"A": "${NOSUCH}$"}),
     ],
 )
-def test_envinject_keeps_lone_backslashes_and_follows_references(text: str, found: dict[str, str]) -> None:
-    assert properties.injected(text, {"HOME": "/home"}) == found
+def test_envinject_keeps_lone_backslashes_and_follows_references(text: str, pairs: dict[str, str]) -> None:
+    assert properties.injected(text, {"HOME": "/home"}) == pairs

@@ -95,8 +95,8 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _expected(name: str) -> Mapping[str, Mapping[str, Any]]:
-    found: Mapping[str, Mapping[str, Any]] = yaml.safe_load((FOLDER / "expected" / f"{name}.yaml").read_text())
-    return found
+    expectation: Mapping[str, Mapping[str, Any]] = yaml.safe_load((FOLDER / "expected" / f"{name}.yaml").read_text())
+    return expectation
 
 
 def _started_by_others(contents: Mapping[str, bytes]) -> set[str]:
@@ -107,7 +107,9 @@ def _started_by_others(contents: Mapping[str, bytes]) -> set[str]:
         called = [root.iter(tag) for tag in ("projects", "childProjects", "jobName")]
         names = {name.strip() for texts in called for text in texts for name in (text.text or "").split(",")}
         started |= names - {job}
-        upstream = [name.strip() for one in root.iter("upstreamProjects") for name in (one.text or "").split(",")]
+        upstream = [
+            name.strip() for element in root.iter("upstreamProjects") for name in (element.text or "").split(",")
+        ]
         if any(name in contents for name in upstream):
             started.add(job)
     return started
@@ -132,7 +134,7 @@ def test_at_least_forty_jobs_can_run_here() -> None:
     tree = render.tree([FOLDER])
     assert not tree.mistakes
     assessed = [planning.assess(name, tree.content(name), {"GIT_URL": "x"}) for name in tree.names]
-    hindered = {one.job: one.reasons for one in assessed if not one.runnable}
+    hindered = {assessment.job: assessment.reasons for assessment in assessed if not assessment.runnable}
     assert hindered == {
         "swh": ("<com.cloudbees.hudson.plugins.folder.Folder>: a folder is not built; build a job in it",)
     }

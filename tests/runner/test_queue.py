@@ -64,7 +64,7 @@ def test_a_crash_at_any_moment_loses_and_repeats_nothing(operations: list[tuple[
                 before = waiting(queue)
                 queue = Queue(Path(folder))
                 assert waiting(queue) == before
-                assert {one.item.id: one.number for one in queue.interrupted} == {
+                assert {left.item.id: left.number for left in queue.interrupted} == {
                     number: item.number for number, item in running.items()
                 }
                 queue.forget_interrupted()
@@ -95,9 +95,9 @@ def test_everything_of_an_item_survives(tmp_path: Path) -> None:
         Parameter(name="A", value="a\n'\"$(x)å\x01"),
         Parameter(name="B", value=True, value_class="hudson.model.BooleanParameterValue"),
     )
-    made = Queue(tmp_path).add("team/job", CHAIN, values, 60)
+    added = Queue(tmp_path).add("team/job", CHAIN, values, 60)
     (again,) = Queue(tmp_path).items()
-    assert again == made
+    assert again == added
 
 
 def test_a_delay_that_was_shortened_stays_short_after_a_crash(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_journal_written_anew_still_knows_what_runs(tmp_path: Path) -> None:
     running = queue.take(Starting(7))
     assert running is not None
     queue.close()  # which writes it anew; the server is killed before the build ends
-    assert [(one.item.id, one.number) for one in Queue(tmp_path).interrupted] == [(running.id, 7)]
+    assert [(left.item.id, left.number) for left in Queue(tmp_path).interrupted] == [(running.id, 7)]
 
 
 class Failing(Starting):

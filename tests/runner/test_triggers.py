@@ -154,7 +154,7 @@ def test_a_push_is_told_to_the_jobs_of_its_repository_that_listen(runner: Runner
 
 
 @pytest.mark.parametrize(
-    ("spec", "pushed", "told"),
+    ("spec", "pushed", "is_told"),
     [
         ("*/main", ["main"], True),
         ("main", ["refs/heads/main"], True),
@@ -169,13 +169,13 @@ def test_a_push_is_told_to_the_jobs_of_its_repository_that_listen(runner: Runner
     ],
 )
 def test_a_push_of_branches_is_told_to_jobs_that_may_build_them(
-    spec: str, pushed: list[str], told: bool, runner: Runner
+    spec: str, pushed: list[str], is_told: bool, runner: Runner
 ) -> None:
     url = "https://git.example.com/auth.git"
     branch = f"<branches><hudson.plugins.git.BranchSpec><name>{spec}</name></hudson.plugins.git.BranchSpec></branches>"
     content = polled(url).replace(b"</scm>", branch.encode() + b"</scm>")
     runner.items.create("", "listens", content)
-    assert bool(Triggers(runner).notify(url, pushed)) == told
+    assert bool(Triggers(runner).notify(url, pushed)) == is_told
 
 
 def test_a_job_that_waits_to_be_polled_is_not_queued_twice(runner: Runner) -> None:

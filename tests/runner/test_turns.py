@@ -54,7 +54,7 @@ class State:
         return [name for name, names in self.below.items() if job in names]
 
     def queued(self) -> Collection[str]:
-        return {one.job for one in self.waits}
+        return {waiting.job for waiting in self.waits}
 
     def hindrances(self, job: str) -> Sequence[Hindrance]:
         return self.rules.get(job, ())
@@ -66,13 +66,13 @@ class State:
         return [self._candidate(job, values) for job, builds in self.runs.items() for values in builds]
 
     def ahead(self, turn: Turn) -> Iterable[Candidate]:
-        return [self._candidate(one.job, one.parameters) for one in self.waits if one.id < turn.id]
+        return [self._candidate(waiting.job, waiting.parameters) for waiting in self.waits if waiting.id < turn.id]
 
 
 def rule(xml: str) -> Hindrance:
-    made = catalogue.make("property", fromstring(xml))
-    assert isinstance(made, Hindrance)
-    return made
+    hindrance = catalogue.make("property", fromstring(xml))
+    assert isinstance(hindrance, Hindrance)
+    return hindrance
 
 
 def blocker(jobs: str, scan: str = "DISABLED") -> Hindrance:
@@ -184,10 +184,10 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("item", "state", "told"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_an_item_waits_where_the_table_says_so(item: Item, state: State, told: str) -> None:
+@pytest.mark.parametrize(("item", "state", "words"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_an_item_waits_where_the_table_says_so(item: Item, state: State, words: str) -> None:
     reason = turns.reason(item, state)
-    assert told in reason and bool(told) == bool(reason)
+    assert words in reason and bool(words) == bool(reason)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_equal_triggers_are_merged_and_others_wait_beside(
     job: str, values: tuple[Parameter, ...], actions: tuple[str, ...], merged: int | None
 ) -> None:
     waiting = [Item(id=1, parameters=A1), Item(id=2, parameters=A1, actions=("<a/>",)), Item(id=3, parameters=A1)]
-    found = turns.fold(waiting, job, values, actions)
-    assert (found.id if found is not None else None) == merged
+    merged_with = turns.fold(waiting, job, values, actions)
+    assert (merged_with.id if merged_with is not None else None) == merged
 
 
 def test_a_shorter_delay_counts_and_a_longer_one_does_not() -> None:
@@ -215,5 +215,5 @@ def test_a_shorter_delay_counts_and_a_longer_one_does_not() -> None:
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 9)), unique_by=lambda row: row[0]), st.integers(0, 9))
 def test_the_oldest_comes_first_and_nothing_before_its_quiet_period(rows: list[tuple[int, int]], now: int) -> None:
     items = [Item(id=number, due=moment) for number, moment in rows]
-    assert [one.id for one in turns.ready(items, now)] == sorted(number for number, moment in rows if moment <= now)
+    assert [turn.id for turn in turns.ready(items, now)] == sorted(number for number, moment in rows if moment <= now)
     assert turns.next_moment(items, now) == min((moment for _, moment in rows if moment > now), default=None)

@@ -101,15 +101,15 @@ def serving(home: Path, *options: str, open_files: int = 0) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("shared") / "home") as made:
-        yield made
+    with serving(tmp_path_factory.mktemp("shared") / "home") as server:
+        yield server
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Server]:
     """A server of its own, for tests that break it."""
-    with serving(tmp_path / "home") as made:
-        yield made
+    with serving(tmp_path / "home") as server:
+        yield server
 
 
 @pytest.fixture
@@ -121,10 +121,10 @@ def name() -> str:
 def until(condition: Callable[[], object], seconds: float = 15) -> object:
     """Wait until something is true, and return it."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
-    return found
+    return value
 
 
 def ended(client: jenkins.Jenkins, job: str, number: int = 1) -> dict[str, object]:
@@ -137,13 +137,13 @@ def ended(client: jenkins.Jenkins, job: str, number: int = 1) -> dict[str, objec
             return None
         return None if info["building"] else info
 
-    found = until(look)
-    assert isinstance(found, dict)
-    return found
+    build_json = until(look)
+    assert isinstance(build_json, dict)
+    return build_json
 
 
 @pytest.fixture(scope="session")
 def any_input(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server that may be asked anything, and a login of its administrator (user:token, in base64)."""
-    with serving(tmp_path_factory.mktemp("anything") / "home", "--executors", "1") as made:
-        yield made, base64.b64encode(f"admin:{made.token()}".encode()).decode()
+    with serving(tmp_path_factory.mktemp("anything") / "home", "--executors", "1") as server:
+        yield server, base64.b64encode(f"admin:{server.token()}".encode()).decode()

@@ -92,7 +92,7 @@ def test_any_request_is_answered_and_never_by_a_fault(
     host = server.url.removeprefix("http://").strip("/")
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
     lines += [f"Authorization: Basic {login}"] if known else []
-    if body and not any(one.lower().startswith(("content-length", "transfer-encoding")) for one in headers):
+    if body and not any(header.lower().startswith(("content-length", "transfer-encoding")) for header in headers):
         lines.append(f"Content-Length: {len(body)}")
     head = "\r\n".join(lines).encode("utf-8", "replace")
     answer = answer_to(server, head + b"\r\n\r\n" + body)

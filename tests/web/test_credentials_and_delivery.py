@@ -19,7 +19,7 @@ def test_a_credential_is_stored_listed_replaced_and_removed_but_never_shown(serv
     assert session.post(f"{url}createCredentials", data=CREDENTIAL.format(id="t", secret="hunter2")).status_code == 200
     assert session.post(f"{url}createCredentials", data=CREDENTIAL.format(id="t", secret="other")).status_code == 400
     assert session.post(f"{url}createCredentials", data=CREDENTIAL.format(id="s", secret="ab")).status_code == 400
-    assert "t" in [one["id"] for one in session.get(f"{url}api/json").json()["credentials"]]
+    assert "t" in [credential["id"] for credential in session.get(f"{url}api/json").json()["credentials"]]
     shown = session.get(f"{url}credential/t/config.xml").text
     assert "hunter2" not in shown and "<secret-redacted/>" in shown
     assert (

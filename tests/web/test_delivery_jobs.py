@@ -104,33 +104,33 @@ def organisation(tmp_path: Path) -> Iterator[Organisation]:
     options = ("--port", str(free_port()), "--user", "olle", "--user", "ci")  # the same port after a restart
     options += ("--isolation", "none")  # what a job starts on the hosts of this machine outlives it
     with serving(tmp_path / "home", *options) as server:
-        made = Organisation(server, tmp_path)
-        subprocess.run([sys.executable, "-m", "sluicegate", "init", "--bare", made.repo], check=True)
+        prepared = Organisation(server, tmp_path)
+        subprocess.run([sys.executable, "-m", "sluicegate", "init", "--bare", prepared.repo], check=True)
         work = tmp_path / "work"
-        subprocess.run(["git", "clone", "-q", made.repo, str(work)], check=True)
+        subprocess.run(["git", "clone", "-q", prepared.repo, str(work)], check=True)
         text = CONFIG.format(url=server.url.rstrip("/"), root=tmp_path, ports=[free_port(), free_port()])
         (work / "sluicegate.yaml").write_text(text)
         subprocess.run(["git", "-C", str(work), "commit", "-qam", "Ours"], check=True)
         subprocess.run(["git", "-C", str(work), "push", "-q"], check=True)
-        yield made
+        yield prepared
         subprocess.run(["pkill", "-f", str(tmp_path / "hosts")], check=False)
 
 
 FORGED = {"BUILD_USER": "anna", "BUILD_USER_ID": "anna", "USER": "anna", "GIT_AUTHOR_NAME": "anna", "userId": "anna"}
 
 
-def relay(organisation: Organisation, name: str, to: str, given: dict[str, str]) -> None:
+def relay(organisation: Organisation, name: str, to: str, values: dict[str, str]) -> None:
     """A job that passes parameters on to another."""
-    properties = escape("\n".join(f"{key}={value}" for key, value in given.items()))
-    organisation.job(name, "true", parameters=tuple(given), after=PASS_ON.format(properties=properties, job=to))
+    properties = escape("\n".join(f"{key}={value}" for key, value in values.items()))
+    organisation.job(name, "true", parameters=tuple(values), after=PASS_ON.format(properties=properties, job=to))
 
 
 def test_a_seal_is_of_who_started_that_very_build(organisation: Organisation) -> None:
     organisation.publish("1.0.0", app_files("1.0.0"))
     organisation.approve_job()
     organisation.server.client("anna").build_job("approve", SEAL | {"BUILD_USER": "rita"})
-    result, said = organisation.console("approve")
-    assert result == "SUCCESS", said
+    result, log = organisation.console("approve")
+    assert result == "SUCCESS", log
     (seal,) = organisation.approvals()
     assert (seal["by"]["user"], seal["by"]["verified"]) == ("anna", True)
     assert seal["by"]["source"] == f"{organisation.server.url}job/approve/1/"
@@ -144,10 +144,10 @@ def test_a_chain_of_jobs_lends_nobodys_name_to_a_seal(organisation: Organisation
     relay(organisation, "second", "approve", SEAL | FORGED)
     relay(organisation, "first", "second", SEAL | FORGED)
     organisation.server.client(person).build_job("first", SEAL | FORGED)
-    result, said = organisation.console("approve")
-    assert 'Started by upstream project "second" build number 1' in said
+    result, log = organisation.console("approve")
+    assert 'Started by upstream project "second" build number 1' in log
     assert result == "FAILURE"
-    assert "it takes one person who started this very build, and there is nobody" in said
+    assert "it takes one person who started this very build, and there is nobody" in log
     assert organisation.approvals() == []
 
 
@@ -158,9 +158,9 @@ def test_a_build_that_rejects_is_no_proof_of_an_approval(organisation: Organisat
     command = f"{sys.executable} -m sluicegate -C {organisation.repo} approve {words}"
     organisation.job("reject", command, parameters=tuple(SEAL))
     organisation.server.client("anna").build_job("reject", SEAL)
-    result, said = organisation.console("reject")
+    result, log = organisation.console("reject")
     assert result == "FAILURE"
-    assert "the job 'reject' is not one that may approve in the role: approve" in said
+    assert "the job 'reject' is not one that may approve in the role: approve" in log
     assert organisation.approvals() == []
 
 
@@ -168,8 +168,8 @@ def test_a_stranger_behind_a_proxy_does_not_answer_for_the_trusted_jenkins(organ
     organisation.publish("1.0.0", app_files("1.0.0"))
     organisation.approve_job(before="export http_proxy=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9 no_proxy=")
     organisation.server.client("anna").build_job("approve", SEAL)
-    result, said = organisation.console("approve")
-    assert result == "SUCCESS", said
+    result, log = organisation.console("approve")
+    assert result == "SUCCESS", log
 
 
 def annas_other_seal(organisation: Organisation) -> Path:
@@ -187,8 +187,8 @@ def test_the_address_of_another_build_as_a_parameter_does_not_lend_its_person(or
     hers = f"{organisation.server.url}job/approve/1/"
     organisation.server.client("olle").build_job("approve", SEAL | {"BUILD_URL": hers})
     go.touch()
-    result, said = organisation.console("approve", 2)
-    assert result == "FAILURE" and "olle is not in the role 'qa'" in said
+    result, log = organisation.console("approve", 2)
+    assert result == "FAILURE" and "olle is not in the role 'qa'" in log
     assert organisation.approvals() == []
 
 
@@ -201,10 +201,10 @@ def test_a_job_of_ones_own_cannot_carry_the_seal_in_the_name_of_a_build_that_say
     organisation.job("taken", f"export BUILD_URL={organisation.server.url}job/approve/1/\n{command}")
     for name in ("mine", "taken"):
         organisation.server.client("olle").build_job(name)
-    result, said = organisation.console("mine")
-    assert result == "FAILURE" and "the job 'mine' is not one that may approve in the role" in said
-    result, said = organisation.console("taken")
-    assert result == "FAILURE" and "the build's parameter VERSION is '0.9.0', not '1.0.0'" in said
+    result, log = organisation.console("mine")
+    assert result == "FAILURE" and "the job 'mine' is not one that may approve in the role" in log
+    result, log = organisation.console("taken")
+    assert result == "FAILURE" and "the build's parameter VERSION is '0.9.0', not '1.0.0'" in log
     go.touch()
     organisation.console("approve")
     assert organisation.approvals() == []
@@ -215,9 +215,9 @@ def test_two_people_behind_one_build_are_nobodys_seal(organisation: Organisation
     organisation.approve_job(quiet=3)
     organisation.server.client("anna").build_job("approve", SEAL)
     organisation.server.client("olle").build_job("approve", SEAL)
-    result, said = organisation.console("approve")
+    result, log = organisation.console("approve")
     assert result == "FAILURE"
-    assert "it takes one person who started this very build, and there is anna, olle" in said
+    assert "it takes one person who started this very build, and there is anna, olle" in log
     assert organisation.approvals() == []
 
 
@@ -231,13 +231,13 @@ def test_a_server_killed_in_the_middle_of_a_sync_is_mended_by_the_next_build(org
     until(started.exists, 30)
     organisation.server.kill()
     organisation.server.start()
-    result, said = organisation.console("integration-sync")
-    assert result == "ABORTED", said
+    result, log = organisation.console("integration-sync")
+    assert result == "ABORTED", log
     go.touch()
     organisation.server.client("olle").build_job("integration-sync")
-    result, said = organisation.console("integration-sync", 2)
-    assert result == "SUCCESS", said
-    assert "integration: finishing 'deploy' by olle since" in said
+    result, log = organisation.console("integration-sync", 2)
+    assert result == "SUCCESS", log
+    assert "integration: finishing 'deploy' by olle since" in log
     (cell,) = effective(organisation)
     assert cell == {"pin": "1.0.0", "effective": "1.0.0", "marks": []}
     organisation.server.client("olle").build_job("integration-sync")

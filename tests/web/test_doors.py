@@ -139,8 +139,8 @@ def test_a_thousand_idle_connections_keep_nobody_out(fresh: Server) -> None:
         assert session.get(f"{fresh.url}api/json", timeout=20).status_code == 200
         assert requests.get(f"{fresh.url}login", timeout=20).status_code == 200
     finally:
-        for one in idle:
-            one.close()
+        for connection in idle:
+            connection.close()
 
 
 def test_ten_thousand_connections_keep_nobody_out_where_few_files_may_be_open(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_ten_thousand_connections_keep_nobody_out_where_few_files_may_be_open(tm
             last = f"{server.url}job/job/api/json?tree=lastSuccessfulBuild[number]"
             until(lambda: session.get(last).json()["lastSuccessfulBuild"], 60)
         finally:
-            for one in idle:
-                one.close()
+            for connection in idle:
+                connection.close()
 
 
 @pytest.mark.parametrize(

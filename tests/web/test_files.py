@@ -67,7 +67,7 @@ def test_a_zip_of_artifacts_never_has_what_a_swapped_name_leads_to(server: Serve
         for _ in range(150):
             answer = session.get(f"{server.url}job/{name}/1/artifact/*zip*/archive.zip")
             with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
-                assert not any(SECRET.encode() in packed.read(one) for one in packed.namelist())
+                assert not any(SECRET.encode() in packed.read(member) for member in packed.namelist())
     finally:
         over.set()
         thread.join()

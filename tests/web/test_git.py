@@ -67,7 +67,7 @@ def test_a_push_hook_starts_the_polling_job_once_per_change(server: Server, repo
     second = commit(repository.parent / "work", "second")
     assert f"Scheduled polling of {name}" in server.session().get(hook).text
     changes = ended(client, name, 2)["changeSet"]
-    assert [(one["commitId"], one["msg"]) for one in changes["items"]] == [(second, "second")]  # type: ignore[index]
+    assert [(change["commitId"], change["msg"]) for change in changes["items"]] == [(second, "second")]  # type: ignore[index]
     assert "second" in client.get_build_console_output(name, 2)
 
 

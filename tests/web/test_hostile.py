@@ -182,11 +182,11 @@ def test_a_burst_of_triggers_is_kept_whole_and_can_be_taken_back(fresh: Server) 
     fresh.start()
     client, session = fresh.client(), fresh.session()
     running = [client.get_build_info("burst", build["number"])["queueId"] for build in client.get_running_builds()]
-    assert {one["id"] for one in waiting} <= {*running, *(one["id"] for one in client.get_queue_info())}
+    assert {queued["id"] for queued in waiting} <= {*running, *(queued["id"] for queued in client.get_queue_info())}
     session.post(f"{fresh.url}cancelQuietDown")
     until(lambda: client.get_running_builds())
-    for one in client.get_queue_info():
-        client.cancel_queue(one["id"])
+    for queued in client.get_queue_info():
+        client.cancel_queue(queued["id"])
     until(lambda: not client.get_queue_info())
     for number in [build["number"] for build in client.get_running_builds()]:
         client.stop_build("burst", number)

@@ -56,8 +56,8 @@ def test_update_test_list_and_delete_work_twice_in_a_row(fresh: Server, tmp_path
         for _ in range(2):
             done = jenkins_jobs(fresh, tmp_path, "--ignore-cache", "update", str(source))
             assert done.returncode == 0, done.stderr
-        found = jenkins_jobs(fresh, tmp_path, "list")
-        assert sorted(found.stdout.split()) == listed, found.stderr
+        listing = jenkins_jobs(fresh, tmp_path, "list")
+        assert sorted(listing.stdout.split()) == listed, listing.stderr
         kept = (fresh.home / "jobs" / "jjb-raw" / "config.xml").read_text()
         assert '<com.example.Nope plugin="nope@1">' in kept and "<a> kept </a>" in kept
         assert fresh.client().get_view_config("jjb-view").count("jjb-one") == 1

@@ -58,10 +58,10 @@ def test_a_trusted_proxy_says_who_is_logged_in_and_in_which_groups(tmp_path: Pat
         session = requests.Session()
         session.headers.update(lena)
         crumb = session.get(f"{server.url}crumbIssuer/api/json", timeout=20).json()
-        made = session.post(
+        answer = session.post(
             f"{server.url}job/job/build", headers={crumb["crumbRequestField"]: crumb["crumb"]}, timeout=20
         )
-        assert made.status_code == 201
+        assert answer.status_code == 201
 
 
 def test_the_header_of_anybody_else_is_not_believed(tmp_path: Path) -> None:

@@ -21,7 +21,10 @@ with warnings.catch_warnings():
 
 CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance]
 DESCRIPTION = schemathesis.openapi.from_path(ROOT / "docs/reference/openapi.yaml")
-OPERATIONS = {f"{one.ok().method.upper()} {one.ok().path}": one.ok() for one in DESCRIPTION.get_all_operations()}
+OPERATIONS = {
+    f"{operation.ok().method.upper()} {operation.ok().path}": operation.ok()
+    for operation in DESCRIPTION.get_all_operations()
+}
 
 
 def there_is_a_job(server: Server, login: str) -> None:

@@ -58,7 +58,9 @@ def test_a_build_with_parameters_is_followed_to_its_end(server: Server, name: st
     info = ended(client, name)
     assert info["result"] == "SUCCESS" and info["queueId"] == item
     actions = {action["_class"]: action for action in info["actions"] if action}  # type: ignore[attr-defined]
-    values = {one["name"]: one["value"] for one in actions["hudson.model.ParametersAction"]["parameters"]}
+    values = {
+        parameter["name"]: parameter["value"] for parameter in actions["hudson.model.ParametersAction"]["parameters"]
+    }
     assert values == {"TEXT": value, "DRY": True, "PLACE": "there"}
     cause = actions["hudson.model.CauseAction"]["causes"][0]
     assert cause["userId"] == "admin" and cause["_class"] == "hudson.model.Cause$UserIdCause"
@@ -82,7 +84,7 @@ def test_artifacts_and_fingerprints(server: Server, name: str) -> None:
     client.create_job(name, text(shell(command, publishers=ARCHIVE)))
     client.build_job(name)
     info = ended(client, name)
-    assert [one["relativePath"] for one in info["artifacts"]] == ["out/b.html", "out/with space/a.txt"]  # type: ignore[attr-defined]
+    assert [artifact["relativePath"] for artifact in info["artifacts"]] == ["out/b.html", "out/with space/a.txt"]  # type: ignore[attr-defined]
     base = f"{server.url}job/{name}/1/artifact/"
     assert session.get(f"{base}out/with%20space/a.txt").content == b"hello\n"
     ranged = session.get(f"{base}out/with%20space/a.txt", headers={"Range": "bytes=1-2"})
@@ -92,8 +94,8 @@ def test_artifacts_and_fingerprints(server: Server, name: str) -> None:
     assert session.get(f"{base}*zip*/archive.zip").content[:2] == b"PK"
     mark = client.get_build_info(name, 1, depth=1)
     assert mark["number"] == 1
-    found = session.get(f"{server.url}fingerprint/b1946ac92492d2347c6235b4d2611184/api/json").json()
-    assert found["fileName"] == "a.txt" and name in [usage["name"] for usage in found["usage"]]
+    fingerprint = session.get(f"{server.url}fingerprint/b1946ac92492d2347c6235b4d2611184/api/json").json()
+    assert fingerprint["fileName"] == "a.txt" and name in [usage["name"] for usage in fingerprint["usage"]]
 
 
 def test_the_test_report(server: Server, name: str) -> None:
@@ -103,9 +105,9 @@ def test_the_test_report(server: Server, name: str) -> None:
     client.create_job(name, text(shell(f"cat > r.xml <<'END'\n{report}\nEND\n", publishers=JUNIT)))
     client.build_job(name)
     assert ended(client, name)["result"] == "UNSTABLE"
-    found = client.get_build_test_report(name, 1)
-    assert (found["passCount"], found["failCount"], found["skipCount"]) == (1, 1, 0)
-    assert [case["status"] for case in found["suites"][0]["cases"]] == ["PASSED", "FAILED"]
+    test_report = client.get_build_test_report(name, 1)
+    assert (test_report["passCount"], test_report["failCount"], test_report["skipCount"]) == (1, 1, 0)
+    assert [case["status"] for case in test_report["suites"][0]["cases"]] == ["PASSED", "FAILED"]
     client.create_job(f"{name}-none", text(shell("true")))
     client.build_job(f"{name}-none")
     ended(client, f"{name}-none")
@@ -133,7 +135,7 @@ def test_the_queue_shows_merges_and_cancels(server: Server, name: str) -> None:
     client.create_job(name, text(shell("true", quiet=60)))
     item = client.build_job(name)
     assert client.build_job(name) == item
-    (shown,) = [one for one in client.get_queue_info() if one["task"]["name"] == name]
+    (shown,) = [queued for queued in client.get_queue_info() if queued["task"]["name"] == name]
     assert shown["why"].startswith("In the quiet period. Expires in ") and len(shown["actions"][0]["causes"]) == 2
     client.cancel_queue(item)
     assert client.get_queue_item(item)["cancelled"] is True
@@ -164,8 +166,8 @@ def test_the_cause_of_a_downstream_build_names_the_upstream_build(server: Server
     trigger = f"<hudson.tasks.BuildTrigger><childProjects>{name}-down</childProjects></hudson.tasks.BuildTrigger>"
     client.create_job(f"{name}-down", text(shell("true")))
     client.create_job(name, text(shell("true", publishers=trigger)))
-    assert [one["name"] for one in client.get_job_info(name)["downstreamProjects"]] == [f"{name}-down"]
-    assert [one["name"] for one in client.get_job_info(f"{name}-down")["upstreamProjects"]] == [name]
+    assert [project["name"] for project in client.get_job_info(name)["downstreamProjects"]] == [f"{name}-down"]
+    assert [project["name"] for project in client.get_job_info(f"{name}-down")["upstreamProjects"]] == [name]
     client.build_job(name)
     cause = ended(client, f"{name}-down")["actions"][0]["causes"][0]  # type: ignore[index]
     assert (cause["upstreamProject"], cause["upstreamBuild"], cause["upstreamUrl"]) == (name, 1, f"job/{name}/")
@@ -212,11 +214,11 @@ def test_refusals_have_the_words_of_a_real_jenkins(server: Server, name: str) ->
     session = server.session()
     url = f"{server.url}createItem"
     assert session.post(url, params={"name": name}, data=shell("true")).status_code == 200
-    said = [
-        session.post(url, params={"name": other, **more}, data=shell("true")).headers["X-Error"]
-        for other, more in ((name, {}), ("a@b", {}), ("..", {}), (f"{name}-copy", {"mode": "copy", "from": "nope"}))
+    refusals = [
+        session.post(url, params={"name": name_sent, **more}, data=shell("true")).headers["X-Error"]
+        for name_sent, more in ((name, {}), ("a@b", {}), ("..", {}), (f"{name}-copy", {"mode": "copy", "from": "nope"}))
     ]
-    assert said == [
+    assert refusals == [
         f"A job already exists with the name  {name}",
         "@  is an unsafe character",
         "..  is not an allowed name",
@@ -229,8 +231,8 @@ def test_refusals_have_the_words_of_a_real_jenkins(server: Server, name: str) ->
 @pytest.mark.parametrize("mode", ["hudson.model.FreeStyleProject", "hudson.matrix.MatrixProject"])
 def test_the_form_for_a_new_job_makes_an_empty_one_that_builds(server: Server, name: str, mode: str) -> None:
     session = server.session()
-    made = session.post(f"{server.url}createItem", data={"name": name, "mode": mode}, allow_redirects=False)
-    assert (made.status_code, made.headers["Location"]) == (302, f"/job/{name}/configure")
+    response = session.post(f"{server.url}createItem", data={"name": name, "mode": mode}, allow_redirects=False)
+    assert (response.status_code, response.headers["Location"]) == (302, f"/job/{name}/configure")
     job = session.get(f"{server.url}job/{name}/api/json").json()
     assert (job["_class"], job["color"], job["buildable"]) == (mode, "notbuilt", True)
     assert session.post(f"{server.url}job/{name}/build?delay=0sec").status_code == 201

@@ -25,8 +25,8 @@ environments: {{integration: {{}}}}
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     (tmp_path / "config.yaml").write_text(CONFIG.format(root=tmp_path))
-    made = command("init", "--bare", "--config", str(tmp_path / "config.yaml"), str(tmp_path / "delivery.git"))
-    assert made.returncode == 0, made.stderr
+    init = command("init", "--bare", "--config", str(tmp_path / "config.yaml"), str(tmp_path / "delivery.git"))
+    assert init.returncode == 0, init.stderr
     return tmp_path / "delivery.git"
 
 
@@ -63,10 +63,10 @@ def test_reports_of_the_puppetserver_reach_the_delivery_kit(server: Server) -> N
         assert (answer.status_code, answer.text) == (200, "taken\n")
     assert post(server, "no report at all", secret(server)).status_code == 200
     until(lambda: not waiting(server), 60)
-    told = log(server)
+    log_text = log(server)
     for number in range(3):
-        assert f"report of app{number} stranger" in told
-    assert "unreadable" in told
+        assert f"report of app{number} stranger" in log_text
+    assert "unreadable" in log_text
 
 
 def test_only_the_secret_lets_reports_in_and_it_opens_nothing_else(server: Server) -> None:
@@ -158,17 +158,17 @@ def test_the_thread_that_takes_reports_is_shown(server: Server) -> None:
         f"{server.url}computer/api/json?tree=workers[name,alive]", auth=("admin", server.password("admin")), timeout=30
     ).json()
     assert {"name": "reports", "alive": True} in [
-        {key: one[key] for key in ("name", "alive")} for one in nodes["workers"]
+        {key: worker[key] for key in ("name", "alive")} for worker in nodes["workers"]
     ]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--reports-from", "10.0.0.5"), "--reports-from needs --delivery"),
         (("--reports-from", "app1", "--delivery", "."), "'app1' is neither an address nor a network"),
     ],
 )
-def test_options_that_cannot_be_are_refused(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_options_that_cannot_be_are_refused(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     done = command("serve", "--home", str(tmp_path / "home"), "--port", "0", *words)
-    assert done.returncode == 2 and said in done.stderr
+    assert done.returncode == 2 and message in done.stderr

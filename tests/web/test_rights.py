@@ -67,7 +67,7 @@ NEW = "descriptorByName/jenkins.security.ApiTokenProperty/generateNewToken"
 def test_who_reads_a_folder_sees_that_folder_alone(peopled: Server) -> None:
     rule(peopled, ADMIN + "- {who: olle, may: read, in: team}\n")
     olle = peopled.session("olle")
-    assert [one["name"] for one in olle.get(f"{peopled.url}api/json").json()["jobs"]] == ["team"]
+    assert [job["name"] for job in olle.get(f"{peopled.url}api/json").json()["jobs"]] == ["team"]
     assert "outer" not in olle.get(peopled.url, headers={"Accept": "text/html"}).text
     assert olle.get(f"{peopled.url}job/team/job/inner/api/json").status_code == 200
     assert olle.get(f"{peopled.url}job/outer/api/json").status_code == 404
@@ -76,7 +76,7 @@ def test_who_reads_a_folder_sees_that_folder_alone(peopled: Server) -> None:
     for job in ("outer", "team/job/inner"):
         peopled.session().post(f"{peopled.url}job/{job}/build")
     waiting = olle.get(f"{peopled.url}queue/api/json").json()["items"]
-    assert [one["task"]["name"] for one in waiting] == ["inner"]
+    assert [queued["task"]["name"] for queued in waiting] == ["inner"]
     assert "outer" not in olle.get(f"{peopled.url}queue/", headers={"Accept": "text/html"}).text
     assert olle.post(f"{peopled.url}queue/cancelItem?id={waiting[0]['id']}").status_code == 403
 

@@ -35,8 +35,8 @@ def read(monkeypatch: pytest.MonkeyPatch, answers: dict[str, object]) -> Any:
     """What the page is made from, where the commands print these; '' ends with an error."""
 
     def command(repo: str, *words: str) -> list[str]:
-        said = answers[words[0] if words else "status"]
-        code = f"import json; print(json.dumps({said!r}))" if said else "raise SystemExit('the pool is gone')"
+        answer = answers[words[0] if words else "status"]
+        code = f"import json; print(json.dumps({answer!r}))" if answer else "raise SystemExit('the pool is gone')"
         return [sys.executable, "-c", code]
 
     monkeypatch.setattr(delivery, "command", command)

@@ -192,9 +192,9 @@ def test_an_attack_by_xml_is_a_400_and_leaves_nothing(server: Server, name: str)
 
 def crumb_of(browser: requests.Session, server: Server) -> str:
     """The crumb in the form of the login page."""
-    found = re.search(r'name="Jenkins-Crumb" value="(\w+)"', browser.get(f"{server.url}login").text)
-    assert found is not None
-    return found[1]
+    match = re.search(r'name="Jenkins-Crumb" value="(\w+)"', browser.get(f"{server.url}login").text)
+    assert match is not None
+    return match[1]
 
 
 def test_people_log_in_by_the_page_and_start_a_job_with_its_form(server: Server, name: str) -> None:

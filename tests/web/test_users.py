@@ -33,13 +33,13 @@ def works(browser: requests.Session, server: Server) -> bool:
 
 
 def test_a_password_of_one_s_own_is_kept_as_a_hash_and_ends_all_sessions(fresh: Server) -> None:
-    first, other = browser_of(fresh, "anna"), browser_of(fresh, "anna")
+    first, second = browser_of(fresh, "anna"), browser_of(fresh, "anna")
     old, new = fresh.password("anna"), "a new and longer word"
     url, form = f"{fresh.url}me/password", {"new": new, **crumb(first, fresh)}
     assert first.post(url, data={**form, "current": "wrong"}).status_code == 403
     assert first.post(url, data={**form, "current": old, "new": "short"}).status_code == 400
     assert first.post(url, data={**form, "current": old}).status_code == 200
-    assert works(first, fresh) and not works(other, fresh)
+    assert works(first, fresh) and not works(second, fresh)
     assert requests.get(f"{fresh.url}api/json", auth=("anna", old)).status_code == 401
     assert requests.get(f"{fresh.url}api/json", auth=("anna", new)).status_code == 200
     kept = [path.read_bytes() for path in fresh.home.rglob("*") if path.is_file()]
@@ -112,10 +112,10 @@ def test_the_audit_log_says_who_changed_what_from_where(fresh: Server, tmp_path:
     rows = [json.loads(line) for line in (fresh.home / "logs" / "audit.log").read_text().splitlines()]
     assert (rows[-1]["user"], rows[-1]["claimed"]) == ("anonymous", "anna")
     assert "wrong" not in (fresh.home / "logs" / "audit.log").read_text()
-    told = [(row["user"], row["action"], row["status"]) for row in rows]
-    assert ("jobs", "POST /createItem", 200) in told
-    assert ("anna", "POST /job/one/doDelete", 403) in told
-    assert told[-1][1:] == ("GET /api/json", 401)
+    changes = [(row["user"], row["action"], row["status"]) for row in rows]
+    assert ("jobs", "POST /createItem", 200) in changes
+    assert ("anna", "POST /job/one/doDelete", 403) in changes
+    assert changes[-1][1:] == ("GET /api/json", 401)
     assert {row["from"] for row in rows} == {"127.0.0.1"} and all(row["at"] for row in rows)
 
 
@@ -125,13 +125,13 @@ def test_tokens_that_are_made_and_used_together_are_all_kept(fresh: Server) -> N
     form = crumb(browser, fresh)
 
     def make(_: int) -> str:
-        made = requests.post(url, data=form, cookies=browser.cookies).json()["data"]["tokenValue"]
-        assert requests.get(f"{fresh.url}api/json", auth=("anna", made)).status_code == 200
-        return str(made)
+        token = requests.post(url, data=form, cookies=browser.cookies).json()["data"]["tokenValue"]
+        assert requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code == 200
+        return str(token)
 
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(make, range(24)))
-    assert [requests.get(f"{fresh.url}api/json", auth=("anna", one)).status_code for one in made] == [200] * 24
+        tokens = list(pool.map(make, range(24)))
+    assert [requests.get(f"{fresh.url}api/json", auth=("anna", token)).status_code for token in tokens] == [200] * 24
 
 
 def test_the_form_for_a_password_says_what_came_of_it(fresh: Server) -> None:

@@ -77,12 +77,12 @@ def test_what_does_not_render_is_told_with_its_place_and_no_job_is_sent_or_run(
     text, pattern = UNRENDERED[wrong]
     good = f"- job:\n    name: {name}-good\n    builders: [shell: echo begun]\n"
     source.write_text(good + text.replace("NAME", name))
-    said = {
+    done_by_column = {
         "jobs check": command("jobs", "check", str(source)),
         "run": command("run", str(source), f"{name}-bad"),
         "jenkins-jobs update": jenkins_jobs(server, tmp_path, "update", f"{templates()}:{source}"),
     }
-    for column, done in said.items():
+    for column, done in done_by_column.items():
         assert done.returncode == promised(wrong, column), done.stderr
         assert re.search(pattern, done.stderr), done.stderr
         assert "Traceback" not in done.stderr and "begun" not in done.stdout
@@ -98,14 +98,14 @@ def test_what_only_a_jenkins_runs_is_stored_and_told_before_a_step_begins(
     tmp_path: Path,
     trigger_words: tuple[tuple[str, ...], dict[str, str]],
 ) -> None:
-    text, said = UNKNOWN[wrong]
+    text, parts = UNKNOWN[wrong]
     words, env = trigger_words
     source.write_text(f"- job:\n    name: {name}\n    quiet-period: 0\n{text}")
     assert command("jobs", "check", str(source)).returncode == promised(wrong, "jobs check")
 
     run = command("run", str(source))
     assert run.returncode == promised(wrong, "run") == command("run", str(source), "--plan").returncode
-    assert all(part in run.stderr for part in said), run.stderr
+    assert all(part in run.stderr for part in parts), run.stderr
     assert run.stdout == ""
 
     update = jenkins_jobs(server, tmp_path, "update", str(source))
@@ -114,7 +114,7 @@ def test_what_only_a_jenkins_runs_is_stored_and_told_before_a_step_begins(
 
     trigger = command("trigger", name, *words, env=env)
     assert trigger.returncode == promised(wrong, "trigger"), trigger.stderr
-    assert all(part in trigger.stdout for part in said), trigger.stdout
+    assert all(part in trigger.stdout for part in parts), trigger.stdout
     assert "begun" not in trigger.stdout and trigger.stdout.endswith("Finished: FAILURE\n")
 
 
@@ -122,14 +122,14 @@ def test_what_only_a_jenkins_runs_is_stored_and_told_before_a_step_begins(
 def test_parameters_are_judged_alike_here_and_on_a_server(
     wrong: str, server: Server, name: str, source: Path, trigger_words: tuple[tuple[str, ...], dict[str, str]]
 ) -> None:
-    given, said = PARAMETERS[wrong]
+    arguments, message = PARAMETERS[wrong]
     words, env = trigger_words
     source.write_text(ASKING.replace("NAME", name))
     server.client().create_job(name, render([source])[name].decode())
-    run, trigger = command("run", str(source), *given), command("trigger", name, *given, *words, env=env)
+    run, trigger = command("run", str(source), *arguments), command("trigger", name, *arguments, *words, env=env)
     assert (run.returncode, trigger.returncode) == (promised(wrong, "run"), promised(wrong, "trigger"))
     for done in (run, trigger):
-        assert said in (done.stderr if done.returncode else done.stdout), done.stderr
+        assert message in (done.stderr if done.returncode else done.stdout), done.stderr
     assert server.client().get_job_info(name)["nextBuildNumber"] == (1 if trigger.returncode else 2)
 
 

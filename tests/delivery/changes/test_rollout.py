@@ -42,7 +42,7 @@ class Rooms:
         self.shop = shop
         self.pool = shop.drivers.rooms
         self.meanwhile: Callable[[], object] = lambda: None
-        self.said: list[str] = []
+        self.lines: list[str] = []
         monkeypatch.setattr(rolling, "sleep", self.pass_time)
         monkeypatch.setattr(rolling, "FOUND", 0.0)
         shop.edited("sluicegate.yaml", pooled(rollout, deploy))
@@ -53,7 +53,7 @@ class Rooms:
 
     def roll(self, **options: object) -> object:
         self.shop.pass_time()
-        return rollout(self.shop.by("ci"), "training", say=self.said.append, **options)  # type: ignore[arg-type]
+        return rollout(self.shop.by("ci"), "training", say=self.lines.append, **options)  # type: ignore[arg-type]
 
     def having(self, version: str) -> list[str]:
         return [name for name in HOSTS if self.shop.running(name).get("auth") == version]
@@ -181,7 +181,7 @@ def test_once_enough_hosts_are_new_nobody_new_is_led_to_an_old_one(rooms: Callab
     world.roll()
     new_only = [leads for leads in seen if leads <= {"room1", "room2", "room3"}]
     assert new_only, "the drain of all old hosts began once three new ones served"
-    assert "training: new users reach the target only; 5 hosts drained" in world.said
+    assert "training: new users reach the target only; 5 hosts drained" in world.lines
     assert world.pool.least >= 3
 
 
@@ -217,7 +217,7 @@ def test_a_drain_may_wait_beyond_its_limit_and_says_so(rooms: Callable[..., Room
     world.meanwhile = leave
     world.roll()
     assert world.having("2.0.0") == HOSTS
-    assert [line for line in world.said if "goes on: 1 request still running on room1" in line]
+    assert [line for line in world.lines if "goes on: 1 request still running on room1" in line]
 
 
 def test_a_host_that_a_reload_made_ready_again_is_drained_again(rooms: Callable[..., Rooms]) -> None:
@@ -379,9 +379,9 @@ def test_a_host_that_has_all_and_is_out_is_looked_at_before_it_serves(rooms: Cal
     world = rooms()
     world.roll()
     world.pool.states["room2"] = "out"
-    world.said.clear()
+    world.lines.clear()
     world.roll()
-    assert "training: room2: auth 2.0.0 is to answer" in world.said
+    assert "training: room2: auth 2.0.0 is to answer" in world.lines
     assert world.all_ready()
 
 

@@ -51,8 +51,8 @@ class Inside:
 
     def scripts(self, **variables: str) -> None:
         """Write `enter` (a shell or a command inside) and `end` (take everything away)."""
-        given = " ".join(f"{name}='{value}'" for name, value in variables.items())
-        enter = f'exec nsenter --target {self.first()} --mount --pid --net env {given} "${{@:-bash}}"'
+        assignments = " ".join(f"{name}='{value}'" for name, value in variables.items())
+        enter = f'exec nsenter --target {self.first()} --mount --pid --net env {assignments} "${{@:-bash}}"'
         (self.folder / "enter").write_text(f"#!/bin/bash\n{enter}\n")
         end = [
             f"kill -KILL {self.process.pid}",

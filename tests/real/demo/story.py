@@ -85,13 +85,13 @@ class RealExample(Example):
         version = self.effective("auth", "shops")
         self.cli("rita", "drift", "shops")
         older = self.world.run("ssh", "deploy@shop3", "apt-cache madison auth").output.split()
-        other = next(word for word in older if word.startswith("1.0.") and word != version)
-        by_hand = f"sudo apt-get install -y -q --allow-downgrades --allow-change-held-packages auth={other}"
+        older_version = next(word for word in older if word.startswith("1.0.") and word != version)
+        by_hand = f"sudo apt-get install -y -q --allow-downgrades --allow-change-held-packages auth={older_version}"
         done = self.world.run("ssh", "deploy@shop3", by_hand)
         self.show.command("somebody", f"ssh shop3 {by_hand}", done)
-        self.check(f"shop3 has auth {other}", self.package("shop3", "auth") == other)
-        said = self.cli("rita", "drift", "shops", code=1)
-        self.check("drift names the host and what it has", "shop3" in said and other in said)
+        self.check(f"shop3 has auth {older_version}", self.package("shop3", "auth") == older_version)
+        drifted = self.cli("rita", "drift", "shops", code=1)
+        self.check("drift names the host and what it has", "shop3" in drifted and older_version in drifted)
         self.cli("rita", "deploy", "shops")
         self.check(f"shop3 has auth {version} again", self.package("shop3", "auth") == version)
         self.cli("rita", "drift", "shops")

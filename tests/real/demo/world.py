@@ -46,11 +46,11 @@ frontend shops
 class RealWorld(World):
     """Everything below `root`, in namespaces of its own, which end it all: nothing is closed here."""
 
-    def __init__(self, root: Path, cache: Path, orders: TextIO, said: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, cache: Path, orders: TextIO, say: Callable[[str], None]) -> None:
         super().__init__(root=root)
         self.cache = cache
         self.orders = orders
-        self.said = said
+        self.say = say
         self.began = time.monotonic()
         self.hosts = Hosts(root / "hosts", root.name)
 
@@ -105,7 +105,7 @@ class RealWorld(World):
         self._jobs()
 
     def _said(self, what: str) -> None:
-        self.said(f"{what} ({time.monotonic() - self.began:.0f} s)")
+        self.say(f"{what} ({time.monotonic() - self.began:.0f} s)")
 
     def _ordered(self, what: str) -> str:
         """What the process outside says of something that it makes with its own network: where it is."""

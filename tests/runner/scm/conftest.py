@@ -58,16 +58,16 @@ class Repo:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
-    made = Repo(tmp_path, "app")
-    made.commit("one", files={"a.txt": "1\n"})
-    return made
+    app = Repo(tmp_path, "app")
+    app.commit("one", files={"a.txt": "1\n"})
+    return app
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Repo:
-    made = Repo(tmp_path, "lib")
-    made.commit("lib", files={"lib.txt": "lib\n"})
-    return made
+def library(tmp_path: Path) -> Repo:
+    lib = Repo(tmp_path, "lib")
+    lib.commit("lib", files={"lib.txt": "lib\n"})
+    return lib
 
 
 Job = Callable[..., bytes]
@@ -83,7 +83,8 @@ def remote(url: str, *, refspec: str = "", name: str = "") -> str:
 def scm(remotes: str, branches: tuple[str, ...] = ("*/main",), extensions: str = "", more: str = "") -> str:
     """The inside of a GitSCM element."""
     specs = "".join(
-        f"<hudson.plugins.git.BranchSpec><name>{escape(one)}</name></hudson.plugins.git.BranchSpec>" for one in branches
+        f"<hudson.plugins.git.BranchSpec><name>{escape(branch)}</name></hudson.plugins.git.BranchSpec>"
+        for branch in branches
     )
     return (
         f"<configVersion>2</configVersion><userRemoteConfigs>{remotes}</userRemoteConfigs><branches>{specs}</branches>"

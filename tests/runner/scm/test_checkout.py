@@ -18,21 +18,21 @@ SHOW = "git log -1 --format='built: %s'; set +x; env | sort | grep ^GIT_"
 HEADS = "+refs/heads/*:refs/remotes/origin/*"
 
 
-def log_of(runner: Runner, content: bytes, name: str = "t", expected: str = "SUCCESS", **given: str) -> str:
+def log_of(runner: Runner, content: bytes, name: str = "t", expected: str = "SUCCESS", **values: str) -> str:
     """The log of the first build of a new job."""
-    record = build(runner, name, content, dict(given))
+    record = build(runner, name, content, dict(values))
     assert record.result is not None
     log = record.log.read_text()
     assert record.result.name == expected, log
     return log
 
 
-def again(runner: Runner, name: str = "t", **given: str) -> str:
+def again(runner: Runner, name: str = "t", **values: str) -> str:
     """The log of the next build of a job."""
     item = runner.items.get(name)
     assert item is not None
     number = item.history.next_number
-    runner.trigger(item, ADMIN, dict(given), 0)
+    runner.trigger(item, ADMIN, dict(values), 0)
     return wait_for(item, number).log.read_text()
 
 
@@ -155,23 +155,25 @@ def test_all_wanted_branches_are_built_the_oldest_first_and_each_once(runner: Ru
     assert item.history.next_number == 4
 
 
-def test_a_commit_that_cannot_be_checked_out_starts_no_builds_for_ever(runner: Runner, repo: Repo, other: Repo) -> None:
+def test_a_commit_that_cannot_be_checked_out_starts_no_builds_for_ever(
+    runner: Runner, repo: Repo, library: Repo
+) -> None:
     repo.branch("release-1")
-    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.url, "lib")
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.url, "lib")
     repo.commit("broken", to="release-1")
     repo.branch("release-2")
     repo.commit("good", to="release-2")
-    other.bare.rename(other.bare.with_name("gone"))
+    library.bare.rename(library.bare.with_name("gone"))
     content = job(scm(remote(repo.url), ("origin/release-*",), extension("SubmoduleOption")), script=SHOW)
     log = log_of(runner, content, expected="FAILURE")
     assert "git submodule failed" in log and "Scheduling" not in log and not runner.queue.items()
     assert "built: good" in again(runner)
 
 
-def test_two_remotes_with_the_same_branch_start_no_builds_for_ever(runner: Runner, repo: Repo, other: Repo) -> None:
-    both = remote(repo.url, name="origin") + remote(other.url, name="upstream")
+def test_two_remotes_with_the_same_branch_start_no_builds_for_ever(runner: Runner, repo: Repo, library: Repo) -> None:
+    both = remote(repo.url, name="origin") + remote(library.url, name="upstream")
     log = log_of(runner, job(scm(both, ("main",)), script=SHOW))
-    assert f"GIT_URL_1={repo.url}\n" in log and f"GIT_URL_2={other.url}\n" in log
+    assert f"GIT_URL_1={repo.url}\n" in log and f"GIT_URL_2={library.url}\n" in log
     assert "Multiple candidate revisions" in log and "Scheduling" not in log and not runner.queue.items()
 
 
@@ -300,22 +302,22 @@ def test_an_abort_does_not_wait_for_the_next_attempt(runner: Runner, repo: Repo)
     assert wait_for(item, seconds=5).result is not None
 
 
-def test_several_repositories_are_checked_out_side_by_side(runner: Runner, repo: Repo, other: Repo) -> None:
-    def one(source: Repo, folder: str) -> str:
+def test_several_repositories_are_checked_out_side_by_side(runner: Runner, repo: Repo, library: Repo) -> None:
+    def placed(source: Repo, folder: str) -> str:
         option = extension("RelativeTargetDirectory", relativeTargetDir=folder)
         return f"<hudson.plugins.git.GitSCM>{scm(remote(source.url), ('main',), option)}</hudson.plugins.git.GitSCM>"
 
-    both = one(repo, "app") + one(other, "lib")
+    both = placed(repo, "app") + placed(library, "lib")
     multi = f'<scm class="org.jenkinsci.plugins.multiplescms.MultiSCM"><scms>{both}</scms></scm>'
     log = log_of(runner, project(multi, script="cat app/a.txt lib/lib.txt; set +x; env | sort | grep ^GIT_"))
-    assert f"GIT_COMMIT={repo.git('rev-parse', 'HEAD')}\n" in log and f"GIT_URL_1={other.url}\n" in log
-    before = other.git("rev-parse", "HEAD")
-    other.commit("more")
+    assert f"GIT_COMMIT={repo.git('rev-parse', 'HEAD')}\n" in log and f"GIT_URL_1={library.url}\n" in log
+    before = library.git("rev-parse", "HEAD")
+    library.commit("more")
     assert f"GIT_PREVIOUS_COMMIT_1={before}\n" in again(runner)
 
 
-def test_submodules_come_along_and_are_cleaned(runner: Runner, repo: Repo, other: Repo) -> None:
-    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.url, "lib")
+def test_submodules_come_along_and_are_cleaned(runner: Runner, repo: Repo, library: Repo) -> None:
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.url, "lib")
     repo.commit("with a submodule")
     options = extension("SubmoduleOption", recursiveSubmodules="true", threads="2") + extension("CleanBeforeCheckout")
     content = job(scm(remote(repo.url), ("main",), options), script="cat lib/lib.txt; ls lib; touch lib/left")
@@ -323,8 +325,8 @@ def test_submodules_come_along_and_are_cleaned(runner: Runner, repo: Repo, other
     assert "\nleft\n" not in again(runner)
 
 
-def test_submodules_stay_away_where_the_job_does_not_ask_for_them(runner: Runner, repo: Repo, other: Repo) -> None:
-    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.url, "lib")
+def test_submodules_stay_away_where_the_job_does_not_ask_for_them(runner: Runner, repo: Repo, library: Repo) -> None:
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.url, "lib")
     repo.commit("with a submodule")
     disabled = extension("SubmoduleOption", disableSubmodules="true")
     assert "left\n" not in log_of(
@@ -450,9 +452,9 @@ def test_an_ssh_key_of_the_job_is_used_by_ssh_alone(
     runner.vault.store(Credential(id="deploy", kind="ssh", secret=key, user="git", passphrase="open sesame"))
     source = remote(f"ssh://host.example.com{repo.bare}").replace("<url>", "<credentialsId>deploy</credentialsId><url>")
     build_log = log_of(runner, job(scm(source, ("main",)), script=SHOW))
-    said = log.read_text()
-    assert "built: one" in build_log and "key 600\n" in said and "open sesame\n" in said
-    assert "-o IdentitiesOnly=yes -o User=git" in said and " host.example.com " in said
+    ssh_log = log.read_text()
+    assert "built: one" in build_log and "key 600\n" in ssh_log and "open sesame\n" in ssh_log
+    assert "-o IdentitiesOnly=yes -o User=git" in ssh_log and " host.example.com " in ssh_log
     assert "sesame" not in build_log and "GIT_SSH_COMMAND" not in build_log
 
 

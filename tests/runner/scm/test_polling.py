@@ -19,10 +19,10 @@ POLL = "<triggers><hudson.triggers.SCMTrigger><spec/></hudson.triggers.SCMTrigge
 
 @pytest.fixture
 def triggers(runner: Runner) -> Iterator[Triggers]:
-    made = Triggers(runner)
-    made.start()
-    yield made
-    made.stop()
+    started = Triggers(runner)
+    started.start()
+    yield started
+    started.stop()
 
 
 def built(runner: Runner, content: bytes) -> Item:
@@ -140,7 +140,7 @@ def test_a_record_of_a_real_jenkins_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("url", "second_url", "same"),
     [
         ("ssh://git@host/a.git", "git@host:a.git", True),
         ("https://user@host/a.git", "https://host/a", True),
@@ -149,5 +149,5 @@ def test_a_record_of_a_real_jenkins_is_understood() -> None:
         ("", "", False),
     ],
 )
-def test_spellings_of_a_repository_are_recognised(one: str, other: str, same: bool) -> None:
-    assert urls.same_repository(one, other) is same
+def test_spellings_of_a_repository_are_recognised(url: str, second_url: str, same: bool) -> None:
+    assert urls.same_repository(url, second_url) is same
