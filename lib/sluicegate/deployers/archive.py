@@ -109,6 +109,7 @@ class ArchiveDeployer:
         standing = current is not None and current == before and current.installed == wanted
         if standing and spoken_version(_probe_url(host, component)) == release.version:
             return
+        # A folder of its own for each content; the old ones stay, for the way back.
         folder = f"apps/{component.name}/releases/{release.version}-{release.manifest[:8]}"
         past = tuple(f for f in ((before.folder, *before.previous) if before else ()) if f != folder)
         mark = _Mark(installed=wanted, folder=folder, previous=past[: self.keep])
@@ -119,6 +120,7 @@ class ArchiveDeployer:
             _write(mark, component, unpacked)
             host.send(unpacked, folder)
         host.link(f"apps/{component.name}/chosen", folder)
+        # `chosen` before the start, `current` after the answer: between them the host counts as half done.
         services = keeper(host, self.config, user_units=self.user_units)
         services.restart(Service(name=component.name, command=command, folder=folder))
         self._await(host, component, release, services)

@@ -207,6 +207,7 @@ def _said(
     except ValueError as problem:
         failure = ended if done.status != 0 else _odd(what, problem)
         return dict.fromkeys(names, Said(outcome=Outcome.of(failure)))
+    # A bad status without a word on any host is everybody's failure.
     blamed = any(isinstance(answer.get(name), str) for name in names)
     statements = {}
     for name in names:

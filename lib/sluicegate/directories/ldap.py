@@ -229,6 +229,7 @@ class LdapDirectory:
             )
         except LDAPException as problem:
             raise RemoteUnavailable(f"the directory {self.url} does not answer: {_words(problem)}") from problem
+        # The library raises for a broken connection only; what the server refuses stands in the result.
         status, complaint = connection.result["result"], connection.result["description"]
         if status in TOO_BUSY:
             raise RemoteUnavailable(f"the directory {self.url} does not answer: {complaint}")

@@ -51,11 +51,13 @@ class ApprovalGate:
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         name = f"approval {self.role.name}"
         judged = self._judgements(candidate)
+        # A rejection counts whatever others approve.
         rejections = [r for r in judged if isinstance(r, Rejection)]
         if rejections:
             who, why = rejections[-1].by.user, rejections[-1].why
             reason = f"{who} rejected it" + (f": {why}" if why else "")
             return Verdict(gate=name, state="refused", reason=reason, who_can_help=who, since=rejections[-1].at)
+        # A proof that says no refuses; one that cannot be had matters only while too few others count.
         objected = [(r, why) for r in judged if (why := self._objection(r, candidate))]
         valid = [r for r in judged if not self._objection(r, candidate)]
         for judgement, why in objected:
@@ -73,6 +75,7 @@ class ApprovalGate:
                 gate=name, state="passed", reason=self._approved(valid, candidate), since=valid[-1].at,
                 uncounted=tuple(objections.items()),
             )  # fmt: skip
+        # What was said and does not count is told, so that nobody waits for it.
         objection_lines = [f"{who}'s does not count: {objection}" for who, objection in objections.items()]
         wanted = f"{len(valid)} of {self.minimum} approvals" if self.minimum > 1 else "no approval"
         return Verdict(

@@ -30,6 +30,7 @@ class TestsGate:
     def __call__(self, candidate: Candidate, now: datetime) -> Verdict:
         name = f"tests {self.suite}"
         run = candidate.story.latest(Tests, suite=self.suite, env=candidate.origin)
+        # Only a run on these very files, and where asked for on this very set, says anything.
         if run is None:
             return self._waiting(name, f"no run of the suite in {candidate.origin} is recorded", candidate)
         if run.manifest != candidate.manifest:
@@ -40,6 +41,7 @@ class TestsGate:
         passed, failed, skipped = run.passed, run.failed, run.skipped
         if passed is None or failed is None or skipped is None:
             return Verdict(gate=name, state="error", reason="the recorded run has counts that are none", since=run.at)
+        # Judge what it counted: nothing passed is no success.
         left_out = f", {skipped} did not run" if skipped else ""
         if failed:
             return Verdict(

@@ -89,11 +89,13 @@ def judged(
                 verdict="error", why="a balancer started again meanwhile, or lost a host: its counts are gone"
             )
         sides.append(counts)
+    # Too few requests prove nothing.
     fresh, stale = sides
     fewest = min(fresh.requests, stale.requests)
     counted = f"{fresh.requests} requests on new hosts, {stale.requests} on old ones"
     if fewest < max(analysis.requests, 1):
         return Finding(verdict="inconclusive", why=f"{counted}; {analysis.requests} on each are needed")
+    # Worse is only what chance does not explain.
     more = [excess for name in FAULTS if (excess := _more(name, fresh, stale, analysis.errors / 100))]
     worse = [sentence for sentence, sure in more if sure]
     slower = fresh.milliseconds - stale.milliseconds

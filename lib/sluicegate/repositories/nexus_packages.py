@@ -105,6 +105,7 @@ class NexusPackages:
         )  # fmt: skip
         if reply.status in (200, 201, 204) and not reply.looks_like_a_page:
             return self._found(sent)
+        # The server decides the name: what is taken is compared with what we have.
         taken = re.search(
             rf"{re.escape(self.repository)}/+([^']+?) cannot be updated", reply.body.decode(errors="replace")
         )

@@ -317,6 +317,7 @@ class Build:
         """
         self.check()
         folder = cwd or self.workspace
+        # The earlier one of two ends: that of this command, and that of the build.
         own, of_build = time.monotonic() + within, inf if self.limits.deadline is None else self.limits.deadline
         deadline = None if min(own, of_build) == inf else min(own, of_build)
         if not quiet:
@@ -334,8 +335,10 @@ class Build:
             )
         except (OSError, ValueError) as problem:
             raise StepFailed(f"cannot start '{argv[0]}': {problem}") from problem
+        # What it left: the last bytes of the log, and processes to be ended with the build.
         self._emit(self._mask.flush())
         self._leaders.append(ended.pid)
+        # Why it ended, if not by itself.
         if ended.why == "deadline" and own < of_build:
             raise StepFailed(f"'{' '.join(argv[:2])}' did not end within {within / 60:g} minutes")
         if ended.why:

@@ -154,6 +154,7 @@ def _term(term: str, index: int, draw: Callable[[int], int], number: int) -> ran
     where = f"schedule, line {number}, {FIELDS[index]}"
     if match is None or (match["s"] and not match["e"] and match["step"]):
         raise Malformed(f"{where}: '{term}' is not a number, range, * or H")
+    # The range that the term spans.
     step = int(match["step"] or 1)
     if match["hash"]:
         start, end = int(match["hs"] or LOWER[index]), int(match["he"] or HASH_UPPER[index])
@@ -167,6 +168,7 @@ def _term(term: str, index: int, draw: Callable[[int], int], number: int) -> ran
         return range(start, end + 1, step)
     if step > end - start + 1:
         raise Malformed(f"{where}: the step of '{term}' is larger than its range")
+    # H: a place within the range that is the job's own, the same for ever.
     if step > 1:
         return range(start + draw(step), end + 1, step)
     value = start + draw(end + 1 - start)

@@ -85,10 +85,12 @@ def record(build: Record, marks: Mapping[str, str], now: float) -> None:
         f"<entry>{xml.tag('string', name).strip()}{xml.tag('string', md5).strip()}</entry>"
         for name, md5 in marks.items()
     )
+    # In the build: which files it had.
     build.extra.append(
         "<hudson.tasks.Fingerprinter_-FingerprintAction>"
         f"<record>{rows}</record></hudson.tasks.Fingerprinter_-FingerprintAction>"
     )
+    # In the fingerprint of each file: which builds had it.
     for name, md5 in marks.items():
         with NOTING:
             old = read(home, md5)

@@ -66,12 +66,14 @@ def run(
         raise
     finally:
         os.close(writing)
+    # Follow its output until it ends, or until it must.
     handle = os.pidfd_open(child.pid)
     try:
         os.set_blocking(reading, False)
         why = _follow(reading, handle, stop, write, limits)
         if why:
             kill(child.pid)
+        # A process that it left may hold the output: the build does not wait for that one.
         leaked = not _drain(reading, write, 0.0 if why else LEAK_WAIT, lambda: _held(reading, pen))
         return Ended(status=child.wait(), pid=child.pid, why=why, leaked=leaked)
     finally:

@@ -153,5 +153,6 @@ def _built(runner: Runner, item: Item, values_by_name: Mapping[str, Value], writ
             for record in list(job.history.running.values()):
                 runner.abort(record, "Aborted from the keyboard")
         ended.wait(30)
+    # The home is new, so the job's own build is its first.
     first = item.history.get(1)
     return Result.ABORTED if first is None or first.result is None else first.result

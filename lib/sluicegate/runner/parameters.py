@@ -100,10 +100,12 @@ def _choose(definition: Definition, values: Mapping[str, Given]) -> Parameter:
     sha256 = ""
     if isinstance(value, Upload):
         sha256, value = value.sha256 if definition.kind == "File" else "", value.file_name
+    # Refuse names that would do harm wherever they come from.
     if sha256 and (definition.name.startswith("/") or {"", ".", ".."} & set(definition.name.split("/"))):
         raise UsageError(f"the file parameter '{definition.name}' would lie outside the workspace")
     if DANGEROUS.fullmatch(definition.name) or not re.fullmatch(r"[^=\x00]+", definition.name):
         raise UsageError(f"the parameter '{definition.name}' may not be set: programs of the build would obey it")
+    # The value in the form of its kind.
     if definition.kind == "Boolean":
         value = value if isinstance(value, bool) else value.strip().lower() == "true"
     elif isinstance(value, bool):

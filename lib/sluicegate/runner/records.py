@@ -120,6 +120,7 @@ def read(job: str, folder: Path) -> Record | None:
     if number is None:
         return None
     record = Record(job=job, number=number, folder=folder, root_tag=root.tag)
+    # Numbers, with Java's names for the elements.
     for name in ("queue_id", "timestamp", "start_time", "duration"):
         head, _, tail = name.partition("_")
         setattr(record, name, xml.number(root, head + tail.title(), 0, least=-1, most=LAST_MOMENT))
@@ -130,6 +131,7 @@ def read(job: str, folder: Path) -> Record | None:
     record.display_name = xml.text(root, "displayName")
     record.keep = xml.flag(root, "keepLog")
     record.workspace = xml.text(root, "workspace")
+    # What we do not read is kept word for word, for the Jenkins that opens this home next.
     if (parser := root.find("scm")) is not None:
         record.changelog_parser = xml.dump(parser).replace(" />", "/>")
     record.rest = [xml.dump(child) for child in root if child.tag not in WRITTEN]

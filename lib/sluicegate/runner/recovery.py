@@ -16,6 +16,7 @@ DIED = "The server died while this build ran; its processes were ended and the b
 
 def recover(items: Items, queue: Queue, cookie: str) -> None:
     """After a crash: end the processes of the old builds, which carry `cookie`, and mark those builds."""
+    # A job may have been deleted in the moment of the crash.
     for waiting in queue.items():
         if items.get(waiting.job) is None:
             queue.cancel(waiting.id)
@@ -26,10 +27,12 @@ def recover(items: Items, queue: Queue, cookie: str) -> None:
         item = items.job(build.item.job)
         if item is None:
             continue
+        # A build that ended, and only was not crossed out, stays as it is.
         folder = item.history.builds / str(build.number)
         record = read(item.full_name, folder)
         if record is not None and record.result is not None:
             continue
+        # A build that died before its record was on disk gets one, so that its number is explained.
         if record is None:
             record = new_record(item, build.item, build.number)
             folder.mkdir(parents=True, exist_ok=True)

@@ -81,6 +81,7 @@ def parse(text: str, source: str = FILE) -> Rules:
     mistakes: list[str] = []
     rules: list[Rule] = []
     groups: dict[str, set[str]] = {}
+    # A row is a group with its members, or a right of somebody.
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], start=1):
         if not isinstance(row, dict):
             mistakes.append(f"{source}: entry {number} is no mapping such as {{who: anna, may: build}}")

@@ -22,9 +22,11 @@ def perform(build: Build) -> None:
     for cause in build.record.causes:
         for line in cause.lines():
             build.say(line)
+    # What a reader of the log has to know first.
     if label := build.config.label:
         build.say(f"The job asks for a node with the label '{label}': here is one node, which takes every job")
     build.say(f"Building in workspace {build.workspace}")
+    # A job that is not understood does nothing at all, not even its checkout.
     try:
         plan = projects.plan(build.config)
     except SluicegateError as problem:
@@ -36,6 +38,7 @@ def perform(build: Build) -> None:
         build.say(f"ERROR: {build.refusal}")
         build.worsen(Result.FAILURE)
         return
+    # Publishers run after whatever came of the steps.
     _guarded(build, lambda: _main(build, plan))
     for step in plan.publishers:
         _guarded(build, partial(_publish, build, step))

@@ -271,6 +271,7 @@ class Runner:
             return
         record = item.history.running[waiting.number]
         self.executors[executor] = record
+        # A workspace and a pen; where they cannot be had, the build says so in its own log, and does nothing.
         refusal = ""
         try:
             workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
@@ -280,12 +281,14 @@ class Runner:
             pen = self.confinement.pen(item.full_name, workspace)
         except (SluicegateError, OSError) as problem:
             refusal, pen = refusal or f"the build cannot be confined: {problem}", Unconfined().pen("", workspace)
+        # From here on it is on disk, and a crash finds it.
         record.workspace = str(workspace)
         item.history.begin(record)
         try:
             self.uploads.hand_over(record.parameters, record.folder)
         except OSError as problem:
             refusal = refusal or f"a file that was given as a parameter is not there any more: {problem}"
+        # The variables: the server's, then the parameters, then Jenkins' own, which nobody overrides.
         standard = environment.standard(
             record, home=self.home.path, url=self.url, cookie=self.cookie, executor=executor, workspace=workspace
         )
@@ -307,6 +310,7 @@ class Runner:
             rooms=rooms(self.home.path),
             echo=self.echo(record),
         )
+        # Secrets are masked before the first line is written.
         build.refusal = refusal
         build.mask(
             self._plain(parameter)

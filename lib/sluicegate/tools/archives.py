@@ -131,6 +131,7 @@ def _check(members: Sequence[Member], archive: Path, largest: int) -> None:
         total += member.size
         if total > largest:
             raise refuse(archive, f"it unpacks to more than {largest} bytes")
+    # Nothing lies below a file or a link, and no link leads out, by whatever way round.
     links = {member.path: member.target for member in members if member.kind == "link"}
     for member in members:
         for length in range(1, len(member.path)):

@@ -70,6 +70,7 @@ def folders_with(folder: Path, name: str, sibling: str) -> Iterator[tuple[str, b
                 if not _is_absent(problem):
                     yield below, b"", False
                 continue
+            # Whoever takes the folder away between two calls has taken it away.
             content = b""
             try:
                 with os.fdopen(files.open_in(here, name), "rb") as stream:

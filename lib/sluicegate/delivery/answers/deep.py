@@ -50,6 +50,7 @@ def examine(state: State) -> Examined:
     state.read_ledger(paths)
     stories: dict[str, Story] = {}
     findings: list[Finding] = []
+    # Each line of each file is read once; a file of another name is no ledger's.
     for path in paths:
         kind = path.partition("/")[0]
         if kind in ("components", "environments", "pruned"):
@@ -57,6 +58,7 @@ def examine(state: State) -> Examined:
             stories[path] = ledgerfiles.read(state.ledger_file(path), path=path)
         elif kind not in ("newest", "deploys", "current", *KNOWN):
             findings.append(Finding(path=path, what="no file of a ledger has this name"))
+    # Then what lines say of each other: chains, lists, prunings, sets, indexes.
     for path, story in stories.items():
         if not path.startswith("environments/"):
             findings += _broken(path, story)

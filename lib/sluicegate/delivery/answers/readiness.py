@@ -52,6 +52,7 @@ def check_jenkins(config: Config) -> Iterator[Finding]:
     except SluicegateError as problem:
         yield _missing(problem.message, problem.hint or "see the log of the Jenkins")
         return
+    # From here on each step is judged by itself.
     yield from _security(jenkins, top)
     yield _address(jenkins, top)
     yield from _plugins(jenkins)

@@ -33,6 +33,7 @@ def read_commits(state: State, spec: Component, version: str, commit: str, folde
         return Commits()
     shallow = git("rev-parse", "--is-shallow-repository", folder=folder, check=False).text.strip() == "true"
     note = _branch_note(spec, commit, folder, shallow)
+    # Without the commit of the version before nobody can say what came since.
     before = _before(state, spec, version)
     if before is None or before.commit == commit:
         return Commits(notes=note)
@@ -41,11 +42,13 @@ def read_commits(state: State, spec: Component, version: str, commit: str, folde
         why = "is shallow and has not" if shallow else "has not"
         lost = f"what changed is not known: the checkout {why} the commit {before.commit[:12]} of the version before"
         return Commits(notes=(lost, *note))
+    # One more than is kept, to see whether some are left out.
     words = ("log", "-z", "--format=%s%n%b", f"--max-count={MOST + 1}", f"{before.commit}..{commit}", "--")
     messages = [message for message in git(*words, folder=folder).text.split("\0") if message.strip()]
     if len(messages) > MOST:
         note = (f"only the newest {MOST} commits since the version before are recorded", *note)
     messages = messages[:MOST]
+    # Issues, as people spell them in the messages.
     pattern = re.compile(rf"(?<!\w)(?:{spec.issues})(?!\w)" if spec.issues else r"(?!)")
     names = (hit[0] for message in messages for hit in pattern.finditer(message[:LONGEST_MESSAGE]))
     return Commits(

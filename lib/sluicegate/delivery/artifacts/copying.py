@@ -41,6 +41,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
         raise UnknownName(f"no repository is called '{to}'.{suggestion(to, list(state.config.repositories))}")
     if to == spec.repository:
         raise UsageError(f"{component} lives in {to} already")
+    # What is to be there, by the manifest that the ledger names.
     source = state.drivers.repository(state.config, spec.repository)
     target = state.drivers.repository(state.config, to)
     manifest = recorded_manifest(state, component, version)
@@ -54,6 +55,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
         if (signature := signing.signature_name(component, version)) in names:
             fetch_listed(source, spec, version, signature, folder / signature)
             wanted[signature] = files.sha256(folder / signature)
+        # Refuse other content under these names before anything is sent.
         for name in sorted(set(target.names(spec, version)) & set(wanted)):
             _refuse_other(target, spec, version, name, wanted[name], folder / "other")
         if dry_run:
@@ -70,6 +72,7 @@ def copy(repo: DeliveryRepo, component: str, version: str, to: str, *, why: str 
             raise IntegrityError(f"{component}={version} has another manifest in the ledger now")
         draft.note(component, version, evidence.Copied(to=to, manifest=recorded, files=len(names), why=why))
 
+    # Only what is on record is announced to those who look for the newest.
     repo.change(decide, f"copy {component}={version} to {to}", why=why)
     announced = [known for known in state.versions(component) if known == version or _holds(target, spec, known)]
     target.announce(spec, announced)

@@ -59,6 +59,7 @@ def statement(
 ) -> bytes:
     """An in-toto Statement with SLSA provenance; the same bytes for the same build."""
     source = _source(spec, manifest.commit)
+    # What somebody from outside chose: the source, and the parameters of the build.
     external: dict[str, Json] = {"component": manifest.component, "version": manifest.version}
     external |= {"source": source} if source else {}
     external |= {"parameters": dict(parameters)} if parameters else {}

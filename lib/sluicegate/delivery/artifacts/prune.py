@@ -124,11 +124,13 @@ def retention(state: State, component: str, *, keep: int, window: int = WINDOW) 
         if listed is not None and reason not in listed:
             listed.append(reason)
 
+    # The newest of both kinds: a row of prereleases must not push out the last finished version.
     scheme = state.config.component(component).versions
     finished = [version for version in known if not versions.prerelease(scheme, version)]
     early = [version for version in known if versions.prerelease(scheme, version)]
     for version in (*finished[-keep:], *early[-keep:]):
         stays(version, f"one of the newest {keep}")
+    # And what some environment has, shall have, or may go back to.
     for environment in state.config.environments.values():
         _pinned(state, component, environment, stays)
         _standing(state, component, environment, stays)

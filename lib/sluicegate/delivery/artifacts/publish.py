@@ -137,6 +137,7 @@ class _Job:
 
     def again(self) -> Published:
         """Compare with what stands, put back what the repository has lost, and sign what nobody has signed yet."""
+        # What counts is the manifest on record, or the one that a broken publication left.
         if self.recorded:
             standing = recorded_manifest(self.state, self.spec.name, self.version)
         else:
@@ -144,6 +145,7 @@ class _Job:
         mine = self._manifest(hashed(self.named))
         if standing.artifacts != mine.artifacts:
             raise Conflict(_difference(standing, mine), hint="publish the change under a new version")
+        # Put back what the repository has lost of it.
         again = sorted(set(self.named) - set(self.present))
         notes = self._kept(standing)
         self._store_again(mine.artifacts)
@@ -154,6 +156,7 @@ class _Job:
             contents = documents(self.state.config, self.spec, standing, origin, self.extras)
             restored, missing = restore(self.repository, self.spec, self.version, lost, contents)
             again, notes = again + restored, notes + missing
+        # Sign it where nobody has; else say whose signature stands.
         signed = bool(self.extras.key) and self._sign(standing)
         if self.extras.key and not signed:
             signer = signing.check(self.repository, self.spec, standing)

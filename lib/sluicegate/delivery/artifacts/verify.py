@@ -43,15 +43,18 @@ def verify(state: State, component: str, version: str) -> tuple[Checked, ...]:
         manifest = read_manifest(repository, spec, version)
     except IntegrityError as problem:
         return (Checked(name=name, size=0, sha256="", fault=problem.message, hint=problem.hint),)
+    # The manifest against the ledger.
     recorded = built.manifest
     fault = "" if manifest.sha256 == recorded else f"its SHA-256 is not the ledger's {recorded[:12]}"
     if built.artifacts != manifest.artifacts and not fault:
         fault = "the ledger lists other files"
     size = len(manifest.content())
     files_checked = [Checked(name=name, size=size, sha256=manifest.sha256, fault=fault, hint=RESTORE)]
+    # Every file against the manifest.
     with scratch() as folder:
         for artifact in (*manifest.artifacts, *manifest.attachments):
             files_checked.append(_check_file(repository, spec, manifest, artifact, folder))
+    # What belongs to no manifest: a signature, or a file that somebody put there.
     present = set(repository.names(spec, version))
     if signing.signature_name(component, version) in present:
         files_checked.append(_check_signature(repository, spec, manifest))

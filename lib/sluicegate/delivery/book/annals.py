@@ -86,10 +86,12 @@ class Annals:
             return "it cannot be read"
         if index.history != history.digest:
             return "it was made from other records"
+        # Its entries lead to files of this history ...
         places = [*index.open, *index.hosts.values(), *filter(None, (index.swap,))]
         places += [place for group in index.groups.values() for place in (group.intent, group.deployed) if place]
         if any(place.file not in history.files for place in places):
             return "it names a file that is not there"
+        # ... and say of the newest file what its records say.
         for path in list(history.files)[:1]:
             last = current.advanced(Index(), path, history.records(path), lambda deployed: {})
             ended = {ending.of for ending in history.records(path).of(Ending)}

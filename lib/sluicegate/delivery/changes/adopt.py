@@ -54,6 +54,7 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
     state = repo.state()
     environment = state.config.environment(name)
     _refuse(state, environment)
+    # Ask the hosts, then look whether the repository has what they name.
     survey = ask_installed(state, environment)
     survey.refuse_silence(name)
     sorted_out = _sorted_out(state, environment, survey)
@@ -73,6 +74,7 @@ def adopt(repo: DeliveryRepo, name: str, *, why: str = "", dry_run: bool = False
                 raise Conflict(f"{component} was pinned in {name} meanwhile", hint="run the command again")
         _write(state, draft, environment, {c: (v, manifests[c]) for c, v in adopted.items()}, why)
 
+    # What differs between hosts, or has no files, stays as it is and is listed.
     if adopted and not dry_run:
         repo.change(decide, f"{name} adopts " + " ".join(f"{c}={v}" for c, v in adopted.items()), why=why)
     return sorted_out

@@ -121,6 +121,7 @@ def start(repo: DeliveryRepo, consequence: Started, *, wait: bool, say: Say) -> 
             where = f"{platform.node()}:{log}"
             say(f"its output goes to {log}")
 
+    # Record it after it began: what is not on record is started once more, rather than never.
     started = evidence.Started(
         env=consequence.environment, suite=consequence.name, set=consequence.set_name, run=run, log=where
     )

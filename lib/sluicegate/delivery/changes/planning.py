@@ -111,9 +111,11 @@ def make_plan(
     if not hosts:
         raise GateRefused(f"every host of {group} is out", hint=f"sluicegate host in {next(iter(out))}")
 
+    # Ask the hosts, and the pool whom users reach.
     answers = installed(state, environment, hosts)
     down = of_hosts(hosts, answers.failed)
     serving = state.pool(environment).survey() if environment.pool else {}
+    # What each host that answered lacks; one that users do not reach gets everything anew.
     in_order = {name: target[name] for name in state.config.in_order(set(target))}
     transactions = [
         Transaction(host=name, steps=steps)
@@ -125,6 +127,7 @@ def make_plan(
             )
         )
     ]
+    # In which order, and how many at a time.
     if environment.pool:
         having = len(hosts) - len(transactions) - len(down)
         batches = rolled(state, environment, transactions, serving, having=having, back=back)

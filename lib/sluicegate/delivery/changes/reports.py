@@ -270,6 +270,7 @@ def _reached(state: State, place: _Place, hosts: Iterable[str]) -> Plan:
     assert place.last is not None
     target = state.target(place.environment, place.last)
     state.read_stories(target.items())
+    # Let each host prove it, by its report and by the answers of its components.
     wanted: Mapping[str, Release] = {
         name: Release(component=name, version=target[name], manifest=state.manifest(name, target[name]))
         for name in state.config.in_order(set(target))
@@ -282,6 +283,7 @@ def _reached(state: State, place: _Place, hosts: Iterable[str]) -> Plan:
         max_failed=len(names),
     )
     endings = {**answers.done, **of_hosts(names, answers.failed)}
+    # The plan of that deploy once more, as far as its record needs it.
     before = (
         {name: here.version for name, here in standing.installed.items()}
         if (standing := state.group_state(place.environment, place.group))

@@ -37,6 +37,7 @@ def resume(repo: DeliveryRepo, *, dry_run: bool = False, say: Say = silent) -> t
     for intent in open_intents(state):
         verb = intent.record.verb
         try:
+            # A command that lives, and a rollout that waits for somebody, go on by themselves.
             if intents.at_work(state.config, intent):
                 raise Conflict(
                     f"{intent.environment}: {intents.described(intent)} is still at work", hint="wait for it"

@@ -181,6 +181,7 @@ def _by_swap(
     production, staging = swap.sides(state, way_back.environment)
     last = state.last_swap(production)
     still_warm = last is not None and swap.warm(state, production, last) and dict(last.before) == dict(way_back.target)
+    # Where the idle group has changed since, what comes back is deployed there first, with the veto.
     plan = make_plan(state, staging, way_back.target)
     if not still_warm and (plan.steps or plan.down):
 
@@ -208,5 +209,6 @@ def _by_swap(
         _veto(draft, way_back, why)
         return way, swap.begin(draft, way, why or "rollback")
 
+    # No gate is asked: what comes back ran here before.
     way, intent = repo.change(decide, f"rollback {way_back.environment}: begin", why=why)
     swap.carry_out(repo, way, intent, say)

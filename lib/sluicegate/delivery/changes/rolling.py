@@ -234,6 +234,7 @@ class Rollout:
         analysis, began = self.rolling.analysis, self.repo.clock()
         if not self.rolling.pause or self.intent.back:
             return
+        # Wait, and look now and then whether somebody asks for the end.
         before = self.pool.survey() if analysis else {}
         self._say(f"a pause of {self.rolling.pause}")
         while self.repo.clock() < began + self.rolling.pause:
@@ -241,6 +242,7 @@ class Rollout:
             sleep(POLL)
         if analysis is None:
             return
+        # Compare what both sides counted meanwhile; a pool that is silent tells nothing, which is no proof.
         try:
             after = self.pool.survey()
             old = [host for host in self.members if host not in self.new and host in after and after[host].serves]

@@ -49,6 +49,7 @@ def go_on(repo: DeliveryRepo, name: str, *, say: Say = silent, why: str = "") ->
         intents.end(draft, name, intent.record)
         return intents.begin(draft, name, replace(intent.record, follows=intent.record.id, approved=True, why=why))
 
+    # The plan is made anew: hosts may have changed while it waited.
     intent = repo.change(decide, f"rollout {name}: goes on", why=why)
     state = repo.state()
     environment = state.config.environment(name)
@@ -136,6 +137,7 @@ def progress(state: State, name: str) -> Progress:
     minimum = environment.rolling.capacity.at_least(len(members))
     if last is None:
         return Progress(environment=name, state="none", hosts=hosts, minimum=minimum, problem=problem)
+    # A rollout that was paused goes on under a new intent: the batches of all of them are its own.
     chain = {last.id}
     while follows := next((i.follows for i in chronicle.of(Intent) if i.id in chain and i.follows not in chain), ""):
         chain.add(follows)

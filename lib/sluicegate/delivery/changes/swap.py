@@ -176,6 +176,7 @@ def plan_forward(state: State, name: str) -> Swap:
     )
     if not exchange.changes:
         return exchange
+    # What can be seen without asking anybody comes before the gates.
     _refuse_undeployed(state, staging, exchange)
     for component, (_, after) in exchange.changes.items():
         refuse_held(state.pins(name).get(component), state, name)
@@ -240,6 +241,7 @@ def plan_back(state: State, name: str) -> Swap:
         after=last.before,
         back=True,
     )
+    # The versions have served before, so no gate is asked; a veto counts all the same.
     refuse_vetoed(state, exchange)
     refuse_below(state, production, exchange.after)
     if not exchange.after:
@@ -276,6 +278,7 @@ def carry_out(repo: DeliveryRepo, exchange: Swap, intent: Intent, say: Say) -> N
         say(f"{exchange.environment}: new users go to {exchange.live} again")
         give_up(repo, exchange, intent, problem.message)
         raise
+    # What was promoted meanwhile is the next candidate, and no part of this swap.
     for component, pin in sorted(_promoted(state, exchange).items()):
         say(f"{exchange.staging}: {component}={pin.version} stays promoted")
     try:

@@ -42,14 +42,17 @@ def sync(
     why: str = "",
 ) -> Synced:
     """One environment; `wait` is how many seconds to wait for one that is locked or has users on it."""
+    # Follow: pins of the newest versions.
     moves = follow(repo, name, dry_run=dry_run)
     for move in moves:
         say(f"{name}: follows {move.component} {move.before or '-'} -> {move.after}")
     if not dry_run:
         take_over_deploy(repo, name, say)
+    # A warm group is the way back: only a deploy by hand may end it.
     if keeps_warm(repo.state(), name):
         say(f"{name}: keeps what production had before the last swap; 'deploy {name}' would end the way back")
         return Synced(moves=moves, plan=Plan(environment=name, group="", target={}), failed=())
+    # Deploy, after whoever has the environment now.
     ahead = {move.component: move.after for move in moves} if dry_run else {}
     plan = intents.until_free(
         lambda: deploy(
@@ -57,6 +60,7 @@ def sync(
         ),
         wait,
     )
+    # Start the tests and whatever else comes after an installation.
     failed: tuple[Started, ...] = ()
     if not dry_run:
         state = repo.state()
@@ -117,14 +121,17 @@ def _moves(state: State, name: str) -> tuple[Move, ...]:
     for component in state.config.in_order(set(state.config.components)):
         pin = state.pins(name).get(component)
         newest = _newest(state, environment, component)
+        # Who has it already, or holds the pin, stays.
         if not newest or (pin and (pin.version == newest or pin.held(state.now))):
             continue
         before = pin.version if pin else ""
+        # A following environment never goes back, but from a version that was vetoed.
         scheme = state.config.component(component).versions
         vetoed = before and state.vetoed(component, before, name)
         if before and not vetoed and versions.lower(scheme, newest, before):
             continue
         moves.append(Move(component=component, before=before, after=newest))
+    # Pins that stay must be deployable too, or the deploy that follows would fail.
     if moves:
         for component in state.pins(name).keys() - {move.component for move in moves}:
             state.manifest(component, state.pins(name)[component].version)

@@ -64,6 +64,7 @@ def verdicts(state: State, judged: Candidate) -> tuple[Verdict, ...]:
     target = state.config.environment(judged.target)
     origin = state.config.environments.get(target.origin)
     answers = []
+    # It must have run in the environment before ...
     if origin is not None and origin.groups:
         deployed = judged.story.latest(Deployed, env=origin.name, manifest=judged.manifest)
         reason = f"it ran in {origin.name}" if deployed else f"it has not run in {origin.name}"
@@ -76,6 +77,7 @@ def verdicts(state: State, judged: Candidate) -> tuple[Verdict, ...]:
                 since=deployed.at if deployed else None,
             )
         )
+    # ... a SNAPSHOT never enters the last one ...
     if snapshots.base(judged.version) and state.config.is_final(target):
         answers.append(
             Verdict(
@@ -85,6 +87,7 @@ def verdicts(state: State, judged: Candidate) -> tuple[Verdict, ...]:
                 command=f"sluicegate publish {judged.component}={snapshots.parts(judged.version)[0]} FILE...",
             )
         )
+    # ... and the gates that the configuration names judge it.
     answers += [gate(judged, state.now) for gate in state.drivers.gates(state.config, target)]
     return tuple(answers)
 

@@ -38,6 +38,7 @@ def promote(
     """Pin versions ('' means: what the environment before has) or raise GateRefused with every reason."""
 
     def decide(state: State, draft: Draft) -> tuple[Move, ...]:
+        # Which versions are meant.
         target = state.config.environment(environment)
         refuse_swapping(state, target, "promote")
         for name in downgrade:
@@ -49,6 +50,7 @@ def promote(
             for name, version in wanted.items()
         }
         pins = standing_pins(state, target)
+        # Refuse a held pin, and a lower version that nobody asked for, here or in the group that swaps.
         partner = state.config.swap_partner(target)
         standing = {environment: pins} | ({partner.name: _swapped_pins(state, partner)} if partner else {})
         lowering = set()
@@ -59,8 +61,10 @@ def promote(
                     lowering.add(name)
                     if name not in downgrade:
                         raise lowered(name, version, higher[name].version, place, environment)
+        # Ask every gate, so that one refusal has all reasons.
         candidates = tuple(gating.candidate(state, name, version, target) for name, version in chosen.items())
         answers = gating.require(state, candidates, "promoting", ask=True)
+        # Move the pins; what stands on record already is not written twice.
         moves = []
         for name, version in chosen.items():
             before = pins[name].version if name in pins else ""

@@ -77,6 +77,7 @@ class Agent:
 
     def judged(self, name: str, report: PuppetReport, intent: str) -> PuppetReport:
         """The report of a host, if it says that what the intent assigned is done."""
+        # First what makes the whole report worthless, then what it says of this intent.
         if report.cached:
             raise SluicegateError(
                 f"{name}: Puppet used an old catalog ({report.cached_catalog_status}){_told(report.errors)}",

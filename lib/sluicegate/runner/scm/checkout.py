@@ -146,6 +146,7 @@ class _Checkout:
             now=datetime.now().astimezone(),
             event=self.build.env.get(choosing.EVENT, ""),
         )
+        # A build that was started for a commit takes that one, whatever the branches say.
         if (commit := history.forced(self.build.record)) and (commanded := choosing.forced(tree, commit)):
             return commanded[0]
         try:

@@ -53,6 +53,7 @@ class Cobertura:
             roots = [xml.parse(build.ground.read(name), limit=LARGEST, source=name) for name in names]
         except Malformed as problem:
             raise StepFailed(problem.message) from problem
+        # The worst of all reports counts.
         rates = {metric: min(_rate(root, metric) for root in roots) for metric in {*self.unhealthy, *self.failing}}
         for metric, least in self.failing.items():
             self._judge(build, metric, rates[metric], least, Result.FAILURE if self.red_failing else Result.UNSTABLE)

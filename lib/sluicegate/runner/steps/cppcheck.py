@@ -58,6 +58,7 @@ class Cppcheck:
             return
         counts = sum((self._count(build, name) for name in names), Counter[str]())
         files.replace(build.record.folder / KEPT, json.dumps(counts).encode())
+        # Judge the number, and how many more there are than in the build before.
         now = self._wanted(counts)
         previous = build.services.previous(build)
         before = reading.kept(previous, KEPT) if previous is not None else None

@@ -161,6 +161,7 @@ class Phase:
             while running:
                 started, record = build.services.wait_any(build, [call.started for call in running])
                 call = next(call for call in running if call.started == started)
+                # The phase itself took it out of the queue, or ended its build.
                 if record is None and call.ended_by_us:
                     running.remove(call)
                     continue
