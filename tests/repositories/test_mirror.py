@@ -1,9 +1,11 @@
-"""A mirror of packages in a bucket, at a server that takes nothing."""
+"""A mirror of packages in a bucket: at a server that takes nothing, and at one that keeps what it gets."""
 
 from __future__ import annotations
 
+import hashlib
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -35,17 +37,85 @@ class _ReadOnly(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize("part", ["packages", "index", "entries"])
-def test_a_bucket_that_may_not_be_written_is_said_so(part: str, tmp_path: Path) -> None:
-    login = tmp_path / "login"
+class _Bucket(_ReadOnly):
+    """Keeps objects and, in order, what was done to them; one whose name is in `full` is refused."""
+
+    objects: ClassVar[dict[str, bytes]]
+    changes: ClassVar[list[str]]
+    full: ClassVar[set[str]]
+
+    def do_GET(self) -> None:
+        entries = "".join(
+            f"<Contents><Key>{key}</Key><Size>{len(body)}</Size><ETag>&quot;{hashlib.md5(body).hexdigest()}&quot;</ETag>"
+            "</Contents>"
+            for key, body in sorted(self.objects.items())
+        )
+        self._answer(200, f"<ListBucketResult><Name>packages</Name>{entries}</ListBucketResult>".encode())
+
+    def do_PUT(self) -> None:
+        key = self.path.partition("?")[0].removeprefix("/packages/")
+        if key in self.full:
+            return super().do_PUT()
+        self.objects[key] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.changes.append(f"put {key}")
+        return self._answer(200, b"")
+
+    def do_DELETE(self) -> None:
+        key = self.path.partition("?")[0].removeprefix("/packages/")
+        del self.objects[key]
+        self.changes.append(f"delete {key}")
+        self._answer(204, b"")
+
+
+@pytest.fixture
+def bucket() -> type[_Bucket]:
+    return type("Bucket", (_Bucket,), {"objects": {"theirs.rpm": b"of others"}, "changes": [], "full": set()})
+
+
+def bring(port: int, folder: Path, packages: tuple[str, ...], entry: bytes = b"the index") -> None:
+    """Mirror these packages and one entry of the index."""
+    for name in packages:
+        (folder / name).write_bytes(name.encode())
+    (folder / "repomd.xml").write_bytes(entry)
+    public = Public(packages=packages, index=(), entries=("repomd.xml",))
+    mirror_at(port, folder).bring(folder, public, folder / "known")
+
+
+def mirror_at(port: int, folder: Path) -> Mirror:
+    login = folder / "login"
     login.write_text("[ci]\naws_access_key_id = any\naws_secret_access_key = secret\n")
     login.chmod(0o600)
+    driver_settings = settings(
+        bucket="packages", endpoint=f"http://127.0.0.1:{port}", credentials={"file": str(login), "profile": "ci"}
+    )
+    return Mirror.configure("rpm", driver_settings, CONFIG)
+
+
+@pytest.mark.parametrize("part", ["packages", "index", "entries"])
+def test_a_bucket_that_may_not_be_written_is_said_so(part: str, tmp_path: Path) -> None:
     (tmp_path / "shop.rpm").write_bytes(b"a package")
     names: dict[str, tuple[str, ...]] = {"packages": (), "index": (), "entries": (), part: ("shop.rpm",)}
-    with web_server(_ReadOnly) as port:
-        driver_settings = settings(
-            bucket="packages", endpoint=f"http://127.0.0.1:{port}", credentials={"file": str(login), "profile": "ci"}
-        )
-        mirror = Mirror.configure("rpm", driver_settings, CONFIG)
-        with pytest.raises(Denied, match=r"AccessDenied: .*not yours"):
-            mirror.bring(tmp_path, Public(**names), tmp_path / "known")
+    with web_server(_ReadOnly) as port, pytest.raises(Denied, match=r"AccessDenied: .*not yours"):
+        mirror_at(port, tmp_path).bring(tmp_path, Public(**names), tmp_path / "known")
+
+
+def test_what_is_gone_is_deleted_once_nothing_leads_there_and_what_others_stored_stays(
+    bucket: type[_Bucket], tmp_path: Path
+) -> None:
+    with web_server(bucket) as port:
+        bring(port, tmp_path, ("a-1.rpm", "b-1.rpm"))
+        bucket.changes.clear()
+        bring(port, tmp_path, ("b-1.rpm",), entry=b"the index without a")
+        assert bucket.changes == ["put repomd.xml", "delete a-1.rpm"]
+        assert sorted(bucket.objects) == ["b-1.rpm", "repomd.xml", "theirs.rpm"]
+
+
+def test_what_a_mirroring_that_broke_off_has_stored_is_known_to_the_next(bucket: type[_Bucket], tmp_path: Path) -> None:
+    bucket.full.add("repomd.xml")
+    with web_server(bucket) as port:
+        with pytest.raises(Denied):
+            bring(port, tmp_path, ("a-1.rpm", "b-1.rpm"))
+        assert "a-1.rpm" in bucket.objects
+        bucket.full.clear()
+        bring(port, tmp_path, ("b-1.rpm",))
+        assert sorted(bucket.objects) == ["b-1.rpm", "repomd.xml", "theirs.rpm"]

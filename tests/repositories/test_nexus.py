@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from responses import matchers
 from sluicegate.errors import Conflict, Denied, IntegrityError, NotFound, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.manifest import Artifact, Manifest
+from sluicegate.repositories import nexus as nexus_driver
 from sluicegate.repositories.nexus import NexusRepository
 from tests.parts import CONFIG, settings
 
@@ -88,6 +90,50 @@ def test_a_checksum_of_something_else_is_never_taken_for_the_file(
     server.head(PLACE, headers=OTHER)
     server.get(PLACE, body=b"cut")
     with pytest.raises(IntegrityError, match=f"the server reports SHA-1 {'0' * 40}, sent was {SHA1}"):
+        nexus.put(AUTH, "1.0", source.name, source)
+
+
+@pytest.mark.parametrize(("headers", "taken"), [(MARK, True), (OTHER, False)])
+def test_a_large_file_that_stands_there_is_compared_and_never_sent(
+    server: responses.RequestsMock,
+    nexus: NexusRepository,
+    source: Path,
+    headers: dict[str, str],
+    taken: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nexus_driver, "SMALL", len(CONTENT) - 1)
+    server.put(PLACE, status=412)
+    server.head(PLACE, headers=headers)
+    with nullcontext() if taken else pytest.raises(Conflict, match="already published with other content"):
+        nexus.put(AUTH, "1.0", source.name, source)
+    assert sent(server, "HEAD") and not sent(server, "PUT")
+
+
+def test_a_small_file_is_sent_without_a_question_before(
+    server: responses.RequestsMock, nexus: NexusRepository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nexus_driver, "SMALL", len(CONTENT))
+    server.put(PLACE, status=201)
+    server.head(PLACE, headers=MARK)
+    nexus.put(AUTH, "1.0", source.name, source)
+    assert [call.request.method for call in server.calls] == ["PUT", "HEAD"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "error"), [(CONTENT[:-1], IntegrityError), (CONTENT[::-1], Conflict), (CONTENT * 2, Conflict)]
+)
+def test_what_stands_there_after_an_upload_is_damaged_where_it_is_shorter_and_somebody_elses_otherwise(
+    server: responses.RequestsMock,
+    nexus: NexusRepository,
+    source: Path,
+    stored: bytes,
+    error: type[SluicegateError],
+) -> None:
+    server.put(PLACE, status=201)
+    server.head(PLACE, headers={"ETag": f'"{{SHA1{{{hashlib.sha1(stored).hexdigest()}}}}}"'})
+    server.get(PLACE, body=stored, content_type="application/zip")
+    with pytest.raises(error):
         nexus.put(AUTH, "1.0", source.name, source)
 
 

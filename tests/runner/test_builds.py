@@ -196,6 +196,22 @@ def test_a_reverse_trigger_starts_its_job(runner: Runner) -> None:
     assert wait_for(down).causes[0].project == "up"
 
 
+@pytest.mark.parametrize(("threshold", "starts"), [("SUCCESS", False), ("UNSTABLE", True)])
+def test_a_yellow_build_starts_only_the_reverse_trigger_that_takes_yellow(
+    runner: Runner, threshold: str, starts: bool
+) -> None:
+    trigger = (
+        "<triggers><jenkins.triggers.ReverseBuildTrigger><upstreamProjects>up</upstreamProjects>"
+        f"<threshold><name>{threshold}</name></threshold></jenkins.triggers.ReverseBuildTrigger></triggers>"
+    )
+    runner.items.create("", "down", shell("true", more=trigger))
+    record = build(
+        runner, "up", shell("exit 3").replace(b"</command>", b"</command><unstableReturn>3</unstableReturn>")
+    )
+    assert record.result is Result.UNSTABLE
+    assert ("Triggering a new build of down\n" in record.log.read_text()) is starts
+
+
 def test_old_builds_are_discarded_but_not_the_kept_and_the_last_good(runner: Runner) -> None:
     rotate = (
         "<properties><jenkins.model.BuildDiscarderProperty><strategy class='hudson.tasks.LogRotator'>"

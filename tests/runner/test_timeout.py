@@ -21,6 +21,14 @@ OLD, RED, GOOD = (1000, Result.SUCCESS), (9000, Result.FAILURE), (400, Result.SU
 YELLOW, SHORT = (800, Result.UNSTABLE), (10, Result.SUCCESS)
 
 
+SILENT = (
+    "<buildWrappers><hudson.plugins.build__timeout.BuildTimeoutWrapper>"
+    '<strategy class="hudson.plugins.build_timeout.impl.NoActivityTimeOutStrategy">'
+    "<timeoutSecondsString>2</timeoutSecondsString></strategy>"
+    "</hudson.plugins.build__timeout.BuildTimeoutWrapper></buildWrappers>"
+)
+
+
 def limit(runner: Runner, strategy: str, fields: str, earlier: tuple[tuple[int, Result], ...]) -> float:
     """The seconds that a build is given after these builds, oldest first."""
     wrapper = (
@@ -60,3 +68,10 @@ def test_a_build_is_likely_stuck_at_ten_times_what_good_builds_took(
     runner: Runner, earlier: tuple[tuple[int, Result], ...], seconds: float
 ) -> None:
     assert limit(runner, "LikelyStuck", "", earlier) == seconds
+
+
+def test_a_build_that_goes_on_speaking_is_not_silent_however_long_it_takes(runner: Runner) -> None:
+    item = runner.items.create("", "talks", shell("for i in 1 2 3 4 5 6 7; do echo $i; sleep 0.4; done", more=SILENT))
+    runner.trigger(item, ADMIN, {}, 0)
+    record = wait_for(item, 1)
+    assert record.result is Result.SUCCESS and record.duration > 2000
