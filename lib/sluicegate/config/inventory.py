@@ -169,7 +169,7 @@ class _Reading:
         return DriverSpec(driver=str(settings["driver"]), settings=Settings(where=where, values=rest))
 
     def refuse_shared(self, hosts: Mapping[str, DriverSpec]) -> None:
-        """One machine under two names would be changed twice at a time."""
+        """Note each machine that has two names: a deploy would change it twice at a time."""
         places: dict[tuple[Plain, ...], str] = {}
         for host, spec in hosts.items():
             values = spec.settings.values

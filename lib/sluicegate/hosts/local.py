@@ -64,7 +64,7 @@ class LocalHost:
             files.put_folder(folder, place)
 
     def link(self, path: str, target: str) -> None:
-        """The link is relative, so that the host's folder can be moved."""
+        """Make a relative link, so that people can move the host's folder."""
         place, goal = self._place(path), self._place(target)
         with self._up():
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ class RemoteHost:
             self._must(line, stream, SENDING, f"send {to}")
 
     def link(self, path: str, target: str) -> None:
-        """The link is relative, so that the host's folder can be moved."""
+        """Make a relative link, so that people can move the host's folder."""
         goal = os.path.relpath(places.below(target), places.below(path).parent)
         self._must(self._filled(LINK, path, target=shlex.quote(goal)), None, 60.0, f"link {path}")
 

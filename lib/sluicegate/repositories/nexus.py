@@ -114,7 +114,7 @@ class NexusRepository:
         return sent
 
     def _same(self, path: str, standing: str, mine: Sent) -> Sent:
-        """What stands there already must be what is to be stored."""
+        """Refuse to overwrite a file with other content."""
         if standing != mine.checksums["sha1"]:
             raise conflict(self._shown(path), standing, mine.checksums["sha1"])
         return mine
@@ -233,7 +233,7 @@ class NexusRepository:
         return f"{self.server.url}{self._path(component, version, name)}"
 
     def _put_text(self, path: str, content: bytes) -> None:
-        """A small file that may be replaced, such as a checksum."""
+        """Store a small file that later ones may replace, such as a checksum."""
         reply = self.server.ask("PUT", path, body=content)
         if reply.status == 400 and "cannot be updated" in reply.reason:
             if self.server.ask("GET", path).body.strip() != content.strip():

@@ -114,7 +114,7 @@ class NexusPackages:
         raise self._refused(reply)
 
     def _standing(self, path: str, source: Path) -> Place:
-        """What stands there already must be what is to be stored."""
+        """Refuse to overwrite a package with other content."""
         mine = checksums(source, KINDS)
         standing = etag(self.server.head(path))
         if standing != mine.checksums["sha1"]:

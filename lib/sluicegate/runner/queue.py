@@ -280,7 +280,7 @@ class Queue:
         return True
 
     def end(self, item: QueueItem) -> None:
-        """The build of an item has ended and is recorded."""
+        """Cross out an item whose build has ended and is on disk."""
         with self.changed:
             self._running.pop(item.id, None)
             self.changed.notify_all()
@@ -301,7 +301,7 @@ class Queue:
                 self._next_id = number
 
     def forget_interrupted(self) -> None:
-        """The builds that ran when the server died are marked now."""
+        """Cross out the builds that ran when the server died: their records say so by now."""
         with self.changed:
             for build in self.interrupted:
                 self._write_down({"end": build.item.id})

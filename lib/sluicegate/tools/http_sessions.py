@@ -195,7 +195,7 @@ def _named(url: str) -> str:
 
 
 def _check_proxy(address: str) -> None:
-    """The address is not shown: it may hold a password."""
+    """Raise for a proxy whose address is none, without the address: it may hold a password."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -133,7 +133,7 @@ def _users(read: Callable[[str, str], Json], build: Json, left: int) -> set[str]
 
 
 def _place(jenkins: Jenkins, url: str) -> tuple[str, str]:
-    """Job and number of a build's URL, which must be one of the Jenkins that the configuration names."""
+    """Job and number of a build's URL. Raises for one of another Jenkins than the configuration names."""
     place = _place_of(jenkins, url)
     if place is not None:
         return place

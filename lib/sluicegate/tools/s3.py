@@ -150,7 +150,7 @@ class Bucket:
     def _in_parts(
         self, key: str, source: Path, read: Sent, facts: Mapping[str, Any], condition: Mapping[str, str]
     ) -> None:
-        """Nothing is left of a transfer that breaks off, or whose file is no longer the one that was read."""
+        """Send in parts, and leave nothing of a transfer that breaks off, or of a file that has changed meanwhile."""
         upload = self._asked("create_multipart_upload", key, **facts)["UploadId"]
         ended = False
         try:

@@ -174,7 +174,7 @@ def _string(value: bytes) -> bytes:
 
 
 def _strings(blob: bytes, count: int) -> list[bytes]:
-    """So many strings, which must be all of the blob."""
+    """So many strings. Raises ValueError where they are not all of the blob."""
     strings = []
     for _ in range(count):
         (length,) = struct.unpack_from(">I", blob)

@@ -124,7 +124,7 @@ class Application:
         )
 
     def _must_be_ours(self, host: str) -> None:
-        """Answers name the request's host, so a foreign one is refused: no poisoned links, no DNS rebinding."""
+        """Refuse a foreign host, as answers name the request's: no poisoned links, no DNS rebinding."""
         match = HOST.fullmatch(host)
         name = ((match["v6"] or match["name"]) if match else host).lower()
         if match is None or not (name in self.hosts or is_loopback(name) or name.endswith(".localhost")):
@@ -211,7 +211,7 @@ class Application:
         return checked_login(self.users, user, secret, address) if user else None
 
     def _check_crumb(self, call: Call) -> None:
-        """Everything but reading needs a crumb, unless an API token proves that no browser was tricked."""
+        """Refuse what changes something without a crumb, unless an API token proves that nobody tricked a browser."""
         logs_in = call.segments == ("login",)
         if call.method in READING or (call.login is None and not logs_in) or (call.login and call.login.by_token):
             return

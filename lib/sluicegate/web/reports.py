@@ -197,7 +197,7 @@ class Reports:
             self._tried.pop(path.name, None)
 
     def _failed(self, batch: Sequence[Path], problem: SluicegateError) -> None:
-        """What breaks the command must not keep the others from being taken: it is found one by one, and put by."""
+        """Try the reports one by one, and put by what breaks the command: it must not keep the others back."""
         logging.getLogger(__name__).warning("%d reports were not taken: %s", len(batch), problem.message)
         self._one_by_one = True
         name = batch[0].name
@@ -231,7 +231,7 @@ async def _written(request: Request, path: Path) -> int:
 
 
 def _keep(part: Path, path: Path) -> None:
-    """What was answered for is on disk."""
+    """Bring a report to disk before anybody answers for it."""
     handle = os.open(part, os.O_RDONLY)
     try:
         os.fsync(handle)

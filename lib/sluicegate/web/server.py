@@ -47,7 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def log_to(home: Path) -> None:
-    """Warnings and worse go to stderr and to HOME/logs/server.log, of which three are kept, 5 MB each."""
+    """Send warnings and worse to stderr and to HOME/logs/server.log, and keep three of these, 5 MB each."""
     folder = home / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = RotatingFileHandler(folder / "server.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True)

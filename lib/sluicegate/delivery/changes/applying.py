@@ -111,7 +111,7 @@ class _Work:
         self.outcomes: dict[str, Mapping[str, Outcome]] = {}
 
     def fetch(self, folder: Path) -> None:
-        """All that will be installed, checked before the first host is touched: a damaged file changes nothing."""
+        """Fetch and check all that the plan installs before the first host changes: a damaged file changes nothing."""
         changing = {step.component for step in self.plan.steps if step.after}
         for name, version in self.plan.target.items():
             if not self.deployer.carries:

@@ -233,7 +233,7 @@ def _was_let_in(candidate: Candidate) -> bool:
 
 
 def _refuse_sessions(state: State, environment: Environment, end_sessions: bool) -> None:
-    """Logged-in users may still be on the group that was swapped out."""
+    """Raise Occupied while logged-in users may still be on the group that the last swap took out."""
     swap = state.last_swap(environment)
     until = kept_until(state, environment, swap)
     if swap is not None and until and not end_sessions:

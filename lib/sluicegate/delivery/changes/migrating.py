@@ -36,14 +36,14 @@ class Migration:
     say: Callable[[str], None]
 
     def expand(self) -> None:
-        """Before any host is changed. Raises SluicegateError: then nothing is."""
+        """Expand the schemas before any host changes. Raises SluicegateError: then none does."""
         state = self.repo.state()
         environment = state.config.environment(self.plan.environment)
         schema.refuse_below(state, environment, self.plan.target)
         self._run_all(state, "expand", schema.to_expand(state, environment, self.plan.target))
 
     def verify(self) -> None:
-        """Once the hosts have it."""
+        """Verify the schemas once the hosts have the version."""
         state = self.repo.state()
         environment = state.config.environment(self.plan.environment)
         self._run_all(state, "verify", schema.to_verify(state, environment, self.plan.target))

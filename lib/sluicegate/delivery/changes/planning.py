@@ -69,7 +69,7 @@ class Plan:
         return tuple(step for batch in self.batches for transaction in batch for step in transaction.steps)
 
     def refuse_unsafe(self) -> None:
-        """Raise what keeps hosts from being asked or from being given this, all of it at once."""
+        """Raise all at once what keeps hosts from answering, or from taking this."""
         problems = [outcome.problem for outcome in self.down.values() if outcome.problem]
         if len(problems) > self.max_failed:
             lines = [problem.message for problem in problems]

@@ -46,7 +46,7 @@ def _behind(plan: Plan) -> dict[str, str]:
 
 
 def keep_table(draft: Draft, plan: Plan, intent: Intent) -> None:
-    """What became of every host, in a file of its own that is written once."""
+    """Write what became of every host, in a file of its own that nobody changes later."""
     steps = {transaction.host: transaction.steps for batch in plan.batches for transaction in batch}
     table = [
         {"host": host, "ending": outcome.ending, "why": outcome.why,

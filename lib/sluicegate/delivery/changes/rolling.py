@@ -101,7 +101,7 @@ class Rollout:
             raise
 
     def _take_over(self) -> None:
-        """Hosts that a command which is dead has drained are drained since then: their users leave by that clock."""
+        """Go on with the hosts that a dead command has drained: their users leave by its clock."""
         since = {host: record.at for record in self.before if record.stage == "draining" for host in record.hosts}
         survey = self.pool.survey() if since else {}
         self.drained = {host: at for host, at in since.items() if host in survey and survey[host].standing == "drain"}
@@ -187,7 +187,7 @@ class Rollout:
         return admitted([transaction.host for transaction in batch], survey, self.minimum, self.plan.environment)
 
     def _drain_ahead(self, hosts: Sequence[str]) -> None:
-        """Once enough hosts serve the new version, nobody new is led to an old one any more."""
+        """Lead no new user to an old version any more once enough hosts serve the new one."""
         if self.rolling.analysis or len(self.new) < rollouts.canaries(self.rolling, len(self.members)):
             return
         survey = self.pool.survey()

@@ -81,7 +81,7 @@ def _check_out(tree: WorkTree, git: Git, commit: str, local: str) -> None:
 
 
 def _set_sparse(tree: WorkTree, git: Git) -> None:
-    """Only the paths that the job lists are checked out; all of them again when it lists none any more."""
+    """Check out only the paths that the job lists; all of them again when it lists none any more."""
     listed = tree.folder / ".git" / "info" / "sparse-checkout"
     if not git.sparse and tree.answer("config", "--bool", "core.sparseCheckout") != "true":
         return

@@ -36,7 +36,7 @@ def lock_in(error_text: str) -> str:
 
 
 def look_at(path: str, repository: str) -> Lock:
-    """What is to be known of a lock of the repository, which may lie on another machine."""
+    """Find out who holds a lock of the repository, which may lie on another machine."""
     place, folder = Path(path), Path(repository)
     if not folder.is_dir() or not place.resolve().is_relative_to(folder.resolve()):
         return Lock(path=path, age=None, held="it lies on the machine of the repository")

@@ -153,7 +153,7 @@ class Store:
             yield
 
     def commit(self, commit: str) -> Commit:
-        """A commit that must be there."""
+        """Read a commit. Raises where it is not there."""
         content = self._objects.get(commit)
         if content is None or content.type != "commit":
             raise self._lost(f"the commit {commit}")
