@@ -77,9 +77,9 @@ def at_once(change: Callable[[int], None]) -> dict[int, Exception | None]:
 
 
 def pinned(shop: Shop) -> Iterator[tuple[str, Pinned]]:
-    for number in range(WRITERS):
-        for record in shop.state.story("auth", f"1.0.{number}").of(Pinned):
-            yield f"1.0.{number}", record
+    for version in shop.state.versions("auth"):
+        for record in shop.state.story("auth", version).of(Pinned):
+            yield version, record
 
 
 def forget() -> None:
@@ -161,12 +161,14 @@ from sluicegate.model.values import Actor
 from tests.worlds import Shop
 
 shop, log, cache = Shop(Path(sys.argv[1])), open(sys.argv[2], "a", buffering=1), Path(sys.argv[3])
+first = 16 * (int(sys.argv[4]) % 2)  # no pin is the one that stands already: that would be no change, and no record
 
 def work(number):
     repo = shop.opened_by(Actor(user=f"writer{number}", source="writer"), f"file://{shop.bare}", cache)
     for turn in range(1000):
-        pinning.pin(repo, "auth", f"1.0.{(number + turn) % 16}", "training", why=f"{sys.argv[4]}.{number}.{turn}")
-        log.write(f"{sys.argv[4]}.{number}.{turn}\\n")
+        version, why = f"1.0.{first + 2 * number + turn % 2}", f"{sys.argv[4]}.{number}.{turn}"
+        pinning.pin(repo, "auth", version, "training", why=why)
+        log.write(f"{why}\\n")
 
 for number in range(8):
     threading.Thread(target=work, args=[number]).start()
@@ -179,6 +181,8 @@ def test_a_process_that_is_killed_in_the_middle_loses_nothing_that_was_acknowled
     monkeypatch.setattr(locks, "OLD", 0.0)  # every holder is dead at once
     log, moment = tmp_path / "log", random.Random(20261126)
     log.touch()
+    for number in range(WRITERS, 2 * WRITERS):
+        shop.publish("auth", f"1.0.{number}")
     for turn in range(4):
         before = counted()
         words = [str(shop.root), str(log), str(tmp_path / "cache"), str(turn)]
