@@ -174,12 +174,12 @@ def test_a_report_of_the_run_before_does_not_count(bench: Bench) -> None:
     assert "left no report of this run (status 1): it broke" in bench.remove().why
 
 
-@pytest.mark.parametrize(("megabytes", "said"), [(50, ""), (65, "a report of Puppet of 64 MB is refused")])
-def test_a_report_of_50_mb_is_read_and_a_larger_one_refused(bench: Bench, megabytes: int, said: str) -> None:
+@pytest.mark.parametrize(("megabytes", "message"), [(50, ""), (65, "a report of Puppet of 64 MB is refused")])
+def test_a_report_of_50_mb_is_read_and_a_larger_one_refused(bench: Bench, megabytes: int, message: str) -> None:
     logs = [{"level": "notice", "message": "x" * (1 << 20)} for _ in range(megabytes)]
     bench.plans({"report": {"logs": logs}})
     outcome = bench.remove()
-    assert (outcome == DONE) == (not said) and said in outcome.why, outcome.why[:500]
+    assert (outcome == DONE) == (not message) and message in outcome.why, outcome.why[:500]
 
 
 def test_the_status_of_the_agent_alone_says_nothing(bench: Bench) -> None:

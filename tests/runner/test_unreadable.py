@@ -163,8 +163,8 @@ def test_issues_are_not_old_because_those_of_before_cannot_be_read(
     runner: Runner, publisher: str, name: str, spoil: Callable[[Path], None]
 ) -> None:
     error = '<error severity="error" id="one" msg="m"><location file="a.c" line="1"/></error>'
-    found = f"<results><errors>{error}</errors></results>"
-    item = runner.items.create("", "checked", shell(f"echo '{found}' > r.xml", publishers=publisher))
+    report = f"<results><errors>{error}</errors></results>"
+    item = runner.items.create("", "checked", shell(f"echo '{report}' > r.xml", publishers=publisher))
     results = []
     for number in (1, 2, 3):
         runner.trigger(item, ADMIN, None, 0)

@@ -138,7 +138,7 @@ def test_a_tree_deeper_than_calls_go_is_archived_shown_and_removed(server: Serve
     folder, session = built(server, name, DEEP.replace("LEVELS", "1200")), server.session()
     job = f"{server.url}job/{name}"
     answer = session.get(f"{job}/1/api/json?tree=result,artifacts[fileName]").json()
-    assert answer["result"] == "SUCCESS" and [one["fileName"] for one in answer["artifacts"]] == ["file"]
+    assert answer["result"] == "SUCCESS" and [artifact["fileName"] for artifact in answer["artifacts"]] == ["file"]
     assert session.get(f"{job}/1/artifact/{'a/' * 1200}file").status_code == 200
     assert session.get(f"{job}/1/artifact/*zip*/archive.zip").status_code == 200
     assert session.post(f"{job}/doWipeOutWorkspace").ok

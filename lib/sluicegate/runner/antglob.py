@@ -46,7 +46,7 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
             files.append(relative)
     for place, reason in walk.unseen.items():
         below = f"{place}?/?" if place.endswith("/") else place
-        if not any(one.matches(below) for one in unwanted):  # unless all that may be below is unwanted
+        if not any(pattern.matches(below) for pattern in unwanted):  # unless all that may be below is unwanted
             refused[place] = reason
     return Found(files=tuple(sorted(files)), refused=dict(sorted(refused.items())))
 
@@ -56,7 +56,7 @@ def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = F
     wanted, unwanted = _patterns(includes, True), _patterns(excludes, True)
     names: list[str] = []
     for prefix, entries in beneath.folders(root.resolve()):
-        names += [f"{prefix}{one.name}" for one in entries if folders or not one.is_dir(follow_symlinks=False)]
+        names += [f"{prefix}{entry.name}" for entry in entries if folders or not entry.is_dir(follow_symlinks=False)]
     return [
         root / name
         for name in sorted(names)
@@ -126,7 +126,7 @@ class _Walk:
             place = os.path.realpath(place)
             if not self._is_inside(place) and not _is_for_everybody(place):
                 # Whether something is there, and what, is not told either.
-                if self._reaches(relative) or any(one.matches(relative) for one in self.wanted):
+                if self._reaches(relative) or any(pattern.matches(relative) for pattern in self.wanted):
                     self.unseen[relative] = "a link out of the workspace"
                 return
         try:
@@ -155,7 +155,7 @@ class _Walk:
         return place == self.real_root or place.startswith(f"{self.real_root}/")
 
     def _reaches(self, relative: str) -> bool:
-        return any(one.reaches_below(relative) for one in self.wanted)
+        return any(pattern.reaches_below(relative) for pattern in self.wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

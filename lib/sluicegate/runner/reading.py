@@ -41,11 +41,11 @@ def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: 
 
     Raises StepFailed where one is there and cannot be taken, as behind a link out: it may be the one that is red.
     """
-    found = antglob.find(folder or build.workspace, build.expand(pattern), defaults=defaults)
-    if found.refused:
-        told = "; ".join(f"'{name}' is {reason}" for name, reason in found.refused.items())
-        raise StepFailed(f"the pattern '{pattern}' names what is not read: {told}")
-    return found.files
+    matches = antglob.find(folder or build.workspace, build.expand(pattern), defaults=defaults)
+    if matches.refused:
+        unread = "; ".join(f"'{name}' is {reason}" for name, reason in matches.refused.items())
+        raise StepFailed(f"the pattern '{pattern}' names what is not read: {unread}")
+    return matches.files
 
 
 def kept(record: Record, name: str) -> dict[str, Any] | None:
@@ -56,16 +56,16 @@ def kept(record: Record, name: str) -> dict[str, Any] | None:
     place = record.folder / name
     try:
         with beneath.reading(place):
-            found = json.loads(place.read_bytes())
+            values = json.loads(place.read_bytes())
     except FileNotFoundError:
         return None
     except IntegrityError as problem:
         raise StepFailed(problem.message) from problem
     except ValueError as problem:
         raise StepFailed(f"{place} cannot be read: {problem}") from problem
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise StepFailed(f"{place} cannot be read: it is no mapping")
-    return found
+    return values
 
 
 def _read_outside(build: Build, path: str) -> bytes:

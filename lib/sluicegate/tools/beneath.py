@@ -136,10 +136,10 @@ def folders(folder: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
         except OSError:
             continue
         try:
-            with os.scandir(here) as found:
-                entries = sorted(found, key=lambda one: one.name)
+            with os.scandir(here) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
             yield prefix, entries
-            below = [f"{prefix}{one.name}/" for one in entries if one.is_dir(follow_symlinks=False)]
+            below = [f"{prefix}{entry.name}/" for entry in entries if entry.is_dir(follow_symlinks=False)]
         finally:
             os.close(here)
         waiting += reversed(below)
@@ -148,7 +148,7 @@ def folders(folder: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
 def names(folder: Path) -> Iterator[str]:
     """The relative paths of all regular files below a folder, sorted within each; nothing where there is none."""
     for prefix, entries in folders(folder):
-        yield from (f"{prefix}{one.name}" for one in entries if one.is_file(follow_symlinks=False))
+        yield from (f"{prefix}{entry.name}" for entry in entries if entry.is_file(follow_symlinks=False))
 
 
 def empty(folder: Path) -> None:
@@ -202,8 +202,8 @@ def _empty(top: int) -> None:
 def _emptied(top: int, here: int, levels: int) -> bool:
     """Empty a folder as deep as `levels`; whether deeper ones were moved to the top."""
     moved = False
-    with os.scandir(here) as found:
-        entries = list(found)
+    with os.scandir(here) as listing:
+        entries = list(listing)
     for entry in entries:
         with suppress(OSError):
             if not entry.is_dir(follow_symlinks=False):

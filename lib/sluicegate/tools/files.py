@@ -59,8 +59,8 @@ def make_folders(folder: Path) -> list[Path]:
     while not here.exists():
         missing.append(here)
         here = here.parent
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+    for missing_folder in reversed(missing):
+        missing_folder.mkdir(exist_ok=True)
     return missing
 
 

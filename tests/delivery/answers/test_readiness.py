@@ -122,10 +122,12 @@ def test_a_step_that_is_missing_is_named_with_what_to_do(step: str) -> None:
     ],
 )
 def test_a_page_that_fails_is_not_taken_for_one_that_is_not_there(path: str, what: str) -> None:
-    findings = asked(lambda stub, top, url: without(stub, path, 500))
+    findings = findings_of(lambda stub, top, url: without(stub, path, 500))
     assert lacking(findings) == []
-    (said,) = [one.what for one in findings if one.state == "unknown" and "notifyCommit" not in one.what]
-    assert said.startswith(what) and said.endswith(f"{path} answered with status 500")
+    (unknown,) = [
+        finding.what for finding in findings if finding.state == "unknown" and "notifyCommit" not in finding.what
+    ]
+    assert unknown.startswith(what) and unknown.endswith(f"{path} answered with status 500")
 
 
 def test_a_jenkins_below_a_path_and_one_that_is_down_are_named() -> None:

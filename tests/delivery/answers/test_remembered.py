@@ -51,8 +51,8 @@ def test_its_text_is_laid_out_as_that_of_other_answers(busy: Shop) -> None:
     strange = Cell(pin='"1.0"', effective="é\n", marks=("held", "not counted"))
     marked = replace(matrix, cells={**matrix.cells, "a \"b\"": {}, "c": {"int": strange}},
                      newest={**matrix.newest, "a \"b\"": "", "c": "\t"}, vetoed=frozenset({"c"}))  # fmt: skip
-    for one in (matrix, marked, Status(columns=(), newest={}, vetoed=frozenset(), cells={})):
-        assert one.text() == json.dumps(one.json(), indent=2, ensure_ascii=False)
+    for answer in (matrix, marked, Status(columns=(), newest={}, vetoed=frozenset(), cells={})):
+        assert answer.text() == json.dumps(answer.json(), indent=2, ensure_ascii=False)
 
 
 def test_another_tip_is_read_anew(busy: Shop) -> None:

@@ -30,15 +30,15 @@ def newest_path(component: str) -> str:
 def read(content: bytes | None, scheme: str) -> list[str] | None:
     """The newest versions, oldest first; None where there is no list, or one in the order of another scheme."""
     lines = [line for line in (content or b"").decode("utf-8", "replace").split("\n") if line.strip()]
-    found = LINE.findall("\n".join(lines))
-    if len(found) != len(lines):  # somebody else has written it
+    pairs = LINE.findall("\n".join(lines))
+    if len(pairs) != len(lines):  # somebody else has written it
         try:
-            found = [(value["scheme"], str(value["version"])) for value in map(json.loads, lines)]
+            pairs = [(value["scheme"], str(value["version"])) for value in map(json.loads, lines)]
         except (ValueError, KeyError, TypeError):
             return None
-    if any(one != scheme for one, _ in found):
+    if any(known_scheme != scheme for known_scheme, _ in pairs):
         return None
-    return versions.sort(scheme, {version for _, version in found})[-LENGTH:] if found else None
+    return versions.sort(scheme, {version for _, version in pairs})[-LENGTH:] if pairs else None
 
 
 def extended(content: bytes | None, scheme: str, added: Iterable[str], everything: Callable[[], list[str]]) -> bytes:
