@@ -99,8 +99,14 @@ class Candidate:
 
 def vetoed(story: Story, scopes: Iterable[str]) -> Veto | None:
     """The standing veto within one of the scopes: names of environments, and '' for everywhere."""
+    standing = vetoes(story)
+    return next((standing[scope] for scope in scopes if scope in standing), None)
+
+
+def vetoes(story: Story) -> dict[str, Veto]:
+    """The standing vetoes by their scope."""
     last = {word.env: word for word in story.of(Vetoing)}  # oldest first, so the last word of each scope stays
-    return next((veto for scope in scopes if isinstance(veto := last.get(scope), Veto)), None)
+    return {scope: word for scope, word in last.items() if isinstance(word, Veto)}
 
 
 def lifting(component: str, version: str, veto: Veto) -> str:

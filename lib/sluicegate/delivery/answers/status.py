@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import field
+from datetime import datetime
 
 from sluicegate.delivery.book import intents, resolving
 from sluicegate.delivery.book.heard import Word, differing
@@ -15,7 +16,7 @@ from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.model.config import Environment
 from sluicegate.model.evidence import BalancerOut, Failed, HostOut, InEnvironment, Vetoing
 from sluicegate.model.frozen import frozen
-from sluicegate.model.story import Uncounted, vetoed
+from sluicegate.model.story import vetoes
 from sluicegate.model.values import Actor, Installed, Json, Pin, read_time, stamp
 
 
@@ -160,17 +161,17 @@ def status(state: State) -> Status:
     state.read_stories([*running, *resolving.last_listed(state)])
     newest = {name: resolving.newest(state, name) for name in state.config.components}
     here = {(name, installed.version) for place in places for name, installed in place.installed.items()}
-    doubted = frozenset(
-        component_version
+    doubts = {
+        component_version: _Doubt.of(state, *component_version)
         for component_version in here
         if state.standing(*component_version).has(Vetoing) or state.uncounted(*component_version)
-    )
+    }
     return Status(
         columns=tuple(_column(state, environment) for environment in environments),
         newest=newest,
         vetoed=frozenset(name for name, version in newest.items() if version and state.vetoed_somewhere(name, version)),
         cells={
-            name: {place.environment.name: place.cell(state, name, doubted) for place in places}
+            name: {place.environment.name: place.cell(state.now, name, doubts) for place in places}
             for name in state.config.components
         },
     )
@@ -235,21 +236,40 @@ class _Place:
             scopes=state.config.veto_scopes(environment.name),
         )
 
-    def cell(self, state: State, component: str, doubted: Set[tuple[str, str]]) -> Cell:
-        """`doubted`: the components and versions of which somebody said that they must not go further."""
+    def cell(self, now: datetime, component: str, doubts: Mapping[tuple[str, str], _Doubt]) -> Cell:
+        """`doubts`: of components and versions of which somebody said that they must not go further."""
         pin, here = self.pins.get(component), self.installed.get(component)
-        marks = []
-        if pin and pin.held(state.now):
-            marks.append("held")
-        if here and (component, here.version) in doubted:
-            if vetoed(state.standing(component, here.version), self.scopes):
-                marks.append("vetoed")
-            if self._is_doubtful(state.uncounted(component, here.version)):
-                marks.append("not counted")
-        if (pin.version if pin else "") != (here.version if here else ""):
-            marks.append("not deployed")
-        return Cell(pin=pin.version if pin else "", effective=here.version if here else "", marks=tuple(marks))
+        desired, effective = pin.version if pin else "", here.version if here else ""
+        marks: tuple[str, ...] = ("held",) if pin and pin.held(now) else ()
+        if (component, effective) in doubts:
+            marks += doubts[component, effective].marks(self.scopes)
+        if desired != effective:
+            marks += ("not deployed",)
+        return _cell(desired, effective, marks)
 
-    def _is_doubtful(self, uncounted: Iterable[Uncounted]) -> bool:
-        """Whether somebody said of a version for this environment, or one before it, what does not count."""
-        return any(isinstance(doubt.record, InEnvironment) and doubt.record.env in self.scopes for doubt in uncounted)
+
+@functools.lru_cache(maxsize=10_000)
+def _cell(pin: str, effective: str, marks: tuple[str, ...]) -> Cell:
+    """One of few: most components have the same in all environments."""
+    return Cell(pin=pin, effective=effective, marks=marks)
+
+
+@frozen
+class _Doubt:
+    """For which environments, '' for all, a version is vetoed, and for which somebody said what does not count."""
+
+    vetoed: Set[str]
+    uncounted: Set[str]
+
+    @classmethod
+    def of(cls, state: State, component: str, version: str) -> _Doubt:
+        records = (doubt.record for doubt in state.uncounted(component, version))
+        return cls(
+            vetoed=vetoes(state.standing(component, version)).keys(),
+            uncounted={record.env for record in records if isinstance(record, InEnvironment)},
+        )
+
+    def marks(self, scopes: Iterable[str]) -> tuple[str, ...]:
+        """What a cell says of it, in an environment for which these scopes count."""
+        vetoed, uncounted = not self.vetoed.isdisjoint(scopes), not self.uncounted.isdisjoint(scopes)
+        return (("vetoed",) if vetoed else ()) + (("not counted",) if uncounted else ())

@@ -105,7 +105,7 @@ class Signatures:
         return signed
 
     def _message(self, component: str, version: str, record: Record) -> bytes:
-        content = as_json(replace(record, signature=""))
+        content = {name: value for name, value in as_json(record).items() if name != "signature"}
         return canonical({"repo": self._name, "component": component, "version": version, "record": content})
 
     def _bad_signature(self, message: bytes, record: Record) -> str:

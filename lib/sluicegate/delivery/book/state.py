@@ -24,6 +24,7 @@ from sluicegate.model.evidence import (
     BalancerRecord,
     Built,
     Deployed,
+    Held,
     HostOut,
     Intent,
     Pruned,
@@ -109,6 +110,7 @@ class State:
         self.lists: dict[str, list[str]] = {}  # component -> its newest versions, as they were read
         self._as_published: dict[tuple[str, str], Installed] = {}
         self._veto_scopes: dict[str, tuple[str, ...]] = {}
+        self._held: dict[tuple[str, str], bool] = {}
         self._prunings: dict[str, Story] = {}
         self._pins: dict[str, dict[str, Pin]] = {}
         self._ledger: dict[str, bytes | None] = {}
@@ -249,8 +251,19 @@ class State:
     def _with_holds(self, pins: dict[str, Pin], environment: str) -> dict[str, Pin]:
         """The pins with the holds that count."""
         self.read_stories((name, pin.version) for name, pin in pins.items())
-        judged = {name: self._judged(name, pin.version) for name, pin in pins.items()}
-        return {name: with_hold(pin, *judged[name], environment) for name, pin in pins.items()}
+        return {
+            name: with_hold(pin, *self._judged(name, pin.version), environment)
+            if pin.hold or self._speaks_of_holds(name, pin.version)
+            else pin
+            for name, pin in pins.items()
+        }
+
+    def _speaks_of_holds(self, component: str, version: str) -> bool:
+        """Whether a record that counts says that a pin of this version is held: mostly none does."""
+        key = (component, version)
+        if key not in self._held:
+            self._held[key] = self._judged(component, version)[0].has(Held)
+        return self._held[key]
 
     def recorded_versions(self, component: str) -> list[str]:
         """Every version that the ledger knows, pruned ones too, oldest first."""
