@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sluicegate.runner.causes import Cause, upstream
 from sluicegate.runner.parameters import Parameter
 from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.scm.history import forcing
 
 USER = Cause(kind="user", user="anna")
 CHAIN = (upstream("up", 3, "job/up/", (USER,)),)
@@ -98,6 +99,15 @@ def test_everything_of_an_item_survives(tmp_path: Path) -> None:
     added = Queue(tmp_path).add("team/job", CHAIN, values, 60)
     (again,) = Queue(tmp_path).items()
     assert again == added
+
+
+def test_the_commit_of_an_item_survives_that_a_home_of_before_wrote(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    line = queue.add("one", (USER,), (), 0).to_dict() | {"id": 2, "job": "two", "revision": "c" * 40}
+    with queue.journal.path.open("a") as stream:
+        stream.write(json.dumps({"add": line}) + "\n")
+    one, two = Queue(tmp_path).items()
+    assert (one.job, one.actions, two.job, two.actions) == ("one", (), "two", (forcing("c" * 40),))
 
 
 def test_a_delay_that_was_shortened_stays_short_after_a_crash(tmp_path: Path) -> None:

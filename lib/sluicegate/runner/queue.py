@@ -23,6 +23,7 @@ from sluicegate.runner import turns
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.runner.parameters import Parameter
+from sluicegate.runner.scm.history import forcing
 
 LEFT_SECONDS = 300
 LONGEST_WAIT = 10.0
@@ -114,7 +115,8 @@ def _number(entry: dict[str, object], name: str) -> int:
 
 
 def _actions(entry: dict[str, object]) -> tuple[str, ...]:
-    actions = entry.get("actions", [])
+    commit = entry.get("revision")  # by which a home of before had the one action that there was
+    actions = [forcing(commit)] if isinstance(commit, str) and commit else entry.get("actions", [])
     if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
         raise ValueError("actions that are no texts")
     return tuple(actions)
