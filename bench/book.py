@@ -300,20 +300,22 @@ def of_sync(place: Path, chosen: argparse.Namespace) -> None:
 
 
 LIVES = """
-import sys, threading
+import json, sys, threading, time
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.moves import pinning
 from sluicegate.tools.git import Store
 from sluicegate.wiring import EntryPointDrivers
 place, count, *components = sys.argv[1:]
-begin, ended = threading.Barrier(len(components) + 1), []
+begin, ended, spans = threading.Barrier(len(components) + 1), [], []
 
 def work(component):
     with Store(place, ("main", "ledger")) as store:
         repo = DeliveryRepo(store, EntryPointDrivers())
         begin.wait()
         for turn in range(int(count)):
+            began = time.perf_counter()
             pinning.pin(repo, component, f"1.{1 + turn % 2}.0", "e1", why="")
+            spans.append(time.perf_counter() - began)
     ended.append(component)
 
 threads = [threading.Thread(target=work, args=[component]) for component in components]
@@ -324,12 +326,30 @@ sys.stdin.readline()
 begin.wait()
 for thread in threads:
     thread.join()
+print(json.dumps(spans))
 sys.exit(len(ended) != len(components))
 """
 
+STARTS = """
+import json, subprocess, sys, time
+place, count, component = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+spans = []
+for turn in range(int(count)):
+    words = ["-m", "sluicegate", "-C", place, "pin", f"{component}=1.{1 + turn % 2}.0", "--in", "e1"]
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    spans.append(time.perf_counter() - began)
+print(json.dumps(spans))
+"""
 
-def lasting(commands: list[list[str]], homes: list[str]) -> float:
-    """Seconds from the line that processes wait for until all have ended well; `homes`: their caches."""
+
+def lasting(commands: list[list[str]], homes: list[str]) -> tuple[float, list[float]]:
+    """Seconds from the line that processes wait for until all have ended well, and those of each change.
+
+    `homes`: their caches.
+    """
     running = [
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": home}
@@ -346,7 +366,8 @@ def lasting(commands: list[list[str]], homes: list[str]) -> float:
         process.stdin.flush()
     if failed := [process.args for process in running if process.wait()]:
         sys.exit(f"{failed[0]} failed")
-    return time.perf_counter() - began
+    took = time.perf_counter() - began
+    return took, [span for one in running if one.stdout is not None for span in json.loads(one.stdout.read())]
 
 
 def of_writers(place: Path, chosen: argparse.Namespace) -> None:
@@ -388,12 +409,25 @@ def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
         "16-homes": ([[*words, path, str(turns), name] for name in names], homes, 16, 1.0),
     }
     for what, (commands, caches, writers, limit) in ways.items():
-        ours, theirs = [], []
+        ours, theirs, spans = [], [], []
         for _ in range(chosen.rounds):
-            ours.append(lasting(commands, caches))
+            took, some = lasting(commands, caches)
+            ours.append(took)
+            spans += some
             loops = [f"for turn in $(seq {turns}); do {plain.round(number)[2]}; done" for number in range(writers)]
             theirs.append(together([["sh", "-c", loop] for loop in loops]))
         report(f"{what}/{writers}-plain-loops", statistics.median(ours) / statistics.median(theirs), limit)
+        if writers > 1:
+            tail(what, spans)
+    commands = [[sys.executable, "-c", STARTS, path, str(turns), name] for name in names]
+    tail(
+        "16-writers-by-command", [span for _ in range(chosen.rounds) for span in lasting(commands, [one_home] * 16)[1]]
+    )
+
+
+def tail(what: str, spans: list[float]) -> None:
+    """How long the unlucky of many writers wait, to the others."""
+    report(f"{what} p95/median", statistics.quantiles(spans, n=20)[-1] / statistics.median(spans), 10.0)
 
 
 PARTS = {
