@@ -20,7 +20,7 @@ def nobody(host: str, component: str, version: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentHost(LocalHost):
-    """`has`: each component with its version, as one package of its name. `told` of all that the agent installs."""
+    """`has`: component -> version, a package of its name each. It tells `on_installed` what the agent installs."""
 
     assigned: Path
     has: dict[str, str] = field(default_factory=dict)

@@ -91,6 +91,7 @@ class _Reading:
             people=People(known=self.each("people", trust.person)),
             directories=self.each("directories", entries.driver),
         )
+        # What entries say of each other is checked once each of them is well.
         if not self.mistakes and "inventory" in self.document.content:
             config = self.with_inventory(config)
         elif not self.mistakes:

@@ -157,6 +157,7 @@ class NexusPackages:
         number = "1" if spec.get("multipleUpload") else ""
         words = {"component": component.name, "group": component.group, "version": version, "file": source.name}
         form, asset = {}, ""
+        # The server's names: `deb.asset`, `yum.asset1.filename`; the number where it takes several files.
         for where, ending in (("componentFields", ""), ("assetFields", number)):
             for wanted in spec.get(where, []):
                 dots = "." if ending and wanted["type"] != "FILE" else ""

@@ -143,6 +143,7 @@ def _console(remote: Remote, path: str, write: Callable[[bytes], None]) -> Resul
             break
         patience.pause(pause)
         pause = min(1.0, pause * 1.3)
+    # The console ends a moment before the result is there.
     write(console.clean(b"", last=True))
     while True:
         state = remote.patiently(f"{path}api/json?tree=result,building,inProgress")

@@ -57,6 +57,7 @@ class Runner:
     ) -> None:
         self.confinement: Confinement = Unconfined()
         self.home = Home(home)
+        # Hold the home before anything in it is read.
         self.home.hold(url)
         self.url = url
         self.vault = Vault(self.home.path / "secrets")
@@ -77,6 +78,7 @@ class Runner:
         self._given_settings = settings
         self.echo: Callable[[Record], Callable[[bytes], None] | None] = lambda _: None
         self.on_end: Callable[[Record], None] = lambda _: None
+        # Builds at work, and what they are to be told.
         self._running: dict[tuple[str, int], Build] = {}
         self._stopped_early: dict[tuple[str, int], str] = {}
         self._stopping_builds = threading.Lock()
@@ -95,6 +97,7 @@ class Runner:
             keep=self.keep,
         )
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
+        # What a crash, or a Jenkins that had this home before, has left.
         recover(self.items, self.queue, self.cookie)
         adopt(self.home.path, self.items, self.queue)
         clear_rooms(self.home.path)

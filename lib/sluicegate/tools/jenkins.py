@@ -187,6 +187,7 @@ def ask(jenkins: Jenkins, url: str, form: Mapping[str, str] | None = None) -> ht
         if restarts.refused(problem.__cause__):
             raise Restarting(problem.message, hint=problem.hint) from problem
         raise
+    # What a Jenkins answers while it starts is no answer: ask again later.
     to_login = answer.status in (301, 302, 307) and "login" in answer.headers.get("Location", "")
     if answer.status == 401 and _is_starting(jenkins):
         raise Restarting(f"{jenkins.url} is starting (status 401)")

@@ -85,6 +85,7 @@ class Bucket:
         except ModuleNotFoundError as problem:
             words = f"repositories in S3 need the package {problem.name}"
             raise MissingProgram(words, hint=extras.install("s3")) from problem
+        # Patience and addresses as our servers need them; checksums only where the protocol wants one.
         config = Config(
             retries={"total_max_attempts": TRIES, "mode": "standard"}, max_pool_connections=16,
             connect_timeout=TIMEOUT, read_timeout=TIMEOUT, s3={"addressing_style": "path" if self.endpoint else "auto"},

@@ -121,6 +121,7 @@ class Server:
 
         from sluicegate.tools import http_sessions
 
+        # Its own patience for what breaks off after the answer began; before that the session has its own.
         patience = http_sessions.Patience(total=http_sessions.TRIES - 1)
         where = f"{method} {self.url}{unquote(path)}"
         while True:

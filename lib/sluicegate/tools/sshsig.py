@@ -116,6 +116,7 @@ def _signer(line: str) -> Signer:
     names = [kind.decode() for kind in KEYS]
     if len(words) < 3:
         raise ValueError("there is no key")
+    # `PRINCIPALS [OPTIONS] KIND KEY`, as of ssh-keygen's allowed signers.
     plain = words[1] in names
     if not plain and (len(words) < 4 or words[2] not in names):
         raise ValueError(f"the key is of none of the kinds {', '.join(names)}")

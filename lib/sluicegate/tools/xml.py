@@ -39,6 +39,7 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
 
     if len(content) > limit:
         raise Malformed(f"{source} has {len(content)} bytes; at most {limit} are read")
+    # Refuse by counting what would take much time or memory to parse.
     most = limit // BYTES_AN_ELEMENT
     if content.count(b"<") > 3 * most:
         raise Malformed(f"{source} has more than {3 * most} tags, comments and instructions")
@@ -46,6 +47,7 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
         raise Malformed(f"{source} has more than {most} attributes")
     if content.count(b"&#") > most:
         raise Malformed(f"{source} has more than {most} character references")
+    # What plainly holds no DTD is parsed by the quick parser.
     plain = REFERENCE.sub(_stand_in, content)
     if plain == content and _is_harmless(content):
         parser = XMLParser()

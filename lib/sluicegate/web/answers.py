@@ -33,6 +33,7 @@ def answer_api(site: Site, kind_of: KindOf, here: object, rest: Path) -> Respons
         return calls.text(to_python(value))
     if form != "xml":
         raise not_found()
+    # XML only: an element named for the class, of which an xpath may pick a part.
     cls = value.get("_class", "") if isinstance(value, dict) else ""
     short = str(cls).rpartition(".")[2]
     xml = to_xml(value, ROOTS.get(short, short[:1].lower() + short[1:].replace("$", "-")))

@@ -50,6 +50,7 @@ class HaproxyPool:
         """Read `servers`, `socket`, `host`, `address` (or `at`), `routes`, `way` with its `file` and `agent`, and the
         session's `cookie`, `idle` and `life`."""
         settings.only(*KEYS, "at", "routes", "way", "file", "agent", "cookie", "sessions", "idle", "life")
+        # Either its socket is told who is in, or a file that its health check reads.
         by_health = settings.choice("way", ("socket", "health"), "socket") == "health"
         if by_health != ("file" in settings.values):
             raise settings.fail(

@@ -69,6 +69,7 @@ def _packages(spec: Component, version: str, named: Mapping[str, Path], *, any_v
         if done.status == 0 and not same_version(scheme, spec, version, own):
             others[path] = own
         fitting |= done.status == 0 and path not in others
+    # One package of the right version is enough: a version may have parts that count for themselves.
     if others and not fitting and not any_version:
         listed = ", ".join(f"{path} is {own}" for path, own in others.items())
         raise UsageError(
