@@ -141,6 +141,9 @@ def test_what_waits_here_is_left_for_a_jenkins_in_its_own_form(home: Path) -> No
     assert next_id > max(number for _, number in waiting)
     root = ElementTree.fromstring(text.partition("?>")[2])
     assert [task.get("class") for task in root.iterfind("items/*/task")] == ["hudson.model.FreeStyleProject"] * 2
+    # The fields of hudson.model.Queue.BuildableItem and those above it: without one of them it is "stuck" at once.
+    fields = ["actions", "id", "task", "inQueueSince", "buildableStartMilliseconds", "isPending"]
+    assert [[field.tag for field in item] for item in root.iterfind("items/*")] == [fields] * 2
 
 
 def test_what_no_jenkins_took_waits_on_under_its_own_number(home: Path) -> None:

@@ -101,7 +101,7 @@ def _element(item: QueueItem, job_class: str) -> str:
         f"{''.join(item.actions)}      </actions>\n"
         f"{xml.tag('id', str(item.id), '      ')}      <task class={quoteattr(job_class)}>{escape(item.job)}</task>\n"
         f"{xml.tag('inQueueSince', str(item.since), '      ')}"
-        f"{xml.tag('buildableSince', str(item.since), '      ')}      <isPending>false</isPending>\n"
+        f"{xml.tag('buildableStartMilliseconds', str(item.since), '      ')}      <isPending>false</isPending>\n"
         "    </hudson.model.Queue_-BuildableItem>\n"
     )
 
