@@ -186,6 +186,27 @@ def test_consoles_artifacts_and_zips_of_any_size_are_answered_in_little_memory(f
     assert resident(fresh) - before < 60 << 20
 
 
+def test_forms_of_nothing_but_escapes_or_parts_are_read_in_little_memory(fresh: Server) -> None:
+    """9 MB of them from anybody with a login took 700 MB, and the others waited."""
+    fresh.client().create_job("asks", shell("true", more=PARAMETER).decode())
+    session, before = fresh.session(), resident(fresh)
+    head = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b"A=" + b"%41" * 2_900_000, b'json={"parameter":[' + b"{}," * 2_000_000 + b"{}]}"):
+        address = f"{fresh.url}job/asks/buildWithParameters"
+        assert session.post(address, data=body, headers=head).status_code == 400
+    assert resident(fresh) - before < 120 << 20
+
+
+@pytest.mark.parametrize("letters", ["a+b c%&=", "é漢🎉" * 40_000, "%" * 70_000, "x" * 65_535 + "%é"])
+def test_a_form_of_any_size_means_what_was_written(server: Server, name: str, letters: str) -> None:
+    session, address = server.session(), f"{server.url}job/{name}"
+    server.client().create_job(name, "<project/>")
+    server.client().build_job(name)
+    ended(server.client(), name)
+    assert session.post(f"{address}/1/submitDescription", data={"description": letters}).ok
+    assert session.get(f"{address}/1/api/json?tree=description").json()["description"] == letters
+
+
 def test_a_progressive_console_comes_in_pieces_that_fit_together(fresh: Server) -> None:
     folder, session = built(fresh, "talks", command="true"), fresh.session()
     text = "".join(f"{number} åäö 漢字\n" for number in range(200_000)).encode()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
@@ -24,6 +25,8 @@ ROOM = 48 << 20
 """Bytes of all bodies that are in memory at a time."""
 SECONDS, SECONDS_OPEN = 120.0, 20.0
 """How long a body may take, with and without a login."""
+BRIEF = 64 << 10
+"""Bytes of a form that are read at once."""
 PATIENCE = 10.0
 """How long a request waits for room."""
 
@@ -89,7 +92,9 @@ async def _whole(request: Request, most: int) -> bytes:
 async def _parse(request: Request, call: Call) -> None:
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        call.form = calls.pairs(call.body.decode("utf-8", "surrogateescape"))
+        text = call.body.decode("utf-8", "surrogateescape")
+        # A large one takes a while, in which others are answered.
+        call.form = calls.pairs(text) if len(text) < BRIEF else await to_thread.run_sync(calls.pairs, text)
     elif kind == "multipart/form-data":
         await _multipart(request, call)
 
