@@ -392,34 +392,46 @@ class Delivery(RuleBasedStateMachine):
 
     # rules: what a forger and a broken disk do
 
-    @rule(component=components, version=versions, judgement=judgements, number=st.integers(0, 99),
-          how=st.sampled_from(("copied", "unsigned", "edited", "put again", "turned", "by a stranger")))  # fmt: skip
-    def somebody_forges(
-        self, component: str, version: str, judgement: tuple[str, str, str], number: int, how: str
-    ) -> None:
-        """A line is pushed to the ledger past every command: nothing that counts may be another afterwards."""
+    def one_of_the_published(self, number: int) -> tuple[str, str]:
+        there = sorted(self.evidence.authors)
+        return there[number % len(there)]
+
+    @precondition(lambda self: self.evidence.authors)
+    @rule(judgement=judgements, number=st.integers(0, 99))
+    def somebody_forges(self, judgement: tuple[str, str, str], number: int) -> None:
+        """Lines are pushed to the ledger past every command: nothing that counts may be another afterwards."""
+        component, version = self.one_of_the_published(number)
         before = self.shop.state.story(component, version)
-        if not before:
-            return
+        forged = self.forgeries(component, version, judgement, number)
+        forge(self.shop, component, version, *forged.values())
+        assert self.shop.state.story(component, version) == before
+        uncounted = {doubt.record.id for doubt in self.shop.state.uncounted(component, version)}
+        for how, line in forged.items():
+            assert line["id"] in uncounted, f"{how}: it counts"
+
+    def forgeries(
+        self, component: str, version: str, judgement: tuple[str, str, str], number: int
+    ) -> dict[str, dict[str, Any]]:
+        """How it is forged -> the line; what is made of signed ones only where there are some."""
         stories = [(c, v) for c in ("auth", "portal") for v in VERSIONS if (c, v) != (component, version)]
         here = signed_lines(self.shop, component, version)
         there = [line for story in stories for line in signed_lines(self.shop, *story)]
         later = stamp(self.shop.now + timedelta(minutes=30))
-        line = {**self.fabricated(component, version, judgement), "at": later}
-        if how == "copied" and there:
-            line = there[number % len(there)]
-        elif here and how in ("edited", "put again", "turned"):
-            line = {**here[number % len(here)], "at": later}
-            if how == "edited":
-                line |= {"env": judgement[0], "role": judgement[1], "by": {**line["by"], "user": judgement[2]}}
-            if how == "turned":
-                line |= {"what": TURNED[line["what"]]}
-        elif how == "by a stranger":
-            content = {"repo": "shop", "component": component, "version": version, "record": line}
-            line = {**line, "signature": sshsig.sign(canonical(content), self.strange_key)}
-        forge(self.shop, component, version, line)
-        assert self.shop.state.story(component, version) == before
-        assert line["id"] in {doubt.record.id for doubt in self.shop.state.uncounted(component, version)}
+        strange = {**self.fabricated(component, version, judgement), "at": later}
+        content = {"repo": "shop", "component": component, "version": version, "record": strange}
+        forged = {
+            "unsigned": {**self.fabricated(component, version, judgement), "at": later},
+            "by a stranger": {**strange, "signature": sshsig.sign(canonical(content), self.strange_key)},
+        }
+        if there:
+            forged["copied"] = there[number % len(there)]
+        if here:
+            again = {**here[number % len(here)], "at": later}
+            edited = {"env": judgement[0], "role": judgement[1], "by": {**again["by"], "user": judgement[2]}}
+            forged |= {
+                "put again": again, "edited": again | edited, "turned": again | {"what": TURNED[again["what"]]},
+            }  # fmt: skip
+        return forged
 
     def fabricated(self, component: str, version: str, judgement: tuple[str, str, str]) -> dict[str, Any]:
         """An approval as mallory writes it into the ledger."""
@@ -446,9 +458,11 @@ class Delivery(RuleBasedStateMachine):
         finally:
             subprocess.run([*bare, "update-ref", f"refs/heads/{branch}", tip], check=True)
 
-    @rule(component=components, version=versions)
-    def an_object_is_damaged(self, component: str, version: str) -> None:
+    @precondition(lambda self: self.evidence.authors)
+    @rule(number=st.integers(0, 99))
+    def an_object_is_damaged(self, number: int) -> None:
         """A story that cannot be read is not taken for an empty one; a backup brings it back."""
+        component, version = self.one_of_the_published(number)
         name = f"{self.shop.tips[LEDGER]}:{ledgerfiles.component_path(component, version)}"
         bare = ["git", "-C", str(self.shop.bare)]
         blob = subprocess.run([*bare, "rev-parse", "--verify", "-q", name], capture_output=True, text=True, check=False)
