@@ -77,10 +77,11 @@ def render(source: str, options: Options, folder: Path | None) -> None:
 
     Example: sluicegate jobs render jobs --to rendered
     """
+    top = folder.resolve() if folder is not None else Path()
     for name, content in sorted(_tree(source, options).contents().items()):
         if folder is not None:
             target = folder / f"{name}.xml"
-            if not target.resolve().is_relative_to(folder.resolve()):
+            if not target.resolve().is_relative_to(top):
                 raise UsageError(f"the job name '{name}' leads out of {folder}")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)

@@ -59,7 +59,7 @@ def run(
     """
     from sluicegate.jjb import render
     from sluicegate.jjb.sources import split
-    from sluicegate.runner import local, settings
+    from sluicegate.runner import settings
 
     tree = render.tree(split(path), options)
     shared = (settings.read(settings_file) if settings_file else settings.NO_SETTINGS).with_env(
@@ -75,6 +75,8 @@ def run(
         if plan_only:
             _plan_one(tree, chosen, values)
             return
+        from sluicegate.runner import local
+
         _tell_mistakes(tree)
         around = local.Circumstances(
             settings=shared,

@@ -86,7 +86,9 @@ def store(
     settled = tree.settled or Options()
     inputs = sources.find(paths, settled)
     used = sorted({*map(_source_of, opened), *map(str, inputs.yaml), *map(str, inputs.xml.values())})
-    digests = {name: digest for name in used if not _installed(name) and (digest := _digest(name))}
+    standard = f"{sysconfig.get_path('stdlib')}/"
+    own = (name for name in used if not _installed(name, standard))
+    digests = {name: digest for name in own if (digest := _digest(name))}
     blob, jobs = bytearray(), []
     for name, content in contents.items():
         begin = len(blob)
@@ -150,11 +152,10 @@ def _source_of(name: str) -> str:
     return f"{folder.removesuffix('/__pycache__')}/{file.partition('.')[0]}.py"
 
 
-def _installed(name: str) -> bool:
-    """Whether a file belongs to Python or a package, which the key names by its version; or to no disk."""
-    of_python = name.startswith(f"{sysconfig.get_path('stdlib')}/")
+def _installed(name: str, standard: str) -> bool:
+    """Whether a file belongs to Python (`standard` is its library) or a package, named in the key; or to no disk."""
     of_a_package = "/site-packages/" in name or "/dist-packages/" in name
-    return of_python or of_a_package or name.startswith(("/proc/", "/sys/")) or not os.path.isfile(name)
+    return name.startswith((standard, "/proc/", "/sys/")) or of_a_package or not os.path.isfile(name)
 
 
 def _digest(name: str) -> str:
