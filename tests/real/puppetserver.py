@@ -64,9 +64,11 @@ ssldir = {folder}/ssl
 cadir = {folder}/ca
 keylength = 2048
 [server]
-autosign = true
-reports = store
+{more}
 """
+SIGNS_AND_KEEPS = "autosign = true\nreports = store\n"
+GIVEN_UP = "Finished shutdown sequence"
+"""What its log says after an error in its start; the process stays, and does nothing."""
 SECONDS = 900.0  # some 50 of a processor: its first start makes an authority, and a machine may be busy
 
 
@@ -99,8 +101,8 @@ class PuppetServer(Serving):
     port: int
 
     @classmethod
-    def prepared(cls, folder: Path, code: Path) -> PuppetServer:
-        """Everything that it needs but a start."""
+    def prepared(cls, folder: Path, code: Path, more: str = SIGNS_AND_KEEPS) -> PuppetServer:
+        """Everything that it needs but a start. `more`: lines of [server] in puppet.conf."""
         needs("puppet", "java")
         if not JAR.exists():
             needs("puppetserver")
@@ -122,7 +124,8 @@ class PuppetServer(Serving):
             folder,
             {
                 "settings/all.json": json.dumps(settings), "services/all.cfg": SERVICES,
-                "logback.xml": LOGGING.format(folder=folder), "conf/puppet.conf": SETTINGS.format(folder=folder),
+                "logback.xml": LOGGING.format(folder=folder),
+                "conf/puppet.conf": SETTINGS.format(folder=folder, more=more),
             },
         )  # fmt: skip
         for name in ("var", "run", "log", "gems"):
@@ -130,7 +133,10 @@ class PuppetServer(Serving):
         return server
 
     def start(self) -> None:
-        """It listens once it has written so into the file that its package's service looks at, too."""
+        """It listens once it has written so into the file that its package's service looks at, too.
+
+        Raises ChildProcessError where it ends before, TimeoutError where it takes longer than SECONDS.
+        """
         ready = self.folder / "ready"
         ready.write_text("0")
         words = [*JAVA, "-jar", JAR, "--config", self.folder / "settings", "--bootstrap-config",
@@ -142,8 +148,10 @@ class PuppetServer(Serving):
             )  # fmt: skip
         end = time.monotonic() + SECONDS
         while ready.read_text().strip() in ("", "0"):
-            well = self.process.poll() is None and time.monotonic() < end
-            assert well, f"puppetserver does not start:\n{self.words()[-3000:]}"
+            if self.process.poll() is not None or GIVEN_UP in self.words():
+                raise ChildProcessError(f"puppetserver has ended:\n{self.words()[-3000:]}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"puppetserver does not start within {SECONDS:.0f} s:\n{self.words()[-3000:]}")
             time.sleep(0.2)
 
     def words(self) -> str:
@@ -153,8 +161,8 @@ class PuppetServer(Serving):
 
 
 @contextmanager
-def running(folder: Path, code: Path) -> Iterator[PuppetServer]:
-    server = PuppetServer.prepared(folder, code)
+def running(folder: Path, code: Path, more: str = SIGNS_AND_KEEPS) -> Iterator[PuppetServer]:
+    server = PuppetServer.prepared(folder, code, more)
     try:
         server.start()
         yield server

@@ -1,149 +1,43 @@
-"""The deployer `puppet` against a real puppetserver with two agents, as an ordinary user.
-
-Both hosts are folders of one machine, so each has a deployer of its own: the folder of an archive is an absolute path.
-"""
+"""The deployer `puppet` against a real puppetserver with two agents, as an ordinary user."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from sluicegate.deployers.puppet import PuppetDeployer
+from sluicegate.deployers.puppet import agent
 from sluicegate.deployers.puppet.assigned import Assignment
-from sluicegate.hosts.local import LocalHost
-from sluicegate.model.manifest import Artifact, Release, Source
-from sluicegate.model.outcomes import DONE, Outcome
-from sluicegate.model.settings import Plain
-from sluicegate.tools import files, process
+from sluicegate.model.outcomes import DONE
+from sluicegate.tools import meter, process
 from sluicegate.tools.parallel import each
-from sluicegate.tools.process import Completed
-from sluicegate.tools.reports.puppet import PuppetReport, read_report
-from tests.parts import CONFIG, free_port, no_host, settings, tar
-from tests.real.puppet import Control
-from tests.real.puppetserver import PuppetServer, running
-from tests.web.conftest import PROGRAM, until
+from tests.parts import free_port, write
+from tests.real.puppetsite import HOSTS, OPTIONS, Delivery, Site, site_running
+from tests.web.conftest import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
-HOSTS = ("app1", "app2")
-AGENT = """\
-[main]
-certname = {name}.example.com
-server = localhost
-serverport = {port}
-ssldir = {folder}/ssl
-rundir = {folder}/run
-logdir = {folder}/log
-publicdir = {folder}/public
-keylength = 2048
-{more}
-"""
 ENVIRONMENTS = ("integration", "training")
-OPTIONS = ("--confdir", "conf", "--vardir", "var")
-DELIVERY = """\
-repositories: {{releases: {{driver: directory, path: {root}/releases}}}}
-components: {{auth: {{repository: releases, group: com.example}}}}
-hosts: {{app1: {{driver: local, folder: {root}/app1}}, app2: {{driver: local, folder: {root}/app2}}}}
+APART = """\
 groups: {{first: [app1], second: [app2]}}
 environments:
   integration: {{hosts: first, deploy: {{archives: {{auth: {root}/app1/srv/auth}}, {deploy}}}}}
   training: {{hosts: second, deploy: {{archives: {{auth: {root}/app2/srv/auth}}, {deploy}}}}}
 """
-DEPLOY = """\
-driver: puppet, root: "false", environment: production, assigned: {{folder: {assigned}}},
-    certname: "{{host}}.example.com", options: [--confdir, conf, --vardir, var]"""
-
-
-@dataclass(kw_only=True)
-class Site:
-    """Two hosts whose agents ask one server, which reads what is assigned."""
-
-    folder: Path
-    control: Control
-    server: PuppetServer
-    hosts: Mapping[str, LocalHost]
-
-    def settled(self) -> None:
-        """As on the first day: nothing assigned, nothing installed, each agent as its shop has it."""
-        self.control.site.write_text("include sluicegate\n")
-        for file in self.control.assigned.iterdir():
-            file.unlink()
-        for name, host in self.hosts.items():
-            shutil.rmtree(host.folder / "srv", ignore_errors=True)
-            (host.folder / "srv").mkdir()
-            shutil.rmtree(host.folder / "var/state", ignore_errors=True)
-            self.configure(name)
-
-    def configure(self, name: str, more: str = "") -> None:
-        """Write the puppet.conf of a host."""
-        folder = self.hosts[name].folder
-        text = AGENT.format(name=name, port=self.server.port, folder=folder, more=more)
-        (folder / "conf/puppet.conf").write_text(text)
-
-    def agent(self, name: str, *more: str) -> Completed:
-        """A run that nobody kicked."""
-        words = ["puppet", "agent", "--onetime", "--no-daemonize", "--detailed-exitcodes", "--color", "false"]
-        return self.hosts[name].run([*words, *OPTIONS, *more], timeout=300)
-
-    def deployer(self, name: str, **values: Plain) -> PuppetDeployer:
-        entries: dict[str, Plain] = {
-            "assigned": {"folder": str(self.control.assigned)}, "certname": "{host}.example.com",
-            "options": OPTIONS, "root": "false", "archives": {"auth": f"{self.hosts[name].folder}/srv/auth"},
-            "packages": {"portal": ("not-installed-here",)}, "environment": "production", **values,
-        }  # fmt: skip
-        return PuppetDeployer.configure("training", settings(**entries), CONFIG, no_host)
-
-    def release(self, version: str) -> Release:
-        path = tar(self.folder / f"auth-{version}.tar.gz", {"version": version})
-        artifact = Artifact(name=path.name, size=path.stat().st_size, sha256=files.sha256(path))
-        source = Source(url=str(path), artifact=artifact)
-        return Release(component="auth", version=version, manifest="0" * 64, sources=(source,))
-
-    def deploy(self, version: str, intent: str, **values: Plain) -> dict[str, Outcome]:
-        """Both hosts side by side, as a deploy does it."""
-        wanted = {"auth": self.release(version)}
-
-        def change(name: str) -> Outcome:
-            return self.deployer(name, **values).apply(self.hosts[name], wanted, intent)["auth"]
-
-        results = each(HOSTS, change, len(HOSTS))
-        assert results.first_failure is None, results.first_failure
-        return {name: results.done[name] for name in HOSTS}
-
-    def installed(self) -> dict[str, str]:
-        surveys = {name: self.deployer(name).survey(host) for name, host in self.hosts.items()}
-        return {name: installed["auth"].version for name, installed in surveys.items() if "auth" in installed}
-
-    def releases(self, name: str) -> set[str]:
-        """Every version that was ever installed on a host."""
-        folder = self.hosts[name].folder / "srv/auth/releases"
-        return {path.name.removesuffix(".new") for path in folder.iterdir()} if folder.is_dir() else set()
-
-    def report(self, name: str) -> PuppetReport:
-        return read_report((self.hosts[name].folder / "var/state/last_run_report.yaml").read_bytes())
+TOGETHER = """\
+groups: {{both: [app1, app2]}}
+environments:
+  integration: {{hosts: both, deploy: {{archives: {{auth: {root}/shared/auth}}, {deploy}}}}}
+"""
+"""The hosts share the folder of their archives, as servers with one file system do."""
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The server, and two hosts that it knows: their keys and certificates are the slow part of a first run."""
-    folder = tmp_path_factory.mktemp("puppetserver")
-    control = Control.written(folder / "site")
-    (control.code / "data/common.yaml").write_text(f"sluicegate::stamp: {folder}/%{{trusted.certname}}.stamp\n")
-    hosts = {name: LocalHost(name=name, folder=folder / name, ports={}) for name in HOSTS}
-    for host in hosts.values():
-        for part in ("conf", "var", "run", "log", "public", "srv"):
-            (host.folder / part).mkdir(parents=True)
-    with running(folder / "server", control.folder) as server:
-        site = Site(folder=folder, control=control, server=server, hosts=hosts)
-        for name in HOSTS:
-            site.configure(name)
-        first = each(HOSTS, site.agent, len(HOSTS)).done
-        assert {name: done.status for name, done in first.items()} == dict.fromkeys(HOSTS, 0), (first, server.words())
+    with site_running(tmp_path_factory.mktemp("puppetserver")) as site:
         yield site
 
 
@@ -198,6 +92,80 @@ def test_a_server_that_is_down_or_hangs_is_told_and_changes_nothing(site: Site) 
         assert site.releases(name) == set()
 
 
+def test_a_host_that_the_server_has_in_an_older_environment_or_in_none_is_told(site: Site) -> None:
+    older = site.control.folder / "environments/older"
+    shutil.copytree(site.control.code, older, dirs_exist_ok=True)
+    site.classify("app1", "environment: older\n")
+    site.classify("app2", "")
+    ended = site.deploy("1.0", "a1")
+    assert ended["app1"].why == "app1: Puppet ran in the environment 'older', expected 'production'"
+    assert ended["app2"].ending == "failed" and "app2: Puppet could not apply a catalog" in ended["app2"].why, ended
+    assert "Failed to find app2.example.com via exec" in ended["app2"].why, ended
+
+
+def test_a_server_that_reads_older_data_is_told_and_asked_again_while_it_may_be_late(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a second compiler does, to which what is assigned is copied now and then."""
+    copy = site.folder / "copy"
+
+    def bring(_: str) -> None:
+        shutil.copytree(site.control.data, copy, dirs_exist_ok=True)
+
+    for name in HOSTS:
+        older = Assignment(intent="a0").content().decode()
+        write(copy / "sluicegate", {f"{name}.example.com.yaml": older})
+    site.read_data(copy)
+    for name, late in site.deploy("1.0", "a1").items():
+        assert f"{name}: the catalog (version " in late.why and "was made of an older assignment" in late.why, late
+        assert site.releases(name) == set()
+    monkeypatch.setattr(agent, "AGAIN", 0.1)
+    monkeypatch.setattr(meter, "listener", bring)
+    assert site.change("app1", site.release("1.0"), "a2", spread="10 min") == DONE
+    assert site.installed() == {"app1": "1.0"}
+
+
+def test_a_server_that_compiles_slowly_is_waited_for_up_to_the_limit(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compiles one catalog at a time, so the second host waits in its queue."""
+    site.control.site.write_text("$slow = generate('/bin/sleep', '4')\ninclude sluicegate\n")
+    assert site.deploy("1.0", "a1") == dict.fromkeys(HOSTS, DONE)
+    late = site.change("app1", site.release("2.0"), "a2", **{"limit": "1 s", "lock-wait": "1 s"})
+    assert late.ending == "timed out" and "did not end within 2 seconds" in late.why, late
+    waits = site.change("app1", site.release("2.0"), "a3", kick="none", limit="1 s")
+    assert waits.ending == "timed out" and "its agent has not applied this within 0:00:01" in waits.why, waits
+    assert [site.releases(name) for name in HOSTS] == [{"1.0"}] * 2
+    told: list[str] = []
+    monkeypatch.setattr(meter, "listener", told.append)
+    monkeypatch.setattr(agent, "TELL", 0.0)
+    monkeypatch.setattr(agent, "LOOK", 0.2)
+    with ThreadPoolExecutor() as aside:
+        done = aside.submit(site.change, "app1", site.release("2.0"), "a4", kick="none", limit="10 min")
+        until(lambda: bool(told), 600)
+        assert site.agent("app1").status == 2
+        assert done.result() == DONE
+    assert "app1: waits for its agent" in told[0] and "its last run was at" in told[0], told
+
+
+def test_one_deploy_has_the_agents_of_two_hosts_run_and_the_one_that_did_not_is_made_up_for(site: Site) -> None:
+    (site.folder / "shared").mkdir()
+    delivery = Delivery.made(site, "together", TOGETHER, "1.0", "2.0")
+    delivery.call("pin", "auth=1.0", "--in", "integration")
+    delivery.call("deploy", "integration")
+    intents = {site.report(name).job_id.partition(".")[0] for name in HOSTS}
+    assert len(intents) == 1 and {site.report(name).intents for name in HOSTS} == {(*intents,)}
+    process.run(["puppet", "agent", "--disable", "OPS-7", *OPTIONS], cwd=site.hosts["app2"].folder)
+    delivery.call("pin", "auth=2.0", "--in", "integration")
+    partly = delivery.call("deploy", "integration", check=False)
+    assert partly.status == 7 and "app2: Puppet is disabled there: OPS-7" in partly.text + partly.error_text
+    before = site.report("app1").job_id
+    process.run(["puppet", "agent", "--enable", *OPTIONS], cwd=site.hosts["app2"].folder)
+    delivery.call("deploy", "integration")
+    assert site.report("app1").job_id == before, "it had everything already"
+    assert site.report("app2").intents not in ((*intents,), ())
+
+
 @contextmanager
 def agents_at_work(site: Site) -> Iterator[list[str]]:
     """Both agents run again and again, whatever happens; gives what was wrong at any moment.
@@ -235,28 +203,16 @@ def agents_at_work(site: Site) -> Iterator[list[str]]:
 
 
 def test_agents_that_run_beside_pins_and_deploys_install_what_was_assigned_and_nothing_else(site: Site) -> None:
-    root = site.folder
-    (root / "releases").mkdir()
-    deploy = DEPLOY.format(assigned=site.control.assigned)
-    (root / "config.yaml").write_text(DELIVERY.format(root=root, deploy=deploy))
-    repo = str(root / "delivery.git")
-
-    def call(*words: str) -> None:
-        process.run([*PROGRAM, *words], timeout=900)
-
-    call("init", "--bare", "--config", str(root / "config.yaml"), repo)
-    for version in ("1.0", "2.0", "3.0"):
-        path = tar(root / f"auth-{version}.tar.gz", {"version": version})
-        call("-C", repo, "publish", f"auth={version}", str(path))
+    delivery = Delivery.made(site, "apart", APART, "1.0", "2.0", "3.0")
 
     def pin(version: str) -> None:
         for environment in ENVIRONMENTS:
-            call("-C", repo, "pin", f"auth={version}", "--in", environment)
+            delivery.call("pin", f"auth={version}", "--in", environment)
 
     with agents_at_work(site) as wrong:
         for version in ("2.0", "1.0"):
             pin(version)
-            deploys = each(ENVIRONMENTS, lambda environment: call("-C", repo, "deploy", environment), 2)
+            deploys = each(ENVIRONMENTS, lambda environment: delivery.call("deploy", environment), 2)
             assert deploys.first_failure is None, deploys.first_failure
             assert site.installed() == dict.fromkeys(HOSTS, version)
         pin("3.0")
