@@ -146,13 +146,26 @@ def test_what_is_kept_is_entered_and_ended_by_its_scripts(folder: Path) -> None:
 
 
 def test_what_is_missing_is_said_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lacking, "WATCHERS", 0)  # other tests may have hosts of their own now
     assert lacking.lacking(tmp_path) == []
     monkeypatch.setitem(lacking.PACKAGES, "a thing", ("no-such-program", "no-such-package"))
     monkeypatch.setattr(lacking, "MEMORY", 2**60)
     monkeypatch.setattr(lacking, "DISK", 2**60)
+    monkeypatch.setattr(lacking, "WATCHERS", 2**60)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    root, packages, memory, disk = lacking.lacking(tmp_path)
+    root, packages, memory, disk, watchers = lacking.lacking(tmp_path)
     assert "sudo make demo-real" in root
     assert packages == "packages are missing: apt-get install --no-install-recommends no-such-package"
     assert memory.startswith("it needs 1073741824.0 GiB of free memory, there are ")
     assert str(tmp_path) in disk
+    assert watchers.endswith("sysctl fs.inotify.max_user_instances=512")
+
+
+def test_instances_of_inotify_are_counted_as_the_kernel_does() -> None:
+    before = lacking.watchers_of(Path("/proc/self"))
+    watcher = ctypes.CDLL(None).inotify_init()
+    assert watcher >= 0, "none is left"
+    try:
+        assert lacking.watchers_of(Path("/proc/self")) == before + 1
+    finally:
+        os.close(watcher)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from tests.parts import available_memory
@@ -29,6 +30,8 @@ PACKAGES = {
 MEMORY = 4 * 2**30
 """Bytes: Nexus 1.2, the build server and the builds 0.6, sixteen hosts 0.7; the rest is for the page cache."""
 DISK = 4 * 2**30
+WATCHERS = 90
+"""Instances of inotify, all as root: five of each host's systemd, and those of Java."""
 
 
 def lacking(folder: Path) -> list[str]:
@@ -47,7 +50,31 @@ def lacking(folder: Path) -> list[str]:
     disk = shutil.disk_usage(folder).free
     if disk < DISK:
         complaints.append(f"it needs {gib(DISK)} below {folder}, there are {gib(disk)}: TMPDIR names another place")
+    watchers = free_watchers()
+    if watchers < WATCHERS:
+        complaints.append(
+            f"it needs {WATCHERS} instances of inotify, there are {watchers}: sysctl fs.inotify.max_user_instances=512"
+        )
     return complaints
+
+
+def free_watchers() -> int:
+    """How many instances of inotify are left to us: the kernel counts those of each user."""
+    used = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is not ours to look at
+            if process.stat().st_uid == os.geteuid():
+                used += watchers_of(process)
+    return int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) - used
+
+
+def watchers_of(process: Path) -> int:
+    """The instances of inotify that a process has open; its folder below /proc."""
+    used = 0
+    for handle in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # the handle by which we read this very folder
+            used += os.readlink(handle) == "anon_inode:inotify"
+    return used
 
 
 def gib(size: int) -> str:
