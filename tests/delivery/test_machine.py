@@ -605,3 +605,32 @@ TestDelivery.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
+
+
+def test_every_harm_is_done_at_least_once() -> None:
+    """Of thirty moves Hypothesis may choose none of these in a run, and with the same seed never does."""
+    machine = Delivery()
+    machine.begin()
+    try:
+        machine.bring_to_production("auth", "1.0.0")
+        machine.veto("direct", "auth", "1.0.0", "integration", False)
+        forged: set[str] = set()
+        for number in range(4):
+            forged |= machine.forgeries("auth", "1.0.0", ("staging", "qa", "anna"), number).keys()
+            machine.somebody_forges(("production", "release-manager", "rita"), number)
+        assert forged == {"unsigned", "by a stranger", "put again", "edited", "turned"}
+        machine.publish("clone", "portal", "1.0.0", "nils")
+        assert "copied" in machine.forgeries("portal", "1.0.0", ("staging", "qa", "anna"), 0)
+        machine.somebody_forges(("staging", "qa", "anna"), sorted(machine.evidence.authors).index(("portal", "1.0.0")))
+        for place in SKEW:
+            for branch in (MAIN, LEDGER):
+                machine.a_branch_is_rewound(branch, place)
+        for number in range(len(machine.evidence.authors)):
+            machine.an_object_is_damaged(number)
+        for holds in (
+            machine.nothing_recorded_is_lost, machine.the_ledger_explains_every_pin,
+            machine.servers_balancer_and_pins_agree, machine.every_host_of_production_has_the_same,
+        ):  # fmt: skip
+            holds()
+    finally:
+        machine.teardown()
