@@ -125,6 +125,13 @@ def test_names_behind_a_link_to_what_is_private_are_not_told(server: Server, nam
     assert console.count("WARNING") == 3 and "session.key" not in console
 
 
+def test_links_without_number_fill_no_console(server: Server, name: str) -> None:
+    """As one link to the whole system does, which refused a hundred thousand names."""
+    built(server, name, "echo x > a.txt; set +x; for n in $(seq 150); do ln -s /etc/passwd link$n; done")
+    console = server.session().get(f"{server.url}job/{name}/1/consoleText").text
+    assert console.count("WARNING: 'link") == 100 and "WARNING: 50 more are not archived" in console
+
+
 DEEP = """python3 - <<'END'
 import os
 for _ in range(LEVELS):

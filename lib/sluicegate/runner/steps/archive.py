@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from itertools import islice
 from pathlib import Path
 
 from sluicegate.runner import antglob, fingerprints
@@ -13,6 +14,9 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.tools import files
+
+MOST_TOLD = 100
+"""A link to the whole system refuses a hundred thousand names."""
 
 
 class Archive:
@@ -43,8 +47,10 @@ class Archive:
         matches = antglob.find(
             build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
         )
-        for name, reason in matches.refused.items():
+        for name, reason in islice(matches.refused.items(), MOST_TOLD):
             build.say(f"WARNING: '{name}' is {reason} and is not archived")
+        if (more := len(matches.refused) - MOST_TOLD) > 0:
+            build.say(f"WARNING: {more} more are not archived for such reasons")
         if not matches.files:
             self._none(build, includes)
             return
