@@ -83,8 +83,7 @@ class Hosts:
             "useradd --create-home --shell /bin/sh deploy",
             "useradd --create-home --shell /usr/bin/git-shell git",
             "systemctl --quiet disable haproxy",
-            # Nobody sits at a console: each watches files, and all of root's processes share 128 such watchers.
-            "systemctl --quiet mask console-getty.service systemd-logind.service",
+            "systemctl --quiet mask systemd-logind.service",  # one more watcher of files, of 128 that root may have
             "rm -f /etc/ssh/ssh_host_rsa_key /etc/ssh/ssh_host_ecdsa_key /etc/ssh/ssh_host_ed25519_key",
             "ssh-keygen -q -t ed25519 -N  -f /etc/ssh/ssh_host_ed25519_key",
         ):

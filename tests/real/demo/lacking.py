@@ -30,8 +30,8 @@ PACKAGES = {
 MEMORY = 4 * 2**30
 """Bytes: Nexus 1.2, the build server and the builds 0.6, sixteen hosts 0.7; the rest is for the page cache."""
 DISK = 4 * 2**30
-WATCHERS = 90
-"""Instances of inotify, all as root: five of each host's systemd, and those of Java."""
+WATCHERS = 60
+"""Instances of inotify, all as root: three of each host's systemd, and those of Java."""
 
 
 def lacking(folder: Path) -> list[str]:
