@@ -9,7 +9,7 @@ WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 .PHONY: help demo demo-real test test-real lint dist agent-file constraints clean FORCE
 help:
 	@echo "make demo    a change goes from commit to production and back, on this machine"
-	@echo "make demo-real    the same with Nexus, Puppet, apt, HAProxy, slapd and sixteen hosts; root, Debian (KEEP=1 leaves it)"
+	@echo "make demo-real    the same with Nexus, a Puppet server, apt, HAProxy, slapd and seventeen hosts; root, Debian (KEEP=1 leaves it)"
 	@echo "make test    lint, types, layers, all tests without real parts"
 	@echo "make test-real    the tests with a real Nexus, HAProxy, Puppet, Ceph, browser and others, where they are installed"
 	@echo "make lint    lint, types, layers"

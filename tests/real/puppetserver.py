@@ -59,7 +59,7 @@ LOGGING = """\
 """
 SETTINGS = """\
 [main]
-certname = localhost
+certname = {name}
 ssldir = {folder}/ssl
 cadir = {folder}/ca
 keylength = 2048
@@ -101,12 +101,15 @@ class PuppetServer(Serving):
     port: int
 
     @classmethod
-    def prepared(cls, folder: Path, code: Path, more: str = SIGNS_AND_KEEPS) -> PuppetServer:
-        """Everything that it needs but a start. `more`: lines of [server] in puppet.conf."""
+    def prepared(
+        cls, folder: Path, code: Path, more: str = SIGNS_AND_KEEPS, *, name: str = "localhost",
+        address: str = "127.0.0.1", port: int = 0,
+    ) -> PuppetServer:  # fmt: skip
+        """Everything that it needs but a start. `more`: lines of [server] in puppet.conf; `port`: 0 for a free one."""
         needs("puppet", "java")
         if not JAR.exists():
             needs("puppetserver")
-        server = cls(folder=folder, code=code, port=free_port())
+        server = cls(folder=folder, code=code, port=port or free_port())
         places = {f"server-{name}-dir": f"{folder}/{name}" for name in ("conf", "var", "run", "log")}
         settings = {
             "global": {"logging-config": f"{folder}/logback.xml"},
@@ -115,17 +118,17 @@ class PuppetServer(Serving):
                 "gem-path": [f"{folder}/gems", "/usr/lib/puppetserver/vendored-jruby-gems"],
                 "server-code-dir": str(code), "max-active-instances": 1, **places,
             },
-            "webserver": {"client-auth": "want", "ssl-host": "127.0.0.1", "ssl-port": server.port},
+            "webserver": {"client-auth": "want", "ssl-host": address, "ssl-port": server.port},
             "web-router-service": ROUTES, "authorization": {"version": 1, "rules": RULES},
             "certificate-authority": {}, "http-client": {}, "profiler": {"enabled": False},
-            "metrics": {"server-id": "localhost"},
+            "metrics": {"server-id": name},
         }  # fmt: skip
         write(
             folder,
             {
                 "settings/all.json": json.dumps(settings), "services/all.cfg": SERVICES,
                 "logback.xml": LOGGING.format(folder=folder),
-                "conf/puppet.conf": SETTINGS.format(folder=folder, more=more),
+                "conf/puppet.conf": SETTINGS.format(folder=folder, name=name, more=more),
             },
         )  # fmt: skip
         for name in ("var", "run", "log", "gems"):

@@ -18,10 +18,10 @@ INSIDE = (
     "python3-ldap3"
 )
 HERE = "10.77.0.1"
-"""This machine's address on the hosts' network, where Nexus, the directory and the build server listen."""
-OURS = ("ci", "nexus", "ldap")
+"""This machine's address on the hosts' network, where the servers of OURS listen."""
+OURS = ("ci", "nexus", "ldap", "puppet")
 NAMES = (
-    "git1", "lb1", "int1", "int2", "blue1", "blue2", "green1", "green2",
+    "git1", "puppet1", "lb1", "int1", "int2", "blue1", "blue2", "green1", "green2",
     *(f"shop{number}" for number in range(1, 9)),
 )  # fmt: skip
 ADDRESSES = {**dict.fromkeys(OURS, HERE), **{name: f"10.77.0.{10 + place}" for place, name in enumerate(NAMES)}}
@@ -38,19 +38,11 @@ SUDOERS = """\
 Defaults:deploy env_keep += "DEBIAN_FRONTEND NEEDRESTART_SUSPEND"
 deploy ALL=(root) NOPASSWD: /usr/bin/apt-get, /usr/bin/apt-mark, /usr/bin/puppet, /usr/bin/head
 """
-MODULES = Path(__file__).parents[3] / "puppet"
-PUPPET = "/etc/puppet/code/environments/production"
-ASSIGNED = "/etc/puppet/data/sluicegate"
-SITE = """\
-exec { '/usr/bin/apt-get -qq update': } -> Package <| |>
-include sluicegate
-"""
-HIERA = """\
-version: 5
-hierarchy:
-  - name: what sluicegate assigned to this host
-    datadir: /etc/puppet/data
-    path: "sluicegate/%{trusted.certname}.yaml"
+PUPPET_CONF = """\
+[main]
+certname = {name}
+server = puppet
+keylength = 2048
 """
 
 
@@ -100,24 +92,16 @@ class Hosts:
         wanted = root / "etc/systemd/system/sysinit.target.wants/address.service"
         wanted.parent.mkdir(exist_ok=True)
         wanted.symlink_to("../address.service")
-        self._puppet(root)
         self.host_key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
         process.run(["umount", root])
         self.lower = f"{self.folder / 'site/up'}:{base}"
-
-    def _puppet(self, root: Path) -> None:
-        """Each host applies a site of its own: our module, and a folder with what is assigned to it."""
-        shutil.copytree(MODULES / "sluicegate", root / PUPPET[1:] / "modules/sluicegate")
-        write(root / PUPPET[1:] / "manifests/site.pp", SITE)
-        write(root / PUPPET[1:] / "hiera.yaml", HIERA)
-        process.run(["chroot", root, "install", "-d", "-o", "deploy", ASSIGNED])
 
     def make(self, name: str) -> Path:
         """The root of a host that is still to be started."""
         root = mounted(self.lower, self.folder / name)
         write(root / "etc/hostname", f"{name}\n")
         write(root / "etc/address", ADDRESSES[name])
-        write(root / "etc/puppet/puppet.conf", f"[main]\ncertname = {name}\n")
+        write(root / "etc/puppet/puppet.conf", PUPPET_CONF.format(name=name))
         return root
 
     def start(self, name: str) -> None:

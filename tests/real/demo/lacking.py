@@ -20,6 +20,7 @@ PACKAGES = {
     "Git": ("git", "git"),
     "packages": ("dpkg-deb", "dpkg"),
     "the directory": ("slapd", "slapd"),
+    "the Puppet server": ("puppetserver", "puppetserver"),
     "Nexus": ("java", "openjdk-17-jre-headless"),
     "Nexus' download": ("mvn", "maven"),
     "Nexus' archive": ("unzip", "unzip"),
@@ -27,10 +28,12 @@ PACKAGES = {
     "the key of the packages": ("gpg", "gnupg"),
 }
 """What it is for -> program, and the Debian package that has it."""
-MEMORY = 4 * 2**30
-"""Bytes: Nexus 1.2, the build server and the builds 0.6, sixteen hosts 0.7; the rest is for the page cache."""
+MEMORY = 5 * 2**30
+"""Bytes: Nexus 1.2, the build server and the builds 0.6, the Puppet server 0.6, seventeen hosts and six agents 0.9; the
+rest is for the page cache.
+"""
 DISK = 4 * 2**30
-WATCHERS = 60
+WATCHERS = 65
 """Instances of inotify, all as root: three of each host's systemd, and those of Java."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from sluicegate.demo.steps import Example
 from sluicegate.demo.traffic import Browser, Traffic
 from sluicegate.demo.world import COMPONENTS
+from sluicegate.model.evidence import HostsDiffer, HostsInstalled, HostsReported
+from tests.real.demo.hosts import APT_LIST
 from tests.real.demo.world import RealWorld
 
 SHOPS = "http://lb1:8000"
@@ -33,11 +35,12 @@ class RealExample(Example):
             self.eight_hosts_are_rolled_over_under_traffic,
             self.bad_changes_are_stopped_or_taken_back,
             self.drift_is_found,
+            self.an_agent_reports_by_itself,
             self.everything_is_on_record,
         )
 
     def the_parts_are_started(self) -> None:
-        self.show.step("0. Nexus, slapd, Git over ssh, HAProxy, hosts with systemd and sshd, the build server")
+        self.show.step("0. Nexus, slapd, Git over ssh, HAProxy, a Puppet server, hosts with agents, the build server")
         self.world.build_up()
 
     def the_pool_is_filled(self) -> None:
@@ -84,17 +87,49 @@ class RealExample(Example):
         self.show.step("7b. Somebody changes a host by hand: it is found, and made well again")
         version = self.effective("auth", "shops")
         self.cli("rita", "drift", "shops")
-        older = self.world.run("ssh", "deploy@shop3", "apt-cache madison auth").output.split()
-        older_version = next(word for word in older if word.startswith("1.0.") and word != version)
-        by_hand = f"sudo apt-get install -y -q --allow-downgrades --allow-change-held-packages auth={older_version}"
-        done = self.world.run("ssh", "deploy@shop3", by_hand)
-        self.show.command("somebody", f"ssh shop3 {by_hand}", done)
-        self.check(f"shop3 has auth {older_version}", self.package("shop3", "auth") == older_version)
+        older_version = self.older_by_hand("shop3")
         drifted = self.cli("rita", "drift", "shops", code=1)
         self.check("drift names the host and what it has", "shop3" in drifted and older_version in drifted)
         self.cli("rita", "deploy", "shops")
         self.check(f"shop3 has auth {version} again", self.package("shop3", "auth") == version)
         self.cli("rita", "drift", "shops")
+
+    def an_agent_reports_by_itself(self) -> None:
+        self.show.step("7c. The same where Puppet runs: the agent that nobody kicked reports it, and makes it well")
+        version = self.effective("auth", "integration")
+        self.older_by_hand("int2")
+        self.world.hosts.install("int2", APT_LIST, "")
+        self.agent_reports("int2", HostsDiffer)
+        self.check("status names the host", "int2 differs by its own report" in self.cli("rita", "status"))
+        self.world.packages_list("int2")
+        self.agent_reports("int2", HostsInstalled)
+        self.check(f"int2 has auth {version} again", self.package("int2", "auth") == version)
+        self.cli("rita", "drift", "integration")
+
+    def older_by_hand(self, host: str) -> str:
+        """Somebody installs another version of auth on a host: that version."""
+        version = self.package(host, "auth")
+        known = self.world.run("ssh", f"deploy@{host}", "apt-cache madison auth").output.split()
+        other = next(word for word in known if word.startswith("1.0.") and word != version)
+        by_hand = f"sudo apt-get install -y -q --allow-downgrades --allow-change-held-packages auth={other}"
+        done = self.world.run("ssh", f"deploy@{host}", by_hand)
+        self.show.command("somebody", f"ssh {host} {by_hand}", done)
+        self.check(f"{host} has auth {other}", self.package(host, "auth") == other)
+        return other
+
+    def agent_reports(self, host: str, kind: type[HostsReported]) -> None:
+        """An agent runs by itself, and its report arrives by way of the Puppet server."""
+        self.show.command(host, "puppet agent --onetime", self.world.agent(host))
+
+        def recorded() -> bool:
+            state = self.world.state()
+            with state.store:
+                records = state.annals.newest_first("integration")
+                newest = next((record for record in records if isinstance(record, HostsReported)), None)
+                return isinstance(newest, kind) and host in newest.runs
+
+        self.world.server.wait_for(recorded, f"the report of {host}")
+        self.check(f"the ledger says of {host}: {kind.__name__}", True)
 
     def roll_out(self) -> None:
         """Production's versions go to the pool."""

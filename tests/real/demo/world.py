@@ -12,15 +12,23 @@ from pathlib import Path
 from typing import TextIO
 
 from sluicegate.demo.server import BuildServer
-from sluicegate.demo.world import COMPONENTS, EXAMPLES, World, copy_tree
+from sluicegate.demo.world import COMPONENTS, EXAMPLES, Result, World, copy_tree
 from sluicegate.errors import SluicegateError
 from sluicegate.tools import process
+from sluicegate.tools.parallel import each
+from tests.parts import write
 from tests.real import slapd
-from tests.real.demo.hosts import APT_LIST, ASSIGNED, HERE, NAMES, PUPPET, Hosts
+from tests.real.demo.hosts import APT_LIST, HERE, NAMES, Hosts
+from tests.real.puppet import MODULE
+from tests.real.puppetserver import PuppetServer
 
 PLACE = Path(__file__).parent
 NEXUS = PLACE.parent / "nexus.sh"
 GIT = "srv/git"
+DATA = "etc/puppet/sluicegate-data"
+AGENTS = ("int1", "int2", "blue1", "blue2", "green1", "green2")
+AT_ONCE = 3
+"""Agents that run for the first time side by side: a key, a certificate, what Puppet knows of the host."""
 SERVICES = {"LDAP_URL": "ldap://ldap:389", "AUTH_URL": "http://127.0.0.1:8001"}
 """What every host's services get: a portal asks the auth beside it, where HAProxy keeps whoever logged in there."""
 HAPROXY = """\
@@ -40,6 +48,18 @@ frontend shops
     bind :8000
 {shops}
 {backends}
+"""
+HIERA = """\
+version: 5
+hierarchy:
+  - name: what sluicegate assigned to this host
+    datadir: {data}
+    path: "sluicegate/%{{trusted.certname}}.yaml"
+"""
+REPORTS = """\
+autosign = {folder}/autosign.conf
+reports = http
+reporturl = http://puppet:{secret}@ci:8080/delivery/reports
 """
 
 
@@ -85,14 +105,17 @@ class RealWorld(World):
         self._start_directory()
         self._make_delivery_repo()
         self._start_server()
+        side = ThreadPoolExecutor()
+        puppetserver = side.submit(self._start_puppetserver)
         self._ordered("nexus")
-        nexus = ThreadPoolExecutor().submit(self._start_nexus)
+        nexus = side.submit(self._start_nexus)
         base = Path(self._ordered("base"))
         self.hosts.prepare(base, self.root / "home/.ssh/id.pub", SERVICES)
         (self.root / "home/.ssh/known_hosts").write_text(self.hosts.known())
         for name in NAMES:
             self.hosts.make(name)
         self._make_git_server()
+        self._make_assigned()
         self._make_balancer()
         for name in NAMES:
             self.hosts.start(name)
@@ -100,8 +123,11 @@ class RealWorld(World):
         for name in NAMES:
             self.hosts.wait(name, "git" if name == "git1" else "deploy")
         self._said(f"{len(NAMES)} hosts run systemd and sshd")
+        puppetserver.result()
+        self._first_runs()
         nexus.result()
-        self._packages_list()
+        for name in NAMES:
+            self.packages_list(name)
         self._jobs()
 
     def _said(self, what: str) -> None:
@@ -148,6 +174,42 @@ class RealWorld(World):
         (self.root / "home/.netrc").write_text(login)
         self._said("Nexus answers, with a signed repository for apt")
 
+    def _start_puppetserver(self) -> None:
+        """It signs for hosts that we know, and posts reports to the build server, which is up for it to know a secret.
+
+        Its programs are this machine's, and it runs beside the hosts, as Nexus does; what is assigned lies on puppet1.
+        """
+        place = self.root / "puppet"
+        write(
+            place,
+            {
+                "autosign.conf": "".join(f"{name}\n" for name in AGENTS),
+                "environments/production/manifests/site.pp": "include sluicegate\n",
+                "environments/production/hiera.yaml": HIERA.format(data=self.hosts.root("puppet1") / DATA),
+                "environments/production/environment.conf": f"modulepath = {MODULE}\n",
+            },
+        )
+        secret = (self.root / "jenkins/home/secrets/reports").read_text().strip()
+        more = REPORTS.format(folder=place, secret=secret)
+        PuppetServer.prepared(place / "server", place, name="puppet", address=HERE, port=8140, more=more).start()
+        self._said("the Puppet server answers")
+
+    def _make_assigned(self) -> None:
+        """The folder in which sluicegate, as the user `deploy` of puppet1, says what each host may install."""
+        folders = (f"/{DATA}", f"/{DATA}/sluicegate")
+        process.run(["chroot", self.hosts.root("puppet1"), "install", "-d", "-o", "deploy", *folders])
+
+    def _first_runs(self) -> None:
+        """Each agent gets its certificate; nothing is assigned to any host yet."""
+        runs = each(AGENTS, self.agent, AT_ONCE).done
+        if failed := {name: run.output for name, run in runs.items() if run.code != 0}:
+            raise SluicegateError(f"Puppet does not run: {failed}", hint="see server/log below puppet")
+        self._said(f"{len(AGENTS)} agents have their certificates")
+
+    def agent(self, host: str) -> Result:
+        """A run of Puppet that nobody kicked, as there is one every half hour."""
+        return self.run("ssh", f"deploy@{host}", "sudo puppet agent --onetime --no-daemonize --no-splay --color false")
+
     def _start_directory(self) -> None:
         people = (EXAMPLES / "directory" / "people.ldif").read_text()
         people = people.replace("version: 1\n", "")  # slapadd wants no such line
@@ -158,7 +220,7 @@ class RealWorld(World):
     def _make_delivery_repo(self) -> None:
         """It is made here, before there is a Git server."""
         config = self.root / "sluicegate.yaml"
-        values = {"root": str(self.root), "manifest": f"{PUPPET}/manifests/site.pp", "assigned": ASSIGNED}
+        values = {"root": str(self.root), "assigned": f"/{DATA}/sluicegate", "list": APT_LIST}
         config.write_text(string.Template((PLACE / "sluicegate.yaml").read_text()).substitute(values))
         self._must("sluicegate", "init", self.repo, "--bare", "--config", config)
         self._allow_signers()
@@ -178,7 +240,7 @@ class RealWorld(World):
     def _start_server(self) -> None:
         environment = {name: value for name, value in self.plain.items() if name != "SLUICEGATE_REPO"}
         options = ("--host", HERE, "--port", "8080", "--plain-http", "--url", "http://ci:8080", "--allow-host", "ci")
-        options = (*options, "--isolation", "none")
+        options = (*options, "--isolation", "none", "--reports-from", HERE)
         self.server = BuildServer(self.root / "jenkins", "http://ci:8080", environment, options)
         self.server.patience = 420.0  # seconds: a build, Puppet on two hosts one after the other, and the tests
         self.server.pause = 0.5
@@ -212,13 +274,11 @@ class RealWorld(World):
         process.run(["chroot", self.hosts.root("lb1"), "chown", "-R", "deploy:", "/etc/haproxy/ours"])
         process.run(["chroot", self.hosts.root("lb1"), "systemctl", "--quiet", "enable", "haproxy"])
 
-    def _packages_list(self) -> None:
-        """Nexus' packages and its key, on every host that installs any."""
-        key = (self.root / "nexus/apt.asc").read_text()
-        for name in NAMES:
-            self.hosts.install(name, "/etc/apt/keyrings/ours.asc", key)
-            line = "deb [signed-by=/etc/apt/keyrings/ours.asc] http://nexus:8081/repository/apt bookworm main\n"
-            self.hosts.install(name, APT_LIST, line)
+    def packages_list(self, host: str) -> None:
+        """Nexus' packages and its key, on a host that installs any."""
+        self.hosts.install(host, "/etc/apt/keyrings/ours.asc", (self.root / "nexus/apt.asc").read_text())
+        line = "deb [signed-by=/etc/apt/keyrings/ours.asc] http://nexus:8081/repository/apt bookworm main\n"
+        self.hosts.install(host, APT_LIST, line)
 
     def _jobs(self) -> None:
         jobs = string.Template((PLACE / "jobs.yaml").read_text()).substitute(here=PLACE)
