@@ -94,7 +94,7 @@ def main() -> None:
             costs["plain"].append(plain.status())
             shutil.rmtree(place / "cache", ignore_errors=True)
             costs["cold"].append(signed.status())
-            costs["warm"].append(signed.status())
+            costs["warm"].append(signed.fresh_status())
         assert plain.vetoed() == signed.vetoed() == chosen.components
         unsigned, cold, warm = (median(costs[name]) for name in ("plain", "cold", "warm"))
         for name, cost in (("unsigned", unsigned), ("cold", cold), ("warm", warm)):
