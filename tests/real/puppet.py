@@ -12,14 +12,17 @@ from tests.parts import write
 from tests.real.needs import needs
 
 MODULE = Path(__file__).parents[2] / "puppet"
-HIERA = """\
+HIERA_OF_ASSIGNED = """\
 version: 5
 hierarchy:
   - name: what sluicegate assigned to this host
     datadir: {data}
     path: "sluicegate/%{{trusted.certname}}.yaml"
+"""
+HIERA = f"""\
+{HIERA_OF_ASSIGNED}\
   - name: common
-    datadir: {code}/data
+    datadir: {{code}}/data
     path: common.yaml
 """
 

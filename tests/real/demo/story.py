@@ -129,7 +129,7 @@ class RealExample(Example):
                 return isinstance(newest, kind) and host in newest.runs
 
         self.world.server.wait_for(recorded, f"the report of {host}")
-        self.check(f"the ledger says of {host}: {kind.__name__}", True)
+        self.show.checked(f"the ledger says of {host}: {kind.__name__}")
 
     def roll_out(self) -> None:
         """Production's versions go to the pool."""

@@ -19,7 +19,7 @@ from sluicegate.tools.parallel import each
 from tests.parts import write
 from tests.real import slapd
 from tests.real.demo.hosts import APT_LIST, HERE, NAMES, Hosts
-from tests.real.puppet import MODULE
+from tests.real.puppet import HIERA_OF_ASSIGNED, MODULE
 from tests.real.puppetserver import PuppetServer
 
 PLACE = Path(__file__).parent
@@ -48,13 +48,6 @@ frontend shops
     bind :8000
 {shops}
 {backends}
-"""
-HIERA = """\
-version: 5
-hierarchy:
-  - name: what sluicegate assigned to this host
-    datadir: {data}
-    path: "sluicegate/%{{trusted.certname}}.yaml"
 """
 REPORTS = """\
 autosign = {folder}/autosign.conf
@@ -185,7 +178,7 @@ class RealWorld(World):
             {
                 "autosign.conf": "".join(f"{name}\n" for name in AGENTS),
                 "environments/production/manifests/site.pp": "include sluicegate\n",
-                "environments/production/hiera.yaml": HIERA.format(data=self.hosts.root("puppet1") / DATA),
+                "environments/production/hiera.yaml": HIERA_OF_ASSIGNED.format(data=self.hosts.root("puppet1") / DATA),
                 "environments/production/environment.conf": f"modulepath = {MODULE}\n",
             },
         )
