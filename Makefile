@@ -1,4 +1,5 @@
-# make demo: play the worked example.  make test: all checks, and the tests without real parts.  make test-real: those with them.  PYTHON=python3.12 chooses the interpreter.
+# make demo: play the worked example.  make test: all checks, and the tests without real parts.  make test-real: those
+# with them.  PYTHON=python3.12 chooses the interpreter.
 # CONSTRAINTS= takes the newest release of every library instead of the tested ones.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
