@@ -15,6 +15,7 @@ import pytest
 
 from sluicegate.errors import UsageError
 from sluicegate.runner.confinement import cgroups, choosing, sandbox
+from sluicegate.runner.confinement.account import OtherUsers
 from sluicegate.runner.confinement.pen import Confinement
 from sluicegate.runner.items import Item
 from sluicegate.runner.service import Runner
@@ -412,3 +413,129 @@ def test_without_a_sandbox_the_server_says_that_there_is_none(tmp_path: Path, mo
     confinement.close()
     with pytest.raises(UsageError, match="bubblewrap is not installed"):
         choosing.choose(tmp_path, "sandbox", run_as="", user_of=lambda job: "")
+
+
+def test_a_workspace_elsewhere_opens_nothing_that_is_private(confined: Runner) -> None:
+    """The server reads there too, as root or as its own user, and would archive what it finds."""
+    private = confined.home.path.parent / "private"
+    private.mkdir(mode=0o700)
+    (private / "key.pem").write_text("private words\n")
+    archiving = (
+        "<hudson.tasks.ArtifactArchiver><artifacts>**</artifacts>"
+        "<allowEmptyArchive>true</allowEmptyArchive></hudson.tasks.ArtifactArchiver>"
+    )
+    content = shell("cat key.pem || true", publishers=archiving)
+    record = build(
+        confined,
+        "greedy",
+        content.replace(b"<builders>", f"<customWorkspace>{private}</customWorkspace><builders>".encode()),
+    )
+    assert f"ERROR: the workspace {private} cannot be: " in record.log.read_text()
+    assert "private words" not in record.log.read_text() and not record.archive.exists()
+
+
+def test_a_workspace_elsewhere_is_used_where_builds_may_write(runner: Runner) -> None:
+    place = runner.home.path.parent / "elsewhere"
+    place.mkdir(mode=0o755)
+    reason = sandbox.hindrance()
+    if reason and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    runner.confinement = choosing.choose(
+        runner.home.path, "sandbox", run_as="", user_of=lambda job: "", writable=[place]
+    )
+    content = shell("echo made > file").replace(
+        b"<builders>", f"<customWorkspace>{place}</customWorkspace><builders>".encode()
+    )
+    record = build(runner, "elsewhere", content)
+    assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
+    assert (place / "file").read_text() == "made\n"
+    (place / "inner").mkdir()
+    content = content.replace(str(place).encode(), str(place / "inner").encode())
+    assert "cannot be: --builds-write does not name it" in build(runner, "within", content).log.read_text()
+
+
+@pytest.mark.root
+def test_a_workspace_elsewhere_is_used_where_it_is_the_users_and_nobody_may_exchange_it(tmp_path: Path) -> None:
+    pens = OtherUsers(Path(tempfile.mkdtemp(prefix="sg-", dir="/var")), "nobody", lambda job: "", None)
+    try:
+        place = pens.home / "place"
+        place.mkdir()
+        user = pwd.getpwnam("nobody")
+        assert pens.objection("job", place) == "it is not the user nobody's"
+        os.chown(place, user.pw_uid, user.pw_gid)
+        assert pens.objection("job", place) == ""
+        (place / "inner").mkdir()
+        os.chown(place / "inner", user.pw_uid, user.pw_gid)
+        assert pens.objection("job", place / "inner") == f"others than the server may change {place}"
+    finally:
+        shutil.rmtree(pens.home)
+
+
+MATRIX = (
+    "<matrix-project><axes><hudson.matrix.TextAxis><name>A</name><values><string>x</string><string>y</string></values>"
+    "</hudson.matrix.TextAxis></axes>{place}<builders><hudson.tasks.Shell><command>pwd; {first}</command>"
+    "</hudson.tasks.Shell><hudson.tasks.Shell><command>cat word || true</command></hudson.tasks.Shell></builders>"
+    "<publishers/><buildWrappers/></matrix-project>"
+)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "<childCustomWorkspace>in/$A</childCustomWorkspace>", "<childCustomWorkspace>.</childCustomWorkspace>"],
+)
+def test_no_build_can_exchange_the_workspace_of_a_cell(confined: Runner, place: str) -> None:
+    """What stands above a workspace decides what is shown to a build: it is no workspace itself."""
+    (confined.home.path / "secrets" / "word").write_text("open sesame\n")
+    build(confined, "matrix", MATRIX.format(place=place, first="touch mine").encode())
+    places = [Path(cell.history.last().workspace) for cell in confined.items.cells(confined.items.get("matrix"))]  # type: ignore[union-attr, arg-type]
+    assert len(set(places)) == 2
+    for one in places:
+        assert (one / "mine").exists()
+        above = [folder for folder in one.parents if folder != confined.workspaces.root]
+        assert not {confined.workspaces.root / "matrix", *places} & set(above)
+
+
+@pytest.mark.parametrize(
+    "place", ["workspace/matrix/A", "workspace/matrix@2", "workspace/matrix@cells", "workspace/a/b", "workspace/team"]
+)
+def test_a_workspace_lies_in_no_folder_that_builds_may_change(confined: Runner, place: str) -> None:
+    confined.items.create("", "matrix", MATRIX.format(place="", first="true").encode())
+    confined.items.create("", "team", b"<com.cloudbees.hudson.plugins.folder.Folder/>")
+    content = shell("ls").replace(b"<builders>", f"<customWorkspace>{place}</customWorkspace><builders>".encode())
+    assert "ERROR: the workspace" in build(confined, "greedy", content).log.read_text()
+
+
+def test_a_link_that_was_left_where_a_folder_comes_later_is_not_followed(confined: Runner) -> None:
+    content = shell(f"ln -s {confined.home.path}/secrets inner").replace(
+        b"<builders>", b"<customWorkspace>workspace/team</customWorkspace><builders>"
+    )
+    build(confined, "early", content)
+    confined.items.create("", "team", b"<com.cloudbees.hudson.plugins.folder.Folder/>")
+    item = confined.items.create("team", "inner", shell("ls"))
+    confined.trigger(item, ADMIN, {}, 0)
+    record = wait_for(item)
+    assert record.result is not None and record.result.name == "FAILURE"
+    assert "is a link" in record.log.read_text() and "session.key" not in record.log.read_text()
+
+
+def test_a_sandbox_has_no_file_that_the_server_alone_reads(runner: Runner) -> None:
+    """The key of its certificate, the password for its directory: files of its own user, outside its home."""
+    key = runner.home.path.parent / "key.pem"
+    key.write_text("private words\n")
+    link = key.with_name("live.pem")
+    link.symlink_to("key.pem")
+    reason = sandbox.hindrance()
+    if reason and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    runner.confinement = choosing.choose(runner.home.path, "sandbox", run_as="", user_of=lambda job: "", private=[link])
+    output = log(runner, "thief", shell(f"cat {key} {link} || true; echo end of it"))
+    assert "private words" not in output and "end of it" in output
+    assert ("root alone may read" in runner.confinement.words()) == (os.geteuid() == 0)
+
+
+def test_nothing_in_a_pen_shares_the_terminal_of_the_server(confined: Runner) -> None:
+    """On older kernels it could type into it."""
+    with confined.errand(confined.items.create("", "asking", shell("true"))) as errand:
+        answer = errand.ask(["cat", "/proc/self/stat"], cwd=Path("/"), env={"PATH": os.environ["PATH"]}, timeout=20)
+    session = answer.text.rpartition(")")[2].split()[3]
+    assert session != str(os.getsid(0)), answer.text

@@ -95,6 +95,7 @@ def serve(
         run_as=run_as,
         user_of=lambda job: runner.settings.user_of(job),
         writable=writable,
+        private=(*filter(None, (tls_key,)), *runner.logins.files),
     )
     for name, _, right in (user_words.partition("=") for user_words in (ADMIN, *users)):
         runner.users.create(name)

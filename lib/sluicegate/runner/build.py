@@ -73,6 +73,12 @@ class Services(Protocol):
     def workspace_of(self, item: Item) -> Path:
         """The folder of a job's last build."""
 
+    def confines(self) -> bool:
+        """Whether builds are kept from what is the server's and from one another."""
+
+    def folder_of_cells(self, build: Build) -> Path:
+        """Where the cells of a matrix work whose builds are confined."""
+
     def credential(self, name: str) -> Credential:
         """A stored credential. Raises NotFound when there is none."""
 

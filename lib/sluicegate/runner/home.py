@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from sluicegate.errors import Conflict
+from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.tools import files
 from sluicegate.tools.lock import locked
 
@@ -58,17 +58,32 @@ class Workspaces:
         self._used: set[Path] = set()
         self._lock = threading.Lock()
 
-    def take(self, full_name: str, custom: str = "") -> Path:
-        """A folder that no other build uses: the job's own, or `custom`, absolute or relative to the home."""
+    def of_cells(self, full_name: str) -> Path:
+        """Where the cells of a matrix work whose builds are confined: no build can change the folder above them."""
+        return self.root / f"{full_name}@cells"
+
+    def take(self, full_name: str, custom: str = "", *, strict: bool = False) -> Path:
+        """A folder that no other build uses: the job's own, or `custom`, absolute or relative to the home.
+
+        `strict`: raise IntegrityError where a build has put a link on its way. The first hop is no build's to change.
+        """
         wanted = self.root.parent / custom if custom else self.root / full_name
         wanted = self.places.get(full_name, wanted)
         with self._lock:
             number = 1
             while (path := wanted.with_name(wanted.name + (f"@{number}" if number > 1 else ""))) in self._used:
                 number += 1
+            if strict:
+                self._refuse_links(path)
             self._used.add(path)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
+
+    def _refuse_links(self, path: Path) -> None:
+        parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
+        for depth in range(2, len(parts) + 1):
+            if (place := self.root.joinpath(*parts[:depth])).is_symlink():
+                raise IntegrityError(f"the workspace {path} is not used: {place} is a link", hint="take the link away")
 
     def give_back(self, path: Path) -> None:
         with self._lock:

@@ -102,7 +102,8 @@ def started(
             group=None if user is None else user.gid,
             extra_groups=None if user is None else user.groups,
             preexec_fn=start.enter,
-            start_new_session=new_session,
+            # What shares our terminal could type into it, as the user who started the server.
+            start_new_session=new_session or pen.wrapped or not pen.same_user,
             **streams,
         )
 

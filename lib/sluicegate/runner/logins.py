@@ -98,6 +98,8 @@ class Logins:
 
     outside: Outside | None = None
     proxy: Proxy | None = None
+    files: tuple[Path, ...] = ()
+    """Files with secrets that were read."""
 
 
 def read(home: Path) -> Logins:
@@ -110,7 +112,8 @@ def read(home: Path) -> Logins:
     directory = _directory(reader) if reader.below("ldap") else None
     proxy = _proxy(reader) if reader.below("proxy") else None
     reader.finish()
-    return Logins(outside=Outside(directory) if directory is not None else None, proxy=proxy)
+    outside = Outside(directory) if directory is not None else None
+    return Logins(outside=outside, proxy=proxy, files=tuple(reader.files))
 
 
 def _directory(reader: Reader) -> LdapDirectory | None:

@@ -45,6 +45,14 @@ def is_text(name: str) -> bool:
     return not any(0xD800 <= ord(character) <= 0xDFFF for character in name)
 
 
+def is_plain(name: str) -> bool:
+    """Whether this could be the name of an item at the top."""
+    try:
+        return check(name) == name
+    except Malformed:
+        return False
+
+
 def resolve(name: str, owner: str) -> str:
     """The full name of a job that a job in the folder `owner` names. Imitates Jenkins.getItem(String, ItemGroup)."""
     if name.startswith("/"):

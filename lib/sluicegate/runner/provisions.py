@@ -43,6 +43,7 @@ class Provisions:
     queue: Queue
     workspaces: Workspaces
     vault: Vault
+    confined: Callable[[], bool]
     settings: Callable[[], Settings]
     trigger: Trigger
     lend: Callable[[], AbstractContextManager[None]]
@@ -58,6 +59,12 @@ class Provisions:
     def workspace_of(self, item: Item) -> Path:
         last = item.history.last()
         return Path(last.workspace) if last is not None and last.workspace else self.workspaces.root / item.full_name
+
+    def confines(self) -> bool:
+        return self.confined()
+
+    def folder_of_cells(self, build: Build) -> Path:
+        return self.workspaces.of_cells(build.record.job)
 
     def credential(self, name: str) -> Credential:
         return self.vault.credential(name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sluicegate.errors import Conflict, SluicegateError, UsageError
-from sluicegate.runner import defaults, environment, hindrances, leftqueue, logins, properties, sequence
+from sluicegate.runner import defaults, environment, hindrances, leftqueue, logins, names, properties, sequence
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.confinement.errand import Errand, errand
@@ -89,6 +89,7 @@ class Runner:
             items=self.items,
             queue=self.queue,
             workspaces=self.workspaces,
+            confined=lambda: self.confinement.holds,
             vault=self.vault,
             settings=lambda: self.settings,
             trigger=self.trigger,
@@ -277,7 +278,8 @@ class Runner:
         # A workspace and a pen; where they cannot be had, the build says so in its own log, and does nothing.
         refusal = ""
         try:
-            workspace = self.workspaces.take(item.full_name, self._custom_workspace(item, record))
+            custom = self._custom_workspace(item, record)
+            workspace = self.workspaces.take(item.full_name, custom, strict=self.confinement.holds)
         except SluicegateError as problem:
             refusal, workspace = problem.message, self.workspaces.take(item.full_name)
         try:
@@ -343,21 +345,28 @@ class Runner:
         }
         variables |= environment.characteristic(record, self.cookie)
         wanted = properties.expand(xml.text(item.config.root, "customWorkspace"), variables).strip()
-        if wanted and self.confinement.holds:
-            self._must_be_free(item, self.home.path / wanted)
-        return wanted
+        if not (wanted and self.confinement.holds):
+            return wanted
+        if objection := self._objection(item, place := Path(os.path.realpath(self.home.path / wanted))):
+            raise UsageError(f"the workspace {wanted} {objection}")
+        return str(place)
 
-    def _must_be_free(self, item: Item, wanted: Path) -> None:
-        """Raise UsageError for a workspace that has something of the server or of another job in it."""
-        home, place = self.home.path, Path(os.path.realpath(wanted))
-        inside = place.is_relative_to(self.workspaces.root) and place != self.workspaces.root
-        if home.is_relative_to(place) or (place.is_relative_to(home) and not inside):
-            raise UsageError(f"the workspace {wanted} is the server's own: name a folder in {self.workspaces.root}")
-        for job in self.items.jobs():
-            taken = self.workspaces.root / job.full_name
-            related = f"{item.full_name}/".startswith(f"{job.full_name}/")  # a cell of a matrix works in the matrix
-            if not related and (place.is_relative_to(taken) or taken.is_relative_to(place)):
-                raise UsageError(f"the workspace {wanted} belongs to the job {job.full_name}")
+    def _objection(self, item: Item, place: Path) -> str:
+        """What speaks against a custom workspace: it has something of the server or of another job in it, or some build
+        could put a link in its place, or in the place of another one."""
+        home, root = self.home.path, self.workspaces.root
+        if not place.is_relative_to(root) or place == root:
+            if place.is_relative_to(home) or home.is_relative_to(place):
+                return f"is the server's own: name a folder in {root}"
+            objection = self.confinement.objection(item.full_name, place)
+            return f"cannot be: {objection}" if objection else ""
+        name = str(place.relative_to(root))
+        if name == item.full_name or place.parent == self.workspaces.of_cells(names.folder_of(item.full_name)):
+            return ""
+        for other in list(self.items.by_name):
+            if f"{name}/".startswith(f"{other}/") or f"{other}/".startswith(f"{name}/"):
+                return f"belongs to {'the folder' if self.items.by_name[other].is_folder else 'the job'} {other}"
+        return "" if names.is_plain(name) else f"lies in a folder that builds may change: name one right in {root}"
 
     def _finish(self, item: Item, build: Build) -> None:
         """Start what comes after, write the last line, and save the result."""

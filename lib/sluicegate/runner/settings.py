@@ -180,6 +180,8 @@ class Reader:
         self.document = document
         self.folder = path.parent
         self.mistakes: list[str] = []
+        self.files: list[Path] = []
+        """Files with secrets that the document names."""
 
     def finish(self) -> None:
         if self.mistakes:
@@ -241,8 +243,10 @@ class Reader:
             return b""
         way, text = next(iter(value)), self.text(*keys, next(iter(value)))
         if way == "file":
+            path = self.folder / Path(text).expanduser()
+            self.files.append(path)
             try:
-                return (self.folder / Path(text).expanduser()).read_bytes()
+                return path.read_bytes()
             except OSError as problem:
                 self.mistake(keys, f"{text} cannot be read: {os.strerror(problem.errno or 0)}")
         elif way == "env":

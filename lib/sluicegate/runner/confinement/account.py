@@ -50,9 +50,26 @@ class OtherUsers:
     def words(self) -> str:
         return f"Builds run as the user {self.default.name}, who can read nothing that is the server's alone"
 
-    def pen(self, job: str, workspace: Path) -> OtherUserPen:
+    def objection(self, job: str, place: Path) -> str:
+        """The server, as root, reads there too: it has to be the user's, and no build may put another in its place."""
+        user = self._user(job)
+        try:
+            if place.stat().st_uid != user.uid:
+                return f"it is not the user {user.name}'s"
+        except OSError as problem:
+            return os.strerror(problem.errno or 0)
+        for folder in place.parents:
+            status = folder.stat()
+            if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return f"others than the server may change {folder}"
+        return ""
+
+    def _user(self, job: str) -> Account:
         name = self.name_of(job)
-        user = account(name) if name else self.default
+        return account(name) if name else self.default
+
+    def pen(self, job: str, workspace: Path) -> OtherUserPen:
+        user = self._user(job)
         close(self.home)
         if workspace.is_relative_to(self.home):
             for folder in (workspace, files.ensure_folder(workspace.with_name(f"{workspace.name}@tmp"))):

@@ -16,11 +16,18 @@ WAYS = ("auto", "user", "sandbox", "none")
 
 
 def choose(
-    home: Path, way: str, *, run_as: str, user_of: Callable[[str], str], writable: Sequence[Path] = ()
+    home: Path,
+    way: str,
+    *,
+    run_as: str,
+    user_of: Callable[[str], str],
+    writable: Sequence[Path] = (),
+    private: Sequence[Path] = (),
 ) -> Confinement:
     """The confinement by its name, one of WAYS; `auto` takes the first that is possible.
 
-    `run_as` is the user who builds, `user_of` names another one for some jobs. Raises UsageError where the way that
+    `run_as` is the user who builds, `user_of` names another one for some jobs; `private` are files outside the home
+    that only the server is to read. Raises UsageError where the way that
     was asked for cannot be gone.
     """
     if run_as or way == "user":
@@ -37,7 +44,7 @@ def choose(
         return Unconfined("--isolation none", cgroups.own())
     hindrance = sandbox.hindrance()
     if not hindrance:
-        return sandbox.Sandbox(home, writable)
+        return sandbox.Sandbox(home, writable, private)
     if way == "sandbox":
         raise UsageError(hindrance, hint="apt install bubblewrap, where the kernel allows user namespaces")
     return Unconfined(hindrance, cgroups.own())

@@ -81,6 +81,9 @@ class Confinement(Protocol):
     def words(self) -> str:
         """What is said of it at the start and on a page."""
 
+    def objection(self, job: str, place: Path) -> str:
+        """What speaks against a workspace outside the home, at this real path; "" when nothing does."""
+
     def pen(self, job: str, workspace: Path) -> Pen:
         """The pen of a build that works in this folder. Raises SluicegateError where it cannot be made."""
 

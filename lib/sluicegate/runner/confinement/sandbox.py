@@ -30,6 +30,12 @@ BUILD_HOME = "build-home"
 PUBLIC = (".gitconfig", ".config/git/config", ".ssh/known_hosts")
 """What of the user's home is seen all the same, where the home of builds has none: who commits, whom to trust."""
 
+PRIVATE = ("/run/user", "/run/screen", "/run/credentials")
+"""Folders of the system with what belongs to our user: sockets, and the secrets that systemd hands to a service."""
+ROOTS = (
+    ", but all else on this machine that root alone may read: start the server as a user of its own, or --run-as one"
+)
+
 
 def hindrance() -> str:
     """Why no sandbox can be made here; empty when one can."""
@@ -49,8 +55,10 @@ class Sandbox:
 
     holds = True
 
-    def __init__(self, home: Path, writable: Sequence[Path] = ()) -> None:
+    def __init__(self, home: Path, writable: Sequence[Path] = (), private: Sequence[Path] = ()) -> None:
+        """`private` are files outside the home that only the server is to read, as the key of its certificate."""
         self.home = home
+        self.private = tuple(private)
         self.writable = tuple(path.resolve() for path in writable)
         self.program = str(shutil.which(PROGRAM))
         self.build_home = files.ensure_folder(home / BUILD_HOME, mode=0o700)
@@ -59,7 +67,12 @@ class Sandbox:
         self.public = [(Path(str(self.user_home), name), self.build_home / name) for name in seen]
 
     def words(self) -> str:
-        return "Builds run in a sandbox (bubblewrap) that has nothing of the server's secrets and of other jobs in it"
+        words = "Builds run in a sandbox (bubblewrap) that has nothing of the server's secrets and of other jobs in it"
+        return words + (ROOTS if os.geteuid() == 0 else "")
+
+    def objection(self, job: str, place: Path) -> str:
+        """What builds may change is named: a folder in it could be swapped for a link, and the rest is the server's."""
+        return "" if place in self.writable else "--builds-write does not name it"
 
     def pen(self, job: str, workspace: Path) -> SandboxPen:
         return SandboxPen(self, workspace)
@@ -159,7 +172,7 @@ class SandboxPen:
         """What is the same for all commands of a build."""
         home, user_home = self.sandbox.home, self.sandbox.user_home
         mounts: dict[Path, tuple[str, ...]] = {}
-        for place in (Path("/run/user"), Path("/run/screen")):
+        for place in map(Path, PRIVATE):
             if place.is_dir():
                 mounts[place] = ("--tmpfs", str(place))
         for number, place in enumerate(_temporaries()):
@@ -170,6 +183,9 @@ class SandboxPen:
         for place in _ours():
             if any(place.is_relative_to(hidden_place) for hidden_place in hidden) and place not in mounts:
                 mounts[place] = ("--ro-bind", str(place), str(place))
+        for file in (path.resolve() for path in self.sandbox.private):
+            if file.is_file() and not any(file.is_relative_to(hidden_place) for hidden_place in hidden):
+                mounts[file] = ("--ro-bind", "/dev/null", str(file))
         if user_home != home:
             mounts[home] = ("--tmpfs", str(home))
         if (home / "tools").is_dir():

@@ -26,6 +26,9 @@ class Unconfined:
             "its secrets too"
         )
 
+    def objection(self, job: str, place: Path) -> str:
+        return ""
+
     def pen(self, job: str, workspace: Path) -> OpenPen:
         return OpenPen(self.cgroups.make(job) if self.cgroups is not None else None)
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, SubElement
 
@@ -132,7 +133,13 @@ class Cells:
         inside = build.expand(
             self.workspace.replace("${COMBINATION}", combination).replace("$COMBINATION", combination)
         )
-        return str(build.workspace / (inside or combination))
+        if not build.services.confines():
+            return str(build.workspace / (inside or combination))
+        if Path(inside).is_absolute():
+            return inside
+        # No cell and no parent may change the folder above a cell's: see `Workspaces.of_cells`.
+        name = "-".join(part for part in (inside or combination).split("/") if part not in ("", ".", ".."))
+        return str(build.services.folder_of_cells(build) / (name or "all"))
 
     def _wait(self, build: Build, started: Started) -> Result:
         record = build.services.wait(build, started)
