@@ -49,6 +49,21 @@ def test_a_job_is_created_read_changed_renamed_copied_and_deleted(server: Server
     assert not (server.home / "jobs" / name).exists()
 
 
+def test_a_trigger_that_is_merged_says_so_and_names_the_item_that_waits(server: Server, name: str) -> None:
+    client, session = server.client(), server.session()
+    client.create_job(name, text(shell("true", more=PARAMETERS, quiet=60)))
+    item = client.build_job(name, {"TEXT": "x"})
+    url = f"{server.url}job/{name}/buildWithParameters"
+    merged = session.post(url, data={"TEXT": "x"}, allow_redirects=False)
+    assert merged.status_code == 303 and merged.headers["Location"] == f"{server.url}queue/item/{item}/"
+    assert session.get(merged.headers["Location"], headers={"Accept": "text/html"}).status_code == 200
+    assert client.build_job(name, {"TEXT": "x"}) == item
+    assert session.post(url, data={"TEXT": "y"}, allow_redirects=False).status_code == 201
+    form = {"json": '{"parameter": {"name": "TEXT", "value": "x"}}'}
+    assert session.post(f"{server.url}job/{name}/build", data=form, allow_redirects=False).status_code == 201
+    client.cancel_queue(item)
+
+
 def test_a_build_with_parameters_is_followed_to_its_end(server: Server, name: str) -> None:
     client = server.client()
     client.create_job(name, text(shell('echo "$TEXT"; echo $DRY $PLACE', more=PARAMETERS)))

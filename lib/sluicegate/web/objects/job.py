@@ -153,7 +153,7 @@ def _build_with(site: Site, item: Item) -> Response:
             values[definition.name] = value
         elif definition.kind == "Boolean" and site.call.form.get("sluicegate-form"):
             values[definition.name] = False  # A browser sends nothing for a box that is not ticked.
-    return _trigger(site, item, values)
+    return _trigger(site, item, values, merged=303)
 
 
 def _kept(site: Site, part: str) -> Upload:
@@ -180,7 +180,8 @@ def _json_parameters(site: Site) -> dict[str, Given] | None:
     return values
 
 
-def _trigger(site: Site, item: Item, values: dict[str, Given]) -> Response:
+def _trigger(site: Site, item: Item, values: dict[str, Given], merged: int = 201) -> Response:
+    """Queue a build; the status is `merged` where it waited already (ParametersDefinitionProperty.buildWithParameters)."""
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
     cause = _cause(site, item)
@@ -193,7 +194,8 @@ def _trigger(site: Site, item: Item, values: dict[str, Given]) -> Response:
     queued = site.runner.trigger(item, (cause,), values, delay)
     if site.call.wants_html and site.call.form.get("sluicegate-form"):
         return calls.redirect(item.path)
-    return Response(b"", status_code=201, headers={"location": f"{site.base}queue/item/{queued.id}/"})
+    status = merged if len(queued.causes) > 1 else 201
+    return Response(b"", status_code=status, headers={"location": queue.address(site, queued)})
 
 
 def _cause(site: Site, item: Item) -> Cause:

@@ -46,13 +46,25 @@ def _page(site: Site, queue: Queue) -> Response:
 
 
 def _below(site: Site, queue: Queue, rest: Path) -> tuple[object, Path] | None:
-    if rest[0] != "item" or len(rest) < 3:
+    if rest[0] != "item" or len(rest) < 2:
         return None
     number = whole(rest[1])
     item = None if number is None else queue.get(number)
     if item is None or not site.sees(item.job):
         raise not_found(f"no item {rest[1]} waits in the queue")
     return seen(site, item), rest[2:]
+
+
+def address(site: Site, item: QueueItem) -> str:
+    """The URL of an item, which a trigger is answered with."""
+    return f"{site.base}queue/item/{item.id}/"
+
+
+def _item_page(site: Site, seen_item: Seen) -> Response:
+    """Where a merged trigger leads to. Clients that follow it, as python-jenkins, look for the address in the end."""
+    page = _page(site, site.runner.queue)
+    page.headers["location"] = address(site, seen_item.item)
+    return page
 
 
 def _cancel(site: Site, text: str) -> Response:
@@ -131,6 +143,7 @@ ITEM: Kind[Seen] = Kind(
         "pending": lambda site, seen_item: False if seen_item.state == "Buildable" else ABSENT,
     },
     inline=True,
+    reads={"": _item_page},
     rights={"cancelQueue": Right.READ},
     posts={"cancelQueue": lambda site, seen_item: _cancel(site, str(seen_item.item.id))},
 )
