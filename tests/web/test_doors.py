@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -93,6 +94,19 @@ SMUGGLED = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
         b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 5\r\n",
+        b"Content-Length: 5\r\nContent_Length: 6\r\n",
+        b"Transfer_Encoding: chunked\r\n",
+        b"Content-Length: 5_0\r\n",
+        b"Content-Length: 5\r\n , 6\r\n",
+        b"X: a\r\n b\r\nContent-Length: 5\r\n",
+        b"X: a\nContent-Length: 5\r\n",
+        b"X: a\rb\r\nContent-Length: 5\r\n",
+        b"X: a\0b\r\nContent-Length: 5\r\n",
+        b"Transfer-Encoding: chunked, chunked\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         b"Transfer-Encoding: gzip, chunked\r\n",
         b"Content-Length: +5\r\n",
@@ -112,6 +126,25 @@ def test_a_request_with_two_ends_is_refused_and_the_connection_closed(
     answer = raw(server, head + framing + b"\r\n0\r\n\r\n" + SMUGGLED)
     assert answer.split(b" ", 2)[1] in (b"400", b"501"), answer[:100]
     assert answer.count(b"HTTP/1.1 ") == 1, "the second request was answered"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"10000000000000000\r\n" + b"x" * 9000, b"1;" + b"e" * 70_000, b"0\r\n" + b"X: y\r\n" * 20_000, b"-1\r\n\r\n"],
+    ids=["a chunk of 2^64", "an endless extension", "endless trailers", "a chunk below zero"],
+)
+def test_chunks_without_a_bound_are_no_second_request(server: Server, body: bytes) -> None:
+    login = base64.b64encode(f"admin:{server.token()}".encode())
+    head = b"POST /createItem?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic " + login
+    with connect(server) as wire:
+        with contextlib.suppress(ConnectionError):
+            wire.sendall(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + body + SMUGGLED)
+            wire.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while block := wire.recv(65536):
+                answer += block
+    assert answer.count(b"HTTP/1.1 ") <= 1 and b"HTTP/1.1 200" not in answer
 
 
 def connect(server: Server) -> socket.socket:

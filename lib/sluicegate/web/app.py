@@ -1,4 +1,4 @@
-"""The ASGI application: checks host, framing and login of a request, reads it, and hands it to the routes."""
+"""The ASGI application: checks host and login of a request, reads it, and hands it to the routes."""
 
 from __future__ import annotations
 
@@ -108,9 +108,8 @@ class Application:
             return self._failed(call, problem)
 
     def _head(self, request: Request) -> Call:
-        """What the head of a request says. Raises Refusal for a foreign host, and for a request that has two ends."""
+        """What the head of a request says. Raises Refusal for a foreign host."""
         headers = request.headers
-        _must_end_once(request)
         host = headers.get("host", "")
         self._must_be_ours(host)
         return Call(
@@ -251,14 +250,6 @@ def _credentials(encoded: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     return user, secret
-
-
-def _must_end_once(request: Request) -> None:
-    """Two statements of a body's length, or one that a proxy before us may not know, would smuggle a request in."""
-    headers = request.headers
-    coded, counted = headers.getlist("transfer-encoding"), headers.getlist("content-length")
-    if coded and (counted or request.scope["http_version"] != "1.1"):
-        raise Refusal(400, "the request says twice where it ends", headers={"Connection": "close"})
 
 
 def _is_open(call: Call) -> bool:

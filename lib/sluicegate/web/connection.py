@@ -1,18 +1,47 @@
-"""One HTTP connection with an end to each wait: nobody holds a place by silence, or by a byte a second."""
+"""One HTTP connection with an end to each wait: nobody holds a place by silence, or by a byte a second.
+
+And one reading of each head: what a proxy before us may understand in another way would smuggle a request in.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 20.0
 """How long a connection may take to send a request's head, from its start or from the answer before."""
+HEAD_BYTES = 64 << 10
+"""How long a head, a chunk's first line or all trailers may be."""
 WRITE_SECONDS = 60.0
 """How long a client may leave an answer untaken."""
 MOST = 4000
 """Connections at a time; beyond, the longest idle one goes for the newest."""
+
+ENDS = re.compile(rb"^(content[-_]length|transfer[-_]encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+"""The lines of a head that say where its body ends, or that somebody takes for such."""
+BENT = re.compile(rb"(?<!\r)\n|\n[ \t]")
+"""Lines that end by LF alone, and lines that are continued by the next one."""
+
+
+class Heads(h11.Connection):
+    """Refuses what h11 takes: a length that is said twice or by a list, even where both are equal, and bent lines."""
+
+    def next_event(self) -> Any:
+        idle = self.their_state is h11.IDLE
+        before = self.trailing_data[0] if idle else b""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            head = before[: len(before) - len(self.trailing_data[0])]
+            ends = ENDS.findall(head)
+            if BENT.search(head) or len(ends) > 1 or any(b"_" in name or b"," in value for name, value in ends):
+                raise h11.RemoteProtocolError("the request says twice where it ends, or not plainly")
+            if event.http_version != b"1.1" and any(name[:1] in b"Tt" for name, _ in ends):
+                raise h11.RemoteProtocolError("chunks are of HTTP/1.1 alone")
+        return event
 
 
 class Connection(H11Protocol):
@@ -25,6 +54,10 @@ class Connection(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _said_all: bool = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = Heads(h11.SERVER, HEAD_BYTES)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -81,7 +81,6 @@ def serve(
         ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=64 << 10,
     )
     server = uvicorn.Server(config)
     # A list of thousands of jobs keeps the interpreter busy: the others get their turn after 1 ms, not 5.
