@@ -181,7 +181,7 @@ def _json_parameters(site: Site) -> dict[str, Given] | None:
 
 
 def _trigger(site: Site, item: Item, values: dict[str, Given], merged: int = 201) -> Response:
-    """Queue a build; the status is `merged` where it waited already (ParametersDefinitionProperty.buildWithParameters)."""
+    """Queue a build; the status is `merged` where it waited already, as of ParametersDefinitionProperty."""
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
     cause = _cause(site, item)
