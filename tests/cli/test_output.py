@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -57,3 +58,32 @@ def test_every_verb_that_a_command_says_has_its_past() -> None:
     verbs = {verb for path in commands for verb in re.findall(r'\bdid\(\s*"(\w+)"', path.read_text())}
     verbs |= {"approve", "reject"}  # chosen by an option
     assert verbs == set(output.PAST)
+
+
+HOSTILE = "\x1b[2Jgone\x9b31m \u202egnp\x7f"
+
+
+def test_no_word_of_others_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A terminal takes them; in a pipe click strips some, which hides that they are there."""
+    output.echo(HOSTILE)
+    output.secho(HOSTILE, fg="yellow")
+    output.say(HOSTILE)
+    output.print_table(["head"], [[HOSTILE], [output.marked(HOSTILE, HOSTILE)]])
+    output.print_json({"why": HOSTILE})
+    output.print_json_line({"why": HOSTILE})
+    written = capsys.readouterr().out
+    assert not re.search("[\x1b\x9b\x7f\u202e]", written)
+    assert written.count("\\x1b[2Jgone\\x9b31m \\u202egnp\\x7f") == 6
+    assert json.loads(written.splitlines()[-1]) == {"why": HOSTILE}
+
+
+def test_a_mark_of_ours_keeps_its_colour() -> None:
+    assert "\x1b[33m vetoed" in output.marked("1.0.0", "vetoed")
+
+
+def test_every_command_prints_through_the_doors_that_make_text_printable() -> None:
+    folder = Path(output.__file__).parent
+    doors = {"output.py", "main.py", "completion.py"}
+    direct = re.compile(r"click\.s?echo\(|(?<![.\w])print\(|console\.print\((?!printable\()")
+    others = [path.name for path in folder.glob("*.py") if path.name not in doors and direct.search(path.read_text())]
+    assert others == ["start.py"]  # its own version

@@ -138,3 +138,19 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
         assert run([*name.split(), "--help"]) == 0
     wide = [line for line in capsys.readouterr().out.splitlines() if len(line) > 80 and "Example:" not in line]
     assert wide == []
+
+
+def test_an_error_about_what_others_wrote_commands_no_terminal(
+    repo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = tmp_path / "other.git"
+    subprocess.run(["git", "clone", "-q", "--bare", repo, hostile], check=True)
+    subprocess.run(["git", "clone", "-q", hostile, tmp_path / "work"], check=True)
+    (tmp_path / "work" / "environments" / "staging.yaml").write_text('auth: "1.0.0\\e[2J\\u202e"\n')
+    subprocess.run(["git", "-C", tmp_path / "work", "commit", "-qam", "by hand"], check=True)
+    subprocess.run(["git", "-C", tmp_path / "work", "push", "-q"], check=True)
+    for words in (["deploy", "staging", "--dry-run"], ["explain", "auth", "--to", "staging"], ["check"], ["status"]):
+        run(["-C", str(hostile), *words])
+        said = "".join(capsys.readouterr())
+        assert "\x1b" not in said and "\u202e" not in said
+        assert words[0] == "explain" or "\\x1b[2J" in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, why
+from sluicegate.cli.output import as_json, delivery, done, dry_run, echo, print_json, why
 from sluicegate.errors import UnknownName, UsageError
 
 
@@ -31,7 +31,7 @@ def config(environment: str, against: Path | None) -> None:
 
     with delivery() as repo:
         text = configuration(repo.state(), environment, against=_read(against) if against else None)
-    click.echo(text, nl=False)
+    echo(text, nl=False)
     if against and text:
         sys.exit(1)
 
@@ -79,7 +79,7 @@ def _tell(name: str, environments: tuple[str, ...], what: str, *, as_json: bool,
     for environment in environments:
         done(f"balancer {name} of {environment}: {what}", dry=dry_run)
     if not environments:
-        click.echo(f"{name} is out already" if what == "out" else f"{name} is not out")
+        echo(f"{name} is out already" if what == "out" else f"{name} is not out")
 
 
 def _read(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, split, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, split, why
 from sluicegate.cli.progress import progress
 
 
@@ -34,5 +34,5 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
         print_json(versions.copy(copied, repository, dry_run=dry_run))
         return
     for address in copied.addresses:
-        click.echo(address)
+        echo(address)
     did("copy", f"{component}={number} to {repository}, {len(copied.addresses)} files", dry=dry_run)

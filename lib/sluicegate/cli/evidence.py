@@ -13,6 +13,7 @@ from sluicegate.cli.output import (
     delivery,
     did,
     dry_run,
+    echo,
     in_environment,
     print_json,
     say,
@@ -83,7 +84,7 @@ def reports(paths: tuple[Path, ...], puppetdb: bool, as_json: bool) -> None:
         raise click.UsageError("name reports or folders of reports, or say --puppetdb")
 
     def progress(text: str) -> None:
-        click.echo(text, err=True) if as_json else say(text)
+        echo(text, err=True) if as_json else say(text)
 
     with delivery() as repo:
         heard = hosts_reports.kept(repo.state()) if puppetdb else hosts_reports.read(paths)
@@ -96,9 +97,9 @@ def reports(paths: tuple[Path, ...], puppetdb: bool, as_json: bool) -> None:
         for report in taken:
             where = f" in {report.environment}" if report.environment else ""
             why = f": {report.why}" if report.why else ""
-            click.echo(f"{report.host or report.source}{where}: {report.outcome}{why}")
+            echo(f"{report.host or report.source}{where}: {report.outcome}{why}")
         if not taken:
-            click.echo(f"no report is in {', '.join(map(str, paths)) or 'the PuppetDB'}")
+            echo(f"no report is in {', '.join(map(str, paths)) or 'the PuppetDB'}")
     if hosts_reports.problems(taken):
         sys.exit(1)
 

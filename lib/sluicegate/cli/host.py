@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, done, dry_run, print_json, say, why
+from sluicegate.cli.output import as_json, delivery, done, dry_run, echo, print_json, say, why
 from sluicegate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ def _tell(name: str, places: Sequence[Place], now: str, *, as_json: bool, dry_ru
     for place in places:
         done(f"{name} of {place.environment} ({place.group}): {'out' if now == 'out' else 'in again'}", dry=dry_run)
     if not places:
-        click.echo(f"{name} is out already" if now == "out" else f"{name} is not out")
+        echo(f"{name} is out already" if now == "out" else f"{name} is not out")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from sluicegate.cli.output import echo
 from sluicegate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def path() -> None:
     """
     from sluicegate.jjb.render import templates
 
-    click.echo(str(templates()))
+    echo(str(templates()))
 
 
 @jobs.command()
@@ -85,7 +86,7 @@ def render(source: str, options: Options, folder: Path | None) -> None:
                 raise UsageError(f"the job name '{name}' leads out of {folder}")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        click.echo(name)
+        echo(name)
 
 
 @jobs.command()
@@ -101,9 +102,9 @@ def check(source: str, options: Options) -> None:
     if not contents:
         hint = tree.hint or "name a file or folder of jobs for jenkins-job-builder"
         raise UsageError(f"{source} holds no job", hint=hint)
-    click.echo(f"all is well: {len(contents)} jobs")
+    echo(f"all is well: {len(contents)} jobs")
     if tree.hint:
-        click.echo(f"not looked at: {tree.hint}", err=True)
+        echo(f"not looked at: {tree.hint}", err=True)
 
 
 def _tree(source: str, options: Options) -> Tree:

@@ -66,12 +66,12 @@ class JsonAnswers:
                 os.close(self._descriptor)
         if not self.wanted or (lines is None and self.error is None):
             return
-        import json
+        from sluicegate.cli.output import print_json
 
         answer: Answer = {"command": self.command, "exit_code": code, "lines": lines or []}
         if self.error is not None:
             answer["error"] = self.error
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
 
 
 def add_option(command: click.Command) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.cli.output import say
+from sluicegate.model.printable import printable
 
 if TYPE_CHECKING:
     from sluicegate.delivery.changes.applying import HostNews
@@ -56,7 +57,7 @@ class HostTable:
             if self._live is None:
                 say(str(text))
             elif news is None:
-                self._live.console.print(str(text), markup=False, highlight=False)
+                self._live.console.print(printable(str(text)), markup=False, highlight=False)
             else:
                 self._live.update(self.table())
 
@@ -90,7 +91,7 @@ class HostTable:
         for head in ("host", "state", "what"):
             table.add_column(head, no_wrap=head != "what", overflow="ellipsis")
         for host, state, what in self.rows(height - RESERVED):
-            first = what.splitlines()[0] if what else ""
+            first = printable(what.partition("\n")[0])
             table.add_row(escape(host), f"[{COLOURS.get(state, 'red')}]{state}[/]", escape(first))
         return table
 

@@ -14,6 +14,7 @@ import click
 from sluicegate import __version__
 from sluicegate.cli.json_option import JsonAnswers, add_option
 from sluicegate.errors import MissingProgram, SluicegateError, UsageError
+from sluicegate.model.printable import printable
 
 COMMANDS = {
     "Start": {
@@ -220,9 +221,9 @@ def _refuse_bytes(arguments: Sequence[str]) -> None:
 
 def _fail(problem: SluicegateError) -> int:
     click.secho("sluicegate: ", fg="red", nl=False, err=True, color=COLOR)
-    click.echo(problem.message, err=True)
+    click.echo(printable(problem.message), err=True)
     if problem.hint:
-        click.secho(f"  try: {problem.hint}", fg="yellow", err=True, color=COLOR)
+        click.secho(f"  try: {printable(problem.hint)}", fg="yellow", err=True, color=COLOR)
     return problem.exit_code
 
 
@@ -251,8 +252,8 @@ def _missing(problem: ModuleNotFoundError) -> int:
 def _bug(problem: Exception) -> int:
     import traceback
 
-    traceback.print_exception(problem)
-    click.echo(f"sluicegate: this is a bug of sluicegate: {type(problem).__name__}: {problem}", err=True)
+    words = [*traceback.format_exception(problem), f"sluicegate: this is a bug of sluicegate: {type(problem).__name__}"]
+    click.echo(printable(f"{''.join(words)}: {problem}"), err=True)
     return 70
 
 

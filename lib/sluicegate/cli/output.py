@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sluicegate.errors import UsageError
-from sluicegate.model.printable import printable
+from sluicegate.model.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from sluicegate.delivery.book.repo import DeliveryRepo
@@ -45,7 +45,7 @@ def delivery() -> Iterator[DeliveryRepo]:
         repo = DeliveryRepo(store, EntryPointDrivers())
         yield repo
         for notice in repo.notices:  # a command that fails says one sentence, and that is its own
-            click.echo(f"note: {notice}", err=True)
+            echo(f"note: {notice}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -64,10 +64,20 @@ def split_exact(text: str) -> tuple[str, str]:
     return component, version
 
 
+def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
+    """Print text; what others wrote in it commands no terminal."""
+    click.echo(printable(text), nl=nl, err=err)
+
+
+def secho(text: str, *, nl: bool = True, err: bool = False, fg: str | None = None, bold: bool | None = None) -> None:
+    """The same, on a terminal in this colour and weight."""
+    click.secho(printable(text), nl=nl, err=err, fg=fg, bold=bold)
+
+
 def say(text: str) -> None:
     """A line of progress. A reader who left must not end a deployment half-way: from then on nobody is told."""
     try:
-        click.echo(text)
+        echo(text)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -81,25 +91,30 @@ PAST = {
 
 def did(verb: str, what: str, *, dry: bool) -> None:
     """`pinned auth=1.4.2 in staging`, or in a dry run `would pin auth=1.4.2 in staging`."""
-    click.echo(f"would {verb} {what}" if dry else f"{PAST[verb]} {what}")
+    echo(f"would {verb} {what}" if dry else f"{PAST[verb]} {what}")
 
 
 def done(text: str, *, dry: bool) -> None:
     """What was done, or would be."""
-    click.echo(f"would {text}" if dry else text)
+    echo(f"would {text}" if dry else text)
 
 
 def print_json(value: Json) -> None:
     import json
 
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    print_json_text(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_json_line(value: Mapping[str, object]) -> None:
     """One object on one line, for answers of many."""
     import json
 
-    click.echo(json.dumps(value, ensure_ascii=False))
+    print_json_text(json.dumps(value, ensure_ascii=False))
+
+
+def print_json_text(document: str) -> None:
+    """A JSON document; what nobody would see in its texts is escaped, as JSON does it."""
+    click.echo(printable_json(document))
 
 
 def assignments(option: str, pairs: Sequence[str]) -> dict[str, str]:
@@ -119,6 +134,15 @@ def write(block: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+class Marked(str):
+    """A cell of a table that has colours of ours in it."""
+
+
+def marked(text: str, mark: str) -> Marked:
+    """A cell's text, and behind it in yellow what is special, where that is not ''."""
+    return Marked(printable(text) + (click.style(f" {printable(mark)}", fg="yellow") if mark else ""))
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their content, folded to the terminal's width; in a pipe a row stays one line.
 
@@ -129,7 +153,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         import shutil  # with bz2 and lzma: not for a pipe
 
         limit = shutil.get_terminal_size().columns
-    for number, lines in enumerate(table_lines([head, *rows], limit)):
+    cells = [[cell if isinstance(cell, Marked) else printable(cell) for cell in row] for row in (head, *rows)]
+    for number, lines in enumerate(table_lines(cells, limit)):
         for line in lines:
             click.secho(line, bold=number == 0)
 

@@ -11,6 +11,7 @@ from sluicegate.cli.output import (
     delivery,
     did,
     dry_run,
+    echo,
     in_environment,
     print_json,
     split,
@@ -51,7 +52,7 @@ def promote(
         return
     for move in moves:
         if move.before == move.after:
-            click.echo(f"{move.component}={move.after} is in {environment} already")
+            echo(f"{move.component}={move.after} is in {environment} already")
             continue
         shown = f"{move.component} {move.before or '-'} -> {move.after} in {environment}"
         did("promote", shown, dry=dry_run)
@@ -99,7 +100,7 @@ def unpin(component: str, environment: str, why: str, dry_run: bool) -> None:
     back = f", back to {left}" if left else ""
     did("unpin", f"{component} in {environment}{back}", dry=dry_run)
     if follows:
-        click.echo(f"{environment} follows latest, so the next sync pins {component} again")
+        echo(f"{environment} follows latest, so the next sync pins {component} again")
 
 
 @click.command()

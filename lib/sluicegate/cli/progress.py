@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import click
-
+from sluicegate.cli.output import echo
+from sluicegate.model.printable import printable
 from sluicegate.tools import meter
 
 PLAIN_SECONDS = 1.0
@@ -72,10 +72,10 @@ class Lines:
             if self.total
             else f"{self.moved / 1e6:.1f} MB"
         )
-        click.echo(f"{self.label}  {part}  {speed}", err=True)
+        echo(f"{self.label}  {part}  {speed}", err=True)
 
     def _say(self, why: str) -> None:
-        click.echo(why, err=True)
+        echo(why, err=True)
 
 
 class Bar(Lines):
@@ -99,7 +99,7 @@ class Bar(Lines):
         if self._bar is None:
             super()._say(why)
         else:
-            self._bar.console.print(why, markup=False, highlight=False)
+            self._bar.console.print(printable(why), markup=False, highlight=False)
 
     def _started(self) -> Any:
         from rich.console import Console

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, why
 
 
 @click.command()
@@ -34,10 +34,10 @@ def prune(component: str, keep: int, window: int, why: str, as_json: bool, dry_r
         print_json(versions.pruning(retention, dry_run=dry_run))
         return
     for version, reasons in retention.stays.items():
-        click.echo(f"stays   {component}={version}: {', '.join(reasons)}")
+        echo(f"stays   {component}={version}: {', '.join(reasons)}")
     for version in retention.goes:
-        click.echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
+        echo(f"{'would go' if dry_run else 'pruned'}  {component}={version}")
     for version in retention.left:
         did("delete", f"the files of {component}={version}, which a prune had left", dry=dry_run)
     if not (retention.goes or retention.left):
-        click.echo("nothing to prune")
+        echo("nothing to prune")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from sluicegate.cli.output import echo
+
 
 @click.group()
 def puppet() -> None:
@@ -21,4 +23,4 @@ def path() -> None:
 
     Example: cp -rL "$(sluicegate puppet path)/sluicegate" control-repo/site-modules/
     """
-    click.echo(str((Path(__file__).parent.parent / "puppet").resolve()))
+    echo(str((Path(__file__).parent.parent / "puppet").resolve()))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, print_table, why
+from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, print_table, why
 
 
 @click.command()
@@ -30,7 +30,7 @@ def drift(environment: str, as_json: bool) -> None:
 
         print_json(reality.reality(drifted))
     elif not drifted.differs:
-        click.echo(f"{environment}: {len(drifted.hosts)} hosts have what is pinned")
+        echo(f"{environment}: {len(drifted.hosts)} hosts have what is pinned")
     elif drifted.drifted:
         rows = [
             [row.host, row.component, row.pinned or "-", row.installed or "-", row.cause,
@@ -40,7 +40,7 @@ def drift(environment: str, as_json: bool) -> None:
         print_table(["host", "component", "pinned", "installed", "why", "since (UTC)"], rows)
     if not as_json:
         for host, word in drifted.reported.items():
-            click.echo(f"{host} reported, of its run at {word.run[:19]}: {word.problem}")
+            echo(f"{host} reported, of its run at {word.run[:19]}: {word.problem}")
     if drifted.survey.silent:
         raise partly(drifted.survey.silent_lines, drifted.differs)
     if drifted.differs:
@@ -68,7 +68,7 @@ def parity(first: str, second: str, as_json: bool) -> None:
 
         print_json(reality.likeness(compared))
     elif not compared.differences:
-        click.echo(f"{first} and {second} are alike")
+        echo(f"{first} and {second} are alike")
     else:
         print_table(
             ["what", first, second],
@@ -114,15 +114,15 @@ def adopt(environment: str, why: str, as_json: bool, dry_run: bool) -> None:
         for component, version in adoption.adopted.items():
             did("adopt", f"{component}={version} in {environment}", dry=dry_run)
         for component, values in adoption.mixed.items():
-            click.echo(f"not adopted: {component} differs: {_shown(values)}; deploy one version there, or pin one")
+            echo(f"not adopted: {component} differs: {_shown(values)}; deploy one version there, or pin one")
         for component, reason in adoption.missing.items():
-            click.echo(f"not adopted: {component} {reason}")
+            echo(f"not adopted: {component} {reason}")
         for component, version in adoption.kept.items():
-            click.echo(f"not adopted: {component} is pinned at {version} already: sluicegate drift {environment}")
+            echo(f"not adopted: {component} is pinned at {version} already: sluicegate drift {environment}")
         if adoption.absent:
-            click.echo(f"no host has: {', '.join(adoption.absent)}")
+            echo(f"no host has: {', '.join(adoption.absent)}")
         if follows:
-            click.echo(f"what following latest would move: sluicegate sync {environment} --dry-run")
+            echo(f"what following latest would move: sluicegate sync {environment} --dry-run")
     if adoption.silent:
         raise partly(adoption.silent, len(adoption.mixed))
     if not adoption.whole:

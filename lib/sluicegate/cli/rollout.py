@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sluicegate.cli.deploys import remove
-from sluicegate.cli.output import as_json, delivery, dry_run, print_json, print_table, say, why
+from sluicegate.cli.output import as_json, delivery, dry_run, echo, print_json, print_table, say, why
 from sluicegate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,23 +84,23 @@ def _status(name: str, *, watch: bool, as_json: bool) -> None:
                 return
             time.sleep(EVERY)
             if not as_json:
-                click.echo()
+                echo()
 
 
 def _print(now: Progress) -> None:
-    click.echo(f"{now.environment}: {now.state}{': ' if now.why else ''}{now.why}")
+    echo(f"{now.environment}: {now.state}{': ' if now.why else ''}{now.why}")
     if now.intent is not None:
         target = " ".join(f"{component}={version}" for component, version in sorted(now.target.items()))
         way = "back to" if now.intent.back else "to"
-        click.echo(f"{way} {target}; hosts done: {len(now.done)}; the minimum is {now.minimum} of {len(now.hosts)}")
+        echo(f"{way} {target}; hosts done: {len(now.done)}; the minimum is {now.minimum} of {len(now.hosts)}")
     for batch in now.batches:
         if batch.stage not in ("draining", "paused"):
             words = [batch.verdict or batch.stage, ", ".join(batch.hosts)]
             words += [f"{batch.left} requests were cut off"] if batch.left else []
             words += [batch.why] if batch.why else []
-            click.echo(f"  batch {batch.number}: {': '.join(filter(None, words))}")
+            echo(f"  batch {batch.number}: {': '.join(filter(None, words))}")
     if now.problem:
-        click.echo(f"the pool does not answer: {now.problem}", err=True)
+        echo(f"the pool does not answer: {now.problem}", err=True)
     rows = [[host, now.mark(host), *_cells(serving)] for host, serving in now.hosts.items()]
     print_table(["host", "version", "users", "health", "requests now", "last request"], rows)
 

@@ -78,7 +78,7 @@ def serve(
         try:
             place.resolve(repo, place.cache_folder())
         except UsageError as problem:  # it may come back, as after a mount: its page tells until then
-            click.echo(f"--delivery: {problem.message}", err=True)
+            output.echo(f"--delivery: {problem.message}", err=True)
     tls = server.tls_files(tls_cert, tls_key)
     if not (tls or plain_http or sockets.is_loopback(host)):
         raise UsageError(
@@ -109,17 +109,17 @@ def serve(
         matrix.workers.append(reported.worker)
 
     def started() -> None:
-        click.echo(f"Listening on {root}")
-        click.echo(runner.confinement.words())
+        output.echo(f"Listening on {root}")
+        output.echo(runner.confinement.words())
         if runner.rights.newly_made_for:
             owners = ", ".join(runner.rights.newly_made_for)
-            click.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
+            output.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")
         first = runner.vault.folder / "passwords" / ADMIN
         if first.exists():
-            click.echo(f"Log in as {ADMIN} with the password in {first}, and change it on the user's page")
+            output.echo(f"Log in as {ADMIN} with the password in {first}, and change it on the user's page")
         if reported:
-            click.echo(f"Puppet posts its reports to {root}delivery/reports as {reports.USER}, with the password in")
-            click.echo(f"{reported.secret_file}; see docs/how-to/puppet.md")
+            output.echo(f"Puppet posts its reports to {root}delivery/reports as {reports.USER}, with the password in")
+            output.echo(f"{reported.secret_file}; see docs/how-to/puppet.md")
         sys.stdout.flush()
 
     server.serve(runner, listening, hosts=names, delivery=matrix, started=started, tls=tls, reports=reported)
@@ -141,5 +141,5 @@ def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:
 
     values = output.assignments("-p", pairs)
     server = remote.Remote(url, user, os.environ.get("JENKINS_TOKEN", ""))
-    result = following.follow(server, job, values, lambda line: click.echo(line, err=True), output.write)
+    result = following.follow(server, job, values, lambda line: output.echo(line, err=True), output.write)
     raise SystemExit(result.exit_code)

@@ -90,14 +90,14 @@ def _list(tree: Tree, names: list[str], as_json: bool) -> None:
     if as_json:
         output.print_json(list(names))
     else:
-        click.echo("\n".join(names))
+        output.echo("\n".join(names))
     _tell_mistakes(tree)
 
 
 def _tell_mistakes(tree: Tree) -> None:
     """Name mistakes of parts of the tree that do not keep the chosen jobs from running."""
     for mistake in tree.mistakes:
-        click.echo(f"not rendered: {mistake}", err=True)
+        output.echo(f"not rendered: {mistake}", err=True)
 
 
 def _plan_one(tree: Tree, names: list[str], values: Mapping[str, str]) -> None:
@@ -108,7 +108,7 @@ def _plan_one(tree: Tree, names: list[str], values: Mapping[str, str]) -> None:
         content = tree.content(name)
         local.must_declare(content, values)
         lines = local.plan(content, values)
-        click.echo("\n".join([f"{name}:", *lines] if len(names) > 1 else lines))
+        output.echo("\n".join([f"{name}:", *lines] if len(names) > 1 else lines))
 
 
 def _plan_all(tree: Tree, names: list[str], shared: Mapping[str, str], as_json: bool, keep_going: bool) -> int:
@@ -129,7 +129,7 @@ def _plan_all(tree: Tree, names: list[str], shared: Mapping[str, str], as_json: 
     if not as_json:
         _print_coverage(assessments, planning.obstacles(assessments))
     for mistake in mistakes:
-        click.echo(f"not rendered: {mistake}", err=True)
+        output.echo(f"not rendered: {mistake}", err=True)
     return 2 if mistakes and not keep_going else 0
 
 
@@ -141,9 +141,9 @@ def _print_coverage(assessments: list[Assessment], obstacles: list[Obstacle]) ->
     output.print_table(["job", "runs here", "reasons"], rows)
     runnable = sum(assessment.runnable for assessment in assessments)
     share = f" ({runnable / len(assessments):.0%})" if assessments else ""
-    click.echo(f"\n{runnable} of {len(assessments)} jobs can run here{share}")
+    output.echo(f"\n{runnable} of {len(assessments)} jobs can run here{share}")
     if obstacles:
-        click.echo("")
+        output.echo("")
         rows = [[str(obstacle.jobs), str(obstacle.alone or ""), obstacle.reason] for obstacle in obstacles]
         output.print_table(["jobs", "alone", "what stands in the way"], rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, print_table
+from sluicegate.cli.output import as_json, delivery, echo, print_json, print_table
 
 
 @click.command()
@@ -24,7 +24,7 @@ def search(text: str, as_json: bool) -> None:
 
         print_json([versions.hit(hit) for hit in hits])
     elif not hits:
-        click.echo(f"no version holds '{text}'")
+        echo(f"no version holds '{text}'")
     else:
         rows = [[f"{h.component}={h.version}", h.built, h.commit[:12] or "-", ", ".join(h.why)] for h in hits]
         print_table(["version", "built (UTC)", "commit", "found in"], rows)

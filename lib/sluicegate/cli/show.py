@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, split
+from sluicegate.cli.output import as_json, delivery, echo, print_json, secho, split
 
 
 @click.command()
@@ -28,7 +28,7 @@ def show(version: str, as_json: bool) -> None:
         print_json(versions.version(shown))
         return
     manifest = shown.manifest
-    click.secho(f"{manifest.component}={manifest.version}", bold=True)
+    secho(f"{manifest.component}={manifest.version}", bold=True)
     for name, value in (
         ("manifest", manifest.sha256),
         ("commit", manifest.commit),
@@ -36,19 +36,19 @@ def show(version: str, as_json: bool) -> None:
         ("build", manifest.build),
     ):
         if value:
-            click.echo(f"  {name:9} {value}")
+            echo(f"  {name:9} {value}")
     for name, value in shown.figures.items():
-        click.echo(f"  figure    {name}={value}")
+        echo(f"  figure    {name}={value}")
     if shown.issues:
-        click.echo(f"  issues    {' '.join(shown.issues)}")
+        echo(f"  issues    {' '.join(shown.issues)}")
     if shown.subjects:
-        click.echo("commits since the version before")
+        echo("commits since the version before")
     for subject in shown.subjects:
-        click.echo(f"  {subject}")
-    click.echo("files")
+        echo(f"  {subject}")
+    echo("files")
     for artifact in shown.files:
-        click.echo(f"  {artifact.sha256[:12]}  {artifact.size:>9}  {shown.addresses[artifact.name]}")
-    click.echo("evidence")
+        echo(f"  {artifact.sha256[:12]}  {artifact.size:>9}  {shown.addresses[artifact.name]}")
+    echo("evidence")
     for entry in shown.evidence:
         claim = "" if entry.record.by.verified else " (unverified)"
-        click.echo(f"  {entry.record.at:%Y-%m-%d %H:%M:%S}  {entry.summary()}, by {entry.record.by.user}{claim}")
+        echo(f"  {entry.record.at:%Y-%m-%d %H:%M:%S}  {entry.summary()}, by {entry.record.by.user}{claim}")

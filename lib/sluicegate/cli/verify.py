@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, split
+from sluicegate.cli.output import as_json, delivery, echo, print_json, secho, split
 from sluicegate.cli.progress import progress
 from sluicegate.errors import IntegrityError
 
@@ -35,8 +35,8 @@ def verify(version: str, as_json: bool) -> None:
         print_json(versions.verification(component, number, files))
     else:
         for file in files:
-            click.secho(f"{'wrong' if file.fault else 'ok':5}", fg="red" if file.fault else "green", nl=False)
-            click.echo(f"  {file.sha256[:12] or '-':12}  {file.name}" + (f": {file.fault}" if file.fault else ""))
+            secho(f"{'wrong' if file.fault else 'ok':5}", fg="red" if file.fault else "green", nl=False)
+            echo(f"  {file.sha256[:12] or '-':12}  {file.name}" + (f": {file.fault}" if file.fault else ""))
     if wrong:
         hints = dict.fromkeys(file.hint for file in wrong)
         raise IntegrityError(f"{component}={number}: {len(wrong)} of {len(files)} files differ", hint="; ".join(hints))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, did, dry_run, print_json, split
+from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, secho, split
 from sluicegate.cli.progress import progress
 from sluicegate.errors import UsageError
 
@@ -89,15 +89,15 @@ def publish(
         print_json(shapes.publication(published, notes))
         return
     for artifact, address in zip(published.manifest.artifacts, published.addresses, strict=True):
-        click.echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
+        echo(f"{artifact.sha256[:12]}  {artifact.size:>9}  {address}")
     for name in published.again:
         did("store", f"{name} again, which the repository had lost", dry=dry_run)
     for note in notes:
-        click.secho(f"note: {note}", fg="yellow", err=True)
+        secho(f"note: {note}", fg="yellow", err=True)
     if published.existed:
         if published.signed:
             did("sign", f"{component}={number} with {key}", dry=dry_run)
-        click.echo(f"{component}={number} was published before, with equal content")
+        echo(f"{component}={number} was published before, with equal content")
     else:
         did("publish", f"{component}={number}, manifest {published.manifest.sha256[:12]}", dry=dry_run)
 
@@ -154,7 +154,7 @@ def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], co
         print_json(shapes.fetched(component, release, folder))
         return
     for name in release.files:
-        click.echo(str(folder / name))
+        echo(str(folder / name))
 
 
 @click.command()
@@ -180,7 +180,7 @@ def resolve(spec: str, as_json: bool) -> None:
 
         print_json(shapes.resolved(component, version, manifest, vetoed=veto is not None))
     else:
-        click.echo(version)
+        echo(version)
         if veto:
             where = f"from {veto.env} on" if veto.env else "everywhere"
-            click.echo(f"{component}={version} is vetoed {where}: {veto.why or 'no reason given'}", err=True)
+            echo(f"{component}={version} is vetoed {where}: {veto.why or 'no reason given'}", err=True)

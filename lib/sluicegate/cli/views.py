@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, print_json, print_table, split
+from sluicegate.cli.output import (
+    as_json,
+    delivery,
+    echo,
+    marked,
+    print_json,
+    print_json_text,
+    print_table,
+    secho,
+    split,
+)
 from sluicegate.model.evidence import BalancerOut, HostOut, InEnvironment, Judgement, Record
 
 COLOURS = {"passed": "green", "waiting": "yellow", "refused": "red", "error": "red"}
@@ -24,7 +34,7 @@ def status(as_json: bool) -> None:
 
     with delivery() as repo:
         if as_json:
-            click.echo(remembered_text(repo.state()))
+            print_json_text(remembered_text(repo.state()))
             return
         matrix = remembered_status(repo.state())
 
@@ -33,7 +43,7 @@ def status(as_json: bool) -> None:
         if cell.pin != cell.effective:
             text += f" (pin {cell.pin or '-'})"
         rest = [mark for mark in cell.marks if mark != "not deployed"]
-        return text + (click.style(f" {', '.join(rest)}", fg="yellow") if rest else "")
+        return marked(text, ", ".join(rest))
 
     heads = [
         column.name + (f" ({column.group})" if column.group else "") + ("?" if column.unsure else "")
@@ -41,29 +51,29 @@ def status(as_json: bool) -> None:
     ]
     rows = []
     for name, row in matrix.cells.items():
-        mark = click.style(" vetoed", fg="yellow") if name in matrix.vetoed else ""
-        rows.append([name, f"{matrix.newest[name] or '-'}{mark}", *(shown(cell) for cell in row.values())])
+        newest = marked(matrix.newest[name] or "-", "vetoed" if name in matrix.vetoed else "")
+        rows.append([name, newest, *(shown(cell) for cell in row.values())])
     sets = ["set", "", *(column.set_name[:12] or "-" for column in matrix.columns)]
     print_table(["component", "newest", *heads], [*rows, sets])
     for column in matrix.columns:
         for host in column.out:
-            click.secho(f"{column.name}: {host.host} is {_out(host)}", fg="yellow")
+            secho(f"{column.name}: {host.host} is {_out(host)}", fg="yellow")
         for balancer in column.balancers_out:
-            click.secho(f"{column.name}: the balancer {balancer.name} is {_out(balancer)}", fg="yellow")
+            secho(f"{column.name}: the balancer {balancer.name} is {_out(balancer)}", fg="yellow")
         if column.behind:
             sentence = ", ".join(f"{host} ({ending})" for host, ending in column.behind.items())
-            click.secho(f"{column.name}: behind are {sentence}", fg="yellow")
+            secho(f"{column.name}: behind are {sentence}", fg="yellow")
         for problem in dict.fromkeys(word.problem for word in column.reported.values()):
             hosts = [host for host, word in column.reported.items() if word.problem == problem]
             sentence = "differs by its own report" if len(hosts) == 1 else "differ by their own reports"
-            click.secho(f"{column.name}: {', '.join(hosts)} {sentence}: {problem}", fg="yellow")
+            secho(f"{column.name}: {', '.join(hosts)} {sentence}: {problem}", fg="yellow")
         for component, version in column.schema_due.items():
             sentence = f"schema of {component} {version}: contract is due once no host is below {version}"
-            click.secho(f"{column.name}: {sentence}", fg="yellow")
+            secho(f"{column.name}: {sentence}", fg="yellow")
         if column.locked:
-            click.secho(f"{column.name} is locked: {column.locked}", fg="yellow")
+            secho(f"{column.name} is locked: {column.locked}", fg="yellow")
         if column.unsure:
-            click.secho(f"{column.name}? nobody knows what runs there: {column.unsure}", fg="yellow")
+            secho(f"{column.name}? nobody knows what runs there: {column.unsure}", fg="yellow")
 
 
 def _out(record: HostOut | BalancerOut) -> str:
@@ -89,13 +99,13 @@ def diff(first: str, second: str, as_json: bool) -> None:
         print_json([looking.difference(difference) for difference in differing])
         return
     if not differing:
-        click.echo(f"{first} and {second} have the same versions")
+        echo(f"{first} and {second} have the same versions")
     for difference in differing:
-        click.secho(f"{difference.component} {difference.first or '-'} -> {difference.second or '-'}", bold=True)
+        secho(f"{difference.component} {difference.first or '-'} -> {difference.second or '-'}", bold=True)
         if difference.issues:
-            click.echo(f"  issues  {' '.join(difference.issues)}")
+            echo(f"  issues  {' '.join(difference.issues)}")
         for subject in difference.subjects:
-            click.echo(f"  {subject}")
+            echo(f"  {subject}")
 
 
 @click.command()
@@ -118,26 +128,26 @@ def explain(version: str, environment: str, as_json: bool) -> None:
         print_json(looking.explanation(explained))
         return
     where = ", ".join(explained.runs_in) or "nowhere"
-    click.echo(f"{explained.component}={explained.version} runs in: {where}")
+    echo(f"{explained.component}={explained.version} runs in: {where}")
     if explained.arrived:
-        click.echo(f"it is in {explained.target}")
+        echo(f"it is in {explained.target}")
     for verdict in explained.verdicts:
-        click.secho(f"  {verdict.state:8}", fg=COLOURS[verdict.state], nl=False)
-        click.echo(f" {verdict.gate}: {verdict.reason}")
+        secho(f"  {verdict.state:8}", fg=COLOURS[verdict.state], nl=False)
+        echo(f" {verdict.gate}: {verdict.reason}")
         if not verdict.passed:
             if verdict.since:
-                click.echo(f"           since {verdict.since:%Y-%m-%d %H:%M} UTC")
+                echo(f"           since {verdict.since:%Y-%m-%d %H:%M} UTC")
             if verdict.who_can_help:
-                click.echo(f"           who can help: {verdict.who_can_help}")
+                echo(f"           who can help: {verdict.who_can_help}")
             if verdict.command:
-                click.echo(f"           with: {verdict.command}")
+                echo(f"           with: {verdict.command}")
     for out in explained.out:
-        click.echo(f"{out.host} of {explained.target} is out, and would not get it: {out.why} ({out.by.user})")
+        echo(f"{out.host} of {explained.target} is out, and would not get it: {out.why} ({out.by.user})")
     for doubt in explained.uncounted:
-        click.secho("  not counted", fg="red", nl=False)
-        click.echo(f" {_about(doubt.record)}: {doubt.reason}")
+        secho("  not counted", fg="red", nl=False)
+        echo(f" {_about(doubt.record)}: {doubt.reason}")
     if not explained.unmet and not explained.arrived:
-        click.echo(f"nothing stands in the way to {explained.target}; next: {explained.next_command}")
+        echo(f"nothing stands in the way to {explained.target}; next: {explained.next_command}")
 
 
 def _about(record: Record) -> str:
@@ -166,7 +176,7 @@ def history(name: str, number: int, as_json: bool) -> None:
         print_json([looking.event(entry) for entry in entries])
         return
     if not entries:
-        click.echo("nothing is recorded yet")
+        echo("nothing is recorded yet")
         return
     rows = [
         [f"{e.record.at:%Y-%m-%d %H:%M:%S}", e.subject, e.summary(),
@@ -200,14 +210,14 @@ def flow(version: str, as_json: bool) -> None:
         ["stage", "waited", "worked"], [[s.name, _seconds(s.waited), _seconds(s.worked)] for s in measured.stages]
     )
     if measured.environment:
-        click.echo(f"from publication to installed: {_seconds(measured.installed)}")
+        echo(f"from publication to installed: {_seconds(measured.installed)}")
     kept = "unknown" if measured.total is None else "kept" if measured.total <= measured.objective else "missed"
-    click.echo(
+    echo(
         f"{measured.component}={measured.version} from commit to {measured.environment}: {_seconds(measured.total)}"
         f" of {_seconds(measured.objective)} ({kept})"
     )
     if measured.bottleneck:
-        click.echo(f"bottleneck: {measured.bottleneck.name}, {_seconds(measured.bottleneck.total)}")
+        echo(f"bottleneck: {measured.bottleneck.name}, {_seconds(measured.bottleneck.total)}")
 
 
 def _seconds(span: timedelta | None) -> str:

@@ -474,15 +474,17 @@ def own_facts(record: Record) -> dict[str, Json]:
 def from_json(value: Json) -> Record:
     """A record from its JSON. Raises ValueError and the like for what lacks an id, a time or a kind."""
     by = value.get("by", {})
-    what = str(value["what"])
+    what, at = _text(value["what"]), read_time(str(value["at"]))
+    if at.year == datetime.max.year:
+        raise ValueError(f"no record could come after {at}")
     kind = KINDS.get(what, Other)
     facts = {name: read(value[name]) for name, read in OWN_FIELDS[kind] if name in value}
     if kind is Other:
         facts = {"kind": what}
     return kind(
-        id=str(value["id"]),
+        id=_text(value["id"]),
         after=_text(value.get("after")),
-        at=read_time(str(value["at"])),
+        at=at,
         by=Actor(user=_text(by.get("user")), source=_text(by.get("source")), verified=by.get("verified") is True),
         signature=_text(value.get("signature")),
         **facts,
@@ -507,7 +509,7 @@ def _written(value: Json) -> Json:
 
 def _text(value: Json) -> str:
     """A text as it may be printed: whoever may push to the ledger does not write to the reader's terminal."""
-    if type(value) is str and value.isprintable():
+    if type(value) is str and value.isascii() and value.isprintable():
         return value
     return "" if value is None else printable(str(value))
 
@@ -528,7 +530,7 @@ def _time(value: Json) -> datetime | None:
 
 
 def _texts(value: Json) -> dict[str, str]:
-    return {str(name): _text(text) for name, text in value.items()} if isinstance(value, dict) else {}
+    return {_text(name): _text(text) for name, text in value.items()} if isinstance(value, dict) else {}
 
 
 def _entries(value: Json) -> list[dict[str, Json]]:
@@ -545,7 +547,7 @@ def _artifacts(value: Json) -> tuple[Artifact, ...]:
 def _installed(value: Json) -> dict[str, Installed]:
     pairs = value.items() if isinstance(value, dict) else ()
     return {
-        str(name): Installed(version=_text(fields_of.get("version")), manifest=_text(fields_of.get("manifest")))
+        _text(name): Installed(version=_text(fields_of.get("version")), manifest=_text(fields_of.get("manifest")))
         for name, fields_of in pairs
         if isinstance(fields_of, dict)
     }

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import re
 
-# Control characters but line feed and tab, and those that turn the direction of the text behind them.
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+HIDDEN = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but line feed and tab
+    "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069"  # those that turn the direction of the text behind them
+    "\u2028\u2029"  # ends of lines that only some programs see
+    "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # no ink
+    "\ud800-\udfff"  # halves of characters, which no file and no terminal takes
+    "]|(?<=[!-~])[\u200c\u200d]|[\u200c\u200d](?=[!-~])"  # joiners, which emoji and Persian need and ASCII does not
+)
 
 
 def printable(text: str) -> str:
-    """The text with such characters as `\\x1b` or `\\u202e`."""
+    """The text with what nobody would see, or a terminal would obey, as `\\x1b` or `\\u202e`."""
     return HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
+
+
+def printable_json(document: str) -> str:
+    """A JSON document with the same as its escapes, which leaves its meaning."""
+    import json
+
+    return HIDDEN.sub(lambda hidden: json.dumps(hidden[0])[1:-1], document)
 
 
 def counted(number: int, singular: str, many: str) -> str:
