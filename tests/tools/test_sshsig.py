@@ -129,3 +129,11 @@ def test_a_key_that_cannot_sign_is_told(tmp_path: Path) -> None:
 def test_a_key_is_named_as_openssh_names_it(key: Path) -> None:
     shown = subprocess.run(["ssh-keygen", "-l", "-f", key], capture_output=True, text=True, check=True).stdout
     assert sshsig.fingerprint(sshsig.signing_key(b"", sshsig.sign(b"", key))) == shown.split()[1]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_line_of_allowed_signers_ends_where_openssh_ends_it(key: Path, tmp_path: Path, end: str) -> None:
+    signature = sshsig.sign(MESSAGE, key)
+    for allowed in (f"# ours{end}{line(key)}", f"{line(key).strip()}{end}# ours\n"):
+        (tmp_path / "allowed").write_bytes(allowed.encode())
+        assert ours_takes(signature, allowed) is keygen_takes(tmp_path, signature, allowed), allowed

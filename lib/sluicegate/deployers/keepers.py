@@ -120,7 +120,7 @@ class SystemdKeeper:
                 f"the host '{host.name}' is not run by systemd, so nothing would keep an archive's services running",
                 hint="deploy packages or by ansible there, or use a host with systemd",
             )
-        folder, user = done.text.splitlines()
+        folder, user = done.lines
         return cls(host=host, config=config, folder=folder, user=user)
 
     def restart(self, service: Service) -> None:
@@ -187,7 +187,7 @@ class UserUnitsKeeper:
         """Raises UsageError for a host whose user has no systemd of its own without a login."""
         lingers = 'test -e "/var/lib/systemd/linger/$(id -un)"'
         done = host.run(["sh", "-c", f'pwd; echo "$HOME"; id -u; id -un; {lingers}'])
-        folder, home, number, user = done.text.splitlines()
+        folder, home, number, user = done.lines
         if done.status != 0:
             raise UsageError(
                 f"services of the user '{user}' on the host '{host.name}' would end with our login",

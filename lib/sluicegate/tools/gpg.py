@@ -47,7 +47,7 @@ def _verify(content: bytes, signature: Path, signers: list[str]) -> str:
             raise Malformed(f"'{signer[:60]}' is no fingerprint; expected its 40 digits (gpg --fingerprint)")
     command: list[str | Path] = ["gpg", "--batch", "--no-tty", "--status-fd", "1", "--verify", "--", signature, "-"]
     done = process.run(command, stdin=content, check=False, env={"LC_ALL": "C"})
-    statuses = [line.removeprefix(STATUS).split() for line in done.text.splitlines() if line.startswith(STATUS)]
+    statuses = [line.removeprefix(STATUS).split() for line in done.lines if line.startswith(STATUS)]
     bad = [words[0] for words in statuses if words[0] in ("BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG")]
     valid = [words for words in statuses if words[0] == "VALIDSIG" and len(words) > 1]
     if done.status != 0 or bad or len(valid) != 1:

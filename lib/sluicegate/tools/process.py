@@ -43,8 +43,19 @@ class Completed:
         return self.stdout.decode("utf-8", "replace")
 
     @property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return lines_of(self.text)
+
+    @property
     def error_text(self) -> str:
         return self.stderr.decode("utf-8", "replace").strip()
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, as programs and Git end them: `splitlines` ends one at characters that names may have."""
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 ENDS_WITH_US = """\

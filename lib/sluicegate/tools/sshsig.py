@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError, Malformed, MissingProgram, UsageError
-from sluicegate.tools import extras
+from sluicegate.tools import extras, process
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -100,10 +100,10 @@ def read_signers(content: bytes, file: str) -> tuple[Signer, ...]:
     Times without a zone are UTC here, wherever the command runs; certificates and hardware keys are not taken.
     """
     signers, mistakes = [], []
-    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
+    for number, line in enumerate(process.lines_of(content.decode(errors="replace")), 1):
+        if (text := line.strip(" \t")) and not text.startswith("#"):
             try:
-                signers.append(_signer(line.strip()))
+                signers.append(_signer(text))
             except (ValueError, binascii.Error, struct.error) as problem:
                 mistakes.append(f"{file}:{number}: {problem}; expected PRINCIPAL [OPTIONS] ssh-ed25519 KEY")
     if mistakes:
@@ -112,7 +112,7 @@ def read_signers(content: bytes, file: str) -> tuple[Signer, ...]:
 
 
 def _signer(line: str) -> Signer:
-    words: list[str] = re.findall(r'(?:[^\s"]|"[^"]*")+', line)
+    words: list[str] = re.findall(r'(?:[^ \t"]|"[^"]*")+', line)
     names = [kind.decode() for kind in KEYS]
     if len(words) < 3:
         raise ValueError("there is no key")

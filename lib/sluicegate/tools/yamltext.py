@@ -14,7 +14,9 @@ from sluicegate.model.frozen import frozen
 from sluicegate.model.settings import Plain
 
 LARGEST = 5_000_000
-MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
+STRANGE_END = re.compile("(\r(?!\n)|[\x85\u2028\u2029])[ \t]*[^ \t#\r\n\x85\u2028\u2029]")
+"""What ends a line for YAML alone, and something that counts behind it: it would look like a part of a comment."""
 
 
 @frozen
@@ -52,7 +54,10 @@ def read(content: bytes, file: str) -> Document:
     if marker := MERGE_MARKER.search(text):
         line = text.count("\n", 0, marker.start()) + 1
         raise ConfigError([f"{file}:{line}: a merge marker ({marker[0].strip()}) is left; resolve the merge first"])
-    for number, line_text in enumerate(text.splitlines(), start=1):
+    if end := STRANGE_END.search(text):
+        line = text.count("\n", 0, end.start()) + 1
+        raise ConfigError([f"{file}:{line}: the character {end[1]!a} ends a line for YAML and not for who reads it"])
+    for number, line_text in enumerate(text.split("\n"), start=1):
         if re.match(r"[ ]*\t", line_text):
             raise ConfigError([f"{file}:{number}: a tab in the indentation; YAML takes spaces only"])
     from sluicegate.tools.yamlnodes import walk  # PyYAML costs two starts of bare Python

@@ -189,3 +189,17 @@ def test_a_file_of_plain_lines_is_read_as_yaml_reads_it(line: str) -> None:
 def test_a_doubled_line_is_a_mistake_in_a_file_of_plain_lines_too() -> None:
     with pytest.raises(ConfigError, match="f:2"):
         read_pins(b"auth: 1.0.0\nauth: 1.1.0\n", "f")
+
+
+@pytest.mark.parametrize("end", ["\r", "\x85", "\u2028", "\u2029"])
+def test_a_line_that_only_yaml_sees_is_a_mistake(end: str) -> None:
+    with pytest.raises(ConfigError, match=r"environments/e\.yaml:2: the character .* ends a line for YAML"):
+        read_pins(f"auth: 1.0.0\n# a note{end}portal: 2.0.0\n".encode(), "environments/e.yaml")
+    assert read_pins(b"auth: 1.0.0\r\nportal: 2.0.0\r\n", "environments/e.yaml").keys() == {"auth", "portal"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["<<<<<<< ours", "=======", ">>>>>>> theirs", "||||||| base"])
+def test_a_mark_of_a_merge_is_named_however_lines_end(mark: str, end: str) -> None:
+    with pytest.raises(ConfigError, match=r"e\.yaml:2: a merge marker"):
+        read_pins(end.join(["auth: 1.0.0", mark, ""]).encode(), "environments/e.yaml")

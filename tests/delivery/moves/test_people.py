@@ -146,3 +146,14 @@ def test_mistakes_in_people_are_told() -> None:
 def test_without_people_everybody_is_who_they_are_called(tmp_path: Path) -> None:
     people = read_config(CONFIG).people
     assert people.of(ANNA) == "schmidta" and people.author("Anna Schmidt", "anna@example.com") == "Anna Schmidt"
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_name_with_an_end_of_line_in_it_brings_no_other_address(live: Shop, end: str) -> None:
+    """The Git server looks at the address; a name may be anything."""
+    live.edited("sluicegate.yaml", PEOPLE + POLICY)
+    written(live, f"Anna{end}olle@example.com", "anna@example.com")
+    built = live.state.built("auth", "2.0.0")
+    assert built.address == "anna@example.com" and "olle@example.com" in built.author
+    with pytest.raises(GateRefused, match="the own change"):
+        approved(live, ANNA)

@@ -155,6 +155,12 @@ def test_all_wanted_branches_are_built_the_oldest_first_and_each_once(runner: Ru
     assert item.history.next_number == 4
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\u2029"])
+def test_a_branch_whose_name_has_an_end_of_line_is_one_branch(runner: Runner, repo: Repo, end: str) -> None:
+    repo.commit("two", to=f"feature{end}x")
+    assert "built: two\n" in log_of(runner, job(scm(remote(repo.url), ("origin/feature*",)), script=SHOW))
+
+
 def test_a_commit_that_cannot_be_checked_out_starts_no_builds_for_ever(
     runner: Runner, repo: Repo, library: Repo
 ) -> None:

@@ -82,7 +82,7 @@ def _facts(host: Host) -> dict[str, str]:
     done = host.run(["sh", "-c", FACTS], timeout=120.0)
     if done.status != 0 and not done.stdout:
         raise SluicegateError(f"the host '{host.name}' tells nothing of itself: {done.error_text}")
-    lines = (line.partition("\t") for line in done.text.splitlines())
+    lines = (line.partition("\t") for line in done.lines)
     return {name: value for name, tab, value in lines if tab}
 
 

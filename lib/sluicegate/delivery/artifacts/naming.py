@@ -15,6 +15,7 @@ from sluicegate.model.config import TAG_VERSION, Component
 from sluicegate.model.manifest import Artifact
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.git.command import git
+from sluicegate.tools.process import lines_of
 
 VERSION_FILE = "VERSION"
 DATE = r"(?:19|20)[0-9]{2}[.-](?:0?[1-9]|1[0-2])[.-](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
@@ -51,7 +52,7 @@ def _tagged(component: Component, source: Path) -> str:
     A tag that looks like a date counts only where no other does.
     """
     best = ""
-    for tag in (_git(source, "tag", "--points-at", "HEAD") or "").splitlines():
+    for tag in lines_of(_git(source, "tag", "--points-at", "HEAD") or ""):
         version = _version_in(component, tag)
         if version and (not best or _precedes(component.versions, best, version)):
             best = version

@@ -70,7 +70,7 @@ def read_origin(
         if source is not None:
             raise UsageError(f"{source} is not a Git checkout with a commit: {done.error_text}")
         return Origin(build=build, build_started=build_started, figures=figures)
-    commit, author, address, committed = done.text.splitlines()[:4]
+    commit, author, address, committed = done.lines[:4]
     return Origin(
         commit=commit,
         author=author,

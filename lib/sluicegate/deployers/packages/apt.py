@@ -67,7 +67,7 @@ class Apt:
         versions_of: dict[str, list[str]] = {}
         if packages:
             done = host.run(["apt-cache", "madison", *self._ours, *packages])
-            for line in done.text.splitlines():
+            for line in done.lines:
                 package, version, _ = (part.strip() for part in line.split("|", 2))
                 versions_of.setdefault(package, []).append(version)
         return {package: tuple(dict.fromkeys(versions)) for package, versions in versions_of.items()}
@@ -117,7 +117,7 @@ def installed(host: Host, packages: Collection[str]) -> dict[str, str]:
     done = host.run([*words, *packages])
     if done.status not in (0, 1):  # 1: it knows some of them not
         raise _refused(host, "dpkg-query", done)
-    rows = (line.split("\t") for line in done.text.splitlines())
+    rows = (line.split("\t") for line in done.lines)
     return {package: version for package, version, status in rows if status == "installed"}
 
 

@@ -68,7 +68,7 @@ class Dnf:
             done = self._dnf(host, words)
             if done.status != 0:
                 raise _refused(host, "dnf repoquery", done)
-            for line in done.text.splitlines():
+            for line in done.lines:
                 if line.count("\t") == 2:
                     name, version, release = line.split("\t")
                     versions_of.setdefault(name, []).append(self._published(version.removeprefix("0:"), release))
@@ -146,7 +146,7 @@ def _installed(host: Host, packages: Collection[str]) -> list[tuple[str, str, st
     if not packages:
         return []
     done = host.run(["rpm", "-q", "--queryformat", SHOWN, "--", *packages])
-    rows = [line.split("\t") for line in done.text.splitlines() if line.count("\t") == 2]
+    rows = [line.split("\t") for line in done.lines if line.count("\t") == 2]
     if done.status != 0 and not rows and "is not installed" not in done.text + done.error_text:
         raise _refused(host, "rpm -q", done)
     return [(name, version, release) for name, version, release in rows]

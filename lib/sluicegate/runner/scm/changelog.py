@@ -15,6 +15,7 @@ from sluicegate.runner.scm.history import Built
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.work import WorkTree
 from sluicegate.tools import beneath, xml
+from sluicegate.tools.process import lines_of
 
 MOST = 1024
 """Commits in one change log, as in the plugin."""
@@ -100,9 +101,9 @@ def _changes(log: str, author: bool) -> Iterator[Change]:
     for block in re.split(r"^commit (?=[0-9a-f]{40})", log, flags=re.MULTILINE)[1:]:
         commit, _, rest = block.partition("\n")
         head, _, body = rest.partition("\n\n")
-        people = dict(line.partition(" ")[::2] for line in head.splitlines())
+        people = dict(line.partition(" ")[::2] for line in head.split("\n"))
         person = PERSON.fullmatch(people.get("author" if author else "committer", ""))
-        lines = body.splitlines()
+        lines = lines_of(body)
         message = "".join(f"{line[4:]}\n" for line in lines if not line.startswith(":")).strip("\n") + "\n"
         yield Change(
             commit=commit.split()[0],

@@ -118,7 +118,7 @@ def _other(repository: Repository, name: str) -> str:
     """The commit of a tag, of FETCH_HEAD and the like; a local branch is what an earlier build has left."""
     if not (commit := repository.commit(name)):
         return ""
-    full = repository.answer("rev-parse", "--symbolic-full-name", "--end-of-options", name).splitlines()
+    full = repository.answer("rev-parse", "--symbolic-full-name", "--end-of-options", name).split("\n")
     return "" if full and full[-1].startswith("refs/heads/") else commit
 
 
@@ -149,7 +149,7 @@ def _all(repository: Repository) -> list[Candidate]:
     if done.status != 0:
         raise SluicegateError(f"git cannot list the branches: {done.error_text}")
     by_commit: dict[str, Candidate] = {}
-    for line in done.text.splitlines():
+    for line in done.lines:
         name, commit, peeled, at, peeled_at, symbolic = line.split("\0")
         at = peeled_at or at
         if symbolic or not at:  # HEAD of a remote, or a tag of a file

@@ -10,6 +10,7 @@ from pathlib import Path
 from sluicegate.runner.scm.model import Clone, Git, Remote
 from sluicegate.runner.scm.work import WorkTree
 from sluicegate.tools.beneath import empty
+from sluicegate.tools.process import lines_of
 
 
 def healthy(tree: WorkTree) -> bool:
@@ -97,7 +98,7 @@ def _configure(tree: WorkTree, remote: Remote, url: str, specs: list[str]) -> No
     key = f"remote.{remote.name}"
     tree.git("config", f"{key}.url", url)
     mapped = [spec for spec in specs if ":" in spec] or [remote.heads]
-    if tree.answer("config", "--get-all", f"{key}.fetch").splitlines() != mapped:
+    if lines_of(tree.answer("config", "--get-all", f"{key}.fetch")) != mapped:
         tree.ask("config", "--unset-all", f"{key}.fetch")
         for spec in mapped:
             tree.git("config", "--add", f"{key}.fetch", spec)
@@ -105,11 +106,11 @@ def _configure(tree: WorkTree, remote: Remote, url: str, specs: list[str]) -> No
 
 def _prune_tags(tree: WorkTree, url: str) -> None:
     """Delete the tags that the remote does not have (PruneStaleTag)."""
-    own = dict(line.split(" ", 1)[::-1] for line in tree.answer("show-ref", "--tags").splitlines())
+    own = dict(line.split(" ", 1)[::-1] for line in lines_of(tree.answer("show-ref", "--tags")))
     done = tree.ask("ls-remote", "--tags", "--refs", "--", url)
     if done.status != 0 or not own:
         return  # The fetch that follows says what is the matter with the remote.
-    theirs = {line.partition("\t")[2]: line.partition("\t")[0] for line in done.text.splitlines()}
+    theirs = {line.partition("\t")[2]: line.partition("\t")[0] for line in done.lines}
     for name, commit in own.items():
         if theirs.get(name) != commit:
             tree.git("tag", "-d", name.removeprefix("refs/tags/"))

@@ -20,6 +20,7 @@ from sluicegate.runner.scm.model import Exclusions, Git, Remote
 from sluicegate.runner.scm.work import Repository, authentication
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import patterns
+from sluicegate.tools.process import lines_of
 
 COMMIT = re.compile(r"^commit ", re.MULTILINE)
 
@@ -102,7 +103,7 @@ def _listed(nowhere: Repository, address: str) -> dict[str, str]:
     done = nowhere.ask("ls-remote", "--heads", "--tags", "--", address)
     if done.status != 0:
         raise SluicegateError(f"{address} does not answer: {done.error_text}")
-    rows = (line.split("\t", 1) for line in done.text.splitlines() if "\t" in line)
+    rows = (line.split("\t", 1) for line in done.lines if "\t" in line)
     return {name.removesuffix("^{}"): commit for commit, name in rows}
 
 
@@ -136,7 +137,7 @@ def _commits(text: str) -> Iterator[Commit]:
     for block in COMMIT.split(text)[1:]:
         head, _, paths = block.partition("\0")
         author, _, message = head.partition("\n")
-        listed = tuple(line for line in paths.splitlines() if line)
+        listed = tuple(line for line in lines_of(paths) if line)
         yield Commit(author=author.strip(), message=message, paths=listed)
 
 

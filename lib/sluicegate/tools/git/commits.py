@@ -53,7 +53,7 @@ class Commit:
     @property
     def trailers(self) -> Mapping[str, str]:
         """The `Name: value` lines of the last paragraph, when it has nothing else."""
-        lines = self.message.rstrip("\n").rpartition("\n\n")[2].splitlines()
+        lines = self.message.rstrip("\n").rpartition("\n\n")[2].split("\n")
         pairs = [TRAILER.fullmatch(line) for line in lines]
         return {pair[1]: pair[2] for pair in pairs if pair} if all(pairs) else {}
 
@@ -61,7 +61,7 @@ class Commit:
 def read_commit(content: bytes) -> Commit:
     """A commit object's content, read."""
     head, _, message = content.decode("utf-8", "replace").partition("\n\n")
-    lines = [line.partition(" ") for line in head.splitlines()]
+    lines = [line.partition(" ") for line in head.split("\n")]
     values = {key: value for key, _, value in lines}
     return Commit(
         tree=values.get("tree", ""),
@@ -80,4 +80,4 @@ def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
 def without_trailers(message: str) -> str:
     """The message without its last paragraph where that is trailers."""
     body, _, last = message.rstrip("\n").rpartition("\n\n")
-    return f"{body}\n" if body and all(TRAILER.fullmatch(line) for line in last.splitlines()) else message
+    return f"{body}\n" if body and all(TRAILER.fullmatch(line) for line in last.split("\n")) else message

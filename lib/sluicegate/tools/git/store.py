@@ -361,7 +361,7 @@ class Store:
         """Git's settings in a folder and its idea of who we are; asked once."""
         if folder not in self._said:
             listed = git("var", "-l", repository=folder, check=False).stdout.decode("utf-8", "replace")
-            pairs = (line.partition("=") for line in listed.splitlines())
+            pairs = (line.partition("=") for line in listed.split("\n"))
             self._said[folder] = {name.lower(): value for name, _, value in pairs}
         return self._said[folder]
 
@@ -371,13 +371,13 @@ class Store:
             return
         place = Path(self.remote).parent
         done = git("status", "--porcelain", "--untracked-files=no", folder=place, check=False)
-        if names := ", ".join(line[3:] for line in done.text.splitlines()):
+        if names := ", ".join(line[3:] for line in done.lines):
             raise Conflict(f"{place} has changes that are not committed: {names}", hint=UNCOMMITTED)
 
     def _landed(self, moved: Mapping[str, str]) -> bool:
         """Whether the push took effect although its answer was lost: the branches are where we put them."""
         done = self.git("ls-remote", "--", self.remote, *(f"refs/heads/{branch}" for branch in moved), check=False)
-        now = {ref: sha for sha, ref in (line.split("\t") for line in done.text.splitlines() if "\t" in line)}
+        now = {ref: sha for sha, ref in (line.split("\t") for line in done.lines if "\t" in line)}
         return done.status == 0 and all(now.get(f"refs/heads/{branch}") == tip for branch, tip in moved.items())
 
     @contextmanager
