@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sluicegate.cli.output import as_json, delivery, dry_run, print_json, why
+from sluicegate.cli.output import as_json, delivery, dry_run, echo, print_json, why
 from sluicegate.model.printable import counted
 
 ONE_OF = {
@@ -35,9 +35,9 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
     from sluicegate.wiring import EntryPointDrivers
 
     init_repo(folder, EntryPointDrivers(), bare=bare, config=config.read_bytes() if config else None)
-    click.echo(f"made the delivery repo {folder}")
+    echo(f"made the delivery repo {folder}")
     if not config and not bare:
-        click.echo(f"next: edit {folder}/sluicegate.yaml; sluicegate -C {folder} check; then commit it")
+        echo(f"next: edit {folder}/sluicegate.yaml; sluicegate -C {folder} check; then commit it")
 
 
 @click.command()
@@ -62,7 +62,6 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
     """
     from sluicegate.delivery.answers import deep as looking
     from sluicegate.delivery.answers.check import (
-        Pushed,
         check_repo,
         forging,
         left_alone,
@@ -71,6 +70,7 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
         unknown_groups,
     )
     from sluicegate.delivery.answers.readiness import check_jenkins
+    from sluicegate.delivery.answers.receiving import Pushed
     from sluicegate.wiring import EntryPointDrivers
 
     with delivery() as repo:
@@ -95,11 +95,11 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
         print_json(shape(checked, notices, findings if ask_jenkins else None))
     else:
         counts = ", ".join(counted(number, ONE_OF[what], what) for what, number in checked.items())
-        click.echo(f"{'the files are' if missing else 'all is'} well: {counts}")
+        echo(f"{'the files are' if missing else 'all is'} well: {counts}")
         for notice in notices:
-            click.echo(notice)
+            echo(notice)
         for finding in findings:
-            click.echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
+            echo(f"{finding.state:<8} {finding.what}" + (f"\n         {finding.todo}" if finding.todo else ""))
     if lacking:
         raise SystemExit(2)
 
@@ -126,6 +126,6 @@ def upgrade(dry_run: bool, why: str, as_json: bool) -> None:
         print_json(moving.upgrade(lines, dry_run=dry_run))
         return
     for line in lines:
-        click.echo(f"would do: {line}" if dry_run else line)
+        echo(f"would do: {line}" if dry_run else line)
     if not lines:
-        click.echo("the ledger has the form of this release already")
+        echo("the ledger has the form of this release already")

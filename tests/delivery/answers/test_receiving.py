@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sluicegate.delivery.book import resolving
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
+from sluicegate.model import ledgerfiles
+from sluicegate.model.evidence import Veto
 from sluicegate.tools.git import Edit
 from tests.signers import forge, lines
 from tests.worlds import Shop
@@ -99,3 +103,58 @@ def test_a_torn_line_is_refused_by_the_server_and_one_that_is_there_may_go(guard
     hook.chmod(0o755)
     ledger_with(whole)
     assert guarded.kinds("auth", "1.0.0") == ["built"]
+
+
+def by_hand(shop: Shop, **files: bytes | None) -> None:
+    """Push files to the ledger, past every command."""
+    store = shop.by("mallory").store
+    edit = Edit(branch=LEDGER, base=store.tips()[LEDGER], files=dict(files))
+    store.push([edit], "by hand\n", by=store.signature, at=shop.now)
+
+
+def test_a_history_or_a_table_of_hosts_that_loses_a_line_is_refused_by_the_server(guarded: Shop) -> None:
+    for story in ("environments/integration/2026-11-1.jsonl", "pruned/auth.jsonl"):
+        lines_there = [ledgerfiles.line(Veto(id=name, at=guarded.now)) for name in "ab"]
+        by_hand(guarded, **{story: b"".join(lines_there)})
+        name = story.removesuffix("/2026-11-1.jsonl")
+        for less in (lines_there[1], b"", None):
+            with guarded.unchanged(), pytest.raises(Conflict, match=f"{name}: . of 2 lines would be gone"):
+                by_hand(guarded, **{story: less})
+    by_hand(guarded, **{"deploys/integration/00/00.jsonl": b'{"host": "int1"}\n'})
+    with guarded.unchanged(), pytest.raises(Conflict, match="a table of hosts is written once"):
+        by_hand(guarded, **{"deploys/integration/00/00.jsonl": b'{"host": "int2"}\n'})
+
+
+def test_lines_that_go_to_another_file_of_the_history_are_not_lost(guarded: Shop) -> None:
+    first, second = (ledgerfiles.line(Veto(id=name, at=guarded.now)) for name in "ab")
+    by_hand(guarded, **{"environments/integration.jsonl": first + second})
+    by_hand(
+        guarded,
+        **{
+            "environments/integration.jsonl": None,
+            "environments/integration/2026-11-1.jsonl": second,
+            "environments/integration/2026-10-1.jsonl": first,
+        },
+    )
+
+
+def test_a_record_of_a_time_that_has_not_come_is_refused_by_the_server(guarded: Shop) -> None:
+    def dated(at: datetime) -> bytes:
+        return (guarded.state.ledger_file(STORY) or b"") + ledgerfiles.line(Veto(id=f"{at}", at=at))
+
+    now = datetime.now(UTC)
+    with guarded.unchanged(), pytest.raises(Conflict, match=r"records say a time that has not come.*1\.0\.0"):
+        by_hand(guarded, **{STORY: dated(now + timedelta(days=2))})
+    by_hand(guarded, **{STORY: dated(now + timedelta(hours=2))})  # some clock is ahead
+
+
+def test_a_short_list_that_leaves_out_the_newest_version_is_refused_by_the_server(guarded: Shop) -> None:
+    guarded.publish("auth", "1.1.0")
+    path = "newest/auth.jsonl"
+    whole = guarded.state.ledger_file(path) or b""
+    with guarded.unchanged(), pytest.raises(Conflict, match=r"newest/auth\.jsonl leaves out auth=1\.1\.0"):
+        by_hand(guarded, **{path: whole.splitlines(keepends=True)[0]})
+    by_hand(guarded, **{path: None})  # it is made anew from all
+    assert resolving.newest(guarded.state, "auth") == "1.1.0"
+    guarded.publish("auth", "1.2.0")
+    assert guarded.state.ledger_file(path)

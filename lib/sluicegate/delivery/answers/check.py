@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -15,14 +14,11 @@ from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, SERVERS_FI
 from sluicegate.delivery.moves.pinning import edited_pins
 from sluicegate.errors import (
     ConfigError,
-    GateRefused,
-    IntegrityError,
     Malformed,
     NotFound,
     SluicegateError,
     UnknownName,
 )
-from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Config, Environment
 from sluicegate.model.settings import suggestion
 from sluicegate.tools import yamltext
@@ -31,7 +27,6 @@ from sluicegate.tools.git.command import git
 from sluicegate.tools.git.place import work_tree
 
 Answer = TypeVar("Answer")
-RANGE = re.compile(r"[0-9a-f]{40,64}\.\.[0-9a-f]{40,64}")
 
 
 class WorkTree(State):
@@ -47,53 +42,6 @@ class WorkTree(State):
 
     def pin_files(self) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in self.folder.glob("environments/*.yaml")))
-
-
-class Pushed(State):
-    """What the delivery repo would say with these commits at the tips of its branches, as a receiving hook asks."""
-
-    def __init__(self, state: State, ranges: Iterable[str]) -> None:
-        super().__init__(state.store, state.drivers, state.now)
-        for text in ranges:
-            if not RANGE.fullmatch(text):
-                raise Malformed(f"'{text}' is no range; expected OLD..NEW, two ids of commits")
-            before, _, commit = text.partition("..")
-            if not commit.strip("0"):
-                raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
-            branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
-            if branch == LEDGER and before.strip("0"):
-                self._refuse_rewritten(before, commit)
-                self._refuse_torn(before, commit)
-            self.tips = {**self.tips, branch: commit}
-
-    def _refuse_rewritten(self, before: str, commit: str) -> None:
-        """Raise GateRefused for a story of a version that loses a line: who rejected or vetoed stays on record."""
-        reasons = []
-        for path in self._changed(before, commit, "components"):
-            old, new = ({line for _, line in ledgerfiles.lines(self.store.read(tip, path))} for tip in (before, commit))
-            if lost := sum(1 for line in old - new if _is_record(line, path)):
-                reasons.append(f"{path}: {lost} of {len(old)} lines would be gone")
-        if reasons:
-            raise GateRefused("records are to be taken away or changed; they are only ever added", reasons=reasons)
-
-    def _refuse_torn(self, before: str, commit: str) -> None:
-        """Raise IntegrityError for a line that nobody could read: every later command would stop at it."""
-        for path in self._changed(before, commit, "components", "environments", "pruned"):
-            ledgerfiles.read(self.store.read(commit, path), path=path)
-
-    def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
-        """The files below these folders that are others."""
-        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
-        return [path for path in paths.text.split("\0") if path]
-
-
-def _is_record(line: bytes, path: str) -> bool:
-    """Whether a line says something: what is torn may be taken away."""
-    try:
-        ledgerfiles.record_of(line, path)
-    except IntegrityError:
-        return False
-    return True
 
 
 def looked_at(state: State) -> tuple[State, str]:

@@ -1,0 +1,95 @@
+"""A push as a receiving hook sees it: what the branches would say, and what no push may do to the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sluicegate.delivery.book import order, resolving, versions
+from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, State
+from sluicegate.errors import GateRefused, IntegrityError, Malformed
+from sluicegate.model import ledgerfiles
+
+RECORDS = ("components", "environments", "pruned")
+AHEAD = timedelta(days=1)
+"""How far the clock of a machine may be ahead."""
+RANGE = re.compile(r"[0-9a-f]{40,64}\.\.[0-9a-f]{40,64}")
+
+
+class Pushed(State):
+    """What the delivery repo would say with these commits at the tips of its branches, as a receiving hook asks."""
+
+    def __init__(self, state: State, ranges: Iterable[str]) -> None:
+        super().__init__(state.store, state.drivers, state.now)
+        for text in ranges:
+            if not RANGE.fullmatch(text):
+                raise Malformed(f"'{text}' is no range; expected OLD..NEW, two ids of commits")
+            before, _, commit = text.partition("..")
+            if not commit.strip("0"):
+                raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
+            branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
+            if branch == LEDGER and before.strip("0"):
+                self._refuse_torn(before, commit)
+                self._refuse_rewritten(before, commit)
+                self._refuse_hidden(before, commit)
+            self.tips = {**self.tips, branch: commit}
+
+    def _refuse_torn(self, before: str, commit: str) -> None:
+        """Raise IntegrityError for a line that nobody could read: every later command would stop at it."""
+        for path in self._changed(before, commit, *RECORDS):
+            ledgerfiles.read(self.store.read(commit, path), path=path)
+
+    def _refuse_rewritten(self, before: str, commit: str) -> None:
+        """Raise GateRefused for a story that loses a line, or gets one that others could come after only in time.
+
+        Who rejected or vetoed stays on record, and so does what was deployed.
+        """
+        lost = [f"{path}: a table of hosts is written once" for path in self._changed(before, commit, "deploys")
+                if self.store.read(before, path) is not None]  # fmt: skip
+        early: list[str] = []
+        stories: dict[str, list[str]] = {}  # what its files say together: an upgrade cuts an environment's
+        for path in self._changed(before, commit, *RECORDS):
+            folder, name, *_ = path.split("/")
+            story = f"environments/{name.removesuffix('.jsonl')}" if folder == "environments" else path
+            stories.setdefault(story, []).append(path)
+        for story, paths in stories.items():
+            old, new = (self._said(tip, paths) for tip in (before, commit))
+            if gone := len(old.keys() - new.keys()):
+                lost.append(f"{story}: {gone} of {len(old)} lines would be gone")
+            latest = max([self.now, *old.values()]) + AHEAD
+            early += [f"{story}: {at:%Y-%m-%d %H:%M} UTC" for line, at in new.items() if at > latest]
+        if lost:
+            raise GateRefused("records are to be taken away or changed; they are only ever added", reasons=lost)
+        if early:
+            hint = "set the clock of the machine that wrote them"
+            raise GateRefused("records say a time that has not come", reasons=early, hint=hint)
+
+    def _said(self, commit: str, paths: Iterable[str]) -> dict[bytes, datetime]:
+        """The lines of files at a commit that are records, with their times; what is torn may be taken away."""
+        said = {}
+        for path in paths:
+            for number, line in ledgerfiles.lines(self.store.read(commit, path)):
+                with suppress(IntegrityError):
+                    said[line] = ledgerfiles.record_of(line, f"{path}:{number}").at
+        return said
+
+    def _refuse_hidden(self, before: str, commit: str) -> None:
+        """Raise GateRefused for a short list that leaves out a newest version: `latest` would be an older one."""
+        for path in self._changed(before, commit, "newest"):
+            component = path.rpartition("/")[2].removesuffix(".jsonl")
+            lines = self.store.read(commit, path) or b""
+            schemes = {scheme for scheme, _ in resolving.LINE.findall(lines.decode("utf-8", "replace"))}
+            for scheme in schemes & {*order.SCHEMES}:
+                names = self.store.names(commit, f"components/{component}")
+                known = versions.sort(scheme, map(ledgerfiles.version_of, names))[-resolving.LENGTH :]
+                listed = resolving.read(lines, scheme)
+                if listed is not None and (hidden := [version for version in known if version not in listed]):
+                    what = f"{path} leaves out {component}={hidden[-1]}"
+                    raise GateRefused(what, hint="sluicegate check --repair makes it anew")
+
+    def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
+        """The files below these folders that are others."""
+        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
+        return [path for path in paths.text.split("\0") if path]
