@@ -87,7 +87,17 @@ TORN = [
 ]
 
 
-@pytest.mark.parametrize("torn", [*TORN, b"<<<<<<< ours", b"[]", b"null", b'{"id": 1}', b"[" * 100_000])
+HEAD = b'"id":"1","at":"2026-11-23T09:00:00Z","what":"veto"'
+TWO_FACED = [b'{%b,"what" : "tests"}' % HEAD, b'{%b,"env":"a","env":"b"}' % HEAD, b'{%b,"more":{"a":1,"a":2}}' % HEAD]
+TOO_LONG = [b'{%b,"passed":%b}' % (HEAD, b"9" * 5000)]
+LAST = [b'{"id":"1","at":"9999-12-31T23:59:59.999999Z","what":"veto"}']
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [*TORN, b"<<<<<<< ours", b"[]", b"null", b'{"id": 1}', b"[" * 100_000, *TWO_FACED, *TOO_LONG, *LAST],
+    ids=lambda line: line[-40:],
+)
 @pytest.mark.parametrize("kinds", [(), (evidence.Built, Veto)])
 def test_a_torn_line_is_never_taken_for_no_line(torn: bytes, kinds: tuple[type[Record], ...]) -> None:
     whole = ledgerfiles.line(Approval(id="2", at=NOW, by=ANNA, env="staging"))
@@ -129,7 +139,7 @@ FIELDS = {
 
 
 def test_a_count_that_is_no_count_is_unknown_not_zero() -> None:
-    line = b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"tests","passed":true,"failed":"0","skipped":-1}'
+    line = b'{"id":"1","at":"2026-11-23T09:00:00Z","what":"tests","passed":true,"failed":"0","skipped":NaN}'
     (tests,) = ledgerfiles.read(line, path=PATH).of(evidence.Tests)
     assert (tests.passed, tests.failed, tests.skipped) == (None, None, None)
 
@@ -178,3 +188,10 @@ def test_what_is_looked_for_is_found_however_its_line_is_written(line: bytes) ->
     assert (
         ledgerfiles.read(line + b"\n" + second_line, evidence.Veto, path=PATH) == tuple(whole.of(evidence.Veto)) != ()
     )
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", b"\t"])
+def test_what_is_no_kind_that_is_looked_for_is_told_by_every_reader_alike(blank: bytes) -> None:
+    line = b'{"id":"1","at":"2026-11-23T09:00:00Z","what"%b:"veto"}' % blank
+    assert ledgerfiles.read(line, evidence.Built, path=PATH) == ()
+    assert len(ledgerfiles.read(line, Veto, path=PATH)) == 1

@@ -23,13 +23,13 @@ from sluicegate.model.evidence import (
     own_facts,
 )
 from sluicegate.model.story import Kind, Story, newest
-from sluicegate.model.values import Actor, canonical
+from sluicegate.model.values import Actor, canonical, parsed
 
 SUBJECT = ("env", "role", "suite", "group", "host", "component", "step")
 
 
 PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
-KIND = re.compile(rb'"what":\s*"([^"\\]*)"')
+KIND = re.compile(rb'"what"\s*:\s*"([^"\\]*)"')
 
 
 def component_path(component: str, version: str) -> str:
@@ -95,7 +95,7 @@ def lines(content: bytes | None) -> Iterator[tuple[int, bytes]]:
 def record_of(text: bytes, where: str) -> Record:
     """The record of one line. Raises IntegrityError for a torn line, or one that is none; `where` is FILE:LINE."""
     try:
-        return from_json(json.loads(text.decode()))
+        return from_json(parsed(text.decode()))
     except (ValueError, KeyError, AttributeError, TypeError, OverflowError, RecursionError) as problem:
         raise IntegrityError(
             f"{where} of the ledger: this line is no record, so nobody can tell what it said",

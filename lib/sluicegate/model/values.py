@@ -18,6 +18,21 @@ def canonical(value: Json) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def _single(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return value
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_single)
+
+
+def parsed(text: str) -> Json:
+    """A JSON document that every reader reads alike. Raises ValueError where a name has two values."""
+    return STRICT.decode(text)
+
+
 @frozen
 class Installed:
     """What a host has of a component. `manifest` is '' where the host knows a version only."""

@@ -45,6 +45,10 @@ def test_a_ledger_that_is_well_has_no_finding(again: Shop) -> None:
         (HISTORY, lambda content: content[:-20] + b"\n", "this line is no record"),
         ("deploys/integration/00/0000.jsonl", lambda _: b"x\n", "no deploy has this table|no row of a table"),
         ("componets/auth.jsonl", lambda _: b"", "no file of a ledger has this name"),
+        ("components/auth/1.0.0.JSONL", lambda _: b"", "no file of a ledger has this name"),
+        ("components/auth/x.jsonl/1.0.0.jsonl", lambda _: b"", "no file of a ledger has this name"),
+        ("environments/integration/2026-11-1 (1).jsonl", lambda _: b"", "no file of a ledger has this name"),
+        ("deploys/integration/00/0000.jsonl", lambda _: b"[" * 100_000, "no row of a table"),
     ],
 )
 def test_what_is_lost_is_named_and_never_mended_silently(
@@ -62,7 +66,7 @@ def test_what_is_lost_is_named_and_never_mended_silently(
 
 
 @pytest.mark.parametrize("path", ["current/integration.json", "newest/auth.jsonl", "current/production.json"])
-@pytest.mark.parametrize("content", [None, b"{}", b"<<<<<<< ours\n"])
+@pytest.mark.parametrize("content", [None, b"{}", b"<<<<<<< ours\n", b"[" * 100_000, b"NaN", b"\xff"])
 def test_an_index_is_made_anew_and_said(live: Shop, path: str, content: bytes | None) -> None:
     right, before = live.state.ledger_file(path), status(live.state)
     changed(live, path, lambda _: content)

@@ -107,6 +107,17 @@ def test_a_ledger_of_a_form_to_come_is_not_touched(shop: Shop) -> None:
         shop.sync()
 
 
+@pytest.mark.parametrize("form", [b"1\n", None])
+def test_a_ledger_that_has_lost_its_form_is_not_taken_for_an_empty_one(live: Shop, form: bytes | None) -> None:
+    write(live, form=form)
+    with pytest.raises(IntegrityError, match="has environments/integration/, and its file 'form' does not say"):
+        status(live.state)
+    with live.unchanged(), pytest.raises(IntegrityError, match="its file 'form' does not say"):
+        live.sync()
+    write(live, form=b"2\n")
+    assert status(live.state).columns[0].set_name
+
+
 def test_a_new_repository_has_the_new_form_and_requires_what_knows_it(shop: Shop) -> None:
     assert shop.state.file(CONFIG_FILE) is not None and shop.state.ledger_file(FORM_FILE) == b"2\n"
     assert b'requires: ">=0.2"' in (shop.state.file(CONFIG_FILE) or b"")

@@ -7,6 +7,7 @@ are made of records, so they can be made again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,11 @@ from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Intent, Pruned
 from sluicegate.model.story import Story
 
-KNOWN = (".gitattributes", FORM_FILE)
+KNOWN = re.compile(
+    rf"\.gitattributes|{FORM_FILE}|components/[^/]+/[^/]+\.jsonl|(?:environments|pruned|newest)/[^/]+\.jsonl"
+    rf"|environments/[^/]+/{chronicle.FILE.pattern}|deploys/[^/]+/[^/]+/[^/]+\.jsonl|current/[^/]+\.json"
+)
+"""The names of a ledger's files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +57,18 @@ def examine(state: State) -> Examined:
     findings: list[Finding] = []
     # Each line of each file is read once; a file of another name is no ledger's.
     for path in paths:
-        kind = path.partition("/")[0]
-        if kind in ("components", "environments", "pruned"):
+        if not KNOWN.fullmatch(path):
+            findings.append(Finding(path=path, what="no file of a ledger has this name"))
+        elif path.startswith(("components/", "environments/", "pruned/")):
             findings += _unread(path, state)
             stories[path] = ledgerfiles.read(state.ledger_file(path), path=path)
-        elif kind not in ("newest", "deploys", "current", *KNOWN):
-            findings.append(Finding(path=path, what="no file of a ledger has this name"))
     # Then what lines say of each other: chains, lists, prunings, sets, indexes.
     for path, story in stories.items():
         if not path.startswith("environments/"):
             findings += _broken(path, story)
-    for environment in _environments(paths):
+    for environment in _environments(stories):
         findings += _broken(chronicle.folder(environment), state.chronicle(environment))
-    findings += _tables(state, [path for path in paths if path.startswith("deploys/")])
+    findings += _tables(state, [path for path in paths if path.startswith("deploys/") and KNOWN.fullmatch(path)])
     findings += _pruned(state, stories)
     findings += _sets(state)
     findings += _indexes(state)
@@ -139,7 +143,7 @@ def _tables(state: State, paths: Iterable[str]) -> Iterator[Finding]:
         for number, line in enumerate((state.ledger_file(path) or b"").splitlines(), start=1):
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, dict) or "host" not in row:
                 yield Finding(path=f"{path}:{number}", what="this line is no row of a table of hosts")

@@ -63,7 +63,8 @@ def _words(record: Record) -> str:
         case Adopted(env=env, group=group):
             return f"adopted as it is in {env} on {group}"
         case Tests(env=env, suite=suite, passed=passed, failed=failed):
-            return f"{suite} in {env}: {passed} passed, {failed} failed"
+            counts = ["?" if count is None else count for count in (passed, failed)]
+            return f"{suite} in {env}: {counts[0]} passed, {counts[1]} failed"
         case Judgement(env=env, role=role):
             return f"{'approved' if isinstance(record, Approval) else 'rejected'} for {env} as {role}"
         case Vetoing(env=env):

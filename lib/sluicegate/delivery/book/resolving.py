@@ -34,7 +34,7 @@ def read(content: bytes | None, scheme: str) -> list[str] | None:
     if len(pairs) != len(lines):  # somebody else has written it
         try:
             pairs = [(value["scheme"], str(value["version"])) for value in map(json.loads, lines)]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
     if any(known_scheme != scheme for known_scheme, _ in pairs):
         return None

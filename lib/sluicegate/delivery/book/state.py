@@ -14,7 +14,7 @@ from sluicegate.delivery.book.annals import Annals
 from sluicegate.delivery.book.membership import Membership
 from sluicegate.delivery.book.pins import pins_path, read_pins
 from sluicegate.delivery.book.signed import Signatures, with_hold
-from sluicegate.errors import ConfigError, UnknownName, UsageError
+from sluicegate.errors import ConfigError, IntegrityError, UnknownName, UsageError
 from sluicegate.model import ledgerfiles
 from sluicegate.model.config import Component, Config, Environment
 from sluicegate.model.evidence import (
@@ -161,7 +161,19 @@ class State:
                 f"the ledger of {self.store.shown} has the form '{printable(text)}', and this sluicegate knows 1 and 2",
                 hint="a newer sluicegate wrote it: take that one",
             )
+        if text == "1":
+            self._refuse_cut_histories()
         return int(text)
+
+    def _refuse_cut_histories(self) -> None:
+        """Raise IntegrityError where histories are cut into files: who reads the first form would not see them."""
+        names = self.store.names(self.tips[LEDGER], "environments")
+        if cut := next((name for name in names if not name.endswith(".jsonl") and not name.startswith(".")), ""):
+            raise IntegrityError(
+                f"the ledger of {self.store.shown} has environments/{cut}/, and its file '{FORM_FILE}' does not say"
+                f" that it has the form {FORM}",
+                hint=f"bring the file back: git log -p ledger -- {FORM_FILE}",
+            )
 
     @cached_property
     def annals(self) -> Annals:
