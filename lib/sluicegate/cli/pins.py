@@ -64,7 +64,7 @@ def promote(
 @why
 @dry_run
 def pin(version: str, environment: str, why: str, dry_run: bool) -> None:
-    """Set a pin by hand; the gates are asked when it is deployed.
+    """Set a pin by hand; the deploy asks the gates.
 
     Going back where the environment follows latest also holds the pin, or the next sync would undo it.
 

@@ -16,7 +16,7 @@ from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_j
 def drift(environment: str, as_json: bool) -> None:
     """What is not as pinned on an environment's hosts, since when, and what was changed by hand.
 
-    Exit code 1 for a difference, 5 when no host could be asked, 7 when only some could.
+    Exit code 1 for a difference, 5 when no host answered, 7 when only some did.
 
     Example: sluicegate drift production
     """
@@ -54,7 +54,7 @@ def drift(environment: str, as_json: bool) -> None:
 def parity(first: str, second: str, as_json: bool) -> None:
     """What two environments have differently: the way of deploying, versions, system, Python or Java, packages.
 
-    Exit code 1 for a difference, 5 when no host of one of them could be asked, 7 when only some could.
+    Exit code 1 for a difference, 5 when no host of one of them answered, 7 when only some did.
 
     Example: sluicegate parity staging production
     """
@@ -95,8 +95,8 @@ def _shown(values: Mapping[str, tuple[str, ...]]) -> str:
 def adopt(environment: str, why: str, as_json: bool, dry_run: bool) -> None:
     """Take what an environment's hosts have already as its pins, and those versions into the ledger.
 
-    No host is changed, and the next deploy has nothing to do. Exit code 1 where hosts have different versions, or the
-    repository lacks one; 7 when some hosts could not be asked.
+    It changes no host, and the next deploy has nothing to do. Exit code 1 where hosts have different versions, or the
+    repository lacks one; 7 when some hosts did not answer.
 
     Example: sluicegate adopt production --dry-run
     """

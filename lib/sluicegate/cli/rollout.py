@@ -34,7 +34,7 @@ def rollout(
 ) -> None:  # fmt: skip
     """Replace the versions of a pool of hosts batch by batch, without a lost request.
 
-    Each batch is drained, left by its users, installed, probed, and made ready again; the first host goes alone.
+    For each batch: drain it, wait until its users have left, install, probe, make it ready; the first host goes alone.
 
     Example: sluicegate rollout production
     """

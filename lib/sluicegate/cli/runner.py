@@ -24,7 +24,7 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--url", default="", help="The root URL that people and builds use, when it is another one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for this host name too.")
 @click.option("--pass-env", "passed", multiple=True, metavar="NAME", help="Give builds this variable; NAME* too.")
-@click.option("--isolation", type=click.Choice(WAYS), default="auto", help="How builds are kept from secrets.")
+@click.option("--isolation", type=click.Choice(WAYS), default="auto", help="What keeps builds from secrets.")
 @click.option("--run-as", default="", metavar="USER", help="Run builds as this user (as root only).")
 @click.option("--builds-write", "writable", multiple=True, type=FOLDER, help="Sandboxed builds may change it.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Speak HTTPS with this certificate (PEM).")
@@ -55,7 +55,7 @@ def serve(
 ) -> None:
     """Run jobs as a server that speaks Jenkins' remote API.
 
-    The user admin always exists. Passwords are made at the first start, in HOME/secrets/passwords/NAME.
+    The user admin always exists. The first start makes passwords, in HOME/secrets/passwords/NAME.
     A new user may build; RIGHT is read, build, configure (what jenkins-jobs update needs) or administer.
     HOME/rights.yaml says who may do what, everywhere or in a folder.
 
@@ -127,7 +127,7 @@ def serve(
 
 @click.command()
 @click.argument("job")
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
 @click.option("--url", envvar="JENKINS_URL", default="", help="The Jenkins; else JENKINS_URL.")
 @click.option("--user", envvar="JENKINS_USER", default="", help="Who starts it; else JENKINS_USER.")
 def trigger(job: str, pairs: tuple[str, ...], url: str, user: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="PATH[:PATH...]")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
 @sources
 @click.option("--list", "list_only", is_flag=True, help="Print the names of the jobs.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be done and what stands in the way.")

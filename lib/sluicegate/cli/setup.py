@@ -52,11 +52,11 @@ def init(folder: Path, bare: bool, config: Path | None) -> None:
 def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, as_json: bool) -> None:
     """Check sluicegate.yaml, servers.yaml, every pin file and every driver's settings.
 
-    In a clone with changes, committed or not, the files there are checked, as they would be once they are pushed.
-    With --deep the whole ledger is read, which takes a while; what is lost or damaged is named (6). --repair makes
-    indexes anew, which are made of records; a record itself has to come back from a clone that has it.
-    Directories are asked whether the groups of roles are there, but for a --range.
-    With --jenkins the server is asked about users, address, plugins, agents and jobs; 2 when a step is missing.
+    In a clone with changes, committed or not, it takes the files there, as they would be once you push them.
+    --deep reads the whole ledger, which takes a while, and names what is lost or damaged (6). --repair makes indexes
+    anew from the records; a record itself has to come back from a clone that has it.
+    It asks directories whether they have the groups of roles, but for a --range.
+    --jenkins asks the server about users, address, plugins, agents and jobs; 2 when a step is missing.
 
     Example: sluicegate -C delivery check --jenkins
     """
@@ -111,8 +111,8 @@ def check(ranges: tuple[str, ...], deep: bool, repair: bool, ask_jenkins: bool, 
 def upgrade(dry_run: bool, why: str, as_json: bool) -> None:
     """Bring the ledger of an older delivery repo to the form of this release.
 
-    No record changes. `requires:` in sluicegate.yaml is raised, so that older commands refuse instead of not seeing
-    what is written from now on; update sluicegate on every agent first.
+    No record changes. It raises `requires:` in sluicegate.yaml, so that older commands refuse instead of not seeing
+    what newer ones write; update sluicegate on every agent first.
 
     Example: sluicegate upgrade --dry-run
     """

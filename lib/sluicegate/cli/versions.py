@@ -133,7 +133,7 @@ def _named(context: click.Context, parameter: click.Parameter, value: str) -> Pa
 def fetch(version: str, folder: Path, verify: bool, signers: tuple[str, ...], connections: int, as_json: bool) -> None:
     """Get a version's files, each checked against the manifest, and the manifest against the ledger.
 
-    What stands beside the files, such as the provenance, is checked too.
+    It checks what stands beside the files too, such as the provenance.
 
     Example: sluicegate fetch auth=1.4.2 --to dist
     """

@@ -61,7 +61,7 @@ class Screen:
 @click.option("--serve", is_flag=True, help="Leave everything running; print addresses and passwords.")
 @click.option("--quiet", is_flag=True, help="Do not show the output of commands that succeed.")
 def demo(serve: bool, quiet: bool) -> None:
-    """Play the worked example, from a commit to production and back, on this machine; every step is checked.
+    """Play the worked example, from a commit to production and back, on this machine, and check every step.
 
     Example: sluicegate demo --serve
     """
