@@ -68,3 +68,13 @@ def test_status_starts_one_git(repo: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{shim.parent}:/usr/local/bin:/usr/bin:/bin")
     run("-C", repo, "status")
     assert log.read_text().splitlines() == ["cat-file --batch"]
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("check",), ("history",), ("pin", "app=1.9.0", "--in", "integration"), ("verify", "app")]
+)
+def test_python_has_nothing_to_warn_of(repo: str, words: tuple[str, ...]) -> None:
+    """Neither a file that is left open nor a call that a newer Python lacks."""
+    argv = [sys.executable, "-W", "error", "-m", "sluicegate", "-C", repo, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

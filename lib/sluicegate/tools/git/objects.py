@@ -111,25 +111,23 @@ class Objects:
         if self._reader is None or self._reader.poll() is not None:
             self.close()
             door.passing("git cat-file")
-            self._said = open(os.memfd_create("git-cat-file"), "w+b")  # noqa: SIM115 (it lives as long as the reader)
+            self._complaints = open(os.memfd_create("git-cat-file"), "w+b")  # noqa: SIM115 (as long as the reader)
             try:
                 self._reader = subprocess.Popen(
                     ["git", "cat-file", "--batch"],
                     env=surroundings(self.repository),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=self._said,
+                    stderr=self._complaints,
                 )
             except FileNotFoundError as problem:
+                self._complaints.close()
                 raise process.missing("git") from problem
         return self._reader
 
     def _ended(self, name: str) -> SluicegateError:
         """What the reader died of."""
-        assert self._reader is not None
-        self.close()
-        self._said.seek(0)
-        last_words = self._said.read().decode("utf-8", "replace").strip()
+        last_words = self.close()
         refuse_broken_settings(last_words)
         place = name if ":" in name else f"the object {name}"
         return IntegrityError(
@@ -137,17 +135,21 @@ class Objects:
             hint=f"look what is damaged: git -C {self.repository} fsck; then fetch it again from a clone that has it",
         )
 
-    def close(self) -> None:
-        """End the reading process, and forget what it read."""
+    def close(self) -> str:
+        """End the reading process, and forget what it read; gives what that process complained of."""
         self._remembered.clear()
         self._size = 0
-        if self._reader is not None:
-            assert self._reader.stdin is not None and self._reader.stdout is not None
-            with suppress(BrokenPipeError):
-                self._reader.stdin.close()
-            self._reader.stdout.close()
-            self._reader.wait()
-            self._reader = None
+        if self._reader is None:
+            return ""
+        assert self._reader.stdin is not None and self._reader.stdout is not None
+        with suppress(BrokenPipeError):
+            self._reader.stdin.close()
+        self._reader.stdout.close()
+        self._reader.wait()
+        self._reader = None
+        with self._complaints:
+            self._complaints.seek(0)
+            return self._complaints.read().decode("utf-8", "replace").strip()
 
 
 def _portions(names: Sequence[str]) -> Iterator[list[str]]:
