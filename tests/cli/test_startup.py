@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 LISTED = """
 import sys
 sys.argv = ["sluicegate", *sys.argv[1:]]
@@ -71,10 +72,14 @@ def test_status_starts_one_git(repo: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "words", [("status",), ("check",), ("history",), ("pin", "app=1.9.0", "--in", "integration"), ("verify", "app")]
-)
+    "words",
+    [
+        ("status",), ("check",), ("history",), ("pin", "app=1.9.0", "--in", "integration"), ("verify", "app"),
+        ("jobs", "check", str(ROOT / "jobs")),
+    ],
+)  # fmt: skip
 def test_python_has_nothing_to_warn_of(repo: str, words: tuple[str, ...]) -> None:
-    """Neither a file that is left open nor a call that a newer Python lacks."""
+    """No file that is left open, no call that a newer Python lacks, nothing that only a library can mend."""
     argv = [sys.executable, "-W", "error", "-m", "sluicegate", "-C", repo, *words]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,12 +21,17 @@ Renderer = Callable[[bool], bytes]
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """JJB reports through logging what its exceptions say again: one message is enough."""
+    """Without what nobody who reads it can mend.
+
+    JJB reports through logging what its exceptions say again, and it takes a module that setuptools warns of.
+    """
     logger = logging.getLogger("jenkins_jobs")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            yield
     finally:
         logger.setLevel(before)
 
