@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.runner import records
+from sluicegate.runner.accepted import Accepted
 from sluicegate.runner.history import History
 from sluicegate.runner.items import Items
 from sluicegate.runner.records import Record
@@ -20,17 +21,17 @@ from sluicegate.web.views import Views
 
 
 def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    items = Items(tmp_path)
+    items = Items(tmp_path, Accepted(tmp_path))
     items.create("", "one", b"<project/>")
     syncing, go_on = threading.Event(), threading.Event()
-    sync = os.fsync
+    sync = os.fdatasync
 
     def slow(descriptor: int) -> None:
         syncing.set()
         assert go_on.wait(20)
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", slow)
+    monkeypatch.setattr(os, "fdatasync", slow)
     maker = threading.Thread(target=items.create, args=("", "two", b"<project/>"))
     maker.start()
     assert syncing.wait(20)
@@ -42,6 +43,24 @@ def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeyp
     go_on.set()
     maker.join(20)
     assert [item.name for item in items.children("")] == ["one", "two"]
+
+
+def test_a_job_whose_removal_was_cut_off_is_gone_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = Items(tmp_path)
+    for name in ("doomed", ".deleted.5.mine"):
+        items.create("", name, b"<project/>")
+
+    def killed(place: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr("sluicegate.tools.beneath.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            items.delete(items.by_name["doomed"])
+    assert set(Items(tmp_path).by_name) == {".deleted.5.mine"}
+    assert os.listdir(tmp_path / "jobs") == [".deleted.5.mine"]
 
 
 def test_a_description_that_comes_as_a_build_ends_does_not_take_its_result_away(

@@ -92,6 +92,27 @@ def test_a_job_that_finds_no_room_is_refused_as_such(fresh: Server) -> None:
     builds_still(fresh, "x")
 
 
+def test_a_change_that_finds_no_room_changes_nothing_and_one_that_was_accepted_stays(fresh: Server) -> None:
+    client, session = fresh.client(), fresh.session()
+    url = f"{fresh.url}job/x/config.xml"
+    client.create_job("x", shell("first").decode())
+    journal = fresh.home / "configurations.journal"
+    with files_at_most(fresh, journal.stat().st_size + 300):
+        for _ in range(2):
+            refused = session.post(url, data=shell("refused" * 20))
+            assert refused.status_code == 503 and refused.headers["Retry-After"] and refused.headers["X-Error"]
+        assert session.get(url).content == shell("first")
+        # Room is made by removing something.
+        client.create_job("y", "<project/>")
+        assert session.post(f"{fresh.url}job/y/doDelete", allow_redirects=False).status_code == 302
+    assert session.post(url, data=shell("accepted")).status_code == 200
+    fresh.kill()
+    (fresh.home / "jobs" / "x" / "config.xml").write_bytes(b"")  # as a power cut may leave what was not synced
+    fresh.start()
+    assert fresh.client().get_job_config("x").encode() == shell("accepted")
+    assert {job["name"] for job in fresh.client().get_jobs()} == {"x"}
+
+
 def test_a_build_that_met_the_full_disk_fails_with_the_cause(fresh: Server, tmp_path: Path) -> None:
     client = fresh.client()
     go = tmp_path / "go"
@@ -150,5 +171,5 @@ def test_a_folder_is_not_renamed_while_a_child_builds_and_what_waits_comes_along
 
 def test_the_health_of_what_works_in_the_background_is_shown(fresh: Server) -> None:
     rows = fresh.session().get(f"{fresh.url}computer/api/json?tree=workers[name,alive,trouble]").json()["workers"]
-    assert {"executor 0", "executor 1", "timers", "poller 0"} <= {row["name"] for row in rows}
+    assert {"executor 0", "executor 1", "configurations", "timers", "poller 0"} <= {row["name"] for row in rows}
     assert all(row["alive"] and not row["trouble"] for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import threading
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,10 +15,13 @@ from urllib.parse import quote, unquote
 from sluicegate.errors import Malformed, NotFound, UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import jobxml, names
+from sluicegate.runner.accepted import Accepted
 from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.tools import beneath, files
 
+DOOMED = ".deleted:"
+"""How the folder of an item begins that is being removed; no item can be called so. A start removes what is left."""
 UNREADABLE = b"<unreadable.config.xml/>"
 TRIGGERS = re.compile(rb"hudson\.triggers\.(?:Timer|SCM)Trigger|jenkins\.triggers\.Reverse|hudson\.tasks\.BuildTrigger")
 
@@ -75,19 +79,13 @@ class Item:
         """config.xml as it was posted."""
         return beneath.read(self.folder / "config.xml")
 
-    def store(self, content: bytes, config: JobConfig) -> None:
-        """Replace config.xml by one that was checked; nothing is written when it is the same already."""
-        path = self.folder / "config.xml"
-        if not path.exists() or path.read_bytes() != content:
-            files.replace(path, content)
-        self._config = config
-
 
 class Items:
-    """All jobs and folders, by full name."""
+    """All jobs and folders, by full name. Without `accepted` nothing is synced: the home goes with the process."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, accepted: Accepted | None = None) -> None:
         self.home = home
+        self._accepted = accepted
         self._changing = threading.RLock()
         """Held by who makes, changes, moves or removes an item, while the disk takes it."""
         self._tables = threading.RLock()
@@ -102,6 +100,9 @@ class Items:
         for name, content, has_jobs in beneath.folders_with(folder, "config.xml", "jobs"):
             path = folder / name
             full_name = f"{prefix}{name}"
+            if name.startswith(DOOMED):
+                beneath.remove(path)
+                continue
             if not names.is_text(name):
                 logging.getLogger(__name__).warning("the folder %r is left out: its name is not UTF-8", full_name)
                 continue
@@ -211,7 +212,7 @@ class Items:
         with self._changing:
             self._must_be_free(folder, name, "A job already exists with the name ‘{}’")
             item = Item(full_name, self._path(full_name))
-            item.store(content, config)
+            self._store(item, content, config)
             self._enter(item, content)
             return item
 
@@ -220,8 +221,23 @@ class Items:
         with self._changing:
             if item.is_folder != config.is_folder:
                 raise UsageError(f"{item.full_name} is {'a folder' if item.is_folder else 'a job'} and has to stay one")
-            item.store(content, config)
+            self._store(item, content, config)
             self._index(item.full_name, content)
+
+    def _store(self, item: Item, content: bytes, config: JobConfig) -> None:
+        """Replace config.xml by one that was checked; nothing is written when it is the same already."""
+        path = item.folder / "config.xml"
+        if not path.exists() or path.read_bytes() != content:
+            if self._accepted is not None:
+                self._accepted.store(path, content)
+            else:
+                files.replace(path, content, durable=False)
+        item._config = config
+
+    def _settle(self) -> None:
+        """What is moved or removed must not come back by the journal."""
+        if self._accepted is not None:
+            self._accepted.settle()
 
     def switch(self, item: Item, disabled: bool) -> None:
         """Disable a job, or enable it; whoever changes it at the same time loses nothing by that."""
@@ -231,10 +247,11 @@ class Items:
     def delete(self, item: Item) -> None:
         """Remove an item with all below it."""
         with self._changing:
-            self._leave(item.full_name)
-            doomed = item.folder.with_name(f".deleted.{os.getpid()}.{item.name}"[:250])
-            beneath.remove(doomed)
+            self._settle()
+            doomed = item.folder.with_name(f"{DOOMED}{secrets.token_hex(8)}")
             os.replace(item.folder, doomed)
+            self._leave(item.full_name)
+            files.sync_folder(item.folder.parent)
         beneath.remove(doomed)
 
     def rename(self, item: Item, new: str) -> Item:
@@ -247,11 +264,13 @@ class Items:
             for name in list(self.by_name):
                 if f"{name}/".startswith(f"{item.full_name}/"):
                     names.check_full(target + name.removeprefix(item.full_name))
+            self._settle()
             os.replace(item.folder, self._path(target))
             self._leave(item.full_name)
             path = self._path(target)
             self._enter(Item(target, path), beneath.read(path / "config.xml"))
             self._scan(path / "jobs", f"{target}/")
+            files.sync_folder(path.parent)
             return self.by_name[target]
 
     def reverse_children(self, full_name: str) -> list[jobxml.Child]:

@@ -36,6 +36,7 @@ class Journal:
         and kept in PATH.damaged: a crash may cut or zero the last lines, and nothing else may be lost by that."""
         damaged: list[bytes] = []
         for line in self.path.read_bytes().split(b"\n") if self.path.exists() else []:
+            self.lines += bool(line)
             try:
                 if line:
                     apply(_entry(line))
@@ -78,6 +79,19 @@ class Journal:
             raise _not_stored(self.path, problem) from problem
         self._size += len(line)
         self.lines += 1
+
+    def empty(self) -> None:
+        """Forget all entries, also where there is no room. Raises NotStored."""
+        door.passing(f"empty {self.path.stem}")
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            os.ftruncate(self._descriptor, 0)
+            os.fdatasync(self._descriptor)
+        except OSError as problem:
+            self.sound = False
+            raise _not_stored(self.path, problem) from problem
+        self._size = self.lines = 0
 
     def _take_back(self) -> None:
         """Cut off what a failed `append` left, so that also a crash before the rewriting finds no half line."""

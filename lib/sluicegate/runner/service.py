@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from sluicegate.errors import Conflict, SluicegateError, UsageError
 from sluicegate.runner import defaults, environment, hindrances, leftqueue, logins, names, properties, sequence
+from sluicegate.runner.accepted import Accepted
 from sluicegate.runner.build import Build
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.confinement.errand import Errand, errand
@@ -65,7 +66,9 @@ class Runner:
         self.logins = logins.read(self.home.path)
         self.users.outside = self.logins.outside
         self.rights = Rights(self.home.path, ADMIN, self.users.all())
-        self.items = Items(self.home.path)
+        # Whose secrets builds may have, that is a run, whose home goes away with it.
+        self.accepted = None if own_secrets else Accepted(self.home.path)
+        self.items = Items(self.home.path, self.accepted)
         self.queue = Queue(self.home.path)
         self.workspaces = Workspaces(self.home.path)
         self.uploads = Uploads(self.home.path)
@@ -97,6 +100,7 @@ class Runner:
             abort=self.abort,
             keep=self.keep,
         )
+        self.keepers = (self.accepted.worker,) if self.accepted is not None else ()
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]
         # What a crash, or a Jenkins that had this home before, has left.
         recover(self.items, self.queue, self.cookie)
@@ -105,8 +109,8 @@ class Runner:
 
     # -- life --
     def start(self) -> None:
-        """Start the executors."""
-        for worker in self.workers:
+        """Start the executors, and what looks after them."""
+        for worker in (*self.workers, *self.keepers):
             worker.start()
 
     def stop(self) -> None:
@@ -125,6 +129,8 @@ class Runner:
         with contextlib.suppress(OSError):  # a full disk: for us all of it waits in the journal
             leftqueue.leave(self.home.path, self.queue.items(), self.queue.next_id, self._class_of)
         self.queue.close()
+        if self.accepted is not None:
+            self.accepted.close()
         self.confinement.close()
         self.home.release()
 

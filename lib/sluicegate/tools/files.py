@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from io import RawIOBase
 from pathlib import Path
 
@@ -27,10 +28,18 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+def replace(
+    path: Path,
+    content: bytes,
+    *,
+    mode: int = 0o644,
+    durable: bool = True,
+    first: Callable[[], None] = lambda: None,
+) -> None:
     """Put `content` at `path` by rename; `durable`: the content is on disk before its name, then both.
 
-    Folders that are missing are made, and their names are on disk too.
+    Folders that are missing are made, and their names are on disk too. `first` is done once there was room for the
+    content, and before it is seen; what it raises leaves all as it was.
     """
     made_folders = make_folders(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -41,6 +50,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644, durable: bool = Tr
             if durable:
                 os.fsync(stream.fileno())
         os.chmod(temporary, mode)
+        first()
         door.passing(f"rename {path.name}")
         os.replace(temporary, path)
     except BaseException:
@@ -127,6 +137,16 @@ def add(temporary: Path, path: Path) -> bool:
         return False
     sync_folder(path.parent)
     return True
+
+
+def sync(path: Path) -> None:
+    """Have the content of a file on disk."""
+    door.passing(f"sync {path.name}")
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

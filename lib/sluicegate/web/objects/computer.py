@@ -76,7 +76,12 @@ def _workers(site: Site, nodes: Nodes) -> list[object]:
 
 
 def _threads(site: Site) -> tuple[Worker, ...]:
-    return (*site.runner.workers, *site.triggers.workers, *(site.delivery.workers if site.delivery else ()))
+    return (
+        *site.runner.workers,
+        *site.runner.keepers,
+        *site.triggers.workers,
+        *(site.delivery.workers if site.delivery else ()),
+    )
 
 
 def _page(site: Site, here: object) -> Response:
