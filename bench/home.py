@@ -20,7 +20,7 @@ from statistics import median
 
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import PERMALINKS
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.service import Runner
 
 JOB = b"""<project><quietPeriod>0</quietPeriod><builders><hudson.tasks.Shell><command>true</command>

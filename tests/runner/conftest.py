@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.records import Record
 from sluicegate.runner.service import Runner
 

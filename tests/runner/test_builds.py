@@ -16,7 +16,7 @@ from sluicegate.errors import UsageError
 from sluicegate.runner import causes, processes
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.history import DAY, PERMALINKS, History
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner

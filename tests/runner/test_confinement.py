@@ -17,7 +17,7 @@ from sluicegate.errors import UsageError
 from sluicegate.runner.confinement import cgroups, choosing, sandbox
 from sluicegate.runner.confinement.account import OtherUsers
 from sluicegate.runner.confinement.pen import Confinement
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.service import Runner
 from sluicegate.runner.settings import Settings
 from sluicegate.runner.triggers import Triggers

@@ -23,7 +23,7 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.confinement.pen import Pen
 from sluicegate.runner.ground import Ground
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.launch import Limits
 from sluicegate.runner.masking import Mask

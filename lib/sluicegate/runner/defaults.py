@@ -10,7 +10,8 @@ from dataclasses import replace
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
 from sluicegate.runner.elements.jobs import definitions
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import RUN, Definition, Parameter, Value
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result

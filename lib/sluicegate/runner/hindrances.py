@@ -8,7 +8,8 @@ from functools import lru_cache
 from sluicegate.errors import ConfigError
 from sluicegate.runner import turns
 from sluicegate.runner.elements import catalogue
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.runner.queue import QueueItem
 from sluicegate.runner.steps.blocking import Candidate, Hindrance

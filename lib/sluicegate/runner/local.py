@@ -14,7 +14,7 @@ from sluicegate.runner import jobxml
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import projects
 from sluicegate.runner.elements.jobs import definitions
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.parameters import Given, Value, chosen
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result

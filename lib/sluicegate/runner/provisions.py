@@ -16,7 +16,8 @@ from sluicegate.runner.build import Build, Started
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.configfiles import ConfigFile
 from sluicegate.runner.home import Workspaces
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import Given, Upload
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record

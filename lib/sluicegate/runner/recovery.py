@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sluicegate.runner import leftqueue, processes, sequence
 from sluicegate.runner.elements.jobs import definitions
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result

@@ -24,7 +24,8 @@ from sluicegate.runner.confinement.errand import Errand, errand
 from sluicegate.runner.confinement.pen import Confinement, clear_rooms, rooms
 from sluicegate.runner.confinement.unconfined import Unconfined
 from sluicegate.runner.home import Home, Workspaces
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import Definition, Given, Parameter, Upload, chosen
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem

@@ -14,7 +14,7 @@ from sluicegate.errors import SluicegateError
 from sluicegate.runner import cron, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.scm import branches, history, reading, urls
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.polling import Poller

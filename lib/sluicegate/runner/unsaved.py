@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluicegate.runner import sequence
-from sluicegate.runner.items import Item, Items
+from sluicegate.runner.item import Item
+from sluicegate.runner.items import Items
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.rights import Right
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.rights import Right, allowed, seen
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.scm import changelog, history, urls
 from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers

@@ -18,7 +18,7 @@ from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import catalogue
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.parameters import Definition
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sluicegate.runner.fingerprints import Fingerprint
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.queue import Queue
 from sluicegate.runner.records import Record
 from sluicegate.runner.rights import Right

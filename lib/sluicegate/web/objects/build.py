@@ -12,7 +12,7 @@ from starlette.responses import Response
 from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import fingerprints
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.records import Record
 from sluicegate.runner.rights import Right
 from sluicegate.runner.scm import changelog, history

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.jobxml import FOLDER
 from sluicegate.runner.newitems import NEW
 from sluicegate.runner.rights import Right

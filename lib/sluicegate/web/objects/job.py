@@ -14,7 +14,7 @@ from sluicegate.model.numbers import whole
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.history import PERMALINKS
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.parameters import Definition, Given, Upload
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result

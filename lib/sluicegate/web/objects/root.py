@@ -11,7 +11,7 @@ from sluicegate.errors import UsageError
 from sluicegate.runner import fingerprints
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import catalogue
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.rights import Right
 from sluicegate.runner.scm import history
 from sluicegate.runner.service import Runner

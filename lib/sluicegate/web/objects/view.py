@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sluicegate.errors import UsageError
 from sluicegate.model.jobs import path_of
 from sluicegate.runner import names
-from sluicegate.runner.items import Item
+from sluicegate.runner.item import Item
 from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
