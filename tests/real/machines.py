@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,13 +159,13 @@ class BootedHost(RemoteHost):
         )
 
 
-def nspawn(root: Path, name: str, *options: str) -> list[str | Path]:
+def nspawn(root: Path, name: str, *options: str, unneeded: Iterable[str] = UNNEEDED) -> list[str | Path]:
     """The words of the command under which systemd runs on a root file system, where no other systemd is asked.
 
     It leaves out what a host does not need: each of these holds one of the 128 inotify instances that Linux gives root.
     """
     words = ["systemd-nspawn", "--quiet", "--machine", name, "--register=no", "--keep-unit", *options, "--boot"]
-    return [*words, "--directory", root, *(f"systemd.mask={unit}" for unit in UNNEEDED)]
+    return [*words, "--directory", root, *(f"systemd.mask={unit}" for unit in unneeded)]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from sluicegate.tools import process
+from tests.real import machines
 from tests.real.demo.namespaces import join_cgroup
 from tests.real.machines import mounted, no_sources, nspawn
 
@@ -26,6 +27,7 @@ NAMES = (
 )  # fmt: skip
 ADDRESSES = {**dict.fromkeys(OURS, HERE), **{name: f"10.77.0.{10 + place}" for place, name in enumerate(NAMES)}}
 APT_LIST = "/etc/apt/sources.list.d/ours.list"
+UNNEEDED = (*machines.UNNEEDED, "systemd-logind.service")
 ADDRESS_UNIT = """\
 [Unit]
 DefaultDependencies=no
@@ -75,7 +77,6 @@ class Hosts:
             "useradd --create-home --shell /bin/sh deploy",
             "useradd --create-home --shell /usr/bin/git-shell git",
             "systemctl --quiet disable haproxy",
-            "systemctl --quiet mask systemd-logind.service",  # one more watcher of files, of 128 that root may have
             "rm -f /etc/ssh/ssh_host_rsa_key /etc/ssh/ssh_host_ecdsa_key /etc/ssh/ssh_host_ed25519_key",
             "ssh-keygen -q -t ed25519 -N  -f /etc/ssh/ssh_host_ed25519_key",
         ):
@@ -106,7 +107,7 @@ class Hosts:
 
     def start(self, name: str) -> None:
         """Let systemd run on it; `wait` knows when it answers."""
-        words = nspawn(self.root(name), name, "--network-bridge=ours")
+        words = nspawn(self.root(name), name, "--network-bridge=ours", unneeded=UNNEEDED)
         script = f'{join_cgroup(f"{self.run}/{name}")} && exec "$@"'
         with (self.folder / name / "console.log").open("wb") as log:
             subprocess.Popen(

@@ -28,7 +28,7 @@ GIT = "srv/git"
 DATA = "etc/puppet/sluicegate-data"
 AGENTS = ("int1", "int2", "blue1", "blue2", "green1", "green2")
 AT_ONCE = 3
-"""Agents that run for the first time side by side: a key, a certificate, what Puppet knows of the host."""
+"""Agents that ask for their certificates side by side."""
 SERVICES = {"LDAP_URL": "ldap://ldap:389", "AUTH_URL": "http://127.0.0.1:8001"}
 """What every host's services get: a portal asks the auth beside it, where HAProxy keeps whoever logged in there."""
 HAPROXY = """\
@@ -117,7 +117,7 @@ class RealWorld(World):
             self.hosts.wait(name, "git" if name == "git1" else "deploy")
         self._said(f"{len(NAMES)} hosts run systemd and sshd")
         puppetserver.result()
-        self._first_runs()
+        self._certificates()
         nexus.result()
         for name in NAMES:
             self.packages_list(name)
@@ -192,11 +192,12 @@ class RealWorld(World):
         folders = (f"/{DATA}", f"/{DATA}/sluicegate")
         process.run(["chroot", self.hosts.root("puppet1"), "install", "-d", "-o", "deploy", *folders])
 
-    def _first_runs(self) -> None:
-        """Each agent gets its certificate; nothing is assigned to any host yet."""
-        runs = each(AGENTS, self.agent, AT_ONCE).done
-        if failed := {name: run.output for name, run in runs.items() if run.code != 0}:
-            raise SluicegateError(f"Puppet does not run: {failed}", hint="see server/log below puppet")
+    def _certificates(self) -> None:
+        """Each agent makes a key, and the server signs for it."""
+        words = "sudo puppet ssl bootstrap --waitforcert 0 --color false"
+        asked = each(AGENTS, lambda name: self.run("ssh", f"deploy@{name}", words), AT_ONCE).done
+        if failed := {name: answer.output for name, answer in asked.items() if answer.code != 0}:
+            raise SluicegateError(f"agents have no certificate: {failed}", hint="see server/log below puppet")
         self._said(f"{len(AGENTS)} agents have their certificates")
 
     def agent(self, host: str) -> Result:
