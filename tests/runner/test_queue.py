@@ -68,7 +68,8 @@ def test_a_crash_at_any_moment_loses_and_repeats_nothing(operations: list[tuple[
                 assert {left.item.id: left.number for left in queue.interrupted} == {
                     number: item.number for number, item in running.items()
                 }
-                queue.forget_interrupted()
+                for left in list(queue.interrupted):
+                    queue.forget(left)
                 running = {}
 
 

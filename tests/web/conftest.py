@@ -36,6 +36,8 @@ class Server:
     home: Path
     options: tuple[str, ...] = ()
     open_files: int = 0
+    full: bool = False
+    """Whether no file may grow from the start on, as on a full disk."""
     url: str = ""
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
@@ -48,6 +50,8 @@ class Server:
         ]
         if self.open_files:
             words = ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh", *words]
+        if self.full:
+            words = ["sh", "-c", 'ulimit -S -f 0; exec "$@"', "sh", *words]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,17 @@ import pytest
 import requests
 
 from tests.runner.conftest import shell
-from tests.web.conftest import Server, ended, serving, until
+from tests.web.conftest import PROGRAM, ROOT, Server, command, ended, serving, until
 
 
 def post(server: Server, path: str) -> requests.Response:
     return server.session().post(server.url + path, allow_redirects=False)
+
+
+def make_room(server: Server) -> None:
+    assert server.process is not None
+    hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 @contextmanager
@@ -111,6 +118,69 @@ def test_a_change_that_finds_no_room_changes_nothing_and_one_that_was_accepted_s
     fresh.start()
     assert fresh.client().get_job_config("x").encode() == shell("accepted")
     assert {job["name"] for job in fresh.client().get_jobs()} == {"x"}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_server_starts_on_a_full_disk_and_goes_on_when_there_is_room(
+    fresh: Server, tmp_path: Path, killed: bool
+) -> None:
+    client = fresh.client()
+    mark = tmp_path / "began"
+    client.create_job("old", shell("true").decode())
+    client.build_job("old")
+    assert ended(client, "old")["result"] == "SUCCESS"
+    client.create_job("cut-off", shell(f"touch {mark}; exec sleep 60").decode())
+    client.build_job("cut-off")
+    until(mark.exists)
+    session = fresh.session()
+    session.post(f"{fresh.url}quietDown")
+    assert post(fresh, "job/old/build").status_code == 201
+    fresh.kill() if killed else fresh.stop()
+    fresh.full = True
+    fresh.start()
+    client = fresh.client()
+    # What is there is read.
+    assert "Finished: SUCCESS" in client.get_build_console_output("old", 1)
+    assert {job["name"] for job in client.get_jobs()} == {"old", "cut-off"}
+    # What is new is refused, with the cause.
+    for path in ("createItem?name=new", "job/old/config.xml", "job/cut-off/build"):
+        refused = session.post(fresh.url + path, data=shell("new"), allow_redirects=False)
+        assert refused.status_code == 503 and refused.headers["X-Error"], path
+    assert session.get(f"{fresh.url}job/cut-off/api/json").json()["builds"][0]["number"] == 1
+    make_room(fresh)
+    assert ended(client, "old", 2)["result"] == "SUCCESS", "what waited before is built"
+    until(lambda: "<result>ABORTED" in (fresh.home / "jobs/cut-off/builds/1/build.xml").read_text())
+    if killed:
+        console = client.get_build_console_output("cut-off", 1)
+        assert console.count("The server died while this build ran") == 1 and console.endswith("Finished: ABORTED\n")
+    fresh.full = False
+    builds_still(fresh)
+
+
+def test_a_new_home_on_a_full_disk_says_so(tmp_path: Path) -> None:
+    words = [*PROGRAM, "serve", "--home", str(tmp_path / "home"), "--port", "0"]
+    words = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *words]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "File too large" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("made", [True, False])
+def test_a_home_that_is_read_only_is_named_in_one_line(tmp_path: Path, made: bool) -> None:
+    place, home = tmp_path / "mounted", tmp_path / "mounted" / "home"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=True)
+    try:
+        if made:
+            with serving(home):
+                pass
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        done = command("serve", "--home", str(home), "--port", "0")
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert done.returncode == 2
+    assert "Read-only file system" in done.stderr.splitlines()[0] and str(home) in done.stderr.splitlines()[0]
+    assert len(done.stderr.splitlines()) <= 2
 
 
 def test_a_build_that_met_the_full_disk_fails_with_the_cause(fresh: Server, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def serve(
     from sluicegate.runner.confinement import choosing
     from sluicegate.runner.service import Runner
     from sluicegate.runner.users import ADMIN
-    from sluicegate.tools import sockets
+    from sluicegate.tools import files, sockets
     from sluicegate.tools.git import place
     from sluicegate.web import delivery, reports, server
 
@@ -98,9 +98,14 @@ def serve(
         private=(*filter(None, (tls_key,)), *runner.logins.files),
     )
     for name, _, right in (user_words.partition("=") for user_words in (ADMIN, *users)):
-        runner.users.create(name)
-        if right:
-            runner.rights.give(name, right)
+        try:
+            runner.users.create(name)
+            if right:
+                runner.rights.give(name, right)
+        except OSError as problem:
+            if name == ADMIN or problem.errno not in files.NO_ROOM:
+                raise
+            click.echo(f"--user {name}: the next start makes him: {os.strerror(problem.errno)}", err=True)
     runner.pass_env = passed
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+
+class File(RotatingFileHandler):
+    """The file. What it does not take is told in one line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        logging.getLogger(__name__).warning("audit.log takes nothing: %s", sys.exc_info()[1])
 
 
 class Audit:
@@ -15,7 +23,7 @@ class Audit:
     def __init__(self, home: Path) -> None:
         folder = home / "logs"
         folder.mkdir(exist_ok=True, mode=0o750)
-        self._handler = RotatingFileHandler(folder / "audit.log", maxBytes=10 << 20, backupCount=9, delay=True)
+        self._handler = File(folder / "audit.log", maxBytes=10 << 20, backupCount=9, delay=True)
 
     def note(self, *, user: str, address: str, action: str, status: int, claimed: str = "") -> None:
         """Write one line: `action` is the method and the path, `status` what was answered.

@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from sluicegate.errors import Conflict, IntegrityError
+from sluicegate.errors import Conflict, IntegrityError, UsageError
 from sluicegate.tools import files
 from sluicegate.tools.lock import locked
 
@@ -22,16 +22,29 @@ class Home:
         self._held = ExitStack()
 
     def hold(self, address: str = "") -> None:
-        """Take the home. Raises Conflict that names the holder when another runner has it."""
+        """Take the home. Raises Conflict that names another runner which has it, UsageError where it is read-only.
+
+        Where there is only no room, a second runner is not told who holds it.
+        """
         try:
             self._held.enter_context(locked(self.path / "runner.lock", seconds=0))
+        except OSError as problem:
+            raise UsageError(
+                f"the home {self.path} cannot be written: {problem.strerror}",
+                hint="make it writable, or give another folder with --home",
+            ) from problem
         except Conflict as problem:
             raise Conflict(
                 f"the home {self.path} is held by another runner{self._holder()}",
                 hint="stop that one first, or give another folder with --home",
             ) from problem
         note = {"pid": os.getpid(), "host": socket.gethostname(), "address": address}
-        files.replace(self.path / "runner.json", json.dumps(note).encode())
+        try:
+            files.replace(self.path / "runner.json", json.dumps(note).encode())
+        except OSError as problem:
+            if problem.errno not in files.NO_ROOM:
+                raise
+            (self.path / "runner.json").unlink(missing_ok=True)
 
     def _holder(self) -> str:
         try:

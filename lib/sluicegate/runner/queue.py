@@ -157,7 +157,8 @@ class Queue:
         started: dict[int, Interrupted] = {}
         self.journal.read(lambda entry: self._apply(entry, started))
         self.interrupted = list(started.values())
-        self._compact()
+        with contextlib.suppress(NotStored):  # the longer journal says the same; the next entry tries again
+            self._compact()
 
     def _apply(self, entry: dict[str, object], started: dict[int, Interrupted]) -> None:
         """Repeat what an entry says. Raises ValueError for one that says nothing."""
@@ -302,14 +303,13 @@ class Queue:
                 self._write_down({"next": number})
                 self._next_id = number
 
-    def forget_interrupted(self) -> None:
-        """Cross out the builds that ran when the server died: their records say so by now."""
+    def forget(self, build: Interrupted) -> None:
+        """Cross out a build that ran when the server died: its record says so by now. Raises NotStored."""
         with self.changed:
-            for build in self.interrupted:
-                self._write_down({"end": build.item.id})
-                build.item.number, build.item.left_at = build.number, time.monotonic()
-                self.left[build.item.id] = build.item
-            self.interrupted = []
+            self._write_down({"end": build.item.id})
+            build.item.number, build.item.left_at = build.number, time.monotonic()
+            self.left[build.item.id] = build.item
+            self.interrupted.remove(build)
 
     def cancel(self, number: int) -> bool:
         """Take an item out; False when none with this id waits."""
@@ -322,6 +322,15 @@ class Queue:
             item.cancelled, item.left_at = True, time.monotonic()
             self._leave(item)
             return True
+
+    def drop(self, number: int) -> None:
+        """Take out an item at the start; where there is no room, the next entry writes down that it is gone."""
+        with self.changed:
+            self.waiting.pop(number, None)
+            try:
+                self._write_down({"cancel": number})
+            except NotStored:
+                self.journal.sound = False
 
     def cancel_job(self, job: str) -> None:
         """Take out all items of a job that is being deleted."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from pathlib import Path
 
 from sluicegate.runner import leftqueue, processes, sequence
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.journal import NotStored
+from sluicegate.runner.queue import Interrupted, Queue, QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
+from sluicegate.runner.unsaved import append_once
 
 DIED = "The server died while this build ran; its processes were ended and the build is marked as aborted"
 
@@ -20,28 +24,39 @@ def recover(items: Items, queue: Queue, cookie: str) -> None:
     # A job may have been deleted in the moment of the crash.
     for waiting in queue.items():
         if items.get(waiting.job) is None:
-            queue.cancel(waiting.id)
-    if not queue.interrupted:
-        return
-    processes.kill([], {"JENKINS_SERVER_COOKIE": cookie}, soft=1.0)
+            queue.drop(waiting.id)
+    if queue.interrupted:
+        processes.kill([], {"JENKINS_SERVER_COOKIE": cookie}, soft=1.0)
+        mark(items, queue)
     for build in queue.interrupted:
-        item = items.job(build.item.job)
-        if item is None:
-            continue
-        # A build that ended, and only was not crossed out, stays as it is.
-        folder = item.history.builds / str(build.number)
-        record = read(item.full_name, folder)
-        if record is not None and record.result is not None:
-            continue
-        # A build that died before its record was on disk gets one, so that its number is explained.
-        if record is None:
-            record = new_record(item, build.item, build.number)
-            folder.mkdir(parents=True, exist_ok=True)
-        with record.log.open("ab") as stream:
-            stream.write(f"\n{DIED}\nFinished: ABORTED\n".encode())
-        record.duration = max(0, sequence.now_ms() - record.start_time)
-        item.history.finish(record, Result.ABORTED)
-    queue.forget_interrupted()
+        message = "%s #%d was cut off, and there is no room to mark it"
+        logging.getLogger(__name__).warning(message, build.item.job, build.number)
+
+
+def mark(items: Items, queue: Queue) -> None:
+    """Mark the builds during which the server died; those for which there is no room stay in `queue.interrupted`."""
+    for build in list(queue.interrupted):
+        with contextlib.suppress(OSError, NotStored):
+            _mark(items, build)
+            queue.forget(build)
+
+
+def _mark(items: Items, build: Interrupted) -> None:
+    item = items.job(build.item.job)
+    if item is None:
+        return
+    # A build that ended, and only was not crossed out, stays as it is.
+    folder = item.history.builds / str(build.number)
+    record = read(item.full_name, folder)
+    if record is not None and record.result is not None:
+        return
+    # A build that died before its record was on disk gets one, so that its number is explained.
+    if record is None:
+        record = new_record(item, build.item, build.number)
+        folder.mkdir(parents=True, exist_ok=True)
+    append_once(record.log, f"\n{DIED}\nFinished: ABORTED\n".encode())
+    record.duration = max(0, sequence.now_ms() - record.start_time)
+    item.history.finish(record, Result.ABORTED)
 
 
 def adopt(home: Path, items: Items, queue: Queue) -> None:
@@ -50,12 +65,16 @@ def adopt(home: Path, items: Items, queue: Queue) -> None:
     What we had left to it is no longer ours.
     """
     for number in leftqueue.taken(home):
-        queue.cancel(number)
+        queue.drop(number)
     left, next_id = leftqueue.take(home)
-    queue.go_on_from(next_id)
-    for item in left:
-        if items.job(item.job) is not None:
-            queue.add(item.job, item.causes, item.parameters, 0, item.actions)
+    try:
+        queue.go_on_from(next_id)
+        for item in left:
+            if items.job(item.job) is not None:
+                queue.add(item.job, item.causes, item.parameters, 0, item.actions)
+    except NotStored as problem:
+        logging.getLogger(__name__).warning("what a Jenkins left is taken over by the next start: %s", problem.message)
+        return
     leftqueue.done(home)
 
 

@@ -30,7 +30,7 @@ from sluicegate.runner.parameters import Definition, Given, Parameter, Upload, c
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
-from sluicegate.runner.recovery import adopt, new_record, recover
+from sluicegate.runner.recovery import adopt, mark, new_record, recover
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
 from sluicegate.runner.settings import Settings, Shared
@@ -243,6 +243,9 @@ class Runner:
     def _execute(self, number: int) -> None:
         """One round of an executor: start what may start now, or wait a little."""
         self._unsaved.save()
+        if self.queue.interrupted:  # there was no room when the server started
+            with self._stopping_builds:
+                mark(self.items, self.queue)
         item = self.queue.take(self)
         if item is None:
             return

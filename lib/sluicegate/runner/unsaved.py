@@ -62,7 +62,7 @@ class UnsavedBuilds:
                 try:
                     if self.items.job(row.record.job) is row.item:  # else it was deleted meanwhile
                         row.record.folder.mkdir(parents=True, exist_ok=True)
-                        _append(row.record.log, row.reason.encode("utf-8", "replace"))
+                        append_once(row.record.log, row.reason.encode("utf-8", "replace"))
                         row.item.history.finish(row.record, Result.FAILURE)
                 except OSError:
                     continue
@@ -70,7 +70,7 @@ class UnsavedBuilds:
                 self.queue.end(row.waiting)
 
 
-def _append(log: Path, text: bytes) -> None:
+def append_once(log: Path, text: bytes) -> None:
     """Add lines to the end of a log, whole or not at all, and once."""
     with log.open("r+b" if log.exists() else "w+b", buffering=0) as stream:
         size = stream.seek(0, os.SEEK_END)

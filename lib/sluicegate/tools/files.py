@@ -17,6 +17,8 @@ from sluicegate.tools import door, meter
 from sluicegate.tools.outgoing import check_unchanged, marks_of, opened
 
 BLOCK = 1 << 20
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit say: what is there can still be read."""
 
 
 def sha256(path: Path) -> str:

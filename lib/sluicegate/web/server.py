@@ -46,11 +46,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+class Kept(RotatingFileHandler):
+    """A log; what it has no room for stands on stderr alone."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def log_to(home: Path) -> None:
     """Send warnings and worse to stderr and to HOME/logs/server.log, and keep three of these, 5 MB each."""
     folder = home / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = RotatingFileHandler(folder / "server.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True)
+    kept = Kept(folder / "server.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True)
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form, handlers=[logging.StreamHandler(), kept], force=True)
 
