@@ -825,6 +825,21 @@ def test_a_check_in_a_clone_looks_at_its_files_before_they_are_pushed(shop: Shop
     assert outcome.out == f"{well}this is the work tree here; {shop.repo} has another sluicegate.yaml\n{UNSIGNED}\n"
 
 
+def test_a_work_tree_is_checked_as_git_would_push_it(shop: Shop) -> None:
+    clone = shop.root / "clone"
+    subprocess.run(["git", "clone", "-q", shop.repo, clone], check=True)
+    pins = clone / "environments" / "staging.yaml"
+    (clone / "shared.yaml").write_text(pins.read_text())
+    pins.unlink()
+    pins.symlink_to("../shared.yaml")  # of which Git pushes the name that it leads to
+    outcome = shop("check", at=clone)
+    assert outcome.code == 2 and "environments/staging.yaml:1: expected a mapping" in outcome.err
+    pins.unlink()
+    pins.mkdir()
+    outcome = shop("check", at=clone)
+    assert outcome.code == 2 and "environments/staging.yaml: it cannot be read: Is a directory" in outcome.err
+
+
 def test_a_broken_servers_file_is_named(shop: Shop) -> None:
     shop.set_file("servers.yaml", "staging: [")
     assert "servers.yaml:" in shop("check").err

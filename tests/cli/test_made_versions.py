@@ -73,6 +73,20 @@ def test_a_tag_is_the_version_and_the_highest_wins(call: Call) -> None:
     assert "auth=2.0.0," in call("publish", "auth", "auth.zip")[1]
 
 
+@pytest.mark.parametrize("lost", ["a tag", "a commit"])
+def test_what_cannot_be_read_of_a_checkout_makes_no_other_version(call: Call, lost: str) -> None:
+    git("tag", "2.0.0")
+    first = git("rev-list", "--max-parents=0", "HEAD")
+    if lost == "a tag":
+        Path(".git/refs/tags/2.0.0").write_text("")  # a power cut
+    else:
+        git("tag", "-d", "2.0.0")
+        Path(f".git/objects/{first[:2]}/{first[2:]}").unlink()
+    code, printed = call("publish", "auth", "auth.zip")
+    assert code not in (0, 70), printed
+    assert call("resolve", "auth")[0] != 0
+
+
 def test_a_tag_of_another_component_counts_for_nothing(call: Call) -> None:
     git("tag", "portal-9.0.0")
     assert "auth=1.4.3" in call("publish", "auth", "auth.zip")[1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
+from sluicegate.errors import UsageError
 from sluicegate.jjb import render
 
 PROJECT = """
@@ -21,3 +25,17 @@ def test_a_folder_goes_before_each_name_and_none_before_it(tmp_path: Path) -> No
         source = tmp_path / "jobs.yaml"
         source.write_text(PROJECT % folder)
         assert set(render.tree([source]).names) == {"pipeline", *(prefix + name for name in names)}
+
+
+def test_a_folder_of_jobs_that_cannot_be_read_is_not_one_without_jobs(tmp_path: Path) -> None:
+    """`--delete-old` would delete them. Its way is longer than any call to the system takes."""
+    (tmp_path / "jobs.yaml").write_text("- job: {name: one}\n")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    with pytest.raises(UsageError, match="cannot be read: File name too long"):
+        render.tree([tmp_path])

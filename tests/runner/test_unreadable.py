@@ -17,6 +17,7 @@ from sluicegate.runner.service import Runner
 from sluicegate.runner.steps import cppcheck, junit, warnings
 from sluicegate.runner.users import Ended, Users
 from sluicegate.runner.vault import Vault
+from sluicegate.tools import beneath
 from sluicegate.web.views import Views
 from tests.runner.conftest import ADMIN, build, shell, wait_for
 
@@ -202,3 +203,58 @@ def test_a_folder_that_is_excluded_need_not_be_read(tmp_path: Path) -> None:
     assert antglob.find(tmp_path, "**/*.xml", "dd*/**").refused == {}
     assert len(antglob.find(tmp_path, "**/*.xml", "dd*/*").refused) == 1
     assert antglob.find(tmp_path, "*.xml").refused == {}
+
+
+LEVEL = "$(printf '%0250d' 1)"
+DEEP = f"for _ in $(seq 17); do mkdir {LEVEL}; cd -P {LEVEL}; done"
+"""Its way is longer than any call to the system takes: nobody can list it, not even root."""
+ARCHIVER = "<hudson.tasks.ArtifactArchiver><artifacts>r/**</artifacts></hudson.tasks.ArtifactArchiver>"
+HTML = (
+    "<htmlpublisher.HtmlPublisher><reportTargets><htmlpublisher.HtmlPublisherTarget><reportName>r</reportName>"
+    "<reportDir>r</reportDir><reportFiles>one.html</reportFiles></htmlpublisher.HtmlPublisherTarget></reportTargets>"
+    "</htmlpublisher.HtmlPublisher>"
+)
+MARKS = "<hudson.tasks.Fingerprinter><targets>r/**</targets></hudson.tasks.Fingerprinter>"
+ROBOT = (
+    "<hudson.plugins.robot.RobotPublisher><outputPath>r</outputPath><outputFileName>output.xml</outputFileName>"
+    "<otherFiles><string>**/*.png</string></otherFiles><unstableThreshold>0</unstableThreshold><passThreshold>0</passThreshold>"
+    "</hudson.plugins.robot.RobotPublisher>"
+)
+OUTPUT = '<robot><statistics><total><stat pass="1" fail="0">All Tests</stat></total></statistics></robot>'
+
+
+@pytest.mark.parametrize("publisher", [ARCHIVER, HTML, MARKS, ROBOT], ids=["archive", "html", "marks", "robot"])
+def test_what_is_taken_along_is_not_silently_less(runner: Runner, publisher: str) -> None:
+    made = f"mkdir r; echo '{OUTPUT}' > r/output.xml; echo one > r/one.html"
+    well = build(runner, "well", shell(made, publishers=publisher))
+    assert well.result is Result.SUCCESS, well.log.read_text()
+    record = build(runner, "deep", shell(f"{made}; (cd r; {DEEP})", publishers=publisher))
+    assert record.result is Result.FAILURE
+    assert "a folder that cannot be read (File name too long)" in record.log.read_text()
+
+
+def test_an_archiver_keeps_what_it_can_read_and_names_what_it_cannot(runner: Runner) -> None:
+    record = build(runner, "deep", shell(f"mkdir r; echo one > r/one; (cd r; {DEEP})", publishers=ARCHIVER))
+    assert (record.archive / "r" / "one").read_text() == "one\n"
+    assert "ERROR: what matches cannot be read: " in record.log.read_text()
+
+
+def test_a_link_out_of_the_workspace_is_left_out_and_said(runner: Runner) -> None:
+    record = build(runner, "link", shell("mkdir r; echo one > r/one; ln -s /etc/passwd r/two", publishers=ARCHIVER))
+    assert record.result is Result.SUCCESS
+    assert "WARNING: 'r/two' is a link out of the workspace and is left out" in record.log.read_text()
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "one.xml").write_text("")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    for asked in (lambda: list(beneath.names(tmp_path)), lambda: antglob.matching(tmp_path, "**/*.xml")):
+        with pytest.raises(IntegrityError, match="cannot be read: File name too long"):
+            asked()
+    assert list(beneath.names(tmp_path / "none")) == []

@@ -121,7 +121,7 @@ def test_names_behind_a_link_to_what_is_private_are_not_told(server: Server, nam
     built(server, name, command)
     console = server.session().get(f"{server.url}job/{name}/1/consoleText").text
     for link in ("home", "keys", "gone"):
-        assert f"WARNING: '{link}' is a link out of the workspace and is not archived" in console
+        assert f"WARNING: '{link}' is a link out of the workspace and is left out" in console
     assert console.count("WARNING") == 3 and "session.key" not in console
 
 
@@ -129,7 +129,7 @@ def test_links_without_number_fill_no_console(server: Server, name: str) -> None
     """As one link to the whole system does, which refused a hundred thousand names."""
     built(server, name, "echo x > a.txt; set +x; for n in $(seq 150); do ln -s /etc/passwd link$n; done")
     console = server.session().get(f"{server.url}job/{name}/1/consoleText").text
-    assert console.count("WARNING: 'link") == 100 and "WARNING: 50 more are not archived" in console
+    assert console.count("WARNING: 'link") == 100 and "WARNING: 50 more are left out" in console
 
 
 DEEP = """python3 - <<'END'

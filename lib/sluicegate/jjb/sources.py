@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sluicegate.errors import UnknownName
+from sluicegate.errors import UnknownName, UsageError
 
 SUFFIXES = (".yaml", ".yml")
 STDIN = "-"
@@ -81,12 +81,20 @@ def _head(path: Path) -> bytes:
 
 
 def _folders(top: Path, exclude: Sequence[str]) -> Iterator[tuple[Path, int]]:
-    """A folder and those below it, as jenkins-jobs walks them (jenkins_jobs.utils.recurse_path)."""
+    """A folder and those below it, as jenkins-jobs walks them (jenkins_jobs.utils.recurse_path).
+
+    Raises UsageError for one that cannot be read: without its jobs `jenkins-jobs update --delete-old` deletes them.
+    """
     top = top.resolve()
-    for name, below, _ in os.walk(top):
+    for name, below, _ in os.walk(top, onerror=_refuse):
         folder = Path(name)
         below[:] = sorted(subfolder for subfolder in below if not _left_out(folder / subfolder, exclude))
         yield folder, len(folder.relative_to(top).parts)
+
+
+def _refuse(problem: OSError) -> None:
+    if not isinstance(problem, FileNotFoundError):
+        raise UsageError(f"{problem.filename} cannot be read: {problem.strerror}") from problem
 
 
 def _left_out(folder: Path, exclude: Sequence[str]) -> bool:

@@ -22,10 +22,21 @@ THROUGH_LINKS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Regular files by relative path, and what matches but is left out, with the reason; both sorted."""
+    """Regular files by relative path, and what matches but is left out, with the reason; both sorted.
+
+    `unread` of these are there, may match, and cannot be read; the others are links that lead elsewhere.
+    """
 
     files: tuple[str, ...]
     refused: Mapping[str, str]
+
+    @property
+    def unread(self) -> dict[str, str]:
+        return {name: reason for name, reason in self.refused.items() if isinstance(reason, Unread)}
+
+
+class Unread(str):
+    """Why something that is there was not read."""
 
 
 def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True, case: bool = True) -> Found:
@@ -52,7 +63,10 @@ def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True
 
 
 def matching(root: Path, includes: str, excludes: str = "", *, folders: bool = False) -> list[Path]:
-    """All that matches below `root`, links themselves and never what they lead to, and folders when asked for."""
+    """All that matches below `root`, links themselves and never what they lead to, and folders when asked for.
+
+    Raises IntegrityError for a folder that cannot be read.
+    """
     wanted, unwanted = _patterns(includes, True), _patterns(excludes, True)
     names: list[str] = []
     for prefix, entries in beneath.folders(root.resolve()):
@@ -101,7 +115,7 @@ class _Walk:
         except FileNotFoundError:  # it has gone meanwhile
             return
         except OSError as problem:
-            self.unseen[folder.prefix] = f"a folder that cannot be read ({problem.strerror})"
+            self.unseen[folder.prefix] = Unread(f"a folder that cannot be read ({problem.strerror})")
             return
         try:
             if not self._is_inside(folder.place) and os.fstat(here).st_mode & 0o005 != 0o005:
@@ -112,7 +126,7 @@ class _Walk:
                     self.left -= folder.linked
                     if self.left < 0:
                         message = f"not looked through: links lead to more than {THROUGH_LINKS} entries"
-                        self.unseen[folder.prefix] = message
+                        self.unseen[folder.prefix] = Unread(message)
                         return
                     yield from self._entry(folder, entry)
         finally:
@@ -133,7 +147,7 @@ class _Walk:
             status = os.lstat(place) if is_link else entry.stat(follow_symlinks=False)
         except OSError as problem:
             nowhere = problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-            yield relative, "a link that leads nowhere" if nowhere else f"not to be read ({problem.strerror})"
+            yield relative, "a link that leads nowhere" if nowhere else Unread(f"not to be read ({problem.strerror})")
             return
         if not stat.S_ISDIR(status.st_mode):
             yield from self._file(relative, place, status)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from sluicegate.tools import beneath, files
 
 LARGEST = 1 << 20
 SECONDS = 60.0
+MOST_TOLD = 100
+"""A link to the whole system refuses a hundred thousand names."""
 
 
 def text_of(build: Build, name: str, encoding: str = "utf-8", workspace: Path | None = None) -> str:
@@ -46,6 +50,34 @@ def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: 
         unread = "; ".join(f"'{name}' is {reason}" for name, reason in matches.refused.items())
         raise StepFailed(f"the pattern '{pattern}' names what is not read: {unread}")
     return matches.files
+
+
+def taken(
+    build: Build, folder: Path, includes: str, excludes: str = "", *, defaults: bool = True, case: bool = True
+) -> tuple[str, ...]:
+    """The files below a folder that a step takes along; what else matches is said.
+
+    Raises StepFailed where something is there and cannot be read: it would be missed silently.
+    """
+    matches = antglob.find(folder, includes, excludes, defaults=defaults, case=case)
+    tell(build, matches)
+    refuse_unread(matches.unread)
+    return matches.files
+
+
+def tell(build: Build, matches: antglob.Found) -> None:
+    """Say what matches and is left out."""
+    for name, reason in islice(matches.refused.items(), MOST_TOLD):
+        build.say(f"WARNING: '{name}' is {reason} and is left out")
+    if (more := len(matches.refused) - MOST_TOLD) > 0:
+        build.say(f"WARNING: {more} more are left out for such reasons")
+
+
+def refuse_unread(unread: Mapping[str, str]) -> None:
+    """Raise StepFailed that names what is there and cannot be read."""
+    if unread:
+        named = "; ".join(f"'{name}' is {reason}" for name, reason in islice(unread.items(), MOST_TOLD))
+        raise StepFailed(f"what matches cannot be read: {named}")
 
 
 def kept(record: Record, name: str) -> dict[str, Any] | None:

@@ -78,20 +78,23 @@ class Shared:
         self._settings = read(self.path) if self._stamp else NO_SETTINGS
 
     def _mark(self) -> int:
+        """When the file was changed; 0 where there is none. Raises ConfigError for one that cannot be looked at."""
         try:
             return self.path.stat().st_mtime_ns
-        except OSError:
-            return 0
+        except OSError as problem:
+            if isinstance(problem, FileNotFoundError) and not self.path.is_symlink():
+                return 0
+            raise ConfigError([f"{self.path}: it cannot be read: {problem.strerror}"]) from problem
 
     def now(self) -> Settings:
         """The settings as they are now; a file with mistakes leaves those from before in force."""
         with self._lock:
-            if (stamp := self._mark()) != self._stamp:
-                self._stamp = stamp
-                try:
+            try:
+                if (stamp := self._mark()) != self._stamp:
+                    self._stamp = stamp
                     self._settings = read(self.path) if stamp else NO_SETTINGS
-                except SluicegateError as problem:
-                    logging.getLogger(__name__).error("%s; the settings from before stay in force", problem)
+            except SluicegateError as problem:
+                logging.getLogger(__name__).error("%s; the settings from before stay in force", problem)
             return self._settings
 
     def text(self) -> str:

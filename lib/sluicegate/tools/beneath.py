@@ -126,15 +126,19 @@ def open_real(place: str) -> int:
 def folders(folder: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """A folder and all below it, each before those in it: `""`, `a/`, `a/b/`, and the entries by name.
 
-    No link is followed; what cannot be opened is left out. They may lie deeper than Python calls functions.
+    No link is followed; a folder that has gone, or is a link by now, is left out. They may lie deeper than Python calls
+    functions. Raises IntegrityError for one that is there and cannot be read.
     """
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
+        place = os.path.join(folder, prefix).rstrip("/")
         try:
-            here = open_real(os.path.join(folder, prefix).rstrip("/"))
-        except OSError:
-            continue
+            here = open_real(place)
+        except OSError as problem:
+            if _is_absent(problem) and problem.errno != errno.ENAMETOOLONG:  # so deep is only what its folder has named
+                continue
+            raise IntegrityError(f"the folder {place} cannot be read: {problem.strerror}") from problem
         try:
             with os.scandir(here) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -146,7 +150,10 @@ def folders(folder: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
 
 
 def names(folder: Path) -> Iterator[str]:
-    """The relative paths of all regular files below a folder, sorted within each; nothing where there is none."""
+    """The relative paths of all regular files below a folder, sorted within each; nothing where there is none.
+
+    Raises IntegrityError for a folder that is there and cannot be read.
+    """
     for prefix, entries in folders(folder):
         yield from (f"{prefix}{entry.name}" for entry in entries if entry.is_file(follow_symlinks=False))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -67,10 +68,11 @@ class Views:
             return None
 
     def of(self, folder: str) -> list[View]:
-        """The views of a folder; one that cannot be read shows nothing but why."""
+        """The views of a folder; one that cannot be read shows nothing but why. Raises OSError for their folder."""
         views = []
-        for path in sorted(self.folder.glob("*.xml")) if self.folder.is_dir() else []:
-            owner, _, name = unquote(path.stem).rpartition("/")
+        files_here = sorted(os.listdir(self.folder)) if os.path.lexists(self.folder) else []
+        for file in (name for name in files_here if name.endswith(".xml") and not name.startswith(".")):
+            owner, _, name = unquote(file.removesuffix(".xml")).rpartition("/")
             if owner != folder or not names.is_text(name):
                 continue
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sluicegate.delivery.moves.evidence import read_junit
 from sluicegate.errors import UsageError
-from sluicegate.tools.reports import testreports
+from sluicegate.tools.reports import reportfiles, testreports
 from sluicegate.tools.reports.testreports import Case, Tally
 
 
@@ -259,11 +261,29 @@ def test_names_are_files_folders_and_patterns_and_each_file_comes_once(tmp_path:
     first, second, gone, report = (
         tmp_path / name for name in ("a/TEST-1.xml", "a/deep/TEST-2.XML", "a/gone.xml", "b.report")
     )
-    assert testreports.named([tmp_path / "a"]) == [first, second, gone], (
+    assert reportfiles.named([tmp_path / "a"]) == [first, second, gone], (
         "a link that leads nowhere is not left out silently"
     )
-    assert testreports.named([tmp_path / "**" / "TEST-*"]) == [first, second]
-    assert testreports.named([report, tmp_path / "linked.xml", tmp_path / "b.*"]) == [report]
+    assert reportfiles.named([tmp_path / "**" / "TEST-*"]) == [first, second]
+    assert reportfiles.named([report, tmp_path / "linked.xml", tmp_path / "b.*"]) == [report]
     for missing in ("c.xml", "c/*.xml"):
         with pytest.raises(UsageError, match="there is no report"):
-            testreports.named([tmp_path / missing])
+            reportfiles.named([tmp_path / missing])
+
+
+def test_a_folder_that_cannot_be_listed_is_a_red_report(tmp_path: Path) -> None:
+    """Its way is longer than any call to the system takes: nobody can list it, not even root."""
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "one.xml").write_text('<testsuite><testcase name="one"/></testsuite>')
+    here = os.open(tmp_path / "r", os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    for name in ("r", "r/**/*.xml", "*/**/*.xml", "r/one.xml"):
+        run = read_junit([tmp_path / name])
+        assert (run.passed, run.failed) == (1, 0 if name == "r/one.xml" else 1), name
+    assert "cannot be read: File name too long" in read_junit([tmp_path / "r"]).notes[0]
+    assert read_junit([tmp_path / "r" / "*.xml"]).failed == 0

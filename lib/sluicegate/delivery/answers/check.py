@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,11 +38,23 @@ class WorkTree(State):
         self.folder = folder
 
     def file(self, path: str) -> bytes | None:
+        """As Git would take it: of a link where it leads to."""
         place = self.folder / path
-        return place.read_bytes() if place.is_file() else None
+        try:
+            return os.fsencode(os.readlink(place)) if place.is_symlink() else place.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as problem:
+            raise ConfigError([f"{path}: it cannot be read: {problem.strerror}"]) from problem
 
     def pin_files(self) -> tuple[str, ...]:
-        return tuple(sorted(path.name for path in self.folder.glob("environments/*.yaml")))
+        try:
+            names = os.listdir(self.folder / "environments")
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as problem:
+            raise ConfigError([f"environments: it cannot be read: {problem.strerror}"]) from problem
+        return tuple(sorted(name for name in names if name.endswith(".yaml")))
 
 
 def looked_at(state: State) -> tuple[State, str]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from sluicegate.delivery.artifacts.provenance import taken_names
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import check_form, check_version, lower, respelled
-from sluicegate.errors import Malformed, UnknownName, UsageError
+from sluicegate.errors import IntegrityError, Malformed, UnknownName, UsageError
 from sluicegate.model import snapshots
 from sluicegate.model.config import TAG_VERSION, Component
 from sluicegate.model.manifest import Artifact
 from sluicegate.tools import files as tool_files
 from sluicegate.tools.git.command import git
-from sluicegate.tools.process import lines_of
 
 VERSION_FILE = "VERSION"
 DATE = r"(?:19|20)[0-9]{2}[.-](?:0?[1-9]|1[0-2])[.-](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
@@ -28,7 +27,7 @@ def made_version(component: Component, source: Path, file: str = VERSION_FILE) -
     begins anew with each build server.
     """
     instead = f"name the version: sluicegate publish {component.name}=VERSION FILE..."
-    if _git(source, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+    if git("rev-parse", "--verify", "--quiet", "HEAD", folder=source, check=False).status != 0:
         raise UsageError(f"{source} is no Git checkout with a commit to make a version from", hint=instead)
     if tagged := _tagged(component, source):
         return tagged
@@ -52,7 +51,10 @@ def _tagged(component: Component, source: Path) -> str:
     A tag that looks like a date counts only where no other does.
     """
     best = ""
-    for tag in lines_of(_git(source, "tag", "--points-at", "HEAD") or ""):
+    done = git("tag", "--points-at", "HEAD", folder=source)
+    if "ignoring broken ref" in done.error_text:  # it may be the version
+        raise IntegrityError(f"a tag of {source} is damaged: {done.error_text}", hint="git fetch --tags --force")
+    for tag in done.lines:
         version = _version_in(component, tag)
         if version and (not best or _precedes(component.versions, best, version)):
             best = version
@@ -85,9 +87,9 @@ def _precedes(scheme: str, best: str, version: str) -> bool:
     return lower(scheme, best, version) if dates[0] == dates[1] else dates[0]
 
 
-def _git(source: Path, *words: str) -> str | None:
-    done = git(*words, folder=source, check=False)
-    return done.text.strip() if done.status == 0 else None
+def _git(source: Path, *words: str) -> str:
+    """What Git answers. Raises where it fails: no answer is not that there is nothing."""
+    return git(*words, folder=source).text.strip()
 
 
 def refuse_spelling(state: State, spec: Component, version: str) -> None:

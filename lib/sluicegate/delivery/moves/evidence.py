@@ -18,7 +18,7 @@ from sluicegate.model.settings import suggestion
 from sluicegate.model.story import Story, lifting, vetoed
 from sluicegate.model.values import Actor
 from sluicegate.tools import files
-from sluicegate.tools.reports import testreports
+from sluicegate.tools.reports import reportfiles, testreports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def read_junit(paths: Sequence[Path]) -> TestRun:
     passed = failed = skipped = 0
     digest = hashlib.sha256()
     notes = []
-    for path in testreports.named(paths):
+    for path in reportfiles.named(paths):
         report = _report(path, digest)
         tests = testreports.tally(report.suites)
         passed, failed, skipped = passed + tests.passed, failed + tests.failed, skipped + tests.skipped

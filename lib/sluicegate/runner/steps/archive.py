@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from itertools import islice
 from pathlib import Path
 
-from sluicegate.runner import antglob, fingerprints
+from sluicegate.runner import antglob, fingerprints, reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.tools import files
 
-MOST_TOLD = 100
-"""A link to the whole system refuses a hundred thousand names."""
-
 
 class Archive:
-    """Copies what matches; nothing matching fails the build unless that is allowed."""
+    """Copies what matches; nothing matching fails the build unless that is allowed, and so does what cannot be read.
+
+    What a link leads out of the workspace to is left out and said.
+    """
 
     label = "Archive the artifacts"
 
@@ -47,17 +46,23 @@ class Archive:
         matches = antglob.find(
             build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
         )
-        for name, reason in islice(matches.refused.items(), MOST_TOLD):
-            build.say(f"WARNING: '{name}' is {reason} and is not archived")
-        if (more := len(matches.refused) - MOST_TOLD) > 0:
-            build.say(f"WARNING: {more} more are not archived for such reasons")
-        if not matches.files:
+        reading.tell(build, matches)
+        unread = dict(matches.unread)
+        if not matches.files and not unread:
             self._none(build, includes)
             return
-        marks = {name: self._copy(build, name) for name in matches.files}
+        marks = {}
+        for name in matches.files:
+            try:
+                marks[name] = self._copy(build, name)
+            except FileNotFoundError:
+                build.say(f"WARNING: '{name}' is gone and is not archived")
+            except OSError as problem:
+                unread[name] = f"not to be read ({problem.strerror or problem})"
         if self.fingerprint:
             build.say("Recording fingerprints")
-            fingerprints.record(build.record, {k: v for k, v in marks.items() if v}, time.time())
+            fingerprints.record(build.record, marks, time.time())
+        reading.refuse_unread(unread)
 
     def _none(self, build: Build, includes: str) -> None:
         if self.allow_empty:
@@ -66,21 +71,17 @@ class Archive:
         raise StepFailed(f'No artifacts found that match the file pattern "{includes}". Configuration error?')
 
     def _copy(self, build: Build, name: str) -> str:
-        """Copy one file and return its MD5 (Jenkins' fingerprint); empty when it vanished or leads elsewhere now."""
+        """Copy one file and return its MD5 (Jenkins' fingerprint). Raises OSError for one that cannot be read."""
         build.check()
-        target = build.record.archive / name
-        files.make_folders(target.parent)
         digest = hashlib.md5(usedforsecurity=False)
-        try:
-            source = build.ground.open(name)
-        except OSError:
-            build.say(f"WARNING: '{name}' is gone or leads out of the workspace and is not archived")
-            return ""
-        with source as reading, Path(target).open("wb") as writing:
-            while block := reading.read(files.BLOCK):
-                digest.update(block)
-                writing.write(block)
-            os.fchmod(writing.fileno(), os.fstat(reading.fileno()).st_mode & 0o755)
+        with build.ground.open(name) as source:
+            target = build.record.archive / name
+            files.make_folders(target.parent)
+            with Path(target).open("wb") as writing:
+                while block := source.read(files.BLOCK):
+                    digest.update(block)
+                    writing.write(block)
+                os.fchmod(writing.fileno(), os.fstat(source.fileno()).st_mode & 0o755)
         return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from sluicegate.errors import Malformed, NotFound
 from sluicegate.model.printable import counted
-from sluicegate.runner import antglob, fingerprints
+from sluicegate.runner import fingerprints, reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements import catalogue
@@ -233,22 +233,22 @@ class CopyArtifact:
         return [(name, run.archive) for name, run in runs] if runs else [("", record.archive)]
 
     def _copy(self, build: Build, source: Path, target: Path, record: Record | None) -> int:
-        matches = antglob.find(source, build.expand(self.filter).strip() or "**", build.expand(self.excludes))
+        names = reading.taken(build, source, build.expand(self.filter).strip() or "**", build.expand(self.excludes))
         marks = {}
-        for name in matches.files:
+        for name in names:
             build.check()
             place = target / (Path(name).name if self.flatten else name)
-            with os.fdopen(files.open_beneath(source, name, follow=True), "rb") as reading:
-                status = os.fstat(reading.fileno())
+            with os.fdopen(files.open_beneath(source, name, follow=True), "rb") as stream:
+                status = os.fstat(stream.fileno())
                 with build.ground.create(place) as writing:
-                    shutil.copyfileobj(reading, writing, files.BLOCK)
+                    shutil.copyfileobj(stream, writing, files.BLOCK)
                     os.fchmod(writing.fileno(), status.st_mode & 0o777)
                     os.utime(writing.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-                reading.seek(0)
-                marks[name] = fingerprints.of_stream(reading)
+                stream.seek(0)
+                marks[name] = fingerprints.of_stream(stream)
         if self.marks and marks:
             fingerprints.record(build.record, marks, build.record.start_time / 1000)
-        return len(matches.files)
+        return len(names)
 
 
 def _selector_parameter(fields: Fields) -> Definition:

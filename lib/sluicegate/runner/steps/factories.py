@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sluicegate.model.numbers import INT, whole
-from sluicegate.runner import antglob, properties
+from sluicegate.runner import properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.parameters import Given, Upload, Value
-from sluicegate.runner.reading import text_of
+from sluicegate.runner.reading import taken, text_of
 from sluicegate.runner.steps.sources import NODES, PREFIX, NotTriggered, entry
 
 
@@ -72,10 +72,10 @@ class Matching:
 
     def sets(self, build: Build, of: Callable[[str], Mapping[str, Given]]) -> Sequence[Mapping[str, Given]]:
         """A build each, with the parameters that `of` gives for the file."""
-        matches = antglob.find(build.workspace, build.expand(self.pattern))
-        if not matches.files:
+        names = taken(build, build.workspace, build.expand(self.pattern))
+        if not names:
             return nothing(build, self.otherwise, f"no files match {self.pattern}")
-        return [of(file) for file in matches.files]
+        return [of(file) for file in names]
 
 
 class LineEach:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluicegate.runner import antglob, fingerprints
+from sluicegate.runner import fingerprints, reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -50,7 +50,7 @@ class HtmlPublisher:
         target = root / "htmlreports" / _plain(build.expand(report.name))
         beneath.remove(target)
         build.say(f"[htmlpublisher] Archiving at {'BUILD' if report.every_build else 'PROJECT'} level {folder}")
-        for name in antglob.find(folder, report.includes or "**/*").files:
+        for name in reading.taken(build, folder, report.includes or "**/*"):
             place = target / name
             files.make_folders(place.parent)
             build.ground.copy(folder / name, place)
@@ -89,10 +89,10 @@ class Fingerprinter:
 
     def perform(self, build: Build) -> None:
         build.say("Recording fingerprints")
-        names = antglob.find(build.workspace, build.expand(self.targets), build.expand(self.excludes)).files
+        names = reading.taken(build, build.workspace, build.expand(self.targets), build.expand(self.excludes))
         marks = {name: _mark(build, name) for name in names}
         if self.artifacts:
-            kept = antglob.find(build.record.archive, "**").files
+            kept = reading.taken(build, build.record.archive, "**")
             marks |= {name: fingerprints.of_file(build.record.archive / name) for name in kept}
         fingerprints.record(build.record, marks, build.record.start_time / 1000)
 

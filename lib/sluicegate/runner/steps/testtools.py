@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.numbers import whole
-from sluicegate.runner import antglob, reading
+from sluicegate.runner import reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -188,7 +188,7 @@ class Robot:
     def _keep(self, build: Build, folder: Path) -> None:
         target = build.record.folder / "robot-plugin"
         for pattern in self.kept:
-            for name in antglob.find(folder, build.expand(pattern)).files:
+            for name in reading.taken(build, folder, build.expand(pattern)):
                 files.make_folders((target / name).parent)
                 build.ground.copy(folder / name, target / name)
 

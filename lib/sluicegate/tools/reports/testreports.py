@@ -7,16 +7,12 @@ Longer than a module should be: the reader is one machine of states over a strea
 
 from __future__ import annotations
 
-import glob
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from sluicegate.errors import UnknownName
 from sluicegate.tools.reports import text
 
 DEPTH = 200
@@ -117,30 +113,6 @@ def unreadable(source: str, why: str, name: str = "[failed-to-read]") -> Report:
     case = Case(class_name=source, name=name, duration=0.0, state="failed", details=f"{source} {why}")
     suite = Suite(name=source, timestamp="", cases=(case,))
     return Report(suites=(suite,), note=f"{why}; it counts as one failed test")
-
-
-def named(names: Sequence[Path]) -> list[Path]:
-    """The files that these names mean: a file, a pattern (`**` for any folder), a folder with all its `*.xml`.
-
-    Each file comes once, whatever links lead to it. Raises UnknownName when a name means no file.
-    """
-    files: dict[str, Path] = {}
-    for name in names:
-        paths = _files_of(name)
-        if not paths:
-            raise UnknownName(f"there is no report {name}", hint="name report files, a folder of them or a pattern")
-        for path in paths:
-            files.setdefault(os.path.realpath(path), path)
-    return sorted(files.values())
-
-
-def _files_of(name: Path) -> list[Path]:
-    if name.is_dir():
-        walk = os.walk(name, followlinks=False)
-        return [Path(folder) / file for folder, _, below in walk for file in below if file.lower().endswith(".xml")]
-    if os.path.lexists(name):
-        return [name]
-    return [Path(path) for path in glob.glob(str(name), recursive=True) if not os.path.isdir(path)]
 
 
 @dataclass(slots=True, kw_only=True)

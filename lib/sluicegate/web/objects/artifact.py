@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -122,8 +123,10 @@ def _zip(archive: Folder) -> Iterator[bytes]:
         for name in beneath.names(archive):
             try:
                 descriptor = _open(archive, name)
-            except OSError:
-                continue  # It is gone, or was swapped for a link.
+            except OSError as problem:
+                if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    continue  # It is gone, or was swapped for a link.
+                raise  # A zip that is cut off is seen to be none.
             with os.fdopen(descriptor, "rb", buffering=0) as stream:
                 entry = zipfile.ZipInfo(f"archive/{name.encode('utf-8', 'replace').decode()}", _date(stream))
                 entry.compress_type = zipfile.ZIP_DEFLATED
