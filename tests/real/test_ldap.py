@@ -50,9 +50,10 @@ def directory(slapd: Slapd, **more: object) -> LdapDirectory:
 
 def test_a_user_is_known_by_password_and_has_groups(slapd: Slapd) -> None:
     ours = directory(slapd)
-    assert ours.login("lena", "lena-word") == {"qa"}
-    assert ours.login("gerd", "gerd-word") == {"unix", "leads", "odd, (name)"}
-    assert ours.groups_of("lena") == {"qa"} and ours.groups_of("nobody") is None
+    assert ours.login("lena", "lena-word") == {"qa", "everybody"}
+    direct, around = {"unix", "leads", "odd, (name)"}, {"round", "everybody"}
+    assert ours.login("gerd", "gerd-word") == ours.groups_of("gerd") == direct | around, "groups of groups, too"
+    assert ours.groups_of("lena") == {"qa", "everybody"} and ours.groups_of("nobody") is None
 
 
 def test_a_group_holds_whom_it_names_and_whom_groups_in_it_hold(slapd: Slapd) -> None:
@@ -287,8 +288,20 @@ def test_users_of_a_directory_log_in_with_the_rights_of_their_groups(
 
 def test_who_leaves_the_directory_loses_session_and_token(slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = logins.Outside(directory(slapd))
-    assert outside.login("lena", "lena-word") and outside.groups("lena") == {"qa"}
+    assert outside.login("lena", "lena-word") and outside.groups("lena") == {"qa", "everybody"}
     slapd.change(f"dn: uid=lena,ou=people,{BASE}\nchangetype: delete\n")
     monkeypatch.setattr(logins, "FRESH", 0.0)
     assert outside.groups("lena") is None
     assert not outside.login("lena", "lena-word")
+
+
+def test_a_password_that_the_directory_has_changed_opens_nothing(slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was right is remembered, as scripts ask often, but no longer than the directory's word counts."""
+    outside = logins.Outside(directory(slapd))
+    assert outside.login("lena", "lena-word")
+    slapd.change(
+        f"dn: uid=lena,ou=people,{BASE}\nchangetype: modify\nreplace: userPassword\nuserPassword: another-word\n"
+    )
+    monkeypatch.setattr(logins, "FRESH", 0.0)
+    assert not outside.login("lena", "lena-word")
+    assert outside.login("lena", "another-word")

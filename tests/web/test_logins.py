@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import time
 from pathlib import Path
@@ -109,3 +111,55 @@ def test_a_server_with_such_a_mistake_does_not_start(tmp_path: Path) -> None:
     (tmp_path / logins.FILE).write_text("oauth: {}")
     done = command("serve", "--home", str(tmp_path), "--port", "0")
     assert done.returncode == 2 and "logins.yaml:1" in done.stderr
+
+
+def test_behind_a_trusted_proxy_everybody_has_an_address_of_his_own(tmp_path: Path) -> None:
+    """In the audit log, and where passwords are guessed: who guesses keeps nobody else out."""
+    proxied(tmp_path / "home", "[127.0.0.1, 10.1.0.0/16]")
+    with serving(tmp_path / "home") as server:
+
+        def status(password: str, forwarded: str) -> int:
+            headers = {"X-Forwarded-For": forwarded}
+            answer = requests.get(f"{server.url}api/json", auth=("anna", password), headers=headers, timeout=20)
+            return answer.status_code
+
+        guesses = [status(f"guess {number}", "192.0.2.1, 198.51.100.7, 10.1.2.3") for number in range(12)]
+        assert guesses[:10] == [401] * 10 and guesses[-1] == 429
+        assert status(server.password("anna"), "198.51.100.7") == 429
+        assert status(server.password("anna"), "203.0.113.9") == 200
+        rows = [json.loads(line) for line in (tmp_path / "home" / "logs" / "audit.log").read_text().splitlines()]
+        assert {row["from"] for row in rows if row["status"] in (401, 429)} == {"198.51.100.7"}
+
+
+def test_who_forges_the_header_of_addresses_stays_where_he_is(tmp_path: Path) -> None:
+    proxied(tmp_path / "home", "10.11.12.13")
+    with serving(tmp_path / "home") as server:
+        for number in range(12):
+            headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+            answer = requests.get(f"{server.url}api/json", auth=("anna", "wrong"), headers=headers, timeout=20)
+        assert answer.status_code == 429
+
+
+def test_nobody_has_a_name_that_rules_and_logs_use(tmp_path: Path) -> None:
+    proxied(tmp_path / "home", "127.0.0.1")
+    with serving(tmp_path / "home") as server:
+        for name in ("anonymous", "Authenticated", "SYSTEM", "unknown"):
+            assert who(server, {"X-Forwarded-User": name})[0] == 400, name
+    done = command("serve", "--home", str(tmp_path / "new"), "--port", "0", "--user", "authenticated=configure")
+    assert done.returncode == 2 and "nobody can be called 'authenticated'" in done.stderr
+
+
+def test_somebody_of_a_proxy_uses_the_forms_of_pages(tmp_path: Path) -> None:
+    proxied(tmp_path / "home", "127.0.0.1")
+    with serving(tmp_path / "home") as server:
+        server.client().create_job("job", "<project/>")
+        session = requests.Session()
+        session.headers.update({"X-Forwarded-User": "lena", "Accept": "text/html"})
+        page = session.get(f"{server.url}job/job/", timeout=20)
+        crumb = re.search(r'name="Jenkins-Crumb" value="([0-9a-f]+)"', page.text)
+        assert crumb is not None
+        form = {"Jenkins-Crumb": crumb[1], "sluicegate-form": "1"}
+        answer = session.post(f"{server.url}job/job/build?delay=0sec", data=form, timeout=20, allow_redirects=False)
+        assert answer.status_code == 302, answer.text
+        session.headers.pop("X-Forwarded-User")
+        assert session.get(f"{server.url}me/api/json", timeout=20).status_code == 403, "the proxy's word left a session"

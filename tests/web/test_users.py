@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def test_the_audit_log_says_who_changed_what_from_where(fresh: Server, tmp_path:
     assert ("jobs", "POST /createItem", 200) in changes
     assert ("anna", "POST /job/one/doDelete", 403) in changes
     assert changes[-1][1:] == ("GET /api/json", 401)
+    assert [row.get("with") for row in rows if row["action"] == "POST /createItem"] == [{"name": "one"}]
     assert {row["from"] for row in rows} == {"127.0.0.1"} and all(row["at"] for row in rows)
 
 
@@ -158,3 +160,24 @@ def test_the_current_password_is_not_guessed_in_a_session_that_was_left_open(fre
     answers = [browser.post(f"{fresh.url}me/password", data={**form, "current": f"guess {n}"}) for n in range(13)]
     assert [answer.status_code for answer in answers[:10]] == [403] * 10
     assert answers[-1].status_code == 429
+
+
+def test_an_address_that_tries_many_users_waits(fresh: Server) -> None:
+    """Of no user of whom it knows only the name; the time of an answer does not tell which names there are."""
+    answers = [
+        requests.get(f"{fresh.url}api/json", auth=(f"user{number}", "winter2026")).status_code for number in range(70)
+    ]
+    assert answers[:60] == [401] * 60 and answers[-1] == 429
+    assert requests.get(f"{fresh.url}login").status_code == 200
+    assert requests.get(f"{fresh.url}api/json", auth=("anna", "winter2026")).status_code == 429
+
+
+def test_the_time_of_a_refusal_does_not_tell_whether_there_is_such_a_user(fresh: Server) -> None:
+    def seconds(user: str) -> float:
+        begun = time.monotonic()
+        assert requests.get(f"{fresh.url}api/json", auth=(user, "wrong")).status_code == 401
+        return time.monotonic() - begun
+
+    seconds("anna")
+    there, nowhere = (min(seconds(user) for _ in range(5)) for user in ("anna", "nobody-at-all"))
+    assert nowhere > there / 2, (there, nowhere)

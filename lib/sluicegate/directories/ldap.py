@@ -204,13 +204,20 @@ class LdapDirectory:
         return exact[0] if len(exact) == 1 else None
 
     def _groups_of(self, connection: Connection, entry: str, name: str) -> frozenset[str]:
+        """The names of the groups that have the entry, or a group that has it."""
         from ldap3.utils.conv import escape_filter_chars
 
-        if not self.groups:
-            return frozenset()
-        held = f"(|{_having(entry)}(memberUid={escape_filter_chars(name)}))"
-        rows = self._search(connection, self.groups, held, ["cn"])
-        return frozenset(cn for _, values in rows for cn in values.get("cn", ()))
+        found: set[str] = set()
+        reached, held = {entry.casefold()}, f"{_having(entry)}(memberUid={escape_filter_chars(name)})"
+        while self.groups and held:
+            rows = self._search(connection, self.groups, f"(|{held})", ["cn"])
+            found.update(cn for _, values in rows for cn in values.get("cn", ()))
+            above = [group for group, _ in rows if group.casefold() not in reached]
+            reached |= {group.casefold() for group in above}
+            if len(reached) > GROUPS:
+                raise Denied(f"the directory {self.url} has '{name}' in more than {GROUPS} groups")
+            held = "".join(map(_having, above))
+        return frozenset(found)
 
     def _search(
         self, connection: Connection, place: str, condition: str, attributes: list[str], *, base: bool = False

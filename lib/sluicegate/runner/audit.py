@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -25,10 +26,12 @@ class Audit:
         folder.mkdir(exist_ok=True, mode=0o750)
         self._handler = File(folder / "audit.log", maxBytes=10 << 20, backupCount=9, delay=True)
 
-    def note(self, *, user: str, address: str, action: str, status: int, claimed: str = "") -> None:
+    def note(
+        self, *, user: str, address: str, action: str, status: int, claimed: str = "", told: Mapping[str, str]
+    ) -> None:
         """Write one line: `action` is the method and the path, `status` what was answered.
 
-        `claimed` is the user who somebody without a login said to be.
+        `claimed` is the user who somebody without a login said to be, `told` what else was said of the change.
         """
         row: dict[str, object] = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -39,6 +42,8 @@ class Audit:
         }
         if claimed:
             row["claimed"] = claimed
+        if told:
+            row["with"] = dict(told)
         self._handler.handle(logging.makeLogRecord({"msg": json.dumps(row), "levelno": logging.INFO}))
 
     def close(self) -> None:

@@ -28,6 +28,10 @@ class Fingerprint:
     number: int
     usages: tuple[tuple[str, str], ...]
 
+    @property
+    def jobs(self) -> frozenset[str]:
+        return frozenset((self.job, *(job for job, _ in self.usages)))
+
 
 def home_of(record: Record) -> Path:
     """The home that a build's folder lies in, two levels up for each part of the job's name."""

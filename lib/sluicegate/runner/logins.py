@@ -13,6 +13,7 @@ import ipaddress
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,17 @@ class Proxy:
             return False
         return any(where in network for network in self.networks)
 
+    def client_of(self, address: str, forwarded: Sequence[str]) -> str:
+        """Whence a request came: what the last proxy that is trusted wrote into X-Forwarded-For, else `address`."""
+        hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+        while self.speaks_from(address) and hops:
+            hop = hops.pop()
+            try:
+                address = str(ipaddress.ip_address(hop))
+            except ValueError:
+                break
+        return address
+
 
 class Outside:
     """The users of a directory, as far as it was asked lately."""
@@ -64,7 +76,7 @@ class Outside:
         if not name or not password:
             return False
         line = f"{self._mark}\0{name}"
-        if self._remembered.knows(line, password) and self.groups(name) is not None:
+        if self._remembered.knows(line, password, FRESH) and self.groups(name) is not None:
             return True
         groups = self.directory.login(name, password)
         if groups is None:

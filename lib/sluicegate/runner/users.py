@@ -30,6 +30,8 @@ from sluicegate.tools import files
 ADMIN = "admin"
 SESSION_SECONDS = 12 * 3600
 SHORTEST = 8
+NOBODY = ("anonymous", "authenticated", "system", "unknown")
+"""What is no user's name (User.ILLEGAL_PERSISTED_USERNAMES, and the words of rights.yaml)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,20 @@ class Users:
         return self.home / "users" / name
 
     def create(self, name: str) -> Path:
-        """Make sure that a user exists; the file in which the first password stands."""
-        names.check(name)
+        """Make sure that a user exists; the file in which the first password stands. Raises UsageError, Malformed."""
+        self.must_be_a_name(name)
         path = self._first(name)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         if not path.exists() and not (self._folder(name) / "password").exists():
             files.replace(path, f"{secrets.token_urlsafe(18)}\n".encode(), mode=0o600)
         return path
+
+    @staticmethod
+    def must_be_a_name(name: str) -> None:
+        """Raise Malformed for what no user can be called, and UsageError for what means something else."""
+        names.check(name)
+        if name.lower() in NOBODY:
+            raise UsageError(f"nobody can be called '{name}': rules and logs mean something else by it")
 
     def exists(self, name: str) -> bool:
         """Whether there is such a user, here or in the directory. Raises RemoteUnavailable when it does not answer."""
@@ -106,6 +115,8 @@ class Users:
     def login(self, name: str, secret: str) -> Login | None:
         """The user, when `secret` is the password or a token; compared in constant time."""
         if not self.is_own(name):
+            if self.outside is None:
+                passwords.waste(secret)
             return self._login_outside(name, secret)
         if self._has_token(name, secret.encode("utf-8", "surrogateescape")):
             return Login(user=name, by_token=True)
@@ -170,7 +181,7 @@ class Users:
             names.check(name)
         except Malformed:
             return False
-        return not name.startswith(".")
+        return not name.startswith(".") and name.lower() not in NOBODY
 
     def _store(self, name: str, line: str) -> None:
         files.replace(self._folder(name) / "password", f"{line}\n".encode(), mode=0o600)

@@ -21,7 +21,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sluicegate.errors import Conflict, Denied, Malformed, NotFound, RemoteUnavailable, SluicegateError, UsageError
-from sluicegate.runner import names
 from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
@@ -48,7 +47,6 @@ STATUS = (
 )
 """A Failure of Jenkins is 400; what it has no page for, and answers by 404, is a Refusal."""
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
-READING = ("GET", "HEAD", "OPTIONS")
 OPEN = {
     ("login",): ("GET", "HEAD", "POST"),
     ("git", "notifyCommit"): ("GET", "HEAD", "POST"),
@@ -88,14 +86,14 @@ class Application:
                 return
             await self._authenticate(call)
             async with self.bodies.read(request, call):
-                pool = self.readers if call.method in READING else self.changers
+                pool = self.readers if call.method in calls.READING else self.changers
                 # One thread call a request: everything behind it is plain blocking code on files.
                 response = await to_thread.run_sync(self._answer, call, limiter=pool)
         except ClientDisconnect:
             return
         except SluicegateError as problem:
             response = refusal(problem, request.headers, call.login if call else None)
-            if call is not None and self._is_noted(call, response.status_code):
+            if call is not None and calls.is_noted(call, response.status_code):
                 await to_thread.run_sync(self._note, call, response.status_code, limiter=self.changers)
         self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
@@ -112,12 +110,14 @@ class Application:
         headers = request.headers
         host = headers.get("host", "")
         self._must_be_ours(host)
+        peer = request.client.host if request.client else ""
         return Call(
             method=request.method,
             segments=calls.split_path(request.scope.get("raw_path") or request.scope["path"].encode()),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
-            address=request.client.host if request.client else "",
+            peer=peer,
+            address=self.proxy.client_of(peer, headers.getlist("x-forwarded-for")) if self.proxy else peer,
             body=b"",
             base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
@@ -133,7 +133,7 @@ class Application:
 
     def _answer(self, call: Call) -> Response:
         response = self._answered(call)
-        if self._is_noted(call, response.status_code):
+        if calls.is_noted(call, response.status_code):
             self._note(call, response.status_code)
         return response
 
@@ -192,7 +192,7 @@ class Application:
 
     def _by_proxy(self, call: Call) -> tuple[Login, frozenset[str]] | None:
         """Whom a trusted proxy has let in, with the groups that it names. Raises Refusal where it says so twice."""
-        if self.proxy is None or not self.proxy.speaks_from(call.address):
+        if self.proxy is None or not self.proxy.speaks_from(call.peer):
             return None
         users = call.headers.getlist(self.proxy.header)
         if len(users) > 1:
@@ -200,7 +200,7 @@ class Application:
         if not users or not users[0].strip():
             return None
         user = users[0].strip()
-        names.check(user)
+        self.users.must_be_a_name(user)
         listed = call.headers.getlist(self.proxy.groups) if self.proxy.groups else []
         groups = (group.strip() for line in listed for group in line.split(","))
         return Login(user=user), frozenset(filter(None, groups))
@@ -212,22 +212,17 @@ class Application:
     def _check_crumb(self, call: Call) -> None:
         """Refuse what changes something without a crumb, unless an API token proves that nobody tricked a browser."""
         logs_in = call.segments == ("login",)
-        if call.method in READING or (call.login is None and not logs_in) or (call.login and call.login.by_token):
+        if call.method in calls.READING or (call.login is None and not logs_in) or (call.login and call.login.by_token):
             return
         crumb = call.headers.get("jenkins-crumb") or call.form.get("Jenkins-Crumb", "")
         if not (crumb and self.users.crumb_fits(crumb, call.user, call.session)):
             raise Refusal(403, "No valid crumb was included in the request")
 
-    @staticmethod
-    def _is_noted(call: Call, status: int) -> bool:
-        """Changes, and logins that failed, go into the audit log."""
-        return call.method not in READING or status in (401, 429)
-
     def _note(self, call: Call, status: int) -> None:
-        action = f"{call.method} /{'/'.join(call.segments)}"
         # A name that nobody has may be a password that was typed into the wrong field.
         known = call.claimed if call.login is None and self.users.is_own(call.claimed) else ""
-        self.audit.note(user=call.user, address=call.address, action=action, status=status, claimed=known)
+        action, told = f"{call.method} /{'/'.join(call.segments)}", calls.told(call)
+        self.audit.note(user=call.user, address=call.address, action=action, status=status, claimed=known, told=told)
 
     def _dress(self, response: Response, set_session: str) -> None:
         response.headers["X-Jenkins"] = VERSION

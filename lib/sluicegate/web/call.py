@@ -21,6 +21,22 @@ PART = 1 << 16
 """Bytes of a form that are decoded at a time."""
 MANY_PARTS = 100_000
 """Objects, lists and commas in the field `json` of a form."""
+READING = ("GET", "HEAD", "OPTIONS")
+TOLD = {
+    "createItem": ("name", "from"),
+    "createView": ("name",),
+    "doRename": ("newName",),
+    "confirmRename": ("newName",),
+    "addJobToView": ("name",),
+    "removeJobFromView": ("name",),
+    "cancelItem": ("id",),
+    "generateNewToken": ("newTokenName",),
+    "revoke": ("tokenUuid",),
+    "submit": ("nextBuildNumber",),
+    "notifyCommit": ("sha1",),
+}
+"""What changes name in their query or form, by the last part of the path."""
+LONGEST_TOLD = 200
 
 
 class Refusal(SluicegateError):
@@ -46,6 +62,8 @@ class Call:
     headers: Headers
     body: bytes
     base: str
+    peer: str = ""
+    """The address at the other end of the connection; `address` is whence a proxy that is trusted says that it came."""
     address: str = ""
     uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
@@ -96,7 +114,7 @@ class Call:
 
 def checked_login(users: Users, user: str, secret: str, address: str) -> Login | None:
     """A login from somewhere. Raises Refusal (429) where too many were wrong; a token is taken all the same."""
-    pause = users.throttle.pause(user, address)
+    pause = max(users.throttle.pause(user, address), users.throttle.pause_of_all(address))
     if pause and not users.is_token(user, secret):
         seconds = str(int(pause) + 1)
         raise Refusal(429, f"too many wrong passwords; try again in {seconds} s", headers={"Retry-After": seconds})
@@ -106,6 +124,17 @@ def checked_login(users: Users, user: str, secret: str, address: str) -> Login |
     else:
         users.throttle.right(user, address)
     return login
+
+
+def is_noted(call: Call, status: int) -> bool:
+    """Changes, and logins that failed, go into the audit log."""
+    return call.method not in READING or status in (401, 429)
+
+
+def told(call: Call) -> dict[str, str]:
+    """What of a request the audit log names beside its path: which item, never a value that may be secret."""
+    names = TOLD.get(call.segments[-1] if call.segments else "", ())
+    return {name: value[:LONGEST_TOLD] for name in names if (value := call.value(name))}
 
 
 def split_path(raw: bytes) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class Reports:
 
     def _must_be_a_puppetserver(self, call: Call) -> None:
         try:
-            here = ipaddress.ip_address(call.address)
+            here = ipaddress.ip_address(call.peer)
         except ValueError:
             raise Refusal(403, "reports are taken from puppetservers only") from None
         here = getattr(here, "ipv4_mapped", None) or here

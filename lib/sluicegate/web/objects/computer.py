@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sluicegate.runner.records import Record
+from sluicegate.runner.rights import Right
 from sluicegate.runner.worker import Worker
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
@@ -69,7 +70,11 @@ def _workers(site: Site, nodes: Nodes) -> list[object]:
     """The threads of the server, and the last trouble of each."""
     return [
         plain(
-            "", name=worker.name, alive=worker.alive, trouble=worker.trouble, troubledAt=int(worker.troubled_at * 1000)
+            "",
+            name=worker.name,
+            alive=worker.alive,
+            trouble=worker.trouble if site.may(Right.READ) else "",  # it may tell of any job
+            troubledAt=int(worker.troubled_at * 1000),
         )
         for worker in _threads(site)
     ]
@@ -93,6 +98,7 @@ def _page(site: Site, here: object) -> Response:
             executors=shown(site),
             offline=runner.offline.strip(),
             workers=workers,
+            with_trouble=site.may(Right.READ),
             confinement=runner.confinement.words(),
         )
     )

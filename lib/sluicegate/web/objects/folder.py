@@ -39,7 +39,7 @@ def container(site: Site, here: object, owner: str, rest: Path) -> tuple[object,
         own = rest[2:3] == ("api",) or rest[2:] == ("config.xml",)
         return (views.everything(owner, rest[1]) if own else here), rest[2:]
     view = site.views.get(owner, rest[1])
-    if view is None:
+    if view is None or not views.is_there(site, view):
         raise not_found()
     return view, rest[2:]
 
@@ -52,7 +52,7 @@ def create_item(site: Site, owner: str) -> Response:
     if mode == "copy":
         source_name = call.need("from")
         source = site.runner.items.get(names.resolve(source_name, owner)) or site.runner.items.get(source_name)
-        if source is None:
+        if source is None or not site.sees(source.full_name):
             raise UsageError(f"No such job: {source_name}")
         site.must(Right.CONFIGURE, source.full_name)
         return calls.redirect(f"{site.runner.items.create(owner, name, source.text()).path}configure")

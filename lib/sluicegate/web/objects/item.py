@@ -40,7 +40,10 @@ def _delete(site: Site, item: Item) -> Response:
 
 
 def _rename(site: Site, item: Item) -> Response:
-    return calls.redirect(site.runner.rename(item, site.call.need("newName")).path.rstrip("/"))
+    """Rights are given by name: under the new one it may come into other hands, which need not be the user's."""
+    folder, new = names.folder_of(item.full_name), site.call.need("newName")
+    site.must(Right.CONFIGURE, f"{folder}/{new}" if folder else new)
+    return calls.redirect(site.runner.rename(item, new).path.rstrip("/"))
 
 
 FIELDS: Mapping[str, Callable[[Site, Item], object]] = {

@@ -97,7 +97,7 @@ def _waiting(site: Site, item: Item) -> object:
 def _page(site: Site, item: Item) -> Response:
     def page() -> str:
         builds = item.history.newest(BUILDS_SHOWN)
-        waiting = [(queued, site.runner.why(queued)[1]) for queued in site.runner.queue.of_job(item.full_name)]
+        waiting = [(queued, queue.why(site, queued)[1]) for queued in site.runner.queue.of_job(item.full_name)]
         parameters = site.runner.offered(item)
         return site.show("job.html", item=item, parameters=parameters, builds=builds, waiting=waiting)
 
@@ -133,13 +133,15 @@ def _below(site: Site, item: Item, rest: Path) -> tuple[object, Path] | None:
 
 # -- actions --
 def _build(site: Site, item: Item) -> Response:
+    cause = _cause(site, item)
     values = _json_parameters(site)
     if definitions(item.config) and values is None and site.call.query.get("json") is None:
         raise UsageError("Nothing is submitted: this job has parameters, use buildWithParameters")
-    return _trigger(site, item, values or {})
+    return _trigger(site, item, cause, values or {})
 
 
 def _build_with(site: Site, item: Item) -> Response:
+    cause = _cause(site, item)
     declared = definitions(item.config)
     if not declared:
         raise UsageError(f"{item.name} is not parameterized")
@@ -153,7 +155,7 @@ def _build_with(site: Site, item: Item) -> Response:
             values[definition.name] = value
         elif definition.kind == "Boolean" and site.call.form.get("sluicegate-form"):
             values[definition.name] = False  # A browser sends nothing for a box that is not ticked.
-    return _trigger(site, item, values, merged=303)
+    return _trigger(site, item, cause, values, merged=303)
 
 
 def _kept(site: Site, part: str) -> Upload:
@@ -180,11 +182,10 @@ def _json_parameters(site: Site) -> dict[str, Given] | None:
     return values
 
 
-def _trigger(site: Site, item: Item, values: dict[str, Given], merged: int = 201) -> Response:
+def _trigger(site: Site, item: Item, cause: Cause, values: dict[str, Given], merged: int = 201) -> Response:
     """Queue a build; the status is `merged` where it waited already, as of ParametersDefinitionProperty."""
     if not item.buildable:
         raise Refusal(409, f"{item.name} is not buildable")
-    cause = _cause(site, item)
     delay: float | None = None
     if text := site.call.value("delay"):
         seconds = DELAY.fullmatch(text.strip())

@@ -28,15 +28,23 @@ class Seen:
 
 def seen(site: Site, item: QueueItem) -> Seen:
     left = item.cancelled or item.number is not None
-    state, why = ("Left", None) if left else site.runner.why(item)
-    return Seen(item=item, state=state, why=why)
+    state, reason = ("Left", None) if left else why(site, item)
+    return Seen(item=item, state=state, why=reason)
+
+
+def why(site: Site, item: QueueItem) -> tuple[str, str]:
+    """The state and the sentence, in which nothing is named that this user may not see."""
+    state, reason = site.runner.why(item)
+    if not site.may(Right.READ) and any(name in reason for name in site.runner.items.by_name if not site.sees(name)):
+        return state, "It waits for another job"
+    return state, reason
 
 
 def _page(site: Site, queue: Queue) -> Response:
     def page() -> str:
         runner = site.runner
         rows = [
-            (queued, runner.why(queued)[1], runner.items.get(queued.job))
+            (queued, why(site, queued)[1], runner.items.get(queued.job))
             for queued in queue.items()
             if site.sees(queued.job)
         ]
@@ -71,8 +79,10 @@ def _cancel(site: Site, text: str) -> Response:
     # Jenkins 2 says 204, some clients insist on 302 and others on 200 after it: 302 suits all.
     number = whole(text)
     item = None if number is None else site.runner.queue.get(number)
-    if item is not None:
+    if item is not None and site.sees(item.job):
         site.must(Right.BUILD, item.job)
+    else:
+        item = None
     if item is None or not site.runner.queue.cancel(item.id):
         raise not_found(f"no item {text} waits in the queue")
     return calls.redirect("queue/")

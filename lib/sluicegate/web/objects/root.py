@@ -34,7 +34,8 @@ def _below(site: Site, runner: Runner, rest: Path) -> tuple[object, Path] | None
 
 
 def _user(site: Site, rest: Path) -> tuple[object, Path]:
-    if not rest or not site.runner.users.exists(rest[0]):
+    # Who may see nothing at all learns of nobody but himself.
+    if not rest or not (rest[0] == site.call.user or site.sees("")) or not site.runner.users.exists(rest[0]):
         raise not_found()
     return user.User(name=rest[0]), rest[1:]
 
@@ -49,7 +50,7 @@ def _label(site: Site, rest: Path) -> tuple[object, Path]:
 
 def _fingerprint(site: Site, rest: Path) -> tuple[object, Path]:
     fingerprint = fingerprints.read(site.runner.home.path, rest[0]) if rest else None
-    if fingerprint is None:
+    if fingerprint is None or not (site.may(Right.READ) or any(map(site.sees, fingerprint.jobs))):
         raise not_found()
     return fingerprint, rest[1:]
 
@@ -86,6 +87,7 @@ def _manage(site: Site, rest: Path) -> tuple[object, Path]:
 def _delivery(site: Site, rest: Path) -> tuple[object, Path]:
     if site.delivery is None:
         raise not_found("this server shows no delivery repository; start it with --delivery")
+    site.must(Right.READ)  # it tells of all components, whatever folders their jobs are in
     return site.delivery, rest
 
 

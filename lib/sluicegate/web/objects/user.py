@@ -75,7 +75,7 @@ def _owned(action: Callable[[Site, User], Response]) -> Callable[[Site, User], R
     """One's own tokens, or anybody's for the administrator."""
 
     def checked(site: Site, user: User) -> Response:
-        if user.name != site.call.user:
+        if site.call.login is None or user.name != site.call.user:
             site.must(Right.ADMINISTER)
         return action(site, user)
 

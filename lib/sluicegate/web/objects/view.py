@@ -29,7 +29,12 @@ def everything(owner: str, name: str = "") -> View:
 
 
 def all_of(site: Site, owner: str) -> list[View]:
-    return [everything(owner), *site.views.of(owner)]
+    return [everything(owner), *(view for view in site.views.of(owner) if is_there(site, view))]
+
+
+def is_there(site: Site, view: View) -> bool:
+    """Whether this user may read its folder, or something in the view itself (AuthorizationStrategy.getACL)."""
+    return site.may(Right.READ, view.folder) or bool(_items(site, view))
 
 
 def _items(site: Site, view: View) -> list[Item]:
@@ -41,7 +46,8 @@ def _items(site: Site, view: View) -> list[Item]:
 def page(site: Site, view: View, title: str) -> str:
     """The table of the items that a view shows."""
     rows = [(item, None if item.is_folder else item.history.last()) for item in _items(site, view)]
-    return site.show("jobs.html", title=title, rows=rows, waiting=len(site.runner.queue.items()))
+    waiting = sum(site.sees(queued.job) for queued in site.runner.queue.items())
+    return site.show("jobs.html", title=title, rows=rows, waiting=waiting)
 
 
 def _page(site: Site, view: View) -> Response:
