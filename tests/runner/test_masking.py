@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 import pytest
 from hypothesis import example, given, settings
@@ -64,6 +64,8 @@ TOOLS: dict[str, Callable[[bytes], bytes]] = {
     "HTML": lambda text: html.escape(text.decode()).encode(),
     "JSON": lambda text: json.dumps(text.decode()).encode(),
     "JSON of PHP": lambda text: json.dumps(text.decode()).replace("/", "\\/").encode(),
+    "JSON in JSON": lambda text: json.dumps({"body": json.dumps({"a": text.decode()})}).encode(),
+    "quote twice": lambda text: quote(quote(text.decode()), safe="").encode(),
     "shlex": lambda text: shlex.quote(text.decode()).encode(),
     "set -x": lambda text: b"'" + text.replace(b"'", b"'\\''") + b"'",
     "repr": lambda text: repr(text.decode()).encode(),
@@ -169,3 +171,18 @@ def test_a_password_parameter_is_sealed_on_disk_and_hidden_in_the_log(runner: Ru
     assert record.result is not None and record.result.name == "SUCCESS", record.log.read_text()
     for path in (record.folder / "build.xml", record.log, runner.queue.journal.path):
         assert "s3cr3t" not in path.read_text()
+
+
+def test_a_secret_does_not_stand_in_what_pages_show_of_a_build(runner: Runner) -> None:
+    runner.vault.store(Credential(id="token", kind="string", secret=SECRET))
+    runner.vault.store(Credential(id="login", kind="user", secret="hunter22", user="anna"))
+    setter = (
+        "<org.jenkinsci.plugins.buildnamesetter.BuildNameSetter><template>name $TOKEN</template>"
+        "<runAtEnd>true</runAtEnd>"
+        "<descriptionTemplate>of $P</descriptionTemplate></org.jenkinsci.plugins.buildnamesetter.BuildNameSetter>"
+    )
+    bind = BIND.replace("</buildWrappers>", f"{setter}</buildWrappers>")
+    record = build(runner, "shown", shell("true", more=bind))
+    assert (record.display_name, record.description) == ("name ****", "of ****"), record.log.read_text()
+    kept = (record.folder / "build.xml").read_text()
+    assert "hunter22" not in kept and SECRET not in unescape(kept)

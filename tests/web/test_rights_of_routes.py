@@ -99,6 +99,7 @@ Report GET api/json read
 Queue GET - login
 Queue GET api/json login
 Queue POST cancelItem build
+Seen GET - read
 Seen GET api/json read
 Seen POST cancelQueue build
 Nodes GET - login

@@ -216,6 +216,12 @@ class Build:
     def masked(self, text: str) -> str:
         return self._mask.text(text)
 
+    def entitle(self, *, name: str | None = None, description: str | None = None) -> None:
+        """What pages and the API show of this build, secrets masked; None leaves what there is."""
+        record = self.record
+        record.display_name = record.display_name if name is None else self.masked(name)
+        record.description = record.description if description is None else self.masked(description)
+
     def lines(self) -> Iterator[str]:
         """The log so far, without line ends."""
         self._emit(self._mask.flush())

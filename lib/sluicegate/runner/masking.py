@@ -36,8 +36,10 @@ def patterns(secret: str) -> set[bytes]:
     # Lines of a multi-line key are printed one by one.
     lines = {line for raw in plain.splitlines() if len(line := raw.strip()) >= SHORTEST}
     expressions = {re.escape(spelling) for spelling in _quoted(secret) | lines | {plain} if len(spelling) >= SHORTEST}
-    expressions |= {_any_case_of_escapes(quote(secret, safe=safe)) for safe in ("", "/", "/:")}
-    expressions.add(_any_case_of_escapes(quote_plus(secret)))
+    quoted = {quote(secret, safe=safe) for safe in ("", "/", "/:")}
+    # Twice: an address that is a parameter of another one.
+    quoted |= {quote(once, safe=safe) for once in quoted for safe in ("", "/")} | {quote_plus(secret)}
+    expressions |= set(map(_any_case_of_escapes, quoted))
     pairs = [f"(?i:{byte:02x})".encode() for byte in plain]
     expressions.add(HEX_BREAK.join(pairs))
     return expressions | _base64(plain)
@@ -62,6 +64,9 @@ def _quoted(secret: str) -> set[bytes]:
         ascii_json,
         json_text,
         json_text.replace("/", "\\/"),
+        # A body that is a text in another one, as hooks are logged.
+        json.dumps(ascii_json)[1:-1],
+        json.dumps(json_text, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         repr(secret.encode("utf-8", "surrogateescape"))[2:-1],
     }

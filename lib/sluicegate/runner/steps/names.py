@@ -25,7 +25,7 @@ def describe(build: Build, regexp: str, description: str) -> None:
         build.say("[description-setter] Could not determine description.")
         return
     earlier = build.record.description
-    build.record.description = f"{earlier}<br />{result}" if earlier else result
+    build.entitle(description=f"{earlier}<br />{result}" if earlier else result)
     build.env["DESCRIPTION_SETTER_DESCRIPTION"] = result
     build.say(f"[description-setter] Description set: {result}")
 
@@ -100,11 +100,11 @@ class BuildName:
 
     def _set(self, build: Build) -> None:
         if name := tokens.expand(build, self.template).strip():
-            build.record.display_name = name
+            build.entitle(name=name)
             build.env["BUILD_DISPLAY_NAME"] = name
             build.say(f"New build name is '{name}'")
         if self.description:
-            build.record.description = tokens.expand(build, self.description)
+            build.entitle(description=tokens.expand(build, self.description))
 
 
 class UpdateName:
@@ -130,7 +130,7 @@ class UpdateName:
                 raise StepFailed(f"the build's name cannot be read from {self.file}: {problem}") from problem
         if self.by_template:
             parts.insert(0 if self.template_first else len(parts), tokens.expand(build, self.template))
-        build.record.display_name = "-".join(parts) or build.record.display_name
+        build.entitle(name="-".join(parts) or None)
 
 
 ELEMENTS = (

@@ -132,7 +132,7 @@ class BuildTimeout:
 
     def _describe(self, build: Build, bound: Bound) -> None:
         if "WriteDescription" in self.operations:
-            build.record.description = build.expand(self.text).replace("{0}", str(bound.minutes))
+            build.entitle(description=build.expand(self.text).replace("{0}", str(bound.minutes)))
 
 
 def _kind(strategy: Fields) -> str:
