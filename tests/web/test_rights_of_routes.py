@@ -266,11 +266,11 @@ class World:
     def state(self) -> dict[str, str]:
         """What a change would change: all files of the home but logs and what a login notes."""
         home = self.server.home
-        quiet = ("logs", "workspace", "users", "pens", "build-home", "queue.journal", "runner.json")
+        quiet = ("logs", "workspace", "users", "pens", "build-home", "runner.json")
         files = {}
         for path in sorted(home.rglob("*")):
             relative = path.relative_to(home)
-            if path.is_file() and relative.parts[0] not in quiet:
+            if path.is_file() and relative.parts[0] not in quiet and path.suffix != ".journal":
                 files[str(relative)] = hashlib.sha256(path.read_bytes()).hexdigest()
         root = self.users["admin"].get(f"{self.server.url}api/json?tree=quietingDown").json()
         queue = self.users["admin"].get(f"{self.server.url}queue/api/json?tree=items[id]").json()
