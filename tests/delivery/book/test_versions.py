@@ -201,3 +201,32 @@ def test_a_version_that_cannot_be_ordered_does_not_spoil_a_range() -> None:
 def test_what_is_no_range_is_a_mistake_whatever_is_published(spec: str, known: list[str]) -> None:
     with pytest.raises(Malformed):
         versions.matching("semver", known, spec)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["20241125", "77", "0", "100-percent-coverage", "3rd-party", "2024-11-25", "7+build.1"]
+)
+def test_what_a_job_takes_for_a_version_and_is_none_is_refused_with_what_to_write(wrong: str) -> None:
+    with pytest.raises(Malformed, match=r"expected a form such as 1\.4\.2.*set `versions: maven`"):
+        versions.check_form("semver", wrong)
+    versions.check_form("maven", wrong)
+
+
+identifiers = st.sampled_from(["0", "1", "2", "9", "10", "01", "rc", "RC", "beta", "a-b", "-", "x"])
+dotted = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
+numbers = st.lists(st.sampled_from(["0", "1", "2", "10"]), min_size=2, max_size=4).map(".".join)
+early, build = (dotted.map(f"{mark}{{}}".format) | st.just("") for mark in "-+")
+
+
+@given(st.lists(st.tuples(numbers, early, build).map("".join), min_size=3, max_size=3))
+def test_semver_is_one_total_order_in_which_only_spellings_are_equal(three: list[str]) -> None:
+    for spelled in three:
+        versions.check_form("semver", spelled)
+    keys = [versions.order("semver", spelled) for spelled in three]
+    for first, second in itertools.permutations(keys, 2):
+        assert (first < second) + (second < first) + (first == second) == 1
+    low, middle, high = sorted(keys)
+    assert not high < low and not high < middle and not middle < low
+    for left, right in itertools.combinations(three, 2):
+        equal = versions.order("semver", left) == versions.order("semver", right)
+        assert equal == (left == right or versions.respelled("semver", [left], right) == left)

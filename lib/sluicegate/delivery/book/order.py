@@ -117,7 +117,8 @@ def _epoch(version: str) -> tuple[int, str]:
 
 SCHEMES: Mapping[str, Scheme] = {
     "semver": Scheme(
-        form=re.compile(r"[0-9]+(?:\.[0-9]+)*(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"),
+        # One number alone is a date, a build's, or begins a name: it would be above every version to come.
+        form=re.compile(r"[0-9]+(?:\.[0-9]+)+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"),
         expected="a form such as 1.4.2, 1.4.2-rc.1 or 1.4.2+build.7; for other forms set `versions: maven`, deb or rpm",
         key=semver_key,
     ),
