@@ -87,6 +87,34 @@ def test_what_cannot_be_read_of_a_checkout_makes_no_other_version(call: Call, lo
     assert call("resolve", "auth")[0] != 0
 
 
+@pytest.mark.parametrize("harm", ["a lost commit", "a torn HEAD", "another user's"])
+def test_a_checkout_whose_commit_cannot_be_read_is_not_taken_for_none(
+    call: Call, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is published would have neither commit nor author, so that anybody may approve it."""
+    head = git("rev-parse", "HEAD")
+    if harm == "a lost commit":
+        Path(f".git/objects/{head[:2]}/{head[2:]}").unlink()
+    elif harm == "a torn HEAD":
+        Path(".git/HEAD").write_text("")
+    else:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    code, printed = call("publish", "auth=1.4.2", "auth.zip")
+    assert code != 0 and "is not a Git checkout with a commit" in printed, printed
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", raising=False)
+    assert call("resolve", "auth")[0] != 0
+
+
+def test_a_folder_without_a_commit_is_published_from_as_one(call: Call, tmp_path: Path) -> None:
+    for folder in ("plain", "fresh"):
+        (tmp_path / folder).mkdir()
+    git("-C", str(tmp_path / "fresh"), "init", "--quiet")
+    for number, folder in enumerate(("plain", "fresh")):
+        os.chdir(tmp_path / folder)
+        Path("auth.zip").write_text(folder)
+        assert call("publish", f"auth=1.4.{number}", "auth.zip")[0] == 0
+
+
 def test_a_tag_of_another_component_counts_for_nothing(call: Call) -> None:
     git("tag", "portal-9.0.0")
     assert "auth=1.4.3" in call("publish", "auth", "auth.zip")[1]

@@ -59,6 +59,12 @@ def doubt(source: Path | None) -> list[str]:
     return [f"the commit is that of the delivery repo {top}; --source names the checkout it was built from"]
 
 
+def _without_commit(folder: Path, complaint: str) -> bool:
+    """Whether Git says that a folder is no checkout, or one without a commit; all else is one that cannot be read."""
+    nothing = any(words in complaint for words in ("not a git repository", "cannot change to"))
+    return "does not have any commits yet" in complaint or (nothing and not os.path.lexists(folder / ".git"))
+
+
 def read_origin(
     source: Path | None, *, build: str, build_started: datetime | None, figures: Mapping[str, str]
 ) -> Origin:
@@ -67,8 +73,8 @@ def read_origin(
     format_ = "--format=%H%n%an%n%ae%n%cI"
     done = git("log", "-1", format_, folder=folder, check=False)
     if done.status != 0:
-        if source is not None:
-            raise UsageError(f"{source} is not a Git checkout with a commit: {done.error_text}")
+        if source is not None or not _without_commit(folder, done.error_text):
+            raise UsageError(f"{folder} is not a Git checkout with a commit: {done.error_text}")
         return Origin(build=build, build_started=build_started, figures=figures)
     commit, author, address, committed = done.lines[:4]
     return Origin(
