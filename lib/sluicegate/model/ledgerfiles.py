@@ -29,6 +29,7 @@ SUBJECT = ("env", "role", "suite", "group", "host", "component", "step")
 
 
 PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+WHAT = b'"what"'
 KIND = re.compile(rb'"what"\s*:\s*"([^"\\]*)"')
 
 
@@ -106,9 +107,11 @@ def record_of(text: bytes, where: str) -> Record:
 
 def _is_of_another(text: bytes, wanted: set[bytes]) -> bool:
     """Whether a line is plainly of no kind that is wanted; what is not plain has to be read as a whole."""
-    kinds = KIND.findall(text)
-    whole = text[:1] == b"{" and text[-1:] == b"}"
-    return whole and len(kinds) == 1 and kinds[0] not in wanted and b"\\" not in text
+    at = text.find(WHAT)
+    if at < 0 or text.find(WHAT, at + 1) > 0 or b"\\" in text or text[:1] != b"{" or text[-1:] != b"}":
+        return False
+    kind = KIND.match(text, at)
+    return kind is not None and kind[1] not in wanted
 
 
 def next_record(

@@ -17,14 +17,21 @@ HIDDEN = re.compile(
 
 def printable(text: str) -> str:
     """The text with what nobody would see, or a terminal would obey, as `\\x1b` or `\\u202e`."""
-    return HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
+    return text if _is_plain(text) else HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
 
 
 def printable_json(document: str) -> str:
     """A JSON document with the same as its escapes, which leaves its meaning."""
+    if _is_plain(document):
+        return document
     import json
 
     return HIDDEN.sub(lambda hidden: json.dumps(hidden[0])[1:-1], document)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing is hidden, as mostly: a question of C, which a document of megabytes does not feel."""
+    return text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def counted(number: int, singular: str, many: str) -> str:
