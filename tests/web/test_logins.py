@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,8 @@ def test_nobody_has_a_name_that_rules_and_logs_use(tmp_path: Path) -> None:
             assert who(server, {"X-Forwarded-User": name})[0] == 400, name
     done = command("serve", "--home", str(tmp_path / "new"), "--port", "0", "--user", "authenticated=configure")
     assert done.returncode == 2 and "nobody can be called 'authenticated'" in done.stderr
+    done = command("serve", "--home", str(tmp_path / "new"), "--port", "0", "--user", "Admin=administer")
+    assert done.returncode == 2 and "there is a user 'admin'" in done.stderr
 
 
 def test_somebody_of_a_proxy_uses_the_forms_of_pages(tmp_path: Path) -> None:
@@ -163,3 +167,47 @@ def test_somebody_of_a_proxy_uses_the_forms_of_pages(tmp_path: Path) -> None:
         assert answer.status_code == 302, answer.text
         session.headers.pop("X-Forwarded-User")
         assert session.get(f"{server.url}me/api/json", timeout=20).status_code == 403, "the proxy's word left a session"
+
+
+def test_a_directory_that_hangs_while_strangers_ask_for_it_holds_nobody_else_up(tmp_path: Path) -> None:
+    """Neither a session, nor a change, nor the first login of an own user waits behind those whom it keeps waiting."""
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
+        (tmp_path / "home").mkdir()
+        url = f"ldap://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "home" / logins.FILE).write_text(f'ldap: {{url: "{url}", users: "dc=x", seconds: "2"}}\n')
+        with serving(tmp_path / "home") as server, ThreadPoolExecutor(24) as strangers:
+            browser = requests.Session()
+            page = browser.get(f"{server.url}login", timeout=20).text
+            crumb = re.search(r'name="Jenkins-Crumb" value="([0-9a-f]+)"', page)
+            assert crumb is not None
+            form = {"j_username": "admin", "j_password": server.password("admin"), "Jenkins-Crumb": crumb[1]}
+            assert browser.post(f"{server.url}login", data=form, timeout=20).ok
+            token = server.token()
+
+            def ask(number: int) -> None:
+                with contextlib.suppress(requests.RequestException):
+                    if number % 2:
+                        requests.get(f"{server.url}api/json", auth=(f"u{number}", "w"), timeout=60)
+                    else:
+                        stranger = requests.Session()
+                        stranger_page = stranger.get(f"{server.url}login", timeout=60).text
+                        own = re.search(r'name="Jenkins-Crumb" value="([0-9a-f]+)"', stranger_page)
+                        form = {"j_username": f"u{number}", "j_password": "w", "Jenkins-Crumb": own[1] if own else ""}
+                        stranger.post(f"{server.url}login", data=form, timeout=60)
+
+            for number in range(24):
+                strangers.submit(ask, number)
+            time.sleep(1.0)
+            begun = time.monotonic()
+            assert browser.get(f"{server.url}me/api/json", timeout=60).json()["id"] == "admin"
+            posted = requests.post(
+                f"{server.url}createItem?name=new",
+                data="<project/>",
+                auth=("admin", token),
+                timeout=60,
+                headers={"Content-Type": "text/xml"},
+            )
+            assert posted.status_code == 200
+            assert requests.get(f"{server.url}api/json", auth=("anna", server.password("anna")), timeout=60).ok
+            assert time.monotonic() - begun < 5
+            strangers.shutdown(wait=False, cancel_futures=True)

@@ -71,6 +71,10 @@ class Users:
     def create(self, name: str) -> Path:
         """Make sure that a user exists; the file in which the first password stands. Raises UsageError, Malformed."""
         self.must_be_a_name(name)
+        there = self.all()
+        twin = next((other for other in there if other.lower() == name.lower()), "") if name not in there else ""
+        if twin:
+            raise UsageError(f"there is a user '{twin}': '{name}' differs from it by capitals alone")
         path = self._first(name)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         if not path.exists() and not (self._folder(name) / "password").exists():
@@ -281,6 +285,14 @@ class Users:
         until = int((time.time() if now is None else now) + SESSION_SECONDS)
         body = f"{user.encode().hex()}.{until}.{secrets.token_hex(8)}"
         return f"{body}.{self._sign(body, user)}"
+
+    @staticmethod
+    def named_in(cookie: str) -> str:
+        """Whom a session claims to be of, true or not; "" where it names nobody."""
+        try:
+            return bytes.fromhex(cookie.partition(".")[0]).decode()
+        except ValueError:
+            return ""
 
     def session_user(self, cookie: str, now: float | None = None) -> str | None:
         """The user of a session cookie, empty for an anonymous one, None when it is not valid."""

@@ -54,8 +54,8 @@ OPEN = {
     ("static", "console.js"): ("GET", "HEAD"),
 }
 """What needs no login, whole: the hook only makes the server look at repositories that it knows."""
-READERS, CHANGERS, LOGINS = 40, 16, 2
-"""Threads for what reads, for what changes something, and for passwords, which are slow on purpose."""
+READERS, CHANGERS, LOGINS, ASKERS = 40, 16, 2, 8
+"""Threads for what reads, for what changes something, for passwords, which are slow on purpose, and for a directory."""
 
 
 class Application:
@@ -71,7 +71,8 @@ class Application:
         self.proxy = routes.runner.logins.proxy
         self.audit = Audit(routes.runner.home.path)
         self.bodies = Bodies()
-        self.readers, self.changers, self.logins = map(CapacityLimiter, (READERS, CHANGERS, LOGINS))
+        sizes = (READERS, CHANGERS, LOGINS, ASKERS)
+        self.readers, self.changers, self.logins, self.askers = map(CapacityLimiter, sizes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,6 +88,8 @@ class Application:
             await self._authenticate(call)
             async with self.bodies.read(request, call):
                 pool = self.readers if call.method in calls.READING else self.changers
+                if call.segments == ("login",):
+                    pool = self._pool(call.form.get("j_username", ""))
                 # One thread call a request: everything behind it is plain blocking code on files.
                 response = await to_thread.run_sync(self._answer, call, limiter=pool)
         except ClientDisconnect:
@@ -163,7 +166,7 @@ class Application:
         if scheme.lower() == "basic":
             call.claimed = _credentials(rest)[0]
             call.login = self._known(call, rest) or await to_thread.run_sync(
-                self._basic, rest, call.address, limiter=self.logins
+                self._basic, rest, call.address, limiter=self._pool(call.claimed)
             )
             if call.login is None:
                 raise Refusal(
@@ -172,19 +175,23 @@ class Application:
         elif (login := self._by_proxy(call)) is not None:
             call.login, groups = login
         elif call.session:
-            user = await self._asked(self.users.session_user, call.session)
+            user = await self._asked(self.users.session_user, call.session, self.users.named_in(call.session))
             call.login = Login(user=user) if user else None
         if call.login is not None and groups is None:
-            groups = await self._asked(self.users.groups, call.login.user)
+            groups = await self._asked(self.users.groups, call.login.user, call.login.user)
         call.rules = self.rights.rules().of(call.login.user if call.login else None, groups or ())
         if call.login is None and not (_is_open(call) or call.rules):
             raise Refusal(403, "anonymous is missing the Overall/Read permission")
 
-    async def _asked(self, question: Callable[[str], Answer], about: str) -> Answer:
+    async def _asked(self, question: Callable[[str], Answer], about: str, user: str) -> Answer:
         """What is known of a user: in a thread where a directory may have to be asked, which may take its time."""
-        if self.users.outside is None:
+        if self._pool(user) is self.logins:
             return question(about)
-        return await to_thread.run_sync(question, about, limiter=self.logins)
+        return await to_thread.run_sync(question, about, limiter=self.askers)
+
+    def _pool(self, user: str) -> CapacityLimiter:
+        """Who looks at a login: those of a directory that hangs keep nobody waiting but one another."""
+        return self.logins if self.users.outside is None or self.users.is_own(user) else self.askers
 
     def _known(self, call: Call, encoded: str) -> Login | None:
         """Who is known without hashing: found without a thread of its own, as scripts ask often."""
