@@ -407,6 +407,7 @@ def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
         "16-writers-of-one-process": ([[*words, path, str(turns), *names]], [one_home], 16, 1 / 4),
         "16-writers-of-one-process-by-url": ([[*words, url, str(turns), *names]], [one_home], 16, 1 / 4),
         "16-homes": ([[*words, path, str(turns), name] for name in names], homes, 16, 1.0),
+        "16-homes-by-url": ([[*words, url, str(turns), name] for name in names], homes, 16, 1.0),
     }
     for what, (commands, caches, writers, limit) in ways.items():
         ours, theirs, spans = [], [], []
@@ -419,10 +420,25 @@ def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
         report(f"{what}/{writers}-plain-loops", statistics.median(ours) / statistics.median(theirs), limit)
         if writers > 1:
             tail(what, spans)
-    commands = [[sys.executable, "-c", STARTS, path, str(turns), name] for name in names]
-    tail(
-        "16-writers-by-command", [span for _ in range(chosen.rounds) for span in lasting(commands, [one_home] * 16)[1]]
-    )
+    server = f"ssh://server{path}"
+    os.environ |= {"GIT_SSH_COMMAND": str(stand_in(place / "ssh")), "GIT_SSH_VARIANT": "simple"}
+    changes = {  # what is measured, how they are made, where, their homes
+        "16-writers-by-command": (STARTS, path, [one_home] * 16),
+        "16-writers-by-command-and-url": (STARTS, url, [one_home] * 16),
+        "16-homes-by-command": (STARTS, path, homes),
+        "16-homes-by-command-and-url": (STARTS, url, homes),
+        "16-homes-at-a-server": (LIVES, server, homes),
+    }
+    for what, (script, location, caches) in changes.items():
+        commands = [[sys.executable, "-c", script, location, str(turns), name] for name in names]
+        tail(what, [span for _ in range(chosen.rounds) for span in lasting(commands, caches)[1]])
+
+
+def stand_in(program: Path) -> Path:
+    """What Git takes for ssh: a shell on this machine, so that a repository is as far as one at a server."""
+    program.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+    program.chmod(0o755)
+    return program
 
 
 def tail(what: str, spans: list[float]) -> None:

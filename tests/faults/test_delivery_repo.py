@@ -151,17 +151,18 @@ def test_42_writers_of_different_files_both_win(world: World, repo: DeliveryRepo
 def test_42_a_lock_whose_holder_was_killed_is_free(world: World) -> None:
     holder = (
         "import sys, time; from sluicegate.tools.git import Store\n"
-        f"with Store({str(bare(world))!r}, ('main', 'ledger')) as s, s.lock(): print('', flush=True); time.sleep(60)"
+        f"with Store({str(bare(world))!r}, ('main', 'ledger')) as s, s.lock() as came:\n"
+        "    print(came, flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "\n"
-    with world.repo() as repo, pytest.raises(Conflict, match="another command holds"), repo.store.lock(seconds=0.1):
-        pass
+    assert process.stdout.readline() == "True\n"
+    with world.repo() as repo, repo.store.lock(seconds=0.1) as came:
+        assert not came
     process.kill()
     process.wait()
-    with world.repo() as repo, repo.store.lock(seconds=5):
-        pass
+    with world.repo() as repo, repo.store.lock(seconds=5) as came:
+        assert came
 
 
 # Line 43: servers that refuse, answers that are lost

@@ -13,17 +13,17 @@ POLL = 0.005  # seconds between two looks at a lock that somebody else holds
 
 
 @contextmanager
-def locked(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
+def locked(path: Path, *, seconds: float = 60.0, mode: int = 0o600, poll: float = POLL) -> Iterator[None]:
     """Hold an advisory lock on `path`, which is made where it is not there; it stays behind, and is free.
 
-    Raises Conflict when somebody else holds it for longer than `seconds`.
+    Raises Conflict when somebody else holds it for longer than `seconds`; it is looked for every `poll` seconds.
     """
     from filelock import FileLock, Timeout  # only commands that write pay for it
 
     path.parent.mkdir(parents=True, exist_ok=True)
     door.passing(f"lock {path.name}")
     # The thread that lets go of it may be another one than took it.
-    lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=POLL, thread_local=False)
+    lock = FileLock(path, timeout=seconds, mode=mode, poll_interval=poll, thread_local=False)
     try:
         lock.acquire()
     except Timeout as problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.signed import decides
 from sluicegate.delivery.book.state import LEDGER, MAIN, SERVERS_FILE, State
+from sluicegate.delivery.book.waited import Courtesy, Waited
 from sluicegate.errors import Conflict
 from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Deployed, PinEvent, Pinned, Pruned, Record, Removed, Swapped, Unpinned
@@ -196,6 +196,7 @@ class DeliveryRepo:
         self.clock = clock or (lambda: datetime.now(UTC))
         self.notices: dict[str, None] = {}  # what all snapshots have to tell
         self._acting = Acting(actor=actor) if actor else None
+        self._courtesy = Courtesy()
 
     @property
     def actor(self) -> Actor:
@@ -235,10 +236,15 @@ class DeliveryRepo:
         if dry_run:
             state = self.state()
             return decide(state, Draft(state, self.acting(state).actor))
-        deadline, alone = time.monotonic() + PATIENCE, False
-        for attempt in itertools.count():
+        if not self.store.here:
+            time.sleep(self._courtesy.room())
+        waited, alone = Waited(), False
+        while True:
             try:
-                with turn(self.store, alone=alone) as batch:
+                with turn(self.store, alone=alone, since=waited.since) as batch:
+                    waited.begin()
+                    if waited.tries == 1:
+                        self._courtesy.begin(batch.tips)
                     if not batch.changes and halves.complete(self.store, batch.tips):
                         continue
                     state = self.state(batch.tips)
@@ -247,28 +253,26 @@ class DeliveryRepo:
                     subject = message if isinstance(message, str) else message(decision)
                     text = f"{subject}\n\n{why}\n" if why else f"{subject}\n"
                     batch.stage(self.store, draft.edits(), text, by=self._signature(draft.by), at=state.now)
+                self._courtesy.made(batch.tips, waited)
                 return decision
             except RefusedTogether:
                 alone = True
             except Beaten as problem:
-                self._wait(problem, attempt, deadline)
-        raise AssertionError("a change ends by being made or refused")
+                self._wait(problem, waited)
 
-    def _wait(self, problem: Beaten, attempt: int, deadline: float) -> None:
+    def _wait(self, problem: Beaten, waited: Waited) -> None:
         """Give way to whoever was first, or take away what a killed one left. Raises Conflict after a minute."""
-        import random
-
         lock = None
         if isinstance(problem, LockInTheWay):
-            with self.store.lock():  # else a lock that somebody has taken since could go away
+            with self.store.lock(since=waited.since) as ours:  # else a lock that somebody has just taken could go away
                 lock = locks.look_at(problem.path, self.store.remote)
-                if locks.remove_stale(lock):
+                if ours and locks.remove_stale(lock):
                     return
-        if time.monotonic() > deadline:
+        if waited.seconds > PATIENCE:
             if lock:
                 raise Conflict(f"a lock of Git is in the way: {lock}", hint=f"if no git runs there: rm {lock.path}")
             raise Conflict(f"others changed the delivery repo for {PATIENCE:g} s on end", hint="run the command again")
-        time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
+        time.sleep(waited.pause())
 
     def _signature(self, by: Actor) -> Signature:
         """The committer: the actor, with the address that Git knows."""

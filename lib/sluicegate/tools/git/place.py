@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from sluicegate.errors import UnknownName, UsageError
 from sluicegate.model.frozen import frozen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.lock import locked
+
+LINE = "sluicegate-line"
+"""In a Git folder: where the writers of a repository on this machine wait for their turn."""
 
 
 @frozen
@@ -60,6 +65,36 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
     place = origin if _is_url(origin, folder) else str((folder / origin).resolve())
     further = resolve(place, cache, clones=(*clones, own))
     return Place(remote=further.remote, local=further.local, own=own)
+
+
+def git_folder(remote: str) -> Path | None:
+    """The Git folder on this machine that a path or a `file://` URL means, as Git finds it; None for one elsewhere."""
+    path = remote
+    if match := re.match(r"file://(?:localhost)?(/.*)", remote):
+        from urllib.parse import unquote
+
+        path = unquote(match[1])
+    elif not remote.startswith("/"):
+        return None
+    for folder in (Path(f"{path}{ending}") for ending in ("/.git", "", ".git/.git", ".git")):
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            return folder
+    return None
+
+
+def shared_line(remote: str) -> tuple[Path, int] | None:
+    """Where all writers of a repository on this machine stand in line, and the mode of files there; None for others.
+
+    Whoever may write to the repository may stand there. Raises OSError where the folder cannot be made.
+    """
+    folder = git_folder(remote)
+    if folder is None:
+        return None
+    line, mode = folder / LINE, stat.S_IMODE(folder.stat().st_mode)
+    with suppress(FileExistsError):
+        line.mkdir()
+        line.chmod(mode)
+    return line, mode & 0o666
 
 
 def work_tree(location: str) -> Path | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import FOLDER, Entries, Object, Objects, tree_entries
-from sluicegate.tools.git.place import cache_folder, cache_name, resolve, restoring, shown
+from sluicegate.tools.git.place import cache_folder, cache_name, git_folder, resolve, restoring, shared_line, shown
 from sluicegate.tools.lock import locked
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
@@ -58,6 +59,11 @@ class Store:
     def clone(self) -> bool:
         """Whether the location is a clone, that stands for another repository."""
         return self._own != self.local
+
+    @property
+    def here(self) -> bool:
+        """Whether the repository is on this machine, so that its writers stand in one line."""
+        return git_folder(self.remote) is not None
 
     @property
     def shown(self) -> str:
@@ -319,9 +325,11 @@ class Store:
     def move(self, base: Mapping[str, str], to: Mapping[str, str]) -> None:
         """Move branches in one step; one that stays where it is is compared with its base as well. Raises Beaten."""
         done = self._moved(base, to) if self._moves_itself() else self._pushed(base, to)
-        if done.status == 0 or self._landed({branch: tip for branch, tip in to.items() if tip != base[branch]}):
-            return
         output = f"{done.text}\n{done.error_text}"
+        refused = "(stale info)" in output  # before anything was sent: there is no answer that could have been lost
+        moved = {branch: tip for branch, tip in to.items() if tip != base[branch]}
+        if done.status == 0 or (not refused and self._landed(moved)):
+            return
         if lock := locks.lock_in(output):
             raise LockInTheWay(lock)
         if any(sign in output for sign in BEATEN_SIGNS):
@@ -381,10 +389,24 @@ class Store:
         return done.status == 0 and all(now.get(f"refs/heads/{branch}") == tip for branch, tip in moved.items())
 
     @contextmanager
-    def lock(self, seconds: float = 60.0) -> Iterator[None]:
-        """Hold back other writers on this machine, so that they do not wear each other out with retries."""
-        with locked(cache_folder() / f"{cache_name(self.remote)}.lock", seconds=seconds):
-            yield
+    def lock(self, *, since: int = 0, seconds: float = 60.0) -> Iterator[bool]:
+        """Wait for one's turn among writers, so that they do not wear each other out; whether it came, as of `in_line`.
+
+        Writers stand in one line where the repository is on this machine and we may write to its folder, else those of
+        this home do. `since`: when this change stood in it first, in nanoseconds; by default now.
+        """
+        from sluicegate.tools.line import in_line
+
+        own, since = cache_folder() / f"{cache_name(self.remote)}.line", since or time.time_ns()
+        with ExitStack() as held:
+            try:
+                shared = shared_line(self.remote)
+                came = held.enter_context(in_line(*shared, since=since, seconds=seconds)) if shared else None
+            except OSError:  # read-only, somebody else's, a full disk: Git's own comparison of the old tips is left
+                came = None
+            if came is None:
+                came = held.enter_context(in_line(own, 0o600, since=since, seconds=seconds))
+            yield came
 
 
 HOOKS = ("pre-receive", "update", "proc-receive", "post-receive", "post-update")

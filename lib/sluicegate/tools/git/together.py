@@ -1,8 +1,7 @@
 """Changes of one process that wait for the same delivery repo go out in one push.
 
 Each is decided on what was staged before it, and staged itself; the last one that waits sends all. Nobody is told that
-a change was made, or why not, before the repository took what that was decided on. Between processes a lock on a file
-keeps the order.
+a change was made, or why not, before the repository took what that was decided on. Processes stand in a line.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ class RefusedTogether(Beaten):
 class Batch:
     """Changes that go out in one push; the lock on the delivery repo is held until then. `base`: the tips before."""
 
-    def __init__(self, store: Store, *, alone: bool) -> None:
+    def __init__(self, store: Store, *, alone: bool, since: int) -> None:
         with ExitStack() as held:
-            held.enter_context(store.lock())
+            held.enter_context(store.lock(since=since))
             self.base = self.tips = store.tips()
             self._held = held.pop_all()
         self._alone = alone
@@ -79,7 +78,7 @@ class Line:
         self.waiting = 0  # changes that may still join the batch
         self._batch: Batch | None = None
 
-    def enter(self, store: Store, *, alone: bool) -> Batch:
+    def enter(self, store: Store, *, alone: bool, since: int) -> Batch:
         """Wait for one's turn in a batch."""
         with self._changed:
             self.waiting += not alone
@@ -90,7 +89,7 @@ class Line:
                 self.waiting -= not alone
                 self._changed.notify_all()  # who gave up may have been waited for
         try:
-            self._batch = self._batch or Batch(store, alone=alone)
+            self._batch = self._batch or Batch(store, alone=alone, since=since)
         except BaseException:
             self._free()
             raise
@@ -139,13 +138,15 @@ def line_of(store: Store) -> Line:
 
 
 @contextmanager
-def turn(store: Store, *, alone: bool = False) -> Iterator[Batch]:
+def turn(store: Store, *, alone: bool = False, since: int = 0) -> Iterator[Batch]:
     """One's turn to decide on the `tips` of a batch and to stage a change; left when the batch was sent.
+
+    `since`: when the change stood in line first, as of `Store.lock`.
 
     Raises Beaten when what the change, or its refusal, was decided on has not come to be: decide again.
     """
     line = line_of(store)
-    batch = line.enter(store, alone=alone)
+    batch = line.enter(store, alone=alone, since=since)
     try:
         yield batch
     except Exception:
