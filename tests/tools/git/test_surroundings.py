@@ -115,3 +115,121 @@ def test_a_clone_whose_origin_leads_back_to_itself_is_a_usage_error(tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 2
     assert "leads back to itself" in done.stderr
+
+
+@pytest.fixture
+def hooked(published: Shop) -> Shop:
+    """A delivery repo that is pushed to, for a hook looks at what comes."""
+    hook(published.bare / "hooks", "post-receive", "true")
+    return published
+
+
+def hook(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def settings(folder: Path, text: str) -> dict[str, str]:
+    """The user's settings of Git, added to who the user is."""
+    (folder / "gitconfig").write_text(f"[user]\nname = x\nemail = x@example.com\n{text}")
+    return {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig"), "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+@pytest.mark.parametrize("key", ["insteadOf", "pushInsteadOf"])
+def test_a_setting_that_leads_the_push_elsewhere_is_no_pinned(hooked: Shop, tmp_path: Path, key: str) -> None:
+    other_repository = tmp_path / "other.git"
+    git("clone", "--quiet", "--bare", hooked.bare, other_repository)
+    env = settings(tmp_path, f'[url "{other_repository}"]\n{key} = {hooked.bare}\n')
+    done = sluicegate(hooked, "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert done.returncode == 2
+    assert f"another repository than {hooked.bare}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("~/hooks", "pre-push"), ("~/hooks", "pre-receive"), ("{bare}/given", "pre-push"), ("given", "pre-receive")],
+)
+def test_hooks_are_heeded_wherever_the_settings_say_that_they_are(
+    published: Shop, tmp_path: Path, where: str, name: str
+) -> None:
+    home = tmp_path / "home"
+    folder = home / "hooks" if where.startswith("~") else published.bare / "given"
+    hook(folder, name, "echo not today >&2; exit 1")
+    env = settings(tmp_path, f"[core]\nhooksPath = {where.format(bare=published.bare)}\n") | {"HOME": str(home)}
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert done.returncode != 0
+    assert "not today" in done.stderr
+    assert published.pins("integration") == {}
+
+
+@pytest.mark.parametrize("of", ["blob", "tree", "commit"])
+def test_who_pushes_a_replacement_of_an_object_changes_no_record(published: Shop, tmp_path: Path, of: str) -> None:
+    """Anybody who may push any ref could push refs/replace/ID; the branches stay as they are."""
+    told = sluicegate(published, "history").stdout
+    assert "auth=1.0.0" in told
+    story = next(path for path in git("-C", published.bare, "ls-tree", "-r", "--name-only", "ledger").splitlines()
+                 if "1.0.0" in path)  # fmt: skip
+    names = {"blob": f"origin/ledger:{story}", "tree": "origin/ledger^{tree}", "commit": "origin/ledger"}
+    mallory = tmp_path / "mallory"
+    git("clone", "--quiet", published.bare, mallory)
+    victim = git("-C", mallory, "rev-parse", names[of])
+    empty = {kind: git("-C", mallory, "hash-object", "-w", "-t", kind, "/dev/null") for kind in ("blob", "tree")}
+    forged = empty.get(of) or git("-C", mallory, "commit-tree", empty["tree"], "-m", "x")
+    git("-C", mallory, "push", "--quiet", "origin", f"{forged}:refs/replace/{victim}")
+    assert sluicegate(published, "history").stdout == told
+
+
+@pytest.mark.parametrize("form", ["sha1", "sha256"])
+@pytest.mark.parametrize("usual", ["sha1", "sha256"])
+def test_a_repository_is_read_by_url_however_its_ids_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, usual: str
+) -> None:
+    monkeypatch.setenv("GIT_DEFAULT_HASH", form)
+    init_repo(tmp_path / "delivery.git", EntryPointDrivers(), bare=True)
+    monkeypatch.setenv("GIT_DEFAULT_HASH", usual)
+    done = subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", f"file://{tmp_path}/delivery.git", "status"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("way", ["{}", "file://{}"])
+def test_a_repository_of_somebody_else_is_a_usage_error_that_says_how_to_trust_it(
+    published: Shop, tmp_path: Path, way: str
+) -> None:
+    subprocess.run(["chown", "-R", "65534:65534", published.bare], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", way.format(published.bare), "status"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"--add safe.directory {published.bare}" in done.stderr
+
+
+@pytest.mark.parametrize("branch", ["main", "ledger"])
+@pytest.mark.parametrize("way", ["{}", "file://{}"])
+def test_a_tag_or_another_ref_of_a_branchs_name_is_not_taken_for_it(
+    hooked: Shop, tmp_path: Path, branch: str, way: str
+) -> None:
+    first = git("-C", hooked.bare, "rev-list", "--max-parents=0", branch)
+    for ref in (f"refs/tags/{branch}", f"refs/{branch}", f"refs/remotes/origin/{branch}"):
+        git("-C", hooked.bare, "update-ref", ref, first)
+    done = subprocess.run(
+        [sys.executable, "-m", "sluicegate", "-C", way.format(hooked.bare), "pin", "auth=1.0.0", "--in", "integration"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert hooked.pins("integration") == {"auth": "1.0.0"}
+
+
+def test_a_branch_that_keeps_git_from_pushing_is_named(hooked: Shop) -> None:
+    """Git finds two branches for the whole name of one, and pushes to none."""
+    git("-C", hooked.bare, "update-ref", "refs/heads/refs/heads/main", "main")
+    done = sluicegate(hooked, "pin", "auth=1.0.0", "--in", "integration")
+    assert done.returncode == 4
+    assert "update-ref -d refs/heads/refs/heads/main" in done.stderr

@@ -11,7 +11,7 @@ from sluicegate.delivery.book.versions import lower
 from sluicegate.model.config import Component
 from sluicegate.model.evidence import Built
 from sluicegate.model.printable import printable
-from sluicegate.tools.git.command import git
+from sluicegate.tools.git.command import AS_IT_IS, git
 
 MOST = 200
 LONGEST, LONGEST_MESSAGE = 200, 20_000
@@ -43,7 +43,7 @@ def read_commits(state: State, spec: Component, version: str, commit: str, folde
         lost = f"what changed is not known: the checkout {why} the commit {before.commit[:12]} of the version before"
         return Commits(notes=(lost, *note))
     # One more than is kept, to see whether some are left out.
-    words = ("log", "-z", "--format=%s%n%b", f"--max-count={MOST + 1}", f"{before.commit}..{commit}", "--")
+    words = ("log", "-z", *AS_IT_IS, "--format=%s%n%b", f"--max-count={MOST + 1}", f"{before.commit}..{commit}", "--")
     messages = [message for message in git(*words, folder=folder).text.split("\0") if message.strip()]
     if len(messages) > MOST:
         note = (f"only the newest {MOST} commits since the version before are recorded", *note)

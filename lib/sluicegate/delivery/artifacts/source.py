@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sluicegate.delivery.book.state import CONFIG_FILE
 from sluicegate.errors import UsageError
-from sluicegate.tools.git.command import git
+from sluicegate.tools.git.command import AS_IT_IS, git
 from sluicegate.tools.git.place import work_tree
 
 IDENTIFIES = re.compile(r"[A-Za-z_]*(id|number)=[0-9A-Za-z_.-]{1,40}", re.IGNORECASE)
@@ -71,7 +71,7 @@ def read_origin(
     """Read the commit of the checkout, where there is one."""
     folder, build = checkout(source), plain(build)
     format_ = "--format=%H%n%an%n%ae%n%cI"
-    done = git("log", "-1", format_, folder=folder, check=False)
+    done = git("log", "-1", *AS_IT_IS, format_, folder=folder, check=False)
     if done.status != 0:
         if source is not None or not _without_commit(folder, done.error_text):
             raise UsageError(f"{folder} is not a Git checkout with a commit: {done.error_text}")

@@ -41,12 +41,16 @@ FOREIGN = (
 # What a push has brought lies in quarantine until its hooks have agreed; only through these can a hook read it.
 QUARANTINE = ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH")
 
+AS_IT_IS = ("--no-show-signature", "--encoding=UTF-8")
+"""For `git log`: what the user's settings would put before a commit, or write it in."""
+
 
 def surroundings(repository: Path | None) -> dict[str, str]:
     """The whole environment of a Git that works on `repository`, a Git folder; None where Git is to look for one."""
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     if repository is not None:
         environment["GIT_DIR"] = str(repository)
+        environment["GIT_NO_REPLACE_OBJECTS"] = "1"  # whoever may push refs could put other records in place of these
         if _receiving(repository):
             environment |= {name: os.environ[name] for name in QUARANTINE if name in os.environ}
     return environment | QUIET

@@ -43,11 +43,7 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
         return Place(remote=str(plain), local=plain, own=plain)
     questions = ("--is-bare-repository", "--absolute-git-dir")
     done = git("rev-parse", *questions, folder=folder, check=False)
-    if "dubious ownership" in done.error_text:
-        raise UsageError(
-            f"{folder} belongs to somebody else, so Git does not read it",
-            hint=f"let its owner run this, or trust it: git config --global --add safe.directory {folder}",
-        )
+    refuse_untrusted(done.error_text, str(folder))
     if done.status != 0:
         raise UnknownName(
             f"{folder} is not a Git repository, so not a delivery repo",
@@ -65,6 +61,15 @@ def resolve(location: str, cache: Path, *, clones: tuple[Path, ...] = ()) -> Pla
     place = origin if _is_url(origin, folder) else str((folder / origin).resolve())
     further = resolve(place, cache, clones=(*clones, own))
     return Place(remote=further.remote, local=further.local, own=own)
+
+
+def refuse_untrusted(error_text: str, place: str) -> None:
+    """Raise UsageError when Git reads nothing because the repository is another user's."""
+    if named := re.search(r"detected dubious ownership in repository at '(.*)'", error_text):
+        raise UsageError(
+            f"{place} belongs to somebody else, so Git does not read it",
+            hint=f"let its owner run this, or trust it: git config --global --add safe.directory {named[1]}",
+        )
 
 
 def git_folder(remote: str) -> Path | None:
@@ -129,12 +134,23 @@ def _mirror(url: str, cache: Path) -> Path:
     """The private bare repository in the cache that mirrors a URL."""
     folder = cache / f"{cache_name(url)}.git"
     if not (folder / "HEAD").exists():
-        making = folder.with_suffix(".making")
         with locked(folder.with_suffix(".fetch")):
             if not folder.exists():  # nobody else has made it meanwhile
-                git("init", "--quiet", "--bare", "--", making)
-                making.rename(folder)
+                make_mirror(folder)
     return folder
+
+
+def make_mirror(folder: Path, *, object_format: str = "") -> None:
+    """Make an empty mirror, also in place of one whose ids are made otherwise than those of its repository."""
+    import shutil
+
+    making = folder.with_suffix(".making")
+    shutil.rmtree(making, ignore_errors=True)  # of one who was killed
+    form = [f"--object-format={object_format}"] if object_format else []
+    git("init", "--quiet", "--bare", *form, "--", making)
+    if folder.exists():
+        shutil.rmtree(folder)
+    making.rename(folder)
 
 
 def cache_path() -> Path:

@@ -23,7 +23,17 @@ from sluicegate.tools.git import locks, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import FOLDER, Entries, Object, Objects, tree_entries
-from sluicegate.tools.git.place import cache_folder, cache_name, git_folder, resolve, restoring, shared_line, shown
+from sluicegate.tools.git.place import (
+    cache_folder,
+    cache_name,
+    git_folder,
+    make_mirror,
+    refuse_untrusted,
+    resolve,
+    restoring,
+    shared_line,
+    shown,
+)
 from sluicegate.tools.lock import locked
 
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
@@ -102,6 +112,10 @@ class Store:
         try:  # Git lets only one change what a repository is shallow of
             with locked(self.local.with_suffix(".fetch")):
                 done = self.git("fetch", "--quiet", "--no-tags", *depth, "--", self.remote, *refspecs, check=False)
+                if other := re.search(r"mismatched algorithms: client \w+; server (\w+)", done.error_text):
+                    self._objects.close()
+                    make_mirror(self.local, object_format=other[1])
+                    done = self.git("fetch", "--quiet", "--no-tags", "--", self.remote, *refspecs, check=False)
         except (RemoteUnavailable, Conflict) as problem:
             raise RemoteUnavailable(
                 f"the delivery repo {self.shown} says nothing: {problem.message}",
@@ -113,6 +127,7 @@ class Store:
                 f"{self.shown} is not a delivery repo: it lacks the branch {wanted}{self.called_instead()}",
                 hint="name one with -C or SLUICEGATE_REPO, or make one: sluicegate init DIR",
             )
+        refuse_untrusted(done.error_text, self.remote)
         if done.status != 0:
             raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {_words(done.error_text)}")
 
@@ -329,15 +344,28 @@ class Store:
         refused = "(stale info)" in output  # before anything was sent: there is no answer that could have been lost
         moved = {branch: tip for branch, tip in to.items() if tip != base[branch]}
         if done.status == 0 or (not refused and self._landed(moved)):
-            return
+            return self._refuse_diverted(base, moved)
         if lock := locks.lock_in(output):
             raise LockInTheWay(lock)
         if any(sign in output for sign in BEATEN_SIGNS):
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
+        if ambiguous := re.search(r"dst refspec (\S+) matches more than one", output):
+            raise Conflict(
+                f"{self.shown} has a branch 'refs/heads/{ambiguous[1]}' as well, so Git does not know where to push",
+                hint=f"remove it there: git update-ref -d refs/heads/{ambiguous[1]}",
+            )
         if "hook declined" in output or "unstaged changes" in output or "updateInstead" in output:
             hint = UNCOMMITTED if "unstaged changes" in output else ""
             raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(output)}", hint=hint)
         raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(output)}")
+
+    def _refuse_diverted(self, base: Mapping[str, str], moved: Mapping[str, str]) -> None:
+        """Raise UsageError where Git's settings lead a push into this repository to another one."""
+        if not self.mirrored and all(self._tip(branch) == base[branch] for branch in moved):
+            raise UsageError(
+                f"Git pushed to another repository than {self.shown}, as a setting of url.*.insteadOf has it",
+                hint="git config --show-origin --get-regexp 'url\\..*insteadof'",
+            )
 
     def _pushed(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
         leases = [f"--force-with-lease=refs/heads/{branch}:{before}" for branch, before in base.items()]
@@ -362,8 +390,9 @@ class Store:
         settings = self._settings(self.local)
         if settings.get("core.bare") != "true" or any(RECEIVING.match(name) for name in settings):
             return False
-        hooks = self.local / settings.get("core.hookspath", "hooks")
-        return not any(os.access(hooks / name, os.X_OK) for name in HOOKS)
+        named = settings.get("core.hookspath", "hooks")
+        hooks = self.local / os.path.expanduser(named)
+        return not named.startswith("%") and not any(os.access(hooks / name, os.X_OK) for name in HOOKS)
 
     def _settings(self, folder: Path) -> dict[str, str]:
         """Git's settings in a folder and its idea of who we are; asked once."""
@@ -409,7 +438,7 @@ class Store:
             yield came
 
 
-HOOKS = ("pre-receive", "update", "proc-receive", "post-receive", "post-update")
+HOOKS = ("pre-push", "pre-receive", "update", "proc-receive", "post-receive", "post-update")
 RECEIVING = re.compile(r"(?:receive|transfer)\.(?!deny)")
 """Settings that say what a push has to do or may not; ours is never refused by what `init` sets, the `deny...`."""
 UNCOMMITTED = "commit them there, or put them aside: git stash"
