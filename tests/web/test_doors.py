@@ -6,6 +6,7 @@ import base64
 import contextlib
 import socket
 import time
+import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -295,3 +296,21 @@ def test_odd_names_are_stored_right_and_twins_by_case_are_refused(server: Server
         assert client.get_job_info(odd)["name"] == odd
     twin = session.post(f"{server.url}createItem", params={"name": f"{name}-con"}, data=shell("true"))
     assert twin.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(" * 500 + "a" + ")" * 500, "(?R)?a(?R)?", "(a+)+b", "a" * 20_000], ids=lambda text: text[:9]
+)
+def test_a_view_whose_pattern_cannot_be_read_is_shown_without_what_it_names(server: Server, pattern: str) -> None:
+    client, session, view = server.client(), server.session(), f"view-{uuid.uuid4().hex}"
+    client.create_job(f"{'a' * 60}-{view}", "<project/>")
+    content = (
+        f"<hudson.model.ListView><name>{view}</name><includeRegex>{pattern}</includeRegex></hudson.model.ListView>"
+    )
+    client.create_view(view, content)
+    try:
+        assert session.get(f"{server.url}view/{view}/api/json").json()["jobs"] == []
+        assert session.get(f"{server.url}api/json?tree=views[name,jobs[name]]").status_code == 200
+        assert session.get(f"{server.url}view/{view}/", headers={"Accept": "text/html"}).status_code == 200
+    finally:
+        client.delete_view(view)

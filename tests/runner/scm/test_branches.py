@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 
-from sluicegate.errors import Malformed
+from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.runner.scm import branches
 
 
@@ -38,3 +41,11 @@ def test_a_star_stays_within_a_slash_and_a_regular_expression_matches_the_whole(
 def test_a_broken_regular_expression_is_named() -> None:
     with pytest.raises(Malformed, match=r"is not a regular expression"):
         branches.matches(":(", "origin/main")
+
+
+def test_many_stars_do_not_hold_the_interpreter() -> None:
+    began = time.process_time()
+    with contextlib.suppress(SluicegateError):
+        assert not branches.matches("*a" * 8 + "b", "a" * 200)
+        branches.matches("**a/" * 12 + "b", "a/" * 100 + "c")
+    assert time.process_time() - began < 6
