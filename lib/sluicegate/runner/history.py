@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sluicegate.model.numbers import INT, required, whole
 from sluicegate.runner import records
+from sluicegate.runner.changes import CHANGES
 from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
@@ -103,9 +104,14 @@ class History:
             known = self._known()
             record.folder.mkdir(parents=True, exist_ok=True)
             record.save(durable=False)
-            self.running[record.number] = record
             if not self._has(record.number):
                 insort(known, record.number)
+            self.occupy(record)
+
+    def occupy(self, record: Record) -> None:
+        """The job is busy with a build that is about to begin."""
+        self.running[record.number] = record
+        CHANGES.note()
 
     def finish(self, record: Record, result: Result) -> None:
         """Save an ended build and move the permalinks; only then does anybody see its result."""
@@ -114,7 +120,7 @@ class History:
             with self._lock:
                 links = self.links()
                 for name in PERMALINKS:
-                    if matches(name, result):
+                    if result.is_meant_by(name):
                         links[name] = max(links.get(name, -1), record.number)
                 self._color = None
                 self._write_links(links)
@@ -122,6 +128,7 @@ class History:
                 self.running.pop(record.number, None)
                 self._unsaved.pop(record.number, None)
                 record.result = result
+                CHANGES.note()
 
     def describe(self, record: Record, description: str | None) -> None:
         """Put a description on a build, which may run, or end meanwhile."""
@@ -133,6 +140,7 @@ class History:
         """Spare a build from the discarder, or no longer."""
         with self._saving:
             record.keep = keep
+            CHANGES.note()
             record.save()
 
     def forget_running(self, record: Record, result: Result) -> None:
@@ -141,6 +149,7 @@ class History:
             self._unsaved[record.number] = record
             self.running.pop(record.number, None)
             record.result = result
+            CHANGES.note()
 
     def get(self, number: int) -> Record | None:
         """The record of a build, running or ended."""
@@ -153,6 +162,8 @@ class History:
                     # No build of ours is running under this number: its server died.
                     record.result = Result.ABORTED
                 self._remember(record)
+            elif self._has(number):
+                CHANGES.note()  # there is something, which may be mended on the disk
             return record
 
     def last(self) -> Record | None:
@@ -195,7 +206,7 @@ class History:
             if record is None or record.result is None:
                 continue
             for name in names:
-                if links[name] < 0 and matches(name, record.result):
+                if links[name] < 0 and record.result.is_meant_by(name):
                     links[name] = number
             if min(links.values()) > 0:
                 break
@@ -220,6 +231,7 @@ class History:
             if number in self.links().values():
                 self._links = self._search_links()
                 self._write_links(self._links)
+            CHANGES.note()
 
     def color(self) -> str:
         """The ball colour without `disabled`: that of the last ended build, `_anime` while one runs."""
@@ -279,15 +291,3 @@ class History:
     def _write_links(self, links: dict[str, int]) -> None:
         lines = "".join(f"{name} {links.get(name, -1)}\n" for name in PERMALINKS)
         files.replace(self.builds / "permalinks", lines.encode(), durable=False)
-
-
-def matches(link: str, result: Result) -> bool:
-    """Whether a build with this result can be what the permalink means (hudson.model.PermalinkProjectAction)."""
-    return {
-        "lastCompletedBuild": True,
-        "lastFailedBuild": result is Result.FAILURE,
-        "lastStableBuild": result is Result.SUCCESS,
-        "lastSuccessfulBuild": result <= Result.UNSTABLE,
-        "lastUnstableBuild": result is Result.UNSTABLE,
-        "lastUnsuccessfulBuild": result is not Result.SUCCESS,
-    }[link]

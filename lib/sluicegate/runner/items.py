@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from sluicegate.errors import NotFound, UsageError
 from sluicegate.runner import jobxml, names
 from sluicegate.runner.accepted import Accepted
+from sluicegate.runner.changes import CHANGES
 from sluicegate.runner.item import Item
 from sluicegate.runner.jobxml import JobConfig
 from sluicegate.tools import beneath, files
@@ -63,6 +64,7 @@ class Items:
             self._folded.setdefault(folder, {})[item.name.lower()] = item
             self._sorted.pop(folder, None)
         self._index(item.full_name, content)
+        CHANGES.note()
 
     def _leave(self, full_name: str) -> None:
         """Forget an item and all below it."""
@@ -73,6 +75,7 @@ class Items:
                 folder = names.folder_of(name)
                 self._folded.get(folder, {}).pop(item.name.lower(), None)
                 self._sorted.pop(folder, None)
+        CHANGES.note()
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
@@ -176,6 +179,7 @@ class Items:
             else:
                 files.replace(path, content, durable=False)
         item._config = config
+        CHANGES.note()
 
     def _settle(self) -> None:
         """What is moved or removed must not come back by the journal."""

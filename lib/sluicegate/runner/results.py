@@ -28,3 +28,14 @@ class Result(IntEnum):
     def named(cls, name: str, default: Result | None = None) -> Result:
         """The result of this name (`SUCCESS`); `default`, else SUCCESS, for anything else."""
         return cls.__members__.get(name.strip().upper(), cls.SUCCESS if default is None else default)
+
+    def is_meant_by(self, permalink: str) -> bool:
+        """Whether a build with this result can be what the permalink means (hudson.model.PermalinkProjectAction)."""
+        return {
+            "lastCompletedBuild": True,
+            "lastFailedBuild": self is Result.FAILURE,
+            "lastStableBuild": self is Result.SUCCESS,
+            "lastSuccessfulBuild": self <= Result.UNSTABLE,
+            "lastUnstableBuild": self is Result.UNSTABLE,
+            "lastUnsuccessfulBuild": self is not Result.SUCCESS,
+        }[permalink]

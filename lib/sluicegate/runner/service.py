@@ -277,7 +277,7 @@ class Runner:
     def occupy(self, waiting: QueueItem) -> None:
         assert waiting.number is not None
         item = self.items.needed(waiting.job)
-        item.history.running[waiting.number] = new_record(item, waiting, waiting.number)
+        item.history.occupy(new_record(item, waiting, waiting.number))
 
     def _build(self, executor: int, waiting: QueueItem) -> None:
         item = self.items.job(waiting.job)

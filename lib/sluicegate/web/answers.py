@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from sluicegate.runner.item import Item
+from sluicegate.runner.service import Runner
 from sluicegate.web import call as calls
 from sluicegate.web.call import Refusal, not_found
 from sluicegate.web.kind import Path
@@ -24,11 +26,15 @@ def answer_api(site: Site, kind_of: KindOf, here: object, rest: Path) -> Respons
     if call.method not in ("GET", "HEAD", "POST"):
         raise Refusal(405, "Method Not Allowed", headers={"Allow": "GET"})
     form = rest[1] if len(rest) in (2, 4) else ""
-    value = picture(site, kind_of, here)
     if form == "json":
-        return Response(
-            to_json(value).encode("utf-8", "replace"), headers={"content-type": "application/json;charset=utf-8"}
-        )
+
+        def made() -> bytes:
+            return to_json(picture(site, kind_of, here)).encode("utf-8", "replace")
+
+        listed = isinstance(here, (Runner, Item)) and kind_of(here).lists
+        content = site.lists.answer(site.call, made) if listed else made()
+        return Response(content, headers={"content-type": "application/json;charset=utf-8"})
+    value = picture(site, kind_of, here)
     if form == "python":
         return calls.text(to_python(value))
     if form != "xml":

@@ -12,6 +12,7 @@ from sluicegate.web.answers import answer_api
 from sluicegate.web.call import Call, Refusal, not_found
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.kind import Path
+from sluicegate.web.lists import Lists
 from sluicegate.web.objects import kind_of
 from sluicegate.web.pages import Pages
 from sluicegate.web.site import Site
@@ -27,6 +28,7 @@ class Routes:
         self.views = Views(runner.home.path)
         self.pages = Pages(runner.users, delivery is not None)
         self.delivery = delivery
+        self.lists = Lists()
 
     def answer(self, call: Call) -> Response:
         """The response to an authenticated request. Raises Refusal, and every error of the runner."""
@@ -36,6 +38,7 @@ class Routes:
             views=self.views,
             pages=self.pages,
             delivery=self.delivery,
+            lists=self.lists,
             call=call,
         )
         here: object = self.runner

@@ -14,6 +14,7 @@ from sluicegate.runner.triggers import Triggers
 from sluicegate.web import call as calls
 from sluicegate.web.call import Call, Refusal
 from sluicegate.web.delivery import Delivery
+from sluicegate.web.lists import Lists
 from sluicegate.web.pages import Pages
 from sluicegate.web.views import Views
 
@@ -35,6 +36,7 @@ class Site:
     views: Views
     pages: Pages
     delivery: Delivery | None
+    lists: Lists
     call: Call
 
     @property
