@@ -99,10 +99,10 @@ def test_a_stop_in_the_moment_after_a_build_has_started_is_heeded(
 ) -> None:
     moment, stopped, take = threading.Event(), threading.Event(), runner.workspaces.take
 
-    def held(name: str, custom: str = "") -> Path:
+    def held(name: str, custom: str = "", *, strict: bool = False) -> Path:
         moment.set()
         assert stopped.wait(20)
-        return take(name, custom)
+        return take(name, custom, strict=strict)
 
     monkeypatch.setattr(runner.workspaces, "take", held)
     item = runner.items.create("", "slow", shell(command) if command else b"<project/>")

@@ -9,6 +9,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from sluicegate.runner.changes import CHANGES
+from sluicegate.runner.item import Item
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Right, Rule
 from sluicegate.runner.service import Runner
@@ -45,6 +46,11 @@ def asked(
     return call
 
 
+def is_over(job: Item, number: int) -> bool:
+    record = job.history.get(number)
+    return record is not None and record.result is not None
+
+
 def test_a_kept_list_is_what_would_be_made_anew_after_every_change(tmp_path: Path) -> None:
     runner = Runner(tmp_path / "home", executors=1)
     triggers = Triggers(runner)
@@ -72,11 +78,11 @@ def test_a_kept_list_is_what_would_be_made_anew_after_every_change(tmp_path: Pat
         until(lambda: (job.folder / "builds" / "1" / "log").exists())
         check()
         go.touch()
-        until(lambda: not runner.busy)
+        until(lambda: is_over(job, 1))
         check()
         items.update(job, shell("true"))
         runner.trigger(job, ADMIN, {}, 0)
-        until(lambda: not runner.busy)
+        until(lambda: is_over(job, 2))
         check()
         record = job.history.get(2)
         assert record is not None
