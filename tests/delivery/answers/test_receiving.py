@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.delivery.book import resolving
+from sluicegate.delivery.answers.deep import examine
+from sluicegate.delivery.answers.receiving import Pushed
+from sluicegate.delivery.book import chronicle, resolving
 from sluicegate.delivery.book.state import LEDGER
+from sluicegate.delivery.book.upgrade import upgrade
 from sluicegate.delivery.moves import pinning
-from sluicegate.errors import Conflict
+from sluicegate.errors import Conflict, GateRefused
 from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Veto
 from sluicegate.tools.git import Edit
@@ -158,3 +162,63 @@ def test_a_short_list_that_leaves_out_the_newest_version_is_refused_by_the_serve
     assert resolving.newest(guarded.state, "auth") == "1.1.0"
     guarded.publish("auth", "1.2.0")
     assert guarded.state.ledger_file(path)
+
+
+def received(shop: Shop, before: str) -> None:
+    """What the hook says of the ledger's way from a commit to where it is now."""
+    Pushed(shop.state, [f"{before}..{shop.tips[LEDGER]}"])
+
+
+@pytest.fixture
+def cut(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Each record of a history begins a file; integration got 3.0.0 and 4.0.0, and production swapped."""
+    monkeypatch.setattr(chronicle, "LIMIT", 1)
+    for version in ("3.0.0", "4.0.0"):
+        ready.publish("auth", version)
+        ready.sync()
+    ready.swap()
+    return ready
+
+
+def test_all_that_commands_push_is_taken(cut: Shop) -> None:
+    for command in (
+        lambda: cut.publish("auth", "5.0.0"), cut.sync, lambda: cut.veto("auth", "5.0.0"),
+        lambda: cut.rollback("integration", "auth"), lambda: cut.swap(back=True),
+        lambda: pinning.hold(cut.by("olle"), "auth", "integration", until=None, why=""),
+    ):  # fmt: skip
+        before = cut.tips[LEDGER]
+        command()
+        received(cut, before)
+    assert examine(cut.state).findings == ()
+
+
+def test_an_upgrade_of_the_first_form_is_taken(shop: Shop) -> None:
+    by_hand(shop, form=None)
+    for version in ("2.0.0", "3.0.0"):
+        shop.publish("auth", version)
+        shop.sync()
+    before = shop.tips[LEDGER]
+    assert upgrade(shop.by("rita"))
+    received(shop, before)
+    shop.publish("auth", "4.0.0")
+    shop.sync()
+    received(shop, before)
+    assert examine(shop.state).findings == ()
+
+
+@pytest.mark.parametrize("forged", ["an older deploy", "no deploy", "an ended intent", "no swap"])
+def test_an_index_that_leads_elsewhere_is_refused(cut: Shop, forged: str) -> None:
+    environment = "production" if forged == "no swap" else "integration"
+    path, before = f"current/{environment}.json", cut.tips[LEDGER]
+    index = json.loads(cut.state.ledger_file(path) or b"")
+    history = cut.state.annals.chronicle(environment)
+    records = [(file, record) for file in history.files for record in history.records(file)]
+    places = {record.what: {"file": file, "record": record.id} for file, record in records}  # the oldest of each kind
+    assert len(history.files) > 2
+    edits: dict[str, dict[str, object]] = {
+        "an older deploy": {"groups": {"int": {**index["groups"].get("int", {}), "deployed": places.get("deployed")}}},
+        "no deploy": {"groups": {}}, "an ended intent": {"open": [places["intent"]]}, "no swap": {"swap": None},
+    }  # fmt: skip
+    by_hand(cut, **{path: json.dumps(index | edits[forged]).encode()})
+    with pytest.raises(GateRefused, match=f"{path} leads elsewhere than the records"):
+        received(cut, before)

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
-from sluicegate.delivery.book import order, resolving, versions
-from sluicegate.delivery.book.state import CONFIG_FILE, LEDGER, MAIN, State
+from sluicegate.delivery.book import current, order, resolving, versions
+from sluicegate.delivery.book.annals import Annals
+from sluicegate.delivery.book.current import Index
+from sluicegate.delivery.book.state import CONFIG_FILE, FORM, LEDGER, MAIN, State
 from sluicegate.errors import GateRefused, IntegrityError, Malformed
 from sluicegate.model import ledgerfiles
 
@@ -34,6 +37,7 @@ class Pushed(State):
                 self._refuse_torn(before, commit)
                 self._refuse_rewritten(before, commit)
                 self._refuse_hidden(before, commit)
+                self._refuse_misleading(before, commit)
             self.tips = {**self.tips, branch: commit}
 
     def _refuse_torn(self, before: str, commit: str) -> None:
@@ -89,7 +93,48 @@ class Pushed(State):
                     what = f"{path} leaves out {component}={hidden[-1]}"
                     raise GateRefused(what, hint="sluicegate check --repair makes it anew")
 
+    def _refuse_misleading(self, before: str, commit: str) -> None:
+        """Raise GateRefused for an index that leads elsewhere than the one before does with the records that come.
+
+        Who follows it compares it with the newest file: what stands in older ones is only here known to be the last.
+        One that was not made from these files is followed by nobody.
+        """
+        for path in self._changed(before, commit, "current"):
+            environment = path.rpartition("/")[2].removesuffix(".json")
+            written = current.read(self.store.read(commit, path))
+            earlier, later = (self._annals(tip) for tip in (before, commit))
+            history, old_files = later.chronicle(environment), earlier.chronicle(environment).files
+            if written is None or written.history != history.digest:
+                continue
+            expected, known = Index(), set[str]()
+            if old_files.keys() <= history.files.keys():  # else an upgrade has cut them
+                expected = earlier.index(environment)
+                known = {record.id for file in old_files for record in earlier.chronicle(environment).records(file)}
+            new = [
+                (record, file) for file in history.files for record in history.records(file) if record.id not in known
+            ]
+            for record, file in sorted(new, key=lambda entry: entry[0].at):
+                expected = current.advanced(expected, file, (record,), lambda _: {})
+            if _ways(written) != _ways(expected):
+                raise GateRefused(f"{path} leads elsewhere than the records", hint="sluicegate check --repair")
+
+    def _annals(self, commit: str) -> Annals:
+        """What happened in the environments, at a tip of the ledger."""
+        return Annals(
+            form=FORM,
+            read=partial(self.store.read, commit),
+            entries=partial(self.store.entries, commit),
+            installed=lambda pins: {},
+            notice=lambda text: None,
+        )
+
     def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
         """The files below these folders that are others."""
         paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
         return [path for path in paths.text.split("\0") if path]
+
+
+def _ways(index: Index) -> tuple[object, ...]:
+    """Where an index leads; the versions of its sets are compared with the names of the sets."""
+    groups = {name: (group.intent, group.deployed) for name, group in index.groups.items()}
+    return {*index.open}, index.swap, dict(index.hosts), groups
