@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+from base64 import b64decode
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -35,7 +39,10 @@ def test_other_hosts_have_no_entry() -> None:
     assert netrc.entry("", "h") is None
 
 
-@pytest.mark.parametrize("text", ["machine", "secret", 'machine h login ci password "secret', "machine h login"])
+@pytest.mark.parametrize(
+    "text",
+    ["machine", "secret", 'machine h login ci password "secret', "machine h login", "machine h password #secret"],
+)
 def test_a_mistake_names_its_line_and_quotes_no_password(tmp_path: Path, text: str) -> None:
     path = tmp_path / "netrc"
     path.write_text(f"\n{text}")
@@ -43,3 +50,36 @@ def test_a_mistake_names_its_line_and_quotes_no_password(tmp_path: Path, text: s
     with pytest.raises(UsageError, match="netrc:2 is not in the form") as caught:
         Credentials(kind="netrc", file=str(path)).login("https://h/")
     assert "secret" not in caught.value.message
+
+
+CURL = "machine 127.0.0.1 login a password"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CURL} p # the job's\n", "machine 127.0.0.1 login a # who\n password p\n", f"{CURL} p#q\n", f'{CURL} "#p"\n',
+        f"{CURL} p\u2028q\n", f"{CURL} p\x85\xa0q\n", f'{CURL} "p\\nq"\n', f"{CURL.replace(' ', chr(10))}\np\n",
+        f"# note\u2028machine 127.0.0.1 login evil password evil\n{CURL} p\r\n",
+    ],
+)  # fmt: skip
+def test_curl_reads_the_same(text: str, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.headers.get("Authorization", "").removeprefix("Basic "))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "netrc").write_text(text, newline="")
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        subprocess.run(["curl", "-s", "--noproxy", "*", "--netrc-file", tmp_path / "netrc", url], check=True)
+    entry = netrc.entry(text, "127.0.0.1")
+    assert entry is not None
+    assert f"{entry.login}:{entry.password}" == b64decode(told[0]).decode()

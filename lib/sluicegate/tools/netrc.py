@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sluicegate.tools.process import lines_of
+
 # A word in quotes may hold blanks, and only there a backslash is an escape.
-WORD = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<open>")|(?P<plain>\S+))')
+WORD = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<open>")|(?P<plain>\S+))', re.ASCII)
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 KEYS = ("login", "password", "account")
 
@@ -56,19 +58,22 @@ def _value(words: Iterator[tuple[int, str]], key: str, line: int) -> str:
 
 
 def _words(text: str) -> Iterator[tuple[int, str]]:
-    """Each word with its line, without comments and macros; a macro ends with an empty line."""
+    """Each word with its line, without comments and macros.
+
+    A macro ends with an empty line, and a word that begins with `#` is a comment to the end of its line, as for curl.
+    """
     in_macro = False
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if in_macro:
             in_macro = bool(line.strip())
-            continue
-        if line.lstrip().startswith("#"):
             continue
         place = 0
         while word := WORD.match(line, place):
             place = word.end()
             if word["open"]:
                 raise Mistake("a quotation mark has no partner", number)
+            if word["plain"] and word["plain"].startswith("#"):
+                break
             if word["plain"] and word["plain"].lower() == "macdef":
                 in_macro = True
                 break

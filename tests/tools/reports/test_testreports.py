@@ -287,3 +287,42 @@ def test_a_folder_that_cannot_be_listed_is_a_red_report(tmp_path: Path) -> None:
         assert (run.passed, run.failed) == (1, 0 if name == "r/one.xml" else 1), name
     assert "cannot be read: File name too long" in read_junit([tmp_path / "r"]).notes[0]
     assert read_junit([tmp_path / "r" / "*.xml"]).failed == 0
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        '<testcase name="a" success="false"/>', '<testcase name="a" success="False" executed="True"/>',
+        '<testcase name="a" failed="true"/>', '<testcase name="a" status="ambiguous"/>',
+        '<testcase name="a" skipped="true" success="no"/>', '<testcase name="a"><failed/></testcase>',
+        '<testcase name="a"><fail message="no"/></testcase>',
+    ],
+)  # fmt: skip
+def test_a_test_that_says_in_another_word_that_it_failed_is_red(test: str) -> None:
+    assert tally(f"<testsuite>{test}</testsuite>") == Tally(failed=1)
+
+
+@pytest.mark.parametrize(
+    "says",
+    ['status="failed"', 'result="Failed"', 'aborted="true"', 'success="false"', 'errors="1.0"', 'failures="1,000"'],
+)
+def test_a_suite_that_says_that_it_failed_is_red_though_all_its_tests_passed(says: str) -> None:
+    for content in (
+        f"<testsuite {says}>{{}}</testsuite>",
+        f"<testsuites {says}><testsuite>{{}}</testsuite></testsuites>",
+    ):
+        assert tally(content.format('<testcase name="a"/>')) == Tally(passed=1, failed=1)
+        assert tally(content.format('<testcase name="a"><failure/></testcase>')) == Tally(failed=1)
+
+
+@pytest.mark.parametrize(
+    "says", ['skipped="1"', 'disabled="1"', 'failed="0"', 'status="passed"', 'run="1"', 'success="true"']
+)
+def test_a_suite_that_counts_what_did_not_run_is_not_red(says: str) -> None:
+    assert tally(f'<testsuite {says}><testcase name="a"/></testsuite>') == Tally(passed=1)
+
+
+def test_a_test_that_was_not_run_is_skipped() -> None:
+    assert tally('<testsuite><testcase name="a" run="false"/><testcase name="b" run="true"/></testsuite>') == Tally(
+        passed=1, skipped=1
+    )

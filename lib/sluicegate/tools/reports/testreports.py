@@ -18,21 +18,27 @@ from sluicegate.tools.reports import text
 DEPTH = 200
 MOST_CASES = 2_000_000
 LONGEST_TRACE = 100_000  # characters kept of one failure's text
-FAILING = frozenset(("failure", "error", "rerunfailure", "rerunerror"))
+FAILING = frozenset(("failure", "error", "rerunfailure", "rerunerror", "failed", "fail"))
 FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then passed when it was run again
 NOT_RUN = frozenset(("skipped", "disabled", "ignored", "notrun", "pending"))
 SILENT = frozenset(("system-out", "system-err", "properties"))
 SUITES = frozenset(("testsuite", "testsuites"))
 # What an attribute says of a test, in lower case, without blanks, hyphens and underscores.
 OUTCOMES = {"status", "result", "outcome"}
-TELLING = OUTCOMES | {"executed", "disabled", "skipped", "ignored"}
+FLAGS = {  # name -> the state that they say, and the words by which they say it
+    "success": ("failed", ("false", "no", "0")), "failed": ("failed", ("true", "yes", "1")),
+    "aborted": ("failed", ("true", "yes", "1")), "executed": ("skipped", ("false", "no", "0")),
+    "run": ("skipped", ("false", "no")), "disabled": ("skipped", ("true", "yes", "1")),
+    "skipped": ("skipped", ("true", "yes", "1")), "ignored": ("skipped", ("true", "yes", "1")),
+}  # fmt: skip
+TELLING = OUTCOMES | FLAGS.keys()
 NOT_RUN_WORDS = NOT_RUN | {
     "skip", "suppressed", "ignore", "inactive", "excluded", "filtered", "todo", "blocked", "undefined", "untested",
     "notexecuted", "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
 }  # fmt: skip
 FAILED_WORDS = {
     "fail", "failed", "failure", "error", "errored", "errors", "broken", "timeout", "timedout", "aborted", "abort",
-    "crash", "crashed", "killed", "started", "running", "nok", "notok", "false",
+    "crash", "crashed", "killed", "started", "running", "nok", "notok", "false", "ambiguous",
 }  # fmt: skip
 TIME = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE]([+-]?[0-9]{1,2})(?![0-9]))?(?![0-9eE])")
 
@@ -153,9 +159,10 @@ class _Group:
 
     @property
     def declares_red(self) -> bool:
-        """Whether the element's own sums speak of failures."""
-        sums = (self.attributes.get(key, "") for key in ("failures", "errors"))
-        return any(re.fullmatch(r"[0-9]*[1-9][0-9]*", value.strip()) for value in sums)
+        """Whether the element's own sums, or words, speak of failures."""
+        sums = (self.attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed"))
+        words = {key: value for key, value in self.attributes.items() if key not in ("failed", "skipped", "disabled")}
+        return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums) or _state(words) == "failed"
 
 
 class _Parser:
@@ -268,7 +275,7 @@ class _Parser:
         known = group.tag in SUITES or bool(group.cases)
         errors = group.errors if known or group.in_suite or len(self.path) == 1 else []
         if known and group.declares_red and not (errors or group.red):
-            errors = [_Mark(failing=True, message="its sums speak of failures, but no test that failed is in it")]
+            errors = [_Mark(failing=True, message="it speaks of failures, but no test that failed is in it")]
         group.cases += [
             Case(
                 class_name=name, name="<init>", duration=0.0, state="failed", details=error.message,
@@ -289,14 +296,10 @@ def _state(attributes: Mapping[str, str]) -> str:
     """What a test's own attributes say: googletest, CTest and others mark a test that did not run only there."""
     telling = TELLING & attributes.keys()
     words = {key: re.sub(r"[\s_-]", "", attributes[key]).lower() for key in telling}
-    if any(word in FAILED_WORDS for key, word in words.items() if key in OUTCOMES):
-        return "failed"
-    did_not_run = any(
-        word in NOT_RUN_WORDS if key in OUTCOMES else word in ("false", "no", "0") if key == "executed"
-        else word in ("true", "yes", "1")
-        for key, word in words.items()
-    )  # fmt: skip
-    return "skipped" if did_not_run else "passed"
+    said = {FLAGS[key][0] for key, word in words.items() if key in FLAGS and word in FLAGS[key][1]}
+    for key in OUTCOMES & words.keys():
+        said |= {"failed"} if words[key] in FAILED_WORDS else {"skipped"} if words[key] in NOT_RUN_WORDS else set()
+    return "failed" if "failed" in said else "skipped" if said else "passed"
 
 
 def seconds(text: str) -> float:
