@@ -539,3 +539,38 @@ def test_nothing_in_a_pen_shares_the_terminal_of_the_server(confined: Runner) ->
         answer = errand.ask(["cat", "/proc/self/stat"], cwd=Path("/"), env={"PATH": os.environ["PATH"]}, timeout=20)
     session = answer.text.rpartition(")")[2].split()[3]
     assert session != str(os.getsid(0)), answer.text
+
+
+PHASES = (
+    "<com.tikal.jenkins.plugins.multijob.MultiJobProject><builders><hudson.tasks.Shell><command>ln -s {secret} rules"
+    "</command></hudson.tasks.Shell><com.tikal.jenkins.plugins.multijob.MultiJobBuilder><phaseName>p</phaseName>"
+    "<phaseJobs><com.tikal.jenkins.plugins.multijob.PhaseJobsConfig><jobName>failing</jobName>"
+    "<enableRetryStrategy>true</enableRetryStrategy><parsingRulesPath>{rules}</parsingRulesPath><maxRetries>1</maxRetries>"
+    "</com.tikal.jenkins.plugins.multijob.PhaseJobsConfig></phaseJobs><continuationCondition>ALWAYS</continuationCondition>"
+    "</com.tikal.jenkins.plugins.multijob.MultiJobBuilder></builders><publishers/><buildWrappers/>"
+    "</com.tikal.jenkins.plugins.multijob.MultiJobProject>"
+)
+
+
+@pytest.mark.parametrize("rules", ["rules", "{secret}"], ids=["a link", "a path"])
+def test_rules_for_known_faults_are_read_with_the_rights_of_a_build(confined: Runner, rules: str) -> None:
+    """A rule that is no pattern is told, and one that fits is heeded: both tell what a file holds."""
+    secret = confined.home.path / "secrets" / "word"
+    secret.write_text("open (sesame\n")
+    confined.items.create("", "failing", shell("exit 1"))
+    content = PHASES.format(secret=secret, rules=rules.format(secret=secret))
+    printed = build(confined, "phases", content.encode()).log.read_text()
+    assert "Parser rules file not found" in printed and "sesame" not in printed, printed
+
+
+def test_of_what_lies_behind_a_link_out_of_the_workspace_no_name_is_told(confined: Runner) -> None:
+    """Not even of what everybody may read outside of a sandbox."""
+    outside = confined.home.path.parent / "public"
+    outside.mkdir(mode=0o755)
+    (outside / "hush.txt").write_text("x")
+    archiving = "<hudson.tasks.ArtifactArchiver><artifacts>**/*.txt,link/*</artifacts></hudson.tasks.ArtifactArchiver>"
+    content = shell(f"echo x > a.txt; ln -s {outside} link; ln -s {outside}/hush.txt b.txt", publishers=archiving)
+    record = build(confined, "linking", content)
+    printed = record.log.read_text().partition("Archiving artifacts")[2]
+    assert "WARNING: 'link' is a link out of the workspace and is left out" in printed
+    assert "hush" not in printed and [path.name for path in record.archive.iterdir()] == ["a.txt"]

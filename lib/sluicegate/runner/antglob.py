@@ -92,8 +92,7 @@ def without_twins(root: Path, names: Iterable[str]) -> list[str]:
 class _Walk:
     """One walk over a workspace, folder by folder: builds make trees deeper than Python calls functions.
 
-    Behind a link that leads out of it only names are read, to say what is missing, and only such as everybody may read:
-    the server may read more than a build.
+    Behind a link that leads out of it nothing is read, no name either: the server may read more than a build.
     """
 
     def __init__(self, root: Path, wanted: Sequence[_Pattern]) -> None:
@@ -118,9 +117,6 @@ class _Walk:
             self.unseen[folder.prefix] = Unread(f"a folder that cannot be read ({problem.strerror})")
             return
         try:
-            if not self._is_inside(folder.place) and os.fstat(here).st_mode & 0o005 != 0o005:
-                self.unseen[folder.prefix] = "a folder out of the workspace that not everybody may read"
-                return
             with os.scandir(here) as entries:
                 for entry in entries:
                     self.left -= folder.linked
@@ -138,7 +134,7 @@ class _Walk:
         is_link = entry.is_symlink()
         if is_link:
             place = os.path.realpath(place)
-            if not self._is_inside(place) and not _is_for_everybody(place):
+            if not self._is_inside(place):
                 # Whether something is there, and what, is not told either.
                 if self._reaches(relative) or any(pattern.matches(relative) for pattern in self.wanted):
                     self.unseen[relative] = "a link out of the workspace"
@@ -158,8 +154,6 @@ class _Walk:
     def _file(self, relative: str, place: str, status: os.stat_result) -> Iterator[tuple[str, str]]:
         if stat.S_ISLNK(status.st_mode):
             yield relative, "a link that leads nowhere"
-        elif not self._is_inside(place):
-            yield relative, "a link out of the workspace"
         elif status.st_nlink > 1 and status.st_uid != os.geteuid():
             yield relative, "a hard link to a file of another user"  # which no build of ours has made
         elif stat.S_ISREG(status.st_mode):
@@ -187,15 +181,6 @@ class _Folder:
         while here is not None and here.place != place:
             here = here.above
         return here is not None
-
-
-def _is_for_everybody(place: str) -> bool:
-    """Whether any user of the machine may come to this place, and read it."""
-    try:
-        ways = all(os.stat(folder).st_mode & 0o001 for folder in Path(place).parents)
-        return ways and bool(os.lstat(place).st_mode & 0o004)
-    except OSError:
-        return False
 
 
 class _Pattern:

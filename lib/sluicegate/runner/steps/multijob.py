@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from sluicegate.errors import Malformed, SluicegateError
-from sluicegate.runner import tokens
+from sluicegate.runner import reading, tokens
 from sluicegate.runner.build import Build, Interrupted, Started, StepFailed
 from sluicegate.runner.combinations import Filter
 from sluicegate.runner.elements.entry import Entry
@@ -37,7 +36,6 @@ GOES_ON: dict[str, Callable[[Result], bool]] = {
 ENDS_PHASE: dict[str, Result | None] = {"NEVER": None, "FAILURE": Result.FAILURE, "UNSTABLE": Result.UNSTABLE}
 VARIABLE = re.compile(r"\$(?:\{\w+\}|\w+)")
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]")
-LARGEST_RULES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,12 +207,11 @@ class Phase:
 
 def _known_fault(build: Build, rules: str, record: Record) -> bool:
     """Whether a line of the log matches a line of the rules; they lie on the server, or in the workspace."""
-    path = Path(build.workspace, build.expand(rules))
+    name = build.expand(rules)
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            wanted = [line for line in stream.read(LARGEST_RULES).splitlines() if line.strip()]
+        wanted = [line for line in reading.text_of(build, name).splitlines() if line.strip()]
     except OSError:
-        build.say(f"Parser rules file not found: {path}")
+        build.say(f"Parser rules file not found: {build.workspace / name}")
         return False
     try:
         with record.log.open(encoding="utf-8", errors="replace") as stream:
