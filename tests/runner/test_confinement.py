@@ -574,3 +574,29 @@ def test_of_what_lies_behind_a_link_out_of_the_workspace_no_name_is_told(confine
     printed = record.log.read_text().partition("Archiving artifacts")[2]
     assert "WARNING: 'link' is a link out of the workspace and is left out" in printed
     assert "hush" not in printed and [path.name for path in record.archive.iterdir()] == ["a.txt"]
+
+
+CONDITION = (
+    "<org.jenkinsci.plugins.conditionalbuildstep.singlestep.SingleConditionalBuilder><condition class={cls}>{inside}"
+    "<baseDir class='org.jenkins_ci.plugins.run_condition.common.BaseDirectory$JenkinsHome'/></condition>"
+    "<buildStep class='hudson.tasks.Shell'><command>echo it is there</command></buildStep>"
+    "<runner class='org.jenkins_ci.plugins.run_condition.BuildStepRunner$DontRun'/>"
+    "</org.jenkinsci.plugins.conditionalbuildstep.singlestep.SingleConditionalBuilder>"
+)
+
+
+@pytest.mark.parametrize(
+    ("cls", "inside"),
+    [
+        ("org.jenkins_ci.plugins.run_condition.core.FileExistsCondition", "<file>secrets/session.key</file>"),
+        ("org.jenkins_ci.plugins.run_condition.core.FileExistsCondition", "<file>{home}/secrets/session.key</file>"),
+        ("org.jenkins_ci.plugins.run_condition.core.FilesMatchCondition", "<includes>secrets/s*</includes>"),
+    ],
+    ids=["below the home", "by its path", "by a pattern"],
+)
+def test_no_condition_tells_what_is_in_the_home(confined: Runner, cls: str, inside: str) -> None:
+    """Yes or no is enough to find out a name, letter by letter."""
+    step = CONDITION.format(cls=f"'{cls}'", inside=inside.format(home=confined.home.path))
+    content = shell("true").replace(b"</builders>", f"{step}</builders>".encode())
+    printed = build(confined, "asking", content).log.read_text()
+    assert "it is there" not in printed and "does not know" not in printed, printed

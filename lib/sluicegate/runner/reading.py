@@ -40,6 +40,14 @@ def text_of(build: Build, name: str, encoding: str = "utf-8", workspace: Path | 
         raise StepFailed(f"'{encoding}' is not a character encoding") from problem
 
 
+def is_there(build: Build, path: Path) -> bool:
+    """Whether a build finds something at a path, as its own commands would."""
+    if not build.services.confines():
+        return path.exists()
+    done = build.ask(["test", "-e", str(path)], cwd=build.workspace, env=build.variables, timeout=SECONDS)
+    return done.status == 0
+
+
 def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: bool = True) -> tuple[str, ...]:
     """The files below the workspace, or a folder of it, by which a step judges the build.
 

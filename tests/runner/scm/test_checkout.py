@@ -230,6 +230,20 @@ def test_a_broken_repository_in_the_workspace_is_mended(runner: Runner, repo: Re
     assert "built: two" in again(runner)
 
 
+@pytest.mark.parametrize("link", [".git/refs", ".git/refs/heads", ".git/objects/refs"])
+def test_locks_behind_a_link_are_nobody_s_to_remove(runner: Runner, repo: Repo, link: str) -> None:
+    log_of(runner, job(scm(remote(repo.url)), script=SHOW))
+    precious = runner.home.path / "precious"
+    (precious / "heads").mkdir(parents=True)
+    for name in ("Cargo.lock", "heads/yarn.lock"):
+        (precious / name).write_text("x")
+    place = runner.workspaces.root / "t" / link
+    subprocess.run(["rm", "-rf", str(place)], check=True)
+    place.symlink_to(precious)
+    again(runner)
+    assert sorted(path.name for path in precious.rglob("*.lock")) == ["Cargo.lock", "yarn.lock"]
+
+
 def test_a_workspace_is_no_part_of_a_repository_around_it(runner: Runner, repo: Repo) -> None:
     subprocess.run(["git", "init", "-q", str(runner.home.path)], check=True)
     log = log_of(runner, job(scm(remote(repo.url)), script="git rev-parse --show-toplevel"))

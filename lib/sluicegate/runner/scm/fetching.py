@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from sluicegate.runner.scm.model import Clone, Git, Remote
 from sluicegate.runner.scm.work import WorkTree
-from sluicegate.tools.beneath import empty
+from sluicegate.tools import beneath
 from sluicegate.tools.process import lines_of
 
 
@@ -30,22 +31,27 @@ def intact(tree: WorkTree) -> bool:
 
 def unlock(tree: WorkTree) -> None:
     """Remove the locks of a git that was killed: nobody else works in a workspace while its build runs."""
-    for path in _locks(tree.folder / ".git"):
-        tree.build.say(f"Removing the lock {path.relative_to(tree.folder)} that an earlier build has left")
-        with suppress(FileNotFoundError):
-            path.unlink()
+    for name in _locks(os.path.realpath(tree.folder)):
+        tree.build.say(f"Removing the lock {name} that an earlier build has left")
+        tree.build.ground.remove(tree.folder / name)
 
 
-def _locks(folder: Path) -> Iterator[Path]:
-    if folder.is_dir() and not folder.is_symlink():
-        yield from folder.glob("*.lock")
-        yield from (folder / "refs").rglob("*.lock")
+def _locks(place: str) -> Iterator[str]:
+    """The names of the locks in a repository, where no part of it is a link: a build may have put one anywhere."""
+    with suppress(OSError):
+        git = beneath.open_real(f"{place}/.git")
+        try:
+            yield from [f".git/{name}" for name in sorted(os.listdir(git)) if name.endswith(".lock")]
+        finally:
+            os.close(git)
+    for prefix, entries in beneath.folders(Path(place, ".git", "refs")):
+        yield from [f".git/refs/{prefix}{entry.name}" for entry in entries if entry.name.endswith(".lock")]
 
 
 def create(tree: WorkTree, clone: Clone) -> None:
     """An empty repository, as the plugin's clone makes it: whatever else is in the folder goes away."""
     tree.build.say("Cloning the remote Git repository")
-    empty(tree.folder)
+    beneath.empty(tree.folder)
     tree.git("init", "--quiet", ".")
     if clone.reference:
         _refer(tree, tree.build.expand(clone.reference))

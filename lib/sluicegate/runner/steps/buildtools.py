@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.errors import NotFound
-from sluicegate.runner import properties
+from sluicegate.runner import properties, reading
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
@@ -140,7 +140,7 @@ class Ant:
         if self.options:
             env["ANT_OPTS"] = one_line(build.expand(self.options))
         file = build.workspace / (build.expand(self.file) or "build.xml")
-        if not file.exists():
+        if not reading.is_there(build, file):
             raise StepFailed(f"Unable to find build script at {file}")
         values = {**build.parameter_values, **properties.load(self.properties)}
         definitions = [f"-D{name}={build.expand(value)}" for name, value in values.items()]
@@ -191,7 +191,7 @@ class Gradle:
             return program(build, "gradle", self.name, "gradle")
         place = build.workspace / build.expand(self.wrapper_place) if self.wrapper_place else build.workspace
         file = (folder if self.from_folder and not self.wrapper_place else place) / "gradlew"
-        if not file.is_file():
+        if not reading.is_there(build, file):
             raise StepFailed(f"The Gradle wrapper has not been found at {file}")
         if self.executable:
             build.ask(["chmod", "u+x", "--", str(file)], cwd=folder, env=build.variables, timeout=MINUTE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +12,13 @@ from typing import Protocol, cast
 
 from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.model.numbers import LONG, decimal
-from sluicegate.runner import antglob, tokens
+from sluicegate.runner import antglob, reading, tokens
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
 from sluicegate.runner.steps.shell import run_script
-from sluicegate.tools import patterns
+from sluicegate.tools import beneath, patterns
 
 CORE = "org.jenkins_ci.plugins.run_condition.core."
 LOGIC = "org.jenkins_ci.plugins.run_condition.logic."
@@ -115,16 +116,23 @@ def _expression(fields: Fields) -> Rule:
 
 def _file(fields: Fields) -> Rule:
     name, base = fields.text("file"), _base(fields)
-    return Rule(
-        words=f"the file {name} exists",
-        decide=lambda build: bool(name) and (base(build) / tokens.expand(build, name)).exists(),
-    )
+
+    def exists(build: Build) -> bool:
+        place, wanted = base(build), os.path.normpath(tokens.expand(build, name))
+        if place == build.record.archive:  # which no command of a build sees
+            kept = beneath.names(place)
+            return any(f"{one}/".startswith(f"{wanted}/") for one in kept)
+        return reading.is_there(build, place / wanted)
+
+    return Rule(words=f"the file {name} exists", decide=lambda build: bool(name) and exists(build))
 
 
 def _files(fields: Fields) -> Rule:
     includes, excludes, base = fields.text("includes"), fields.text("excludes"), _base(fields)
 
     def match(build: Build) -> bool:
+        if base(build) == Path(build.env["JENKINS_HOME"]) and build.services.confines():
+            raise StepFailed("the Jenkins home is not looked through: builds are kept from it")
         return bool(antglob.matching(base(build), tokens.expand(build, includes), tokens.expand(build, excludes)))
 
     return Rule(words=f"files match {includes}", decide=match)
