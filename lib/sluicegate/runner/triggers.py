@@ -15,6 +15,7 @@ from sluicegate.runner import cron, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.item import Item
+from sluicegate.runner.masking import SHORTEST, Mask
 from sluicegate.runner.scm import branches, history, reading, urls
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.polling import Poller
@@ -177,18 +178,19 @@ class Triggers:
     def _look(self, item: Item) -> None:
         """Poll one job; what was found is in jobs/NAME/scm-polling.log."""
         lines = [f"Started on {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC"]
+        mask = Mask()
         try:
-            change = self._change(item)
+            change = self._change(item, mask)
             lines.append(f"Changes found: {change}" if change else "No changes")
             if change:
                 self.runner.trigger(item, (Cause(kind="scm"),))
         except (SluicegateError, OSError) as problem:
-            lines.append(f"ERROR: {problem}")
+            lines.append(mask.text(f"ERROR: {problem}"))  # it may be about an address with a password
         files.replace(
             item.folder / "scm-polling.log", ("\n".join(lines) + "\n").encode("utf-8", "replace"), durable=False
         )
 
-    def _change(self, item: Item) -> str:
+    def _change(self, item: Item, mask: Mask) -> str:
         """What is new in any of the job's repositories, '' when nothing is."""
         gits = reading.read(item.config.scm).gits
         records = (item.history.get(number) for number in reversed(item.history.numbers()))
@@ -199,6 +201,8 @@ class Triggers:
         with self.runner.errand(item) as errand:
             poller = Poller(errand, env, last, len(gits) == 1)
             for git in gits:
+                addresses = [properties.expand(remote.url, values) for remote in git.remotes]
+                mask.add(word for address in addresses for word in urls.secrets(address) if len(word) >= SHORTEST)
                 named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
                 known = self.runner.vault.credentials().get(named)
                 credential = known if known is not None and known.kind in KINDS else None

@@ -151,3 +151,31 @@ def test_a_record_of_a_real_jenkins_is_understood() -> None:
 )
 def test_spellings_of_a_repository_are_recognised(url: str, second_url: str, same: bool) -> None:
     assert urls.same_repository(url, second_url) is same
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://bob:hunter2-secret@127.0.0.1:9/x.git",
+        "http://bob:hunter2-secret@127.0.0.1:9/$NOT_SET.git",
+        "http://hunter2-secret-token@127.0.0.1:9/x.git",
+    ],
+)
+@pytest.mark.parametrize("spec", ["main", ":ma.*"])
+def test_a_secret_within_an_address_is_not_told(runner: Runner, triggers: Triggers, address: str, spec: str) -> None:
+    """To who may read a job, and not its config.xml: in the log of polling, the console and the record of a build."""
+    item = built(runner, job(scm(remote(address), (spec,))))
+    record = item.history.last()
+    assert record is not None
+    told = polled(triggers, item) + record.log.read_text() + (record.folder / "build.xml").read_text()
+    assert "127.0.0.1:9/" in told and "hunter2" not in told, told
+
+
+def test_a_record_of_a_build_has_no_password_within_its_addresses() -> None:
+    written = history.BuildData(
+        remotes=("http://bob:hunter2@h/x.git", "https://bob@h:81/y", "git@h:z"), name="n"
+    ).to_xml()
+    data = history.read(written)
+    assert data is not None and data.remotes == ("http://bob@h/x.git", "https://bob@h:81/y", "git@h:z")
+    of_before = written.replace("//bob@h/", "//bob:hunter2@h/")
+    assert history.read(of_before) == data

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from sluicegate.errors import IntegrityError, Malformed
 from sluicegate.runner.records import Record
+from sluicegate.runner.scm import urls
 from sluicegate.runner.scm.history import Built
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.work import WorkTree
@@ -64,7 +65,7 @@ def write(record: Record, logs: Sequence[str], gits: Sequence[Git]) -> None:
     )
     if len(logs) > 1:
         parts = (
-            f'<sub-log scm="git {git.remotes[0].url}">{escape(log)}</sub-log>'
+            f'<sub-log scm="git {urls.shown(git.remotes[0].url)}">{escape(log)}</sub-log>'
             for git, log in zip(gits, logs, strict=True)
         )
         content = xml.clean(f"<{MANY}>{''.join(parts)}</{MANY}>")

@@ -12,6 +12,7 @@ from pathlib import Path
 from sluicegate.errors import Malformed, NotFound
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
+from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm import branches, changelog, choosing, fetching, history, switching, urls
 from sluicegate.runner.scm.choosing import Candidate, Question
@@ -208,7 +209,7 @@ def _url(build: Build, remote: Remote) -> str:
     except Malformed as problem:
         hint = f" ({problem.hint})" if problem.hint else ""
         raise StepFailed(problem.message + hint) from problem
-    build.mask([urls.password(url)])
+    build.mask(word for word in urls.secrets(url) if len(word) >= SHORTEST)
     return url
 
 
@@ -248,7 +249,7 @@ def _past(build: Build, git: Git, wanted: tuple[str, ...], alone: bool) -> Build
 
 def _same(data: BuildData, git: Git, wanted: tuple[str, ...], alone: bool) -> bool:
     """Whether a record is about this repository: the only one of the job, or that of the same name or address."""
-    return alone or (bool(git.name) and data.name == git.name) or data.remotes == wanted
+    return alone or (bool(git.name) and data.name == git.name) or data.remotes == tuple(map(urls.shown, wanted))
 
 
 def _last_good(build: Build, git: Git, wanted: tuple[str, ...], branch: str, alone: bool) -> str:

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.runner.records import Record
+from sluicegate.runner.scm import urls
 from sluicegate.tools import xml
 
 TAG = "hudson.plugins.git.util.BuildData"
@@ -51,11 +52,11 @@ class BuildData:
             for branch, built in self.by_branch.items()
         )
         last = _build("lastBuild", self.last) if self.last else ""
-        urls = "".join(_line("string", url) for url in self.remotes)
+        addresses = "".join(_line("string", urls.shown(url)) for url in self.remotes)
         name = _line("scmName", self.name) if self.name else ""
         return (
             f'<{TAG} plugin="git"><buildsByBranchName>{entries}</buildsByBranchName>{last}{name}'
-            f"<remoteUrls>{urls}</remoteUrls></{TAG}>"
+            f"<remoteUrls>{addresses}</remoteUrls></{TAG}>"
         )
 
 
@@ -122,8 +123,8 @@ def parse(root: Element) -> BuildData:
     built = _read(last) if last is not None else None
     if built is None and by_branch:
         built = max(by_branch.values(), key=lambda built: built.number)
-    urls = tuple(url.text or "" for url in root.iterfind("remoteUrls/string"))
-    return BuildData(by_branch=by_branch, last=built, remotes=urls, name=xml.text(root, "scmName"))
+    remotes = tuple(urls.shown(url.text or "") for url in root.iterfind("remoteUrls/string"))
+    return BuildData(by_branch=by_branch, last=built, remotes=remotes, name=xml.text(root, "scmName"))
 
 
 def _read(element: Element) -> Built | None:
