@@ -19,15 +19,16 @@ CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
 ZEROS_AND_OTHERS = re.compile("[^1-9]+")
 # Words that say that a version is not the final one, wherever they stand behind its first number.
 EARLY = re.compile(
-    r"(?:alpha|beta|milestone|rc|cr|snapshot|pre|preview|prerelease|dev|nightly|canary|ea|eap|exp|experimental)"
+    r"(?:alpha|beta|milestone|rc|cr|pr(?=[.-]?[0-9])|candidate|snapshot|pre|preview|prerelease|dev|nightly|canary|unstable|ea|eap"
+    r"|exp|experimental)"
     r"(?![a-z])",
     re.IGNORECASE,
 )
 EARLY_LETTER = re.compile(r"[abm]-?[0-9]", re.IGNORECASE)  # a1, b-2, m3: in Maven's words, and behind a tilde
 # What a distribution puts behind a tilde for a rebuild, which is no version before the one it rebuilds.
 REBUILD = re.compile(
-    r"~(?:bpo|deb|debian|ubuntu|el|fc|rhel|centos|xenial|bionic|focal|jammy|noble|stretch|buster|bullseye|bookworm|trixie|"
-    r"[0-9]{2}\.(?:04|10)(?![0-9]))[0-9+.]*",
+    r"~\+?(?:bpo|deb|debian|ubuntu|el|fc|rhel|centos|xenial|bionic|focal|jammy|kinetic|lunar|mantic|noble|oracular|plucky|questing|"
+    r"stretch|buster|bullseye|bookworm|trixie|forky|sid|[0-9]{2}\.(?:04|10)(?![0-9]))[0-9+.]*",
     re.IGNORECASE,
 )
 
