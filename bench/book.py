@@ -420,6 +420,13 @@ def of_lasting(place: Path, chosen: argparse.Namespace) -> None:
         report(f"{what}/{writers}-plain-loops", statistics.median(ours) / statistics.median(theirs), limit)
         if writers > 1:
             tail(what, spans)
+
+
+def of_commands(place: Path, chosen: argparse.Namespace) -> None:
+    """How long the unlucky wait where many write: a command for each change, and homes of a repository at a server."""
+    shop = Organisation(place / "commands", components=16, environments=2, versions=3, deploys=1).write()
+    turns, names, path, url = 8, shop.components, str(shop.folder), f"file://{shop.folder}"
+    one_home, homes = os.environ["XDG_CACHE_HOME"], [f"{place}/commands-home{number}" for number in range(16)]
     server = f"ssh://server{path}"
     os.environ |= {"GIT_SSH_COMMAND": str(stand_in(place / "ssh")), "GIT_SSH_VARIANT": "simple"}
     changes = {  # what is measured, how they are made, where, their homes
@@ -453,6 +460,7 @@ PARTS = {
     "sync": of_sync,
     "writers": of_writers,
     "lasting": of_lasting,
+    "commands": of_commands,
 }
 
 

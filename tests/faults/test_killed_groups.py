@@ -25,13 +25,15 @@ import itertools, sys
 from sluicegate.delivery.moves import pinning
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
+from sluicegate.tools.git import locks
 from tests.worlds import Shop
 from pathlib import Path
 
-folder, log, first = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), int(sys.argv[3])
-door.watcher = lambda name: log.write("begin\\n") if name == "git unpack-objects" else None
+folder, log, first, location = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), int(sys.argv[3]), sys.argv[4]
+locks.OLD = 0.0  # every holder is dead at once
+door.watcher = lambda name: log.write("begin\\n") if name == sys.argv[5] else None
 shop = Shop(folder)
-repo = shop.opened_by(Actor(user="rita", source="writer"))
+repo = shop.opened_by(Actor(user="rita", source="writer"), location)
 for number in itertools.count(first):
     version = f"1.0.{number % 4}"
     pinning.pin(repo, "auth", version, "training", why=str(number))
@@ -39,21 +41,23 @@ for number in itertools.count(first):
 """
 
 
-WAYS = {"moved": 0.02, "pushed": 0.08}
-"""How the branches are moved, by one Git here or by a push, and for how many seconds a change has Gits at the most."""
+WAYS = {"moved": 0.02, "pushed": 0.08, "fetched": 0.3}
+"""How the branches are moved, by one Git here, by a push, or by one from a mirror that fetched first, and for how many
+seconds a change has Gits at the most."""
 
 
-def kill_once(shop: Shop, log: Path, first: int, moment: random.Random, within: float) -> tuple[int, bool]:
+def kill_once(shop: Shop, log: Path, first: int, moment: random.Random, way: str) -> tuple[int, bool]:
     """Let a writer work and kill its group at a moment of some change; the next number, and whether it died inside."""
     log.write_text("")
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(shop.root), str(log), str(first)], cwd=ROOT, start_new_session=True
-    )
+    location = f"file://{shop.bare}" if way == "fetched" else str(shop.bare)
+    begins = "git fetch" if way == "fetched" else "git unpack-objects"
+    words = [str(shop.root), str(log), str(first), location, begins]
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, *words], cwd=ROOT, start_new_session=True)
     changes = moment.randint(1, 6)
     while log.read_text().count("begin") < changes:
         assert writer.poll() is None
         time.sleep(0.001)
-    time.sleep(moment.uniform(0, within))
+    time.sleep(moment.uniform(0, WAYS[way]))
     os.killpg(writer.pid, signal.SIGKILL)
     writer.wait()
     lines = log.read_text().split()
@@ -79,9 +83,9 @@ def test_groups_that_are_killed_lose_nothing_that_was_acknowledged(
     for version in VERSIONS:
         shop.publish("auth", version)
     moment, following, inside = random.Random(20261126), 1, 0
-    kills = KILLS // len(WAYS)
+    kills = -(-KILLS // len(WAYS))
     for _ in range(kills):
-        following, died_inside = kill_once(shop, tmp_path / "log", following, moment, WAYS[way])
+        following, died_inside = kill_once(shop, tmp_path / "log", following, moment, way)
         inside += died_inside
         shop.veto("auth", "1.0.0", "production")  # whoever comes next
         pin_events = pins_told(shop)

@@ -10,6 +10,7 @@ import pytest
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import IntegrityError
 from sluicegate.model.values import Actor
+from sluicegate.tools.git.place import cache_path
 from tests.worlds import Shop
 
 
@@ -28,7 +29,10 @@ def cut(shop: Shop) -> Shop:
 
 
 def take_back(shop: Shop, branch: str) -> None:
+    """As if the push had been killed in between: nobody has seen both halves."""
     git(shop, "update-ref", f"refs/heads/{branch}", f"{branch}~1")
+    for seen in cache_path().glob("*.seen"):
+        seen.unlink()
 
 
 def pinned_records(shop: Shop, version: str) -> int:

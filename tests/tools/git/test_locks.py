@@ -12,6 +12,8 @@ import pytest
 from sluicegate.delivery.book import repo as book
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import Conflict
+from sluicegate.model.values import Actor
+from sluicegate.tools.git import locks
 from tests.worlds import Shop
 
 
@@ -58,3 +60,24 @@ def test_a_new_lock_is_waited_for(published: Shop, monkeypatch: pytest.MonkeyPat
     with pytest.raises(Conflict, match="it is new"):
         pinning.pin(published.by("rita"), "auth", "1.0.0", "integration", why="")
     assert lock.exists()
+
+
+@pytest.mark.parametrize("name", ["refs/remotes/origin/main.lock", "refs/remotes/origin/ledger.lock", "shallow.lock"])
+def test_a_lock_that_a_killed_fetch_left_in_a_mirror_stops_no_command(
+    published: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(locks, "OLD", 0.5)
+    cache = tmp_path / "cache"
+    repo = published.opened_by(Actor(user="olle", source="far"), f"file://{published.bare}", cache)
+    with repo.store:
+        first = repo.state().tips["ledger"]
+        for _ in range(3):
+            published.publish("portal", f"1.0.{_}")
+        pinning.pin(published.by("rita"), "auth", "1.0.0", "integration", why="")
+        (lock,) = (mirror / name for mirror in cache.glob("*.git"))
+        lock.touch()
+        assert repo.state().tips == published.tips
+        assert repo.store.descends(published.tips["ledger"], "0" * 40) is False  # asks for more history
+        assert repo.store.descends(published.tips["ledger"], first)
+        pinning.pin(repo, "auth", "1.0.0", "training", why="")
+    assert not lock.exists()

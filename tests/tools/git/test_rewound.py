@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.answers.check import rewinding
-from sluicegate.errors import Conflict
+from sluicegate.delivery.moves import pinning
+from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Edit, Store, init_store
 from tests.worlds import Shop
@@ -30,6 +31,26 @@ def test_a_veto_that_was_pushed_away_is_missed_by_a_machine_that_saw_it(vetoed: 
     veto = vetoed.tips["ledger"]
     git(vetoed, "update-ref", "refs/heads/ledger", "ledger~1")
     with pytest.raises(Conflict, match=veto):
+        vetoed.state  # noqa: B018
+
+
+def test_what_a_machine_pushed_itself_is_missed_though_it_did_not_look_since(vetoed: Shop) -> None:
+    before = {branch: git(vetoed, "rev-parse", branch) for branch in ("main", "ledger")}
+    pinning.pin(vetoed.by("rita"), "auth", "1.0.0", "training", why="")
+    for branch, commit in before.items():
+        git(vetoed, "update-ref", f"refs/heads/{branch}", commit)
+    with pytest.raises(Conflict, match="rewound"):
+        vetoed.state  # noqa: B018
+
+
+@pytest.mark.parametrize("content", ["", "0" * 40 + "\n", "torn"])
+@pytest.mark.parametrize("branch", ["main", "ledger"])
+def test_a_branch_that_a_power_cut_left_torn_is_damaged_and_not_missing(
+    vetoed: Shop, branch: str, content: str
+) -> None:
+    (vetoed.bare / "refs" / "heads").mkdir(exist_ok=True, parents=True)
+    (vetoed.bare / "refs" / "heads" / branch).write_text(content)
+    with pytest.raises(IntegrityError, match=f"the tip of '{branch}'"):
         vetoed.state  # noqa: B018
 
 

@@ -73,6 +73,12 @@ def remembered(path: Path) -> dict[str, str]:
     return {branch: commit for branch, _, commit in pairs if commit}  # what was empty then may be anything now
 
 
+def made(remote: str, moved: Mapping[str, str]) -> None:
+    """Note what we have pushed: whoever takes it away before we look again is noticed too."""
+    path = memory_path(remote)
+    remember(path, {**remembered(path), **moved})
+
+
 def remember(path: Path, tips: Mapping[str, str]) -> None:
     """Note what was seen. A cache that cannot be written notices less, and stops nobody."""
     cached.write(path, "".join(f"{branch} {commit}\n" for branch, commit in tips.items()).encode())

@@ -97,8 +97,10 @@ class Store:
 
     def _tip(self, branch: str) -> str:
         commit = self._objects.get(f"{self.ref(branch)}^{{commit}}")
-        if commit is None and self.git("rev-parse", "--quiet", "--verify", self.ref(branch), check=False).status == 0:
-            raise self._lost(f"the commit at the tip of '{branch}'")
+        if commit is None:
+            listed = self.git("for-each-ref", self.ref(branch), check=False)
+            if listed.text or listed.error_text:  # Git warns of a ref that it cannot read
+                raise self._lost(f"the commit at the tip of '{branch}'")
         return commit.id if commit else ""
 
     def ref(self, branch: str) -> str:
@@ -109,13 +111,12 @@ class Store:
         refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
         known = all(self._objects.get(self.ref(branch)) for branch in self.branches)
         depth = [] if known else ["--depth=1"]
-        try:  # Git lets only one change what a repository is shallow of
-            with locked(self.local.with_suffix(".fetch")):
-                done = self.git("fetch", "--quiet", "--no-tags", *depth, "--", self.remote, *refspecs, check=False)
-                if other := re.search(r"mismatched algorithms: client \w+; server (\w+)", done.error_text):
-                    self._objects.close()
-                    make_mirror(self.local, object_format=other[1])
-                    done = self.git("fetch", "--quiet", "--no-tags", "--", self.remote, *refspecs, check=False)
+        try:
+            done = self._into_mirror(*depth, "--", self.remote, *refspecs)
+            if other := re.search(r"mismatched algorithms: client \w+; server (\w+)", done.error_text):
+                self._objects.close()
+                make_mirror(self.local, object_format=other[1])
+                done = self._into_mirror("--", self.remote, *refspecs)
         except (RemoteUnavailable, Conflict) as problem:
             raise RemoteUnavailable(
                 f"the delivery repo {self.shown} says nothing: {problem.message}",
@@ -131,6 +132,18 @@ class Store:
         if done.status != 0:
             raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {_words(done.error_text)}")
 
+    def _into_mirror(self, *words: str) -> process.Completed:
+        """Fetch into the mirror, past a lock that a killed fetch left there."""
+        until = time.monotonic() + 1 + 2 * locks.OLD
+        with locked(self.local.with_suffix(".fetch")):  # Git lets only one change what a repository is shallow of
+            while True:
+                done = self.git("fetch", "--quiet", "--no-tags", *words, check=False)
+                path = locks.lock_in(done.error_text)
+                if not path or time.monotonic() > until:
+                    return done
+                if not locks.remove_stale(locks.look_at(path, str(self.local))):
+                    time.sleep(0.1)
+
     def called_instead(self) -> str:
         """What explains a missing branch, to be put behind a message: the default branch, or remotes of other names."""
         remotes = self.git("remote", check=False).text.split() if not self.mirrored else []
@@ -143,7 +156,7 @@ class Store:
     def has(self, object_id: str) -> bool:
         """Whether an object is here, or comes from the remote: a commit with all before it that is not here."""
         if self._objects.get(object_id) is None and self.mirrored:
-            self.git("fetch", "--quiet", "--no-tags", "--", self.remote, object_id, check=False)
+            self._into_mirror("--", self.remote, object_id)
         return self._objects.get(object_id) is not None
 
     def descends(self, commit: str, ancestor: str) -> bool:
@@ -170,7 +183,9 @@ class Store:
         yield
         for further in DEEPER if self.mirrored else ():
             refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
-            self.git("fetch", "--quiet", "--no-tags", f"--deepen={further}", "--", self.remote, *refspecs)
+            done = self._into_mirror(f"--deepen={further}", "--", self.remote, *refspecs)
+            if done.status != 0:
+                raise RemoteUnavailable(f"the history of {self.shown} could not be fetched: {_words(done.error_text)}")
             yield
 
     def commit(self, commit: str) -> Commit:
@@ -344,7 +359,9 @@ class Store:
         refused = "(stale info)" in output  # before anything was sent: there is no answer that could have been lost
         moved = {branch: tip for branch, tip in to.items() if tip != base[branch]}
         if done.status == 0 or (not refused and self._landed(moved)):
-            return self._refuse_diverted(base, moved)
+            self._refuse_diverted(base, moved)
+            seen.made(self.remote, moved)
+            return
         if lock := locks.lock_in(output):
             raise LockInTheWay(lock)
         if any(sign in output for sign in BEATEN_SIGNS):
