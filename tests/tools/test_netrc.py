@@ -13,6 +13,7 @@ import pytest
 from sluicegate.errors import UsageError
 from sluicegate.tools import netrc
 from sluicegate.tools.credentials import Credentials
+from tests.real.needs import needs
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ CURL = "machine 127.0.0.1 login a password"
     ],
 )  # fmt: skip
 def test_curl_reads_the_same(text: str, tmp_path: Path) -> None:
+    needs("curl")
     told: list[str] = []
 
     class Server(BaseHTTPRequestHandler):
