@@ -123,6 +123,20 @@ def test_a_stop_in_the_moment_after_a_build_has_started_is_heeded(
     assert not runner.abort(record, "Aborted by olle")
 
 
+def test_a_stop_ends_the_search_for_many_patterns(runner: Runner) -> None:
+    patterns = ",".join(f"**/*{number}x*/*" for number in range(60_000))
+    archiver = f"<hudson.tasks.ArtifactArchiver><artifacts>{patterns}</artifacts></hudson.tasks.ArtifactArchiver>"
+    item = runner.items.create("", "many", shell("touch $(seq 1000)", publishers=archiver))
+    runner.trigger(item, ADMIN, {}, 0)
+    log = item.folder / "builds" / "1" / "log"
+    until(lambda: log.exists() and "Archiving artifacts" in log.read_text())
+    began = time.process_time()
+    assert runner.abort(item.history.running[1], "Aborted by anna")
+    record = wait_for(item)
+    assert record.result is not None and record.result.name == "ABORTED"
+    assert time.process_time() - began < 5, "the search went on"
+
+
 def test_what_a_finished_build_leaves_behind_is_ended(runner: Runner, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     command = (

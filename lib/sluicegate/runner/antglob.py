@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,26 @@ class Unread(str):
     """Why something that is there was not read."""
 
 
-def find(root: Path, includes: str, excludes: str = "", *, defaults: bool = True, case: bool = True) -> Found:
-    """The files below `root` that match. Symbolic links are followed while they stay below `root`."""
+def find(
+    root: Path,
+    includes: str,
+    excludes: str = "",
+    *,
+    defaults: bool = True,
+    case: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> Found:
+    """The files below `root` that match. Symbolic links are followed while they stay below `root`.
+
+    `check` is called for each file, and may end the search by an exception: many patterns take long.
+    """
     wanted = _patterns(includes, case)
     unwanted = _patterns(excludes, case) + (_patterns(DEFAULT_EXCLUDES, case) if defaults else [])
     walk = _Walk(root, wanted)
     files: list[str] = []
     refused: dict[str, str] = {}
     for relative, reason in walk.files():
+        check()
         if not any(pattern.matches(relative) for pattern in wanted) or any(
             pattern.matches(relative) for pattern in unwanted
         ):

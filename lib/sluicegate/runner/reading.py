@@ -53,7 +53,7 @@ def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: 
 
     Raises StepFailed where one is there and cannot be taken, as behind a link out: it may be the one that is red.
     """
-    matches = antglob.find(folder or build.workspace, build.expand(pattern), defaults=defaults)
+    matches = antglob.find(folder or build.workspace, build.expand(pattern), defaults=defaults, check=build.check)
     if matches.refused:
         unread = "; ".join(f"'{name}' is {reason}" for name, reason in matches.refused.items())
         raise StepFailed(f"the pattern '{pattern}' names what is not read: {unread}")

@@ -44,7 +44,12 @@ class Archive:
         build.say("Archiving artifacts")
         includes = build.expand(self.includes)
         matches = antglob.find(
-            build.workspace, includes, build.expand(self.excludes), defaults=self.defaults, case=self.case
+            build.workspace,
+            includes,
+            build.expand(self.excludes),
+            defaults=self.defaults,
+            case=self.case,
+            check=build.check,
         )
         reading.tell(build, matches)
         unread = dict(matches.unread)

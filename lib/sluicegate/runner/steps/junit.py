@@ -105,7 +105,7 @@ class JUnit:
 
     def perform(self, build: Build) -> None:
         build.say("Recording test results")
-        matches = antglob.find(build.workspace, build.expand(self.pattern), defaults=False)
+        matches = antglob.find(build.workspace, build.expand(self.pattern), defaults=False, check=build.check)
         names = antglob.without_twins(build.workspace, matches.files)
         suites = [suite for name in names for suite in self._read(build, name)]
         for name, reason in matches.refused.items():
