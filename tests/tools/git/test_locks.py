@@ -30,10 +30,16 @@ def leave_lock(shop: Shop, name: str, age: float) -> Path:
     return path
 
 
+@pytest.mark.parametrize("way", ["{}", "file://{}"])
 @pytest.mark.parametrize("name", ["HEAD.lock", "refs/heads/main.lock", "refs/heads/ledger.lock"])
-def test_an_old_lock_that_nobody_holds_stops_no_change(published: Shop, name: str) -> None:
+def test_an_old_lock_that_nobody_holds_stops_no_change(
+    published: Shop, monkeypatch: pytest.MonkeyPatch, name: str, way: str
+) -> None:
+    monkeypatch.setattr(book, "PATIENCE", 5)
     lock = leave_lock(published, name, age=11)
-    pinning.pin(published.by("rita"), "auth", "1.0.0", "integration", why="")
+    rita = published.opened_by(Actor(user="rita", source="far"), way.format(published.bare))
+    with rita.store:
+        pinning.pin(rita, "auth", "1.0.0", "integration", why="")
     assert published.pins("integration") == {"auth": "1.0.0"}
     assert not lock.exists()
 

@@ -236,7 +236,7 @@ class DeliveryRepo:
         if dry_run:
             state = self.state()
             return decide(state, Draft(state, self.acting(state).actor))
-        if not self.store.here:
+        if self.store.folder is None:
             time.sleep(self._courtesy.room())
         waited, alone = Waited(), False
         while True:
@@ -265,7 +265,7 @@ class DeliveryRepo:
         lock = None
         if isinstance(problem, LockInTheWay):
             with self.store.lock(since=waited.since) as ours:  # else a lock that somebody has just taken could go away
-                lock = locks.look_at(problem.path, self.store.remote)
+                lock = locks.look_at(problem.path, self.store.folder)
                 if ours and locks.remove_stale(lock):
                     return
         if waited.seconds > PATIENCE:

@@ -35,10 +35,10 @@ def lock_in(error_text: str) -> str:
     return os.path.normpath(refused["path"]) if refused else ""
 
 
-def look_at(path: str, repository: str) -> Lock:
-    """Find out who holds a lock of the repository, which may lie on another machine."""
-    place, folder = Path(path), Path(repository)
-    if not folder.is_dir() or not place.resolve().is_relative_to(folder.resolve()):
+def look_at(path: str, folder: Path | None) -> Lock:
+    """Find out who holds a lock of a repository; `folder` is its Git folder, None for one on another machine."""
+    place = Path(path)
+    if folder is None or not place.resolve().is_relative_to(folder.resolve()):
         return Lock(path=path, age=None, held="it lies on the machine of the repository")
     try:
         age = time.time() - place.stat().st_mtime

@@ -71,9 +71,9 @@ class Store:
         return self._own != self.local
 
     @property
-    def here(self) -> bool:
-        """Whether the repository is on this machine, so that its writers stand in one line."""
-        return git_folder(self.remote) is not None
+    def folder(self) -> Path | None:
+        """The Git folder of a repository on this machine, where its writers stand in line; None for one elsewhere."""
+        return git_folder(self.remote)
 
     @property
     def shown(self) -> str:
@@ -141,7 +141,7 @@ class Store:
                 path = locks.lock_in(done.error_text)
                 if not path or time.monotonic() > until:
                     return done
-                if not locks.remove_stale(locks.look_at(path, str(self.local))):
+                if not locks.remove_stale(locks.look_at(path, self.local)):
                     time.sleep(0.1)
 
     def called_instead(self) -> str:
