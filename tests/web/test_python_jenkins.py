@@ -274,5 +274,9 @@ def test_xml_and_python_spellings(server: Server, name: str) -> None:
     assert session.get(f"{base}python?tree=name,disabled,lastBuild").text.endswith('"lastBuild":None,"disabled":False}')
     assert session.get(f"{base}xml?xpath=/freeStyleProject/name/text()").text == name
     assert session.get(f"{base}xml?xpath=//nope").status_code == 404
+    # The line that scripts with curl send as a header.
+    line = session.get(f'{server.url}crumbIssuer/api/xml?xpath=concat(//crumbRequestField,":",//crumb)')
+    assert line.text == f"Jenkins-Crumb:{session.get(f'{server.url}crumbIssuer/api/json').json()['crumb']}"
+    assert line.headers["content-type"].startswith("text/plain")
     assert session.get(f"{base}json?tree=builds[number]{{0,1}},name").json()["builds"] == []
     assert session.head(f"{base}json").status_code == 200

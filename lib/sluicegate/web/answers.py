@@ -48,6 +48,6 @@ def answer_api(site: Site, kind_of: KindOf, here: object, rest: Path) -> Respons
             xml = select(xml, xpath, call.value("wrapper"))
         except LookupError as problem:
             return calls.text(str(problem.args[0]), 404)
-        if xpath.endswith("/text()"):
+        if xpath.endswith(")"):
             return calls.text(xml)
     return Response(xml.encode("utf-8", "replace"), headers={"content-type": "application/xml;charset=utf-8"})

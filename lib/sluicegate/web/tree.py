@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice
@@ -24,6 +25,7 @@ LONG_LISTS = BoundedSemaphore(2)
 SIMPLE = (str, int, float)
 INLINE = (*SIMPLE, list, tuple, dict, Iterator)
 PLAIN = frozenset({str, int, float, bool})
+CONCAT = re.compile(r"""concat\((//\w+),(["'])([^"']{0,9})\2,(//\w+)\)""")
 KindOf = Callable[[object], Kind[Any]]
 
 
@@ -171,7 +173,13 @@ def _member(name: str, value: object) -> str:
 
 
 def select(text: str, xpath: str, wrapper: str) -> str:
-    """The part of an XML answer that a simple xpath names. Raises LookupError, or UsageError for several matches."""
+    """The part of an XML answer that a simple xpath names. Raises LookupError, or UsageError for several matches.
+
+    Of functions it knows the one by which scripts ask for a crumb: concat(//crumbRequestField,":",//crumb).
+    """
+    if joined := CONCAT.fullmatch(xpath):
+        name, _, between, value = joined.groups()
+        return select(text, f"{name}/text()", "") + between + select(text, f"{value}/text()", "")
     path = xpath.removesuffix("/text()")
     if len(path) > 500 or (wrapper and not NAME.fullmatch(wrapper)):
         raise UsageError("the xpath or wrapper is too long or no name")
