@@ -13,6 +13,7 @@ import pytest
 
 from sluicegate.errors import UsageError
 from sluicegate.tools import logs
+from sluicegate.tools import scratch as module
 from sluicegate.tools.scratch import scratch, sweep
 
 HOLDER = """
@@ -83,6 +84,24 @@ def test_a_folder_that_others_can_enter_is_not_used(temporary: Path, taken: str)
         house.write_text("")
     with pytest.raises(UsageError, match=r"sluicegate-\d+"), scratch():
         pass
+
+
+def test_a_sweep_that_comes_late_leaves_the_folder_that_another_process_has_made_since(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, lock = temporary / f"sluicegate-{os.getuid()}", module._lock
+    house.mkdir(mode=0o700)
+
+    def late(folder: Path, how: int) -> int:
+        """Opened before another process swept it, and a third one made it anew."""
+        descriptor = lock(folder, how)
+        house.rmdir()
+        house.mkdir(mode=0o700)
+        return descriptor
+
+    monkeypatch.setattr(module, "_lock", late)
+    sweep()
+    assert house.is_dir()
 
 
 @pytest.mark.root

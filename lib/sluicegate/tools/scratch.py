@@ -41,7 +41,9 @@ def scratch(*, beside: Path | None = None) -> Iterator[Path]:
 def sweep() -> None:
     """Take away the scratch folders of processes that are dead, and the folder of all when it is empty."""
     house = _house()
-    with suppress(OSError), _locked(house, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with suppress(OSError), _locked(house, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+        if not _is_still(house, held):
+            return
         for folder in house.iterdir():
             with suppress(BlockingIOError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 take_away(folder)
@@ -60,10 +62,15 @@ def _claimed() -> tuple[Path, int]:
             house.mkdir(mode=0o700)
         _check_private(house)
         with suppress(FileNotFoundError), _locked(house, fcntl.LOCK_SH) as held:
-            if os.path.samestat(os.fstat(held), house.stat()):  # else another process has swept it meanwhile
+            if _is_still(house, held):
                 with _refused(house):
                     folder = Path(tempfile.mkdtemp(dir=house))
                 return folder, _lock(folder, fcntl.LOCK_SH)
+
+
+def _is_still(house: Path, held: int) -> bool:
+    """Whether the folder that we hold is the one of this name: another process may have swept it meanwhile."""
+    return os.path.samestat(os.fstat(held), house.stat())
 
 
 def _check_private(house: Path) -> None:
