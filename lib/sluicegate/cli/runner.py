@@ -105,7 +105,7 @@ def serve(
         except OSError as problem:
             if name == ADMIN or problem.errno not in files.NO_ROOM:
                 raise
-            click.echo(f"--user {name}: the next start makes him: {os.strerror(problem.errno)}", err=True)
+            output.echo(f"--user {name}: the next start makes him: {os.strerror(problem.errno)}", err=True)
     runner.pass_env = passed
     names = frozenset(name for name in (host, urlsplit(root).hostname or "", *hosts) if name)
     matrix = delivery.Delivery(repo) if repo else None
