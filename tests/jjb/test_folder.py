@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from sluicegate.errors import UsageError
 from sluicegate.jjb import render
+from tests.parts import make_unlistable
 
 PROJECT = """
 - job: {name: pipeline, project-type: folder}
@@ -28,14 +28,8 @@ def test_a_folder_goes_before_each_name_and_none_before_it(tmp_path: Path) -> No
 
 
 def test_a_folder_of_jobs_that_cannot_be_read_is_not_one_without_jobs(tmp_path: Path) -> None:
-    """`--delete-old` would delete them. Its way is longer than any call to the system takes."""
+    """`--delete-old` would delete them."""
     (tmp_path / "jobs.yaml").write_text("- job: {name: one}\n")
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(17):
-        os.mkdir("d" * 250, dir_fd=here)
-        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    make_unlistable(tmp_path)
     with pytest.raises(UsageError, match="cannot be read: File name too long"):
         render.tree([tmp_path])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sluicegate.runner.users import Ended, Users
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import beneath
 from sluicegate.web.views import Views
+from tests.parts import make_unlistable
 from tests.runner.conftest import ADMIN, build, shell, wait_for
 
 
@@ -181,7 +181,6 @@ def test_issues_are_not_old_because_those_of_before_cannot_be_read(
 
 @pytest.mark.parametrize("publisher", [COVERAGE, XUNIT, TAP, JUNIT], ids=["coverage", "xunit", "tap", "junit"])
 def test_reports_in_a_folder_that_cannot_be_read_are_missed(runner: Runner, publisher: str) -> None:
-    """Its way is longer than any call to the system takes: nobody can list it, not even root."""
     level = "$(printf '%0250d' 1)"
     deep = f"cd r; for _ in $(seq 17); do mkdir {level}; cd -P {level}; done"
     good = GOOD.get(publisher, '<testsuite name="s"><testcase name="ok"/></testsuite>')
@@ -192,13 +191,7 @@ def test_reports_in_a_folder_that_cannot_be_read_are_missed(runner: Runner, publ
 
 def test_a_folder_that_is_excluded_need_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_text("")
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(17):
-        os.mkdir("d" * 250, dir_fd=here)
-        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    make_unlistable(tmp_path)
     assert len(antglob.find(tmp_path, "**/*.xml").refused) == 1
     assert antglob.find(tmp_path, "**/*.xml", "dd*/**").refused == {}
     assert len(antglob.find(tmp_path, "**/*.xml", "dd*/*").refused) == 1
@@ -247,13 +240,7 @@ def test_a_link_out_of_the_workspace_is_left_out_and_said(runner: Runner) -> Non
 
 def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_text("")
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(17):
-        os.mkdir("d" * 250, dir_fd=here)
-        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    make_unlistable(tmp_path)
     for asked in (lambda: list(beneath.names(tmp_path)), lambda: antglob.matching(tmp_path, "**/*.xml")):
         with pytest.raises(IntegrityError, match="cannot be read: File name too long"):
             asked()

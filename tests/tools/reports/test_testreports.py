@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from sluicegate.delivery.moves.evidence import read_junit
 from sluicegate.errors import UsageError
 from sluicegate.tools.reports import reportfiles, testreports
 from sluicegate.tools.reports.testreports import Case, Tally
+from tests.parts import make_unlistable
 
 
 def read(content: str | bytes, source: str = "r/t.xml") -> testreports.Report:
@@ -272,16 +272,9 @@ def test_names_are_files_folders_and_patterns_and_each_file_comes_once(tmp_path:
 
 
 def test_a_folder_that_cannot_be_listed_is_a_red_report(tmp_path: Path) -> None:
-    """Its way is longer than any call to the system takes: nobody can list it, not even root."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "one.xml").write_text('<testsuite><testcase name="one"/></testsuite>')
-    here = os.open(tmp_path / "r", os.O_RDONLY)
-    for _ in range(17):
-        os.mkdir("d" * 250, dir_fd=here)
-        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    make_unlistable(tmp_path / "r")
     for name in ("r", "r/**/*.xml", "*/**/*.xml", "r/one.xml"):
         run = read_junit([tmp_path / name])
         assert (run.passed, run.failed) == (1, 0 if name == "r/one.xml" else 1), name
