@@ -24,6 +24,7 @@ from sluicegate.errors import Conflict, Denied, Malformed, NotFound, RemoteUnava
 from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.users import Login
+from sluicegate.tools import files
 from sluicegate.tools.sockets import is_loopback
 from sluicegate.web import call as calls
 from sluicegate.web import reports as reporting
@@ -35,7 +36,7 @@ from sluicegate.web.routes import Routes
 Answer = TypeVar("Answer")
 SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+FULL = (*files.NO_ROOM, errno.EROFS, errno.EIO)
 STATUS = (
     (UsageError, 400),
     (Malformed, 400),
