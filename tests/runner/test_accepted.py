@@ -15,11 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.runner import accepted
 from sluicegate.runner.accepted import Accepted
 from sluicegate.runner.items import Items
 from sluicegate.runner.journal import NotStored
-from sluicegate.tools import door, files
+from sluicegate.tools import door, files, process
 from tests.runner.conftest import shell
 
 
@@ -41,7 +40,7 @@ class Home:
         self.boot = path.with_name(f"{path.name}.boot")
         self.boot.write_text("first")
         if monkeypatch is not None:
-            monkeypatch.setattr(accepted, "BOOT", self.boot)
+            monkeypatch.setattr(process, "BOOT", self.boot)
         path.mkdir(parents=True, exist_ok=True)
         self.start()
 

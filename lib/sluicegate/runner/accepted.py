@@ -18,9 +18,8 @@ from sluicegate.errors import Malformed
 from sluicegate.runner import jobxml
 from sluicegate.runner.journal import Entry, Journal, NotStored
 from sluicegate.runner.worker import Worker
-from sluicegate.tools import beneath, files
+from sluicegate.tools import beneath, files, process
 
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 SETTLE_AFTER = 5.0
 """Seconds until what was replaced is synced: as long the journal is what a power cut leaves."""
 LARGEST = 16 << 20
@@ -36,7 +35,7 @@ class Accepted:
         self.home = home
         self.journal = Journal(home / "configurations.journal")
         self.worker = Worker("configurations", self._round)
-        self._boot = _boot()
+        self._boot = process.boot()  # while it lasts, the system has all that was written
         self._changing = threading.RLock()
         """Held while something is stored, and while the journal is emptied."""
         self._settling = threading.Lock()
@@ -202,14 +201,6 @@ class Accepted:
     def _is_ours(self, place: Path, rows: list[Entry]) -> bool:
         """Whether a file has to be written anew: it is lost, or nobody knows whether it is on disk."""
         return self._is_lost(place, rows) or _content(place) == _bytes(rows[-1])
-
-
-def _boot() -> str:
-    """What names this start of the machine: while it lasts, the system has all that was written."""
-    try:
-        return BOOT.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _bytes(entry: Entry) -> bytes:

@@ -22,6 +22,7 @@ INSTALL_HINTS = {
     "createrepo_c": "install it, for example: apt install createrepo-c",
 }
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 FIRST_ROOM = "pid:[4026531836]"
 """The namespace of a machine's own processes (PROC_PID_INIT_INO of Linux); a container or sandbox has another one."""
 
@@ -192,14 +193,21 @@ def machine() -> str:
     return os.uname().nodename + ("" if room == FIRST_ROOM else f"/{room}")
 
 
+def boot() -> str:
+    """What names this start of the machine; '' where nobody says."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""
+
+
 def born(pid: int) -> str:
     """What tells a process from a later one of the same number: this boot, and when it began; '' where nobody says."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+    return f"{this_boot}/{stat.rpartition(')')[2].split()[19]}" if (this_boot := boot()) else ""
 
 
 def end(pid: int, *, seconds: float = 30.0) -> None:
