@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,6 +14,7 @@ from sluicegate.delivery.book.state import CONFIG_FILE, FORM, LEDGER, MAIN, Stat
 from sluicegate.errors import GateRefused, IntegrityError, Malformed
 from sluicegate.model import ledgerfiles
 
+Changed = dict[str, list[str]]  # a folder of the ledger -> the files below it that are others
 RECORDS = ("components", "environments", "pruned")
 AHEAD = timedelta(days=1)
 """How far the clock of a machine may be ahead."""
@@ -34,32 +34,29 @@ class Pushed(State):
                 raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
             branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
             if branch == LEDGER and before.strip("0"):
-                self._refuse_torn(before, commit)
-                self._refuse_rewritten(before, commit)
-                self._refuse_hidden(before, commit)
-                self._refuse_misleading(before, commit)
+                changed = self._changed(before, commit)
+                self._refuse_rewritten(before, commit, changed)
+                self._refuse_hidden(commit, changed)
+                self._refuse_misleading(before, commit, changed)
             self.tips = {**self.tips, branch: commit}
 
-    def _refuse_torn(self, before: str, commit: str) -> None:
-        """Raise IntegrityError for a line that nobody could read: every later command would stop at it."""
-        for path in self._changed(before, commit, *RECORDS):
-            ledgerfiles.read(self.store.read(commit, path), path=path)
-
-    def _refuse_rewritten(self, before: str, commit: str) -> None:
+    def _refuse_rewritten(self, before: str, commit: str, changed: Changed) -> None:
         """Raise GateRefused for a story that loses a line, or gets one that others could come after only in time.
 
-        Who rejected or vetoed stays on record, and so does what was deployed.
+        Who rejected or vetoed stays on record, and so does what was deployed. Raises IntegrityError for a line that
+        nobody could read: every later command would stop at it. One that was there before may be taken away.
         """
-        lost = [f"{path}: a table of hosts is written once" for path in self._changed(before, commit, "deploys")
+        lost = [f"{path}: a table of hosts is written once" for path in changed.get("deploys", ())
                 if self.store.read(before, path) is not None]  # fmt: skip
         early: list[str] = []
         stories: dict[str, list[str]] = {}  # what its files say together: an upgrade cuts an environment's
-        for path in self._changed(before, commit, *RECORDS):
-            folder, name, *_ = path.split("/")
-            story = f"environments/{name.removesuffix('.jsonl')}" if folder == "environments" else path
-            stories.setdefault(story, []).append(path)
+        for folder in RECORDS:
+            for path in changed.get(folder, ()):
+                name = path.split("/")[1]
+                story = f"environments/{name.removesuffix('.jsonl')}" if folder == "environments" else path
+                stories.setdefault(story, []).append(path)
         for story, paths in stories.items():
-            old, new = (self._said(tip, paths) for tip in (before, commit))
+            old, new = self._said(before, paths, torn_too=True), self._said(commit, paths)
             if gone := len(old.keys() - new.keys()):
                 lost.append(f"{story}: {gone} of {len(old)} lines would be gone")
             latest = max([self.now, *old.values()]) + AHEAD
@@ -70,18 +67,21 @@ class Pushed(State):
             hint = "set the clock of the machine that wrote them"
             raise GateRefused("records say a time that has not come", reasons=early, hint=hint)
 
-    def _said(self, commit: str, paths: Iterable[str]) -> dict[bytes, datetime]:
-        """The lines of files at a commit that are records, with their times; what is torn may be taken away."""
+    def _said(self, commit: str, paths: Iterable[str], *, torn_too: bool = False) -> dict[bytes, datetime]:
+        """The lines of files at a commit that are records, with their times; some may be torn where that is said."""
         said = {}
         for path in paths:
             for number, line in ledgerfiles.lines(self.store.read(commit, path)):
-                with suppress(IntegrityError):
+                try:
                     said[line] = ledgerfiles.record_of(line, f"{path}:{number}").at
+                except IntegrityError:
+                    if not torn_too:
+                        raise
         return said
 
-    def _refuse_hidden(self, before: str, commit: str) -> None:
+    def _refuse_hidden(self, commit: str, changed: Changed) -> None:
         """Raise GateRefused for a short list that leaves out a newest version: `latest` would be an older one."""
-        for path in self._changed(before, commit, "newest"):
+        for path in changed.get("newest", ()):
             component = path.rpartition("/")[2].removesuffix(".jsonl")
             lines = self.store.read(commit, path) or b""
             schemes = {scheme for scheme, _ in resolving.LINE.findall(lines.decode("utf-8", "replace"))}
@@ -93,16 +93,16 @@ class Pushed(State):
                     what = f"{path} leaves out {component}={hidden[-1]}"
                     raise GateRefused(what, hint="sluicegate check --repair makes it anew")
 
-    def _refuse_misleading(self, before: str, commit: str) -> None:
+    def _refuse_misleading(self, before: str, commit: str, changed: Changed) -> None:
         """Raise GateRefused for an index that leads elsewhere than the one before does with the records that come.
 
         Who follows it compares it with the newest file: what stands in older ones is only here known to be the last.
         One that was not made from these files is followed by nobody.
         """
-        for path in self._changed(before, commit, "current"):
+        earlier, later = self._annals(before), self._annals(commit)
+        for path in changed.get("current", ()):
             environment = path.rpartition("/")[2].removesuffix(".json")
             written = current.read(self.store.read(commit, path))
-            earlier, later = (self._annals(tip) for tip in (before, commit))
             history, old_files = later.chronicle(environment), earlier.chronicle(environment).files
             if written is None or written.history != history.digest:
                 continue
@@ -128,10 +128,15 @@ class Pushed(State):
             notice=lambda text: None,
         )
 
-    def _changed(self, before: str, commit: str, *folders: str) -> list[str]:
-        """The files below these folders that are others."""
-        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit, "--", *folders)
-        return [path for path in paths.text.split("\0") if path]
+    def _changed(self, before: str, commit: str) -> Changed:
+        """The files of the ledger's folders that are others."""
+        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit)
+        changed: Changed = {}
+        for path in paths.text.split("\0"):
+            folder, _, name = path.partition("/")
+            if name:
+                changed.setdefault(folder, []).append(path)
+        return changed
 
 
 def _ways(index: Index) -> tuple[object, ...]:
