@@ -60,14 +60,12 @@ def judged(build: Build, pattern: str, folder: Path | None = None, *, defaults: 
     return matches.files
 
 
-def taken(
-    build: Build, folder: Path, includes: str, excludes: str = "", *, defaults: bool = True, case: bool = True
-) -> tuple[str, ...]:
+def taken(build: Build, folder: Path, includes: str, excludes: str = "") -> tuple[str, ...]:
     """The files below a folder that a step takes along; what else matches is said.
 
     Raises StepFailed where something is there and cannot be read: it would be missed silently.
     """
-    matches = antglob.find(folder, includes, excludes, defaults=defaults, case=case)
+    matches = antglob.find(folder, includes, excludes, check=build.check)
     tell(build, matches)
     refuse_unread(matches.unread)
     return matches.files
