@@ -239,23 +239,18 @@ def _credential(build: Build, remote: Remote) -> Credential | None:
 
 
 def _past(build: Build, git: Git, wanted: tuple[str, ...], alone: bool) -> BuildData:
-    """What the job has built of this repository until now."""
+    """What the job has built of this repository until now; `alone`: it is the job's only one."""
     for record in build.services.earlier(build):
         for data in history.of(record):
-            if _same(data, git, wanted, alone):
+            if alone or data.is_about(git.name, wanted):
                 return data
     return BuildData()
-
-
-def _same(data: BuildData, git: Git, wanted: tuple[str, ...], alone: bool) -> bool:
-    """Whether a record is about this repository: the only one of the job, or that of the same name or address."""
-    return alone or (bool(git.name) and data.name == git.name) or data.remotes == tuple(map(urls.shown, wanted))
 
 
 def _last_good(build: Build, git: Git, wanted: tuple[str, ...], branch: str, alone: bool) -> str:
     for record in build.services.earlier(build):
         if record.result is not None and record.result <= Result.UNSTABLE:
             for data in history.of(record):
-                if _same(data, git, wanted, alone) and branch in data.by_branch:
+                if (alone or data.is_about(git.name, wanted)) and branch in data.by_branch:
                     return data.by_branch[branch].commit
     return ""

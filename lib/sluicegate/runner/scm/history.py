@@ -42,6 +42,10 @@ class BuildData:
         builds = [*self.by_branch.values(), *([self.last] if self.last else [])]
         return any(commit in (built.marked, built.commit) for built in builds)
 
+    def is_about(self, name: str, addresses: Iterable[str]) -> bool:
+        """Whether it is of the repository of this name, or of these addresses."""
+        return (bool(name) and self.name == name) or self.remotes == tuple(map(urls.shown, addresses))
+
     def with_build(self, built: Built) -> BuildData:
         return replace(self, by_branch={**self.by_branch, **dict.fromkeys(built.branches, built)}, last=built)
 

@@ -57,7 +57,7 @@ class Poller:
 
     def _past(self, git: Git, addresses: tuple[str, ...]) -> BuildData:
         for data in self.past:
-            if self.alone or (git.name and data.name == git.name) or data.remotes == tuple(map(urls.shown, addresses)):
+            if self.alone or data.is_about(git.name, addresses):
                 return data
         return BuildData()
 
