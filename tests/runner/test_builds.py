@@ -123,13 +123,17 @@ def test_a_stop_in_the_moment_after_a_build_has_started_is_heeded(
     assert not runner.abort(record, "Aborted by olle")
 
 
-def test_a_stop_ends_the_search_for_many_patterns(runner: Runner) -> None:
+@pytest.mark.parametrize(
+    ("step", "field", "said"),
+    [("ArtifactArchiver", "artifacts", "Archiving artifacts"), ("Fingerprinter", "targets", "Recording fingerprints")],
+)
+def test_a_stop_ends_the_search_for_many_patterns(runner: Runner, step: str, field: str, said: str) -> None:
     patterns = ",".join(f"**/*{number}x*/*" for number in range(60_000))
-    archiver = f"<hudson.tasks.ArtifactArchiver><artifacts>{patterns}</artifacts></hudson.tasks.ArtifactArchiver>"
-    item = runner.items.create("", "many", shell("touch $(seq 1000)", publishers=archiver))
+    publisher = f"<hudson.tasks.{step}><{field}>{patterns}</{field}></hudson.tasks.{step}>"
+    item = runner.items.create("", "many", shell("touch $(seq 1000)", publishers=publisher))
     runner.trigger(item, ADMIN, {}, 0)
     log = item.folder / "builds" / "1" / "log"
-    until(lambda: log.exists() and "Archiving artifacts" in log.read_text())
+    until(lambda: log.exists() and said in log.read_text())
     began = time.process_time()
     assert runner.abort(item.history.running[1], "Aborted by anna")
     record = wait_for(item)
