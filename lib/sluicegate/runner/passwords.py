@@ -9,6 +9,7 @@ import math
 import secrets
 import threading
 import time
+from typing import Any
 
 COST, BLOCKS, LANES = 1 << 14, 8, 1
 """What one guess costs: 16 MB and some 50 ms (hashlib.scrypt's n, r, p)."""
@@ -62,8 +63,7 @@ class Remembered:
     def keep(self, line: str, password: str) -> None:
         digest = self._digest(line, password)
         self._right.pop(digest, None)
-        while len(self._right) >= MANY:
-            self._right.pop(next(iter(self._right)), None)
+        _make_room(self._right)
         self._right[digest] = time.monotonic()
 
     def _digest(self, line: str, password: str) -> bytes:
@@ -101,9 +101,8 @@ class Throttle:
         with self._lock:
             count, _ = self._wrong.pop((user, address), (0, 0.0))
             in_a_minute, since = self._minutes.pop(address, (0, now))
-            for kept in (self._wrong, self._minutes):
-                while len(kept) >= MANY:
-                    kept.pop(next(iter(kept)))  # type: ignore[call-overload]
+            _make_room(self._wrong)
+            _make_room(self._minutes)
             self._wrong[user, address] = (count + 1, now)
             begun = now - since > LONGEST_PAUSE
             self._minutes[address] = (1, now) if begun else (in_a_minute + 1, since)
@@ -111,6 +110,12 @@ class Throttle:
     def right(self, user: str, address: str) -> None:
         with self._lock:
             self._wrong.pop((user, network(address)), None)
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    """Let the oldest go where one more would be too many."""
+    while len(kept) >= MANY:
+        kept.pop(next(iter(kept)), None)
 
 
 def network(address: str) -> str:
