@@ -87,14 +87,11 @@ def git_folder(remote: str) -> Path | None:
     return None
 
 
-def shared_line(remote: str) -> tuple[Path, int] | None:
-    """Where all writers of a repository on this machine stand in line, and the mode of files there; None for others.
+def shared_line(folder: Path) -> tuple[Path, int]:
+    """Where all writers of a repository on this machine, by its Git folder, stand in line, and the mode of files there.
 
     Whoever may write to the repository may stand there. Raises OSError where the folder cannot be made.
     """
-    folder = git_folder(remote)
-    if folder is None:
-        return None
     line, mode = folder / LINE, stat.S_IMODE(folder.stat().st_mode)
     with suppress(FileExistsError):
         line.mkdir()

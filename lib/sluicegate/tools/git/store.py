@@ -446,7 +446,7 @@ class Store:
         own, since = cache_folder() / f"{cache_name(self.remote)}.line", since or time.time_ns()
         with ExitStack() as held:
             try:
-                shared = shared_line(self.remote)
+                shared = self.folder and shared_line(self.folder)
                 came = held.enter_context(in_line(*shared, since=since, seconds=seconds)) if shared else None
             except OSError:  # read-only, somebody else's, a full disk: Git's own comparison of the old tips is left
                 came = None
