@@ -16,18 +16,13 @@ from sluicegate.web.call import Call
 from sluicegate.web.selection import Selection, parse
 
 Key: TypeAlias = tuple[object, ...]
-OF_ITEMS = frozenset(
-    (
-        *("name", "url", "color", "displayName", "displayNameOrNull", "fullName", "fullDisplayName", "description"),
-        *("buildable", "disabled", "concurrentBuild"),
-    )
-)
-OF_BUILDS = frozenset(
-    (
-        *("number", "url", "id", "result", "building", "inProgress", "timestamp", "duration", "queueId"),
-        "keepLog",
-    )
-)
+OF_ITEMS = frozenset((
+    "name", "url", "color", "displayName", "displayNameOrNull", "fullName", "fullDisplayName", "description",
+    "buildable", "disabled", "concurrentBuild",
+))  # fmt: skip
+OF_BUILDS = frozenset((
+    "number", "url", "id", "result", "building", "inProgress", "timestamp", "duration", "queueId", "keepLog",
+))  # fmt: skip
 BUILDS = frozenset(("firstBuild", "lastBuild", *PERMALINKS))
 MOST = 8 << 20
 """Bytes of answers that are kept."""
