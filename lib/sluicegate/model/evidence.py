@@ -530,15 +530,7 @@ def _time(value: Json) -> datetime | None:
 
 
 def _texts(value: Json) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    # Sets of a thousand versions are read so: what is plain, as mostly all is, costs no call.
-    return {
-        name if name.isascii() and name.isprintable() else printable(name): text
-        if type(text) is str and text.isascii() and text.isprintable()
-        else _text(text)
-        for name, text in value.items()
-    }
+    return {_text(name): _text(text) for name, text in value.items()} if isinstance(value, dict) else {}
 
 
 def _entries(value: Json) -> list[dict[str, Json]]:

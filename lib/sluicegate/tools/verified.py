@@ -7,7 +7,6 @@ import os
 import weakref
 from contextlib import suppress
 from functools import cached_property
-from io import BufferedWriter
 from pathlib import Path
 
 from sluicegate.tools import cached
@@ -33,24 +32,15 @@ class Verified:
         digest = _digest(message, signature)
         self._known.add(digest)
         with suppress(OSError):
-            self._file.write(f"{digest}\n".encode())
+            os.write(self._descriptor, f"{digest}\n".encode())
 
     @cached_property
-    def _file(self) -> BufferedWriter:
-        """The file, written at once as long as this memory is used: a machine has a thousand on its first day.
-
-        A line into which another process writes is one that nobody knows.
-        """
+    def _descriptor(self) -> int:
+        """The file, open as long as this memory is used: a machine may have a thousand to remember on its first day."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         opened = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        file = os.fdopen(opened, "wb")
-        weakref.finalize(self, _close, file)
-        return file
-
-
-def _close(file: BufferedWriter) -> None:
-    with suppress(OSError):
-        file.close()
+        weakref.finalize(self, os.close, opened)
+        return opened
 
 
 def _digest(message: bytes, signature: str) -> str:

@@ -22,7 +22,9 @@ version_texts = st.one_of(
     st.sampled_from(["1.10", "12:30", "1e3", "0x10", "1_000", "null", "true", "~1", "1.0 # x", "- 1", "'1", "{a: b}"]),
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
 )
-words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).filter(lambda text: printable(text) == text)
+words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).filter(
+    lambda text: printable(text) == text
+)
 holds = st.none() | st.builds(Hold, by=words, why=words, until=st.none() | st.dates())
 comments = st.lists(st.sampled_from(("", "# ours", "#", "# auth: 9.9.9", "  # indented")), max_size=2)
 
