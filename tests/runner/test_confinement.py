@@ -600,3 +600,20 @@ def test_no_condition_tells_what_is_in_the_home(confined: Runner, cls: str, insi
     content = shell("true").replace(b"</builders>", f"{step}</builders>".encode())
     printed = build(confined, "asking", content).log.read_text()
     assert "it is there" not in printed and "does not know" not in printed, printed
+
+
+INJECTING = (
+    "<EnvInjectBuilder><info><propertiesFilePath>values</propertiesFilePath></info></EnvInjectBuilder>"
+    "<hudson.tasks.Shell><command>cat {secret}</command></hudson.tasks.Shell></builders>"
+)
+
+
+def test_no_variable_that_a_build_makes_up_opens_its_sandbox(confined: Runner) -> None:
+    """A NUL ends a word of bubblewrap's options: the next ones were the build's own."""
+    secret = confined.home.path / "secrets" / "word"
+    secret.write_text("sesame")
+    options = "\\0".join(["A=x", "--ro-bind", "/", "/", ""])
+    content = shell(f"printf '{options}' > values").replace(b"</builders>", INJECTING.format(secret=secret).encode())
+    record = build(confined, "injecting", content)
+    printed = record.log.read_text()
+    assert "sesame" not in printed and "cannot start '/bin/sh': embedded null byte" in printed, printed

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from sluicegate.errors import TimedOut, UnknownName
+from sluicegate.errors import SluicegateError, TimedOut, UnknownName
 from sluicegate.runner.confinement.pen import Pen
 from sluicegate.tools import door, process
 from sluicegate.tools.descriptors import readable
@@ -114,7 +114,8 @@ def ask(
     """Run a command that ends at once in a pen; what it printed. `env` is all of its environment; seconds.
 
     Its streams are files, not pipes: what it leaves behind, a hook's child say, may hold them for as long as it likes.
-    Raises MissingProgram and TimedOut, UnknownName without the folder; a status other than 0 is no error.
+    Raises MissingProgram and TimedOut, UnknownName without the folder, SluicegateError for an environment that no
+    process can have; a status other than 0 is no error.
     """
     door.passing(" ".join(argv[:2]))
     with contextlib.ExitStack() as stack:
@@ -128,6 +129,8 @@ def ask(
             if not cwd.is_dir():
                 raise UnknownName(f"the folder {cwd} does not exist") from problem
             raise process.missing(argv[0]) from problem
+        except (OSError, ValueError) as problem:
+            raise SluicegateError(f"cannot start '{argv[0]}': {problem}") from problem
         if not _ends_within(timeout, child.pid):
             process.kill_tree(child.pid)
             child.wait()
