@@ -233,3 +233,29 @@ def test_a_branch_that_keeps_git_from_pushing_is_named(hooked: Shop) -> None:
     done = sluicegate(hooked, "pin", "auth=1.0.0", "--in", "integration")
     assert done.returncode == 4
     assert "update-ref -d refs/heads/refs/heads/main" in done.stderr
+
+
+def test_no_program_is_run_that_a_delivery_repo_names(published: Shop, tmp_path: Path) -> None:
+    """A partial clone fetches what it lacks by a program of its settings: whoever may write these is not who reads."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
+    program.chmod(0o755)
+    settings = {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "x",
+        "remote.x.url": str(published.bare),
+        "remote.x.promisor": "true",
+        "remote.x.uploadpack": str(program),
+    }
+    for name, value in settings.items():
+        git("-C", published.bare, "config", name, value)
+    tree = git("-C", published.bare, "ls-tree", "main")
+    missing = subprocess.run(
+        ["git", "-C", published.bare, "mktree", "--missing"],
+        input=tree.replace(tree.split()[2], "1" * 40), text=True, capture_output=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    commit = git("-C", published.bare, "commit-tree", "-p", "main", "-m", "x", missing)
+    git("-C", published.bare, "update-ref", "refs/heads/main", commit)
+    for words in (["status"], ["check"], ["history"]):
+        sluicegate(published, *words)
+        assert not (tmp_path / "was-run").exists(), words

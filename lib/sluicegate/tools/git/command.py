@@ -51,6 +51,7 @@ def surroundings(repository: Path | None) -> dict[str, str]:
     if repository is not None:
         environment["GIT_DIR"] = str(repository)
         environment["GIT_NO_REPLACE_OBJECTS"] = "1"  # whoever may push refs could put other records in place of these
+        environment["GIT_NO_LAZY_FETCH"] = "1"  # a repository's settings name the program that fetches what it lacks
         if _receiving(repository):
             environment |= {name: os.environ[name] for name in QUARANTINE if name in os.environ}
     return environment | QUIET
