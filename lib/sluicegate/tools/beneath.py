@@ -35,13 +35,14 @@ def read(path: Path) -> bytes:
 
 
 def open_folder(path: Path) -> int:
-    """A descriptor of a folder. Raises OSError."""
-    here = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in path.relative_to(ROOT).parts:
+    """A descriptor of a folder that can be listed. Raises OSError."""
+    parts = path.relative_to(ROOT).parts
+    here = os.open(ROOT, FOLDER if not parts else files.HOP)
+    for place, part in enumerate(parts, start=1):
         try:
             if part == "..":
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-            below = os.open(part, FOLDER, dir_fd=here)
+            below = os.open(part, FOLDER if place == len(parts) else files.HOP, dir_fd=here)
         finally:
             os.close(here)
         here = below

@@ -17,6 +17,8 @@ from sluicegate.tools import door, meter
 from sluicegate.tools.outgoing import check_unchanged, marks_of, opened
 
 BLOCK = 1 << 20
+HOP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Opens a folder on the way to what is read: who may pass it need not be able to list it, as /home of mode 711."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a full disk, a quota and a limit say: what is there can still be read."""
 
@@ -226,10 +228,10 @@ def open_beneath(root: Path, relative: str, *, follow: bool = False) -> int:
     parts = relative.split("/")
     if not relative or any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise FileNotFoundError(relative)
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts[:-1]:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            below = os.open(part, HOP, dir_fd=here)
             os.close(here)
             here = below
         return open_in(here, parts[-1])
