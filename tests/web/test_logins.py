@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def proxied(home: Path, addresses: str) -> None:
     (home / logins.FILE).write_text(line)
 
 
-def who(server: Server, headers: dict[str, str]) -> tuple[int, str]:
+def who(server: Server, headers: Mapping[str, str | bytes]) -> tuple[int, str]:
     answer = requests.get(f"{server.url}me/api/json", headers=headers, timeout=20)
     return answer.status_code, answer.json()["id"] if answer.ok else ""
 
@@ -90,6 +91,36 @@ def test_a_directory_that_is_down_refuses_its_users_and_no_others(tmp_path: Path
             assert time.monotonic() - begun < 10
 
 
+def test_a_proxy_with_a_secret_is_no_other_program_at_its_address(tmp_path: Path) -> None:
+    """As a build, which has the server's own address too."""
+    home = tmp_path / "home"
+    (home / "secrets").mkdir(parents=True)
+    (home / "secrets" / "proxy").write_text("s\u00e9same\n")
+    (home / logins.FILE).write_text(
+        "proxy: {header: X-Forwarded-User, from: [127.0.0.1], secret: {file: secrets/proxy}}\n"
+    )
+    with serving(home) as server:
+        told = {"X-Forwarded-User": "lena", "X-Forwarded-For": "192.0.2.7"}
+        right = "s\u00e9same".encode()
+        for wrong in ({}, {"X-Proxy-Secret": b""}, {"X-Proxy-Secret": b"sesame"}, {"X-Proxy-Secret": right + b"x"}):
+            assert who(server, told | wrong)[0] == 403, wrong
+        assert who(server, told | {"X-Proxy-Secret": right}) == (200, "lena")
+        requests.get(f"{server.url}me/api/json", headers=told, auth=("nobody", "wrong"), timeout=20)
+        lines = (home / "logs" / "audit.log").read_text()
+        assert "192.0.2.7" not in lines, "whoever is not the proxy says whence he comes"
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"), [("", True), (", secret: sesame", False)], ids=["without a secret", "with one"]
+)
+def test_a_start_says_that_builds_may_speak_as_a_proxy_of_this_machine(tmp_path: Path, secret: str, told: bool) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / logins.FILE).write_text(f"proxy: {{header: X-User, from: [127.0.0.0/30]{secret}}}\n")
+    proxy = logins.read(home).proxy
+    assert proxy is not None and proxy.is_open_to_builds is told
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -99,6 +130,8 @@ def test_a_directory_that_is_down_refuses_its_users_and_no_others(tmp_path: Path
         ("ldap: {users: 'dc=x'}", "no address"),
         ("proxy: {header: X-User}", "addresses that may send it"),
         ("proxy: {header: X-User, from: [everywhere]}", "neither an address nor a network"),
+        ("proxy: {header: X-User, from: [127.0.0.1], secret: ''}", "it is empty"),
+        ("proxy: {header: X-User, from: [127.0.0.1], secret: {file: none}}", "cannot be read"),
         ("oauth: {}", "unknown key 'oauth'"),
     ],
 )

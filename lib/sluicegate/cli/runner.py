@@ -116,6 +116,10 @@ def serve(
     def started() -> None:
         output.echo(f"Listening on {root}")
         output.echo(runner.confinement.words())
+        if runner.logins.proxy is not None and runner.logins.proxy.is_open_to_builds:
+            output.echo(
+                "Builds on this machine can say who they are as the proxy of logins.yaml may: give it a `secret`"
+            )
         if runner.rights.newly_made_for:
             owners = ", ".join(runner.rights.newly_made_for)
             output.echo(f"Rights are new here: {owners} stay administrators; {runner.rights.path} says who may do what")

@@ -1,7 +1,7 @@
 """Whence users come beside the server's own: a directory, and a proxy that says whom it let in. `<home>/logins.yaml`.
 
     ldap: {url: "ldaps://ldap.example.com", users: "ou=people,dc=example,dc=com", groups: "ou=groups,dc=example,dc=com"}
-    proxy: {header: X-Forwarded-User, groups: X-Forwarded-Groups, from: [10.0.0.5, 10.1.0.0/16]}
+    proxy: {header: X-Forwarded-User, groups: X-Forwarded-Groups, from: [10.0.0.5, 10.1.0.0/16], secret: {file: ...}}
 
 Further keys of ldap: name (uid), bind, password ({file: ...} or {env: ...}), ca (PEM), seconds (5), plain (true: ldap://
 beyond this machine). The server's own users come first: nobody of a directory takes the place of one.
@@ -9,6 +9,7 @@ beyond this machine). The server's own users come first: nobody of a directory t
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import secrets
 import threading
@@ -27,20 +28,38 @@ from sluicegate.tools import yamltext
 from sluicegate.tools.credentials import Secret
 
 FILE = "logins.yaml"
+SECRET = "x-proxy-secret"
+"""The header by which a proxy shows that it is no other program at its address."""
 FRESH = 60.0
 """Seconds for which the directory's word counts: whoever it forgets has no session and no token after that."""
 MANY = 10_000
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 Groups = frozenset[str]
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """A header that says who is logged in, believed when it comes from one of these addresses."""
+    """A header that says who is logged in, believed when it comes from one of these addresses, with the secret."""
 
     header: str
     groups: str
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    secret: Secret = NO_PASSWORD
+
+    @property
+    def is_open_to_builds(self) -> bool:
+        """Whether a build on this machine could say who it is, as the proxy may."""
+        return not self.secret.reveal() and any(
+            network.overlaps(own) for network in self.networks for own in LOOPBACK if network.version == own.version
+        )
+
+    def speaks(self, address: str, secret: str) -> bool:
+        """Whether the other end of a connection is the proxy; `secret` is what it sent in the header SECRET."""
+        ours = self.secret.reveal().encode()
+        return self.speaks_from(address) and (
+            not ours or hmac.compare_digest(secret.encode("latin-1", "replace"), ours)
+        )
 
     def speaks_from(self, address: str) -> bool:
         try:
@@ -155,7 +174,7 @@ def _directory(reader: Reader) -> LdapDirectory | None:
 
 
 def _proxy(reader: Reader) -> Proxy | None:
-    reader.only(("header", "groups", "from"), "proxy")
+    reader.only(("header", "groups", "from", "secret"), "proxy")
     header, networks = reader.text("proxy", "header"), []
     for address in reader.texts("proxy", "from"):
         try:
@@ -164,4 +183,12 @@ def _proxy(reader: Reader) -> Proxy | None:
             reader.mistake(("proxy", "from"), f"'{address}' is neither an address nor a network")
     if not header or not networks:
         reader.mistake(("proxy",), "a proxy needs its header, and `from`: the addresses that may send it")
-    return Proxy(header=header.lower(), groups=reader.text("proxy", "groups").lower(), networks=tuple(networks))
+    secret = reader.secret("proxy", "secret").strip() if reader.has("proxy", "secret") else ""
+    if reader.has("proxy", "secret") and not secret:
+        reader.mistake(("proxy", "secret"), "secret: it is empty")
+    return Proxy(
+        header=header.lower(),
+        groups=reader.text("proxy", "groups").lower(),
+        networks=tuple(networks),
+        secret=Secret(secret),
+    )

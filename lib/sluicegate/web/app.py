@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from sluicegate.errors import Conflict, Denied, Malformed, NotFound, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.runner.audit import Audit
 from sluicegate.runner.journal import NotStored
+from sluicegate.runner.logins import SECRET, Proxy
 from sluicegate.runner.users import Login
 from sluicegate.tools import files
 from sluicegate.tools.sockets import is_loopback
@@ -115,13 +116,14 @@ class Application:
         host = headers.get("host", "")
         self._must_be_ours(host)
         peer = request.client.host if request.client else ""
+        proxy = self._proxy_at(peer, headers)
         return Call(
             method=request.method,
             segments=calls.split_path(request.scope.get("raw_path") or request.scope["path"].encode()),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
             peer=peer,
-            address=self.proxy.client_of(peer, headers.getlist("x-forwarded-for")) if self.proxy else peer,
+            address=proxy.client_of(peer, headers.getlist("x-forwarded-for")) if proxy else peer,
             body=b"",
             base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
@@ -198,18 +200,23 @@ class Application:
         """Who is known without hashing: found without a thread of its own, as scripts ask often."""
         return self.users.known(*_credentials(encoded), call.address)
 
+    def _proxy_at(self, peer: str, headers: Headers) -> Proxy | None:
+        """The trusted proxy, where it is at the other end of the connection."""
+        return self.proxy if self.proxy is not None and self.proxy.speaks(peer, headers.get(SECRET, "")) else None
+
     def _by_proxy(self, call: Call) -> tuple[Login, frozenset[str]] | None:
         """Whom a trusted proxy has let in, with the groups that it names. Raises Refusal where it says so twice."""
-        if self.proxy is None or not self.proxy.speaks_from(call.peer):
+        proxy = self._proxy_at(call.peer, call.headers)
+        if proxy is None:
             return None
-        users = call.headers.getlist(self.proxy.header)
+        users = call.headers.getlist(proxy.header)
         if len(users) > 1:
-            raise Refusal(400, f"the request has the header {self.proxy.header} {len(users)} times")
+            raise Refusal(400, f"the request has the header {proxy.header} {len(users)} times")
         if not users or not users[0].strip():
             return None
         user = users[0].strip()
         self.users.must_be_a_name(user)
-        listed = call.headers.getlist(self.proxy.groups) if self.proxy.groups else []
+        listed = call.headers.getlist(proxy.groups) if proxy.groups else []
         groups = (group.strip() for line in listed for group in line.split(","))
         return Login(user=user), frozenset(filter(None, groups))
 
@@ -273,9 +280,8 @@ def _cookie(headers: Headers) -> str:
 
 def refusal(problem: SluicegateError, headers: Headers, login: Login | None = None) -> Response:
     """The answer for an error: 400 with X-Error for what the user did wrong."""
-    status = (
-        problem.status if isinstance(problem, Refusal) else next((n for c, n in STATUS if isinstance(problem, c)), 500)
-    )
+    own = problem.status if isinstance(problem, Refusal) else 500
+    status = next((number for kind, number in STATUS if isinstance(problem, kind)), own)
     message = escaping.escape(problem.message)
     hint = f"<p>{escaping.escape(problem.hint)}</p>" if problem.hint else ""
     jump = ""
