@@ -9,9 +9,12 @@ from typing import ClassVar
 
 import pytest
 
-from sluicegate.errors import Denied
+from sluicegate.errors import Denied, IntegrityError
+from sluicegate.repositories.apt import AptRepository
+from sluicegate.repositories.directory import DirectoryRepository
 from sluicegate.repositories.mirror import Mirror, Public
-from tests.parts import CONFIG, settings, web_server
+from sluicegate.repositories.packages import LISTS
+from tests.parts import CONFIG, make_unlistable, settings, web_server
 
 
 class _ReadOnly(BaseHTTPRequestHandler):
@@ -119,3 +122,34 @@ def test_what_a_mirroring_that_broke_off_has_stored_is_known_to_the_next(bucket:
         bucket.full.clear()
         bring(port, tmp_path, ("b-1.rpm",))
         assert sorted(bucket.objects) == ["b-1.rpm", "repomd.xml", "theirs.rpm"]
+
+
+def apt(place: Path) -> AptRepository:
+    return AptRepository(files=DirectoryRepository(path=place), distribution="stable")
+
+
+def test_the_files_that_apt_reads_are_found_also_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real" / "pool" / "a").mkdir(parents=True)
+    (tmp_path / "real" / "dists" / "stable" / "main").mkdir(parents=True)
+    for name in ("pool/a/a.deb", "dists/stable/main/Packages", "dists/stable/Release"):
+        (tmp_path / "real" / name).write_text("x")
+    (tmp_path / "real" / "dists" / "stable" / "main" / "Packages.old").symlink_to("Packages")
+    (tmp_path / "linked").symlink_to("real")
+    public = apt(tmp_path / "linked").public(())
+    assert public.packages == ("pool/a/a.deb",)
+    assert public.index == ("dists/stable/main/Packages", "dists/stable/main/Packages.old")
+    assert public.entries == ("dists/stable/Release",)
+
+
+def test_a_folder_of_packages_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    """A mirror deletes what is gone."""
+    (tmp_path / "pool").mkdir()
+    make_unlistable(tmp_path / "pool")
+    with pytest.raises(IntegrityError, match=f"the folder {tmp_path}/pool/d.* cannot be read: File name too long"):
+        apt(tmp_path).public(())
+
+
+def test_lists_of_packages_that_cannot_be_told_take_none_away(tmp_path: Path) -> None:
+    (tmp_path / LISTS).write_text("no folder")
+    with pytest.raises(OSError):
+        apt(tmp_path)._marks()

@@ -13,7 +13,7 @@ from sluicegate.model.config import Config
 from sluicegate.model.settings import Settings
 from sluicegate.repositories.mirror import Public, read_mirror
 from sluicegate.repositories.packages import PackageRepository, looked_into, read_directory, run
-from sluicegate.tools import files
+from sluicegate.tools import beneath, files
 
 NAME = "sluicegate"
 ENTRIES = ("Release.gpg", "Release", "InRelease")
@@ -95,8 +95,11 @@ class AptRepository(PackageRepository):
         return Public(packages=tuple(self._below("pool")), index=rest, entries=entries)
 
     def _below(self, folder: str) -> list[str]:
-        files = (path for path in (self.path / folder).rglob("*") if path.is_file())
-        return sorted(path.relative_to(self.path).as_posix() for path in files)
+        """The files below a folder. Raises IntegrityError for one that cannot be read: a mirror would lose it."""
+        tree = beneath.folders((self.path / folder).resolve())
+        return sorted(
+            f"{folder}/{prefix}{entry.name}" for prefix, entries in tree for entry in entries if entry.is_file()
+        )
 
     def _config(self) -> Path:
         path = self.path / STATE / "aptly.conf"

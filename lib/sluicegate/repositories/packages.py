@@ -126,8 +126,12 @@ class PackageRepository(ABC):
 
     def _marks(self) -> dict[str, str]:
         """The mark of each package by its path: of all that are announced, and of those stored for it."""
-        places = (self.path / LISTS / MARKS, *(self.path / LISTS).glob("*.list"))
+        places = (self.path / LISTS / MARKS, *self._lists())
         return {path: mark for place in places for path, mark in _read(place).items()}
+
+    def _lists(self) -> list[Path]:
+        """The list of each component. Raises OSError where they cannot be told: none would take all packages away."""
+        return [path for path in sorted((self.path / LISTS).iterdir()) if path.suffix == ".list"]
 
     def _announce(self, component: Component, versions: tuple[str, ...]) -> None:
         own = self.path / LISTS / f"{str(maven2.component_folder(component)).replace('/', '+')}.list"
@@ -139,12 +143,7 @@ class PackageRepository(ABC):
             if name.endswith(self.ending)
         ]
         after = {path: known.get(path) or self.mark(self.path / path) for path in paths}
-        others = {
-            path: mark
-            for listing in own.parent.glob("*.list")
-            if listing != own
-            for path, mark in _read(listing).items()
-        }
+        others = {path: mark for listing in self._lists() if listing != own for path, mark in _read(listing).items()}
         kept, there = ({*marks.values(), *others.values()} for marks in (after, before))
         first = {mark: path for path, mark in reversed(after.items())}  # versions may share a package: it goes in once
         added = tuple(self.path / path for mark, path in first.items() if mark not in there)
