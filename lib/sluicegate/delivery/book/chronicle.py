@@ -10,7 +10,7 @@ from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Record
 from sluicegate.model.story import Story
 
-LIMIT = 100_000
+LIMIT = 50_000
 """Bytes from which on a file is full: the next record begins another one."""
 FILE = re.compile(r"([0-9]{4,}-[0-9]{2})-([0-9]{1,9})\.jsonl")
 

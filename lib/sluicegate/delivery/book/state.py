@@ -140,7 +140,7 @@ class State:
 
     def read_stories(self, versions: Iterable[tuple[str, str]]) -> None:
         """Read the stories of these components and versions in one go, and which versions were pruned."""
-        wanted = list(versions)
+        wanted = dict.fromkeys(versions)  # environments mostly have the same
         paths = [ledgerfiles.component_path(component, version) for component, version in wanted]
         pruned = [ledgerfiles.pruned_path(component) for component, _ in wanted if component in self._with_pruned]
         self.read_ledger([*paths, *pruned])
@@ -188,15 +188,13 @@ class State:
 
     def as_published(self, pins: Mapping[str, str]) -> dict[str, Installed]:
         """Versions with the manifests that they were published with; '' where no record says it."""
-        self.read_stories(pins.items())
-        return {name: self._installed(name, version) for name, version in pins.items()}
-
-    def _installed(self, component: str, version: str) -> Installed:
-        key = (component, version)
-        if key not in self._as_published:  # environments mostly have the same
+        new = [pin for pin in pins.items() if pin not in self._as_published]  # environments mostly have the same
+        self.read_stories(new)
+        for component, version in new:
             built = self.standing(component, version).latest(Built)
-            self._as_published[key] = Installed(version=version, manifest=built.manifest if built else "")
-        return self._as_published[key]
+            manifest = built.manifest if built else ""
+            self._as_published[component, version] = Installed(version=version, manifest=manifest)
+        return {name: self._as_published[name, version] for name, version in pins.items()}
 
     @cached_property
     def config(self) -> Config:
