@@ -23,7 +23,7 @@ version_texts = st.one_of(
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
 )
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).filter(
-    lambda text: printable(text) == text
+    lambda text: text.isprintable() and printable(text) == text
 )
 holds = st.none() | st.builds(Hold, by=words, why=words, until=st.none() | st.dates())
 comments = st.lists(st.sampled_from(("", "# ours", "#", "# auth: 9.9.9", "  # indented")), max_size=2)
