@@ -85,7 +85,7 @@ def test_the_sample_of_init_has_no_mistake() -> None:
         ("path: /srv/releases", "path: releases", "path"),
         ('requires: ">=0.1"', 'requires: ">=99"', "requires sluicegate >=99"),
         ("members: [anna]", "members: {anna: 1}", "'members' must be a list"),
-        ("groups:", "grups:", "unknown key 'grups'. Did you mean 'groups'?"),
+        ("groups:", "grups:", "sluicegate.yaml:13: unknown key 'grups'. Did you mean 'groups'?"),
         ("  blue: [a]\n", "  blue: [a]\n  blue: [b]\n", "the key 'blue' stands twice (first in line 14)"),
         ("  blue: [a]\n", "\tblue: [a]\n", "sluicegate.yaml:14: a tab in the indentation"),
         ("  blue: [a]\n", "<<<<<<< ours\n  blue: [a]\n", "sluicegate.yaml:14: a merge marker"),
@@ -99,6 +99,34 @@ def test_a_mistake_is_named(old: str, new: str, message: str) -> None:
         read_config(changed(old, new).encode())
         return
     assert message in "\n".join(mistakes(changed(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("roles: {}\nrequires: '>=99'\n", "sluicegate.yaml:2: this delivery repo requires"),
+        ("roles: {}\nname: 'a b'\n", "sluicegate.yaml:2: 'name' is 'a b'"),
+        (
+            "roles: {}\nhosts:\n  a:\n    driver: local\n    folder: /srv\n    ports: x\n",
+            "sluicegate.yaml:6: 'ports' must be a mapping",
+        ),
+        ("components:\n  a:\n    repository: r\n    group: g\n    issues: '('\n", "sluicegate.yaml:5: 'issues' is '('"),
+        (
+            "environments:\n  int:\n    gates:\n      - tests:\n          suite: s\n          minimum: many\n",
+            "sluicegate.yaml:6: 'minimum' must be a whole number",
+        ),
+        (
+            "environments:\n  int:\n    deploy:\n      driver: archive\n      at-once: none\n",
+            "sluicegate.yaml:5: 'at-once' is 'none'",
+        ),
+        (
+            "environments:\n  int:\n    deploy:\n      driver: archive\n      keep: 0\n",
+            "sluicegate.yaml:5: 'keep' is 0",
+        ),
+    ],
+)
+def test_a_mistake_is_named_where_its_key_stands(text: str, message: str) -> None:
+    assert any(mistake.startswith(message) for mistake in mistakes(text)), mistakes(text)
 
 
 def test_a_job_to_start_needs_the_build_server_s_address() -> None:

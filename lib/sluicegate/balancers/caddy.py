@@ -47,13 +47,15 @@ class CaddyBalancer:
         settings.only("file", "address", "cookie", "routes", "sessions")
         file = Path(settings.text("file"))
         if not file.is_absolute() or re.search(r"[{}\x00-\x1f]", str(file)):
-            raise settings.fail(f"'file' is '{file}', expected an absolute path without braces")
+            raise settings.fail(f"'file' is '{file}', expected an absolute path without braces", "file")
         url = settings.text("address").rstrip("/")
         if not re.fullmatch(r"https?://[^/?#]+", url):
-            raise settings.fail(f"'address' is '{url}', expected a form such as http://127.0.0.1:8080")
+            raise settings.fail(f"'address' is '{url}', expected a form such as http://127.0.0.1:8080", "address")
         cookie = settings.text("cookie", "session")
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", cookie):
-            raise settings.fail(f"'cookie' is '{cookie}', expected a name of letters, digits, '_', '.' and '-'")
+            raise settings.fail(
+                f"'cookie' is '{cookie}', expected a name of letters, digits, '_', '.' and '-'", "cookie"
+            )
         routes = read_routes(settings, config)
         return cls(
             file=file,

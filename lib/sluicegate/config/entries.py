@@ -26,8 +26,7 @@ from sluicegate.model.settings import Settings
 
 
 def driver(name: str, settings: Settings) -> DriverSpec:
-    rest = {key: value for key, value in settings.values.items() if key != "driver"}
-    return DriverSpec(driver=settings.text("driver"), settings=Settings(where=settings.where, values=rest))
+    return DriverSpec(driver=settings.text("driver"), settings=settings.without("driver"))
 
 
 def share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
@@ -36,7 +35,9 @@ def share(settings: Settings, key: str, default: Share, *, least: int) -> Share:
     text = settings.text(key)
     number = whole(text.removesuffix("%"), least=least, most=100 if text.endswith("%") else 100_000)
     if number is None:
-        raise settings.fail(f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%")
+        raise settings.fail(
+            f"'{key}' is '{text}', expected a number of hosts from {least} on, or a share such as 25%", key
+        )
     return Share(number=number, percent=text.endswith("%"))
 
 
@@ -66,7 +67,7 @@ def _analysis(settings: Settings) -> Analysis:
     for key, default in (("errors", usual.errors), ("slower", usual.slower)):
         number = decimal(settings.text(key, str(default)).removesuffix("%"), most=1000)
         if number is None or number <= 0:
-            raise settings.fail(f"'{key}' is '{settings.text(key)}', expected a number above 0")
+            raise settings.fail(f"'{key}' is '{settings.text(key)}', expected a number above 0", key)
         numbers[key] = number
     return Analysis(
         requests=settings.number("requests", usual.requests), errors=numbers["errors"], slower=numbers["slower"]
@@ -74,8 +75,7 @@ def _analysis(settings: Settings) -> Analysis:
 
 
 def host(name: str, settings: Settings) -> DriverSpec:
-    rest = {key: value for key, value in settings.values.items() if key != "variables"}
-    return driver(name, Settings(where=settings.where, values=rest))
+    return driver(name, settings.without("variables"))
 
 
 def component(name: str, settings: Settings) -> Component:
@@ -102,7 +102,7 @@ def _issues(settings: Settings) -> str:
     try:
         re.compile(pattern)
     except re.error as problem:
-        raise settings.fail(f"'issues' is '{pattern}', which is no pattern: {problem}") from problem
+        raise settings.fail(f"'issues' is '{pattern}', which is no pattern: {problem}", "issues") from problem
     return pattern
 
 
@@ -110,7 +110,8 @@ def _tag_pattern(settings: Settings) -> str:
     pattern = settings.text("tag-pattern", "")
     if pattern and pattern.count(TAG_VERSION) != 1:
         raise settings.fail(
-            f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'"
+            f"'tag-pattern' is '{pattern}', expected {TAG_VERSION} once, such as 'release-{TAG_VERSION}'",
+            "tag-pattern",
         )
     return pattern
 
@@ -129,7 +130,9 @@ def _schema(settings: Settings) -> Schema | None:
             raise below.fail(f"'{step}' of 'schema' is empty, expected a job's name, or a program and its arguments")
         steps[step] = After(name=step, job=str(job), command=command)
     if "expand" not in steps:
-        raise below.fail("'schema' has no 'expand': verify and contract belong to the version that was expanded for")
+        raise below.fail(
+            "'schema' has no 'expand': verify and contract belong to the version that was expanded for", "schema"
+        )
     return Schema(steps=steps, timeout=below.span("timeout", "10 min"))
 
 
@@ -140,7 +143,8 @@ def role(name: str, settings: Settings) -> Role:
         meant = ", ".join(f"{verb}: [{jobs}]" for verb in ("approve", "reject"))
         raise settings.fail(
             f"'jobs' says for each verb which jobs may carry it, as a job that rejects must not prove an approval;"
-            f" write jobs: {{{meant}}}, each with the jobs of that verb alone"
+            f" write jobs: {{{meant}}}, each with the jobs of that verb alone",
+            "jobs",
         )
     below = settings.below("jobs")
     below.only(*VERBS)
@@ -149,7 +153,8 @@ def role(name: str, settings: Settings) -> Role:
         if "=" in member:
             raise settings.fail(
                 f"'{member}' in 'members' is no person's name; the commas of a group need quotes,"
-                ' such as "ldap:cn=qa,ou=groups,dc=example,dc=com"'
+                ' such as "ldap:cn=qa,ou=groups,dc=example,dc=com"',
+                "members",
             )
     return Role(
         name=name, members=people, groups=_groups(settings), jobs={verb: below.texts(verb) for verb in below.values}

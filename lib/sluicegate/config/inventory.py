@@ -40,12 +40,12 @@ def inventory(settings: Settings, read_other: Other) -> Callable[[], Inventory]:
     """
     settings.only("ansible", "command", "hosts")
     if ("ansible" in settings.values) == ("command" in settings.values):
-        raise settings.fail("'inventory' needs either 'ansible', a file, or 'command', a list of words")
+        raise settings.fail("'inventory' needs either 'ansible', a file, or 'command', a list of words", "inventory")
     common = settings.below("hosts")
     if "command" in settings.values:
         words = settings.texts("command")
         if not words:
-            raise settings.fail("'command' is empty, expected a program and its arguments")
+            raise settings.fail("'command' is empty, expected a program and its arguments", "command")
         return lambda: _Reading(" ".join(words), common).inventory(_printed(words, settings))
     file = settings.text("ansible")
     return lambda: _Reading(file, common).inventory(_content(file, settings, read_other))

@@ -27,7 +27,7 @@ from sluicegate.model.config import (
     Rolling,
 )
 from sluicegate.model.people import People
-from sluicegate.model.settings import Settings
+from sluicegate.model.settings import Plain, Settings
 from sluicegate.tools import yamltext
 
 FILE = "sluicegate.yaml"
@@ -154,7 +154,11 @@ class _Reading:
             value = value[int(part)] if isinstance(value, tuple) else value[part]  # type: ignore[index]
         if not isinstance(value, dict):
             raise ConfigError([f"{self.document.where(path)}: '{path.split('/')[-1]}' must be a mapping"])
-        return Settings(where=self.document.where(path), values=value)
+        return self.placed(path, value)
+
+    def placed(self, path: str, values: dict[str, Plain]) -> Settings:
+        where = self.document.where
+        return Settings(where=where(path), values=values, place=lambda key: where(f"{path}/{key}" if path else key))
 
     def each(self, section: str, make: Callable[[str, Settings], Item]) -> dict[str, Item]:
         """Every entry of a section; an entry with a mistake is left out and noted."""
@@ -254,9 +258,8 @@ class _Reading:
         if "deploy" not in settings.values:
             return {}
         below = self.settings(f"{path}/deploy")
-        rest = {key: value for key, value in below.values.items() if key not in ("at-once", "max-failed")}
         return {
-            "deploy": entries.driver("deploy", Settings(where=below.where, values=rest)),
+            "deploy": entries.driver("deploy", below.without("at-once", "max-failed")),
             "at_once": entries.share(below, "at-once", NO_HOST, least=1) if "at-once" in below.values else None,
             "max_failed": entries.share(below, "max-failed", NO_HOST, least=0),
         }
@@ -268,22 +271,22 @@ class _Reading:
         keep = None
         if below.choice("sessions", ("keep", "end"), "end") == "keep":
             keep = below.span("life") if "life" in below.values else below.span("keep-for", "30 min")
-        rest = {key: value for key, value in below.values.items() if key != "keep-for"}
-        return entries.driver("balancer", Settings(where=below.where, values=rest)), keep
+        return entries.driver("balancer", below.without("keep-for")), keep
 
     def gates(self, path: str, settings: Settings) -> tuple[DriverSpec, ...]:
         entries = settings.values.get("gates", ())
         if not isinstance(entries, tuple):
-            raise settings.fail("'gates' must be a list")
+            raise settings.fail("'gates' must be a list", "gates")
         specs = []
         for number, entry in enumerate(entries):
-            where = self.document.where(f"{path}/gates/{number}")
+            place = f"{path}/gates/{number}"
+            where = self.document.where(place)
             if not isinstance(entry, dict) or len(entry) != 1:
                 raise ConfigError([f"{where}: a gate is one name with its settings, such as '- tests: {{suite: s}}'"])
             ((gate, below),) = entry.items()
             if not isinstance(below, dict):
                 raise ConfigError([f"{where}: the settings of the gate '{gate}' must be a mapping"])
-            specs.append(DriverSpec(driver=gate, settings=Settings(where=where, values=below)))
+            specs.append(DriverSpec(driver=gate, settings=self.placed(f"{place}/{gate}", below)))
         return tuple(specs)
 
     def after(self, path: str, settings: Settings) -> tuple[After, ...]:
@@ -309,6 +312,6 @@ def _check_requires(top: Settings) -> None:
         return
     least = re.fullmatch(r">=\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,9})", wanted)
     if not least:
-        raise top.fail(f"'requires' is '{wanted}', expected a form such as \">=0.1\"")
+        raise top.fail(f"'requires' is '{wanted}', expected a form such as \">=0.1\"", "requires")
     if [int(n) for n in least[1].split(".")] > [int(n) for n in __version__.split(".")]:
-        raise top.fail(f"this delivery repo requires sluicegate {wanted}, and this is {__version__}")
+        raise top.fail(f"this delivery repo requires sluicegate {wanted}, and this is {__version__}", "requires")

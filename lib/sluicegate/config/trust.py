@@ -24,7 +24,7 @@ def jenkins(settings: Settings) -> Jenkins:
     token.only("env")
     ca = settings.text("ca", "")
     if ca and not ca.startswith("/"):
-        raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM")
+        raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM", "ca")
     return Jenkins(
         url=url, user=settings.text("user"), token_variable=token.text("env"), ca=ca,
         proxy=settings.address("proxy", ""),
@@ -34,9 +34,11 @@ def jenkins(settings: Settings) -> Jenkins:
 def repo_name(top: Settings) -> str:
     name = top.text("name", "")
     if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise top.fail(f"'name' is '{name}', expected letters, digits, '.', '_' and '-'")
+        raise top.fail(f"'name' is '{name}', expected letters, digits, '.', '_' and '-'", "name")
     if "evidence" in top.values and not name:
-        raise top.fail("'evidence' needs 'name: NAME', which no other delivery repo has: signatures hold in it alone")
+        raise top.fail(
+            "'evidence' needs 'name: NAME', which no other delivery repo has: signatures hold in it alone", "evidence"
+        )
     return name
 
 
@@ -44,9 +46,9 @@ def signing(settings: Settings) -> Signing:
     settings.only("signed-by", "since")
     signers, since = settings.text("signed-by"), settings.text("since", "")
     if signers.startswith("/") or any(part in ("", ".", "..") for part in signers.split("/")):
-        raise settings.fail(f"'signed-by' is '{signers}', expected the path of a file in this repository")
+        raise settings.fail(f"'signed-by' is '{signers}', expected the path of a file in this repository", "signed-by")
     if since and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", since):
-        raise settings.fail(f"'since' is '{since}', expected the whole id of a commit of the ledger")
+        raise settings.fail(f"'since' is '{since}', expected the whole id of a commit of the ledger", "since")
     return Signing(signers=signers, since=since)
 
 

@@ -56,7 +56,7 @@ class ArchiveDeployer:
         user_units = settings.choice("units", ("system", "user"), "system") == "user"
         keep = settings.number("keep", 3)
         if keep < 1:
-            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
+            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before", "keep")
         return cls(config=config, keep=keep, timeout=settings.span("timeout", "30 s"), user_units=user_units)
 
     def survey(self, host: Host) -> Mapping[str, Installed]:

@@ -96,7 +96,9 @@ class CommandDeployer:
         )  # fmt: skip
         if once:
             if "root" in settings.values:
-                raise settings.fail("'root' is for a program on the hosts; this one runs here, as whoever calls")
+                raise settings.fail(
+                    "'root' is for a program on the hosts; this one runs here, as whoever calls", "root"
+                )
             return CommandForAll(programs=programs, proof=proof)
         return cls(programs=programs, proof=proof, root=settings.flag("root"))
 

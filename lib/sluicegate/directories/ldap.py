@@ -85,10 +85,12 @@ class LdapDirectory:
                 )
         seconds = decimal(settings.text("seconds", "5"), least=0.1, most=60)
         if seconds is None:
-            raise settings.fail(f"'seconds' is '{settings.text('seconds')}', expected a number from 0.1 to 60")
+            raise settings.fail(
+                f"'seconds' is '{settings.text('seconds')}', expected a number from 0.1 to 60", "seconds"
+            )
         ca = settings.text("ca", "")
         if ca and not ca.startswith("/"):
-            raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM")
+            raise settings.fail(f"'ca' is '{ca}', expected an absolute path of certificates in PEM", "ca")
         _check_groups(name, config)
         return cls(
             url=settings.text("url"), users=settings.text("users"), groups=settings.text("groups", ""),

@@ -32,7 +32,7 @@ class LocalHost:
         settings.only("folder", "ports", "address")
         folder = Path(settings.text("folder"))
         if not folder.is_absolute():
-            raise settings.fail(f"'folder' of the host '{name}' is '{folder}', expected an absolute path")
+            raise settings.fail(f"'folder' of the host '{name}' is '{folder}', expected an absolute path", "folder")
         ports = places.read_ports(settings)
         address = settings.text("address", "127.0.0.1")
         return cls(name=name, folder=folder, ports=ports, listens=address, where=settings.where)

@@ -48,7 +48,7 @@ class AptRepository(PackageRepository):
             if not WORD.fullmatch(word):
                 raise settings.fail(f"'{word}' is no name of a distribution, a section or an architecture")
         if repository.key.startswith("-"):
-            raise settings.fail(f"'key' is '{repository.key}', expected a fingerprint or an address")
+            raise settings.fail(f"'key' is '{repository.key}', expected a fingerprint or an address", "key")
         return repository
 
     def mark(self, package: Path) -> str:

@@ -165,8 +165,7 @@ def _read(path: Path) -> dict[str, str]:
 
 def read_directory(name: str, settings: Settings) -> DirectoryRepository:
     """The directory below a package repository, from its `path`, `url` and `credentials`."""
-    kept = {key: value for key, value in settings.values.items() if key in ("path", "url", "credentials")}
-    return DirectoryRepository.read(name, Settings(where=settings.where, values=kept))
+    return DirectoryRepository.read(name, settings.keys("path", "url", "credentials"))
 
 
 def run(words: list[str | Path]) -> str:

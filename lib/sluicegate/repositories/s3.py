@@ -41,10 +41,14 @@ class S3Repository:
         settings.choice("format", ("maven2",), "maven2")
         bucket = settings.text("bucket")
         if not BUCKET.fullmatch(bucket):
-            raise settings.fail(f"'bucket' is '{bucket}', expected 3 to 63 small letters, digits, '.' and '-'")
+            raise settings.fail(
+                f"'bucket' is '{bucket}', expected 3 to 63 small letters, digits, '.' and '-'", "bucket"
+            )
         endpoint = settings.text("endpoint", "").rstrip("/")
         if endpoint and not re.fullmatch(r"https?://[^/?#@\s]+", endpoint):
-            raise settings.fail(f"'endpoint' is '{endpoint}', expected a form such as https://s3.example.com")
+            raise settings.fail(
+                f"'endpoint' is '{endpoint}', expected a form such as https://s3.example.com", "endpoint"
+            )
         prefix = settings.text("prefix", "").strip("/")
         for part in prefix.split("/") if prefix else ():
             try:
@@ -165,5 +169,5 @@ def _credentials(settings: Settings) -> tuple[str, str]:
         return "", profile
     path = Path(file).expanduser()
     if not path.is_absolute():
-        raise below.fail(f"'file' of the credentials is '{file}', expected an absolute path or ~/...")
+        raise below.fail(f"'file' of the credentials is '{file}', expected an absolute path or ~/...", "file")
     return str(path), profile

@@ -69,11 +69,13 @@ class Credentials:
         below = settings.below("credentials")
         below.only("env", "file", "netrc")
         if len(below.values) != 1:
-            raise settings.fail("'credentials' needs one of: env, file, netrc")
+            raise settings.fail("'credentials' needs one of: env, file, netrc", "credentials")
         if "env" in below.values:
             names = below.texts("env")
             if len(names) not in (1, 2):
-                raise settings.fail("'env' of 'credentials' needs the variables of user and password, or one for both")
+                raise settings.fail(
+                    "'env' of 'credentials' needs the variables of user and password, or one for both", "env"
+                )
             return cls(kind="env", names=names)
         kind = next(iter(below.values))
         return cls(kind=kind, file=below.text(kind))

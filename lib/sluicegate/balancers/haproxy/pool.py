@@ -61,7 +61,7 @@ class HaproxyPool:
             below.only(*KEYS)
         routes = read_routes(settings, config)
         if not routes:
-            raise settings.fail("'routes' is missing: which path leads to which component, such as {auth: /}")
+            raise settings.fail("'routes' is missing: which path leads to which component, such as {auth: /}", "routes")
         session = reading.session(settings)
         layout = PoolLayout(
             name=name,

@@ -15,11 +15,11 @@ from sluicegate.ports import Host
 def places(name: str, settings: Settings, keys: tuple[str, ...]) -> dict[str, Settings]:
     """The settings of each HAProxy by its name: those below `at`, else those that stand in the balancer itself."""
     below = settings.below("at")
-    own = {key: value for key, value in settings.values.items() if key in keys}
+    own = settings.keys(*keys)
     if not below.values:
-        return {name: Settings(where=settings.where, values=own)}
-    if own:
-        raise settings.fail(f"'{next(iter(own))}' stands beside 'at'; expected it below each name there")
+        return {name: own}
+    for key in own.values:
+        raise settings.fail(f"'{key}' stands beside 'at'; expected it below each name there", key)
     return {place: below.below(place) for place in below.values}
 
 
@@ -32,7 +32,7 @@ def process(
     if file and not re.fullmatch(r"/[A-Za-z0-9._/+@-]+", path):
         raise settings.fail(f"'{file}' is '{path}', expected an absolute path without blanks or commas")
     if not re.fullmatch(r"/\S+|[A-Za-z0-9.-]+:[0-9]{1,5}", socket):
-        raise settings.fail(f"'socket' is '{socket}', expected an absolute path, or ADDRESS:PORT")
+        raise settings.fail(f"'socket' is '{socket}', expected an absolute path, or ADDRESS:PORT", "socket")
     if file and not socket.startswith("/") and not host:
         raise settings.fail(
             f"the socket {socket} alone changes only what runs: the next reload would swap back; "
@@ -47,7 +47,7 @@ def process(
 def address(settings: Settings) -> str:
     url = settings.text("address").rstrip("/")
     if not re.fullmatch(r"https?://[^/?#\s]+", url):
-        raise settings.fail(f"'address' is '{url}', expected a form such as http://127.0.0.1:8080")
+        raise settings.fail(f"'address' is '{url}', expected a form such as http://127.0.0.1:8080", "address")
     return url
 
 
@@ -60,5 +60,5 @@ def session(settings: Settings) -> Session | None:
         raise settings.fail("'sessions: keep' needs a bound: 'idle' (such as 30 min) and 'life' (such as 8 h)")
     cookie = settings.text("cookie", "SLUICEGATE")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", cookie):
-        raise settings.fail(f"'cookie' is '{cookie}', expected a name of letters, digits, '_' and '-'")
+        raise settings.fail(f"'cookie' is '{cookie}', expected a name of letters, digits, '_' and '-'", "cookie")
     return Session(cookie=cookie, idle=settings.span("idle"), life=settings.span("life"))

@@ -71,7 +71,7 @@ def _pin(component: str, document: yamltext.Document) -> Pin:
         return Pin(component=component, version=_version(value, where))
     if not isinstance(value, dict):
         raise ConfigError([f"{where}: expected a version, or {{version: ..., hold: {{...}}}}"])
-    settings = Settings(where=where, values=value)
+    settings = Settings(where=where, values=value, place=lambda key: document.where(f"{component}/{key}"))
     settings.only("version", "hold")
     return Pin(component=component, version=_version(settings.text("version"), where), hold=_hold(settings))
 
@@ -91,7 +91,7 @@ def _hold(settings: Settings) -> Hold | None:
     try:
         day = date.fromisoformat(until) if until else None
     except ValueError as problem:
-        raise below.fail(f"'until' is '{until}', expected a day such as 2026-12-01") from problem
+        raise below.fail(f"'until' is '{until}', expected a day such as 2026-12-01", "until") from problem
     return Hold(by=printable(below.text("by", "")), why=printable(below.text("why", "")), until=day)
 
 

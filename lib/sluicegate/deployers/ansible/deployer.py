@@ -60,7 +60,9 @@ class AnsibleDeployer(Together):
         options = settings.texts("options")
         for word in options:
             if (option := re.match(r"--?([A-Za-z-]+)", word)) and option[1] in OURS:
-                raise settings.fail(f"'options' has '{word}', which is ours to give; see 'check', 'inventory', 'limit'")
+                raise settings.fail(
+                    f"'options' has '{word}', which is ours to give; see 'check', 'inventory', 'limit'", "options"
+                )
         proof = Proof(
             config=config, seconds=settings.span("timeout", "30 s").total_seconds(),
             asking=lambda component: f"the playbook {survey} says so", log=lambda component: "see its log there",

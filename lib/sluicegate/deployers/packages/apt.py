@@ -30,7 +30,9 @@ class Apt:
     def configure(cls, settings: Settings) -> Apt:
         source = settings.text("list")
         if not re.fullmatch(r"/[A-Za-z0-9._/-]+\.(list|sources)", source):
-            raise settings.fail(f"'list' is '{source}', expected a file such as /etc/apt/sources.list.d/ours.list")
+            raise settings.fail(
+                f"'list' is '{source}', expected a file such as /etc/apt/sources.list.d/ours.list", "list"
+            )
         return cls(source=source, lock_wait=settings.span("lock-wait", "5 min"))
 
     def installed(self, host: Host, packages: Collection[str]) -> dict[str, str]:

@@ -115,7 +115,7 @@ def manager_of(settings: Settings) -> PackageManager:
     """Read `list`, `lock-wait` and `release`: a list that is a path is one of apt, any other a repository of dnf."""
     apt = settings.text("list").startswith("/")
     if apt and "release" in settings.values:
-        raise settings.fail("'release' is for dnf; a version of dpkg always has it")
+        raise settings.fail("'release' is for dnf; a version of dpkg always has it", "release")
     return Apt.configure(settings) if apt else Dnf.configure(settings)
 
 

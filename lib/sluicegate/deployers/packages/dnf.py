@@ -41,7 +41,8 @@ class Dnf:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source) or source.endswith((".list", ".sources", ".repo")):
             raise settings.fail(
                 f"'list' is '{source}', expected a file such as /etc/apt/sources.list.d/ours.list, or the id of a"
-                " repository of dnf"
+                " repository of dnf",
+                "list",
             )
         return cls(source=source, lock_wait=settings.span("lock-wait", "5 min"), release=settings.flag("release"))
 

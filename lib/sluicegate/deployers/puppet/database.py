@@ -54,12 +54,14 @@ class Database:
         token = settings.below("token")
         token.only("env")
         if bool(paths["cert"]) != bool(paths["key"]):
-            raise settings.fail("'cert' and 'key' of 'puppetdb' belong together")
+            raise settings.fail("'cert' and 'key' of 'puppetdb' belong together", "cert")
         if (paths["cert"] or token.values) and not url.startswith("https:"):
-            raise settings.fail(f"'url' of 'puppetdb' is '{url}', expected https: who we are would be seen")
+            raise settings.fail(f"'url' of 'puppetdb' is '{url}', expected https: who we are would be seen", "url")
         seconds = decimal(settings.text("seconds", "30"), least=1, most=600)
         if seconds is None:
-            raise settings.fail(f"'seconds' is '{settings.text('seconds')}', expected a number from 1 to 600")
+            raise settings.fail(
+                f"'seconds' is '{settings.text('seconds')}', expected a number from 1 to 600", "seconds"
+            )
         return cls(url=url, token_variable=token.text("env", ""), seconds=seconds, **paths)
 
     def latest(self, certnames: Sequence[str]) -> Iterator[PuppetReport]:

@@ -68,14 +68,16 @@ class PuppetDeployer:
                 raise settings.fail(f"the folder of an archive is '{folder}', expected a path such as /srv/auth")
         certname = settings.text("certname", "{host}")
         if not re.fullmatch(r"[a-z0-9._-]*\{host\}[a-z0-9._-]*", certname):
-            raise settings.fail(f"'certname' is '{certname}', expected something like '{{host}}.example.com'")
+            raise settings.fail(
+                f"'certname' is '{certname}', expected something like '{{host}}.example.com'", "certname"
+            )
         certnames = settings.mapping("certnames")
         for own_name in certnames.values():
             if not CERTNAME.fullmatch(own_name):
                 raise settings.fail(f"the certname '{own_name}' is none of Puppet's: lower case, digits, '.', '_', '-'")
         keep = settings.number("keep", 3)
         if keep < 1:
-            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before")
+            raise settings.fail("'keep' is 0, expected at least 1: a rollback needs the release before", "keep")
         manager = manager_of(settings) if "list" in settings.values else None
         return cls(
             config=config, manager=manager, place=_place(settings, config, hosts), agent=_agent(settings),
@@ -238,9 +240,9 @@ def _place(settings: Settings, config: Config, hosts: Callable[[str], Host]) -> 
     if "git" in below.values:
         return _control(below, folder)
     if "branch" in below.values:
-        raise settings.fail("'branch' of 'assigned' belongs to 'git', a control repository")
+        raise settings.fail("'branch' of 'assigned' belongs to 'git', a control repository", "branch")
     if not re.fullmatch(r"/[A-Za-z0-9._/-]+", folder):
-        raise settings.fail(f"'folder' of 'assigned' is '{folder}', expected an absolute path")
+        raise settings.fail(f"'folder' of 'assigned' is '{folder}', expected an absolute path", "folder")
     name = below.text("host", "")
     if not name:
         return Folder(path=folder, server=None)
@@ -251,14 +253,14 @@ def _place(settings: Settings, config: Config, hosts: Callable[[str], Host]) -> 
 
 def _control(below: Settings, folder: str) -> ControlBranch:
     if "host" in below.values:
-        raise below.fail("'assigned' has both 'host' and 'git'; the control repository needs no host")
+        raise below.fail("'assigned' has both 'host' and 'git'; the control repository needs no host", "assigned")
     if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", folder) or ".." in folder.split("/"):
         raise below.fail(
             f"'folder' of 'assigned' is '{folder}', expected one of the repository, such as data/sluicegate"
         )
     branch = below.text("branch")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", branch):
-        raise below.fail(f"'branch' of 'assigned' is '{branch}', which is no name of a branch")
+        raise below.fail(f"'branch' of 'assigned' is '{branch}', which is no name of a branch", "branch")
     return ControlBranch(url=below.text("git"), branch=branch, folder=folder)
 
 
@@ -266,10 +268,12 @@ def _agent(settings: Settings) -> Agent:
     kick = settings.choice("kick", KICKS, "agent")
     manifest = settings.text("manifest", "")
     if (kick == "apply") != bool(manifest):
-        raise settings.fail("'manifest' is the site.pp of 'kick: apply', and belongs to nothing else")
+        raise settings.fail("'manifest' is the site.pp of 'kick: apply', and belongs to nothing else", "manifest")
     options = settings.texts("options")
     if options and not options[0].startswith("--"):
-        raise settings.fail(f"'options' begins with '{options[0]}', expected one of Puppet's, such as --confdir")
+        raise settings.fail(
+            f"'options' begins with '{options[0]}', expected one of Puppet's, such as --confdir", "options"
+        )
     spread = "10 min" if "git" in settings.below("assigned").values else "0 s"
     return Agent(
         kick=kick, program=settings.text("program", "puppet"), environment=settings.text("environment", ""),

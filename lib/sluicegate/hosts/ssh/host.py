@@ -31,10 +31,10 @@ class SshHost(RemoteHost):
         address = _word(settings, "address", ADDRESS, name)
         folder = settings.text("folder", "sluicegate")
         if not folder.strip() or folder.startswith("-") or "\0" in folder:
-            raise settings.fail(f"'folder' of the host '{name}' is '{folder}', expected a path")
+            raise settings.fail(f"'folder' of the host '{name}' is '{folder}', expected a path", "folder")
         port = settings.number("port", 0)
         if port > 65535:
-            raise settings.fail(f"'port' is {port}, expected 1 to 65535")
+            raise settings.fail(f"'port' is {port}, expected 1 to 65535", "port")
         destination = Destination(
             name=name, address=address, user=_word(settings, "user", USER, ""), port=port,
             jump=_word(settings, "jump", rf"({USER}@)?{ADDRESS}", ""),
