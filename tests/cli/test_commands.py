@@ -276,7 +276,7 @@ def test_tests_that_nobody_ran_open_no_gate(shop: Shop) -> None:
     words = ["--in", "integration", "--suite", "regression", "--junit", report]
     assert shop("record", "tests", "auth=1.1.0", *words).code == 0
     explained = shop("explain", "auth=1.1.0", "--to", "staging")
-    assert "0 tests passed, 1 did not run, at least 1 are wanted" in explained.out
+    assert "0 tests passed, 1 did not run, at least 1 wanted" in explained.out
 
 
 # The surroundings

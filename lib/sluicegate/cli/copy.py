@@ -6,6 +6,7 @@ import click
 
 from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, split, why
 from sluicegate.cli.progress import progress
+from sluicegate.model.printable import counted
 
 
 @click.command()
@@ -35,4 +36,4 @@ def copy(version: str, repository: str, why: str, as_json: bool, dry_run: bool) 
         return
     for address in copied.addresses:
         echo(address)
-    did("copy", f"{component}={number} to {repository}, {len(copied.addresses)} files", dry=dry_run)
+    did("copy", f"{component}={number} to {repository}, {counted(len(copied.addresses), 'file', 'files')}", dry=dry_run)

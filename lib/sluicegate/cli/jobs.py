@@ -12,6 +12,7 @@ import click
 
 from sluicegate.cli.output import echo
 from sluicegate.errors import UsageError
+from sluicegate.model.printable import counted
 
 if TYPE_CHECKING:
     from sluicegate.jjb.sources import Options
@@ -102,7 +103,7 @@ def check(source: str, options: Options) -> None:
     if not contents:
         hint = tree.hint or "name a file or folder of jobs for jenkins-job-builder"
         raise UsageError(f"{source} holds no job", hint=hint)
-    echo(f"all is well: {len(contents)} jobs")
+    echo(f"all is well: {counted(len(contents), 'job', 'jobs')}")
     if tree.hint:
         echo(f"not looked at: {tree.hint}", err=True)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from sluicegate.cli.output import as_json, delivery, did, dry_run, echo, print_json, print_table, why
+from sluicegate.model.printable import counted
 
 
 @click.command()
@@ -30,7 +31,7 @@ def drift(environment: str, as_json: bool) -> None:
 
         print_json(reality.reality(drifted))
     elif not drifted.differs:
-        echo(f"{environment}: {len(drifted.hosts)} hosts have what is pinned")
+        echo(f"{environment}: what is pinned runs on {counted(len(drifted.hosts), 'host', 'hosts')}")
     elif drifted.drifted:
         rows = [
             [row.host, row.component, row.pinned or "-", row.installed or "-", row.cause,

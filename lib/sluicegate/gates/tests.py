@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sluicegate.model.config import Config
 from sluicegate.model.evidence import Tests
+from sluicegate.model.printable import counted
 from sluicegate.model.settings import Settings
 from sluicegate.model.story import Candidate
 from sluicegate.model.values import Verdict
@@ -44,12 +45,10 @@ class TestsGate:
         # Judge what it counted: nothing passed is no success.
         left_out = f", {skipped} did not run" if skipped else ""
         if failed:
-            return Verdict(
-                gate=name, state="refused", reason=f"{failed} of {passed + failed} tests failed{left_out}",
-                who_can_help="a new version", since=run.at,
-            )  # fmt: skip
+            reason = f"{failed} of {counted(passed + failed, 'test', 'tests')} failed{left_out}"
+            return Verdict(gate=name, state="refused", reason=reason, who_can_help="a new version", since=run.at)
         if passed < max(self.minimum, 1):
-            reason = f"{passed} tests passed{left_out}, at least {max(self.minimum, 1)} are wanted"
+            reason = f"{counted(passed, 'test', 'tests')} passed{left_out}, at least {max(self.minimum, 1)} wanted"
             return Verdict(gate=name, state="refused", reason=reason, who_can_help="a fuller run", since=run.at)
         return Verdict(gate=name, state="passed", reason=f"{passed} passed{left_out}", since=run.at)
 

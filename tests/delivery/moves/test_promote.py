@@ -127,7 +127,7 @@ def test_failed_and_too_few_tests_are_refused(live: Shop) -> None:
     live.tested("auth", "2.0.0", failed=1)
     refused(live, "1 of 6 tests failed")
     live.tested("auth", "2.0.0", passed=1)
-    refused(live, "1 tests passed, at least 2 are wanted")
+    refused(live, "1 test passed, at least 2 wanted")
 
 
 def test_a_verification_that_fails_later_revokes_the_earlier_one(ready: Shop) -> None:

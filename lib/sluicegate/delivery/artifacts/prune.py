@@ -15,6 +15,7 @@ from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Environment
 from sluicegate.model.evidence import Pruned, Removed
+from sluicegate.model.printable import counted
 from sluicegate.ports import Repository
 
 Stays = Callable[[object, str], None]
@@ -85,7 +86,7 @@ def _remove(repo: DeliveryRepo, component: str) -> None:
             draft.note_pruned(component, Removed(version=version))
 
     if removed:
-        repo.change(decide, f"prune {component}: {len(removed)} versions are removed")
+        repo.change(decide, f"prune {component}: {counted(len(removed), 'version', 'versions')} removed")
     if problem is not None:
         gone = [f"  removed: {version}" for version in removed]
         left = [f"  pruned, and its files are left: {version}" for version in todo if version not in removed]

@@ -15,6 +15,7 @@ from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import CONFIG_FILE, FORM, FORM_FILE, LEDGER, State
 from sluicegate.errors import ConfigError
 from sluicegate.model import ledgerfiles
+from sluicegate.model.printable import counted
 from sluicegate.model.settings import Plain
 from sluicegate.tools import yamltext
 from sluicegate.tools.git.objects import object_id
@@ -57,7 +58,8 @@ def _cut(state: State, draft: Draft, environment: str) -> str:
     for record in story:
         index = current.advanced(index, where[record.id], (record,), lambda deployed: {})
     draft.tables[current.current_path(environment)] = current.written(index)
-    return f"{path}: {len(story)} records in {len(files)} files below {chronicle.folder(environment)}/"
+    moved, where_to = counted(len(story), "record", "records"), counted(len(files), "file", "files")
+    return f"{path}: {moved} in {where_to} below {chronicle.folder(environment)}/"
 
 
 def _timed(path: str, content: bytes) -> Iterator[tuple[datetime, bytes]]:
