@@ -146,6 +146,33 @@ def test_a_token_is_shown_once_and_works(server: Server, anna: Person) -> None:
     assert token not in page.content()
 
 
+AFTER = """name => {
+  const own = [...document.querySelectorAll("main li *, main h1 *")].find(element => element.textContent === name);
+  const rest = document.createRange();
+  rest.setStartAfter(own);
+  rest.setEndAfter(own.parentNode.lastChild);
+  return rest.getClientRects()[0].left - own.getBoundingClientRect().right;
+}"""
+"""How far right of a name that which follows it begins: less than nothing where the name turns it round."""
+
+
+def test_a_name_of_the_other_direction_turns_nothing_around_it(server: Server, anna: Person, name: str) -> None:
+    turning = "the\u202ename"
+    page = anna.go("/user/anna/")
+    page.get_by_label("Name of the token").fill(turning)
+    page.get_by_role("button", name="Make a token").click()
+    page = anna.go("/user/anna/")
+    assert page.evaluate(AFTER, turning) > -1
+    client = server.client()
+    wrapper = "org.jenkinsci.plugins.buildnamesetter.BuildNameSetter"
+    naming = f"<buildWrappers><{wrapper}><template>{turning}</template></{wrapper}></buildWrappers>"
+    client.create_job(name, job("true", naming))
+    client.build_job(name)
+    until(lambda: client.get_job_info(name)["builds"] and not client.get_build_info(name, 1)["building"])
+    assert client.get_build_info(name, 1)["displayName"] == turning
+    assert anna.go(f"/job/{name}/1/").evaluate(AFTER, turning) > -1
+
+
 def test_the_matrix_of_a_new_delivery_repository_shows_that_nothing_runs(tmp_path: Path) -> None:
     repo = tmp_path / "delivery"
     subprocess.run([sys.executable, "-m", "sluicegate", "init", str(repo)], check=True, capture_output=True)
