@@ -64,7 +64,20 @@ def test_builds_go_on_while_a_thousand_connections_are_open(runner: Runner) -> N
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "BASH_ENV", "JENKINS_HOME", "PS4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH",
+        "LD_PRELOAD",
+        "BASH_ENV",
+        "JENKINS_HOME",
+        "PS4",
+        "GIT_EXEC_PATH",
+        "GIT_TEMPLATE_DIR",
+        "PERL5DB",
+        "PYTHONHOME",
+    ],
+)
 def test_parameters_that_programs_obey_are_refused(runner: Runner, name: str) -> None:
     definition = (
         "<properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions><hudson.model.StringParameterDefinition>"

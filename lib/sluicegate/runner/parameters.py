@@ -34,6 +34,14 @@ DANGEROUS = re.compile(
     r"LD_.*|DYLD_.*|PATH|IFS|PS4|BASH_ENV|SHELLOPTS|BASHOPTS|BASH_FUNC.*|PYTHONPATH|PYTHONSTARTUP|PERL5OPT|RUBYOPT"
     r"|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GIT_SSH.*|GIT_CONFIG.*|JENKINS_HOME|HUDSON_HOME|JENKINS_SERVER_COOKIE"
 )
+OBEYED = re.compile(
+    DANGEROUS.pattern
+    + r"|GIT_(EXEC_PATH|TEMPLATE_DIR|EXTERNAL_DIFF|PROXY_COMMAND|ASKPASS|PAGER|EDITOR|SEQUENCE_EDITOR)"
+    r"|GIT_(DIR|WORK_TREE|COMMON_DIR|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|ALLOW_PROTOCOL|TRACE.*)"
+    r"|SSH_ASKPASS|PROMPT_COMMAND|PERL5LIB|PERL5DB|PERLLIB|PYTHON(HOME|USERBASE|INSPECT|BREAKPOINT|WARNINGS)|RUBYLIB"
+    r"|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GCONV_PATH|LOCPATH|LESSOPEN|LESSCLOSE|NODE_PATH"
+)
+"""What whoever starts a job may not set either, though the job may: programs run what its value names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +111,7 @@ def _choose(definition: Definition, values: Mapping[str, Given]) -> Parameter:
     # Refuse names that would do harm wherever they come from.
     if sha256 and (definition.name.startswith("/") or {"", ".", ".."} & set(definition.name.split("/"))):
         raise UsageError(f"the file parameter '{definition.name}' would lie outside the workspace")
-    if DANGEROUS.fullmatch(definition.name) or not re.fullmatch(r"[^=\x00]+", definition.name):
+    if OBEYED.fullmatch(definition.name) or not re.fullmatch(r"[^=\x00]+", definition.name):
         raise UsageError(f"the parameter '{definition.name}' may not be set: programs of the build would obey it")
     # The value in the form of its kind.
     if definition.kind == "Boolean":
