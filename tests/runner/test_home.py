@@ -86,7 +86,7 @@ def test_its_artifacts_and_fingerprints_are_there(home: Path, opened: Runner) ->
     assert record is not None
     names = sorted(path.relative_to(record.archive).as_posix() for path in record.archive.rglob("*") if path.is_file())
     assert names == ["out/with space.txt", "out/year.txt"]
-    mark = fingerprints.read(home, fingerprints.of_file(record.archive / "out/year.txt"))
+    mark = fingerprints.read(home, fingerprints.of_blocks([(record.archive / "out/year.txt").read_bytes()]))
     assert mark is not None and mark.file_name == "year.txt"
 
 

@@ -158,7 +158,7 @@ class Build:
         self.marks = marks
         self.services = services
         self.pen = pen
-        self.ground = Ground(workspace, pen.give)
+        self.ground = Ground(workspace, pen.give, self.check)
         self.rooms = rooms
         self.refusal = ""
         self.result = Result.SUCCESS
@@ -223,11 +223,9 @@ class Build:
         record.description = record.description if description is None else self.masked(description)
 
     def lines(self) -> Iterator[str]:
-        """The log so far, without line ends."""
+        """The log so far (`Record.lines`)."""
         self._emit(self._mask.flush())
-        with self.record.log.open(encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                yield line.rstrip("\n")
+        return self.record.lines()
 
     # -- result --
     def worsen(self, result: Result) -> None:

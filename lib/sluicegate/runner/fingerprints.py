@@ -6,9 +6,8 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 from sluicegate.runner.records import Record
@@ -45,15 +44,12 @@ def home_of(record: Record) -> Path:
     return folder
 
 
-def of_file(file: Path) -> str:
+def of_blocks(blocks: Iterable[bytes]) -> str:
     """The MD5 of a file, by which Jenkins knows it again."""
-    with file.open("rb") as stream:
-        return of_stream(stream)
-
-
-def of_stream(stream: BufferedReader) -> str:
-    """The MD5 of an open file."""
-    return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    digest = hashlib.md5(usedforsecurity=False)
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def path(home: Path, md5: str) -> Path:

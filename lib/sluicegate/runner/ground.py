@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
+from typing import IO
 
+from sluicegate.errors import Malformed
 from sluicegate.tools import beneath, files
 
+LARGEST = 128 << 20
+"""Bytes of a file that is read whole: a build makes one of any size at no cost, by a hole in it."""
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Ground:
     """Every hop is opened without following, so nothing outside is read or written, whatever is swapped meanwhile.
 
-    `give` makes what is written the build's own.
+    `give` makes what is written the build's own; `check` raises when the build was aborted.
     """
 
-    def __init__(self, folder: Path, give: Callable[[int], None]) -> None:
+    def __init__(self, folder: Path, give: Callable[[int], None], check: Callable[[], None]) -> None:
         self.folder = folder
         self._give = give
+        self._check = check
 
     def open(self, name: str | Path) -> BufferedReader:
         """A file of the workspace; links that stay in it are followed. Raises OSError, also when it leads out of it."""
@@ -33,13 +39,22 @@ class Ground:
             raise PermissionError(f"{name} is a hard link to a file of another user")
         return stream
 
-    def read(self, name: str | Path, limit: int = -1) -> bytes:
-        """Up to `limit` bytes of a file, all without one. Raises OSError."""
+    def read(self, name: str | Path) -> bytes:
+        """A file. Raises OSError, and Malformed for one that is larger than LARGEST."""
         with self.open(name) as stream:
-            return stream.read(limit)
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise Malformed(f"'{name}' has more than {LARGEST >> 20} MiB and is not read")
+        return content
+
+    def blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
+        """What is left of an open file; between two blocks the build may be aborted. Raises OSError."""
+        while block := stream.read(files.BLOCK):
+            self._check()
+            yield block
 
     def text(self, name: str | Path) -> str:
-        """A file of UTF-8, whatever is none replaced. Raises OSError."""
+        """A file of UTF-8, whatever is none replaced. Raises OSError, Malformed."""
         return self.read(name).decode("utf-8", "replace")
 
     def create(self, name: str | Path, mode: int = 0o644) -> BufferedWriter:
@@ -74,10 +89,24 @@ class Ground:
         """Whether this is a folder that lies in the workspace, wherever links on the way lead."""
         return path.is_dir() and path.resolve().is_relative_to(self.folder.resolve())
 
-    def copy(self, name: str | Path, to: Path) -> None:
-        """Copy a file of the workspace to a place of ours. Raises OSError."""
-        with self.open(name) as reading, to.open("wb") as writing:
-            shutil.copyfileobj(reading, writing, files.BLOCK)
+    def copy(self, name: str | Path, to: Path, seen: Callable[[bytes], object] = len) -> os.stat_result:
+        """Copy a file of the workspace to a place of ours; its status. `seen` is given each block.
+
+        Raises OSError, also where there is no room for all of it: then nothing of it is left there.
+        """
+        with self.open(name) as reading:
+            status = os.fstat(reading.fileno())
+            if status.st_size > (room := shutil.disk_usage(to.parent).free):
+                raise OSError(errno.ENOSPC, f"it has {status.st_size} bytes, and there is room for {room}", str(name))
+            try:
+                with to.open("wb") as writing:
+                    for block in self.blocks(reading):
+                        seen(block)
+                        writing.write(block)
+            except BaseException:
+                to.unlink(missing_ok=True)
+                raise
+        return status
 
     def remove(self, name: str | Path) -> None:
         """Remove a file, a link itself, or a folder with all that can be removed in it; gone already is well."""

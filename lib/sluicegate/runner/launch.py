@@ -20,6 +20,10 @@ from sluicegate.tools.descriptors import readable
 LEAK_WAIT = 3.0
 """Seconds to wait for output after the command's end, while a background child still holds the pipe."""
 
+LARGEST_ANSWER = 256 << 20
+"""Bytes of what a question's answer may have: it is in memory."""
+LOOK = 0.05
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -115,7 +119,7 @@ def ask(
 
     Its streams are files, not pipes: what it leaves behind, a hook's child say, may hold them for as long as it likes.
     Raises MissingProgram and TimedOut, UnknownName without the folder, SluicegateError for an environment that no
-    process can have; a status other than 0 is no error.
+    process can have and for more than LARGEST_ANSWER bytes; a status other than 0 is no error.
     """
     door.passing(" ".join(argv[:2]))
     with contextlib.ExitStack() as stack:
@@ -131,11 +135,16 @@ def ask(
             raise process.missing(argv[0]) from problem
         except (OSError, ValueError) as problem:
             raise SluicegateError(f"cannot start '{argv[0]}': {problem}") from problem
-        if not _ends_within(timeout, child.pid):
+        called = f"'{' '.join(argv[:3])}'"
+        try:
+            if not _ends_within(timeout, child.pid, lambda: _must_be_short(called, out, error)):
+                raise TimedOut(f"{called} did not end within {timeout:g} seconds")
+        except SluicegateError:
             process.kill_tree(child.pid)
             child.wait()
-            raise TimedOut(f"'{' '.join(argv[:3])}' did not end within {timeout:g} seconds")
+            raise
         status = child.wait()
+        _must_be_short(called, out, error)
         stdout, stderr = _content(out), _content(error)
     return process.Completed(argv=tuple(argv), status=status, stdout=stdout, stderr=stderr)
 
@@ -146,13 +155,24 @@ def _memory(name: str) -> IO[bytes]:
 
 def _content(stream: IO[bytes]) -> bytes:
     stream.seek(0)
-    return stream.read()
+    return stream.read(LARGEST_ANSWER)
 
 
-def _ends_within(seconds: float, pid: int) -> bool:
+def _must_be_short(called: str, *streams: IO[bytes]) -> None:
+    if any(os.fstat(stream.fileno()).st_size > LARGEST_ANSWER for stream in streams):
+        raise SluicegateError(f"{called} answers with more than {LARGEST_ANSWER >> 20} MiB")
+
+
+def _ends_within(seconds: float, pid: int, look: Callable[[], None]) -> bool:
+    """Whether a process ends in time; meanwhile `look` is called every LOOK seconds."""
     handle = os.pidfd_open(pid)
+    end = time.monotonic() + seconds
     try:
-        return readable(handle, seconds)
+        while not readable(handle, min(LOOK, end - time.monotonic())):
+            if time.monotonic() >= end:
+                return False
+            look()
+        return True
     finally:
         os.close(handle)
 

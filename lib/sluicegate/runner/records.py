@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -16,6 +17,7 @@ from sluicegate.runner.results import Result
 from sluicegate.tools import beneath, files, xml
 
 NO_CHANGELOG = '<scm class="hudson.scm.NullChangeLogParser"/>'
+LONGEST_LINE = 1 << 20
 OWN_ACTIONS = ("hudson.model.CauseAction", "hudson.model.ParametersAction")
 
 
@@ -55,6 +57,12 @@ class Record:
     @property
     def log(self) -> Path:
         return self.folder / "log"
+
+    def lines(self) -> Iterator[str]:
+        """The log without line ends; one beyond LONGEST_LINE in parts: a build prints a line as long as its log."""
+        with self.log.open(encoding="utf-8", errors="replace") as stream:
+            while line := stream.readline(LONGEST_LINE):
+                yield line.rstrip("\n")
 
     @property
     def archive(self) -> Path:

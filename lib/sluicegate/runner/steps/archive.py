@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from pathlib import Path
 
 from sluicegate.runner import antglob, fingerprints, reading
 from sluicegate.runner.build import Build, StepFailed
@@ -63,7 +61,7 @@ class Archive:
             except FileNotFoundError:
                 build.say(f"WARNING: '{name}' is gone and is not archived")
             except OSError as problem:
-                unread[name] = f"not to be read ({problem.strerror or problem})"
+                unread[name] = f"not to be archived ({problem.strerror or problem})"
         if self.fingerprint:
             build.say("Recording fingerprints")
             fingerprints.record(build.record, marks, time.time())
@@ -79,14 +77,10 @@ class Archive:
         """Copy one file and return its MD5 (Jenkins' fingerprint). Raises OSError for one that cannot be read."""
         build.check()
         digest = hashlib.md5(usedforsecurity=False)
-        with build.ground.open(name) as source:
-            target = build.record.archive / name
-            files.make_folders(target.parent)
-            with Path(target).open("wb") as writing:
-                while block := source.read(files.BLOCK):
-                    digest.update(block)
-                    writing.write(block)
-                os.fchmod(writing.fileno(), os.fstat(source.fileno()).st_mode & 0o755)
+        target = build.record.archive / name
+        files.make_folders(target.parent)
+        status = build.ground.copy(name, target, digest.update)
+        target.chmod(status.st_mode & 0o755)
         return digest.hexdigest()
 
 

@@ -86,7 +86,7 @@ def _home(build: Build) -> Ground:
     home = build.pen.outside(Path(build.variables["HOME"]))
     if home is None:
         raise StepFailed("a managed file is not written into the home directory of another user")
-    return Ground(home, build.pen.give)
+    return Ground(home, build.pen.give, build.check)
 
 
 def _at_home(build: Build, target: str) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,11 +240,11 @@ class CopyArtifact:
             with os.fdopen(files.open_beneath(source, name, follow=True), "rb") as stream:
                 status = os.fstat(stream.fileno())
                 with build.ground.create(place) as writing:
-                    shutil.copyfileobj(stream, writing, files.BLOCK)
+                    writing.writelines(build.ground.blocks(stream))
                     os.fchmod(writing.fileno(), status.st_mode & 0o777)
                     os.utime(writing.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
                 stream.seek(0)
-                marks[name] = fingerprints.of_stream(stream)
+                marks[name] = fingerprints.of_blocks(build.ground.blocks(stream))
         if self.marks and marks:
             fingerprints.record(build.record, marks, build.record.start_time / 1000)
         return len(names)

@@ -214,8 +214,7 @@ def _known_fault(build: Build, rules: str, record: Record) -> bool:
         build.say(f"Parser rules file not found: {build.workspace / name}")
         return False
     try:
-        with record.log.open(encoding="utf-8", errors="replace") as stream:
-            return any(patterns.search(rule, line.rstrip("\n")) for line in stream for rule in wanted)
+        return any(patterns.search(rule, line) for line in record.lines() for rule in wanted)
     except SluicegateError as problem:
         build.say(f"Failed to look for known failures: {problem.message}")
         return False

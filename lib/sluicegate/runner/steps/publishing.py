@@ -93,13 +93,18 @@ class Fingerprinter:
         marks = {name: _mark(build, name) for name in names}
         if self.artifacts:
             kept = reading.taken(build, build.record.archive, "**")
-            marks |= {name: fingerprints.of_file(build.record.archive / name) for name in kept}
+            marks |= {name: _kept_mark(build, name) for name in kept}
         fingerprints.record(build.record, marks, build.record.start_time / 1000)
 
 
 def _mark(build: Build, name: str) -> str:
     with build.ground.open(name) as stream:
-        return fingerprints.of_stream(stream)
+        return fingerprints.of_blocks(build.ground.blocks(stream))
+
+
+def _kept_mark(build: Build, name: str) -> str:
+    with (build.record.archive / name).open("rb") as stream:
+        return fingerprints.of_blocks(build.ground.blocks(stream))
 
 
 ELEMENTS = (

@@ -104,8 +104,9 @@ class Tool:
         if not names:
             build.say(f"[{self.name}] No files found for pattern '{self.pattern}'")
         for name in names:
+            text = build.ground.text(name)
             try:
-                yield from read(build.ground.text(name))
+                yield from read(text)
             except Malformed as problem:
                 build.say(f"[{self.name}] {name}: {problem.message}")
 
