@@ -21,10 +21,8 @@ WRITE_SECONDS = 60.0
 MOST = 4000
 """Connections at a time; beyond, the longest idle one goes for the newest."""
 
-ENDS = re.compile(rb"^(content[-_]length|transfer[-_]encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+ENDS = re.compile(rb"\n(content[-_]length|transfer[-_]encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE)
 """The lines of a head that say where its body ends, or that somebody takes for such."""
-BENT = re.compile(rb"(?<!\r)\n|\n[ \t]")
-"""Lines that end by LF alone, and lines that are continued by the next one."""
 
 
 class Heads(h11.Connection):
@@ -37,11 +35,16 @@ class Heads(h11.Connection):
         if isinstance(event, h11.Request):
             head = before[: len(before) - len(self.trailing_data[0])]
             ends = ENDS.findall(head)
-            if BENT.search(head) or len(ends) > 1 or any(b"_" in name or b"," in value for name, value in ends):
+            if _is_bent(head) or len(ends) > 1 or any(b"_" in name or b"," in value for name, value in ends):
                 raise h11.RemoteProtocolError("the request says twice where it ends, or not plainly")
             if event.http_version != b"1.1" and any(name[:1] in b"Tt" for name, _ in ends):
                 raise h11.RemoteProtocolError("chunks are of HTTP/1.1 alone")
         return event
+
+
+def _is_bent(head: bytes) -> bool:
+    """Whether a line ends by LF alone, or is continued by the next one."""
+    return head.count(b"\n") != head.count(b"\r\n") or b"\n " in head or b"\n\t" in head
 
 
 class Connection(H11Protocol):
