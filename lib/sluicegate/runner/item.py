@@ -24,6 +24,8 @@ class Item:
         self.folder = folder
         self.history = History(full_name, folder)
         self._config: JobConfig | None = None
+        self.taken = b""
+        """The SHA-256 of the config.xml that was posted last, and is the one that was parsed."""
 
     @property
     def name(self) -> str:
@@ -44,6 +46,11 @@ class Item:
         if config is None:
             config = self._config = self._read()
         return config
+
+    @property
+    def is_read(self) -> bool:
+        """Whether asking for `config` reads no file."""
+        return self._config is not None
 
     def _read(self) -> JobConfig:
         try:

@@ -9,7 +9,6 @@ import html as escaping
 import logging
 import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -30,12 +29,11 @@ from sluicegate.tools.sockets import is_loopback
 from sluicegate.web import call as calls
 from sluicegate.web import reports as reporting
 from sluicegate.web.body import Bodies
-from sluicegate.web.call import VERSION, Call, Refusal, checked_login
+from sluicegate.web.call import Call, Refusal, checked_login
 from sluicegate.web.reports import Reports
 from sluicegate.web.routes import Routes
 
 Answer = TypeVar("Answer")
-SESSION = secrets.token_hex(4)
 COOKIE = "JSESSIONID"
 FULL = (*files.NO_ROOM, errno.EROFS, errno.EIO)
 STATUS = (
@@ -89,11 +87,11 @@ class Application:
                 return
             await self._authenticate(call)
             async with self.bodies.read(request, call):
-                pool = self.readers if call.method in calls.READING else self.changers
-                if call.segments == ("login",):
-                    pool = self._pool(call.form.get("j_username", ""))
-                # One thread call a request: everything behind it is plain blocking code on files.
-                response = await to_thread.run_sync(self._answer, call, limiter=pool)
+                if self.routes.is_at_hand(call):
+                    response = self._answer(call)
+                else:
+                    # One thread call a request: everything behind it is plain blocking code on files.
+                    response = await to_thread.run_sync(self._answer, call, limiter=self._pool_for(call))
         except ClientDisconnect:
             return
         except SluicegateError as problem:
@@ -102,6 +100,11 @@ class Application:
                 await to_thread.run_sync(self._note, call, response.status_code, limiter=self.changers)
         self._dress(response, call.set_session if call else "")
         await response(scope, receive, send)
+
+    def _pool_for(self, call: Call) -> CapacityLimiter:
+        if call.segments == ("login",):
+            return self._pool(call.form.get("j_username", ""))
+        return self.readers if call.method in calls.READING else self.changers
 
     async def _reported(self, reports: Reports, request: Request, call: Call) -> Response:
         """What a puppetserver is told, whose secret opens this route and no other."""
@@ -240,14 +243,8 @@ class Application:
         self.audit.note(user=call.user, address=call.address, action=action, status=status, claimed=known, told=told)
 
     def _dress(self, response: Response, set_session: str) -> None:
-        response.headers["X-Jenkins"] = VERSION
-        response.headers["X-Hudson"] = "1.395"
-        response.headers["X-Jenkins-Session"] = SESSION
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers.setdefault("X-Frame-Options", "deny")
-        response.headers.setdefault(
-            "Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-        )
+        own = {name for name, _ in response.raw_headers}
+        response.raw_headers += [header for header in calls.ALWAYS if header[0] not in own]
         if set_session:
             secure = "; Secure" if self.root.startswith("https:") else ""
             response.headers["Set-Cookie"] = f"{COOKIE}={set_session}; Path=/; HttpOnly; SameSite=Lax{secure}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_to_bytes
@@ -16,6 +17,15 @@ from sluicegate.runner.rights import Rule
 from sluicegate.runner.users import Login, Users
 
 VERSION = "2.568.2"
+ALWAYS = (
+    (b"x-jenkins", VERSION.encode()),
+    (b"x-hudson", b"1.395"),
+    (b"x-jenkins-session", secrets.token_hex(4).encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"deny"),
+    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+)
+"""The headers of every answer that has no other ones of the name."""
 MANY_FIELDS = 2000
 PART = 1 << 16
 """Bytes of a form that are decoded at a time."""
