@@ -117,3 +117,24 @@ def test_builds_in_memory_are_few_for_all_jobs_together(tmp_path: Path, monkeypa
     for _ in range(2):
         assert all(len(job.newest()) == 12 for job in jobs)
         assert sum(len(job._cache) for job in jobs) <= 30
+
+
+def test_a_configuration_that_is_posted_as_it_was_is_not_read_anew(tmp_path: Path) -> None:
+    items = Items(tmp_path, Accepted(tmp_path))
+    item = items.create("", "one", b"<project><description>a</description></project>")
+    config = item.config
+    items.update(item, b"<project><description>a</description></project>")
+    assert item.config is config
+    items.update(item, b"<project><description>b</description></project>")
+    assert item.config.description == "b"
+
+
+def test_a_configuration_that_is_posted_as_it_was_mends_what_was_done_to_its_file(tmp_path: Path) -> None:
+    items = Items(tmp_path, Accepted(tmp_path))
+    content = b"<project><description>a</description></project>"
+    item = items.create("", "one", content)
+    place = item.folder / "config.xml"
+    for by_hand in (b"<project><description>by hand</description></project>", b"<project", None):
+        place.unlink() if by_hand is None else place.write_bytes(by_hand)
+        items.update(item, content)
+        assert (place.read_bytes(), item.config.description) == (content, "a")

@@ -49,15 +49,18 @@ class Accepted:
         if self._pending:
             self._recover()
 
-    def store(self, place: Path, content: bytes) -> None:
-        """Replace a file of the home; on disk when this returns. Raises NotStored, OSError: then all is as it was."""
+    def store(self, place: Path, content: bytes, before: bytes | None) -> None:
+        """Replace a file of the home, which says `before`; on disk when this returns.
+
+        Raises NotStored, OSError: then all is as it was.
+        """
         if self._size > LARGEST:
             self.settle()
         with self._changing:
             entry: Entry = {
-                "file": str(place.relative_to(self.home)),
+                "file": str(place).removeprefix(f"{self.home}/"),
                 "content": content.decode("utf-8", "surrogateescape"),
-                "before": _digest(_content(place)),
+                "before": _digest(before),
                 "boot": self._boot,
             }
             try:
@@ -106,16 +109,20 @@ class Accepted:
         """Have the files that wait for it on disk, with their names and those of new folders above them."""
         with self._changing:
             waiting = {place: list(rows) for place, rows in self._pending.items()}
-        folders = set()
+        folders: set[Path] = set()
+        made: set[Path] = set()
         for place, rows in waiting.items():
             try:
                 self._sync_file(place, rows)
             except FileNotFoundError:
                 continue  # somebody took it away
-            folders.add(place.parent)
+            folder = place.parent
+            folders.add(folder)
             if rows and rows[0].get("before") is None:
-                folders |= {above for above in place.parents if above.is_relative_to(self.home)}
-        for folder in sorted(folders, reverse=True):
+                while folder != self.home.parent and folder not in made:
+                    made.add(folder)
+                    folder = folder.parent
+        for folder in sorted(folders | made, reverse=True):
             with suppress(FileNotFoundError):
                 files.sync_folder(folder)
         with self._changing:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import re
 import secrets
 import threading
 from collections.abc import Mapping
@@ -21,7 +21,12 @@ from sluicegate.tools import beneath, files
 
 DOOMED = ".deleted:"
 """How the folder of an item begins that is being removed; no item can be called so. A start removes what is left."""
-TRIGGERS = re.compile(rb"hudson\.triggers\.(?:Timer|SCM)Trigger|jenkins\.triggers\.Reverse|hudson\.tasks\.BuildTrigger")
+TRIGGERS = (
+    b"hudson.triggers.TimerTrigger",
+    b"hudson.triggers.SCMTrigger",
+    b"jenkins.triggers.Reverse",
+    b"hudson.tasks.BuildTrigger",
+)
 
 
 class Items:
@@ -79,7 +84,7 @@ class Items:
 
     def _index(self, full_name: str, content: bytes) -> None:
         # Only jobs whose text names a trigger are ever parsed by the trigger thread: a home may hold 10,000 jobs.
-        if TRIGGERS.search(content):
+        if any(trigger in content for trigger in TRIGGERS):
             self.triggered.add(full_name)
         else:
             self.triggered.discard(full_name)
@@ -163,6 +168,9 @@ class Items:
             return item
 
     def update(self, item: Item, content: bytes) -> None:
+        """Take another config.xml. One that was taken before and is in the file still changes nothing."""
+        if item.taken == _digest(content) and _content(item.folder / "config.xml") == content:
+            return
         config = jobxml.check(content, item.full_name)
         with self._changing:
             if item.is_folder != config.is_folder:
@@ -173,12 +181,13 @@ class Items:
     def _store(self, item: Item, content: bytes, config: JobConfig) -> None:
         """Replace config.xml by one that was checked; nothing is written when it is the same already."""
         path = item.folder / "config.xml"
-        if not path.exists() or path.read_bytes() != content:
+        before = _content(path)
+        if before != content:
             if self._accepted is not None:
-                self._accepted.store(path, content)
+                self._accepted.store(path, content, before)
             else:
                 files.replace(path, content, durable=False)
-        item._config = config
+        item._config, item.taken = config, _digest(content)
         CHANGES.note()
 
     def _settle(self) -> None:
@@ -263,3 +272,15 @@ class Items:
         for part in full_name.split("/"):
             path = path / "jobs" / part
         return path
+
+
+def _content(path: Path) -> bytes | None:
+    """What a config.xml says; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

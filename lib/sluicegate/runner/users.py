@@ -148,7 +148,7 @@ class Users:
         if not self._safe(name):
             return None
         with contextlib.suppress(OSError):
-            if self._first(name).stat().st_mtime_ns != self._taken.get(name):
+            if os.stat(f"{self.vault.folder}/passwords/{name}").st_mtime_ns != self._taken.get(name):
                 return None
         line = self._read(name)
         if line and self._has_token(name, secret.encode("utf-8", "surrogateescape")):
@@ -224,7 +224,7 @@ class Users:
         """The tokens of a user: uuid, name, day of the last use, and the SHA-256 of the value, which is not kept."""
         with self._lock:
             try:
-                stamp = self._token_file(name).stat().st_mtime_ns
+                stamp = os.stat(f"{self.home}/users/{name}/tokens.json").st_mtime_ns
                 kept = self._tokens.get(name)
                 if kept is None or kept[0] != stamp:
                     kept = self._tokens[name] = (stamp, json.loads(self._token_file(name).read_text()))
