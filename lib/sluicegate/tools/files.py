@@ -45,15 +45,15 @@ def replace(
     Folders that are missing are made, and their names are on disk too. `first` is done once there was room for the
     content, and before it is seen; what it raises leaves all as it was.
     """
-    made_folders = make_folders(path.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    folder = path.parent
+    made_folders = make_folders(folder)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
+        with os.fdopen(handle, "wb", buffering=0) as stream:
+            write(stream, content, path)
+            os.fchmod(handle, mode)
             if durable:
-                os.fsync(stream.fileno())
-        os.chmod(temporary, mode)
+                os.fsync(handle)
         first()
         door.passing(f"rename {path.name}")
         os.replace(temporary, path)
@@ -61,9 +61,9 @@ def replace(
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
-        for folder in made_folders:
-            sync_folder(folder.parent)
+        sync_folder(folder)
+        for made in made_folders:
+            sync_folder(made.parent)
 
 
 def make_folders(folder: Path) -> list[Path]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from functools import lru_cache
 
 from sluicegate.errors import UsageError
 from sluicegate.tools import door
 
 
+@lru_cache
 def is_loopback(host: str) -> bool:
     """Whether a name or address is this machine's own, whatever a name server says."""
     try:

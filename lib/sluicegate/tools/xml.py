@@ -48,7 +48,7 @@ def parse(content: bytes, *, limit: int = LIMIT, source: str = "XML") -> Element
     if content.count(b"&#") > most:
         raise Malformed(f"{source} has more than {most} character references")
     # What plainly holds no DTD is parsed by the quick parser.
-    plain = REFERENCE.sub(_stand_in, content)
+    plain = REFERENCE.sub(_stand_in, content) if b"&#" in content else content
     if plain == content and _is_harmless(content):
         parser = XMLParser()
     else:

@@ -37,6 +37,7 @@ class Bodies:
     def __init__(self) -> None:
         self._left = ROOM
         self._freed = asyncio.Condition()
+        self._waiting = 0
 
     @asynccontextmanager
     async def read(self, request: Request, call: Call) -> AsyncIterator[None]:
@@ -58,16 +59,20 @@ class Bodies:
             raise Refusal(408, "the body came too slowly", headers={"Connection": "close"}) from None
         finally:
             self._left += size
-            async with self._freed:
-                self._freed.notify_all()
+            if self._waiting:
+                async with self._freed:
+                    self._freed.notify_all()
 
     async def _wait_for(self, size: int) -> None:
+        self._waiting += 1
         try:
             async with asyncio.timeout(PATIENCE), self._freed:
                 await self._freed.wait_for(lambda: self._left >= size)
                 self._left -= size
         except TimeoutError:
             raise Refusal(503, "too many large requests at a time", headers={"Retry-After": "10"}) from None
+        finally:
+            self._waiting -= 1
 
 
 def _announced(request: Request, most: int) -> int:

@@ -65,7 +65,10 @@ class Picture:
         below = depth if kind.inline else depth - 1
         fields = self._named(kind, value)
         for name in names:
-            if (field_value := kind.fields[name](self.site, value)) is not ABSENT:
+            field_value = kind.fields[name](self.site, value)
+            if field_value is None or type(field_value) in PLAIN:
+                fields[name] = field_value
+            elif field_value is not ABSENT:
                 fields[name] = self.deep(field_value, below)
         return fields
 
