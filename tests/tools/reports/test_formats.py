@@ -108,3 +108,25 @@ def test_a_cpptest_report_without_details_has_its_faults() -> None:
     report = formats.read("CppTestJunitHudsonTestType", io.BytesIO(content), "x.xml")
     cases = [(case.class_name, case.name, case.state) for suite in report.suites for case in suite.cases]
     assert cases == [("S", "a", "passed"), ("S", "b", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "report"),
+    [
+        ("MSTestJunitHudsonTestType", '<TestRun><Results>{}</Results><ResultSummary outcome="Failed"/></TestRun>'),
+        ("MSTestJunitHudsonTestType", '<TestRun><Results>{}</Results><ResultSummary outcome="Aborted"/></TestRun>'),
+        ("NUnitJunitHudsonTestType", '<test-run result="Failed" failed="0">{}</test-run>'),
+        ("NUnitJunitHudsonTestType", '<test-results errors="1" failures="0">{}</test-results>'),
+        ("XUnitDotNetTestType", '<assemblies><assembly errors="1" failed="0">{}</assembly></assemblies>'),
+    ],
+)
+def test_a_run_that_failed_as_a_whole_is_red_though_all_its_tests_passed(kind: str, report: str) -> None:
+    good = {
+        "MSTestJunitHudsonTestType": '<UnitTestResult testName="a" outcome="Passed"/>',
+        "NUnitJunitHudsonTestType": '<test-case name="S.a" result="Success"/>',
+        "XUnitDotNetTestType": '<test type="S" method="a" result="Pass"/>',
+    }[kind]
+    for tests, passed in ((good, 1), ("", 0)):
+        suites = formats.read(kind, io.BytesIO(report.format(tests).encode()), "report.xml").suites
+        assert tally(suites) == Tally(passed=passed, failed=1)
+        assert suites[-1].cases[-1].name == "<init>"

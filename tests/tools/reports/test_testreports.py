@@ -93,7 +93,10 @@ def test_a_test_that_did_not_run_is_skipped(marks: str) -> None:
     assert tally(f"<testsuite><testcase name='a' {marks}/></testsuite>") == Tally(skipped=1)
 
 
-@pytest.mark.parametrize("child", ["<skipped/>", "<disabled/>", "<ignored/>", "<x:skipped/>", "<Skipped/>"])
+@pytest.mark.parametrize(
+    "child",
+    ["<skipped/>", "<disabled/>", "<ignored/>", "<x:skipped/>", "<Skipped/>", "<skip/>", "<todo/>", "<not-run/>"],
+)
 def test_an_element_says_that_a_test_did_not_run(child: str) -> None:
     assert tally(f"<testsuite><testcase name='a'>{child}</testcase></testsuite>") == Tally(skipped=1)
 
@@ -167,6 +170,10 @@ DEEP = "<testsuite>" * 300 + "</testsuite>" * 300
         ("<?xml version='1.0' encoding='zlib'?><testsuite><testcase/></testsuite>", "encoding 'zlib'"),
         ("<?xml version='1.0' encoding='punycode'?><testsuite><testcase/></testsuite>", "encoding 'punycode'"),
         (DEEP, "nested deeper"),
+        (
+            "<Catch2TestRun><TestCase name='a'><OverallResult success='false'/></TestCase></Catch2TestRun>",
+            "<TestCase>, as Boost, Catch2 and doctest write them",
+        ),
     ],
 )
 def test_a_report_that_cannot_be_read_is_one_failed_test_with_the_reason(content: str, reason: str) -> None:
@@ -289,6 +296,7 @@ def test_a_folder_that_cannot_be_listed_is_a_red_report(tmp_path: Path) -> None:
         '<testcase name="a" failed="true"/>', '<testcase name="a" status="ambiguous"/>',
         '<testcase name="a" skipped="true" success="no"/>', '<testcase name="a"><failed/></testcase>',
         '<testcase name="a"><fail message="no"/></testcase>',
+        *(f'<testcase name="a" status="{word}"/>' for word in ("KO", "REGRESSION", "interrupted", "panicked")),
     ],
 )  # fmt: skip
 def test_a_test_that_says_in_another_word_that_it_failed_is_red(test: str) -> None:

@@ -9,7 +9,16 @@ from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.tools import xml
-from sluicegate.tools.reports.testreports import LONGEST_TRACE, Case, Report, Suite, seconds, unreadable
+from sluicegate.tools.reports.testreports import (
+    LONGEST_TRACE,
+    ONLY_SPOKEN_OF,
+    Case,
+    Report,
+    Suite,
+    declares_red,
+    seconds,
+    unreadable,
+)
 
 LARGEST = 128 * 1024 * 1024
 CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
@@ -271,6 +280,11 @@ def read(kind: str, stream: BinaryIO, source: str) -> Report:
         return unreadable(source, f"begins with <{_tag(root)}>, expected <{'> or <'.join(roots)}>")
     suites: dict[str, list[Case]] = {}
     for suite, case in reader(root):
+        suites.setdefault(suite, []).append(case)
+    # A host that crashed, a set-up or tear-down that failed: the run is red, and none of its tests.
+    red = any(case.state == "failed" for cases in suites.values() for case in cases)
+    if not red and any(declares_red(element.attrib) for element in (root, *root)):
+        suite, case = _case(_tag(root), "", "<init>", "failed", details=ONLY_SPOKEN_OF)
         suites.setdefault(suite, []).append(case)
     if not suites:
         return Report(suites=(), note="holds no test case and is left out")

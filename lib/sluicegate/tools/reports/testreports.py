@@ -20,7 +20,7 @@ MOST_CASES = 2_000_000
 LONGEST_TRACE = 100_000  # characters kept of one failure's text
 FAILING = frozenset(("failure", "error", "rerunfailure", "rerunerror", "failed", "fail"))
 FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then passed when it was run again
-NOT_RUN = frozenset(("skipped", "disabled", "ignored", "notrun", "pending"))
+NOT_RUN = frozenset(("skipped", "skip", "disabled", "ignored", "notrun", "not-run", "pending", "todo"))
 SILENT = frozenset(("system-out", "system-err", "properties"))
 SUITES = frozenset(("testsuite", "testsuites"))
 # What an attribute says of a test, in lower case, without blanks, hyphens and underscores.
@@ -33,14 +33,16 @@ FLAGS = {  # name -> the state that they say, and the words by which they say it
 }  # fmt: skip
 TELLING = OUTCOMES | FLAGS.keys()
 NOT_RUN_WORDS = NOT_RUN | {
-    "skip", "suppressed", "ignore", "inactive", "excluded", "filtered", "todo", "blocked", "undefined", "untested",
-    "notexecuted", "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
+    "suppressed", "ignore", "inactive", "excluded", "filtered", "blocked", "undefined", "untested", "notexecuted",
+    "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
 }  # fmt: skip
 FAILED_WORDS = {
     "fail", "failed", "failure", "error", "errored", "errors", "broken", "timeout", "timedout", "aborted", "abort",
-    "crash", "crashed", "killed", "started", "running", "nok", "notok", "false", "ambiguous",
+    "crash", "crashed", "killed", "started", "running", "nok", "notok", "ko", "false", "ambiguous", "regression",
+    "interrupted", "unexpected", "panicked", "terminated", "exception", "fatal",
 }  # fmt: skip
 TIME = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE]([+-]?[0-9]{1,2})(?![0-9]))?(?![0-9eE])")
+ONLY_SPOKEN_OF = "it speaks of failures, but no test that failed is in it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +159,6 @@ class _Group:
     errors: list[_Mark] = field(default_factory=list)
     red: bool = False
 
-    @property
-    def declares_red(self) -> bool:
-        """Whether the element's own sums, or words, speak of failures."""
-        sums = (self.attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed"))
-        words = {key: value for key, value in self.attributes.items() if key not in ("failed", "skipped", "disabled")}
-        return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums) or _state(words) == "failed"
-
 
 class _Parser:
     """Makes suites of expat's events, and keeps nothing of what tests printed: a report may have 100 MB of it."""
@@ -190,10 +185,16 @@ class _Parser:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.path) + self.silence > DEPTH:
             raise text.UnfitReport(f"it is nested deeper than {DEPTH} levels")
-        name = tag.rpartition(":")[2].lower()
+        local_name = tag.rpartition(":")[2]
+        name = local_name.lower()
         if self.silence or name in SILENT:
             self.silence += 1
             return
+        if local_name == "TestCase":  # which says in other words how it ended
+            raise text.UnfitReport(
+                "its tests are <TestCase>, as Boost, Catch2 and doctest write them in forms of their own; have them"
+                " write JUnit's"
+            )
         test = self._test()
         if name == "testcase":
             self.path.append(_Test(attributes=attributes, state=_state(attributes)))
@@ -274,8 +275,8 @@ class _Parser:
         name = group.attributes.get("name") or f"({self.file})"
         known = group.tag in SUITES or bool(group.cases)
         errors = group.errors if known or group.in_suite or len(self.path) == 1 else []
-        if known and group.declares_red and not (errors or group.red):
-            errors = [_Mark(failing=True, message="it speaks of failures, but no test that failed is in it")]
+        if known and declares_red(group.attributes) and not (errors or group.red):
+            errors = [_Mark(failing=True, message=ONLY_SPOKEN_OF)]
         group.cases += [
             Case(
                 class_name=name, name="<init>", duration=0.0, state="failed", details=error.message,
@@ -290,6 +291,13 @@ class _Parser:
             full_name = f"{package}.{name}" if package and "name" in group.attributes else name
             stamp = group.attributes.get("timestamp", "")
             self.suites.append(Suite(name=full_name, timestamp=stamp, cases=tuple(group.cases)))
+
+
+def declares_red(attributes: Mapping[str, str]) -> bool:
+    """Whether the sums, or words, of an element that holds tests speak of failures."""
+    sums = (attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed"))
+    words = {key: value for key, value in attributes.items() if key not in ("failed", "skipped", "disabled")}
+    return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums) or _state(words) == "failed"
 
 
 def _state(attributes: Mapping[str, str]) -> str:
