@@ -19,16 +19,18 @@ CONDITION = re.compile(r"\s*(>=|<=|>|<|=|!=)\s*(\S+)\s*")
 ZEROS_AND_OTHERS = re.compile("[^1-9]+")
 # Words that say that a version is not the final one, wherever they stand behind its first number.
 EARLY = re.compile(
-    r"(?:alpha|beta|milestone|rc|cr|pr(?=[.-]?[0-9])|candidate|snapshot|pre|preview|prerelease|dev|nightly|canary|unstable|ea|eap"
-    r"|exp|experimental)"
+    r"(?:alpha|beta|milestone|rc|cr|pr(?=[.-]?[0-9])|candidate|snapshot|snap(?=[.-]?[0-9])|pre|preview|prerelease|dev"
+    r"|devel|develop|nightly|canary|unstable|ea|eap|early-access|exp|experimental)"
     r"(?![a-z])",
     re.IGNORECASE,
 )
 EARLY_LETTER = re.compile(r"[abm]-?[0-9]", re.IGNORECASE)  # a1, b-2, m3: in Maven's words, and behind a tilde
-# What a distribution puts behind a tilde for a rebuild, which is no version before the one it rebuilds.
+# What a distribution puts behind a tilde for a rebuild, or for a source without some files, which is no version before
+# the one it is made of.
 REBUILD = re.compile(
-    r"~\+?(?:bpo|deb|debian|ubuntu|el|fc|rhel|centos|xenial|bionic|focal|jammy|kinetic|lunar|mantic|noble|oracular|plucky|questing|"
-    r"stretch|buster|bullseye|bookworm|trixie|forky|sid|[0-9]{2}\.(?:04|10)(?![0-9]))[0-9+.]*",
+    r"~\+?(?:(?:bpo|deb|debian|dfsg|ds|repack|ubu|ubuntu|kali|mint|el|fc|rhel|centos|xenial|bionic|focal|jammy|kinetic"
+    r"|lunar|mantic|noble|oracular|plucky|questing|resolute|stretch|buster|bullseye|bookworm|trixie|forky|sid)(?![a-z])"
+    r"|[0-9]{2}\.(?:04|10)(?![0-9]))[0-9+.]*",
     re.IGNORECASE,
 )
 
