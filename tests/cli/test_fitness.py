@@ -94,6 +94,16 @@ def test_a_package_of_another_version_is_refused_unless_that_is_meant(call: Call
     assert code == 0 and "7.7-1, not 1.8-1" in printed
 
 
+def test_a_package_that_cannot_be_read_is_not_published(call: Call) -> None:
+    torn = Path(package("1.7-1"))
+    torn.write_bytes(torn.read_bytes()[:150])
+    code, printed = call("publish", "tool=1.7-1", str(torn))
+    assert code == 6 and f"{torn} is no package that dpkg-deb reads: " in printed, printed
+    assert call("resolve", "tool")[0] == 2
+    code, printed = call("publish", "tool=1.7-1", str(torn), "--allow-version-mismatch")
+    assert code == 0 and f"{torn} is no package" in printed
+
+
 @pytest.mark.parametrize(
     ("scheme", "version", "own", "same"),
     [

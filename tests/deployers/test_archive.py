@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import stat
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -338,18 +340,43 @@ def test_keeping_no_release_is_a_mistake_of_the_configuration() -> None:
         archive(keep="0")
 
 
-FINDER = ("__MACOSX/app/._Procfile", "app/.DS_Store", "app/._Procfile", "__MACOSX/._app", "._app", ".DS_Store", "._.")
+ADDED = ("__MACOSX/app/._Procfile", "app/.DS_Store", "app/._Procfile", "__MACOSX/._app", "._app", ".DS_Store", "._.",
+         "Thumbs.db", "Desktop.ini", "app/desktop.ini", "$RECYCLE.BIN/x")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_what_macos_adds_is_left_out_and_is_no_second_folder_at_the_top(tmp_path: Path, kind: str) -> None:
-    names = ("app/Procfile", "app/._own", *FINDER)
+def test_what_desktops_add_is_left_out_and_is_no_second_folder_at_the_top(tmp_path: Path, kind: str) -> None:
+    names = ("app/Procfile", "app/._own", *ADDED)
     if kind == "zip":
         archive = made_zip(tmp_path / "a.zip", *((name, 0o644, b"x") for name in names))
     else:
         archive = made_tar(tmp_path / "a.tar.gz", *(file(name) for name in names))
     archives.unpack(archive, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["._own", "Procfile"]
+
+
+@pytest.mark.parametrize("form", ["gnu", "pax"])
+def test_a_file_with_holes_is_a_file(tmp_path: Path, form: str) -> None:
+    (tmp_path / "app").mkdir()
+    with (tmp_path / "app/big").open("wb") as big:
+        big.seek(5 << 20)
+        big.write(b"end")
+    command = ["tar", "-C", tmp_path, "-cSzf", tmp_path / "a.tar.gz", f"--format={form}", "app"]
+    subprocess.run(command, check=True)
+    archives.unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out/big").read_bytes() == bytes(5 << 20) + b"end"
+    with pytest.raises(IntegrityError, match="more than"):
+        archives.unpack(tmp_path / "a.tar.gz", tmp_path / "out2", largest=5 << 20)
+
+
+@pytest.mark.parametrize("name", ["a.tar.zst", "a.tar.lz", "a.7z", "a.RAR"])
+def test_an_archive_in_a_form_that_is_not_unpacked_is_refused_before_it_is_published(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=(name, "notes.txt"))
+    with pytest.raises(IntegrityError, match=f"{name} is not unpacked: expected .tar, .*.zip"):
+        archive().inspect(wanted)
+    made_zip(tmp_path / "b.zip", ("Procfile", 0o644, b"web: x"))
+    assert archive().inspect(replace(wanted, files=(name, "b.zip"))) == ()
 
 
 @pytest.mark.parametrize("left", [b"", b'{"version": "1.0"', b"{}"])

@@ -43,7 +43,7 @@ TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"])
 @click.option("--sign", "key", metavar="KEYID", help="Sign the manifest with this key of gpg.")
 @click.option(
     "--allow-version-mismatch", "any_version", is_flag=True,
-    help="Take .deb and .rpm packages none of which has this version of its own.",
+    help="Take .deb and .rpm packages none of which has this version of its own, or that cannot be read here.",
 )  # fmt: skip
 @connections
 @as_json

@@ -19,6 +19,7 @@ from sluicegate.model.settings import Settings
 from sluicegate.model.values import Installed, Service
 from sluicegate.ports import Host, Wanted
 from sluicegate.tools import archives
+from sluicegate.tools.members import refuse
 from sluicegate.tools.probe import spoken_version, wait_for_version
 from sluicegate.tools.scratch import scratch
 
@@ -159,6 +160,9 @@ def _probe_url(host: Host, component: Component) -> str:
 
 def _archive(release: Release) -> Path:
     packed = [name for name in release.files if archives.is_archive(name)]
+    others = [name for name in release.files if archives.is_of_another_form(name)]
+    if others and not packed:
+        raise refuse(Path(others[0]), f"expected {', '.join(archives.ENDINGS)}")
     if len(packed) != 1:
         listed = ", ".join(packed or release.files) or "no file at all"
         raise Malformed(

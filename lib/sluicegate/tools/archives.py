@@ -25,7 +25,12 @@ ENDINGS = (*TAR_ENDINGS, ".zip")
 LARGEST = 4 << 30
 MOST = 100_000
 LINKS_IN_A_ROW = 40
-FINDER = {"__MACOSX", ".DS_Store", ".AppleDouble", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"}
+OTHER_ENDINGS = (".tar.zst", ".tzst", ".tar.lz", ".tar.lzma", ".tar.lz4", ".tar.lzo", ".tar.z", ".7z", ".rar")
+DESKTOPS = {
+    "__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd", ".temporaryitems",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+}  # fmt: skip
+"""What macOS and Windows put beside the files of people, in small letters."""
 BLOCK = 1 << 20
 
 Damage = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
@@ -36,6 +41,11 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
+def is_of_another_form(name: str) -> bool:
+    """Whether it is called as an archive that is not unpacked here."""
+    return name.lower().endswith(OTHER_ENDINGS)
+
+
 def recognised(archive: Path) -> bool:
     """Whether the content begins as that of an archive, or of a compressed file, does."""
     with archive.open("rb") as stream:
@@ -44,7 +54,7 @@ def recognised(archive: Path) -> bool:
 
 
 def unpack(archive: Path, into: Path, *, largest: int = LARGEST, most: int = MOST) -> None:
-    """Unpack into the new folder `into`; a single folder at the top of the archive is left out, and what macOS adds.
+    """Unpack into the new folder `into`; a single folder at the top of the archive is left out, and what desktops add.
 
     `largest` is the sum of all sizes in bytes, `most` the number of members. Raises IntegrityError, with nothing
     written, for a damaged or dangerous archive.
@@ -84,14 +94,14 @@ def _limited(members: Iterator[Member], archive: Path, largest: int, most: int) 
 
 
 def _without_metadata(members: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Leave out what the Finder and other programs of macOS put beside the files, `._NAME` only beside its NAME."""
+    """Leave out what macOS and Windows put beside the files, `._NAME` only beside its NAME."""
     paths = {member.path for member in members}
     folders = {path[:depth] for path in paths for depth in range(1, len(path))}
     known = paths | folders
 
     def is_metadata(path: tuple[str, ...]) -> bool:
         twin = (*path[:-1], path[-1].removeprefix("._"))
-        return not FINDER.isdisjoint(path) or (twin != path and (twin in known or twin[-1] == "."))
+        return any(part.lower() in DESKTOPS for part in path) or (twin != path and (twin in known or twin[-1] == "."))
 
     return tuple(member for member in members if not is_metadata(member.path))
 

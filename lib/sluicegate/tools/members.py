@@ -107,7 +107,7 @@ class _Bounded(io.RawIOBase):
 
 def _tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
     for index, info in enumerate(tar):
-        if info.issparse() or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
+        if not (info.isreg() or info.issparse() or info.isdir() or info.issym() or info.islnk()):
             raise refuse(archive, f"'{info.name}' is neither a file, a folder nor a link but of type {info.type!r}")
         path = _path(info.name, archive)
         if not path:

@@ -26,8 +26,8 @@ def inspect(
 ) -> tuple[str, ...]:
     """Look into the files by their names in the repository; what is doubtful comes back, a sentence each.
 
-    Raises IntegrityError for files that an environment's deployer would always refuse, and, unless `any_version`,
-    UsageError where no package among them has the version.
+    Raises IntegrityError for files that an environment's deployer would always refuse, and, unless `any_version`, for
+    a package that cannot be read, and UsageError where no package among them has the version.
     """
     return (*_packages(spec, version, named, any_version=any_version), *_deployers(state, spec, version, named))
 
@@ -65,10 +65,16 @@ def _packages(spec: Component, version: str, named: Mapping[str, Path], *, any_v
         except MissingProgram:
             notes.append(f"{path.name} is not looked into: {command[0]} is not installed here")
             continue
+        if done.status:
+            words = " ".join(done.stderr.decode("utf-8", "replace").split())
+            notes.append(f"{path.name} is no package that {command[0]} reads: {words}")
+            if not any_version:
+                raise IntegrityError(notes[-1], hint="build it again; or say --allow-version-mismatch")
+            continue
         own = done.text.strip()
-        if done.status == 0 and not same_version(scheme, spec, version, own):
+        if not same_version(scheme, spec, version, own):
             others[path] = own
-        fitting |= done.status == 0 and path not in others
+        fitting |= path not in others
     # One package of the right version is enough: a version may have parts that count for themselves.
     if others and not fitting and not any_version:
         listed = ", ".join(f"{path} is {own}" for path, own in others.items())
