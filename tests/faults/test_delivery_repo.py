@@ -16,8 +16,8 @@ import pytest
 
 from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.pins import read_pins
-from sluicegate.delivery.book.repo import DeliveryRepo
-from sluicegate.delivery.book.state import LEDGER, MAIN
+from sluicegate.delivery.book.repo import DeliveryRepo, Draft
+from sluicegate.delivery.book.state import LEDGER, MAIN, State
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.resume import resume
 from sluicegate.delivery.changes.sync import sync
@@ -27,35 +27,27 @@ from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, Sluic
 from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Veto
 from sluicegate.model.story import Story
-from sluicegate.model.values import Actor
+from sluicegate.model.values import Actor, Pin
 from sluicegate.tools import door, git, process
 from sluicegate.tools.git import Store
-from tests.worlds import World, build, check_consistent, edit, pinned
+from tests import forked
+from tests.worlds import PassingDrivers, World, build, check_consistent, edit, pinned
 
-WRITER = """
-import sys
-from pathlib import Path
-from sluicegate.delivery.moves import evidence
-from sluicegate.delivery.book.repo import DeliveryRepo
-from sluicegate.delivery.book.state import LEDGER, MAIN
-from sluicegate.model.evidence import Veto
-from sluicegate.model.values import Actor
-from sluicegate.tools.git import Store
-from tests.worlds import PassingDrivers
-from sluicegate.model.values import Pin
 
-place, number, changes, log = sys.argv[1:]
-with Store(place, (MAIN, LEDGER)) as store:
-    repo = DeliveryRepo(store, PassingDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
-    for turn in range(int(changes)):
-        def decide(state, draft):
-            count = len([*state.story("auth", "1.0.0").of(Veto)])
-            draft.note("auth", "1.0.0", Veto(env="production", why=f"{number}.{turn}", of=str(count)))
-            draft.pin("integration", "auth", Pin(component="auth", version=f"1.0.{count}"))
-        repo.change(decide, f"{number}.{turn}")
-        with open(log, "a") as stream:
-            stream.write(f"{number}.{turn}\\n")
-"""
+def write(place: str, number: int, changes: int, log: Path) -> None:
+    """Change both branches so often, each time by what stands there; log what was acknowledged."""
+    with Store(place, (MAIN, LEDGER)) as store:
+        repo = DeliveryRepo(store, PassingDrivers(), actor=Actor(user=f"writer{number}", source=f"test:{number}"))
+        for turn in range(changes):
+
+            def decide(state: State, draft: Draft, turn: int = turn) -> None:
+                count = len([*state.story("auth", "1.0.0").of(Veto)])
+                draft.note("auth", "1.0.0", Veto(env="production", why=f"{number}.{turn}", of=str(count)))
+                draft.pin("integration", "auth", Pin(component="auth", version=f"1.0.{count}"))
+
+            repo.change(decide, f"{number}.{turn}")
+            with log.open("a") as stream:
+                stream.write(f"{number}.{turn}\n")
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -115,14 +107,14 @@ def hook(world: World, name: str, script: str) -> None:
 def test_42_sixteen_writers_on_one_line_lose_nothing_though_some_are_killed(world: World, tmp_path: Path) -> None:
     changes, log = 4, tmp_path / "acknowledged"
     log.touch()
-    words = [sys.executable, "-c", WRITER, str(bare(world))]
-    writers = [subprocess.Popen([*words, str(number), str(changes), str(log)], cwd=ROOT) for number in range(16)]
+    writers = [forked.begin(write, str(bare(world)), number, changes, log) for number in range(16)]
     while len(log.read_text().splitlines()) < 12:
         time.sleep(0.01)
     for writer in writers[:4]:
         writer.kill()
-    codes = [writer.wait(timeout=100) for writer in writers]
-    assert set(codes[4:]) == {0}
+    for writer in writers:
+        writer.join(100)
+    assert {writer.exitcode for writer in writers[4:]} == {0}
     acknowledged = log.read_text().split()
     assert len(acknowledged) >= 12 * changes
     with world.repo() as repo:

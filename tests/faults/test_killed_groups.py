@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from sluicegate.model.evidence import Pinned
-from sluicegate.tools.git import locks
-from tests.worlds import Shop
-
-ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("SLUICEGATE_KILLS", "50"))
-VERSIONS = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
-# Pins without end; writes `begin` before the first Git process of a change that writes, and the number behind the last.
-WRITER = """
-import itertools, sys
 from sluicegate.delivery.moves import pinning
+from sluicegate.model.evidence import Pinned
 from sluicegate.model.values import Actor
 from sluicegate.tools import door
 from sluicegate.tools.git import locks
+from tests import forked
 from tests.worlds import Shop
-from pathlib import Path
 
-folder, log, first, location = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), int(sys.argv[3]), sys.argv[4]
-locks.OLD = 0.0  # every holder is dead at once
-door.watcher = lambda name: log.write("begin\\n") if name == sys.argv[5] else None
-shop = Shop(folder)
-repo = shop.opened_by(Actor(user="rita", source="writer"), location)
-for number in itertools.count(first):
-    version = f"1.0.{number % 4}"
-    pinning.pin(repo, "auth", version, "training", why=str(number))
-    log.write(f"{number}\\n")
-"""
+KILLS = int(os.environ.get("SLUICEGATE_KILLS", "50"))
+VERSIONS = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
+
+
+def write(shop: Shop, log: Path, first: int, location: str, begins: str) -> None:
+    """Pin without end; log `begin` before the first Git process of a change that writes, its number behind the last."""
+    with log.open("a", buffering=1) as lines:
+        locks.OLD = 0.0  # every holder is dead at once
+        door.watcher = lambda name: lines.write("begin\n") if name == begins else None
+        repo = shop.opened_by(Actor(user="rita", source="writer"), location)
+        for number in itertools.count(first):
+            pinning.pin(repo, "auth", f"1.0.{number % 4}", "training", why=str(number))
+            lines.write(f"{number}\n")
 
 
 WAYS = {"moved": 0.02, "pushed": 0.08, "fetched": 0.3}
@@ -51,15 +45,14 @@ def kill_once(shop: Shop, log: Path, first: int, moment: random.Random, way: str
     log.write_text("")
     location = f"file://{shop.bare}" if way == "fetched" else str(shop.bare)
     begins = "git fetch" if way == "fetched" else "git unpack-objects"
-    words = [str(shop.root), str(log), str(first), location, begins]
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, *words], cwd=ROOT, start_new_session=True)
+    writer = forked.begin(write, Shop(shop.root), log, first, location, begins)
     changes = moment.randint(1, 6)
     while log.read_text().count("begin") < changes:
-        assert writer.poll() is None
+        assert writer.is_alive()
         time.sleep(0.001)
     time.sleep(moment.uniform(0, WAYS[way]))
     os.killpg(writer.pid, signal.SIGKILL)
-    writer.wait()
+    writer.join()
     lines = log.read_text().split()
     numbers = [int(line) for line in lines if line != "begin"]
     return (numbers[-1] + 1 if numbers else first), lines[-1] == "begin"

@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -24,62 +24,56 @@ from sluicegate.model.evidence import Pinned
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store
 from sluicegate.tools.git.place import LINE, cache_path
+from tests import forked
 from tests.worlds import Shop
 
-ROOT = Path(__file__).parents[2]
 HOMES, PINS = 16, 3
-# Pins without a pause; a change that was beaten gives up after so many seconds.
-WRITER = """
-import sys
-from pathlib import Path
-from sluicegate.delivery.book import repo as book
-from sluicegate.delivery.moves import pinning
-from sluicegate.model.values import Actor
-from tests.worlds import Shop
 
-root, location, log = sys.argv[1:4]
-number, pins, book.PATIENCE = map(int, sys.argv[4:])
-repo = Shop(Path(root)).opened_by(Actor(user=f"writer{number}", source=f"test:{number}"), location)
-print("ready", flush=True)
-sys.stdin.readline()
-with open(log, "a", buffering=1) as acknowledged:
-    for turn in range(pins):
-        why = f"{number}.{turn}"
-        pinning.pin(repo, "auth", f"1.0.{2 * number + turn % 2}", "training", why=why)
-        acknowledged.write(f"{why}\\n")
-"""
+
+def write(together: Barrier, shop: Shop, location: str, log: Path, number: int, patience: float) -> None:
+    """Pin without a pause; a change that was beaten gives up after so many seconds."""
+    book.PATIENCE = patience
+    repo = shop.opened_by(Actor(user=f"writer{number}", source=f"test:{number}"), location)
+    together.wait(60)
+    with log.open("a", buffering=1) as acknowledged:
+        for turn in range(PINS):
+            why = f"{number}.{turn}"
+            pinning.pin(repo, "auth", f"1.0.{2 * number + turn % 2}", "training", why=why)
+            acknowledged.write(f"{why}\n")
+
+
+@pytest.fixture(scope="module")
+def everything(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = opened.copied(tmp_path_factory.mktemp("homes"))
+    for number in range(2 * HOMES):
+        shop.publish("auth", f"1.0.{number}")
+    yield shop
+    shop.close()
 
 
 @pytest.fixture
-def published(shop: Shop) -> Shop:
-    for number in range(2 * HOMES):
-        shop.publish("auth", f"1.0.{number}")
-    return shop
+def published(everything: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """Each home has two versions of auth to pin."""
+    shop = everything.copied(tmp_path)
+    yield shop
+    shop.close()
 
 
 def at_once(shop: Shop, location: Callable[[int], str], *, patience: float, **env: str) -> list[str]:
     """Let all homes write; what was acknowledged, in its order."""
     log, homes = shop.root / "acknowledged", shop.root / "homes"
     log.touch()
-    writers = []
-    for number in range(HOMES):
-        words = [shop.root, location(number), log, number, PINS, patience]
-        writers.append(
-            subprocess.Popen(
-                [sys.executable, "-c", WRITER, *map(str, words)], cwd=ROOT, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, "XDG_CACHE_HOME": str(homes / str(number)), **env},
-            )
-        )  # fmt: skip
+    together = forked.FORKS.Barrier(HOMES)
+    writers = [
+        forked.begin(
+            write, together, Shop(shop.root), location(number), log, number, patience,
+            XDG_CACHE_HOME=str(homes / str(number)), **env,
+        )
+        for number in range(HOMES)
+    ]  # fmt: skip
     for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    ends = [writer.communicate(timeout=250)[1] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * HOMES, ends
+        writer.join(250)
+    assert [writer.exitcode for writer in writers] == [0] * HOMES
     return log.read_text().split()
 
 

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,9 @@ from sluicegate.model.evidence import Pinned
 from sluicegate.model.values import Actor
 from sluicegate.tools.git import Store, locks, together
 from sluicegate.tools.git.place import cache_path
+from tests import forked
 from tests.worlds import Shop
 
-ROOT = Path(__file__).parents[3]
 WRITERS = 16
 
 
@@ -153,26 +152,20 @@ def test_when_somebody_else_was_first_all_are_decided_again(
     the_branches_agree(shop)
 
 
-KILLED = """
-import sys, threading
-from pathlib import Path
-from sluicegate.delivery.moves import pinning
-from sluicegate.model.values import Actor
-from tests.worlds import Shop
+def write(shop: Shop, log: Path, cache: Path, turn: int) -> None:
+    """Pin as eight, without end."""
+    first = WRITERS * (turn % 2)  # no pin is the one that stands already: that would be no change, and no record
 
-shop, log, cache = Shop(Path(sys.argv[1])), open(sys.argv[2], "a", buffering=1), Path(sys.argv[3])
-first = 16 * (int(sys.argv[4]) % 2)  # no pin is the one that stands already: that would be no change, and no record
+    def work(number: int) -> None:
+        repo = shop.opened_by(Actor(user=f"writer{number}", source="writer"), f"file://{shop.bare}", cache)
+        for count in range(1000):
+            why = f"{turn}.{number}.{count}"
+            pinning.pin(repo, "auth", f"1.0.{first + 2 * number + count % 2}", "training", why=why)
+            with log.open("a") as acknowledged:
+                acknowledged.write(f"{why}\n")
 
-def work(number):
-    repo = shop.opened_by(Actor(user=f"writer{number}", source="writer"), f"file://{shop.bare}", cache)
-    for turn in range(1000):
-        version, why = f"1.0.{first + 2 * number + turn % 2}", f"{sys.argv[4]}.{number}.{turn}"
-        pinning.pin(repo, "auth", version, "training", why=why)
-        log.write(f"{why}\\n")
-
-for number in range(8):
-    threading.Thread(target=work, args=[number]).start()
-"""
+    for number in range(8):
+        threading.Thread(target=work, args=[number]).start()
 
 
 def test_a_process_that_is_killed_in_the_middle_loses_nothing_that_was_acknowledged(
@@ -185,14 +178,13 @@ def test_a_process_that_is_killed_in_the_middle_loses_nothing_that_was_acknowled
         shop.publish("auth", f"1.0.{number}")
     for turn in range(4):
         before = counted()
-        words = [str(shop.root), str(log), str(tmp_path / "cache"), str(turn)]
-        writer = subprocess.Popen([sys.executable, "-c", KILLED, *words], cwd=ROOT, start_new_session=True)
+        writer = forked.begin(write, Shop(shop.root), log, tmp_path / "cache", turn)
         while counted() < before + 2:
-            assert writer.poll() is None
+            assert writer.is_alive()
             time.sleep(0.002)
         time.sleep(moment.uniform(0, 0.4))
         os.killpg(writer.pid, signal.SIGKILL)
-        writer.wait()
+        writer.join()
         shop.veto("auth", "1.0.0", "production")  # whoever comes next
         the_branches_agree(shop)
         assert {*log.read_text().split()} <= {record.why for _, record in pinned(shop)}
