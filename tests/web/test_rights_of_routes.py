@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -192,6 +196,11 @@ def test_the_table_has_every_route() -> None:
             assert (kind, "GET", "api/json") in there, kind
 
 
+class Answer(NamedTuple):
+    status_code: int
+    text: str
+
+
 class World:
     """A server with an object of each kind, and a session by token for each user."""
 
@@ -200,6 +209,8 @@ class World:
         (server.home / "rights.yaml").write_text(RIGHTS)
         self.users = {name: server.session(name) for name in (*USERS, "neighbour", "guest", "stranger")}
         self.users["anonymous"] = requests.Session()
+        self.address = urlsplit(server.url)
+        self.connections: dict[str, http.client.HTTPConnection] = {}
         self.mark = ""
 
     def prepare(self) -> None:
@@ -250,12 +261,21 @@ class World:
         self.item = queued.headers["Location"].rstrip("/").rpartition("/")[2]
         self.mark = hashlib.md5(b"words\n").hexdigest()
 
-    def call(self, user: str, verb: str, path: str, name: str) -> requests.Response:
+    def call(self, user: str, verb: str, path: str, name: str) -> Answer:
+        """Ask for a path as it is spelled: `requests` would tidy it first, and takes ten times as long."""
         headers = {"Content-Type": "application/xml"} if name in ("config.xml", "createItem") and verb == "POST" else {}
         content = FOLDER if path.startswith("job/team/config") else shell("true").decode() if headers else ""
-        return self.users[user].request(
-            verb, self.server.url + path, data=content, headers=headers | {"Accept": "text/html"}, allow_redirects=False
-        )
+        if auth := self.users[user].auth:
+            assert isinstance(auth, tuple)
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        connection = self.connections.get(user)
+        if connection is None:
+            assert self.address.hostname is not None
+            connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=20)
+            self.connections[user] = connection
+        connection.request(verb, self.address.path + path, body=content, headers=headers | {"Accept": "text/html"})
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read().decode("utf-8", "replace"))
 
     def path(self, kind: str, name: str) -> str:
         short = name.rpartition("/")[2] if name.startswith("descriptor") else name
