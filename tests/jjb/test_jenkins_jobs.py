@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from jenkins_jobs.cli.entry import main as jenkins_jobs
 
+from sluicegate.cli.main import run
 from sluicegate.errors import ConfigError, UsageError
 from sluicegate.jjb.render import render, templates
 from sluicegate.runner import local
@@ -120,10 +122,27 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_yaml_is_placed_by_jenkins_jobs_and_by_us_alike(name: str, tmp_path: Path) -> None:
+def test_bad_yaml_is_placed_by_jenkins_jobs_and_by_us_alike(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both programs in this process, for each takes a second to begin; the next test starts them."""
     text, *patterns = BAD[name]
     source = tmp_path / "jobs.yaml"
     source.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["jenkins-jobs", "test", f"{templates()}:{source}"])
+    with pytest.raises(SystemExit, match=r"^1$"):
+        jenkins_jobs()
+    theirs = capsys.readouterr().err
+    assert run(["jobs", "check", str(source)]) == 2
+    ours = capsys.readouterr().err
+    for stderr in (theirs, ours):
+        for pattern in patterns:
+            assert re.search(pattern, stderr), stderr
+
+
+def test_bad_yaml_ends_both_programs_without_a_trace(tmp_path: Path) -> None:
+    text, *patterns = BAD["a wrong value"]
+    (tmp_path / "jobs.yaml").write_text(text)
     theirs = shell('jenkins-jobs test "$(sluicegate jobs path):jobs.yaml"', tmp_path)
     ours = shell("sluicegate jobs check jobs.yaml", tmp_path)
     assert (theirs.returncode, ours.returncode) == (1, 2), theirs.stderr + ours.stderr
