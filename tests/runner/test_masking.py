@@ -123,6 +123,10 @@ def test_very_short_secrets_are_refused() -> None:
         refuse_short("ab", "x")
 
 
+def test_a_secret_that_would_star_half_the_log_is_left_as_it_is() -> None:
+    assert Mask(["ab", "", "secret"]).text("a cab with a secret") == "a cab with a ****"
+
+
 def test_the_shortest_secret_that_is_taken_is_hidden() -> None:
     refuse_short("abc", "x")
     assert b"abc" not in masked("abc", b"<abc>")

@@ -24,7 +24,7 @@ HEX_BREAK = rb"(?:(?:[ :,]|\r?\n[ \t]*){0,2}(?:\\x|0x)?)"
 
 
 def refuse_short(secret: str, name: str) -> None:
-    """A secret of one or two letters would star half the log, and give itself away."""
+    """Who asks for a secret by name is told that it is too short to be hidden."""
     if len(secret) < SHORTEST:
         raise UsageError(f"the secret '{name}' has fewer than {SHORTEST} characters; it could not be masked in logs")
 
@@ -108,10 +108,11 @@ class Mask:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
+        """Hide these too; one of fewer than SHORTEST letters would star half the log, and is left as it is."""
         import regex  # Only builds with secrets need it.
 
         for secret in secrets:
-            if secret:
+            if len(secret) >= SHORTEST:
                 self._known |= patterns(secret)
         if self._known:
             longest_first: list[bytes] = sorted(self._known, key=len, reverse=True)

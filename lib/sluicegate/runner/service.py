@@ -327,11 +327,7 @@ class Runner:
         )
         # Secrets are masked before the first line is written.
         build.refusal = refusal
-        build.mask(
-            self._plain(parameter)
-            for parameter in record.parameters
-            if parameter.secret and len(self._plain(parameter)) > 2
-        )
+        build.mask(self._plain(parameter) for parameter in record.parameters if parameter.secret)
         self._begin(build)
         try:
             sequence.perform(build)

@@ -15,7 +15,7 @@ from sluicegate.runner import cron, properties
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.item import Item
-from sluicegate.runner.masking import SHORTEST, Mask
+from sluicegate.runner.masking import Mask
 from sluicegate.runner.scm import branches, history, reading, urls
 from sluicegate.runner.scm.model import Git
 from sluicegate.runner.scm.polling import Poller
@@ -202,7 +202,7 @@ class Triggers:
             poller = Poller(errand, env, last, len(gits) == 1)
             for git in gits:
                 addresses = [properties.expand(remote.url, values) for remote in git.remotes]
-                mask.add(word for address in addresses for word in urls.secrets(address) if len(word) >= SHORTEST)
+                mask.add(word for address in addresses for word in urls.secrets(address))
                 named = next((remote.credentials for remote in git.remotes if remote.credentials), "")
                 known = self.runner.vault.credentials().get(named)
                 credential = known if known is not None and known.kind in KINDS else None

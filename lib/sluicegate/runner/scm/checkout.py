@@ -12,7 +12,6 @@ from pathlib import Path
 from sluicegate.errors import Malformed, NotFound
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.causes import Cause
-from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.results import Result
 from sluicegate.runner.scm import branches, changelog, choosing, fetching, history, switching, urls
 from sluicegate.runner.scm.choosing import Candidate, Question
@@ -209,7 +208,7 @@ def _url(build: Build, remote: Remote) -> str:
     except Malformed as problem:
         hint = f" ({problem.hint})" if problem.hint else ""
         raise StepFailed(problem.message + hint) from problem
-    build.mask(word for word in urls.secrets(url) if len(word) >= SHORTEST)
+    build.mask(urls.secrets(url))
     return url
 
 

@@ -13,7 +13,7 @@ from sluicegate.errors import SluicegateError
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.masking import SHORTEST, refuse_short
+from sluicegate.runner.masking import refuse_short
 from sluicegate.runner.vault import Credential
 
 PREFIX = "org.jenkinsci.plugins.credentialsbinding.impl."
@@ -35,8 +35,7 @@ class Binding:
         if self.kind in ("string", "user", "ssh"):
             shown = [value for value in values.values() if credential.secret in value]
             build.mask([credential.secret, *shown])
-        if len(credential.passphrase) >= SHORTEST:
-            build.mask([credential.passphrase])
+        build.mask([credential.passphrase])
         return {variable: value for name, value in values.items() if (variable := self.variables.get(name))}
 
 

@@ -9,7 +9,6 @@ from sluicegate.runner import properties
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.parameters import DANGEROUS
 from sluicegate.runner.reading import text_of
 from sluicegate.runner.steps.shell import run_script
@@ -119,7 +118,7 @@ class Passwords:
     def around(self, build: Build) -> Iterator[None]:
         values = dict(build.services.passwords()) if self.globally else {}
         values |= {name: build.services.unseal(value) for name, value in self.entries.items()}
-        build.mask(value for value in values.values() if len(value) >= SHORTEST)
+        build.mask(values.values())
         with build.variables_set(values):
             yield
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from sluicegate.runner.build import Build
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.masking import SHORTEST
 
 
 class MaskPasswords:
@@ -28,8 +27,7 @@ class MaskPasswords:
     @contextmanager
     def around(self, build: Build) -> Iterator[None]:
         values = {name: build.services.unseal(sealed) for name, sealed in self.sealed.items()}
-        build.mask(value for value in values.values() if len(value) >= SHORTEST)
-        build.mask(value for value in build.services.passwords().values() if len(value) >= SHORTEST)
+        build.mask([*values.values(), *build.services.passwords().values()])
         with build.variables_set(values):
             yield
 

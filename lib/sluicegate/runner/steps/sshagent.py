@@ -11,7 +11,6 @@ from sluicegate.runner import processes
 from sluicegate.runner.build import Build, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
-from sluicegate.runner.masking import SHORTEST
 from sluicegate.runner.steps.credentials import find
 from sluicegate.runner.vault import Credential
 from sluicegate.tools import process
@@ -82,7 +81,7 @@ def _agents(socket: Path) -> set[int]:
 def _add(build: Build, key: Credential, socket: Path) -> None:
     """Give the agent one key; a passphrase reaches ssh-add by a helper that prints it from the environment."""
     build.say(f"[ssh-agent] Using credentials {key.user}{f' ({key.description})' if key.description else ''}")
-    build.mask(secret for secret in (key.secret, key.passphrase) if len(secret) >= SHORTEST)
+    build.mask([key.secret, key.passphrase])
     with build.scratch() as folder:
         file, helper = folder / "key", folder / "askpass"
         file.touch(mode=0o600)
