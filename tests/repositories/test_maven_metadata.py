@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
 
-from sluicegate.repositories.maven2 import leaving, snapshot_metadata
+from sluicegate.repositories.maven2 import leaving, metadata, snapshot_metadata
 from tests.parts import AUTH
 
 VERSION = "1.0-20261125.101010-1"
@@ -31,6 +32,18 @@ def test_a_classifier_may_hold_dots(behind: str, classifier: str | None, extensi
     document = ElementTree.fromstring(snapshot_metadata(AUTH, VERSION, [f"auth-{VERSION}{behind}"]))
     (listed,) = document.iterfind("versioning/snapshotVersions/snapshotVersion")
     assert (listed.findtext("classifier"), listed.findtext("extension")) == (classifier, extension)
+
+
+@pytest.mark.parametrize(
+    ("versions", "release"),
+    [
+        ("1.0 1.1 1.2-rc-1", "1.1"), ("31.0-jre 31.1-jre 32.0-SNAPSHOT", "31.1-jre"), ("1.0-1 1.0-2", "1.0-2"),
+        ("1.0-SNAPSHOT", None),
+    ],
+)  # fmt: skip
+def test_maven_finds_a_release_where_every_version_has_a_hyphen(versions: str, release: str | None) -> None:
+    document = ElementTree.fromstring(metadata(AUTH, versions.split(), datetime.now(UTC)))
+    assert document.findtext("versioning/release") == release
 
 
 def test_the_last_publication_of_a_snapshot_takes_the_list_along() -> None:

@@ -61,6 +61,7 @@ CURL = "machine 127.0.0.1 login a password"
     [
         f"{CURL} p # the job's\n", "machine 127.0.0.1 login a # who\n password p\n", f"{CURL} p#q\n", f'{CURL} "#p"\n',
         f"{CURL} p\u2028q\n", f"{CURL} p\x85\xa0q\n", f'{CURL} "p\\nq"\n', f"{CURL.replace(' ', chr(10))}\np\n",
+        "machine 127.0.0.1\n port 443\n protocol https\n login a\n password p\n",
         f"# note\u2028machine 127.0.0.1 login evil password evil\n{CURL} p\r\n",
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from sluicegate.tools.process import lines_of
 # A word in quotes may hold blanks, and only there a backslash is an escape.
 WORD = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<open>")|(?P<plain>\S+))', re.ASCII)
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-KEYS = ("login", "password", "account")
+KEYS = ("login", "password", "account", "port", "protocol")  # the last two are read by other programs, and not by curl
 
 
 class Mistake(Exception):
