@@ -97,6 +97,27 @@ def test_a_broken_configuration_of_git_is_told_in_its_words(
     assert "bad config line 1 in file" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[core]\ncompression = 99\n", "bad zlib compression level 99"),
+        ("[include]\npath = gitconfig\n", "exceeded maximum include depth"),
+        (None, "unknown error occurred while reading the configuration files"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_no_damage_of_the_repository(
+    published: Shop, tmp_path: Path, text: str | None, words: str
+) -> None:
+    if text is None:
+        (tmp_path / "gitconfig").mkdir()
+    else:
+        (tmp_path / "gitconfig").write_text(text)
+    for location in (str(published.bare), f"file://{published.bare}"):
+        done = sluicegate(published, "-C", location, "status", GIT_CONFIG_GLOBAL=str(tmp_path / "gitconfig"))
+        assert done.returncode == 2, done.stderr
+        assert "Git cannot read its configuration" in done.stderr and words in done.stderr
+
+
 def test_settings_that_ci_gives_in_variables_are_kept(published: Shop) -> None:
     variables = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ci-bot"}
     variables |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "ci@example.com"}

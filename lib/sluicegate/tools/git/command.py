@@ -41,6 +41,12 @@ FOREIGN = (
 # What a push has brought lies in quarantine until its hooks have agreed; only through these can a hook read it.
 QUARANTINE = ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH")
 
+BROKEN_SETTINGS = re.compile(
+    r"(?:fatal|error): (bad (?:numeric |boolean )?config .*|unable to parse .*config.*|unable to access '/.*"
+    r"|bad (?:zlib|pack) compression level .*|exceeded maximum include depth .*\n.*"
+    r"|unknown error occurred while reading the configuration files)"
+)
+"""What Git says when it ends at a mistake in its settings."""
 AS_IT_IS = ("--no-show-signature", "--encoding=UTF-8")
 """For `git log`: what the user's settings would put before a commit, or write it in."""
 
@@ -93,7 +99,6 @@ def git(
 
 def refuse_broken_settings(error_text: str) -> None:
     """Raise UsageError when Git's own configuration cannot be read, so that it did nothing at all."""
-    if complaint := re.search(
-        r"(?:fatal|error): (bad (?:numeric |boolean )?config .*|unable to parse .*config.*)", error_text
-    ):
-        raise UsageError(f"Git cannot read its configuration: {complaint[1]}", hint="git config --list --show-origin")
+    if complaint := BROKEN_SETTINGS.search(error_text):
+        words = " ".join(complaint[1].split())
+        raise UsageError(f"Git cannot read its configuration: {words}", hint="git config --list --show-origin")
