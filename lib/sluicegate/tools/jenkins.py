@@ -68,8 +68,8 @@ def read_build(jenkins: Jenkins, url: str, *, patient: bool = True, chain: bool 
     direct = frozenset(str(cause["userId"]) for cause in _causes(value) if cause.get("userId"))
     parameters = {
         str(parameter["name"]): str(parameter.get("value", ""))
-        for action in value.get("actions", [])
-        for parameter in action.get("parameters") or []
+        for action in objects(value.get("actions"))
+        for parameter in objects(action.get("parameters"))
         if "name" in parameter
     }
     return Build(
@@ -117,8 +117,13 @@ def _missing(jenkins: Jenkins, job: str) -> SluicegateError:
     return UnknownName(f"{jenkins.url} has no job '{job}'", hint=hint)
 
 
+def objects(listed: object) -> list[Json]:
+    """The objects of a list of the API, which has null in place of what it does not export."""
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
 def _causes(build: Json) -> list[Json]:
-    return [cause for action in build.get("actions", []) for cause in action.get("causes") or []]
+    return [cause for action in objects(build.get("actions")) for cause in objects(action.get("causes"))]
 
 
 def _users(read: Callable[[str, str], Json], build: Json, left: int) -> set[str]:

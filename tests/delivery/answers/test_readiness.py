@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sluicegate.delivery.answers.readiness import Finding, check_jenkins
 from sluicegate.model.config import After, Component, Config, Environment, Jenkins, Role
 from sluicegate.tools import patience, restarts
 from tests.jenkins_stub import JenkinsStub, Job, playing
+from tests.parts import web_server
 
 NAMES = ("COMPONENT", "VERSION", "TO", "ROLE", "WHY")
 SEAL = Job(parameters=[{"name": name} for name in NAMES])
@@ -130,12 +132,45 @@ def test_a_page_that_fails_is_not_taken_for_one_that_is_not_there(path: str, wha
     assert unknown.startswith(what) and unknown.endswith(f"{path} answered with status 500")
 
 
+@pytest.mark.parametrize("odd", [[None, 5, {}], "x", [{"parameterDefinitions": [None]}, {"parameterDefinitions": "x"}]])
+def test_lists_of_something_else_are_no_fault_of_ours(odd: object) -> None:
+    """An older Jenkins has null in place of what it does not export."""
+
+    def change(stub: JenkinsStub, top: dict[str, Any], url: str) -> None:
+        without(stub, "/pluginManager/api/json", {"plugins": odd})
+        without(stub, "/computer/api/json", {"computer": odd})
+        without(stub, "/job/fold/job/approve/api/json", {"property": odd})
+
+    findings = findings_of(change)
+    assert any("has no parameter COMPONENT, VERSION, TO, ROLE" in what for what, _ in lacking(findings))
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(301)
+        self.send_header("Location", f"https://ci.example.com/jenkins{self.path}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_jenkins_that_lives_elsewhere_by_now_is_named_with_its_new_address() -> None:
+    """As http:// before a proxy that speaks TLS."""
+    with web_server(_Elsewhere) as port:
+        url = f"http://127.0.0.1:{port}"
+        ((finding, advice),) = lacking(list(check_jenkins(config(url))))
+    assert finding == f"{url} leads on to https://ci.example.com/jenkins"
+    assert "set 'jenkins: {url: https://ci.example.com/jenkins}'" in advice
+
+
 def test_a_jenkins_below_a_path_and_one_that_is_down_are_named() -> None:
     with playing(JenkinsStub({}, context="/jenkins")) as url:
         ((finding, advice),) = lacking(list(check_jenkins(config(url.removesuffix("/jenkins")))))
     assert "not the root of a Jenkins" in finding and url in advice
-    ((finding, _),) = lacking(list(check_jenkins(config("http://127.0.0.1:9"))))
-    assert "127.0.0.1:9" in finding
+    ((finding, advice),) = lacking(list(check_jenkins(config("http://127.0.0.1:9"))))
+    assert "127.0.0.1:9" in finding and "correct 'url'" in advice
     ((finding, _),) = lacking(list(check_jenkins(replace(config(url), jenkins=None))))
     assert "names no Jenkins" in finding
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sluicegate.errors import Denied, SluicegateError
+from sluicegate.errors import Denied, RemoteUnavailable, SluicegateError
 from sluicegate.model.config import Config, Jenkins
 from sluicegate.model.jobs import path_of
 from sluicegate.model.values import Json
@@ -23,6 +23,7 @@ JUDGED = ("COMPONENT", "VERSION", "TO", "ROLE")
 """Parameters of a job that approves or rejects: they must be what the command says (decision 0021)."""
 INSTALLED = ("COMPONENT", "VERSION", "ENVIRONMENT", "ADDRESSES")
 """What an installation gives to the jobs that it starts."""
+WHO = "whoAmI/api/json"
 NOWHERE = "https://nowhere.invalid/of-sluicegate-check.git"
 
 
@@ -49,6 +50,9 @@ def check_jenkins(config: Config) -> Iterator[Finding]:
         if login.state == "missing":
             return
         top = _get(jenkins, "api/json?tree=url,useSecurity,mode")
+    except RemoteUnavailable as problem:
+        yield _missing(problem.message, "correct 'url' below 'jenkins:', or let that Jenkins run")
+        return
     except SluicegateError as problem:
         yield _missing(problem.message, problem.hint or "see the log of the Jenkins")
         return
@@ -98,13 +102,16 @@ def _get(jenkins: Jenkins, path: str) -> Json:
 
 def _login(jenkins: Jenkins) -> Finding:
     """Whether there is a Jenkins at all, and whether it knows our user."""
-    answer = server.ask(jenkins, f"{jenkins.url}/whoAmI/api/json")
+    answer = server.ask(jenkins, f"{jenkins.url}/{WHO}")
+    if 300 <= answer.status < 400:
+        root = answer.headers.get("Location", "").removesuffix(f"/{WHO}")
+        return _missing(f"{jenkins.url} leads on to {root}", f"set 'jenkins: {{url: {root}}}', if that is your Jenkins")
     if "X-Jenkins" not in answer.headers:
         return _missing(
             f"{jenkins.url} answers, and is not the root of a Jenkins",
             f"it may live below a path: set 'jenkins: {{url: {jenkins.url}/jenkins}}'",
         )
-    who = _get(jenkins, "whoAmI/api/json")
+    who = _get(jenkins, WHO)
     if who.get("anonymous") is True:
         return _missing(f"{jenkins.url} takes us for anonymous", "set 'user' and its token below 'jenkins:'")
     name = str(who.get("name") or who.get("id") or jenkins.user)
@@ -147,7 +154,7 @@ def _plugins(jenkins: Jenkins) -> Iterator[Finding]:
     if not isinstance(listed, list):
         yield _unknown(f"the user '{jenkins.user}' may not see its plugins", f"look for {', '.join(PLUGINS)} yourself")
         return
-    active = {plugin.get("shortName") for plugin in listed if plugin.get("active") is not False}
+    active = {str(plugin.get("shortName")) for plugin in server.objects(listed) if plugin.get("active") is not False}
     for name, why in PLUGINS.items():
         if name not in active:
             yield _missing(f"the plugin {name} is not active: {why}", f"Manage Jenkins, Plugins: install {name}")
@@ -186,7 +193,7 @@ def _machines(jenkins: Jenkins) -> Iterator[Finding]:
     if not isinstance(computers, list):
         yield _unknown("its agents cannot be seen", "look at Manage Jenkins, Nodes")
         return
-    ready = [node for node in computers if not node.get("offline") and node.get("numExecutors")]
+    ready = [node for node in server.objects(computers) if not node.get("offline") and node.get("numExecutors")]
     agents = [node for node in ready if "MasterComputer" not in str(node.get("_class"))]
     if not ready:
         yield _missing("no agent is online with an executor", "Manage Jenkins, Nodes: add one, or bring it back")
@@ -230,8 +237,8 @@ def _job(jenkins: Jenkins, name: str, why: str, wanted: tuple[str, ...]) -> Find
         return _missing(f"{what} is a folder", f"name a job in it: {name}/JOB")
     if job.get("buildable") is False:
         return _missing(f"{what} cannot be built", "enable it; a copied job is to be saved once")
-    groups = [group.get("parameterDefinitions") or [] for group in job.get("property") or []]
-    declared = {parameter.get("name") for group in groups for parameter in group}
+    groups = [server.objects(group.get("parameterDefinitions")) for group in server.objects(job.get("property"))]
+    declared = {str(parameter.get("name")) for group in groups for parameter in group}
     if lacking := [parameter for parameter in wanted if parameter not in declared]:
         return _missing(f"{what} has no parameter {', '.join(lacking)}", "declare them, as the templates do")
     return _well(f"{what} is there")
