@@ -81,6 +81,46 @@ def test_who_reads_a_folder_sees_that_folder_alone(peopled: Server) -> None:
     assert olle.post(f"{peopled.url}queue/cancelItem?id={waiting[0]['id']}").status_code == 403
 
 
+COPYING = (
+    "<project><quietPeriod>0</quietPeriod><properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>"
+    "<hudson.model.StringParameterDefinition><name>FROM</name></hudson.model.StringParameterDefinition>"
+    "</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties><builders>"
+    "<hudson.plugins.copyartifact.CopyArtifact><project>${FROM}</project>"
+    "<selector class='hudson.plugins.copyartifact.StatusBuildSelector'/></hudson.plugins.copyartifact.CopyArtifact>"
+    "<hudson.tasks.Shell><command>cat word</command></hudson.tasks.Shell></builders></project>"
+)
+CHAIN = (
+    "<project><quietPeriod>0</quietPeriod><builders><hudson.plugins.parameterizedtrigger.TriggerBuilder><configs>"
+    "<hudson.plugins.parameterizedtrigger.BlockableBuildTriggerConfig><configs>"
+    "<hudson.plugins.parameterizedtrigger.PredefinedBuildParameters><properties>FROM=/outer</properties>"
+    "</hudson.plugins.parameterizedtrigger.PredefinedBuildParameters></configs><projects>copying</projects><block/>"
+    "</hudson.plugins.parameterizedtrigger.BlockableBuildTriggerConfig></configs>"
+    "</hudson.plugins.parameterizedtrigger.TriggerBuilder></builders></project>"
+)
+
+
+def test_a_job_that_copies_what_a_parameter_names_opens_nothing_to_who_starts_it(peopled: Server) -> None:
+    archiving = "<hudson.tasks.ArtifactArchiver><artifacts>word</artifacts></hudson.tasks.ArtifactArchiver>"
+    client = peopled.client()
+    client.reconfig_job("outer", shell("printf %s ses ame > word", publishers=archiving).decode())
+    client.create_job("team/copying", COPYING)
+    client.create_job("team/chain", CHAIN)
+    client.build_job("outer")
+    ended(client, "outer")
+    rule(peopled, ADMIN + "- {who: olle, may: build, in: team}\n")
+    url = f"{peopled.url}job/team/job/copying/"
+    for number, (who, tells) in enumerate([("olle", False), ("admin", True)], start=1):
+        assert peopled.session(who).post(f"{url}buildWithParameters", data={"FROM": "/outer"}).status_code == 201
+        ended(client, "team/copying", number)
+        printed = peopled.session().get(f"{url}{number}/consoleText").text
+        assert ("sesame" in printed) is tells, printed
+        assert ("Unable to find project for artifact copy: ${FROM}" in printed) is not tells, printed
+    # Nor by a job between.
+    assert peopled.session("olle").post(f"{peopled.url}job/team/job/chain/build").status_code == 201
+    ended(client, "team/copying", 3)
+    assert "sesame" not in peopled.session().get(f"{url}3/consoleText").text
+
+
 def test_a_group_configures_its_folder_and_no_other(peopled: Server) -> None:
     rule(peopled, ADMIN + '- {group: qa, members: [olle]}\n- {who: "@qa", may: configure, in: team}\n')
     olle = peopled.session("olle")

@@ -67,6 +67,9 @@ class Services(Protocol):
     def job(self, build: Build, name: str) -> Item:
         """A job by its name, relative to the folder of this one's. Raises NotFound when there is none."""
 
+    def may_read(self, build: Build, item: Item) -> bool:
+        """Whether all who have started this build may read a job. Raises SluicegateError where nobody can tell."""
+
     def cells(self, item: Item) -> Sequence[Item]:
         """The cells of a matrix that were ever built; none of another job."""
 

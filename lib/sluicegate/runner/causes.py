@@ -51,6 +51,12 @@ class Cause:
         }
 
 
+def people(causes: tuple[Cause, ...]) -> set[str]:
+    """The users who started a build, or a build that led to it; "" for somebody who had not logged in."""
+    own = {cause.user for cause in causes if cause.kind == "user"}
+    return own.union(*(people(cause.causes) for cause in causes))
+
+
 CLASSES = {
     "user": "hudson.model.Cause$UserIdCause",
     "upstream": "hudson.model.Cause$UpstreamCause",

@@ -21,6 +21,7 @@ from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import Given, Upload
 from sluicegate.runner.queue import Queue, QueueItem
 from sluicegate.runner.records import Record
+from sluicegate.runner.rights import Right, Rules, allowed
 from sluicegate.runner.scm import history
 from sluicegate.runner.settings import Settings
 from sluicegate.runner.vault import Credential, Vault
@@ -50,9 +51,16 @@ class Provisions:
     lend: Callable[[], AbstractContextManager[None]]
     abort: Callable[[Record, str], bool]
     keep: Callable[[BinaryIO, str], Upload]
+    users_rights: Callable[[], Rules]
+    groups: Callable[[str], frozenset[str]]
 
     def job(self, build: Build, name: str) -> Item:
         return self.items.needed(names.resolve(name, _folder(build)))
+
+    def may_read(self, build: Build, item: Item) -> bool:
+        rules = self.users_rights()
+        people = causes.people(build.record.causes)
+        return all(allowed(rules.of(name or None, self.groups(name)), item.full_name) >= Right.READ for name in people)
 
     def cells(self, item: Item) -> Sequence[Item]:
         return self.items.cells(item)

@@ -100,6 +100,8 @@ class Runner:
             lend=self._another_executor,
             abort=self.abort,
             keep=self.keep,
+            users_rights=self.rights.rules,
+            groups=self.users.groups,
         )
         self.keepers = (self.accepted.worker,) if self.accepted is not None else ()
         self.workers = [Worker(f"executor {n}", partial(self._execute, n)) for n in range(executors)]

@@ -182,10 +182,15 @@ class CopyArtifact:
         return f"copy {self.filter or 'all'} of {self.project}, {self.selector.words}"
 
     def perform(self, build: Build) -> None:
+        name = build.expand(self.project)
+        absent = f"Unable to find project for artifact copy: {self.project}"
         try:
-            item = build.services.job(build, build.expand(self.project))
+            item = build.services.job(build, name)
         except NotFound as problem:
-            raise StepFailed(f"Unable to find project for artifact copy: {self.project}") from problem
+            raise StepFailed(absent) from problem
+        # A name with a variable is chosen by whoever starts the build (CopyArtifact.canReadFrom).
+        if name != self.project and not build.services.may_read(build, item):
+            raise StepFailed(absent)
         record = next(
             (candidate for candidate in self.selector.builds(build, item) if self._fits(build, candidate)), None
         )
