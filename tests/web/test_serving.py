@@ -53,6 +53,19 @@ def test_nothing_listens_beyond_this_machine_without_a_usable_certificate(
     assert not (tmp_path / "home").exists()
 
 
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    cert, key = map(str, certificate)
+    words = ["openssl", "pkey", "-aes256", "-passout", "pass:sesame", "-in", key, "-out", f"{key}.encrypted"]
+    subprocess.run(words, check=True, capture_output=True)
+    words = ["serve", "--home", str(tmp_path / "home"), "--port", "0", "--tls-cert", cert]
+    done = command(*words, "--tls-key", f"{key}.encrypted")
+    assert (
+        done.returncode == 2 and "the key of --tls-key is encrypted" in done.stderr and "pass phrase" not in done.stderr
+    )
+
+
 def test_who_asks_for_it_listens_everywhere_in_clear(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--host", "0.0.0.0", "--plain-http") as server:
         assert requests.get(f"{server.url}login").status_code == 200

@@ -167,10 +167,17 @@ def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] |
     if certificate is None or key is None:
         raise UsageError("--tls-cert and --tls-key belong together")
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ssl.SSLError) as problem:
         raise UsageError(f"the certificate {certificate} with the key {key} cannot be used: {problem}") from problem
     return certificate, key
+
+
+def _no_password() -> str:
+    """Else OpenSSL asks at the terminal, which a service has none of."""
+    raise UsageError(
+        "the key of --tls-key is encrypted", hint="openssl pkey -in KEY -out PLAIN.pem, and chmod 600 PLAIN.pem"
+    )
 
 
 def home_url(listening: socket.socket, host: str, url: str, scheme: str = "http") -> str:
