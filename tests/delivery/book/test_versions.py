@@ -121,7 +121,8 @@ FINAL = {
     "1.0-pr",
     "deb": "1.0-1 1:2.3-4 1.0-1ubuntu2 1.0-1~bpo12+1 1.0-1+deb12u1 1.0-1~deb11u1 1.0~bpo12+1 1.0.2a-1 2024a-0+deb12u1 "
     "1.0+dfsg-1 1.0-1~ubuntu22.04.1 1.0~ubuntu22.04.1 1.0-1~22.04.1 2.0~deb12u1 "
-    "10.0.0~dfsg-11+deb12u4 1.0~ds1-2 1.0~repack-1 1:11.4.2+maria~ubu2204 1:11.4.2+maria~deb12 1.0~resolute1 2.4~kali1 "
+    "10.0.0~dfsg-11+deb12u4 7.5.1+~cs14.2-1 2.1.0+~1.2.3-1 1.0~ds1-2 1.0~repack-1 1:11.4.2+maria~ubu2204 "
+    "1:11.4.2+maria~deb12 1.0~resolute1 2.4~kali1 "
     "1.0~plucky1 1.0~sid 1.0~forky 1.0~oracular+1 1.0~+deb12u1",
     "rpm": "1.0-1.el9 1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
 }

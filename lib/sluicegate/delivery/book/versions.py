@@ -100,7 +100,7 @@ def prerelease(scheme: str, version: str) -> bool:
     text = numbered[0] if numbered else ""
     if scheme == "maven":
         return _early(text, EARLY_LETTER)
-    marked = REBUILD.sub("", text)
+    marked = REBUILD.sub("", text).replace("+~", "+")  # 7.5.1+~cs14.2, with sources of others, is above 7.5.1
     upstream = marked.rpartition("-")[0] or marked
     behind_tilde = marked.partition("~")[2]
     return "~" in upstream or _early(marked) or EARLY_LETTER.match(behind_tilde) is not None
