@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -39,10 +41,11 @@ def expected(name: str) -> dict[str, Any]:
     return expectation
 
 
-def jobs(name: str) -> dict[str, bytes]:
+@cache
+def jobs(name: str) -> Mapping[str, bytes]:
     """Job name -> config.xml, the one to build first."""
     source = FOLDER / name / "job.yaml"
-    return render.jobs(source if source.exists() else source.with_name("config.xml"))
+    return MappingProxyType(render.jobs(source if source.exists() else source.with_name("config.xml")))
 
 
 def without(content: bytes, option: str) -> bytes:
