@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from sluicegate.errors import Malformed
 from sluicegate.model import snapshots
 from sluicegate.model.config import Component
+from sluicegate.model.prereleases import prerelease
 
 CHECKSUMS = ("sha1", "sha256", "md5")
 METADATA = "maven-metadata.xml"
@@ -130,12 +131,8 @@ def announcements(
 
 
 def metadata(component: Component, versions: Sequence[str], now: datetime) -> bytes:
-    """The component's maven-metadata.xml: `latest` and `release` are the last version that is no prerelease.
-
-    Where each has a hyphen, as `31.1-jre` and `1.0-1`, the last that is no SNAPSHOT is the release, as for Maven.
-    """
-    plain = [version for version in versions if "-" not in version.partition("+")[0]]
-    finished = plain or [version for version in versions if not version.endswith(snapshots.ENDING)]
+    """The component's maven-metadata.xml: `latest` and `release` are the last version that is no prerelease."""
+    finished = [version for version in versions if not prerelease(component.versions, version)]
     lines = ["  <versioning>"]
     lines += [_element("latest", (finished or list(versions))[-1], 4)] if versions else []
     lines += [_element("release", finished[-1], 4)] if finished else []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sluicegate.delivery.book import versions
 from sluicegate.errors import Malformed
+from sluicegate.model.prereleases import prerelease
 
 number = st.integers(0, 12)
 semver = st.builds("{}.{}.{}".format, number, number, number)
@@ -53,7 +54,7 @@ def test_sorting_keeps_every_version_and_puts_none_before_a_lower_one(case: tupl
 def test_a_range_and_its_opposite_hold_every_release_once(case: tuple[str, list[str], str]) -> None:
     scheme, known, bound = case
     below, rest = (versions.matching(scheme, known, f"{sign}{bound}") for sign in ("<", ">="))
-    assert sorted(below + rest) == sorted(version for version in known if not versions.prerelease(scheme, version))
+    assert sorted(below + rest) == sorted(version for version in known if not prerelease(scheme, version))
     assert all(versions.lower(scheme, version, bound) for version in below)
 
 
@@ -134,12 +135,12 @@ def by_scheme(table: dict[str, str]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("scheme", "version"), by_scheme(EARLY))
 def test_a_prerelease_is_known_as_one_whatever_stands_behind(scheme: str, version: str) -> None:
-    assert versions.prerelease(scheme, version)
+    assert prerelease(scheme, version)
 
 
 @pytest.mark.parametrize(("scheme", "version"), by_scheme(FINAL))
 def test_a_release_is_no_prerelease(scheme: str, version: str) -> None:
-    assert not versions.prerelease(scheme, version)
+    assert not prerelease(scheme, version)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from datetime import datetime
 from itertools import islice
 
 from sluicegate.delivery.artifacts.fetch import recorded_manifest
-from sluicegate.delivery.book import versions
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.moves.promote import standing_pins
 from sluicegate.errors import PartlyDone, RemoteUnavailable, SluicegateError, UsageError
 from sluicegate.model.config import Component, Environment
 from sluicegate.model.evidence import Pruned, Removed
+from sluicegate.model.prereleases import prerelease
 from sluicegate.model.printable import counted
 from sluicegate.ports import Repository
 
@@ -127,8 +127,8 @@ def retention(state: State, component: str, *, keep: int, window: int = WINDOW) 
 
     # The newest of both kinds: a row of prereleases must not push out the last finished version.
     scheme = state.config.component(component).versions
-    finished = [version for version in known if not versions.prerelease(scheme, version)]
-    early = [version for version in known if versions.prerelease(scheme, version)]
+    finished = [version for version in known if not prerelease(scheme, version)]
+    early = [version for version in known if prerelease(scheme, version)]
     for version in (*finished[-keep:], *early[-keep:]):
         stays(version, f"one of the newest {keep}")
     # And what some environment has, shall have, or may go back to.
