@@ -55,7 +55,7 @@ def test_the_page_shows_state_hosts_and_analysis(monkeypatch: pytest.MonkeyPatch
     assert "rollout" not in matrix["environments"][0]
     text = " ".join(page(matrix).split())
     assert "Rollout of production" in text and "Rollout of staging" not in text
-    assert "paused: qa lets it go on; to auth=2.0.0" in text
+    assert "paused: <bdi>qa lets it go on</bdi>; to auth=2.0.0" in text
     assert "At least 1 of 2 hosts take new users" in text
     assert "<td>new</td><td>ready</td><td>healthy</td><td>3</td>" in text
     assert "&lt;web2&gt;</th><td>old</td><td>unknown</td><td></td><td></td>" in text
