@@ -141,6 +141,32 @@ def test_what_people_did_by_hand_after_it_stays_done(home: Home) -> None:
     assert home.texts() == {"edited": config("by hand again"), "made": config("x")}
 
 
+@pytest.mark.parametrize("part", ["config.xml", "."])
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("doubted", [True, False])
+def test_a_link_that_a_person_put_in_its_place_stays_and_stops_nobody(
+    home: Home, part: str, new: bool, doubted: bool
+) -> None:
+    home.items.create("", "a", config("one"))
+    if not new:
+        home.accepted.settle()
+        home.items.update(home.items.by_name["a"], config("two"))
+    home.items.create("", "b", config("other"))
+    replaced = home.place("a").parent / part
+    elsewhere = home.path.with_name("elsewhere")
+    replaced.rename(elsewhere)
+    replaced.symlink_to(elsewhere)
+    before = {file: file.read_bytes() for file in home.path.parent.rglob("config.xml") if file.is_file()}
+    if doubted:
+        home.accepted._doubted.add(home.place("a"))
+    home.items.delete(home.items.by_name["b"])
+    assert not home.accepted.journal.lines
+    home.start_machine()
+    assert replaced.is_symlink()
+    del before[home.place("b")]
+    assert before == {file: file.read_bytes() for file in home.path.parent.rglob("config.xml") if file.is_file()}
+
+
 def test_what_was_deleted_or_renamed_does_not_come_back_by_a_power_cut(home: Home) -> None:
     for name in ("gone", "before"):
         home.items.create("", name, config(name))

@@ -7,6 +7,7 @@ emptied. After a power cut the journal tells what the files should say, and is b
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import threading
@@ -26,6 +27,8 @@ LARGEST = 16 << 20
 """Bytes of configurations that wait for that at a time: who stores more waits for the disk."""
 FEW, PASSES = 8, 3
 """So many files may be left to be synced while nobody may store anything; how often this is tried."""
+TAKEN_AWAY = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+"""How opening a file fails which a person took away, or in whose place, or above which, there is a link of his."""
 
 
 class Accepted:
@@ -114,8 +117,10 @@ class Accepted:
         for place, rows in waiting.items():
             try:
                 self._sync_file(place, rows)
-            except FileNotFoundError:
-                continue  # somebody took it away
+            except OSError as problem:
+                if problem.errno not in TAKEN_AWAY:
+                    raise
+                continue
             folder = place.parent
             folders.add(folder)
             if rows and rows[0].get("before") is None:
@@ -138,10 +143,9 @@ class Accepted:
         if place not in self._doubted:
             try:
                 files.sync(place)
-            except FileNotFoundError:
-                raise
-            except OSError:
-                self._doubted.add(place)
+            except OSError as problem:
+                if problem.errno not in TAKEN_AWAY:
+                    self._doubted.add(place)
                 raise
         elif self._is_ours(place, rows):
             files.replace(place, _bytes(rows[-1]))
@@ -187,6 +191,8 @@ class Accepted:
                     log.warning("%s was accepted before the machine stopped, and is written now", place)
                     files.replace(place, _bytes(rows[-1]))
             except OSError as problem:
+                if problem.errno in TAKEN_AWAY:
+                    continue
                 self._doubted.add(place)
                 log.warning("%s cannot be written: %s", place, problem)
         try:
