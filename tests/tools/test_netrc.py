@@ -22,6 +22,8 @@ from tests.real.needs import needs
         (r"machine h login ci password a\b", "ci", r"a\b"),
         (r'machine h login ci password "a\\b\"c d"', "ci", 'a\\b"c d'),
         ("machine other login x\nmachine h login ci password p\nmachine h login no password second", "ci", "p"),
+        ("machine h login ci\nmachine h login ci password p\nmachine h login no password second", "ci", "p"),
+        ("machine h login ci\nmachine x login no password no\n", "ci", ""),
         ("machine h\n  login ci\n  account x\n  password p#q\n", "ci", "p#q"),
         ("# machine h login no password no\nMACHINE H LOGIN ci PASSWORD p", "ci", "p"),
         ("macdef init\nmachine h login no password no\n\nmachine h login ci password p", "ci", "p"),
@@ -30,7 +32,7 @@ from tests.real.needs import needs
         ('machine h login "" password p', "", "p"),
     ],
 )  # fmt: skip
-def test_the_first_entry_of_the_host_counts_and_a_backslash_is_one(text: str, login: str, password: str) -> None:
+def test_the_first_whole_entry_of_the_host_counts_and_a_backslash_is_one(text: str, login: str, password: str) -> None:
     entry = netrc.entry(text, "h")
     assert entry is not None and (entry.login, entry.password) == (login, password)
 
@@ -42,7 +44,7 @@ def test_other_hosts_have_no_entry() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["machine", "secret", 'machine h login ci password "secret', "machine h login", "machine h password #secret"],
+    ["machine", 'machine h login ci password "secret', "machine h login", "machine h password #secret"],
 )
 def test_a_mistake_names_its_line_and_quotes_no_password(tmp_path: Path, text: str) -> None:
     path = tmp_path / "netrc"
@@ -62,6 +64,11 @@ CURL = "machine 127.0.0.1 login a password"
         f"{CURL} p # the job's\n", "machine 127.0.0.1 login a # who\n password p\n", f"{CURL} p#q\n", f'{CURL} "#p"\n',
         f"{CURL} p\u2028q\n", f"{CURL} p\x85\xa0q\n", f'{CURL} "p\\nq"\n', f"{CURL.replace(' ', chr(10))}\np\n",
         "machine 127.0.0.1\n port 443\n protocol https\n login a\n password p\n",
+        f"{CURL} p for the nightly build\n", f"some words\nmachine other loginn x\n{CURL} p\n",
+        "machine 127.0.0.1 login a\nmachine 127.0.0.1 login b password p\n",
+        "default machine 127.0.0.1 login a password p",
+        "machine 127.0.0.1 login a\ndefault login d password e\n", "machine 127.0.0.1 loginn a password p\n",
+        "machine 127.0.0.1 login a login b password p password q\n", f"default login d password e\n{CURL} p\n",
         f"# note\u2028machine 127.0.0.1 login evil password evil\n{CURL} p\r\n",
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from sluicegate.tools.process import lines_of
 # A word in quotes may hold blanks, and only there a backslash is an escape.
 WORD = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<open>")|(?P<plain>\S+))', re.ASCII)
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-KEYS = ("login", "password", "account", "port", "protocol")  # the last two are read by other programs, and not by curl
+KEYS = {"login", "password"}
 
 
 class Mistake(Exception):
@@ -31,22 +31,24 @@ class Entry:
 
 
 def entry(text: str, host: str) -> Entry | None:
-    """The first entry for the host, or `default` where that comes first. Raises Mistake."""
+    """The first entry for the host, or `default`, that has both a login and a password; else the last of them.
+
+    Words that say nothing here (`account`, `port`, a slip of the pen) are passed over. Raises Mistake.
+    """
     values: dict[str, str] | None = None
+    is_ours = False
     words = _words(text)
     for line, word in words:
         key = word.lower()
         if key in ("machine", "default"):
-            if values is not None:
+            if values is not None and values.keys() == KEYS:
                 break
-            if key == "default" or _value(words, key, line).lower() == host.lower():
-                values = {}
+            is_ours = key == "default" or _value(words, key, line).lower() == host.lower()
+            values = {} if is_ours else values
         elif key in KEYS:
             value = _value(words, key, line)
-            if values is not None:
-                values.setdefault(key, value)
-        else:
-            raise Mistake("expected machine, default, login, password, account or macdef", line)
+            if is_ours and values is not None and values.keys() != KEYS:
+                values[key] = value
     return None if values is None else Entry(login=values.get("login", ""), password=values.get("password", ""))
 
 
