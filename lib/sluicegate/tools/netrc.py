@@ -35,21 +35,30 @@ def entry(text: str, host: str) -> Entry | None:
 
     Words that say nothing here (`account`, `port`, a slip of the pen) are passed over. Raises Mistake.
     """
-    values: dict[str, str] | None = None
+    values = None
+    for values in _entries(text, host):
+        if values.keys() == KEYS:
+            break
+    return None if values is None else Entry(login=values.get("login", ""), password=values.get("password", ""))
+
+
+def _entries(text: str, host: str) -> Iterator[dict[str, str]]:
+    """What each entry for the host, or `default`, gives; once it has both, more words change nothing."""
+    values: dict[str, str] = {}
     is_ours = False
     words = _words(text)
     for line, word in words:
         key = word.lower()
         if key in ("machine", "default"):
-            if values is not None and values.keys() == KEYS:
-                break
-            is_ours = key == "default" or _value(words, key, line).lower() == host.lower()
-            values = {} if is_ours else values
+            if is_ours:
+                yield values
+            is_ours, values = key == "default" or _value(words, key, line).lower() == host.lower(), {}
         elif key in KEYS:
             value = _value(words, key, line)
-            if is_ours and values is not None and values.keys() != KEYS:
+            if values.keys() != KEYS:
                 values[key] = value
-    return None if values is None else Entry(login=values.get("login", ""), password=values.get("password", ""))
+    if is_ours:
+        yield values
 
 
 def _value(words: Iterator[tuple[int, str]], key: str, line: int) -> str:
