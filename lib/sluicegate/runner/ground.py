@@ -16,7 +16,6 @@ from sluicegate.tools import beneath, files
 
 LARGEST = 128 << 20
 """Bytes of a file that is read whole: a build makes one of any size at no cost, by a hole in it."""
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Ground:
@@ -126,10 +125,10 @@ class Ground:
                 if part == "..":
                     raise PermissionError(f"{relative} lies outside the workspace")
                 try:
-                    below = os.open(part, FOLDER, dir_fd=here)
+                    below = os.open(part, beneath.FOLDER, dir_fd=here)
                 except FileNotFoundError:
                     os.mkdir(part, 0o755, dir_fd=here)
-                    below = os.open(part, FOLDER, dir_fd=here)
+                    below = os.open(part, beneath.FOLDER, dir_fd=here)
                     self._give(below)
             finally:
                 os.close(here)
