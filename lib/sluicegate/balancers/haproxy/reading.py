@@ -18,7 +18,8 @@ def places(name: str, settings: Settings, keys: tuple[str, ...]) -> dict[str, Se
     own = settings.keys(*keys)
     if not below.values:
         return {name: own}
-    for key in own.values:
+    if own.values:
+        key = next(iter(own.values))
         raise settings.fail(f"'{key}' stands beside 'at'; expected it below each name there", key)
     return {place: below.below(place) for place in below.values}
 

@@ -136,9 +136,8 @@ class SandboxPen:
         words = [*view, "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--chdir", str(cwd), "--clearenv"]
         for name, value in env.items():
             words += ["--setenv", name, value]
-        if any(
-            "\0" in word for word in words
-        ):  # what follows it would be options of bubblewrap's, and the build its master
+        # What follows a NUL would be options of bubblewrap's, and the build its master.
+        if any("\0" in word for word in words):
             raise ValueError("embedded null byte")
         # By a descriptor: arguments can be read by everybody, and what is in our own environment acts outside too.
         options = os.memfd_create("sandbox", os.MFD_CLOEXEC)
