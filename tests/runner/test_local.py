@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,13 @@ ARCHIVER = "<hudson.tasks.ArtifactArchiver><artifacts>none.txt</artifacts></huds
 
 def test_a_started_job_that_fails_says_why() -> None:
     blocks: list[bytes] = []
+
+    def write(block: bytes) -> None:
+        blocks.append(block)
+        time.sleep(0.1)  # a slow terminal: the job above goes on meanwhile, and tells of it
+
     others = {"below": shell("echo working", publishers=ARCHIVER)}
-    result = local.run("above", CALL, {}, blocks.append, local.Circumstances(others=others))
+    result = local.run("above", CALL, {}, write, local.Circumstances(others=others))
     log = b"".join(blocks).decode()
     assert result.name == "FAILURE" and "echo working" not in log
     assert "below #1 completed. Result was FAILURE\n  ERROR: No artifacts found that match" in log

@@ -136,9 +136,9 @@ def _built(runner: Runner, item: Item, values_by_name: Mapping[str, Value], writ
         if record.job == item.full_name:
             ended.set()
         elif record.result is not None:
-            write(f"{record.job} #{record.number} completed. Result was {record.result.name}\n".encode())
-            for line in _errors(record) if record.result > Result.UNSTABLE else ():
-                write(f"  {line}\n".encode())
+            errors = _errors(record) if record.result > Result.UNSTABLE else []
+            lines = [f"{record.job} #{record.number} completed. Result was {record.result.name}", *errors]
+            write("\n  ".join(lines).encode() + b"\n")  # at once: other threads tell of other builds meanwhile
 
     values = {name: _file_of(runner, item, name, value) for name, value in values_by_name.items()}
     runner.echo = lambda record: write if record.job == item.full_name else None
