@@ -1,4 +1,4 @@
-"""Records have fields, not keys: nobody outside model/evidence.py spells the name of one as a text."""
+"""Records have fields, not keys: nobody outside model/recordjson.py spells the name of one as a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 import sluicegate
 from sluicegate.model import evidence
-from sluicegate.model.evidence import KINDS, OWN_FIELDS, READERS, Record, from_json
+from sluicegate.model.evidence import KINDS, Record
+from sluicegate.model.recordjson import OWN_FIELDS, READERS, from_json
 
 ROOMS = ("delivery", "gates", "ports.py", "wiring.py")
 LIBRARY = Path(sluicegate.__file__).parent

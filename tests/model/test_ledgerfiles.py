@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sluicegate.errors import IntegrityError
 from sluicegate.model import evidence, ledgerfiles
-from sluicegate.model.evidence import Approval, Other, Record, Rejection, Veto, as_json
+from sluicegate.model.evidence import Approval, Other, Record, Rejection, Veto
+from sluicegate.model.recordjson import as_json
 from sluicegate.model.story import Story
 from sluicegate.model.values import Actor
 

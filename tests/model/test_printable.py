@@ -8,8 +8,9 @@ import pytest
 
 from sluicegate.delivery.book.pins import read_pins
 from sluicegate.model.config import Component
-from sluicegate.model.evidence import Veto, from_json
+from sluicegate.model.evidence import Veto
 from sluicegate.model.printable import printable, printable_json
+from sluicegate.model.recordjson import from_json
 
 KEPT = "two\nlines\tand é 中 \U0001f9d1\u200d\U0001f4bb می\u200cخواهم"
 COMPONENTS = {"auth": Component(name="auth", repository="releases")}

@@ -18,10 +18,8 @@ from sluicegate.model.evidence import (
     Judgement,
     Record,
     Vetoing,
-    as_json,
-    from_json,
-    own_facts,
 )
+from sluicegate.model.recordjson import as_json, from_json, own_facts
 from sluicegate.model.story import Kind, Story, newest
 from sluicegate.model.values import Actor, canonical, parsed
 

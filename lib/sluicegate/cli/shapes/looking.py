@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sluicegate.cli.shapes.reality import ReportedHost
-from sluicegate.model.evidence import as_json
+from sluicegate.model.recordjson import as_json
 
 if TYPE_CHECKING:
     from sluicegate.delivery.answers import differences, explain, flow, history

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from sluicegate.errors import ConfigError, GateRefused, Malformed, UsageError
 from sluicegate.model.config import Config, Signing
-from sluicegate.model.evidence import DECIDING, Held, Record, Unheld, Veto, as_json, from_json
+from sluicegate.model.evidence import DECIDING, Held, Record, Unheld, Veto
+from sluicegate.model.recordjson import as_json, from_json
 from sluicegate.model.story import Kind, Story, Uncounted
 from sluicegate.model.values import Hold, Pin, canonical
 
