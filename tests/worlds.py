@@ -25,7 +25,7 @@ from sluicegate.delivery.artifacts.source import Origin
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.setup import init_repo
 from sluicegate.delivery.book.state import LEDGER, MAIN, State
-from sluicegate.delivery.changes import rollback, swap, sync
+from sluicegate.delivery.changes import rollback, swap, swapping, sync
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import Plan
 from sluicegate.delivery.changes.resume import Resumed, open_intents, resume
@@ -392,7 +392,7 @@ class Shop:
         self.pass_time()
         return promote(self.by(user), wanted, to, downgrade=downgrade)
 
-    def swap(self, user: str = "rita", **options: Any) -> swap.Swap:
+    def swap(self, user: str = "rita", **options: Any) -> swapping.Swap:
         self.pass_time()
         return swap.swap(self.by(user), "production", **options)
 

@@ -142,7 +142,7 @@ def test_48_a_swap_killed_under_traffic_loses_no_request(
 def test_48_a_balancer_that_leads_to_a_wrong_version_is_switched_back(
     staged: World, balancer: CaddyBalancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluicegate.delivery.changes.swap.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("sluicegate.delivery.changes.swapping.PROBE_SECONDS", 0.5)
     monkeypatch.setitem(VERSIONS, IDLE, {"auth": "1.9.9", "portal": "1.0.0"})
     staged.drivers.users = balancer
     with traffic(balancer.url) as (_, lost), staged.repo() as repo:

@@ -11,7 +11,7 @@ import pytest
 
 from sluicegate.delivery.answers.deep import examine
 from sluicegate.delivery.book.state import LEDGER
-from sluicegate.delivery.changes import swap
+from sluicegate.delivery.changes import swap, swapping
 from sluicegate.delivery.moves import pinning
 from sluicegate.errors import (
     ConfigError,
@@ -95,7 +95,7 @@ def test_users_that_moved_though_nothing_could_be_written_are_told_of(
         raise Conflict("the delivery repo refused the push: main is protected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(swap, "finish", refuse)
+        patch.setattr(swapping, "finish", refuse)
         with pytest.raises(PartlyDone, match=r"new users go to blue, .*main is protected") as caught:
             ready.swap()
     assert "sluicegate resume" in caught.value.hint
@@ -439,7 +439,7 @@ def test_a_balancer_that_does_not_answer_ends_a_swap_at_once_with_its_name(ready
 
 def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first mistake is told as well as the second; nobody knows what is live, so the swap stays open."""
-    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(swapping, "PROBE_SECONDS", 0.0)
     users = ready.drivers.users
 
     def going_down(name: str) -> None:
@@ -460,7 +460,7 @@ def test_a_balancer_that_fails_while_switching_back_hides_nothing(ready: Shop, m
 def test_a_balancer_that_still_shows_the_old_version_is_switched_back_and_recorded(
     ready: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swap, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(swapping, "PROBE_SECONDS", 0.3)
     with web_server(answering(b'{"version": "1.0.0"}')) as port:  # users still get the old version
         ready.drivers.users.url = f"http://127.0.0.1:{port}"
         with pytest.raises(SluicegateError, match=r"answered '1\.0\.0' after 0\.3 seconds, expected version 2\.0\.0"):

@@ -10,7 +10,7 @@ from sluicegate.cli.shapes.reality import Ending
 if TYPE_CHECKING:
     from sluicegate.delivery.changes.planning import Plan
     from sluicegate.delivery.changes.rollout import Progress
-    from sluicegate.delivery.changes.swap import Swap
+    from sluicegate.delivery.changes.swapping import Swap
     from sluicegate.delivery.moves.promote import Move
     from sluicegate.model.serving import Serving
 

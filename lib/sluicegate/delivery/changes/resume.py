@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.repo import DeliveryRepo
 from sluicegate.delivery.book.state import OpenIntent, State
-from sluicegate.delivery.changes import applying, deploy, hosts, recording, swap
+from sluicegate.delivery.changes import applying, deploy, hosts, recording, swapping
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.planning import make_plan
 from sluicegate.delivery.changes.rolling import Worse, paused
@@ -124,7 +124,7 @@ def _deploy(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     return "finished"
 
 
-def _switched(balancer: Balancer, exchange: swap.Swap) -> bool:
+def _switched(balancer: Balancer, exchange: swapping.Swap) -> bool:
     """Whether users reach the new group. A balancer that was interrupted half-way is set back, as nobody looked yet."""
     try:
         return balancer.live() == exchange.to
@@ -136,10 +136,10 @@ def _switched(balancer: Balancer, exchange: swap.Swap) -> bool:
 def _swap(repo: DeliveryRepo, intent: OpenIntent, say: Say) -> str:
     """A swap that the balancer has made is finished; one that it has not made is undone."""
     state = repo.state()
-    exchange = swap.from_intent(state, intent.record, intent.environment)
+    exchange = swapping.from_intent(state, intent.record, intent.environment)
     environment = state.config.environment(intent.environment)
     if not _switched(state.balancer(environment), exchange):
-        swap.give_up(repo, exchange, intent.record, "it was interrupted before the balancer had switched")
+        swapping.give_up(repo, exchange, intent.record, "it was interrupted before the balancer had switched")
         return "undone"
-    swap.carry_out(repo, exchange, intent.record, say)
+    swapping.carry_out(repo, exchange, intent.record, say)
     return "finished"

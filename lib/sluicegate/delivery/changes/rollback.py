@@ -9,7 +9,7 @@ from sluicegate.delivery.book import intents
 from sluicegate.delivery.book.pins import versions_of
 from sluicegate.delivery.book.repo import DeliveryRepo, Draft
 from sluicegate.delivery.book.state import State
-from sluicegate.delivery.changes import swap
+from sluicegate.delivery.changes import swap, swapping
 from sluicegate.delivery.changes.applying import Say, silent
 from sluicegate.delivery.changes.deploy import deploy
 from sluicegate.delivery.changes.planning import make_plan
@@ -193,10 +193,10 @@ def _by_swap(
             repo, staging.name, target=way_back.target, end_sessions=end_sessions, say=say, why=why, together=first
         )  # fmt: skip
 
-    def decide(state: State, draft: Draft) -> tuple[swap.Swap, Intent]:
+    def decide(state: State, draft: Draft) -> tuple[swapping.Swap, Intent]:
         unchanged(state)
         production, staging = swap.sides(state, way_back.environment)
-        way = swap.Swap(
+        way = swapping.Swap(
             environment=production.name,
             staging=staging.name,
             live=state.group(production),
@@ -207,8 +207,8 @@ def _by_swap(
         )
         swap.refuse_vetoed(state, way)
         _veto(draft, way_back, why)
-        return way, swap.begin(draft, way, why or "rollback")
+        return way, swapping.begin(draft, way, why or "rollback")
 
     # No gate is asked: what comes back ran here before.
     way, intent = repo.change(decide, f"rollback {way_back.environment}: begin", why=why)
-    swap.carry_out(repo, way, intent, say)
+    swapping.carry_out(repo, way, intent, say)
