@@ -45,6 +45,19 @@ def test_a_list_does_not_wait_until_a_new_job_is_on_disk(tmp_path: Path, monkeyp
     assert [item.name for item in items.children("")] == ["one", "two"]
 
 
+@pytest.mark.parametrize("content", [b"<project/>", b"<project><disabled>true</disabled></project>"])
+def test_a_job_that_is_posted_over_a_link_of_a_persons_is_in_the_home_again(tmp_path: Path, content: bytes) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere.xml"
+    items = Items(home, Accepted(home))
+    job = items.create("", "one", b"<project/>")
+    place = job.folder / "config.xml"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    items.update(job, content)
+    assert not place.is_symlink() and job.text() == content
+    assert elsewhere.read_bytes() == b"<project/>"  # what the link led to is nobody's business here
+
+
 def test_a_job_whose_removal_was_cut_off_is_gone_after_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,18 @@ TAKEN_AWAY = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 """How opening a file fails which a person took away, or in whose place, or above which, there is a link of his."""
 
 
+def digest(content: bytes | None) -> str | None:
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def content_of(place: Path) -> bytes | None:
+    """What a config.xml says; None where there is none. Raises OSError: of TAKEN_AWAY for a link."""
+    try:
+        return beneath.read(place)
+    except FileNotFoundError:
+        return None
+
+
 class Accepted:
     """The journal of one home, read and emptied when this is made: before anybody looks at the files."""
 
@@ -63,7 +75,7 @@ class Accepted:
             entry: Entry = {
                 "file": str(place).removeprefix(f"{self.home}/"),
                 "content": content.decode("utf-8", "surrogateescape"),
-                "before": _digest(before),
+                "before": digest(before),
                 "boot": self._boot,
             }
             try:
@@ -202,34 +214,22 @@ class Accepted:
 
     def _is_lost(self, place: Path, rows: list[Entry]) -> bool:
         """Whether a file is older than what was accepted, or torn; not where somebody changed it or took it away."""
-        here = _content(place)
+        here = content_of(place)
         if here is None:
             # What never was on disk is made again; what was there before, or since this boot, somebody took away.
             return rows[0].get("before") is None and (not self._boot or rows[-1].get("boot") != self._boot)
         if here == _bytes(rows[-1]):
             return False
-        older = {row.get("before") for row in rows} | {_digest(_bytes(row)) for row in rows[:-1]}
-        return _digest(here) in older or _is_torn(here)
+        older = {row.get("before") for row in rows} | {digest(_bytes(row)) for row in rows[:-1]}
+        return digest(here) in older or _is_torn(here)
 
     def _is_ours(self, place: Path, rows: list[Entry]) -> bool:
         """Whether a file has to be written anew: it is lost, or nobody knows whether it is on disk."""
-        return self._is_lost(place, rows) or _content(place) == _bytes(rows[-1])
+        return self._is_lost(place, rows) or content_of(place) == _bytes(rows[-1])
 
 
 def _bytes(entry: Entry) -> bytes:
     return str(entry["content"]).encode("utf-8", "surrogateescape")
-
-
-def _digest(content: bytes | None) -> str | None:
-    return None if content is None else hashlib.sha256(content).hexdigest()
-
-
-def _content(place: Path) -> bytes | None:
-    """What a file says; None where there is none."""
-    try:
-        return beneath.read(place)
-    except FileNotFoundError:
-        return None
 
 
 def _is_torn(content: bytes) -> bool:

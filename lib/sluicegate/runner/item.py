@@ -24,7 +24,7 @@ class Item:
         self.folder = folder
         self.history = History(full_name, folder)
         self._config: JobConfig | None = None
-        self.taken = b""
+        self.taken: str | None = None
         """The SHA-256 of the config.xml that was posted last, and is the one that was parsed."""
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
@@ -13,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from sluicegate.errors import NotFound, UsageError
 from sluicegate.runner import jobxml, names
-from sluicegate.runner.accepted import Accepted
+from sluicegate.runner.accepted import TAKEN_AWAY, Accepted, content_of, digest
 from sluicegate.runner.changes import CHANGES
 from sluicegate.runner.item import Item
 from sluicegate.runner.jobxml import JobConfig
@@ -169,7 +168,7 @@ class Items:
 
     def update(self, item: Item, content: bytes) -> None:
         """Take another config.xml. One that was taken before and is in the file still changes nothing."""
-        if item.taken == _digest(content) and _content(item.folder / "config.xml") == content:
+        if item.taken == digest(content) and _held(item.folder / "config.xml") == content:
             return
         config = jobxml.check(content, item.full_name)
         with self._changing:
@@ -181,13 +180,13 @@ class Items:
     def _store(self, item: Item, content: bytes, config: JobConfig) -> None:
         """Replace config.xml by one that was checked; nothing is written when it is the same already."""
         path = item.folder / "config.xml"
-        before = _content(path)
+        before = _held(path)
         if before != content:
             if self._accepted is not None:
                 self._accepted.store(path, content, before)
             else:
                 files.replace(path, content, durable=False)
-        item._config, item.taken = config, _digest(content)
+        item._config, item.taken = config, digest(content)
         CHANGES.note()
 
     def _settle(self) -> None:
@@ -274,13 +273,11 @@ class Items:
         return path
 
 
-def _content(path: Path) -> bytes | None:
-    """What a config.xml says; None where there is none."""
+def _held(path: Path) -> bytes | None:
+    """What the home has as config.xml; None where there is none, or a link of a person's, which a new one replaces."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return content_of(path)
+    except OSError as problem:
+        if problem.errno not in TAKEN_AWAY:
+            raise
         return None
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
