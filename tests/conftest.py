@@ -162,66 +162,58 @@ def open_door() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = Shop.opened(tmp_path_factory.mktemp("opened"))
-    yield shop
-    shop.close()
+    with Shop.opened(tmp_path_factory.mktemp("opened")) as shop:
+        yield shop
 
 
 @pytest.fixture(scope="session")
 def launched(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = opened.copied(tmp_path_factory.mktemp("launched"))
-    shop.to_production(auth="1.0.0", portal="1.0.0")
-    yield shop
-    shop.close()
+    with opened.copied(tmp_path_factory.mktemp("launched")) as shop:
+        shop.to_production(auth="1.0.0", portal="1.0.0")
+        yield shop
 
 
 @pytest.fixture(scope="session")
 def renewed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = launched.copied(tmp_path_factory.mktemp("renewed"))
-    shop.to_production(auth="2.0.0")
-    yield shop
-    shop.close()
+    with launched.copied(tmp_path_factory.mktemp("renewed")) as shop:
+        shop.to_production(auth="2.0.0")
+        yield shop
 
 
 @pytest.fixture(scope="session")
 def accepted(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = launched.copied(tmp_path_factory.mktemp("accepted"))
-    shop.to_staging(auth="2.0.0")
-    shop.accepted(auth="2.0.0")
-    yield shop
-    shop.close()
+    with launched.copied(tmp_path_factory.mktemp("accepted")) as shop:
+        shop.to_staging(auth="2.0.0")
+        shop.accepted(auth="2.0.0")
+        yield shop
 
 
 @pytest.fixture
 def shop(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
     """A delivery repo in which nothing has happened yet."""
-    copy = opened.copied(tmp_path)
-    yield copy
-    copy.close()
+    with opened.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture
 def live(launched: Shop, tmp_path: Path) -> Iterator[Shop]:
     """auth and portal 1.0.0 are in integration, staging and production (green); blue is empty."""
-    copy = launched.copied(tmp_path)
-    yield copy
-    copy.close()
+    with launched.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture
 def ready(accepted: Shop, tmp_path: Path) -> Iterator[Shop]:
     """As `live`; auth 2.0.0 runs in staging and may go to production."""
-    copy = accepted.copied(tmp_path)
-    yield copy
-    copy.close()
+    with accepted.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture
 def again(renewed: Shop, tmp_path: Path) -> Iterator[Shop]:
     """After a second swap: auth 2.0.0 in production (blue); green still has auth 1.0.0. Users may stay there."""
-    copy = renewed.copied(tmp_path)
-    yield copy
-    copy.close()
+    with renewed.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture(scope="session")

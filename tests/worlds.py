@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sluicegate.config import read_config
 from sluicegate.delivery.artifacts.provenance import Extras
@@ -255,7 +255,7 @@ def pack(bare: Path) -> None:
 
 
 class Shop:
-    """The delivery repo below `root`, with everybody who works with it. Closed at the end."""
+    """The delivery repo below `root`, with everybody who works with it. Closed at the end of `with`."""
 
     def __init__(self, root: Path, drivers: FakeDrivers | None = None, now: datetime = START) -> None:
         self.root = root
@@ -279,6 +279,12 @@ class Shop:
         shop = Shop(root, copy.deepcopy(self.drivers), self.now)
         shop.suites = self.suites
         return shop
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         for repo in self.repos.values():

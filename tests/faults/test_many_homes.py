@@ -44,19 +44,17 @@ def write(together: Barrier, shop: Shop, location: str, log: Path, number: int, 
 
 @pytest.fixture(scope="module")
 def everything(opened: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = opened.copied(tmp_path_factory.mktemp("homes"))
-    for number in range(2 * HOMES):
-        shop.publish("auth", f"1.0.{number}")
-    yield shop
-    shop.close()
+    with opened.copied(tmp_path_factory.mktemp("homes")) as shop:
+        for number in range(2 * HOMES):
+            shop.publish("auth", f"1.0.{number}")
+        yield shop
 
 
 @pytest.fixture
 def published(everything: Shop, tmp_path: Path) -> Iterator[Shop]:
     """Each home has two versions of auth to pin."""
-    shop = everything.copied(tmp_path)
-    yield shop
-    shop.close()
+    with everything.copied(tmp_path) as shop:
+        yield shop
 
 
 def at_once(shop: Shop, location: Callable[[int], str], *, patience: float, **env: str) -> list[str]:
@@ -153,13 +151,12 @@ def group_shared(published: Shop) -> Iterator[Shop]:
     """The delivery repo in a folder that another user may come to, shared with a group."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        shop = published.copied(Path(folder))
-        subprocess.run(["git", "-C", shop.bare, "config", "core.sharedRepository", "group"], check=True)
-        subprocess.run(["chgrp", "-R", str(THEIRS), shop.bare], check=True)
-        subprocess.run(["chmod", "-R", "g+rwX", shop.bare], check=True)
-        subprocess.run(["find", shop.bare, "-type", "d", "-exec", "chmod", "g+s", "{}", "+"], check=True)
-        yield shop
-        shop.close()
+        with published.copied(Path(folder)) as shop:
+            subprocess.run(["git", "-C", shop.bare, "config", "core.sharedRepository", "group"], check=True)
+            subprocess.run(["chgrp", "-R", str(THEIRS), shop.bare], check=True)
+            subprocess.run(["chmod", "-R", "g+rwX", shop.bare], check=True)
+            subprocess.run(["find", shop.bare, "-type", "d", "-exec", "chmod", "g+s", "{}", "+"], check=True)
+            yield shop
 
 
 def as_user(user: int, group: int, home: Path, work: Callable[[], None]) -> int:

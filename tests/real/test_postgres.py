@@ -46,9 +46,8 @@ def database(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connecti
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    opened_shop = opened(tmp_path)
-    yield opened_shop
-    opened_shop.close()
+    with opened(tmp_path) as opened_shop:
+        yield opened_shop
 
 
 def columns(connection: Connection) -> list[str]:

@@ -25,9 +25,8 @@ IN_PLACE = IN_PLACE[: IN_PLACE.index(b"    swaps-with: staging\n")]
 
 @pytest.fixture(params=[PAIR, IN_PLACE], ids=["pair", "in place"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    opened = Shop.opened(tmp_path / "shop", request.param)
-    yield opened
-    opened.close()
+    with Shop.opened(tmp_path / "shop", request.param) as opened:
+        yield opened
 
 
 def published(shop: Shop, content: str = "one") -> str:

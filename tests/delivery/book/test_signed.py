@@ -38,20 +38,18 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def begun(launched: Shop, keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """From now on records that decide are signed; auth 2.0.0 is in integration, tested and nothing more."""
-    shop = launched.copied(tmp_path_factory.mktemp("signing"))
-    shop.edited("allowed-signers", allowed(keys["ours"]) + allowed(keys["retired"], 'valid-before="20261101Z"'))
-    shop.edited("sluicegate.yaml", since(shop.tips[LEDGER]))
-    shop.to_integration(auth="2.0.0")
-    yield shop
-    shop.close()
+    with launched.copied(tmp_path_factory.mktemp("signing")) as shop:
+        shop.edited("allowed-signers", allowed(keys["ours"]) + allowed(keys["retired"], 'valid-before="20261101Z"'))
+        shop.edited("sluicegate.yaml", since(shop.tips[LEDGER]))
+        shop.to_integration(auth="2.0.0")
+        yield shop
 
 
 @pytest.fixture
 def signing(begun: Shop, keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setenv(VARIABLE, str(keys["ours"]))
-    copy = begun.copied(tmp_path)
-    yield copy
-    copy.close()
+    with begun.copied(tmp_path) as copy:
+        yield copy
 
 
 def since(commit: str) -> bytes:

@@ -19,9 +19,8 @@ from tests.worlds import Shop
 
 @pytest.fixture
 def rooms(tmp_path: Path) -> Iterator[Shop]:
-    shop = opened(tmp_path, "{driver: fake, at-once: 50%, max-failed: 2}")
-    yield shop
-    shop.close()
+    with opened(tmp_path, "{driver: fake, at-once: 50%, max-failed: 2}") as shop:
+        yield shop
 
 
 def out(shop: Shop, host: str, why: str = "a new disk") -> tuple[Place, ...]:

@@ -93,13 +93,12 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture
 def rooms(pinned: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rooms]]:
-    shop = pinned.copied(tmp_path)
+    with pinned.copied(tmp_path) as shop:
 
-    def make(rollout: str = "{batch: 2, capacity: 4}", deploy: str = "{driver: fake, at-once: 8}") -> Rooms:
-        return Rooms(shop, rollout, deploy, monkeypatch)
+        def make(rollout: str = "{batch: 2, capacity: 4}", deploy: str = "{driver: fake, at-once: 8}") -> Rooms:
+            return Rooms(shop, rollout, deploy, monkeypatch)
 
-    yield make
-    shop.close()
+        yield make
 
 
 def test_every_host_is_replaced_in_batches_and_the_first_one_goes_alone(rooms: Callable[..., Rooms]) -> None:

@@ -56,10 +56,10 @@ class Base:
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[Base]:
     opened = Base(tmp_path)
-    opened.shop.to_integration(auth="1.0.0", portal="1.0.0")
-    opened.calls()
-    yield opened
-    opened.shop.close()
+    with opened.shop:
+        opened.shop.to_integration(auth="1.0.0", portal="1.0.0")
+        opened.calls()
+        yield opened
 
 
 def test_in_place_all_three_are_run_once_in_order_and_recorded_with_their_time(base: Base) -> None:

@@ -35,9 +35,8 @@ def opened(folder: Path) -> Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, database: Path) -> Iterator[Shop]:
-    live_shop = opened(tmp_path)
-    yield live_shop
-    live_shop.close()
+    with opened(tmp_path) as live_shop:
+        yield live_shop
 
 
 def archive(folder: Path, *left_out: str) -> bytes:

@@ -20,19 +20,17 @@ from tests.worlds import CONFIG, Shop
 
 @pytest.fixture(scope="module")
 def sealed(launched: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = launched.copied(tmp_path_factory.mktemp("sealed"))
-    shop.to_integration(auth="2.0.0")
-    shop.approve("auth", "2.0.0")
-    yield shop
-    shop.close()
+    with launched.copied(tmp_path_factory.mktemp("sealed")) as shop:
+        shop.to_integration(auth="2.0.0")
+        shop.approve("auth", "2.0.0")
+        yield shop
 
 
 @pytest.fixture
 def ready(sealed: Shop, tmp_path: Path) -> Iterator[Shop]:
     """auth 2.0.0 runs in integration, tested and sealed."""
-    copy = sealed.copied(tmp_path)
-    yield copy
-    copy.close()
+    with sealed.copied(tmp_path) as copy:
+        yield copy
 
 
 def refused(shop: Shop, match: str, **options: object) -> GateRefused:
