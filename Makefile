@@ -47,6 +47,7 @@ install = -m pip install --quiet --no-compile --disable-pip-version-check $(addp
 	@$(BIN)/python $(install) '.[$(@F)]' >.venv/pip.log 2>&1 || { cat .venv/pip.log; exit 1; }
 	@touch $@
 
+dist: export PIP_COMPILE = 0
 dist:
 	@rm -rf dist .venv/packaging
 	@$(PYTHON) -m venv .venv/packaging
