@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import stat
 import subprocess
 import tarfile
@@ -177,6 +180,41 @@ def test_an_archive_that_was_cut_off_is_an_integrity_error(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(IntegrityError):
         archives.unpack(path, tmp_path / "into")
+
+
+def torn(path: Path) -> dict[str, bytes]:
+    """A tar of two files, and what is left of it: case -> its bytes."""
+    whole = gzip.decompress(made_tar(path / "app.tar.gz", file("Procfile"), file("serve.py")).read_bytes())
+    second = 2 * tarfile.BLOCKSIZE
+    packed = gzip.compress(whole)
+    return {
+        "second header damaged": whole[: second + 10] + b"?" + whole[second + 11 :],
+        "cut off between two members": whole[:second],
+        "cut off behind the last member": whole[: 2 * second],
+        "sum of gzip missing": packed[:-8],
+        "sum of gzip wrong": packed[:-8] + b"????" + packed[-4:],
+        "sum of bzip2 wrong": bz2.compress(whole)[:-5] + b"?????",
+        "end of xz missing": lzma.compress(whole)[:-12],
+        "something else behind it": packed + b"else",
+    }
+
+
+@pytest.mark.parametrize("case", [
+    "second header damaged", "cut off between two members", "cut off behind the last member", "sum of gzip missing",
+    "sum of gzip wrong", "sum of bzip2 wrong", "end of xz missing", "something else behind it",
+])  # fmt: skip
+def test_of_a_torn_archive_nothing_is_unpacked(tmp_path: Path, case: str) -> None:
+    archive = tmp_path / "torn.tar"
+    archive.write_bytes(torn(tmp_path)[case])
+    with pytest.raises(IntegrityError):
+        archives.unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tape_label_and_an_icon_of_macos_are_passed_over(tmp_path: Path) -> None:
+    label = ("app 1.0", {"type": b"V"}, b"")
+    archives.unpack(made_tar(tmp_path / "a.tar.gz", label, file("app/Procfile"), file("app/Icon\r")), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Procfile"]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])

@@ -20,6 +20,8 @@ from sluicegate.errors import IntegrityError
 
 LONGEST_TARGET = 4096
 LONGEST_HEADER = 1 << 20
+VOLUME_LABEL = b"V"  # of GNU tar (`-V`): a name for the tape
+FOLDER_ICON = "Icon\r"  # of macOS: a folder's own icon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def opened(archive: Path, largest: int) -> Iterator[Source]:
     with _decompressed(archive) as stream:
         bounded = _Bounded(stream, 2 * largest + LONGEST_HEADER, archive)
         with tarfile.open(fileobj=cast(BinaryIO, bounded), mode="r:") as tar:
-            yield Source(lambda: _tar_members(tar, archive), lambda m: _tar_content(tar, m))
+            yield Source(lambda: _tar_members(tar, bounded, archive), lambda m: _tar_content(tar, m))
 
 
 @contextmanager
@@ -105,8 +107,10 @@ class _Bounded(io.RawIOBase):
         return self.stream.tell()
 
 
-def _tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
+def _tar_members(tar: tarfile.TarFile, bounded: _Bounded, archive: Path) -> Iterator[Member]:
     for index, info in enumerate(tar):
+        if info.type == VOLUME_LABEL:
+            continue
         if not (info.isreg() or info.issparse() or info.isdir() or info.issym() or info.islnk()):
             raise refuse(archive, f"'{info.name}' is neither a file, a folder nor a link but of type {info.type!r}")
         path = _path(info.name, archive)
@@ -123,6 +127,22 @@ def _tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[Member]:
         target = info.linkname if kind in ("link", "hardlink") else ""
         executable = bool(info.mode & 0o111)
         yield Member(path=path, kind=kind, size=size, executable=executable, target=target, index=index)
+    _check_end(tar, bounded, archive)
+
+
+def _check_end(tar: tarfile.TarFile, bounded: _Bounded, archive: Path) -> None:
+    """Refuse a tar that stops before its end: tarfile takes a damaged header, and the end of the file, for the end.
+
+    What follows is read too, as a compressed file carries its sum behind everything.
+    """
+    bounded.seek(tar.offset)
+    block = bounded.read(tarfile.BLOCKSIZE)
+    if not block:
+        raise refuse(archive, "it ends without the mark of a tar's end, so it was cut off")
+    if block.strip(b"\0"):
+        raise refuse(archive, f"the header at byte {tar.offset} of the tar is damaged")
+    while bounded.read(LONGEST_HEADER):
+        bounded.seek(bounded.tell())  # refuses to go beyond the limit
 
 
 def _tar_content(tar: tarfile.TarFile, member: Member) -> BinaryIO:
@@ -156,9 +176,11 @@ def _zip_members(opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], arch
 
 
 def _path(name: str, archive: Path) -> tuple[str, ...]:
-    """The parts of a member's name; empty for the top folder itself."""
+    """The parts of a member's name; empty for the top folder itself, and for what is passed over."""
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         raise refuse(archive, f"'{name}' is an absolute path")
+    if name.rpartition("/")[2] == FOLDER_ICON:
+        return ()
     if "\\" in name or any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in name):
         raise refuse(archive, f"the name {name!r} holds a backslash or a control character")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))

@@ -327,3 +327,62 @@ def test_a_test_that_was_not_run_is_skipped() -> None:
     assert tally('<testsuite><testcase name="a" run="false"/><testcase name="b" run="true"/></testsuite>') == Tally(
         passed=1, skipped=1
     )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<test-run result="Failed" failed="1"><test-case result="Failed"><failure/></test-case></test-run>',
+        '<assemblies><assembly failed="1"><collection><test result="Fail"/></collection></assembly></assemblies>',
+        '<TestRun xmlns="urn:t"><Results><UnitTestResult outcome="Failed"/></Results><ResultSummary>'
+        '<Counters failed="1"/></ResultSummary></TestRun>',
+        '<robot><suite><test><status status="FAIL"/></test></suite><statistics><total><stat pass="0" fail="1"/></total>'
+        "</statistics></robot>",
+        '<testng-results failed="1"><suite><test-method status="FAIL"/></suite></testng-results>',
+    ],
+)
+def test_a_red_report_in_another_form_is_red(content: str) -> None:
+    report = testreports.read(io.BytesIO(content.encode()), "r.xml")
+    assert testreports.tally(report.suites) == Tally(failed=1)
+    assert "is no report in JUnit's form" in report.note
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<testng-results failed="0"><suite><test-method status="PASS"/></suite></testng-results>',
+        '<robot><test><kw><status status="FAIL"/></kw><status status="PASS"/></test><stat fail="0"/></robot>',
+        '<checkstyle><file><error severity="warning"/></file></checkstyle>',
+        "<html><body>404</body></html>",
+    ],
+)
+def test_what_is_no_report_of_failures_is_left_out_and_said(content: str) -> None:
+    report = testreports.read(io.BytesIO(content.encode()), "r.xml")
+    assert (report.suites, report.note) == ((), "holds no test case and is left out")
+
+
+@pytest.mark.parametrize(
+    ("says", "state"),
+    [
+        ('status="hook_error"', "failed"), ('status="cleanup_error"', "failed"), ('Status="Failed"', "failed"),
+        ('result="failing"', "failed"), ('outcome="Unexpected Success"', "failed"), ('status="timed out"', "failed"),
+        ('status="untested_pending"', "skipped"), ('status="did not run"', "skipped"), ('status="unrun"', "skipped"),
+        ('status="xfailed"', "skipped"), ('result="expected failure"', "skipped"), ('status="Skipped: why"', "skipped"),
+        ('status="No errors"', "passed"), ('status="0 failures"', "passed"), ('result="completed"', "passed"),
+        ('status="xpassed"', "passed"),
+    ],
+)  # fmt: skip
+def test_a_word_is_known_in_all_its_forms(says: str, state: str) -> None:
+    assert tally(f"<testsuite><testcase name='a' {says}/></testsuite>") == Tally(**{state: 1})
+
+
+@pytest.mark.parametrize(
+    ("child", "state"),
+    [
+        ('<status exit-status="256" n-forks="1" result="failed"/>', "failed"), ('<status result="success"/>', "passed"),
+        ('<result outcome="skipped"/>', "skipped"), ("<warning>No tests found in class A</warning>", "skipped"),
+        ("<warning/><failure/>", "failed"),
+    ],
+)  # fmt: skip
+def test_an_element_in_a_test_says_how_it_ended(child: str, state: str) -> None:
+    assert tally(f"<testsuite><testcase name='a'>{child}</testcase></testsuite>") == Tally(**{state: 1})

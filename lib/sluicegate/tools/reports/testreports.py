@@ -20,7 +20,8 @@ MOST_CASES = 2_000_000
 LONGEST_TRACE = 100_000  # characters kept of one failure's text
 FAILING = frozenset(("failure", "error", "rerunfailure", "rerunerror", "failed", "fail"))
 FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then passed when it was run again
-NOT_RUN = frozenset(("skipped", "skip", "disabled", "ignored", "notrun", "not-run", "pending", "todo"))
+# `warning`: PHPUnit, for a class without tests and what else it does not call a pass.
+NOT_RUN = frozenset(("skipped", "skip", "disabled", "ignored", "notrun", "not-run", "pending", "todo", "warning"))
 SILENT = frozenset(("system-out", "system-err", "properties"))
 SUITES = frozenset(("testsuite", "testsuites"))
 # What an attribute says of a test, in lower case, without blanks, hyphens and underscores.
@@ -32,17 +33,20 @@ FLAGS = {  # name -> the state that they say, and the words by which they say it
     "skipped": ("skipped", ("true", "yes", "1")), "ignored": ("skipped", ("true", "yes", "1")),
 }  # fmt: skip
 TELLING = OUTCOMES | FLAGS.keys()
-NOT_RUN_WORDS = NOT_RUN | {
-    "suppressed", "ignore", "inactive", "excluded", "filtered", "blocked", "undefined", "untested", "notexecuted",
-    "notstarted", "incomplete", "inconclusive", "canceled", "cancelled",
-}  # fmt: skip
-FAILED_WORDS = {
-    "fail", "failed", "failure", "error", "errored", "errors", "broken", "timeout", "timedout", "aborted", "abort",
-    "crash", "crashed", "killed", "started", "running", "nok", "notok", "ko", "false", "ambiguous", "regression",
-    "interrupted", "unexpected", "panicked", "terminated", "exception", "fatal",
-}  # fmt: skip
+NOT_RUN_WORDS = re.compile(
+    r"skip.*|pending.*|untested.*|disabled|suppressed|ignored?|inactive|excluded|filtered|blocked|undefined|incomplete"
+    r"|inconclusive|cancell?ed|todo|(?:not|did|was|un|never)+(?:run|ran|executed|started)"
+    r"|xfail(?:ed)?|expected(?:to)?fail(?:ure|ed)?"
+)
+FAILED_WORDS = re.compile(
+    r"(?!no|without|0).*(?:fail|error|broken|timeout|timedout|abort|crash|interrupt|unexpected|panic|exception|fatal).*"
+    r"|started|running|nok|notok|ko|false|ambiguous|regression|killed|terminated"
+)
 TIME = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE]([+-]?[0-9]{1,2})(?![0-9]))?(?![0-9eE])")
 ONLY_SPOKEN_OF = "it speaks of failures, but no test that failed is in it"
+SAYING = frozenset(
+    ("status", "result", "outcome")
+)  # elements in a test that GLib's gtester and others put its end into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,10 @@ def read(stream: BinaryIO, source: str) -> Report:
     except (text.UnfitReport, expat.ExpatError) as problem:
         return unreadable(source, f"cannot be read: {problem}")
     suites = tuple(parser.suites)
+    if not suites and parser.foreign_failure:
+        return unreadable(
+            source, f"is no report in JUnit's form: it begins with <{parser.root}>, and tells of failures"
+        )
     if not suites:
         return Report(suites=(), note="holds no test case and is left out")
     flaky = sum(case.flaky for suite in suites for case in suite.cases)
@@ -167,6 +175,8 @@ class _Parser:
         self.file = source.rpartition("/")[2]
         self.suites: list[Suite] = []
         self.count = 0
+        self.root = ""
+        self.foreign_failure = False  # which counts only where no test is: what is around tests is read as Jenkins does
         # Everything that is open, outermost first. Below a silent element only the depth is counted.
         self.path: list[_Group | _Test | _Mark | None] = [_Group(tag="", attributes={}, in_suite=False)]
         self.silence = 0
@@ -187,6 +197,7 @@ class _Parser:
             raise text.UnfitReport(f"it is nested deeper than {DEPTH} levels")
         local_name = tag.rpartition(":")[2]
         name = local_name.lower()
+        self.root = self.root or tag
         if self.silence or name in SILENT:
             self.silence += 1
             return
@@ -202,11 +213,14 @@ class _Parser:
             self.path.append(_Mark(failing=name in FAILING, message=attributes.get("message", "")))
             self.expat.CharacterDataHandler = self.text  # unset otherwise: what tests print would be most of the work
         elif test:
+            if name in SAYING and _state(attributes) != "passed":
+                self._close_mark(_Mark(failing=_state(attributes) == "failed", message=""), test)
             test.flaky |= name in FLAKY
             self.silence += name in FLAKY
             if name not in FLAKY:
                 self.path.append(None)
         else:
+            self.foreign_failure |= _counts_failures(attributes)
             group = self._group()
             inside = group.in_suite or name in SUITES
             self.path.append(_Group(tag=name, attributes=attributes, in_suite=inside))
@@ -224,7 +238,7 @@ class _Parser:
         if isinstance(entry, _Mark):
             if not any(isinstance(outer, _Mark) for outer in self.path):
                 self.expat.CharacterDataHandler = None
-            self._close_mark(entry)
+            self._close_mark(entry, self._test())
         elif isinstance(entry, _Test):
             self._close_test(entry)
         elif isinstance(entry, _Group):
@@ -239,8 +253,7 @@ class _Parser:
     def _group(self) -> _Group:
         return next(entry for entry in reversed(self.path) if isinstance(entry, _Group))
 
-    def _close_mark(self, mark: _Mark) -> None:
-        test = self._test()
+    def _close_mark(self, mark: _Mark, test: _Test | None) -> None:
         if test is None:
             self._group().errors.append(mark)
         elif mark.failing and (test.mark is None or not test.mark.failing):
@@ -295,18 +308,26 @@ class _Parser:
 
 def declares_red(attributes: Mapping[str, str]) -> bool:
     """Whether the sums, or words, of an element that holds tests speak of failures."""
-    sums = (attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed"))
     words = {key: value for key, value in attributes.items() if key not in ("failed", "skipped", "disabled")}
-    return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums) or _state(words) == "failed"
+    return _counts_failures(attributes) or _state(words) == "failed"
+
+
+def _counts_failures(attributes: Mapping[str, str]) -> bool:
+    sums = (attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed", "fail"))
+    return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums)
 
 
 def _state(attributes: Mapping[str, str]) -> str:
     """What a test's own attributes say: googletest, CTest and others mark a test that did not run only there."""
-    telling = TELLING & attributes.keys()
-    words = {key: re.sub(r"[\s_-]", "", attributes[key]).lower() for key in telling}
+    words = {
+        key.lower(): re.sub(r"[\s_-]", "", value).lower() for key, value in attributes.items() if key.lower() in TELLING
+    }
     said = {FLAGS[key][0] for key, word in words.items() if key in FLAGS and word in FLAGS[key][1]}
     for key in OUTCOMES & words.keys():
-        said |= {"failed"} if words[key] in FAILED_WORDS else {"skipped"} if words[key] in NOT_RUN_WORDS else set()
+        if NOT_RUN_WORDS.fullmatch(words[key]):
+            said.add("skipped")
+        elif FAILED_WORDS.fullmatch(words[key]):
+            said.add("failed")
     return "failed" if "failed" in said else "skipped" if said else "passed"
 
 
