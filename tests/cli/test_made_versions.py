@@ -138,8 +138,11 @@ def test_a_tag_that_names_something_else_is_no_version(call: Call, tag: str) -> 
     assert "auth=1.5.0," in call("publish", "auth", "auth.zip")[1]
 
 
-def test_a_date_counts_only_where_no_other_tag_does(call: Call) -> None:
-    for tag in ("2024.11.25", "v1.5.0"):
+@pytest.mark.parametrize(
+    "date", ["2024.11.25", "2024.11", "20241125.1", "20241125.1.2", "202411251430.1.0", "25.11.2024", "2024.11.25-1430"]
+)
+def test_a_date_counts_only_where_no_other_tag_does(call: Call, date: str) -> None:
+    for tag in (date, "v1.5.0"):
         git("tag", tag)
     assert "auth=1.5.0," in call("publish", "auth", "auth.zip")[1]
     commit("calendar")

@@ -9,11 +9,13 @@ from sluicegate.model import snapshots
 # Words that say that a version is not the final one, wherever they stand behind its first number.
 EARLY = re.compile(
     r"(?:alpha|beta|milestone|rc|cr|pr(?=[.-]?[0-9])|candidate|snapshot|snap(?=[.-]?[0-9])|pre|preview|prerelease|dev"
-    r"|devel|develop|nightly|canary|unstable|ea|eap|early-access|exp|experimental)"
+    r"|devel|develop|nightly|canary|unstable|ea|eap|early-access|exp|experimental|trunk|wip)"
     r"(?![a-z])",
     re.IGNORECASE,
 )
 EARLY_LETTER = re.compile(r"[abm]-?[0-9]", re.IGNORECASE)  # a1, b-2, m3: in Maven's words, and behind a tilde
+# The release of an rpm that is made of a state before the version: 2.1-0.3.20240101git.fc39.
+EARLY_RELEASE = re.compile(r"-0\.[0-9]+\.(?:[0-9]{8}|(?:git|svn|hg|bzr|cvs|snap))[^-]*$", re.IGNORECASE)
 # What a distribution puts behind a tilde for a rebuild, or for a source without some files, which is no version before
 # the one it is made of.
 REBUILD = re.compile(
@@ -28,7 +30,7 @@ def prerelease(scheme: str, version: str) -> bool:
     """Whether `latest` passes the version over: 1.0.0-rc1, 1.0~beta2-1ubuntu1, 1.0-SNAPSHOT and its publications.
 
     In semver whatever follows a hyphen is one. In deb and rpm it is what stands behind a tilde of the upstream version,
-    but a rebuild's mark such as `~bpo12`; everywhere it is known by its word.
+    but a rebuild's mark such as `~bpo12`, and in rpm a release such as `0.3.20240101git`; everywhere a word tells.
     """
     if snapshots.base(version):
         return True
@@ -39,6 +41,8 @@ def prerelease(scheme: str, version: str) -> bool:
     text = numbered[0] if numbered else ""
     if scheme == "maven":
         return _early(text, EARLY_LETTER)
+    if scheme == "rpm" and EARLY_RELEASE.search(text):
+        return True
     marked = REBUILD.sub("", text).replace("+~", "+")  # 7.5.1+~cs14.2, with sources of others, is above 7.5.1
     upstream = marked.rpartition("-")[0] or marked
     behind_tilde = marked.partition("~")[2]

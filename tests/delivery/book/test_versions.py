@@ -107,13 +107,15 @@ def test_38_a_number_of_ten_thousand_digits_takes_no_time(scheme: str) -> None:
 
 EARLY = {
     "semver": "3.0.0-b1 3.0.0-next.1 3.0.0-rc.1+build7 3.0.0-1 2.0.0.Beta1",
-    "maven": "1.0-milestone-1 1.0-a1 1.0-b2 1.0-b-2 1.0-preview 11-ea 1.0.0.M1 1.0-rc1-jre 1.0-beta-2-jdk8 1.0.CR3 "
+    "maven": "1.0-trunk 1.0-wip-3 "
+    "1.0-milestone-1 1.0-a1 1.0-b2 1.0-b-2 1.0-preview 11-ea 1.0.0.M1 1.0-rc1-jre 1.0-beta-2-jdk8 1.0.CR3 "
     "1.0-devel-3 1.0-develop 3.3.0-SNAP4 1.0-early-access-2 2.10.0.pr1 1.0-PR-2 1.0-candidate-1 6.0-unstable-3 "
     "1.0a1 2.0.0.dev3 1.0-SNAPSHOT 1.0-20240101.101010-1 1.0.0.BETA 1.0-pre2 2.0.0-b01 1.0.0-rc.1",
     "deb": "1.0~rc1-1 1.1~rc1-1ubuntu1 1.0~rc1-1~bpo12+1 1.0~rc1-1+deb12u1 1.0~beta2 1.0~git20240101-1 1.0~20240101-1 "
     "1:1.0~a1-1 1.0-0~rc1 1.0-1~b2 1.0rc1-1 1.0~dev 1.0~pre1+dfsg-1 1.0~m2-1 2.0~alpha.3-2~ubuntu22.04.1 1.0-1~exp1 "
     "1.0~rc1~dfsg-1 1.0~pre+ds1-2",
-    "rpm": "1.0~rc1-1.fc39 1.0-0.1.rc1.el9 1.0~beta-1 1:1.0~dev-1.el8 1.0-0.beta2.el7",
+    "rpm": "2.1-0.3.20240101git.fc39 1.0-0.1.git5abc.el9 1.0-0.2.snap3 "
+    "1.0~rc1-1.fc39 1.0-0.1.rc1.el9 1.0~beta-1 1:1.0~dev-1.el8 1.0-0.beta2.el7",
 }
 FINAL = {
     "semver": "1.0.0 1.0.0+build-7 1.0.0+rc1 1.4.2.10 2026.11.23",
@@ -125,7 +127,7 @@ FINAL = {
     "10.0.0~dfsg-11+deb12u4 7.5.1+~cs14.2-1 2.1.0+~1.2.3-1 1.0~ds1-2 1.0~repack-1 1:11.4.2+maria~ubu2204 "
     "1:11.4.2+maria~deb12 1.0~resolute1 2.4~kali1 "
     "1.0~plucky1 1.0~sid 1.0~forky 1.0~oracular+1 1.0~+deb12u1",
-    "rpm": "1.0-1.el9 1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
+    "rpm": "1.0-0.el9 1.0-0.3.el9 1.0-1.20240101git.fc39 1.0-1.el9 1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
 }
 
 

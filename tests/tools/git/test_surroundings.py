@@ -169,6 +169,36 @@ def test_a_setting_that_leads_the_push_elsewhere_is_no_pinned(hooked: Shop, tmp_
     assert f"another repository than {hooked.bare}" in done.stderr
 
 
+def test_a_push_that_settings_lead_away_from_a_fetched_repository_is_no_pinned(published: Shop, tmp_path: Path) -> None:
+    other_repository = tmp_path / "other.git"
+    git("clone", "--quiet", "--bare", published.bare, other_repository)
+    address = f"file://{published.bare}"
+    env = settings(tmp_path, f'[url "{other_repository}"]\npushInsteadOf = {address}\n')
+    done = sluicegate(published, "-C", address, "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert done.returncode == 2
+    assert f"another repository than {address}" in done.stderr
+    env = settings(tmp_path, f'[url "{published.bare}"]\npushInsteadOf = {address}\n')
+    done = sluicegate(published, "-C", address, "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert (done.returncode, published.pins("integration")) == (0, {"auth": "1.0.0"}), done.stderr
+
+
+@pytest.mark.parametrize("key", ["recurseSubmodules = only", "recurseSubmodules = on-demand", "followTags = true"])
+def test_settings_of_the_users_own_pushes_lose_no_pin(published: Shop, tmp_path: Path, key: str) -> None:
+    env = settings(tmp_path, f"[push]\n{key}\n")
+    done = sluicegate(published, "-C", f"file://{published.bare}", "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert (done.returncode, published.pins("integration")) == (0, {"auth": "1.0.0"}), done.stderr
+
+
+@pytest.mark.parametrize("setting", ["gpgSign = true", "pushOption = ci.skip"])
+def test_a_setting_that_the_receiving_side_does_not_take_is_named(
+    published: Shop, tmp_path: Path, setting: str
+) -> None:
+    env = settings(tmp_path, f"[push]\n{setting}\n")
+    done = sluicegate(published, "-C", f"file://{published.bare}", "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert done.returncode == 2, done.stderr
+    assert f"Git's setting push.{setting.split()[0]}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("where", "name"),
     [("~/hooks", "pre-push"), ("~/hooks", "pre-receive"), ("{bare}/given", "pre-push"), ("given", "pre-receive")],

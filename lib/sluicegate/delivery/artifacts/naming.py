@@ -17,7 +17,12 @@ from sluicegate.tools import files as tool_files
 from sluicegate.tools.git.command import git
 
 VERSION_FILE = "VERSION"
-DATE = r"(?:19|20)[0-9]{2}[.-](?:0?[1-9]|1[0-2])[.-](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
+# 2024.11.25, 2024.11, 20241125.1, 202411251430.2, 25.11.2024: numbers that are above every version to come.
+DATE = (
+    r"(?:(?:19|20)[0-9]{2}[.-](?:0?[1-9]|1[0-2])(?:[.-](?:0?[1-9]|[12][0-9]|3[01]))?"
+    r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}(?:[0-9]{2})?)?"
+    r"|(?:0?[1-9]|[12][0-9]|3[01])[.-](?:0?[1-9]|1[0-2])[.-](?:19|20)[0-9]{2})(?![0-9])"
+)
 
 
 def made_version(component: Component, source: Path, file: str = VERSION_FILE) -> str:

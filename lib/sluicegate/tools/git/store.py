@@ -374,20 +374,38 @@ class Store:
         if "hook declined" in output or "unstaged changes" in output or "updateInstead" in output:
             hint = UNCOMMITTED if "unstaged changes" in output else ""
             raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(output)}", hint=hint)
+        if unfit := re.search(r"the receiving end does not support (--signed push|push options)", output):
+            key = "push.gpgSign" if "signed" in unfit[1] else "push.pushOption"
+            raise UsageError(
+                f"{shown(self.remote)} does not take what Git's setting {key} adds to a push: {_words(unfit[0])}",
+                hint=f"git config --show-origin --get-all {key}; or have the server take it",
+            )
         raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(output)}")
 
     def _refuse_diverted(self, base: Mapping[str, str], moved: Mapping[str, str]) -> None:
         """Raise UsageError where Git's settings lead a push into this repository to another one."""
-        if not self.mirrored and all(self._tip(branch) == base[branch] for branch in moved):
+        if self.mirrored:
+            elsewhere = self._pushes_elsewhere() and not self._landed(moved)
+        else:
+            elsewhere = all(self._tip(branch) == base[branch] for branch in moved)
+        if elsewhere:
             raise UsageError(
                 f"Git pushed to another repository than {self.shown}, as a setting of url.*.insteadOf has it",
                 hint="git config --show-origin --get-regexp 'url\\..*insteadof'",
             )
 
+    def _pushes_elsewhere(self) -> bool:
+        """Whether a setting gives pushes to the remote an address of their own, mostly of the same repository."""
+        settings = self._settings(self.local)
+        prefixes = (value for name, value in settings.items() if name.endswith(".pushinsteadof"))
+        return any(self.remote.startswith(prefix) for prefix in prefixes)
+
     def _pushed(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
         leases = [f"--force-with-lease=refs/heads/{branch}:{before}" for branch, before in base.items()]
         refspecs = [f"{tip}:refs/heads/{branch}" for branch, tip in to.items() if tip]
-        return self.git("push", "--porcelain", "--atomic", *leases, "--", self.remote, *refspecs, check=False)
+        # Settings of the user's own pushes: `push.recurseSubmodules=only` pushes nothing, and says that all is well.
+        plain = ("--recurse-submodules=no", "--no-follow-tags")
+        return self.git("push", "--porcelain", "--atomic", *plain, *leases, "--", self.remote, *refspecs, check=False)
 
     def _moved(self, base: Mapping[str, str], to: Mapping[str, str]) -> process.Completed:
         """What a push into this repository does at its end, by one Git in place of six (decision 0042)."""
