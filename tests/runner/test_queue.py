@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sluicegate.runner.causes import Cause, upstream
 from sluicegate.runner.parameters import Parameter
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.scm.history import forcing
 
 USER = Cause(kind="user", user="anna")

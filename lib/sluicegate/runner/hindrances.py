@@ -11,7 +11,7 @@ from sluicegate.runner.elements import catalogue
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.jobxml import JobConfig
-from sluicegate.runner.queue import QueueItem
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.steps.blocking import Candidate, Hindrance
 from sluicegate.runner.turns import Direction, Turn
 from sluicegate.tools import xml

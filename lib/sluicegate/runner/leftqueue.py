@@ -21,7 +21,7 @@ from sluicegate.model.numbers import INT, whole
 from sluicegate.runner import causes, parameters
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
-from sluicegate.runner.queue import QueueItem
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.records import OWN_ACTIONS
 from sluicegate.tools import beneath, files, xml
 

@@ -19,7 +19,8 @@ from sluicegate.runner.home import Workspaces
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import Given, Upload
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.rights import Right, Rules, allowed
 from sluicegate.runner.scm import history

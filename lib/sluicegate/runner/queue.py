@@ -2,8 +2,7 @@
 
 `<home>/queue.journal` holds one JSON object a line: add, fold, start, end, cancel, next. Each is synced. Opening the
 queue replays it: items without `start` wait again, items with `start` but no `end` ran when the server died.
-Longer than a module should be: the journal's words and the states that they lead to are one table. Whose turn it is
-stands in `turns`.
+Whose turn it is stands in `turns`, what waits in `queueitem`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from sluicegate.runner import turns
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.runner.parameters import Parameter
-from sluicegate.runner.scm.history import forcing
+from sluicegate.runner.queueitem import QueueItem, from_dict, now_ms, number_in
 
 LEFT_SECONDS = 300
 LONGEST_WAIT = 10.0
@@ -31,39 +30,6 @@ LONGEST_WAIT = 10.0
 RETRY = 2.0
 """Seconds until an item that could not be started, as on a full disk, is tried again."""
 COMPACT_AFTER = 20_000
-
-
-@dataclass(slots=True, kw_only=True)
-class QueueItem:
-    """One accepted trigger. Times are milliseconds since 1970, but for `due`: that moment of time.monotonic() when its
-    quiet period ends, which no setting of the clock moves. `actions` are what the build carries (XML of
-    build.xml), as the commit that it has to take;
-    `trouble` is why the last try to start it failed."""
-
-    id: int
-    job: str
-    causes: tuple[Cause, ...]
-    parameters: tuple[Parameter, ...]
-    since: int
-    ready_at: int
-    actions: tuple[str, ...] = ()
-    buildable_since: int = 0
-    cancelled: bool = False
-    number: int | None = None
-    left_at: float = 0.0
-    due: float = field(default=0.0, compare=False)
-    trouble: str = field(default="", compare=False)
-
-    def to_dict(self) -> dict[str, object]:
-        return {
-            "id": self.id,
-            "job": self.job,
-            "causes": [cause.to_dict() for cause in self.causes],
-            "parameters": [_row(parameter) for parameter in self.parameters],
-            "since": self.since,
-            "ready_at": self.ready_at,
-            **({"actions": list(self.actions)} if self.actions else {}),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,61 +53,6 @@ class Starter(Protocol):
         """The start is on disk, and `item.number` set: the job is busy from now on."""
 
 
-def _item(entry: dict[str, object]) -> QueueItem:
-    """An item from the journal. Raises ValueError for what no item looks like."""
-    causes, values = entry.get("causes"), entry.get("parameters")
-    if not isinstance(causes, list) or not isinstance(values, list):
-        raise ValueError("an item without causes or parameters")
-    since, ready_at = _number(entry, "since"), _number(entry, "ready_at")
-    # A clock that was set back while the server was away must not prolong the quiet period.
-    left = min(ready_at - now_ms(), ready_at - since) / 1000
-    return QueueItem(
-        id=_number(entry, "id"),
-        job=str(entry.get("job", "")),
-        causes=tuple(cause_forms.from_dict(row) for row in causes),
-        parameters=tuple(_parameter(row) for row in values),
-        since=since,
-        ready_at=ready_at,
-        actions=_actions(entry),
-        due=time.monotonic() + max(0.0, left),
-    )
-
-
-def _number(entry: dict[str, object], name: str) -> int:
-    value = entry.get(name)
-    if not isinstance(value, int) or not 0 <= value < 1 << 62:
-        raise ValueError(f"{name} is no number")
-    return value
-
-
-def _actions(entry: dict[str, object]) -> tuple[str, ...]:
-    commit = entry.get("revision")  # by which a home of before had the one action that there was
-    actions = [forcing(commit)] if isinstance(commit, str) and commit else entry.get("actions", [])
-    if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
-        raise ValueError("actions that are no texts")
-    return tuple(actions)
-
-
-def _row(parameter: Parameter) -> list[str | bool]:
-    row = [parameter.name, parameter.value, parameter.value_class, parameter.description]
-    return [*row, parameter.sha256] if parameter.sha256 else row
-
-
-def _parameter(row: object) -> Parameter:
-    if not isinstance(row, list) or len(row) not in (4, 5):
-        raise ValueError("a parameter without its four parts")
-    name, value, value_class, description = row[:4]
-    sha256 = row[4] if len(row) == 5 else ""
-    texts = (name, value_class, description, sha256)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(value, (str, bool)):
-        raise ValueError("a parameter of another type")
-    return Parameter(name=name, value=value, value_class=value_class, description=description, sha256=sha256)
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
 class Queue:
     """The waiting items in order of arrival, and those that left within the last five minutes."""
 
@@ -163,12 +74,12 @@ class Queue:
     def _apply(self, entry: dict[str, object], started: dict[int, Interrupted]) -> None:
         """Repeat what an entry says. Raises ValueError for one that says nothing."""
         if isinstance(added := entry.get("add"), dict):
-            item = _item(added)
+            item = from_dict(added)
             self.waiting[item.id] = item
             self._next_id = max(self._next_id, item.id + 1)
             return
         verb = next(iter(entry))
-        number = _number(entry, verb)
+        number = number_in(entry, verb)
         if verb == "next":
             self._next_id = max(self._next_id, number)
         elif verb == "fold" and isinstance(causes := entry.get("causes"), list):
@@ -176,12 +87,12 @@ class Queue:
             if (folded := self.waiting.get(number)) is not None:
                 folded.causes += more
                 if "ready_at" in entry:
-                    folded.ready_at = _number(entry, "ready_at")
+                    folded.ready_at = number_in(entry, "ready_at")
                     folded.due = time.monotonic() + max(0.0, (folded.ready_at - now_ms()) / 1000)
         elif verb == "cancel":
             self.waiting.pop(number, None)
         elif verb == "start":
-            build = _number(entry, "number")
+            build = number_in(entry, "number")
             if (waited := self.waiting.pop(number, None)) is not None:
                 started[number] = Interrupted(item=waited, number=build)
         elif verb == "end":

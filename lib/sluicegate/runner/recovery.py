@@ -11,7 +11,8 @@ from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.journal import NotStored
-from sluicegate.runner.queue import Interrupted, Queue, QueueItem
+from sluicegate.runner.queue import Interrupted, Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.records import Record, read
 from sluicegate.runner.results import Result
 from sluicegate.runner.unsaved import append_once

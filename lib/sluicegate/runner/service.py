@@ -28,7 +28,8 @@ from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.parameters import Definition, Given, Parameter, Upload, chosen
 from sluicegate.runner.provisions import Provisions
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.recovery import adopt, mark, new_record, recover
 from sluicegate.runner.results import Result

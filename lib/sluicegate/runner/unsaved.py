@@ -11,7 +11,8 @@ from pathlib import Path
 from sluicegate.runner import sequence
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.records import Record
 from sluicegate.runner.results import Result
 from sluicegate.tools import files

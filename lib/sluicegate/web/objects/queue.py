@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from sluicegate.model.numbers import whole
-from sluicegate.runner.queue import Queue, QueueItem
+from sluicegate.runner.queue import Queue
+from sluicegate.runner.queueitem import QueueItem
 from sluicegate.runner.rights import Right
 from sluicegate.web import call as calls
 from sluicegate.web.call import not_found
