@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
+import h11
 import pytest
 from starlette.types import Message
 
@@ -15,6 +16,7 @@ from sluicegate.runner.service import Runner
 from sluicegate.runner.triggers import Triggers
 from sluicegate.tools import beneath
 from sluicegate.web.app import READERS, Application
+from sluicegate.web.connection import Heads
 from sluicegate.web.routes import Routes
 
 FOLDER = b"<com.cloudbees.hudson.plugins.folder.Folder/>"
@@ -137,3 +139,29 @@ def test_a_short_answer_reads_no_file(
     monkeypatch.setattr(beneath, "reading", refused)
     for query in ("tree=name", "tree=name,url,fullName"):
         assert asyncio.run(ask(application, "/job/team/job/inner/api/json", query))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "end"),
+    [
+        (b"GET", [(b"content-length", b"2")], b"ok", b"\r\n\r\nok"),
+        (b"HEAD", [(b"content-length", b"2")], b"", b"\r\n\r\n"),
+        (b"GET", [], b"ok", b"\r\n\r\n2\r\nok\r\n"),
+    ],
+)
+def test_an_answer_goes_out_in_one_write(
+    method: bytes, headers: list[tuple[bytes, bytes]], body: bytes, end: bytes
+) -> None:
+    heads = Heads(h11.SERVER)
+    heads.receive_data(method + b" / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert isinstance(heads.next_event(), h11.Request)
+    assert isinstance(heads.next_event(), h11.EndOfMessage)
+    writes = [heads.send(event) for event in (h11.Response(status_code=200, headers=headers), h11.Data(data=body))]
+    assert writes[0] == b"" and writes[1] is not None
+    assert writes[1].startswith(b"HTTP/1.1 200") and writes[1].endswith(end)
+    heads.send(h11.EndOfMessage())
+    heads.start_next_cycle()
+    heads.receive_data(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert [type(heads.next_event()) for _ in range(2)] == [h11.Request, h11.EndOfMessage]
+    assert heads.send(h11.Response(status_code=200, headers=[])) == b""
+    assert (heads.send(h11.Data(data=b"two")) or b"").count(b"HTTP/1.1") == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import h11
@@ -26,7 +27,21 @@ ENDS = re.compile(rb"\n(content[-_]length|transfer[-_]encoding)[ \t]*:([^\r\n]*)
 
 
 class Heads(h11.Connection):
-    """Refuses what h11 takes: a length that is said twice or by a list, even where both are equal, and bent lines."""
+    """Refuses what h11 takes: a length that is said twice or by a list, even where both are equal, and bent lines.
+
+    And sends an answer's head along with what comes next: uvloop writes at once, and each write wakes the client.
+    """
+
+    _held: Sequence[bytes] = ()
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        parts = super().send_with_data_passthrough(event)
+        if isinstance(event, h11.Response):
+            self._held = parts or ()
+            return []
+        if self._held and parts is not None:
+            parts, self._held = [*self._held, *parts], ()
+        return parts
 
     def next_event(self) -> Any:
         idle = self.their_state is h11.IDLE
