@@ -75,10 +75,10 @@ def test_what_is_doubtful_is_said_and_published(call: Call) -> None:
     assert "note" not in call("publish", "auth=1.3.0", "good.tar.gz")[1]
 
 
-def package(version: str) -> str:
-    folder = Path(f"tool-{version.replace(':', '.')}")
+def package(version: str, name: str = "tool") -> str:
+    folder = Path(f"{name}-{version.replace(':', '.')}")
     (folder / "DEBIAN").mkdir(parents=True)
-    control = f"Package: tool\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.com>\nDescription: x\n"
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.com>\nDescription: x\n"
     (folder / "DEBIAN" / "control").write_text(control)
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", folder, f"{folder}.deb"], check=True, capture_output=True)
     return f"{folder}.deb"
@@ -92,6 +92,28 @@ def test_a_package_of_another_version_is_refused_unless_that_is_meant(call: Call
     assert code == 0 and f"{wrong} is the package version 7.7-1, not 1.7-1" in printed
     code, printed = call("publish", "tool=1.8-1", wrong, "--allow-version-mismatch")
     assert code == 0 and "7.7-1, not 1.8-1" in printed
+
+
+INSTALLS = (
+    "deploy: {{driver: packages, list: /etc/apt/sources.list.d/ours.list, packages: {{tool: [tool, tool-data]}}}}"
+)
+PUPPET = "deploy: {{driver: puppet, assigned: {{folder: /srv/assigned}}, packages: {{tool: [tool, tool-data]}}}}"
+
+
+@pytest.mark.parametrize("deploy", [INSTALLS, PUPPET], ids=["packages", "puppet"])
+def test_packages_that_hosts_would_not_find_under_their_names_are_named(
+    calls: Callable[[str], Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deploy: str
+) -> None:
+    """Somebody renames the package in debian/control: the version is published, and no host could ever install it."""
+    monkeypatch.chdir(tmp_path)
+    call = calls(CONFIG.replace("deploy: {{driver: archive}}", deploy))
+    code, printed = call("publish", "tool=1.7-1", package("1.7-1", "toolbox"), package("1.7-1", "tool-data"))
+    assert code == 0, printed
+    assert "note: no file is the package tool that hosts install as tool (" in printed, printed
+    assert "toolbox-1.7-1.deb is toolbox" in printed
+    assert "note:" not in call("publish", "tool=1.8-1", package("1.8-1"), package("1.8-1", "tool-data"))[1]
+    Path("notes.txt").write_text("no package at all\n")
+    assert "note:" not in call("publish", "tool=1.9-1", "notes.txt")[1]
 
 
 def test_a_package_that_cannot_be_read_is_not_published(call: Call) -> None:

@@ -8,17 +8,11 @@ from pathlib import Path
 
 from sluicegate.delivery.book.state import State
 from sluicegate.delivery.book.versions import respelled
-from sluicegate.errors import IntegrityError, MissingProgram, UsageError
+from sluicegate.errors import IntegrityError, Malformed, MissingProgram, UsageError
 from sluicegate.model.config import Component
 from sluicegate.model.manifest import Release
-from sluicegate.tools import process
+from sluicegate.tools import packagefiles
 from sluicegate.tools.scratch import scratch
-
-ASKED = {
-    ".deb": ("deb", ("dpkg-deb", "--show", "--showformat=${Version}", "--")),
-    ".rpm": ("rpm", ("rpm", "-qp", "--nosignature", "--nodigest", "--queryformat",
-                     "%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}", "--")),
-}  # fmt: skip
 
 
 def inspect(
@@ -57,24 +51,22 @@ def _packages(spec: Component, version: str, named: Mapping[str, Path], *, any_v
     others: dict[Path, str] = {}
     fitting = False
     for path in named.values():
-        if path.suffix not in ASKED:
-            continue
-        scheme, command = ASKED[path.suffix]
         try:
-            done = process.run([*command, path], check=False, env={"LC_ALL": "C"})
-        except MissingProgram:
-            notes.append(f"{path.name} is not looked into: {command[0]} is not installed here")
+            package = packagefiles.read(path)
+        except MissingProgram as problem:
+            notes.append(f"{path.name} is not looked into: {problem.message}")
             continue
-        if done.status:
-            words = " ".join(done.stderr.decode("utf-8", "replace").split())
-            notes.append(f"{path.name} is no package that {command[0]} reads: {words}")
+        except Malformed as problem:
+            notes.append(problem.message)
             if not any_version:
-                raise IntegrityError(notes[-1], hint="build it again; or say --allow-version-mismatch")
+                raise IntegrityError(notes[-1], hint="build it again; or say --allow-version-mismatch") from problem
             continue
-        own = done.text.strip()
-        if not same_version(scheme, spec, version, own):
-            others[path] = own
-        fitting |= path not in others
+        if package is None:
+            continue
+        if same_version(package.scheme, spec, version, package.version):
+            fitting = True
+        else:
+            others[path] = package.version
     # One package of the right version is enough: a version may have parts that count for themselves.
     if others and not fitting and not any_version:
         listed = ", ".join(f"{path} is {own}" for path, own in others.items())

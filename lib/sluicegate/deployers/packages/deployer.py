@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from sluicegate.deployers import proof
 from sluicegate.deployers.packages.apt import Apt
 from sluicegate.deployers.packages.dnf import Dnf
 from sluicegate.deployers.packages.manager import PackageManager
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import Malformed, SluicegateError
 from sluicegate.model.config import Config
 from sluicegate.model.manifest import Release
 from sluicegate.model.outcomes import Outcome
 from sluicegate.model.settings import Settings, suggestion
 from sluicegate.model.values import Installed
 from sluicegate.ports import Host, Wanted
+from sluicegate.tools import packagefiles
 
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9+._-]+"
 Packages = Mapping[str, Sequence[str]]
@@ -64,8 +66,7 @@ class PackagesDeployer:
         return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
-        """Nothing: the files are looked at where packages are published, and get to the host past us."""
-        return ()
+        return absent(self.packages, release)
 
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         """A version that is not there, a half-done change of somebody else, what cannot be installed together."""
@@ -128,6 +129,23 @@ def withdrawn(manager: PackageManager, host: Host, install: Mapping[str, str]) -
         for package, version in install.items()
         if version not in offered.get(package, ())
     )
+
+
+def absent(packages: Packages, release: Release) -> tuple[str, ...]:
+    """The component's packages that none of its package files is, in a sentence: hosts would not find that version.
+
+    Says nothing of files that are no packages, or cannot be read. Raises MissingProgram without dpkg-deb, or rpm.
+    """
+    built: dict[str, str] = {}
+    for name in release.files:
+        with contextlib.suppress(Malformed):
+            if package := packagefiles.read(release.folder / name):
+                built[package.name] = name
+    missing = [name for name in packages.get(release.component, ()) if name not in built]
+    if not (built and missing):
+        return ()
+    there = ", ".join(f"{file} is {name}" for name, file in built.items())
+    return (f"no file is the package {' or '.join(missing)} that hosts install as {release.component} ({there})",)
 
 
 def packages_of(settings: Settings, config: Config) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from sluicegate.deployers.packages import apt, dnf
-from sluicegate.deployers.packages.deployer import Packages, manager_of, packages_of, withdrawn
+from sluicegate.deployers.packages.deployer import Packages, absent, manager_of, packages_of, withdrawn
 from sluicegate.deployers.packages.manager import PackageManager
 from sluicegate.deployers.proof import Proof, mark, marked
 from sluicegate.deployers.puppet.agent import Agent, Stale
@@ -110,8 +110,7 @@ class PuppetDeployer:
         return installed
 
     def inspect(self, release: Release) -> tuple[str, ...]:
-        """Nothing: the files are looked at where they are published, and get to the host past us."""
-        return ()
+        return absent(self.packages, release)
 
     def refusals(self, host: Host, wanted: Wanted) -> tuple[str, ...]:
         """Two hosts that Puppet would take for one; a version that is not in `list`. Raises for a place out of reach.
