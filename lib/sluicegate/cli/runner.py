@@ -69,6 +69,7 @@ def serve(
     from sluicegate.tools import files, sockets
     from sluicegate.tools.git import place
     from sluicegate.web import delivery, reports, server
+    from sluicegate.web.tls import certificate_of
 
     networks = reports.networks(sources)
     if networks and not repo:
@@ -79,7 +80,7 @@ def serve(
             place.resolve(repo, place.cache_folder())
         except UsageError as problem:  # it may come back, as after a mount: its page tells until then
             output.echo(f"--delivery: {problem.message}", err=True)
-    tls = server.tls_files(tls_cert, tls_key)
+    tls = certificate_of(tls_cert, tls_key)
     if not (tls or plain_http or sockets.is_loopback(host)):
         raise UsageError(
             f"{host} is reached from other machines, and passwords would travel in clear",

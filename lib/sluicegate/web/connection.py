@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,7 +20,7 @@ HEAD_BYTES = 64 << 10
 WRITE_SECONDS = 60.0
 """How long a client may leave an answer untaken."""
 MOST = 4000
-"""Connections at a time; beyond, the longest idle one goes for the newest."""
+"""Connections at a time; beyond, the longest idle one goes for the newest, else who sends his body the longest."""
 
 ENDS = re.compile(rb"\n(content[-_]length|transfer[-_]encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE)
 """The lines of a head that say where its body ends, or that somebody takes for such."""
@@ -62,11 +62,19 @@ def _is_bent(head: bytes) -> bool:
     return head.count(b"\n") != head.count(b"\r\n") or b"\n " in head or b"\n\t" in head
 
 
+class Waiting(Protocol):
+    """A connection whose client is waited for."""
+
+    def abort(self) -> None: ...
+
+
 class Connection(H11Protocol):
     """uvicorn's connection with limits of time for heads, idling and answers (the body's stands in body.py)."""
 
-    idle: ClassVar[dict[Connection, None]] = {}
-    """The connections of this process that are between two requests, the longest idle first."""
+    idle: ClassVar[dict[Waiting, None]] = {}
+    """The connections of this process that are between two requests or in a handshake, the longest idle first."""
+    sending: ClassVar[dict[Waiting, None]] = {}
+    """Those of which the rest of a body is awaited, the oldest request first."""
     most: ClassVar[int] = MOST
     """How many of them there may be, where fewer files may be open."""
     _head_timer: asyncio.TimerHandle | None = None
@@ -79,12 +87,12 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.most:
-            (next(iter(self.idle), self)).abort()
+        make_room(self, len(self.connections))
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_there()
+        self.sending.pop(self, None)
         self._cancel_write_timer()
         super().connection_lost(exc)
 
@@ -92,6 +100,14 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self._is_asked():
             self._head_is_there()
+        self._note_body()
+
+    def _note_body(self) -> None:
+        """Whether the client owes the rest of a body."""
+        if self._is_asked() and self.cycle.more_body:
+            self.sending.setdefault(self)
+        else:
+            self.sending.pop(self, None)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Who ends his side of the connection may still read: what he asked is answered first. (TLS has no halves.)"""
@@ -108,6 +124,7 @@ class Connection(H11Protocol):
             self._head_is_there()  # the next request was sent along with the one before
         elif self._said_all:
             self.transport.close()
+        self._note_body()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -121,6 +138,7 @@ class Connection(H11Protocol):
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""
         self.idle.pop(self, None)
+        self.sending.pop(self, None)
         if self.transport is not None:
             self.transport.abort()
 
@@ -139,3 +157,9 @@ class Connection(H11Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+def make_room(newest: Waiting, connections: int) -> None:
+    """Where there are too many connections, close the one whose client is waited for the longest, else the newest."""
+    if connections > Connection.most:
+        next((waiting for places in (Connection.idle, Connection.sending) for waiting in places), newest).abort()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
-import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -24,6 +25,7 @@ from sluicegate.web.connection import MOST, Connection
 from sluicegate.web.delivery import Delivery
 from sluicegate.web.reports import Reports
 from sluicegate.web.routes import Routes
+from sluicegate.web.tls import Certificate
 
 OTHER_FILES = 1000
 """What else is open: files that are read and written, pipes of builds."""
@@ -69,7 +71,7 @@ def serve(
     hosts: frozenset[str] = frozenset(),
     delivery: Delivery | None = None,
     started: Callable[[], None] = lambda: None,
-    tls: tuple[Path, Path] | None = None,
+    tls: Certificate | None = None,
     reports: Reports | None = None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM; then stop the builds and keep the queue."""
@@ -81,10 +83,8 @@ def serve(
         access_log=False,
         lifespan="off",
         server_header=False,
-        http=Connection,
+        http=tls.protocol if tls else Connection,  # type: ignore[arg-type]
         proxy_headers=False,
-        ssl_certfile=str(tls[0]) if tls else None,
-        ssl_keyfile=str(tls[1]) if tls else None,
         ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
@@ -98,7 +98,7 @@ def serve(
     if reports is not None:
         reports.worker.start()
     _settle()
-    with _asked_to_end(server):
+    with _asked_to_end(server), _asked_to_renew(server, tls):
         started()
         try:
             server.run(sockets=[listening])
@@ -143,6 +143,25 @@ def _asked_to_end(server: uvicorn.Server) -> Iterator[None]:
         signal.raise_signal(signals[0])
 
 
+@contextmanager
+def _asked_to_renew(server: uvicorn.Server, tls: Certificate | None) -> Iterator[None]:
+    """Read the certificate anew by SIGHUP; whose terminal has gone ends as by SIGTERM."""
+    at_terminal = os.isatty(0)
+
+    def heard(_: int, __: object) -> None:
+        if at_terminal:
+            server.should_exit = True
+        elif tls is not None:
+            # A handler must not log: it may have come in the middle of that.
+            threading.Thread(target=tls.renew, name="certificate").start()
+
+    before = signal.signal(signal.SIGHUP, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def _allow_descriptors() -> int:
     """Let the process open as many files as all connections need, as far as the system lets it; how many it may have.
 
@@ -158,26 +177,6 @@ def _allow_descriptors() -> int:
         message = "this process may open %d files only: at most %d connections at a time (raise ulimit -Hn to %d)"
         logging.getLogger(__name__).warning(message, possible, most, wanted)
     return most
-
-
-def tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
-    """Both files of a certificate, or none. Raises UsageError for one alone, and for files that do not fit together."""
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise UsageError("--tls-cert and --tls-key belong together")
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
-    except (OSError, ssl.SSLError) as problem:
-        raise UsageError(f"the certificate {certificate} with the key {key} cannot be used: {problem}") from problem
-    return certificate, key
-
-
-def _no_password() -> str:
-    """Else OpenSSL asks at the terminal, which a service has none of."""
-    raise UsageError(
-        "the key of --tls-key is encrypted", hint="openssl pkey -in KEY -out PLAIN.pem, and chmod 600 PLAIN.pem"
-    )
 
 
 def home_url(listening: socket.socket, host: str, url: str, scheme: str = "http") -> str:
