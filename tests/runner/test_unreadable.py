@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from sluicegate.web.views import Views
 from tests.parts import make_unlistable
 from tests.runner.conftest import ADMIN, build, shell, wait_for
 
+DAY = 24 * 3600
+
 
 def test_builds_that_cannot_be_listed_do_not_begin_at_one_again(tmp_path: Path) -> None:
     assert History("job", tmp_path).next_number == 1
@@ -36,6 +39,38 @@ def test_a_number_that_cannot_be_read_is_not_given_again(tmp_path: Path) -> None
     make_a_folder(tmp_path / "nextBuildNumber")
     with pytest.raises(IntegrityError, match="nextBuildNumber cannot be read"):
         history.take_number()
+
+
+def users_of(home: Path) -> Users:
+    users = Users(home, Vault(home))
+    users.create("anna")
+    return users
+
+
+@pytest.mark.parametrize("at_logout, at_the_next", [(-2 * DAY, 60), (60, 5 * DAY)])
+def test_a_clock_that_is_wrong_for_a_while_revives_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_logout: int, at_the_next: int
+) -> None:
+    users, now = users_of(tmp_path), time.time()
+    left, other = users.session("anna"), users.session("anna")
+    for cookie, wrong in ((left, at_logout), (users.session("anna", now + at_the_next), at_the_next)):
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "time", lambda wrong=wrong: now + wrong)
+            users.end_session(cookie)
+    assert users.session_user(left, now + 120) is None
+    assert users.session_user(other, now + 120) == "anna"
+
+
+def test_a_session_of_a_clock_that_went_ahead_does_not_last_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = users_of(tmp_path)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 365 * 24 * 3600)
+    ahead = users.session("anna")
+    assert users.session_user(ahead) == "anna"
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert users.session_user(ahead) is None
 
 
 def test_sessions_that_were_ended_do_not_come_back(tmp_path: Path) -> None:

@@ -153,6 +153,31 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection((str(address.hostname), int(address.port or 0)), 60)
 
 
+@pytest.mark.parametrize("beside", ["127.0.0.1", "evil.example"])
+def test_a_target_that_is_a_whole_url_is_compared_too(server: Server, beside: str) -> None:
+    ours = urlsplit(server.url).netloc
+    for host, path, expected in (
+        ("evil.example", "/login", 421),
+        (f"{ours}@evil", "/login", 421),
+        (ours, "/login", 200),
+        (ours, "", 200),
+    ):
+        with connect(server) as wire:
+            request = f"GET http://{host}{path} HTTP/1.1\r\nHost: {beside}\r\n"
+            wire.sendall(f"{request}Accept: */*\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert int(answer.split()[1]) == expected, answer
+
+
+@pytest.mark.parametrize("path", ["", "api/json", "login", "me/", "nothing", "job/nothing/", "queue/api/json"])
+def test_what_is_private_stays_in_no_cache_and_is_told_to_no_other_site(server: Server, path: str) -> None:
+    session = server.session()
+    for words in ({}, {"Accept": "text/html"}):
+        for answer in (session.get(server.url + path, headers=words), requests.get(server.url + path, headers=words)):
+            assert answer.headers["Cache-Control"] == "no-store", answer.request.url
+            assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
 def test_who_ends_his_side_after_a_request_is_answered_all_the_same(server: Server) -> None:
     host, port = server.url.removeprefix("http://").strip("/").split(":")
     login = base64.b64encode(f"admin:{server.token()}".encode()).decode()

@@ -29,6 +29,10 @@ from sluicegate.tools import files
 
 ADMIN = "admin"
 SESSION_SECONDS = 12 * 3600
+CLOCK_SECONDS = 3600
+"""How far a clock may be set back without an end to the sessions that were made just before."""
+ENDED_SECONDS = 30 * 24 * 3600
+"""How long it is known beyond its time that a session was ended: a clock that goes ahead for a while revives none."""
 SHORTEST = 8
 NOBODY = ("anonymous", "authenticated", "system", "unknown")
 """What is no user's name (User.ILLEGAL_PERSISTED_USERNAMES, and the words of rights.yaml)."""
@@ -296,23 +300,29 @@ class Users:
 
     def session_user(self, cookie: str, now: float | None = None) -> str | None:
         """The user of a session cookie, empty for an anonymous one, None when it is not valid."""
-        body, _, signature = cookie.rpartition(".")
-        try:
-            name, until, _ = body.split(".")
-            user = bytes.fromhex(name).decode()
-            if required(until) < (time.time() if now is None else now):
-                return None
-        except (ValueError, UnicodeDecodeError):
-            return None
-        if self._ended.has(body) or (user and not self.exists(user)):
-            return None
-        fits = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(body, user).encode())
-        return user if fits else None
+        user, until = self._signed(cookie)
+        left = until - (time.time() if now is None else now)
+        # One that was made while the clock went ahead would last until it has caught up.
+        return user if 0 <= left <= SESSION_SECONDS + CLOCK_SECONDS else None
 
     def end_session(self, cookie: str) -> None:
-        """Log out: this session counts no more, whoever kept a copy of it."""
-        if self.session_user(cookie):
-            self._ended.add(cookie.rpartition(".")[0], int(time.time()) + SESSION_SECONDS)
+        """Log out: this session counts no more, whoever kept a copy of it, and whatever the clock says meanwhile."""
+        user, until = self._signed(cookie)
+        if user:
+            self._ended.add(cookie.rpartition(".")[0], until)
+
+    def _signed(self, cookie: str) -> tuple[str | None, int]:
+        """Whose session we signed, and until when; None where it is none of ours, was ended, or its user is gone."""
+        body, _, signature = cookie.rpartition(".")
+        try:
+            name, end, _ = body.split(".")
+            user, until = bytes.fromhex(name).decode(), required(end)
+        except (ValueError, UnicodeDecodeError):
+            return None, 0
+        if self._ended.has(body) or (user and not self.exists(user)):
+            return None, 0
+        fits = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(body, user).encode())
+        return (user, until) if fits else (None, 0)
 
     def crumb(self, user: str, session: str) -> str:
         """The crumb for a user's session: bound to both (DefaultCrumbIssuer)."""
@@ -350,7 +360,7 @@ class Ended:
 
     def add(self, session: str, until: int) -> None:
         with self._lock:
-            now = time.time()
-            kept = {name: end for name, end in self._until.items() if end > now}
+            long_ago = time.time() - ENDED_SECONDS
+            kept = {name: end for name, end in self._until.items() if end > long_ago}
             self._until = {**kept, hashlib.sha256(session.encode("utf-8", "replace")).hexdigest(): until}
             files.replace(self.path, json.dumps(self._until).encode(), mode=0o600)

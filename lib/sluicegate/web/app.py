@@ -47,6 +47,8 @@ STATUS = (
 )
 """A Failure of Jenkins is 400; what it has no page for, and answers by 404, is a Refusal."""
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
+WHOLE = re.compile(rb"https?://([^/]*)", re.IGNORECASE)
+"""The beginning of a request's target that is a whole URL."""
 OPEN = {
     ("login",): ("GET", "HEAD", "POST"),
     ("git", "notifyCommit"): ("GET", "HEAD", "POST"),
@@ -116,13 +118,16 @@ class Application:
     def _head(self, request: Request) -> Call:
         """What the head of a request says. Raises Refusal for a foreign host."""
         headers = request.headers
+        raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         host = headers.get("host", "")
+        if whole := WHOLE.match(raw_path):  # as clients write to a proxy; the Host beside it does not count (RFC 9112)
+            host, raw_path = whole[1].decode("latin-1"), raw_path[whole.end() :]
         self._must_be_ours(host)
         peer = request.client.host if request.client else ""
         proxy = self._proxy_at(peer, headers)
         return Call(
             method=request.method,
-            segments=calls.split_path(request.scope.get("raw_path") or request.scope["path"].encode()),
+            segments=calls.split_path(raw_path),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
             peer=peer,

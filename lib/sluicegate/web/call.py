@@ -21,6 +21,8 @@ ALWAYS = (
     (b"x-jenkins", VERSION.encode()),
     (b"x-hudson", b"1.395"),
     (b"x-jenkins-session", secrets.token_hex(4).encode()),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"deny"),
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
