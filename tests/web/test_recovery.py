@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -243,3 +244,35 @@ def test_the_health_of_what_works_in_the_background_is_shown(fresh: Server) -> N
     rows = fresh.session().get(f"{fresh.url}computer/api/json?tree=workers[name,alive,trouble]").json()["workers"]
     assert {"executor 0", "executor 1", "configurations", "timers", "poller 0"} <= {row["name"] for row in rows}
     assert all(row["alive"] and not row["trouble"] for row in rows)
+
+
+def test_a_server_without_a_file_to_open_says_so_and_loses_nothing_that_it_took(fresh: Server) -> None:
+    session = fresh.session()
+    artifact = "<hudson.tasks.ArtifactArchiver><artifacts>a</artifacts></hudson.tasks.ArtifactArchiver>"
+    session.post(
+        f"{fresh.url}createItem?name=ordinary", data=shell("echo a > a", publishers=artifact)
+    ).raise_for_status()
+    session.post(f"{fresh.url}job/ordinary/build").raise_for_status()
+    ended(fresh.client(), "ordinary")
+    assert fresh.process is not None
+    pid = fresh.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    opened = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    none_left = next(number for number in range(len(opened) + 1) if number not in opened)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (none_left, before[1]))
+    try:
+        asked = [
+            session.get(f"{fresh.url}job/ordinary/config.xml"),
+            session.get(f"{fresh.url}job/ordinary/1/artifact/a"),
+            session.post(f"{fresh.url}createItem?name=other", data=shell("true")),
+            session.post(f"{fresh.url}job/ordinary/config.xml", data=shell("false")),
+        ]
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    for answer in asked:
+        assert answer.status_code == 503 and "Too many open files" in answer.text, (answer.request.url, answer.text)
+        assert answer.headers["Retry-After"] == "10"
+    names = session.get(f"{fresh.url}api/json?tree=jobs[name]").json()["jobs"]
+    assert [job["name"] for job in names] == ["ordinary"]
+    assert "echo a" in session.get(f"{fresh.url}job/ordinary/config.xml").text
+    assert session.get(f"{fresh.url}job/ordinary/1/artifact/a").text == "a\n"

@@ -8,7 +8,6 @@ import errno
 import html as escaping
 import logging
 import os
-import re
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -25,9 +24,9 @@ from sluicegate.runner.journal import NotStored
 from sluicegate.runner.logins import SECRET, Proxy
 from sluicegate.runner.users import Login
 from sluicegate.tools import files
-from sluicegate.tools.sockets import is_loopback
 from sluicegate.web import call as calls
 from sluicegate.web import reports as reporting
+from sluicegate.web import target
 from sluicegate.web.body import Bodies
 from sluicegate.web.call import Call, Refusal, checked_login
 from sluicegate.web.reports import Reports
@@ -46,9 +45,6 @@ STATUS = (
     (Denied, 503),
 )
 """A Failure of Jenkins is 400; what it has no page for, and answers by 404, is a Refusal."""
-HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::\d{1,5})?")
-WHOLE = re.compile(rb"https?://([^/]*)", re.IGNORECASE)
-"""The beginning of a request's target that is a whole URL."""
 OPEN = {
     ("login",): ("GET", "HEAD", "POST"),
     ("git", "notifyCommit"): ("GET", "HEAD", "POST"),
@@ -118,16 +114,13 @@ class Application:
     def _head(self, request: Request) -> Call:
         """What the head of a request says. Raises Refusal for a foreign host."""
         headers = request.headers
-        raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-        host = headers.get("host", "")
-        if whole := WHOLE.match(raw_path):  # as clients write to a proxy; the Host beside it does not count (RFC 9112)
-            host, raw_path = whole[1].decode("latin-1"), raw_path[whole.end() :]
-        self._must_be_ours(host)
+        host, path = target.asked(request)
+        target.must_be_ours(host, self.hosts)
         peer = request.client.host if request.client else ""
         proxy = self._proxy_at(peer, headers)
         return Call(
             method=request.method,
-            segments=calls.split_path(raw_path),
+            segments=calls.split_path(path),
             query=calls.pairs(request.scope["query_string"].decode("latin-1")),
             headers=headers,
             peer=peer,
@@ -135,15 +128,6 @@ class Application:
             body=b"",
             base=self.root if host == urlsplit(self.root).netloc else f"{request.scope['scheme']}://{host}/",
         )
-
-    def _must_be_ours(self, host: str) -> None:
-        """Refuse a foreign host, as answers name the request's: no poisoned links, no DNS rebinding."""
-        match = HOST.fullmatch(host)
-        name = ((match["v6"] or match["name"]) if match else host).lower()
-        if match is None or not (name in self.hosts or is_loopback(name) or name.endswith(".localhost")):
-            raise Refusal(
-                421, f"this server does not answer for the host '{name}'; start it with --url or --allow-host"
-            )
 
     def _answer(self, call: Call) -> Response:
         response = self._answered(call)
@@ -166,6 +150,10 @@ class Application:
         if isinstance(problem, OSError) and problem.errno in FULL:
             log.warning("%s /%s: %s", call.method, "/".join(call.segments), problem)
             return refusal(NotStored(f"the disk takes nothing: {os.strerror(problem.errno)}"), call.headers, call.login)
+        if isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in files.TOO_LITTLE):
+            log.warning("%s /%s: %s", call.method, "/".join(call.segments), problem or "no memory")
+            why = "no memory" if isinstance(problem, MemoryError) else os.strerror(problem.errno or 0)
+            return refusal(NotStored(f"the server has too little of what it needs: {why}"), call.headers, call.login)
         log.error("%s /%s failed", call.method, "/".join(call.segments), exc_info=problem)
         return calls.text("The server failed; its log says why.\n", 500)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from sluicegate.errors import UsageError
+from sluicegate.errors import SluicegateError, UsageError
 from sluicegate.web.connection import HEAD_SECONDS, Connection, make_room
 
 CLOSING_SECONDS = 2.0
@@ -38,7 +38,7 @@ class Certificate:
         """Take the files as they are now for new connections; what cannot be used leaves the one from before."""
         try:
             self.context = self._read()
-        except UsageError as problem:
+        except SluicegateError as problem:
             log.error("%s; the one from before stays until SIGHUP comes again", problem.message)
         else:
             log.warning("the certificate %s was read anew", self.certificate)

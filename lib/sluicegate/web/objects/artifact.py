@@ -16,7 +16,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from sluicegate.runner.records import Record
-from sluicegate.tools import beneath
+from sluicegate.tools import beneath, files
 from sluicegate.web.call import not_found
 from sluicegate.web.kind import Kind, Path
 from sluicegate.web.site import Site
@@ -60,7 +60,9 @@ def _read(site: Site, artifact: Artifact) -> Response:
         return StreamingResponse(_zip(record.archive), headers={"content-type": "application/zip"})
     try:
         descriptor = _open(record.archive, "/".join(path))
-    except OSError:
+    except OSError as problem:
+        if problem.errno in files.TOO_LITTLE:
+            raise
         raise not_found() from None
     return _file(site, os.fdopen(descriptor, "rb", buffering=0), path[-1])
 
