@@ -20,9 +20,9 @@ BLOCK = 1 << 20
 HOP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Opens a folder on the way to what is read: who may pass it need not be able to list it, as /home of mode 711."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit say: what is there can still be read."""
 TOO_LITTLE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What this process or machine lacks for a moment, whatever file is asked for."""
-"""What a full disk, a quota and a limit say: what is there can still be read."""
 
 
 def sha256(path: Path) -> str:
