@@ -34,7 +34,8 @@ class Person:
         page = self.go("/login")
         page.get_by_label("Name").fill(name)
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Log in").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Log in").click()
         return page
 
 
