@@ -130,3 +130,53 @@ def test_a_run_that_failed_as_a_whole_is_red_though_all_its_tests_passed(kind: s
         suites = formats.read(kind, io.BytesIO(report.format(tests).encode()), "report.xml").suites
         assert tally(suites) == Tally(passed=passed, failed=1)
         assert suites[-1].cases[-1].name == "<init>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "report"),
+    [
+        (
+            "BoostTestJunitHudsonTestType",
+            "<TestLog><Exception>set-up</Exception><TestSuite name='s'>{}</TestSuite></TestLog>",
+        ),
+        ("BoostTestJunitHudsonTestType", "<TestLog><TestSuite name='s'><Error>set-up</Error>{}</TestSuite></TestLog>"),
+    ],
+)
+def test_a_fault_outside_of_tests_is_a_failed_test(kind: str, report: str) -> None:
+    suites = formats.read(kind, io.BytesIO(report.format("<TestCase name='a'/>").encode()), "x.xml").suites
+    assert tally(suites) == Tally(passed=1, failed=1)
+    assert [case.details for suite in suites for case in suite.cases if case.name == "<init>"] == ["set-up"]
+
+
+def test_a_program_that_crashed_below_valgrind_failed() -> None:
+    signal = "<fatal_signal><signo>6</signo><signame>SIGABRT</signame></fatal_signal>"
+    content = VALGRIND.format(name="checks", errors=signal).encode()
+    ((case,),) = (suite.cases for suite in formats.read("ValgrindJunitHudsonTestType", io.BytesIO(content), "x").suites)
+    assert (case.state, case.details) == ("failed", "ended by SIGABRT")
+
+
+def test_a_word_that_fpcunit_does_not_know_is_no_pass() -> None:
+    content = b'<TestResults><TestSuite Name="s"><Test Name="a" Result="Crashed"/></TestSuite></TestResults>'
+    assert tally(formats.read("FPCUnitJunitHudsonTestType", io.BytesIO(content), "x").suites) == Tally(failed=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "report"),
+    [
+        ("NUnitJunitHudsonTestType", '<test-run total="3"><test-case name="S.a" result="Passed"/></test-run>'),
+        (
+            "XUnitDotNetTestType",
+            '<assemblies><assembly total="2"><test type="S" method="a" result="Pass"/></assembly><assembly total="1"/>'
+            "</assemblies>",
+        ),
+        (
+            "MSTestJunitHudsonTestType",
+            '<TestRun><Results><UnitTestResult testName="a" outcome="Passed"/></Results><ResultSummary>'
+            '<Counters total="3" executed="3"/></ResultSummary></TestRun>',
+        ),
+    ],
+)
+def test_tests_that_only_the_sums_speak_of_are_said(kind: str, report: str) -> None:
+    read = formats.read(kind, io.BytesIO(report.encode()), "x.xml")
+    assert tally(read.suites) == Tally(passed=1)
+    assert read.note == "its sums speak of 2 tests that it does not hold"

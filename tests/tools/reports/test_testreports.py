@@ -339,6 +339,9 @@ def test_a_test_that_was_not_run_is_skipped() -> None:
         '<robot><suite><test><status status="FAIL"/></test></suite><statistics><total><stat pass="0" fail="1"/></total>'
         "</statistics></robot>",
         '<testng-results failed="1"><suite><test-method status="FAIL"/></suite></testng-results>',
+        '<a:test-suite xmlns:a="urn:allure"><test-cases><test-case status="broken"/></test-cases></a:test-suite>',
+        '<features><scenario name="a" result="failed"/></features>',
+        '<run><test name="a" success="false"/></run>',
     ],
 )
 def test_a_red_report_in_another_form_is_red(content: str) -> None:
@@ -353,6 +356,7 @@ def test_a_red_report_in_another_form_is_red(content: str) -> None:
         '<testng-results failed="0"><suite><test-method status="PASS"/></suite></testng-results>',
         '<robot><test><kw><status status="FAIL"/></kw><status status="PASS"/></test><stat fail="0"/></robot>',
         '<checkstyle><file><error severity="warning"/></file></checkstyle>',
+        '<test-suite><test-cases><test-case status="passed"/><test-case status="canceled"/></test-cases></test-suite>',
         "<html><body>404</body></html>",
     ],
 )
@@ -386,3 +390,40 @@ def test_a_word_is_known_in_all_its_forms(says: str, state: str) -> None:
 )  # fmt: skip
 def test_an_element_in_a_test_says_how_it_ended(child: str, state: str) -> None:
     assert tally(f"<testsuite><testcase name='a'>{child}</testcase></testsuite>") == Tally(**{state: 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [
+        ('<testsuite tests="5">{}{}{}</testsuite>', 2),
+        (
+            '<testsuites tests="5"><testsuite tests="2">{}</testsuite><testsuite tests="1">{}</testsuite></testsuites>',
+            3,
+        ),
+        ('<testsuites><testsuite tests="2">{}</testsuite><testsuite tests="2">{}{}{}</testsuite></testsuites>', 1),
+        (
+            '<testsuites tests="3"><testsuite tests="2">{}<testsuite tests="1">{}</testsuite></testsuite></testsuites>',
+            1,
+        ),
+        ('<testsuite tests="1,002.0">{}</testsuite>', 1001),
+        ('<testsuites tests="1"><testsuite tests="2">{}{}</testsuite></testsuites>', 0),
+        ('<testsuite tests="many">{}</testsuite>', 0),
+        ('<testsuite tests="1,">{}</testsuite>', 0),
+        ('<testsuite>{}<properties><property tests="7"/></properties></testsuite>', 0),
+    ],
+)
+def test_tests_that_only_the_sums_speak_of_are_said(content: str, missing: int) -> None:
+    report = read(content.replace("{}", '<testcase name="a"/>'))
+    assert testreports.tally(report.suites) == Tally(passed=content.count("{}"))
+    tests = "tests" if missing > 1 else "test"
+    assert report.note == (f"its sums speak of {missing} {tests} that it does not hold" if missing else "")
+
+
+def test_a_suite_that_could_not_begin_is_no_missing_test() -> None:
+    assert read('<testsuite tests="1" errors="1"><error/></testsuite>').note == ""
+
+
+def test_a_report_without_the_tests_of_its_sums_is_left_out_and_says_both() -> None:
+    report = read('<testsuites tests="2" skipped="2"><testsuite tests="2" skipped="2"/></testsuites>')
+    assert report.suites == ()
+    assert report.note == ("holds no test case and is left out; its sums speak of 2 tests that it does not hold")

@@ -9,13 +9,14 @@ from xml.etree.ElementTree import Element
 
 from sluicegate.errors import Malformed
 from sluicegate.tools import xml
+from sluicegate.tools.reports import outcomes
 from sluicegate.tools.reports.testreports import (
     LONGEST_TRACE,
     ONLY_SPOKEN_OF,
     Case,
     Report,
     Suite,
-    declares_red,
+    noted,
     seconds,
     unreadable,
 )
@@ -73,10 +74,16 @@ def _cppunit(root: Element) -> Iterator[Row]:
 
 
 def _boost(root: Element) -> Iterator[Row]:
-    """Boost.Test's log (`--log_format=XML --log_level=test_suite`)."""
+    """Boost.Test's log (`--log_format=XML --log_level=test_suite`). A fixture's fault stands outside of tests."""
+    faulty = ("Error", "FatalError", "Exception", "SystemError")
+    for group in _below(root, "TestLog", "TestSuite"):
+        faults = [fault.text or "" for fault in group if _tag(fault) in faulty]
+        if faults:
+            name = group.get("name", "Boost")
+            yield _case(name, name, "<init>", "failed", details="\n".join(faults))
     for suite in _below(root, "TestSuite"):
         for test in (child for child in suite if _tag(child) == "TestCase"):
-            faults = [fault.text or "" for fault in _below(test, "Error", "FatalError", "Exception", "SystemError")]
+            faults = [fault.text or "" for fault in _below(test, *faulty)]
             skipped = test.get("skipped", "").lower() in ("yes", "true")
             state = "failed" if faults else "skipped" if skipped else "passed"
             time = seconds(_child(test, "TestingTime")) / 1e6
@@ -180,21 +187,21 @@ def _embunit(root: Element) -> Iterator[Row]:
 
 def _fpcunit(root: Element) -> Iterator[Row]:
     """FPCUnit: `Result` of each test."""
-    states = {"Failed": "failed", "Error": "failed", "Ignored": "skipped"}
+    states = {"OK": "passed", "Ignored": "skipped"}
     for suite in _below(root, "TestSuite"):
         for test in (child for child in suite if _tag(child) == "Test"):
             fault = "\n".join(_child(test, tag) for tag in ("Message", "ExceptionMessage"))
-            state, name = states.get(test.get("Result", ""), "passed"), suite.get("Name", "")
+            state, name = states.get(test.get("Result", ""), "failed"), suite.get("Name", "")
             yield _case(name, name, test.get("Name", ""), state, time=_clock(test.get("ElapsedTime")), details=fault)
 
 
 def _valgrind(root: Element) -> Iterator[Row]:
-    """Valgrind (`--xml=yes`): one test a report, named for its file or its program; any error fails it."""
+    """Valgrind (`--xml=yes`): one test a report, named for its file or its program; errors and a crash fail it."""
     files = (argument.text or "" for argument in root.iterfind("args/vargv/arg"))
     file = next((argument.partition("=")[2] for argument in files if argument.startswith("--xml-file=")), "")
     program = (root.findtext("args/argv/exe") or root.findtext("pid") or "").strip()
     name = file.rpartition("/")[2].partition(".")[0] or program
-    faults = []
+    faults = [f"ended by {_child(signal, 'signame')}" for signal in root.iterfind("fatal_signal")]
     for error in root.iterfind("error"):
         faults += [child.text or "" for child in error if _tag(child) in ("what", "auxwhat")]
         faults += [child.text or "" for child in error.iterfind("xwhat/text")]
@@ -283,9 +290,11 @@ def read(kind: str, stream: BinaryIO, source: str) -> Report:
         suites.setdefault(suite, []).append(case)
     # A host that crashed, a set-up or tear-down that failed: the run is red, and none of its tests.
     red = any(case.state == "failed" for cases in suites.values() for case in cases)
-    if not red and any(declares_red(element.attrib) for element in (root, *root)):
+    if not red and any(outcomes.declares_red(element.attrib) for element in (root, *root)):
         suite, case = _case(_tag(root), "", "<init>", "failed", details=ONLY_SPOKEN_OF)
         suites.setdefault(suite, []).append(case)
-    if not suites:
-        return Report(suites=(), note="holds no test case and is left out")
-    return Report(suites=tuple(Suite(name=name, timestamp="", cases=tuple(cases)) for name, cases in suites.items()))
+    read_suites = tuple(Suite(name=name, timestamp="", cases=tuple(cases)) for name, cases in suites.items())
+    levels = (root,), tuple(root), tuple(root.iterfind("*/*"))
+    sums = (sum(outcomes.counted(element.get("total", "")) for element in level) for level in levels)
+    total = next(filter(None, sums), 0)
+    return Report(suites=read_suites, note=noted(read_suites, total - sum(map(len, suites.values()))))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from xml.parsers import expat
 
-from sluicegate.tools.reports import text
+from sluicegate.tools.reports import outcomes, text
 
 DEPTH = 200
 MOST_CASES = 2_000_000
@@ -24,29 +24,11 @@ FLAKY = frozenset(("flakyfailure", "flakyerror"))  # Surefire: it failed, then p
 NOT_RUN = frozenset(("skipped", "skip", "disabled", "ignored", "notrun", "not-run", "pending", "todo", "warning"))
 SILENT = frozenset(("system-out", "system-err", "properties"))
 SUITES = frozenset(("testsuite", "testsuites"))
-# What an attribute says of a test, in lower case, without blanks, hyphens and underscores.
-OUTCOMES = {"status", "result", "outcome"}
-FLAGS = {  # name -> the state that they say, and the words by which they say it
-    "success": ("failed", ("false", "no", "0")), "failed": ("failed", ("true", "yes", "1")),
-    "aborted": ("failed", ("true", "yes", "1")), "executed": ("skipped", ("false", "no", "0")),
-    "run": ("skipped", ("false", "no")), "disabled": ("skipped", ("true", "yes", "1")),
-    "skipped": ("skipped", ("true", "yes", "1")), "ignored": ("skipped", ("true", "yes", "1")),
-}  # fmt: skip
-TELLING = OUTCOMES | FLAGS.keys()
-NOT_RUN_WORDS = re.compile(
-    r"skip.*|pending.*|untested.*|disabled|suppressed|ignored?|inactive|excluded|filtered|blocked|undefined|incomplete"
-    r"|inconclusive|cancell?ed|todo|(?:not|did|was|un|never)+(?:run|ran|executed|started)"
-    r"|xfail(?:ed)?|expected(?:to)?fail(?:ure|ed)?"
-)
-FAILED_WORDS = re.compile(
-    r"(?!no|without|0).*(?:fail|error|broken|timeout|timedout|abort|crash|interrupt|unexpected|panic|exception|fatal).*"
-    r"|started|running|nok|notok|ko|false|ambiguous|regression|killed|terminated"
-)
 TIME = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE]([+-]?[0-9]{1,2})(?![0-9]))?(?![0-9eE])")
 ONLY_SPOKEN_OF = "it speaks of failures, but no test that failed is in it"
-SAYING = frozenset(
-    ("status", "result", "outcome")
-)  # elements in a test that GLib's gtester and others put its end into
+# Elements in a test that GLib's gtester and others put its end into.
+SAYING = frozenset(("status", "result", "outcome"))
+TESTS = re.compile("test|case|scenario")  # what the elements that are tests are called in other forms than JUnit's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +100,22 @@ def read(stream: BinaryIO, source: str) -> Report:
         return unreadable(
             source, f"is no report in JUnit's form: it begins with <{parser.root}>, and tells of failures"
         )
-    if not suites:
-        return Report(suites=(), note="holds no test case and is left out")
     flaky = sum(case.flaky for suite in suites for case in suite.cases)
-    return Report(suites=suites, note=f"{flaky} passed only when run again" if flaky else "")
+    return Report(
+        suites=suites, note=noted(suites, parser.missing, f"{flaky} passed only when run again" * bool(flaky))
+    )
+
+
+def noted(suites: Iterable[Suite], missing: int, *more: str) -> str:
+    """What a report that was read is said to lack; `missing` is how many tests only its sums speak of.
+
+    They are no red: Catch2 and doctest count assertions, pytest subtests, and mocha what it does not list.
+    """
+    notes = (
+        "" if suites else "holds no test case and is left out",
+        f"its sums speak of {missing} {'tests' if missing > 1 else 'test'} that it does not hold" * (missing > 0),
+    )
+    return "; ".join(note for note in (*notes, *more) if note)
 
 
 def unreadable(source: str, why: str, name: str = "[failed-to-read]") -> Report:
@@ -166,6 +160,8 @@ class _Group:
     cases: list[Case] = field(default_factory=list)
     errors: list[_Mark] = field(default_factory=list)
     red: bool = False
+    held: int = 0  # the tests of the groups below, and runs again
+    missing: int = 0  # how many more their sums speak of
 
 
 class _Parser:
@@ -175,6 +171,7 @@ class _Parser:
         self.file = source.rpartition("/")[2]
         self.suites: list[Suite] = []
         self.count = 0
+        self.missing = 0
         self.root = ""
         self.foreign_failure = False  # which counts only where no test is: what is around tests is read as Jenkins does
         # Everything that is open, outermost first. Below a silent element only the depth is counted.
@@ -207,20 +204,24 @@ class _Parser:
                 " write JUnit's"
             )
         test = self._test()
+        if name.startswith(("flaky", "rerun")):  # a run that the sums may count
+            self._group().held += 1
         if name == "testcase":
-            self.path.append(_Test(attributes=attributes, state=_state(attributes)))
+            self.path.append(_Test(attributes=attributes, state=outcomes.state(attributes)))
         elif name in FAILING or (name in NOT_RUN and test):
             self.path.append(_Mark(failing=name in FAILING, message=attributes.get("message", "")))
             self.expat.CharacterDataHandler = self.text  # unset otherwise: what tests print would be most of the work
         elif test:
-            if name in SAYING and _state(attributes) != "passed":
-                self._close_mark(_Mark(failing=_state(attributes) == "failed", message=""), test)
+            if name in SAYING and outcomes.state(attributes) != "passed":
+                self._close_mark(_Mark(failing=outcomes.state(attributes) == "failed", message=""), test)
             test.flaky |= name in FLAKY
             self.silence += name in FLAKY
             if name not in FLAKY:
                 self.path.append(None)
         else:
-            self.foreign_failure |= _counts_failures(attributes)
+            self.foreign_failure |= outcomes.counts_failures(attributes) or (
+                TESTS.search(name) is not None and outcomes.state(attributes) == "failed"
+            )
             group = self._group()
             inside = group.in_suite or name in SUITES
             self.path.append(_Group(tag=name, attributes=attributes, in_suite=inside))
@@ -288,7 +289,7 @@ class _Parser:
         name = group.attributes.get("name") or f"({self.file})"
         known = group.tag in SUITES or bool(group.cases)
         errors = group.errors if known or group.in_suite or len(self.path) == 1 else []
-        if known and declares_red(group.attributes) and not (errors or group.red):
+        if known and outcomes.declares_red(group.attributes) and not (errors or group.red):
             errors = [_Mark(failing=True, message=ONLY_SPOKEN_OF)]
         group.cases += [
             Case(
@@ -297,38 +298,19 @@ class _Parser:
             )
             for error in errors
         ]  # fmt: skip
+        held = len(group.cases) + group.held
+        missing = max(group.missing, outcomes.counted(group.attributes.get("tests", "")) - held if known else 0)
         if self.path:
-            self._group().red |= group.red or bool(errors)
+            above = self._group()
+            above.red |= group.red or bool(errors)
+            above.held += held
+            above.missing += missing
+        self.missing = missing
         if group.cases:
             package = group.attributes.get("package", "")
             full_name = f"{package}.{name}" if package and "name" in group.attributes else name
             stamp = group.attributes.get("timestamp", "")
             self.suites.append(Suite(name=full_name, timestamp=stamp, cases=tuple(group.cases)))
-
-
-def declares_red(attributes: Mapping[str, str]) -> bool:
-    """Whether the sums, or words, of an element that holds tests speak of failures."""
-    words = {key: value for key, value in attributes.items() if key not in ("failed", "skipped", "disabled")}
-    return _counts_failures(attributes) or _state(words) == "failed"
-
-
-def _counts_failures(attributes: Mapping[str, str]) -> bool:
-    sums = (attributes.get(key, "").replace(",", "").strip() for key in ("failures", "errors", "failed", "fail"))
-    return any(re.fullmatch(r"[0-9]*[1-9][0-9]*(?:\.0*)?", value) for value in sums)
-
-
-def _state(attributes: Mapping[str, str]) -> str:
-    """What a test's own attributes say: googletest, CTest and others mark a test that did not run only there."""
-    words = {
-        key.lower(): re.sub(r"[\s_-]", "", value).lower() for key, value in attributes.items() if key.lower() in TELLING
-    }
-    said = {FLAGS[key][0] for key, word in words.items() if key in FLAGS and word in FLAGS[key][1]}
-    for key in OUTCOMES & words.keys():
-        if NOT_RUN_WORDS.fullmatch(words[key]):
-            said.add("skipped")
-        elif FAILED_WORDS.fullmatch(words[key]):
-            said.add("failed")
-    return "failed" if "failed" in said else "skipped" if said else "passed"
 
 
 def seconds(text: str) -> float:
