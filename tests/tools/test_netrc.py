@@ -69,6 +69,7 @@ CURL = "machine 127.0.0.1 login a password"
         "default machine 127.0.0.1 login a password p",
         "machine 127.0.0.1 login a\ndefault login d password e\n", "machine 127.0.0.1 loginn a password p\n",
         "machine 127.0.0.1 login a login b password p password q\n", f"default login d password e\n{CURL} p\n",
+        f"macdef init\n \nmachine 127.0.0.1 login evil password evil\n\r\n{CURL} p\n",
         f"# note\u2028machine 127.0.0.1 login evil password evil\n{CURL} p\r\n",
     ],
 )  # fmt: skip

@@ -6,16 +6,21 @@ import re
 
 from sluicegate.model import snapshots
 
-# Words that say that a version is not the final one, wherever they stand behind its first number.
+# Words that say that a version is not the final one, wherever they stand behind its first number or sign.
 EARLY = re.compile(
     r"(?:alpha|beta|milestone|rc|cr|pr(?=[.-]?[0-9])|candidate|snapshot|snap(?=[.-]?[0-9])|pre|preview|prerelease|dev"
-    r"|devel|develop|nightly|canary|unstable|ea|eap|early-access|exp|experimental|trunk|wip)"
+    r"|devel|develop|nightly|canary|unstable|ea|eap|early-access|exp|experimental|trunk|wip|edge|insiders?|test|poc"
+    r"|draft|tech-?preview)"
     r"(?![a-z])",
     re.IGNORECASE,
 )
 EARLY_LETTER = re.compile(r"[abm]-?[0-9]", re.IGNORECASE)  # a1, b-2, m3: in Maven's words, and behind a tilde
-# The release of an rpm that is made of a state before the version: 2.1-0.3.20240101git.fc39.
-EARLY_RELEASE = re.compile(r"-0\.[0-9]+\.(?:[0-9]{8}|(?:git|svn|hg|bzr|cvs|snap))[^-]*$", re.IGNORECASE)
+# The release of an rpm that is made of a state before the version: 2.1-0.3.20240101git.fc39, 2.1-0.5.b2 (but OpenJDK's
+# 1.8.0.65-0.b17 is a final build).
+EARLY_RELEASE = re.compile(
+    r"-0\.(?:(?:[0-9]+\.)?(?:[0-9]{8}|git|svn|hg|bzr|cvs|snap)|[0-9]+\.[abm][0-9])[^-]*$", re.IGNORECASE
+)
+EARLY_COMMIT = re.compile(r"~[0-9.]*(?:git|svn|hg|bzr|cvs|gbp)", re.IGNORECASE)
 # What a distribution puts behind a tilde for a rebuild, or for a source without some files, which is no version before
 # the one it is made of.
 REBUILD = re.compile(
@@ -37,8 +42,8 @@ def prerelease(scheme: str, version: str) -> bool:
     if scheme == "semver":
         version, _, _ = version.partition("+")
         return "-" in version or re.search("[A-Za-z]", version.removeprefix("v")) is not None
-    numbered = re.search("[0-9].*", version.partition(":")[2] or version)
-    text = numbered[0] if numbered else ""
+    behind_name = re.search("[0-9._-].*", version.partition(":")[2] or version)  # Finchley.M9
+    text = behind_name[0] if behind_name else ""
     if scheme == "maven":
         return _early(text, EARLY_LETTER)
     if scheme == "rpm" and EARLY_RELEASE.search(text):
@@ -46,7 +51,12 @@ def prerelease(scheme: str, version: str) -> bool:
     marked = REBUILD.sub("", text).replace("+~", "+")  # 7.5.1+~cs14.2, with sources of others, is above 7.5.1
     upstream = marked.rpartition("-")[0] or marked
     behind_tilde = marked.partition("~")[2]
-    return "~" in upstream or _early(marked) or EARLY_LETTER.match(behind_tilde) is not None
+    return (
+        "~" in upstream
+        or _early(marked)
+        or EARLY_COMMIT.search(marked) is not None
+        or EARLY_LETTER.match(behind_tilde) is not None
+    )
 
 
 def _early(text: str, *more: re.Pattern[str]) -> bool:

@@ -76,7 +76,7 @@ def _words(text: str) -> Iterator[tuple[int, str]]:
     in_macro = False
     for number, line in enumerate(lines_of(text), start=1):
         if in_macro:
-            in_macro = bool(line.strip())
+            in_macro = bool(line)
             continue
         place = 0
         while word := WORD.match(line, place):

@@ -107,27 +107,33 @@ def test_38_a_number_of_ten_thousand_digits_takes_no_time(scheme: str) -> None:
 
 EARLY = {
     "semver": "3.0.0-b1 3.0.0-next.1 3.0.0-rc.1+build7 3.0.0-1 2.0.0.Beta1",
-    "maven": "1.0-trunk 1.0-wip-3 "
+    "maven": "1.0-trunk 1.0-wip-3 Finchley.M9 Finchley.RC1 Hoxton.BUILD-SNAPSHOT Kay-M1 1.0-test 1.0-edge-2 "
+    "1.0-insiders 1.0-poc "
+    "1.0-draft 1.0-TECHPREVIEW 1.0-tech-preview-2 "
     "1.0-milestone-1 1.0-a1 1.0-b2 1.0-b-2 1.0-preview 11-ea 1.0.0.M1 1.0-rc1-jre 1.0-beta-2-jdk8 1.0.CR3 "
     "1.0-devel-3 1.0-develop 3.3.0-SNAP4 1.0-early-access-2 2.10.0.pr1 1.0-PR-2 1.0-candidate-1 6.0-unstable-3 "
     "1.0a1 2.0.0.dev3 1.0-SNAPSHOT 1.0-20240101.101010-1 1.0.0.BETA 1.0-pre2 2.0.0-b01 1.0.0-rc.1",
     "deb": "1.0~rc1-1 1.1~rc1-1ubuntu1 1.0~rc1-1~bpo12+1 1.0~rc1-1+deb12u1 1.0~beta2 1.0~git20240101-1 1.0~20240101-1 "
     "1:1.0~a1-1 1.0-0~rc1 1.0-1~b2 1.0rc1-1 1.0~dev 1.0~pre1+dfsg-1 1.0~m2-1 2.0~alpha.3-2~ubuntu22.04.1 1.0-1~exp1 "
-    "1.0~rc1~dfsg-1 1.0~pre+ds1-2",
-    "rpm": "2.1-0.3.20240101git.fc39 1.0-0.1.git5abc.el9 1.0-0.2.snap3 "
+    "1.0~rc1~dfsg-1 1.0~pre+ds1-2 1.0-1~git20240101 1.0-1~1.gbp123abc 1.0-1~svn5 1.0-1~test1",
+    "rpm": "2.1-0.3.20240101git.fc39 1.0-0.20240101 1.0-0.git20240101.el9 1.0-0.5.b2.el9 1.0-0.7.a1 1.0-0.1.M2.el9 "
+    "1.0-0.1.git5abc.el9 1.0-0.2.snap3 "
     "1.0~rc1-1.fc39 1.0-0.1.rc1.el9 1.0~beta-1 1:1.0~dev-1.el8 1.0-0.beta2.el7",
 }
 FINAL = {
     "semver": "1.0.0 1.0.0+build-7 1.0.0+rc1 1.4.2.10 2026.11.23",
     "maven": "1.0.0 1.0-jre 31.1-jre 1.0-android 1.0.Final 1.0-GA 1.0-RELEASE 1.0-sp1 1.0-premium 1.0-arch2 1.0-1 "
-    "2.0-jdk8 1.0-incubating 1.0-alpine 1.0-hadoop2.7 1.0-redhat-1 1.0-beach 1.0-pro "
+    "2.0-jdk8 1.0-incubating Finchley.SR2 Finchley Ingalls-SR1 r09 1.0-latency 1.0-testcontainers 1.0-alpine "
+    "1.0-hadoop2.7 1.0-redhat-1 1.0-beach 1.0-pro "
     "1.0-pr",
     "deb": "1.0-1 1:2.3-4 1.0-1ubuntu2 1.0-1~bpo12+1 1.0-1+deb12u1 1.0-1~deb11u1 1.0~bpo12+1 1.0.2a-1 2024a-0+deb12u1 "
     "1.0+dfsg-1 1.0-1~ubuntu22.04.1 1.0~ubuntu22.04.1 1.0-1~22.04.1 2.0~deb12u1 "
     "10.0.0~dfsg-11+deb12u4 7.5.1+~cs14.2-1 2.1.0+~1.2.3-1 1.0~ds1-2 1.0~repack-1 1:11.4.2+maria~ubu2204 "
     "1:11.4.2+maria~deb12 1.0~resolute1 2.4~kali1 "
-    "1.0~plucky1 1.0~sid 1.0~forky 1.0~oracular+1 1.0~+deb12u1",
-    "rpm": "1.0-0.el9 1.0-0.3.el9 1.0-1.20240101git.fc39 1.0-1.el9 1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
+    "1.0~plucky1 1.0~sid 1.0~forky 1.0~oracular+1 1.0~+deb12u1 1.0+git20240101-1 1.0-2~pve1 1.0-1~mx23+1 "
+    "1.0-1~mariadb 8.2-1~20.04.sav0",
+    "rpm": "1.8.0.65-0.b17.el6_7 1.0-0.bs.1 1.0-150400.1.1 1.0-0.el9 1.0-0.3.el9 1.0-1.20240101git.fc39 1.0-1.el9 "
+    "1.1^20160101-1 1.0-1.fc39 1:1.0-2.el8_9 1.0-1",
 }
 
 
