@@ -8,9 +8,11 @@ import io
 import json
 import lzma
 import stat
+import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +256,45 @@ def test_a_good_zip_keeps_links_and_what_is_executable(tmp_path: Path) -> None:
     assert (tmp_path / "into/plain").read_text() == "text"
 
 
+def named_zip(path: Path, name: bytes, *, maker: int, unicode: str = "") -> Path:
+    """A zip whose only name does not say that it is UTF-8; made on Unix (3), macOS (19) or DOS (0)."""
+    info = zipfile.ZipInfo("?" * len(name))
+    info.create_system = maker
+    if unicode:
+        field = struct.pack("<BL", 1, zlib.crc32(name)) + unicode.encode()
+        info.extra = struct.pack("<HHB", 0x5455, 1, 0) + struct.pack("<HH", 0x7075, len(field)) + field
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(info, b"x")
+    path.write_bytes(path.read_bytes().replace(b"?" * len(name), name))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("raw", "maker", "unicode", "name"),
+    [
+        ("grün/é.txt".encode(), 3, "", "grün/é.txt"),
+        ("grün.txt".encode(), 19, "", "grün.txt"),
+        ("grün.txt".encode("cp437"), 0, "", "grün.txt"),
+        ("gr?n.txt".encode("cp437"), 0, "grőn.txt", "grőn.txt"),
+        ("other.txt".encode("cp437"), 0, "", "other.txt"),
+        ("grün.txt".encode("latin-1"), 3, "", "gr\udcfcn.txt"),
+    ],
+)
+def test_a_name_in_a_zip_comes_out_as_it_went_in(
+    tmp_path: Path, raw: bytes, maker: int, unicode: str, name: str
+) -> None:
+    """Info-ZIP and the Finder write UTF-8 and do not say so."""
+    path = named_zip(tmp_path / "a.zip", b"./" + raw, maker=maker, unicode=unicode and f"./{unicode}")
+    archives.unpack(path, tmp_path / "out")
+    assert (tmp_path / "out" / name.removeprefix("grün/")).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("unicode", ["../out.txt", "/etc/x", "a\\b", "a\0b"])
+def test_the_second_name_in_a_zip_is_judged_too(tmp_path: Path, unicode: str) -> None:
+    with pytest.raises(IntegrityError):
+        archives.unpack(named_zip(tmp_path / "a.zip", b"plain.txt", maker=0, unicode=unicode), tmp_path / "out")
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[LocalHost]:
     folder = tmp_path / "host"
@@ -415,6 +456,26 @@ def test_an_archive_in_a_form_that_is_not_unpacked_is_refused_before_it_is_publi
         archive().inspect(wanted)
     made_zip(tmp_path / "b.zip", ("Procfile", 0o644, b"web: x"))
     assert archive().inspect(replace(wanted, files=(name, "b.zip"))) == ()
+
+
+@pytest.mark.parametrize("begin", [b"\x28\xb5\x2f\xfd", b"\x5d\0\0\x80", b"7z\xbc\xaf", b"\x1f\x9d"])
+def test_an_archive_of_another_form_that_is_called_tar_gz_is_refused_before_it_is_published(
+    tmp_path: Path, begin: bytes
+) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(begin + bytes(1000))
+    wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=("a.tar.gz",))
+    with pytest.raises(IntegrityError):
+        archive().inspect(wanted)
+
+
+def test_a_tar_without_a_mark_and_a_zip_behind_a_program_are_looked_into(tmp_path: Path) -> None:
+    made_zip(tmp_path / "b.zip", ("Procfile", 0o644, b"other: x"))
+    (tmp_path / "a.zip").write_bytes(b"#!/bin/sh\n" + (tmp_path / "b.zip").read_bytes())
+    (tmp_path / "Procfile").write_text("other: x")
+    subprocess.run(["tar", "-C", tmp_path, "--format=v7", "-cf", tmp_path / "a.tar", "Procfile"], check=True)
+    for name in ("a.zip", "a.tar"):
+        wanted = Release(component="auth", version="1.0", manifest="0" * 64, folder=tmp_path, files=(name,))
+        assert "web" in archive().inspect(wanted)[0]
 
 
 @pytest.mark.parametrize("left", [b"", b'{"version": "1.0"', b"{}"])

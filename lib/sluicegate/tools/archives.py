@@ -26,6 +26,10 @@ LARGEST = 4 << 30
 MOST = 100_000
 LINKS_IN_A_ROW = 40
 OTHER_ENDINGS = (".tar.zst", ".tzst", ".tar.lz", ".tar.lzma", ".tar.lz4", ".tar.lzo", ".tar.z", ".7z", ".rar")
+BEGINS = (  # of a zip, and of what gzip, bzip2, xz, zstd, lz4, compress, lzip, lzma, 7-Zip and RAR make
+    b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x9d", b"LZIP",
+    b"\x5d\0\0", b"7z\xbc\xaf", b"Rar!",
+)  # fmt: skip
 DESKTOPS = {
     "__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd", ".temporaryitems",
     "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
@@ -47,10 +51,11 @@ def is_of_another_form(name: str) -> bool:
 
 
 def recognised(archive: Path) -> bool:
-    """Whether the content begins as that of an archive, or of a compressed file, does."""
+    """Whether the content is that of an archive, or of a compressed file, also in a form that is not unpacked here."""
     with archive.open("rb") as stream:
         begin = stream.read(512)
-    return begin.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")) or begin[257:262] == b"ustar"
+    tar = begin[257:262] == b"ustar"
+    return begin.startswith(BEGINS) or tar or zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)
 
 
 def unpack(archive: Path, into: Path, *, largest: int = LARGEST, most: int = MOST) -> None:

@@ -8,8 +8,10 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from sluicegate.errors import IntegrityError
 LONGEST_TARGET = 4096
 LONGEST_HEADER = 1 << 20
 VOLUME_LABEL = b"V"  # of GNU tar (`-V`): a name for the tape
+NAME_IS_UTF8 = 0x800  # of a zip's flags
+MADE_BY_UNIX = (3, 19)  # 19: macOS
+UNICODE_PATH = 0x7075
 FOLDER_ICON = "Icon\r"  # of macOS: a folder's own icon
 
 
@@ -154,8 +159,7 @@ def _tar_content(tar: tarfile.TarFile, member: Member) -> BinaryIO:
 
 def _zip_members(opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], archive: Path) -> Iterator[Member]:
     for index, info in enumerate(infos):
-        # zipfile cuts names at a NUL and turns the other slash round: the name as it stands in the file is judged.
-        path = _path(info.orig_filename, archive)
+        path = _path(_zip_name(info), archive)
         mode = info.external_attr >> 16
         if info.flag_bits & 1:
             raise refuse(archive, f"'{info.filename}' is encrypted")
@@ -173,6 +177,26 @@ def _zip_members(opened: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], arch
         else:
             executable = bool(mode & 0o111)
             yield Member(path=path, kind="file", size=info.file_size, executable=executable, index=index)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name as it stands in the file: zipfile cuts it at a NUL, and turns the other slash round.
+
+    Where it does not say that it is UTF-8, what Unix made has its file system's bytes (Info-ZIP, the Finder), and
+    others may have put the whole name behind that of an old code page (WinZip).
+    """
+    if info.flag_bits & NAME_IS_UTF8:
+        return info.orig_filename
+    raw = info.orig_filename.encode("cp437")
+    if info.create_system in MADE_BY_UNIX:
+        return raw.decode("utf-8", "surrogateescape")
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == UNICODE_PATH and field[:5] == struct.pack("<BL", 1, zlib.crc32(raw)):
+            return field[5:].decode()
+    return info.orig_filename
 
 
 def _path(name: str, archive: Path) -> tuple[str, ...]:

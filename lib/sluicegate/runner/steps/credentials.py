@@ -15,6 +15,7 @@ from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.masking import refuse_short
 from sluicegate.runner.vault import Credential
+from sluicegate.tools import archives
 
 PREFIX = "org.jenkinsci.plugins.credentialsbinding.impl."
 Values = dict[str, str]
@@ -73,7 +74,7 @@ def _zip(credential: Credential, folder: Path) -> Values:
     try:
         with zipfile.ZipFile(io.BytesIO(credential.content)) as archive:
             archive.extractall(target)
-    except (zipfile.BadZipFile, OSError) as problem:
+    except archives.Damage as problem:
         raise StepFailed(f"the credential '{credential.id}' is not a ZIP file: {problem}") from problem
     return {"variable": str(target)}
 
