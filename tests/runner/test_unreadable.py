@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from sluicegate.errors import IntegrityError
 from sluicegate.runner import antglob, fingerprints, records
 from sluicegate.runner.history import History
+from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
 from sluicegate.runner.steps import cppcheck, junit, warnings
@@ -280,3 +282,53 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path) -> None:
         with pytest.raises(IntegrityError, match="cannot be read: File name too long"):
             asked()
     assert list(beneath.names(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize(
+    "wrapper, publisher, result",
+    [("PreBuildCleanup", "", "FAILURE"), ("", "", "FAILURE"), ("", "<notFailBuild>true</notFailBuild>", "SUCCESS")],
+)
+def test_a_workspace_that_cannot_be_emptied_is_no_empty_one(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, wrapper: str, publisher: str, result: str
+) -> None:
+    """As where a container has left files of root: what the next build makes of them nobody would know."""
+    unlink = os.unlink
+
+    def refusing(name: str, *, dir_fd: int | None = None) -> None:
+        if name == "old":
+            raise PermissionError(1, "Operation not permitted", name)
+        unlink(name, dir_fd=dir_fd)
+
+    sweep = "hudson.plugins.ws__cleanup"
+    more = f"<buildWrappers><{sweep}.{wrapper}/></buildWrappers>" if wrapper else ""
+    after = "" if wrapper else f"<{sweep}.WsCleanup>{publisher}</{sweep}.WsCleanup>"
+    monkeypatch.setattr(os, "unlink", refusing)
+    workspace = runner.workspaces.root / "job"
+    workspace.mkdir(parents=True)
+    (workspace / "old").write_text("x")
+    record = build(runner, "job", shell("ls", more=more, publishers=after))
+    log = record.log.read_text()
+    assert record.result is not None and record.result.name == result
+    assert f"Cannot delete workspace: {workspace} is not empty: {workspace}/old cannot be removed" in log
+    assert "[WS-CLEANUP] done" not in log and ("+ ls" in log) == (not wrapper)
+
+
+def test_an_old_build_that_cannot_be_discarded_is_told_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History("job", tmp_path)
+    for number in range(1, 5):
+        record = records.Record(job="job", number=number, folder=history.builds / str(number))
+        history.begin(record)
+        history.finish(record, Result.SUCCESS if number == 4 else Result.FAILURE)
+    rmdir = os.rmdir
+
+    def refusing(name: str, *, dir_fd: int | None = None) -> None:
+        if name == "1":
+            raise PermissionError(1, "Operation not permitted", name)
+        rmdir(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", refusing)
+    history.discard(Retention(builds=1), 0)
+    assert history.numbers() == [1, 4]
+    assert "job #1 is not discarded: [Errno 1] Operation not permitted" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_emptying_a_workspace_that_is_a_link_takes_nothing_away(server: Server, 
     client.build_job(name)
     assert ended(client, name, 2)["result"] == "FAILURE"
     assert (outside / "deep" / "secret").read_text() == SECRET
+
+
+@pytest.mark.root
+def test_a_workspace_that_cannot_be_emptied_is_told(server: Server, name: str) -> None:
+    built(server, name, command="mkdir taken; touch left", publishers="")
+    workspace = server.home / "workspace" / name
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(workspace / "taken")], check=True)
+    try:
+        answer = server.session().post(f"{server.url}job/{name}/doWipeOutWorkspace")
+    finally:
+        subprocess.run(["umount", str(workspace / "taken")], check=True)
+    assert answer.status_code == 400 and f"{workspace}/taken cannot be removed" in answer.headers["X-Error"]
+    assert [path.name for path in workspace.iterdir()] == ["taken"]
 
 
 def test_names_behind_a_link_to_what_is_private_are_not_told(server: Server, name: str) -> None:

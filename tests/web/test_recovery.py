@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,6 +183,48 @@ def test_a_home_that_is_read_only_is_named_in_one_line(tmp_path: Path, made: boo
     assert done.returncode == 2
     assert "Read-only file system" in done.stderr.splitlines()[0] and str(home) in done.stderr.splitlines()[0]
     assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.root
+def test_a_home_that_becomes_read_only_is_read_and_what_was_accepted_is_built_later(tmp_path: Path) -> None:
+    disk, place = tmp_path / "disk", tmp_path / "mounted"
+    place.mkdir()
+    with disk.open("wb") as stream:
+        stream.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    mount = ["mount", "-o", "loop", str(disk), str(place)]
+    subprocess.run(mount, check=True)
+    server = Server(place / "home")
+    try:
+        server.start()
+        client, session = server.client(), server.session()
+        go = tmp_path / "go"
+        client.create_job("runs", shell(f"echo began; while [ ! -e {go} ]; do sleep 0.05; done; echo on").decode())
+        client.create_job("waits", shell("true").decode())
+        client.build_job("runs")
+        console = f"{server.url}job/runs/1/consoleText"
+        until(lambda: "began" in session.get(console).text)
+        session.post(f"{server.url}quietDown")
+        client.build_job("waits")
+        subprocess.run(["mount", "-o", "remount,abort", str(place)], check=True)  # as the kernel does after an error
+        for path in ("createItem?name=new", "job/waits/config.xml", "job/runs/build", "job/waits/doDelete"):
+            refused = session.post(server.url + path, data=shell("new"), allow_redirects=False)
+            assert refused.status_code == 503 and "Read-only" in refused.headers["X-Error"], path
+        go.touch()
+        assert ended(client, "runs")["result"] == "FAILURE"
+        assert server.process is not None
+        server.process.terminate()
+        assert server.process.wait(20) == 128 + signal.SIGTERM
+        subprocess.run(["umount", str(place)], check=True)
+        assert subprocess.run(["e2fsck", "-fp", str(disk)], capture_output=True).returncode in (0, 1)
+        subprocess.run(mount, check=True)
+        server.start()
+        client = server.client()
+        assert ended(client, "waits")["result"] == "SUCCESS"
+        assert client.get_build_info("runs", 1)["result"] == "ABORTED"
+    finally:
+        server.stop()
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_build_that_met_the_full_disk_fails_with_the_cause(fresh: Server, tmp_path: Path) -> None:

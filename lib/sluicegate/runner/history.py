@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -222,16 +223,16 @@ class History:
         return self.get(number) if number > 0 else None
 
     def delete(self, number: int) -> None:
-        """Remove an ended build from disk."""
+        """Remove an ended build from disk. Raises OSError for what stays of it."""
         with self._lock:
-            beneath.remove(self.builds / str(number))
             self._numbers = None
             self._cache.pop(number, None)
             self._color = None
+            CHANGES.note()
+            beneath.remove(self.builds / str(number))
             if number in self.links().values():
                 self._links = self._search_links()
                 self._write_links(self._links)
-            CHANGES.note()
 
     def color(self) -> str:
         """The ball colour without `disabled`: that of the last ended build, `_anime` while one runs."""
@@ -264,9 +265,15 @@ class History:
         Kept, running and last good builds stay whole.
         """
         for number in list(self._old(retention.builds, retention.days, now)):
-            self.delete(number)
+            self._attempt(self.delete, number)
         for number in self._old(retention.artifact_builds, retention.artifact_days, now):
-            beneath.remove(self.builds / str(number) / "archive")
+            self._attempt(lambda old: beneath.remove(self.builds / str(old) / "archive"), number)
+
+    def _attempt(self, removal: Callable[[int], None], number: int) -> None:
+        try:
+            removal(number)
+        except OSError as problem:  # the next build tries again
+            logging.getLogger(__name__).warning("%s #%d is not discarded: %s", self.job, number, problem)
 
     def _old(self, builds: int, days: int, now: int) -> Iterator[int]:
         """The builds beyond so many, and those that began so many days ago; -1 spares all."""

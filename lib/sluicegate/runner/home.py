@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sluicegate.errors import Conflict, IntegrityError, UsageError
@@ -57,7 +57,9 @@ class Home:
         return f": process {note.get('pid')} on {note.get('host')}{where}"
 
     def release(self) -> None:
-        (self.path / "runner.json").unlink(missing_ok=True)
+        """Give the home back, also where the disk takes nothing: a note that stays says nothing then."""
+        with suppress(OSError):
+            (self.path / "runner.json").unlink()
         self._held.close()
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -49,7 +50,8 @@ class Items:
             path = folder / name
             full_name = f"{prefix}{name}"
             if name.startswith(DOOMED):
-                beneath.remove(path)
+                with suppress(OSError):
+                    beneath.remove(path)
                 continue
             if not names.is_text(name):
                 logging.getLogger(__name__).warning("the folder %r is left out: its name is not UTF-8", full_name)
@@ -207,7 +209,8 @@ class Items:
             os.replace(item.folder, doomed)
             self._leave(item.full_name)
             files.sync_folder(item.folder.parent)
-        beneath.remove(doomed)
+        with suppress(OSError):  # it is deleted; what stays is tried again by the next start
+            beneath.remove(doomed)
 
     def rename(self, item: Item, new: str) -> Item:
         """Give an item another name in the same folder."""

@@ -160,22 +160,34 @@ def names(folder: Path) -> Iterator[str]:
 
 
 def empty(folder: Path) -> None:
-    """Remove all below a folder; of links themselves, not what they point to. Raises UsageError where it is a link."""
+    """Remove all below a folder; of links themselves, not what they point to.
+
+    Raises UsageError where it is a link, and, when all else is gone, for what cannot be removed.
+    """
     try:
-        here = open_folder(folder)
+        above = open_folder(folder.parent)
+        try:
+            here = _entered(above, folder.name)
+        finally:
+            os.close(above)
     except FileNotFoundError:
         return
     except OSError as problem:
         raise UsageError(f"{folder} is not emptied: a part of its way is a link, or no folder") from problem
     try:
         _empty(here)
+    except OSError as problem:
+        raise UsageError(
+            f"{folder} is not empty: {problem.filename} cannot be removed: {problem.strerror}",
+            hint="remove it by hand, as its owner or as root",
+        ) from problem
     finally:
         os.close(here)
 
 
 def remove(place: Path) -> None:
-    """Remove a file, a link itself, or a folder with all that can be removed in it; gone already is well."""
-    with suppress(OSError):
+    """Remove a file, a link itself, or a folder with all in it; gone already is well. Raises OSError for what stays."""
+    with suppress(FileNotFoundError):
         above = open_folder(place.parent)
         try:
             remove_in(above, place.name)
@@ -184,46 +196,74 @@ def remove(place: Path) -> None:
 
 
 def remove_in(folder: int, name: str) -> None:
-    """Remove what has this name in an open folder. Raises OSError, but not for what stays in a folder of that name."""
+    """Remove what has this name in an open folder, with all in it. Raises OSError for the first that stays."""
     if not _is_folder(folder, name):
         os.unlink(name, dir_fd=folder)
         return
-    below = os.open(name, FOLDER, dir_fd=folder)
+    below = _entered(folder, name)
     try:
         _empty(below)
     finally:
         os.close(below)
-    with suppress(OSError):
-        os.rmdir(name, dir_fd=folder)
+    os.rmdir(name, dir_fd=folder)
+
+
+def _entered(above: int, name: str) -> int:
+    """A descriptor of a folder to be emptied, with all rights in it for its owner: caches take them away, as Go's."""
+    here = os.open(name, files.HOP, dir_fd=above)
+    try:
+        if os.fstat(here).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            with suppress(OSError):  # it is somebody else's: what stays in it is told
+                os.chmod(f"/proc/self/fd/{here}", stat.S_IRWXU)
+        return os.open(".", FOLDER, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _empty(top: int) -> None:
-    """Remove all in an open folder that can be removed.
+    """Remove all in an open folder. Raises OSError for the first that stays, once all others are gone.
 
     Builds make trees deeper than Python calls functions, and than a process may have folders open: what lies deeper
     than LEVELS is moved to the top, and removed in the next round.
     """
-    while _emptied(top, top, LEVELS):
-        pass
+    stays: list[OSError] = []
+    while _emptied(top, top, LEVELS, stays):
+        stays.clear()
+    if stays:
+        raise stays[0]
 
 
-def _emptied(top: int, here: int, levels: int) -> bool:
+def _emptied(top: int, here: int, levels: int, stays: list[OSError]) -> bool:
     """Empty a folder as deep as `levels`; whether deeper ones were moved to the top."""
     moved = False
     with os.scandir(here) as listing:
         entries = list(listing)
     for entry in entries:
-        with suppress(OSError):
+        before = len(stays)
+        try:
             if not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.name, dir_fd=here)
-            elif levels:
-                below = os.open(entry.name, FOLDER, dir_fd=here)
-                try:
-                    moved = _emptied(top, below, levels - 1) or moved
-                finally:
-                    os.close(below)
+                continue
+            below = _entered(here, entry.name)
+            try:
+                if levels:
+                    moved = _emptied(top, below, levels - 1, stays) or moved
+                else:
+                    os.rename(entry.name, f".deep.{secrets.token_hex(8)}", src_dir_fd=here, dst_dir_fd=top)
+                    moved = True
+            finally:
+                os.close(below)
+            if levels and len(stays) == before:
                 os.rmdir(entry.name, dir_fd=here)
-            else:
-                os.rename(entry.name, f".deep.{secrets.token_hex(8)}", src_dir_fd=here, dst_dir_fd=top)
-                moved = True
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            stays.append(OSError(problem.errno, problem.strerror, f"{_path_of(here)}/{entry.name}"))
     return moved
+
+
+def _path_of(folder: int) -> str:
+    """Where an open folder is; as far as a path goes."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/self/fd/{folder}")
+    return "..."

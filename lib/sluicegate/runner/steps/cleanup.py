@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluicegate.errors import SluicegateError
 from sluicegate.runner import antglob
-from sluicegate.runner.build import Build, StepFailed
+from sluicegate.runner.build import Build, Interrupted, StepFailed
 from sluicegate.runner.elements.entry import Entry
 from sluicegate.runner.elements.fields import Fields
 from sluicegate.runner.results import Result
@@ -36,14 +37,23 @@ class Sweep:
     command: str
 
     def carry_out(self, build: Build) -> None:
+        """Raises StepFailed for what stays: whoever asks for an empty workspace must not build what was left in it."""
         build.say("[WS-CLEANUP] Deleting project workspace...")
-        if not (self.includes or self.excludes or self.command):
-            beneath.empty(build.workspace)
-        else:
-            includes = build.expand(self.includes) or "**/*"
-            for path in antglob.matching(build.workspace, includes, build.expand(self.excludes), folders=self.folders):
-                self._delete(build, path)
+        try:
+            if not (self.includes or self.excludes or self.command):
+                beneath.empty(build.workspace)
+            else:
+                self._delete_matching(build)
+        except Interrupted:
+            raise
+        except (SluicegateError, OSError) as problem:
+            raise StepFailed(f"Cannot delete workspace: {problem}") from problem
         build.say("[WS-CLEANUP] done")
+
+    def _delete_matching(self, build: Build) -> None:
+        includes, excludes = build.expand(self.includes) or "**/*", build.expand(self.excludes)
+        for path in antglob.matching(build.workspace, includes, excludes, folders=self.folders):
+            self._delete(build, path)
 
     def _delete(self, build: Build, path: Path) -> None:
         if not self.command:
@@ -99,15 +109,23 @@ class WsCleanup:
         self.when = {result for result, name in NAMES.items() if fields.flag(name, True)}
         if fields.flag("skipWhenFailed"):  # The plugin's form before its version 0.14.
             self.when.discard(Result.FAILURE)
-        # No matrix has a workspace of its own here, and a file that cannot be removed never fails a build.
-        fields.harmless("cleanupMatrixParent", "notFailBuild")
+        self.may_fail = fields.flag("notFailBuild")
+        fields.harmless("cleanupMatrixParent")  # No matrix has a workspace of its own here.
 
     def plan(self) -> str:
         return "sweep the workspace"
 
     def perform(self, build: Build) -> None:
         if build.result in self.when:
-            build.after.append(lambda: self.sweep.carry_out(build))
+            build.after.append(lambda: self._sweep(build))
+
+    def _sweep(self, build: Build) -> None:
+        try:
+            self.sweep.carry_out(build)
+        except StepFailed as problem:
+            build.say(problem.message if self.may_fail else f"ERROR: {problem.message}")
+            if not self.may_fail:
+                build.worsen(Result.FAILURE)
 
 
 ELEMENTS = (
