@@ -131,8 +131,22 @@ def test_a_request_with_two_ends_is_refused_and_the_connection_closed(
 
 @pytest.mark.parametrize(
     "body",
-    [b"10000000000000000\r\n" + b"x" * 9000, b"1;" + b"e" * 70_000, b"0\r\n" + b"X: y\r\n" * 20_000, b"-1\r\n\r\n"],
-    ids=["a chunk of 2^64", "an endless extension", "endless trailers", "a chunk below zero"],
+    [
+        b"10000000000000000\r\n" + b"x" * 9000,
+        b"1;" + b"e" * 70_000,
+        b"0\r\n" + b"X: y\r\n" * 20_000,
+        b"-1\r\n\r\n",
+        b"0\r\nX: y\n\r\n",
+        b"0\r\nX: y\r\n\r\n",
+    ],
+    ids=[
+        "a chunk of 2^64",
+        "an endless extension",
+        "endless trailers",
+        "a chunk below zero",
+        "a trailer that ends by LF alone",
+        "a trailer",
+    ],
 )
 def test_chunks_without_a_bound_are_no_second_request(server: Server, body: bytes) -> None:
     login = base64.b64encode(f"admin:{server.token()}".encode())

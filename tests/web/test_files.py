@@ -315,6 +315,23 @@ def test_an_accepted_file_survives_a_kill_of_the_server(fresh: Server, name: str
     assert "kept all the same" in fresh.client().get_build_console_output(name, 1)
 
 
+def test_a_form_that_breaks_off_starts_nothing(server: Server, name: str) -> None:
+    client, session = server.client(), server.session()
+    string = "<hudson.model.StringParameterDefinition><name>TO</name><defaultValue>integration</defaultValue>"
+    declared = f"<hudson.model.ParametersDefinitionProperty><parameterDefinitions>{string}"
+    declared += "</hudson.model.StringParameterDefinition></parameterDefinitions>"
+    declared += "</hudson.model.ParametersDefinitionProperty>"
+    client.create_job(name, shell("echo to=$TO", more=f"<properties>{declared}</properties>").decode())
+    part = b'--B\r\nContent-Disposition: form-data; name="TO"\r\n\r\nstaging'
+    kind = {"content-type": 'multipart/form-data; boundary="B"'}
+    for end, status in ((b"", 400), (b"\r\n--B", 400), (b"\r\n--B--", 201), (b"\r\n--B--\r\nafter", 201)):
+        answer = session.post(f"{server.url}job/{name}/buildWithParameters", data=part + end, headers=kind)
+        assert answer.status_code in (status, 303 if status == 201 else status), (end, answer.text)
+    ended(client, name)
+    console = client.get_build_console_output(name, 1)
+    assert "to=staging" in console
+
+
 @pytest.mark.parametrize("place", ["../A", "/tmp/A", "a/../../A"])
 def test_a_file_parameter_that_would_lie_outside_is_refused(server: Server, name: str, place: str) -> None:
     server.client().create_job(name, shell("true", more=FILE.replace("<name>A<", f"<name>{place}<")).decode())

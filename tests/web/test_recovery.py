@@ -289,6 +289,31 @@ def test_the_health_of_what_works_in_the_background_is_shown(fresh: Server) -> N
     assert all(row["alive"] and not row["trouble"] for row in rows)
 
 
+@contextmanager
+def files_left(server: Server, count: int) -> Iterator[None]:
+    """Let the server open so many more files and no further one."""
+    assert server.process is not None
+    pid = server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    opened = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    free = [number for number in range(len(opened) + count + 1) if number not in opened]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[count], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("count", [2, 6, 10])
+def test_a_build_for_which_there_are_no_files_to_open_waits_for_them(fresh: Server, count: int) -> None:
+    session = fresh.session()
+    session.post(f"{fresh.url}createItem?name=one", data=shell("true", quiet=1)).raise_for_status()
+    session.post(f"{fresh.url}job/one/build").raise_for_status()
+    with files_left(fresh, count):
+        until(lambda: "Too many open files" in why(session, fresh))
+    assert ended(fresh.client(), "one")["result"] == "SUCCESS"
+
+
 def test_a_server_without_a_file_to_open_says_so_and_loses_nothing_that_it_took(fresh: Server) -> None:
     session = fresh.session()
     artifact = "<hudson.tasks.ArtifactArchiver><artifacts>a</artifacts></hudson.tasks.ArtifactArchiver>"
@@ -297,21 +322,13 @@ def test_a_server_without_a_file_to_open_says_so_and_loses_nothing_that_it_took(
     ).raise_for_status()
     session.post(f"{fresh.url}job/ordinary/build").raise_for_status()
     ended(fresh.client(), "ordinary")
-    assert fresh.process is not None
-    pid = fresh.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    opened = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-    none_left = next(number for number in range(len(opened) + 1) if number not in opened)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (none_left, before[1]))
-    try:
+    with files_left(fresh, 0):
         asked = [
             session.get(f"{fresh.url}job/ordinary/config.xml"),
             session.get(f"{fresh.url}job/ordinary/1/artifact/a"),
             session.post(f"{fresh.url}createItem?name=other", data=shell("true")),
             session.post(f"{fresh.url}job/ordinary/config.xml", data=shell("false")),
         ]
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     for answer in asked:
         assert answer.status_code == 503 and "Too many open files" in answer.text, (answer.request.url, answer.text)
         assert answer.headers["Retry-After"] == "10"

@@ -40,9 +40,11 @@ from sluicegate.runner.uploads import Uploads
 from sluicegate.runner.users import ADMIN, Users
 from sluicegate.runner.vault import Vault
 from sluicegate.runner.worker import Worker
-from sluicegate.tools import xml
+from sluicegate.tools import files, xml
 
 DELETE_PATIENCE = 15.0
+FILES_OF_A_BUILD = 32
+"""Open files that a build needs of the server while it starts, with some to spare."""
 SERVER_STOPS = "Aborted because the server stops"
 
 
@@ -275,6 +277,7 @@ class Runner:
         return item is not None and not hindrances.reason(waiting, self.items, self.queue.items())
 
     def reserve(self, waiting: QueueItem) -> int:
+        files.must_be_free(FILES_OF_A_BUILD)  # it waits rather than fails
         return self.items.needed(waiting.job).history.take_number()
 
     def occupy(self, waiting: QueueItem) -> None:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from io import RawIOBase
 from pathlib import Path
 
@@ -153,6 +154,15 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def must_be_free(count: int) -> None:
+    """Raises OSError where this process may not open so many more files now."""
+    with ExitStack() as opened:
+        first = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        opened.callback(os.close, first)
+        for _ in range(count - 1):
+            opened.callback(os.close, os.dup(first))
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.message import Message
 
 from anyio import to_thread
 from starlette.datastructures import UploadFile
@@ -108,6 +109,11 @@ async def _multipart(request: Request, call: Call) -> None:
     async def again() -> dict[str, object]:
         return {"type": "http.request", "body": call.body, "more_body": False}
 
+    kind = Message()
+    kind["content-type"] = call.headers.get("content-type", "")
+    boundary = str(kind.get_boundary(""))
+    if boundary and f"--{boundary}--".encode("utf-8", "replace") not in call.body:  # what began is not as it was meant
+        raise UsageError("the multipart body is broken: it does not end")
     try:
         form = await Request(request.scope, again).form(max_files=100, max_fields=1000, max_part_size=1 << 20)
     except MultiPartException as problem:

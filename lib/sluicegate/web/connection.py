@@ -54,6 +54,8 @@ class Heads(h11.Connection):
                 raise h11.RemoteProtocolError("the request says twice where it ends, or not plainly")
             if event.http_version != b"1.1" and any(name[:1] in b"Tt" for name, _ in ends):
                 raise h11.RemoteProtocolError("chunks are of HTTP/1.1 alone")
+        if isinstance(event, h11.EndOfMessage) and event.headers:
+            raise h11.RemoteProtocolError("fields after a body are not read, and others may end them elsewhere")
         return event
 
 
