@@ -17,7 +17,7 @@ from sluicegate.delivery.book import chronicle, resolving
 from sluicegate.delivery.book.state import LEDGER
 from sluicegate.delivery.book.upgrade import upgrade
 from sluicegate.delivery.moves import pinning
-from sluicegate.errors import Conflict, GateRefused
+from sluicegate.errors import Conflict, GateRefused, IntegrityError
 from sluicegate.model import ledgerfiles
 from sluicegate.model.evidence import Veto
 from sluicegate.tools.git import Edit
@@ -109,6 +109,87 @@ def test_a_torn_line_is_refused_by_the_server_and_one_that_is_there_may_go(guard
     assert guarded.kinds("auth", "1.0.0") == ["built"]
 
 
+class Far:
+    """A clone in which somebody makes any commit that Git takes, and pushes it."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop, self.folder = shop, shop.root / "far.git"
+        subprocess.run(["git", "clone", "-q", "--bare", shop.bare, self.folder], check=True)
+
+    def git(self, *words: str, stdin: bytes = b"") -> str:
+        done = subprocess.run(["git", "-C", self.folder, *words], input=stdin, capture_output=True, check=True)
+        return done.stdout.decode("utf-8", "replace").strip()
+
+    def tree(self, *entries: tuple[str, str, str]) -> str:
+        """A tree of these entries, mode, name and object, however they are ordered."""
+        content = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(entry) for mode, name, entry in entries)
+        return self.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=content)
+
+    def commit(self, tree: str, *parents: str, message: str = "x") -> str:
+        of = [word for parent in parents for word in ("-p", parent)]
+        return self.git("commit-tree", tree, *of, "-m", message)
+
+    def push(self, commit: str, branch: str, *words: str) -> str:
+        """What the push was refused with, '' when it was taken."""
+        refspec = f"{commit}:refs/heads/{branch}"
+        line = ["git", "-C", self.folder, "push", *words, self.shop.bare, refspec]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        return done.stderr if done.returncode else ""
+
+
+def test_a_ledger_with_the_files_of_main_is_checked_as_the_ledger(guarded: Shop) -> None:
+    guarded.veto("auth", "1.0.0")
+    far = Far(guarded)
+    built = far.git("show", f"ledger:{STORY}").splitlines()[0]
+    without = far.git("hash-object", "-w", "--stdin", stdin=f"{built}\n".encode())
+    far.git("read-tree", "ledger")
+    far.git("update-index", "--index-info", stdin=far.git("ls-tree", "main", "sluicegate.yaml").encode())
+    far.git("update-index", "--cacheinfo", f"100644,{without},{STORY}")
+    commit = far.commit(far.git("write-tree"), "ledger")
+    with guarded.unchanged():
+        assert "1 of 2 lines would be gone" in far.push(commit, "ledger")
+
+
+def test_a_main_without_its_files_is_checked_as_main(guarded: Shop) -> None:
+    far = Far(guarded)
+    with guarded.unchanged():
+        assert "it lacks sluicegate.yaml" in far.push(far.commit(far.tree(), "main"), "main")
+
+
+@pytest.mark.parametrize("branch", ["main", "ledger"])
+def test_history_that_would_be_rewound_is_refused_by_the_server(guarded: Shop, branch: str) -> None:
+    subprocess.run(["git", "-C", guarded.bare, "config", "receive.denyNonFastForwards", "false"], check=True)
+    far = Far(guarded)
+    with guarded.unchanged():
+        refusal = far.push(far.commit(f"{branch}^{{tree}}"), branch, "--force")
+        assert f"the history of '{branch}' is to be rewound" in refusal
+
+
+@pytest.mark.parametrize("order", ["twice", "unsorted"])
+def test_a_folder_that_two_readers_read_differently_is_refused_by_the_server(guarded: Shop, order: str) -> None:
+    guarded.veto("auth", "1.0.0")
+    far = Far(guarded)
+    top = [line.split() for line in far.git("ls-tree", "ledger").splitlines()]
+    entries = [("40000" if mode == "040000" else mode, name, entry) for mode, _, entry, name in top]
+    components = next(entry for entry in entries if entry[1] == "components")
+    place = entries.index(components)
+    odd = [*entries[: place + 1], (*components[:2], far.tree()), *entries[place + 1 :]]
+    tree = far.tree(*(odd if order == "twice" else sorted(entries, reverse=True)))
+    with guarded.unchanged():
+        assert "a name twice or in the wrong place" in far.push(far.commit(tree, "ledger"), "ledger")
+    (guarded.bare / "hooks" / "pre-receive").chmod(0o644)
+    assert not far.push(far.commit(tree, "ledger"), "ledger")
+    with pytest.raises(IntegrityError, match="a name twice or in the wrong place"):
+        guarded.veto("auth", "1.0.0", lift=True)
+
+
+def test_a_record_that_takes_the_place_of_another_is_refused_by_the_server(guarded: Shop) -> None:
+    (built,) = lines(guarded, "auth", "1.0.0")
+    with guarded.unchanged(), pytest.raises(Conflict, match=f"the record {built['id']} would say something else"):
+        forge(guarded, "auth", "1.0.0", {**built, "manifest": "0" * 64})
+    forge(guarded, "auth", "1.0.0", {**built, "at": "2026-11-23T08:00:00.000000Z"})  # a retried step, merged
+
+
 def by_hand(shop: Shop, **files: bytes | None) -> None:
     """Push files to the ledger, past every command."""
     store = shop.by("mallory").store
@@ -149,7 +230,9 @@ def test_a_record_of_a_time_that_has_not_come_is_refused_by_the_server(guarded: 
     now = datetime.now(UTC)
     with guarded.unchanged(), pytest.raises(Conflict, match=r"records say a time that has not come.*1\.0\.0"):
         by_hand(guarded, **{STORY: dated(now + timedelta(days=2))})
-    by_hand(guarded, **{STORY: dated(now + timedelta(hours=2))})  # some clock is ahead
+    by_hand(guarded, **{STORY: dated(now + timedelta(hours=20))})  # some clock is ahead
+    with guarded.unchanged(), pytest.raises(Conflict, match="records say a time that has not come"):
+        by_hand(guarded, **{STORY: dated(now + timedelta(hours=40))})  # and no further with each push
 
 
 def test_a_short_list_that_leaves_out_the_newest_version_is_refused_by_the_server(guarded: Shop) -> None:

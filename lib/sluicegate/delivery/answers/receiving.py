@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from sluicegate.delivery.book import current, order, resolving, versions
+from sluicegate.delivery.book.additions import Changed, changed, refuse_rewritten
 from sluicegate.delivery.book.annals import Annals
 from sluicegate.delivery.book.current import Index
 from sluicegate.delivery.book.state import CONFIG_FILE, FORM, LEDGER, MAIN, State
-from sluicegate.errors import GateRefused, IntegrityError, Malformed
+from sluicegate.errors import GateRefused, Malformed
 from sluicegate.model import ledgerfiles
 
-Changed = dict[str, list[str]]  # a folder of the ledger -> the files below it that are others
-RECORDS = ("components", "environments", "pruned")
-AHEAD = timedelta(days=1)
-"""How far the clock of a machine may be ahead."""
 RANGE = re.compile(r"[0-9a-f]{40,64}\.\.[0-9a-f]{40,64}")
 
 
@@ -32,56 +28,45 @@ class Pushed(State):
             before, _, commit = text.partition("..")
             if not commit.strip("0"):
                 raise GateRefused("a branch of the delivery repo is to be deleted", hint="nothing needs that")
-            branch = LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN
+            branch = self._branch(state.tips, before, commit)
+            if before.strip("0"):
+                self._refuse_rewound(branch, before, commit)
+                self._refuse_misread(before, commit)
             if branch == LEDGER and before.strip("0"):
-                changed = self._changed(before, commit)
-                self._refuse_rewritten(before, commit, changed)
-                self._refuse_hidden(commit, changed)
-                self._refuse_misleading(before, commit, changed)
+                changes = changed(self.store, before, commit)
+                refuse_rewritten(self.store, before, commit, changes, self.now)
+                self._refuse_hidden(commit, changes)
+                self._refuse_misleading(before, commit, changes)
             self.tips = {**self.tips, branch: commit}
 
-    def _refuse_rewritten(self, before: str, commit: str, changed: Changed) -> None:
-        """Raise GateRefused for a story that loses a line, or gets one that others could come after only in time.
+    def _branch(self, tips: Mapping[str, str], before: str, commit: str) -> str:
+        """The branch that is pushed to: the one that is there. What its new files are, whoever pushes chooses."""
+        there = [branch for branch in (LEDGER, MAIN) if before == tips[branch]]
+        there += [branch for branch in (LEDGER, MAIN) if commit == tips[branch]]  # a check of what was pushed before
+        if not there and before.strip("0"):
+            there = [branch for branch, tip in tips.items() if tip and self.store.descends(tip, before)]
+        elif not there:  # a branch that is begun
+            there = [branch for branch in (LEDGER, MAIN) if not tips[branch]]
+            if len(there) > 1:
+                there = [LEDGER if self.store.read(commit, CONFIG_FILE) is None else MAIN]
+        if not there:
+            raise GateRefused(f"{before[:12]} is in the history of neither '{MAIN}' nor '{LEDGER}'")
+        return there[0]
 
-        Who rejected or vetoed stays on record, and so does what was deployed. Raises IntegrityError for a line that
-        nobody could read: every later command would stop at it. One that was there before may be taken away.
-        """
-        lost = [f"{path}: a table of hosts is written once" for path in changed.get("deploys", ())
-                if self.store.read(before, path) is not None]  # fmt: skip
-        early: list[str] = []
-        stories: dict[str, list[str]] = {}  # what its files say together: an upgrade cuts an environment's
-        for folder in RECORDS:
-            for path in changed.get(folder, ()):
-                name = path.split("/")[1]
-                story = f"environments/{name.removesuffix('.jsonl')}" if folder == "environments" else path
-                stories.setdefault(story, []).append(path)
-        for story, paths in stories.items():
-            old, new = self._said(before, paths, torn_too=True), self._said(commit, paths)
-            if gone := len(old.keys() - new.keys()):
-                lost.append(f"{story}: {gone} of {len(old)} lines would be gone")
-            latest = max([self.now, *old.values()]) + AHEAD
-            early += [f"{story}: {at:%Y-%m-%d %H:%M} UTC" for line, at in new.items() if at > latest]
-        if lost:
-            raise GateRefused("records are to be taken away or changed; they are only ever added", reasons=lost)
-        if early:
-            hint = "set the clock of the machine that wrote them"
-            raise GateRefused("records say a time that has not come", reasons=early, hint=hint)
+    def _refuse_rewound(self, branch: str, before: str, commit: str) -> None:
+        """Raise GateRefused for a push that takes commits away."""
+        if not self.store.descends(commit, before):
+            raise GateRefused(f"the history of '{branch}' is to be rewound", hint="git pull --rebase, and push again")
 
-    def _said(self, commit: str, paths: Iterable[str], *, torn_too: bool = False) -> dict[bytes, datetime]:
-        """The lines of files at a commit that are records, with their times; some may be torn where that is said."""
-        said = {}
-        for path in paths:
-            for number, line in ledgerfiles.lines(self.store.read(commit, path)):
-                try:
-                    said[line] = ledgerfiles.record_of(line, f"{path}:{number}").at
-                except IntegrityError:
-                    if not torn_too:
-                        raise
-        return said
+    def _refuse_misread(self, before: str, commit: str) -> None:
+        """Raise IntegrityError for a folder that two readers could read differently."""
+        without = ("--no-object-names", "--filter=blob:none")
+        listed = self.store.git("rev-list", "--objects", *without, commit, f"^{before}")
+        self.store.read_folders(listed.text.split())
 
-    def _refuse_hidden(self, commit: str, changed: Changed) -> None:
+    def _refuse_hidden(self, commit: str, changes: Changed) -> None:
         """Raise GateRefused for a short list that leaves out a newest version: `latest` would be an older one."""
-        for path in changed.get("newest", ()):
+        for path in changes.get("newest", ()):
             component = path.rpartition("/")[2].removesuffix(".jsonl")
             lines = self.store.read(commit, path) or b""
             schemes = {scheme for scheme, _ in resolving.LINE.findall(lines.decode("utf-8", "replace"))}
@@ -93,14 +78,14 @@ class Pushed(State):
                     what = f"{path} leaves out {component}={hidden[-1]}"
                     raise GateRefused(what, hint="sluicegate check --repair makes it anew")
 
-    def _refuse_misleading(self, before: str, commit: str, changed: Changed) -> None:
+    def _refuse_misleading(self, before: str, commit: str, changes: Changed) -> None:
         """Raise GateRefused for an index that leads elsewhere than the one before does with the records that come.
 
         Who follows it compares it with the newest file: what stands in older ones is only here known to be the last.
         One that was not made from these files is followed by nobody.
         """
         earlier, later = self._annals(before), self._annals(commit)
-        for path in changed.get("current", ()):
+        for path in changes.get("current", ()):
             environment = path.rpartition("/")[2].removesuffix(".json")
             written = current.read(self.store.read(commit, path))
             history, old_files = later.chronicle(environment), earlier.chronicle(environment).files
@@ -127,16 +112,6 @@ class Pushed(State):
             installed=lambda pins: {},
             notice=lambda text: None,
         )
-
-    def _changed(self, before: str, commit: str) -> Changed:
-        """The files of the ledger's folders that are others."""
-        paths = self.store.git("diff", "--name-only", "-z", "--no-renames", before, commit)
-        changed: Changed = {}
-        for path in paths.text.split("\0"):
-            folder, _, name = path.partition("/")
-            if name:
-                changed.setdefault(folder, []).append(path)
-        return changed
 
 
 def _ways(index: Index) -> tuple[object, ...]:

@@ -43,12 +43,20 @@ def object_id(content: bytes, *, like: str, kind: str = "blob") -> str:
 
 
 def tree_entries(tree: bytes, id_length: int) -> Entries:
-    """Name -> mode and object id of a tree's entries; `id_length` is that of an id in hex."""
+    """Name -> mode and object id of a tree's entries; `id_length` is that of an id in hex.
+
+    Raises IntegrityError where they are not in Git's order, each once: Git finds others then than who reads them all.
+    """
     pattern = rb"([0-7]+) ([^\0]+)\0((?s:.{%d}))" % (id_length // 2)
-    return {
-        entry[2].decode("utf-8", "surrogateescape"): (entry[1].decode(), entry[3].hex())
-        for entry in re.finditer(pattern, tree)
-    }
+    entries = re.findall(pattern, tree)
+    named = {name.decode("utf-8", "surrogateescape"): (mode.decode(), entry.hex()) for mode, name, entry in entries}
+    in_order = [name + b"/" if mode == FOLDER.encode() else name for mode, name, _ in entries]
+    if len(named) < len(entries) or in_order != sorted(in_order):
+        raise IntegrityError(
+            "a folder of the delivery repo has a name twice or in the wrong place, so that no two readers agree on it",
+            hint="git fsck names it; take it back in a further commit",
+        )
+    return named
 
 
 class Objects:

@@ -260,6 +260,13 @@ class Store:
             raise self._otherwise(commit, folder, "a file, and should be a folder")
         return tree_entries(tree.content, len(tree.id))
 
+    def read_folders(self, objects: Sequence[str]) -> None:
+        """Read those of these objects that are folders. Raises IntegrityError for one that readers could misread."""
+        for start in range(0, len(objects), MANY):
+            for read in self._objects.get_all(objects[start : start + MANY]):
+                if read is not None and read.type == "tree":
+                    tree_entries(read.content, len(read.id))
+
     def files(self, commit: str) -> tuple[str, ...]:
         """The paths of all files at a commit."""
         listed = self.git("ls-tree", "-r", "-z", "--name-only", commit).stdout.split(b"\0") if commit else []
