@@ -109,6 +109,14 @@ def vetoes(story: Story) -> dict[str, Veto]:
     return {scope: word for scope, word in last.items() if isinstance(word, Veto)}
 
 
+def unlifted(story: Story, scope: str) -> list[Veto]:
+    """Every veto of a scope that stands, oldest first: who lifts the last word there lifts them all."""
+    standing: list[Veto] = []
+    for word in story.of(Vetoing, env=scope):
+        standing = [*standing, word] if isinstance(word, Veto) else []
+    return standing
+
+
 def lifting(component: str, version: str, veto: Veto) -> str:
     """The command that takes a veto back."""
     scope = f" --in {veto.env}" if veto.env else ""

@@ -18,7 +18,7 @@ from sluicegate.delivery.answers.explain import explain
 from sluicegate.delivery.answers.history import history
 from sluicegate.delivery.answers.status import status
 from sluicegate.delivery.book.state import LEDGER
-from sluicegate.delivery.moves import pinning
+from sluicegate.delivery.moves import evidence, pinning
 from sluicegate.errors import ConfigError, GateRefused, UsageError
 from sluicegate.model import ledgerfiles
 from sluicegate.model.values import Actor
@@ -193,6 +193,16 @@ def test_a_forged_unveto_lifts_nothing(signing: Shop) -> None:
     refused(signing, "vetoed by rita: bad")
     signing.veto("auth", "2.0.0", lift=True)
     signing.promote(auth="2.0.0")
+
+
+def test_a_forged_veto_of_a_rollback_gives_no_right_to_lift_another(signing: Shop) -> None:
+    signing.veto("auth", "2.0.0")
+    veto = {name: value for name, value in lines(signing, "auth", "2.0.0")[-1].items() if name != "signature"}
+    later = f"{signing.now + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}.000000Z"
+    by = {"user": "guest", "source": "", "verified": True}
+    forge(signing, "auth", "2.0.0", {**veto, "at": later, "id": "3" * 16, "of": "rollback", "by": by})
+    with signing.unchanged(), pytest.raises(GateRefused, match="guest may not unveto"):
+        evidence.veto(signing.by("guest"), "auth", "2.0.0", "", lift=True, why="")
 
 
 def test_the_veto_of_a_rollback_counts_unsigned_and_its_lifting_does_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,30 @@ def test_a_hold_is_lifted_by_the_role_of_who_set_it(live: Shop) -> None:
     with live.unchanged(), pytest.raises(GateRefused, match="anna may not unhold"):
         pinning.unhold(live.by("anna"), "auth", "staging", why="")
     pinning.unhold(live.by("rita"), "auth", "staging", why="")
+
+
+@pytest.mark.parametrize("first", ["rita", "guest"])
+def test_a_veto_that_another_repeats_is_lifted_by_nobody_else_for_that(live: Shop, first: str) -> None:
+    for user in (first, "guest" if first == "rita" else "rita"):
+        evidence.veto(live.by(user), "auth", "1.0.0", "", lift=False, why="")
+    with live.unchanged(), pytest.raises(GateRefused, match="guest may not unveto"):
+        evidence.veto(live.by("guest"), "auth", "1.0.0", "", lift=True, why="")
+    evidence.veto(live.by("olle"), "auth", "1.0.0", "", lift=True, why="")
+    evidence.veto(live.by("guest"), "auth", "1.0.0", "", lift=False, why="")
+    evidence.veto(live.by("anna"), "auth", "1.0.0", "", lift=True, why="rita's was lifted")
+
+
+def test_a_hold_takes_the_place_of_another_only_by_who_may_lift_that(live: Shop) -> None:
+    today = live.now.date()
+    pinning.hold(live.by("rita"), "auth", "staging", until=None, why="the fair")
+    for stranger in (live.by("anna"), live.by("rita", verified=False)):
+        with live.unchanged(), pytest.raises(GateRefused, match="held in staging by rita, and another hold") as caught:
+            pinning.hold(stranger, "auth", "staging", until=today, why="")
+    assert caught.value.reasons == ("role release-manager: members rita, olle",)
+    pinning.hold(live.by("rita"), "auth", "staging", until=today, why="shorter")
+    pinning.hold(live.by("olle"), "auth", "staging", until=today, why="")
+    live.pass_time(timedelta(days=1))
+    pinning.hold(live.by("anna"), "auth", "staging", until=None, why="theirs is over")
 
 
 def test_what_nobody_of_a_role_has_vetoed_is_lifted_by_anybody_or_by_who_is_named(live: Shop) -> None:

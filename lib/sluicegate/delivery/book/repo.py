@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -209,10 +209,11 @@ class DeliveryRepo:
             self._acting = acting(state.config, self.store)
         return self._acting
 
-    def said_by(self, state: State, verb: str, *, against: Actor | None = None) -> Actor:
-        """Who vetoes, holds or lifts that (`against` whom), in person. Raises GateRefused for who may not."""
+    def said_by(self, state: State, verb: str, *, against: Sequence[Actor] = ()) -> Actor:
+        """Who vetoes, holds or lifts that (`against` each of whom), in person. Raises GateRefused for who may not."""
         acting = self.acting(state)
-        check_verb(state.membership, acting, verb, against)
+        for setter in against or (None,):
+            check_verb(state.membership, acting, verb, setter)
         return acting.person
 
     def parameters(self) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from sluicegate.errors import Malformed, UsageError
 from sluicegate.model.config import Config
 from sluicegate.model.evidence import Approval, Rejection, Tests, Unveto, Veto, Vetoing
 from sluicegate.model.settings import suggestion
-from sluicegate.model.story import Story, lifting, vetoed
+from sluicegate.model.story import Story, lifting, unlifted, vetoed
 from sluicegate.model.values import Actor
 from sluicegate.tools import files
 from sluicegate.tools.reports import reportfiles, testreports
@@ -156,10 +156,8 @@ def veto(
         if environment:
             state.config.environment(environment)
         story = state.known_story(component, version)
-        standing = story.latest(Vetoing, env=environment) if lift else None
-        draft.by = repo.said_by(
-            state, "unveto" if lift else "veto", against=standing.by if isinstance(standing, Veto) else None
-        )
+        standing = [spoken.by for spoken in unlifted(story, environment)] if lift else []
+        draft.by = repo.said_by(state, "unveto" if lift else "veto", against=standing)
         if lift:
             _refuse_unvetoed(story, component, version, environment, draft.by)
         draft.note(component, version, kind(env=environment, why=why))

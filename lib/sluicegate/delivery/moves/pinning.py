@@ -122,6 +122,7 @@ def hold(
         now = _standing(state, component, environment)
         if until is not None and until < state.now.date():
             raise UsageError(f"--until {until} is in the past")
+        _refuse_replacing(repo, state, now, environment, draft.by)
         draft.pin(environment, component, replace(now, hold=Hold(by=draft.by.user, why=why, until=until)))
         held = Held(env=environment, why=why, until=until.isoformat() if until else "")
         draft.note(component, now.version, held)
@@ -134,13 +135,28 @@ def unhold(repo: DeliveryRepo, component: str, environment: str, *, why: str, dr
 
     def decide(state: State, draft: Draft) -> None:
         now = _standing(state, component, environment)
-        draft.by = repo.said_by(state, "unhold", against=_holder(state, now, environment))
+        holder = _holder(state, now, environment)
+        draft.by = repo.said_by(state, "unhold", against=[holder] if holder else [])
         if now.hold is None:
             raise UsageError(f"{component} is not held in {environment}")
         draft.pin(environment, component, replace(now, hold=None))
         draft.note(component, now.version, Unheld(env=environment, why=why))
 
     repo.change(decide, f"unhold {component} in {environment}", why=why, dry_run=dry_run)
+
+
+def _refuse_replacing(repo: DeliveryRepo, state: State, pin: Pin, environment: str, by: Actor) -> None:
+    """Raise GateRefused where somebody else's hold stands that `by` may not lift: theirs would take its place."""
+    holder = _holder(state, pin, environment) if pin.held(state.now) else None
+    if holder is None or (holder.user == by.user and by.verified >= holder.verified):
+        return
+    try:
+        repo.said_by(state, "unhold", against=[holder])
+    except GateRefused as problem:
+        raise GateRefused(
+            f"{pin.component} is held in {environment} by {holder.user}, and another hold would take the place of that",
+            reasons=problem.reasons,
+        ) from problem
 
 
 def _holder(state: State, pin: Pin, environment: str) -> Actor | None:
