@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.delivery.moves import pinning
-from sluicegate.errors import IntegrityError
+from sluicegate.errors import Conflict, IntegrityError
 from sluicegate.model.values import Actor
 from sluicegate.tools.git.place import cache_path
 from tests.worlds import Shop
@@ -106,3 +106,26 @@ def test_a_half_that_nobody_has_is_an_integrity_error_that_names_it(cut: Shop) -
     (cut.bare / "objects" / tree[:2] / tree[2:]).unlink()
     with pytest.raises(IntegrityError, match=tree):
         cut.veto("auth", "1.0.0")
+
+
+@pytest.mark.parametrize("way", ["a tree", "a chain", "a chain beside it", "a name of a branch"])
+def test_what_a_commit_of_main_names_takes_nothing_from_the_ledger(cut: Shop, way: str) -> None:
+    """Whoever may push to main alone, past no hook of the ledger's, writes any message."""
+    cut.veto("auth", "1.0.0")
+    ledger, earlier = git(cut, "rev-parse", "ledger"), git(cut, "rev-parse", "ledger~1")
+    tree = git(cut, "rev-parse", "ledger~1^{tree}")
+    beside = git(cut, "commit-tree", tree, "-p", ledger, "-m", "without the veto")
+    git(cut, "branch", "aside", beside)
+    names = {
+        "a tree": f"Ledger-Base: {ledger}\nLedger-Tree: {tree}",
+        "a chain": f"Ledger-Base: {earlier}\nLedger-Before: {ledger}",
+        "a chain beside it": f"Ledger-Base: {beside}\nLedger-Before: {ledger}",
+        "a name of a branch": f"Ledger-Base: refs/heads/aside\nLedger-Before: {ledger}",
+    }[way]
+    forged = git(cut, "commit-tree", "main^{tree}", "-p", "main", "-m", f"Harmless\n\n{names}")
+    git(cut, "update-ref", "refs/heads/main", forged)
+    try:
+        cut.publish("portal", "1.0.0")
+    except Conflict:  # what it names is not in the ledger
+        assert way == "a chain beside it"
+    assert cut.by("olle").store.git("show", "ledger:components/auth/1.0.0.jsonl").text.count('"what": "veto"') == 1

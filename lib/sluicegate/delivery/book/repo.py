@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluicegate.delivery.book import chronicle, current, resolving, sets, standing
+from sluicegate.delivery.book import additions, chronicle, current, resolving, sets, standing
 from sluicegate.delivery.book.actor import Acting, acting, check_verb
 from sluicegate.delivery.book.pins import edit_pins, pins_path
 from sluicegate.delivery.book.signed import decides
@@ -246,7 +246,7 @@ class DeliveryRepo:
                     waited.begin()
                     if waited.tries == 1:
                         self._courtesy.begin(batch.tips)
-                    if not batch.changes and halves.complete(self.store, batch.tips):
+                    if not batch.changes and halves.complete(self.store, batch.tips, self._adds):
                         continue
                     state = self.state(batch.tips)
                     draft = Draft(state, self.acting(state).actor)
@@ -260,6 +260,9 @@ class DeliveryRepo:
                 alone = True
             except Beaten as problem:
                 self._wait(problem, waited)
+
+    def _adds(self, before: str, after: str) -> bool:
+        return additions.only_adds(self.store, before, after, self.clock())
 
     def _wait(self, problem: Beaten, waited: Waited) -> None:
         """Give way to whoever was first, or take away what a killed one left. Raises Conflict after a minute."""

@@ -13,6 +13,7 @@ LEDGER_BEFORE = (
 )
 LEDGER_TREE = "Ledger-Tree"  # in a commit of main: the tree of the ledger's commit that belongs to it
 MAIN_COMMIT = "Main-Commit"  # in a commit of the ledger: the commit of main that it belongs to
+ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*): (.*)")
 
 
@@ -52,10 +53,10 @@ class Commit:
 
     @property
     def trailers(self) -> Mapping[str, str]:
-        """The `Name: value` lines of the last paragraph, when it has nothing else."""
+        """The `Name: ID` lines of the last paragraph, when it has nothing but `Name: value`."""
         lines = self.message.rstrip("\n").rpartition("\n\n")[2].split("\n")
         pairs = [TRAILER.fullmatch(line) for line in lines]
-        return {pair[1]: pair[2] for pair in pairs if pair} if all(pairs) else {}
+        return {pair[1]: pair[2] for pair in pairs if pair and ID.fullmatch(pair[2])} if all(pairs) else {}
 
 
 def read_commit(content: bytes) -> Commit:

@@ -7,7 +7,7 @@ too names the tree that the ledger got with it. So whoever comes next sees which
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from sluicegate.errors import IntegrityError
@@ -24,8 +24,11 @@ from sluicegate.tools.git.commits import (
 from sluicegate.tools.git.store import Store
 
 
-def complete(store: Store, tips: Mapping[str, str]) -> str:
+def complete(store: Store, tips: Mapping[str, str], adds: Callable[[str, str], bool]) -> str:
     """Bring the branch that is behind to where the other one is; a sentence on what was done, '' when nothing was.
+
+    `adds` says whether a ledger is an earlier one and more. One that is not is no half of a change, whatever a commit
+    of main names: who may push there alone would write the ledger.
 
     Raises Beaten when somebody else moves the branch meanwhile, IntegrityError when the missing half cannot be had.
     """
@@ -36,26 +39,30 @@ def complete(store: Store, tips: Mapping[str, str]) -> str:
     if not named or named == tips[main]:  # a ledger of before has no names
         return ""
     if store.descends(tips[main], named):
-        return _complete_ledger(store, tips, since=named)
+        return _complete_ledger(store, tips, adds, since=named)
     return _complete_main(store, tips, named)
 
 
-def _complete_ledger(store: Store, tips: Mapping[str, str], *, since: str) -> str:
+def _complete_ledger(store: Store, tips: Mapping[str, str], adds: Callable[[str, str], bool], *, since: str) -> str:
     """Commits of main after `since` are made by hand, but for one whose half of the ledger did not arrive."""
     main, ledger = store.branches
     listed = store.git("rev-list", "--first-parent", "--reverse", f"{since}..{tips[main]}").text.split()
     commits = {commit_id: store.commit(commit_id) for commit_id in listed}
     together = [commit_id for commit_id in listed if commits[commit_id].trailers.get(LEDGER_BEFORE, "") == tips[ledger]]
-    if together:  # changes that went out in one push: all before the last of them stand in one chain
-        chain = commits[together[-1]].trailers.get(LEDGER_BASE, "")
-        _refuse_without(store, together[-1], f"commit {chain}", there=store.has(chain))
-        store.advance(ledger, tips[ledger], chain)
-        return f"'{ledger}' got what was pushed before {together[-1][:12]}, whose push was cut off"
+    for last in reversed(together):  # changes that went out in one push: all before the last of them are one chain
+        if not (chain := commits[last].trailers.get(LEDGER_BASE, "")):
+            continue
+        _refuse_without(store, last, f"commit {chain}", there=store.has(chain))
+        if store.descends(chain, tips[ledger]) and adds(tips[ledger], chain):
+            store.advance(ledger, tips[ledger], chain)
+            return f"'{ledger}' got what was pushed before {last[:12]}, whose push was cut off"
     for commit_id, commit in commits.items():
         tree = commit.trailers.get(LEDGER_TREE, "")
         if not tree or commit.trailers.get(LEDGER_BASE, "") != tips[ledger]:
             continue
         _refuse_without(store, commit_id, f"tree {tree}", there=store.has(tree))
+        if not adds(tips[ledger], tree):
+            continue
         by, at = _person(commit)
         message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
         half = store.commit_of_tree(tree, parent=tips[ledger], message=message, by=by, at=at)
