@@ -16,8 +16,9 @@ from sluicegate.runner.history import History
 from sluicegate.runner.jobxml import Retention
 from sluicegate.runner.results import Result
 from sluicegate.runner.service import Runner
+from sluicegate.runner.sessions import Ended
 from sluicegate.runner.steps import cppcheck, junit, warnings
-from sluicegate.runner.users import Ended, Users
+from sluicegate.runner.users import Users
 from sluicegate.runner.vault import Vault
 from sluicegate.tools import beneath
 from sluicegate.web.views import Views
@@ -54,13 +55,13 @@ def test_a_clock_that_is_wrong_for_a_while_revives_no_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_logout: int, at_the_next: int
 ) -> None:
     users, now = users_of(tmp_path), time.time()
-    left, other = users.session("anna"), users.session("anna")
-    for cookie, wrong in ((left, at_logout), (users.session("anna", now + at_the_next), at_the_next)):
+    left, other = users.sessions.new("anna"), users.sessions.new("anna")
+    for cookie, wrong in ((left, at_logout), (users.sessions.new("anna", now + at_the_next), at_the_next)):
         with monkeypatch.context() as clock:
             clock.setattr(time, "time", lambda wrong=wrong: now + wrong)
-            users.end_session(cookie)
-    assert users.session_user(left, now + 120) is None
-    assert users.session_user(other, now + 120) == "anna"
+            users.sessions.end(cookie)
+    assert users.sessions.user(left, now + 120) is None
+    assert users.sessions.user(other, now + 120) == "anna"
 
 
 def test_a_session_of_a_clock_that_went_ahead_does_not_last_for_ever(
@@ -69,10 +70,10 @@ def test_a_session_of_a_clock_that_went_ahead_does_not_last_for_ever(
     users = users_of(tmp_path)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 365 * 24 * 3600)
-    ahead = users.session("anna")
-    assert users.session_user(ahead) == "anna"
+    ahead = users.sessions.new("anna")
+    assert users.sessions.user(ahead) == "anna"
     monkeypatch.setattr(time, "time", lambda: now)
-    assert users.session_user(ahead) is None
+    assert users.sessions.user(ahead) is None
 
 
 def test_sessions_that_were_ended_do_not_come_back(tmp_path: Path) -> None:

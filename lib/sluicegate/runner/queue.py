@@ -22,7 +22,8 @@ from sluicegate.runner import turns
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.journal import Journal, NotStored
 from sluicegate.runner.parameters import Parameter
-from sluicegate.runner.queueitem import QueueItem, from_dict, now_ms, number_in
+from sluicegate.runner.queueitem import QueueItem, from_dict, number_in
+from sluicegate.runner.records import now_ms
 
 LEFT_SECONDS = 300
 LONGEST_WAIT = 10.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sluicegate.runner import causes as cause_forms
 from sluicegate.runner.causes import Cause
 from sluicegate.runner.parameters import Parameter
+from sluicegate.runner.records import now_ms
 from sluicegate.runner.scm.history import forcing
 
 
@@ -93,7 +94,3 @@ def _parameter(row: object) -> Parameter:
     if not all(isinstance(text, str) for text in texts) or not isinstance(value, (str, bool)):
         raise ValueError("a parameter of another type")
     return Parameter(name=name, value=value, value_class=value_class, description=description, sha256=sha256)
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)

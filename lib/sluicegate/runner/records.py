@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,3 +156,8 @@ def _read_actions(record: Record, root: Element) -> None:
             record.parameters, record.declared = parameters.read(action), parameters.declared_in(action)
         else:
             record.extra.append(xml.dump(action))
+
+
+def now_ms() -> int:
+    """The time of records and queue items: milliseconds since 1970."""
+    return int(time.time() * 1000)

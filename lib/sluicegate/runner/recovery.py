@@ -6,14 +6,14 @@ import contextlib
 import logging
 from pathlib import Path
 
-from sluicegate.runner import leftqueue, processes, sequence
+from sluicegate.runner import leftqueue, processes
 from sluicegate.runner.elements.jobs import definitions
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.journal import NotStored
 from sluicegate.runner.queue import Interrupted, Queue
 from sluicegate.runner.queueitem import QueueItem
-from sluicegate.runner.records import Record, read
+from sluicegate.runner.records import Record, now_ms, read
 from sluicegate.runner.results import Result
 from sluicegate.runner.unsaved import append_once
 
@@ -56,7 +56,7 @@ def _mark(items: Items, build: Interrupted) -> None:
         record = new_record(item, build.item, build.number)
         folder.mkdir(parents=True, exist_ok=True)
     append_once(record.log, f"\n{DIED}\nFinished: ABORTED\n".encode())
-    record.duration = max(0, sequence.now_ms() - record.start_time)
+    record.duration = max(0, now_ms() - record.start_time)
     item.history.finish(record, Result.ABORTED)
 
 
@@ -86,8 +86,8 @@ def new_record(item: Item, waiting: QueueItem, number: int) -> Record:
         number=number,
         folder=item.history.builds / str(number),
         queue_id=waiting.id,
-        timestamp=sequence.now_ms(),
-        start_time=sequence.now_ms(),
+        timestamp=now_ms(),
+        start_time=now_ms(),
         causes=waiting.causes,
         parameters=waiting.parameters,
         declared=tuple(definition.name for definition in definitions(item.config)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -125,7 +124,3 @@ def _publish(build: Build, step: Step) -> None:
     else:
         if build.result is not before:
             build.say(f"Build step '{step.label}' changed build result to {build.result.name}")
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)

@@ -30,7 +30,7 @@ from sluicegate.runner.parameters import Definition, Given, Parameter, Upload, c
 from sluicegate.runner.provisions import Provisions
 from sluicegate.runner.queue import Queue
 from sluicegate.runner.queueitem import QueueItem
-from sluicegate.runner.records import Record
+from sluicegate.runner.records import Record, now_ms
 from sluicegate.runner.recovery import adopt, mark, new_record, recover
 from sluicegate.runner.results import Result
 from sluicegate.runner.rights import Rights
@@ -402,7 +402,7 @@ class Runner:
         for child in downstream:
             with contextlib.suppress(SluicegateError):
                 self.provisions.start_downstream(build, child.name, {})
-        item.history.discard(item.config.retention, sequence.now_ms())
+        item.history.discard(item.config.retention, now_ms())
 
     @property
     def settings(self) -> Settings:

@@ -8,12 +8,11 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluicegate.runner import sequence
 from sluicegate.runner.item import Item
 from sluicegate.runner.items import Items
 from sluicegate.runner.queue import Queue
 from sluicegate.runner.queueitem import QueueItem
-from sluicegate.runner.records import Record
+from sluicegate.runner.records import Record, now_ms
 from sluicegate.runner.results import Result
 from sluicegate.tools import files
 
@@ -51,7 +50,7 @@ class UnsavedBuilds:
             return
         reason = f"ERROR: the runner failed: {type(problem).__name__}: {problem}\nFinished: FAILURE\n"
         logging.getLogger(__name__).exception("%s #%d failed inside the runner", record.job, record.number)
-        record.duration = max(1, sequence.now_ms() - record.start_time)
+        record.duration = max(1, now_ms() - record.start_time)
         item.history.forget_running(record, Result.FAILURE)
         self._rows.append(Unsaved(waiting=waiting, item=item, record=record, reason=reason))
         self.save()

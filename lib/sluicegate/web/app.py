@@ -174,7 +174,7 @@ class Application:
         elif (login := self._by_proxy(call)) is not None:
             call.login, groups = login
         elif call.session:
-            user = await self._asked(self.users.session_user, call.session, self.users.named_in(call.session))
+            user = await self._asked(self.users.sessions.user, call.session, self.users.sessions.named_in(call.session))
             call.login = Login(user=user) if user else None
         if call.login is not None and groups is None:
             groups = await self._asked(self.users.groups, call.login.user, call.login.user)
@@ -226,7 +226,7 @@ class Application:
         if call.method in calls.READING or (call.login is None and not logs_in) or (call.login and call.login.by_token):
             return
         crumb = call.headers.get("jenkins-crumb") or call.form.get("Jenkins-Crumb", "")
-        if not (crumb and self.users.crumb_fits(crumb, call.user, call.session)):
+        if not (crumb and self.users.sessions.crumb_fits(crumb, call.user, call.session)):
             raise Refusal(403, "No valid crumb was included in the request")
 
     def _note(self, call: Call, status: int) -> None:

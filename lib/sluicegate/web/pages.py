@@ -28,10 +28,10 @@ class Pages:
 
     def show(self, template: str, call: Call, **values: object) -> str:
         """A rendered template with what every page needs: the user, and a crumb for its forms."""
-        if self.users.session_user(call.session) is None:
+        if self.users.sessions.user(call.session) is None:
             # Of nobody: only the login form opens one of somebody, so a token or a proxy's word that ends leaves none.
-            call.session = call.set_session = self.users.session()
-        crumb = self.users.crumb(call.user, call.session)
+            call.session = call.set_session = self.users.sessions.new()
+        crumb = self.users.sessions.crumb(call.user, call.session)
         shared = {"user": call.login.user if call.login else "", "crumb": crumb, "with_delivery": self.with_delivery}
         return self.environment.get_template(template).render(**shared, **values)
 

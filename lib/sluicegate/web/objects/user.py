@@ -30,11 +30,11 @@ def crumb(site: Site) -> object:
     """The crumb for this user and session; without a session the answer opens one."""
     users = site.runner.users
     session = site.call.session
-    if users.session_user(session) is None:
-        session = site.call.set_session = users.session()
+    if users.sessions.user(session) is None:
+        session = site.call.set_session = users.sessions.new()
     return plain(
         "hudson.security.csrf.DefaultCrumbIssuer",
-        crumb=users.crumb(site.call.user, session),
+        crumb=users.sessions.crumb(site.call.user, session),
         crumbRequestField="Jenkins-Crumb",
     )
 
@@ -50,13 +50,13 @@ def login(site: Site, here: object) -> Response:
     login = calls.checked_login(site.runner.users, user, password, site.call.address)
     if login is None:
         return calls.html(site.show("login.html", failed=True), 401)
-    site.call.set_session = site.runner.users.session(login.user)
+    site.call.set_session = site.runner.users.sessions.new(login.user)
     return calls.redirect("")
 
 
 def logout(site: Site, here: object) -> Response:
-    site.runner.users.end_session(site.call.session)
-    site.call.set_session = site.runner.users.session()
+    site.runner.users.sessions.end(site.call.session)
+    site.call.set_session = site.runner.users.sessions.new()
     return calls.redirect("login")
 
 
@@ -115,7 +115,7 @@ def _set_password(site: Site, user: User) -> Response:
             return calls.html(_shown(site, user, wrong=f"Nothing has changed: {objection}."), 400)
     users.set_password(user.name, new)
     if mine:
-        site.call.session = site.call.set_session = users.session(user.name)
+        site.call.session = site.call.set_session = users.sessions.new(user.name)
     if with_page:
         return calls.html(_shown(site, user, done="The password is changed; all other sessions have ended."))
     return calls.redirect(f"user/{quote(user.name, safe='')}/") if site.call.wants_html else calls.empty()
