@@ -7,6 +7,7 @@ import re
 import resource
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -403,3 +404,37 @@ def test_permalinks_that_a_jenkins_left_out_are_looked_for_once(
     assert (links["lastFailedBuild"], links["lastUnstableBuild"], links["lastStableBuild"]) == (1, -1, 3)
     monkeypatch.setattr(History, "_search_links", lambda *_: pytest.fail("all builds are read again"))
     assert History("job", tmp_path).links() == links
+
+
+def test_permalinks_do_not_know_a_result_that_the_disk_did_not_take(tmp_path: Path) -> None:
+    history = History("job", tmp_path)
+    record = Record(job="job", number=1, folder=history.builds / "1")
+    history.begin(record)
+    (history.builds / "permalinks").mkdir()  # as where there is no room for them
+    with pytest.raises(OSError):
+        history.finish(record, Result.SUCCESS)
+    (history.builds / "permalinks").rmdir()
+    history.finish(record, Result.FAILURE)
+    assert history.color() == "red" and history.resolve("lastSuccessfulBuild") is None
+
+
+def test_a_build_that_ended_as_the_server_died_is_found_by_its_permalinks(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    runner = Runner(home)
+    item = runner.items.create("", "job", shell("true"))
+    runner.trigger(item, ADMIN, None, 0)
+    waiting = runner.queue.take(runner)
+    assert waiting is not None
+    record = item.history.running[1]
+    item.history.begin(record)
+    item.history.links()
+    (item.history.builds / "permalinks").write_text("".join(f"{name} -1\n" for name in PERMALINKS))
+    replace(record, result=Result.SUCCESS).save()  # and then it is killed
+    runner.queue.journal.close()
+    runner.home.release()
+    again = Runner(home)
+    try:
+        found = again.items.needed("job").history.resolve("lastSuccessfulBuild")
+        assert found is not None and found.number == 1 and again.items.needed("job").color == "blue"
+    finally:
+        again.stop()

@@ -119,12 +119,12 @@ class History:
         with self._saving:
             replace(record, result=result).save()
             with self._lock:
-                links = self.links()
+                links = dict(self.links())
                 for name in PERMALINKS:
                     if result.is_meant_by(name):
                         links[name] = max(links.get(name, -1), record.number)
-                self._color = None
                 self._write_links(links)
+                self._color, self._links = None, links  # not before: on a full disk it ends with another result
                 self._remember(record)
                 self.running.pop(record.number, None)
                 self._unsaved.pop(record.number, None)

@@ -46,10 +46,11 @@ def _mark(items: Items, build: Interrupted) -> None:
     item = items.job(build.item.job)
     if item is None:
         return
-    # A build that ended, and only was not crossed out, stays as it is.
+    # A build that ended, and only was not crossed out, stays as it is; the permalinks may not know it yet.
     folder = item.history.builds / str(build.number)
     record = read(item.full_name, folder)
     if record is not None and record.result is not None:
+        item.history.finish(record, record.result)
         return
     # A build that died before its record was on disk gets one, so that its number is explained.
     if record is None:
