@@ -199,6 +199,41 @@ def test_a_setting_that_the_receiving_side_does_not_take_is_named(
     assert f"Git's setting push.{setting.split()[0]}" in done.stderr
 
 
+@pytest.mark.parametrize("url", ["", "file://"])
+def test_a_server_that_moves_no_two_branches_at_once_is_no_failure_to_try_again(
+    published: Shop, tmp_path: Path, url: str
+) -> None:
+    env = settings(tmp_path, "[receive]\nadvertiseAtomic = false\n")
+    done = sluicegate(published, "-C", f"{url}{published.bare}", "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert (done.returncode, published.pins("integration")) == (2, {}), done.stderr
+    assert "several branches in one step" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["transfer", "receive"])
+def test_a_branch_that_is_hidden_from_pushes_is_named(published: Shop, tmp_path: Path, key: str) -> None:
+    """It looked as if others were ever first: after a minute of tries the command ended with a number too large."""
+    env = settings(tmp_path, f"[{key}]\nhideRefs = refs/heads/ledger\n")
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", **env)
+    assert done.returncode == 2, done.stderr
+    assert "hideRefs" in done.stderr
+
+
+def test_a_date_that_git_does_not_read_is_said_in_its_words(published: Shop) -> None:
+    done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration", GIT_COMMITTER_DATE="garbage")
+    assert done.returncode == 2
+    assert "invalid date format: garbage" in done.stderr
+
+
+def test_writers_may_stand_in_line_at_a_folder_that_is_read_only(published: Shop) -> None:
+    """Root may write there all the same; a lock that its owner may not read is none."""
+    published.bare.chmod(0o555)
+    try:
+        done = sluicegate(published, "pin", "auth=1.0.0", "--in", "integration")
+    finally:
+        published.bare.chmod(0o755)
+    assert done.returncode != 70, done.stderr
+
+
 @pytest.mark.parametrize(
     ("where", "name"),
     [("~/hooks", "pre-push"), ("~/hooks", "pre-receive"), ("{bare}/given", "pre-push"), ("given", "pre-receive")],

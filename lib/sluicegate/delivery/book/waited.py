@@ -43,7 +43,7 @@ class Waited:
 
         took = self.took
         patient = max(0.0, 1 - self.seconds / LONG)
-        pause = random.uniform(0, 0.01 + min(2.0**self.tries, 8.0) * took * patient)
+        pause = random.uniform(0, 0.01 + 2.0 ** min(self.tries, 3) * took * patient)
         self.seconds += took + pause
         return pause
 

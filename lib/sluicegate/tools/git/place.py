@@ -96,7 +96,7 @@ def shared_line(folder: Path) -> tuple[Path, int]:
     with suppress(FileExistsError):
         line.mkdir()
         line.chmod(mode)
-    return line, mode & 0o666
+    return line, mode & 0o666 | 0o600
 
 
 def work_tree(location: str) -> Path | None:

@@ -319,13 +319,16 @@ class Store:
     def signature(self) -> Signature:
         """Git's own idea of who we are, in the clone that we work in."""
         settings = self._settings(self._own)
-        ident = settings.get("git_committer_ident", "")
-        if not all(settings.get(f"user.{part}") for part in ("name", "email")):  # then `-l` guesses where Git refuses
-            ident = git("var", "GIT_COMMITTER_IDENT", repository=self._own, check=False).text
+        ident, words = settings.get("git_committer_ident", ""), ""
+        if not ident or not all(
+            settings.get(f"user.{part}") for part in ("name", "email")
+        ):  # then `-l` guesses where Git refuses
+            asked = git("var", "GIT_COMMITTER_IDENT", repository=self._own, check=False)
+            ident, words = asked.text, asked.error_text.rpartition("\n")[2]
         identity = re.match(r"(.*) <(.*)> [0-9]+ ", ident)
         if not identity:
             raise UsageError(
-                "Git does not know who you are",
+                f"Git does not know who you are{words and ': '}{words}",
                 hint="git config --global user.name NAME; git config --global user.email ADDRESS",
             )
         return Signature(name=identity[1], email=identity[2])
@@ -371,6 +374,11 @@ class Store:
             return
         if lock := locks.lock_in(output):
             raise LockInTheWay(lock)
+        if refused and not self.mirrored and all(self._tip(branch) == tip for branch, tip in base.items()):
+            raise UsageError(
+                f"{self.shown} hides {' or '.join(base)} from pushes, as a setting of hideRefs has it",
+                hint="git config --show-origin --get-regexp hiderefs",
+            )
         if any(sign in output for sign in BEATEN_SIGNS):
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
         if ambiguous := re.search(r"dst refspec (\S+) matches more than one", output):
@@ -386,6 +394,11 @@ class Store:
             raise UsageError(
                 f"{shown(self.remote)} does not take what Git's setting {key} adds to a push: {_words(unfit[0])}",
                 hint=f"git config --show-origin --get-all {key}; or have the server take it",
+            )
+        if "does not support --atomic push" in output:
+            raise UsageError(
+                f"{shown(self.remote)} does not move several branches in one step: {_words(output)}",
+                hint="git config receive.advertiseAtomic true there, or another server",
             )
         raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(output)}")
 
