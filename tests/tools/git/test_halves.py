@@ -104,8 +104,14 @@ def test_a_half_that_nobody_has_is_an_integrity_error_that_names_it(cut: Shop) -
     tree = git(cut, "rev-parse", "ledger^{tree}")
     take_back(cut, "ledger")
     (cut.bare / "objects" / tree[:2] / tree[2:]).unlink()
-    with pytest.raises(IntegrityError, match=tree):
+    with pytest.raises(IntegrityError, match=tree) as caught:
         cut.veto("auth", "1.0.0")
+    work = cut.root / "work"
+    subprocess.run(["git", "clone", "-q", "-b", "main", cut.bare, work], check=True)
+    subprocess.run(["git", "-C", work, *caught.value.hint.split("git ")[1].split(), "--no-edit"], check=True)
+    subprocess.run(["git", "-C", work, "push", "-q"], check=True)
+    cut.veto("auth", "1.0.0")
+    assert cut.pins("integration") == {"auth": "1.0.0"}
 
 
 @pytest.mark.parametrize("way", ["a tree", "a chain", "a chain beside it", "a name of a branch"])

@@ -7,7 +7,7 @@ too names the tree that the ledger got with it. So whoever comes next sees which
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from sluicegate.errors import IntegrityError
@@ -22,6 +22,9 @@ from sluicegate.tools.git.commits import (
     without_trailers,
 )
 from sluicegate.tools.git.store import Store
+
+REVERTED = re.compile(r"^This reverts commit ([0-9a-f]{40,64})\b", re.MULTILINE)
+"""What `git revert` writes."""
 
 
 def complete(store: Store, tips: Mapping[str, str], adds: Callable[[str, str], bool]) -> str:
@@ -44,15 +47,19 @@ def complete(store: Store, tips: Mapping[str, str], adds: Callable[[str, str], b
 
 
 def _complete_ledger(store: Store, tips: Mapping[str, str], adds: Callable[[str, str], bool], *, since: str) -> str:
-    """Commits of main after `since` are made by hand, but for one whose half of the ledger did not arrive."""
+    """Commits of main after `since` are made by hand, but for one whose half of the ledger did not arrive.
+
+    One that was reverted needs no half where nobody has it: that is the way out.
+    """
     main, ledger = store.branches
     listed = store.git("rev-list", "--first-parent", "--reverse", f"{since}..{tips[main]}").text.split()
     commits = {commit_id: store.commit(commit_id) for commit_id in listed}
+    reverted = {taken for commit in commits.values() for taken in REVERTED.findall(commit.message)}
     together = [commit_id for commit_id in listed if commits[commit_id].trailers.get(LEDGER_BEFORE, "") == tips[ledger]]
     for last in reversed(together):  # changes that went out in one push: all before the last of them are one chain
-        if not (chain := commits[last].trailers.get(LEDGER_BASE, "")):
+        chain = commits[last].trailers.get(LEDGER_BASE, "")
+        if not chain or not _is_had(store, last, "commit", chain, reverted):
             continue
-        _refuse_without(store, last, f"commit {chain}", there=store.has(chain))
         if store.descends(chain, tips[ledger]) and adds(tips[ledger], chain):
             store.advance(ledger, tips[ledger], chain)
             return f"'{ledger}' got what was pushed before {last[:12]}, whose push was cut off"
@@ -60,8 +67,7 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], adds: Callable[[str,
         tree = commit.trailers.get(LEDGER_TREE, "")
         if not tree or commit.trailers.get(LEDGER_BASE, "") != tips[ledger]:
             continue
-        _refuse_without(store, commit_id, f"tree {tree}", there=store.has(tree))
-        if not adds(tips[ledger], tree):
+        if not _is_had(store, commit_id, "tree", tree, reverted) or not adds(tips[ledger], tree):
             continue
         by, at = _person(commit)
         message = f"{without_trailers(commit.message).rstrip()}\n\n{MAIN_COMMIT}: {commit_id}\n"
@@ -71,15 +77,16 @@ def _complete_ledger(store: Store, tips: Mapping[str, str], adds: Callable[[str,
     return ""
 
 
-def _refuse_without(store: Store, commit_id: str, what: str, *, there: bool) -> None:
-    """Raise IntegrityError where the half of the ledger cannot be had."""
+def _is_had(store: Store, commit_id: str, kind: str, half: str, reverted: Collection[str]) -> bool:
+    """Whether the half of a commit is there. Raises IntegrityError where it is not, and the commit still counts."""
     main, ledger = store.branches
-    if not there:
-        raise IntegrityError(
-            f"the commit {commit_id} of '{main}' was pushed without its half on '{ledger}', whose {what} "
-            f"is not in {store.shown}",
-            hint=f"take the change back, then make it again: git revert {commit_id}",
-        )
+    if (there := store.has(half)) or commit_id in reverted:
+        return there
+    raise IntegrityError(
+        f"the commit {commit_id} of '{main}' was pushed without its half on '{ledger}', whose {kind} {half} "
+        f"is not in {store.shown}",
+        hint=f"take the change back, then make it again: git revert {commit_id}",
+    )
 
 
 def _complete_main(store: Store, tips: Mapping[str, str], named: str) -> str:
