@@ -211,6 +211,28 @@ def test_links_in_a_workspace_lead_the_server_nowhere(confined: Runner) -> None:
     assert not (record.archive / "link").exists() and not (record.archive / "folder").exists()
 
 
+def test_hard_links_that_a_build_makes_are_archived(confined: Runner) -> None:
+    archiving = "<hudson.tasks.ArtifactArchiver><artifacts>store/**,out/*</artifacts></hudson.tasks.ArtifactArchiver>"
+    command = "mkdir -p store out; echo once > store/file; ln store/file out/file"  # as pnpm, uv and ccache do
+    record = build(confined, "thrifty", shell(command, publishers=archiving))
+    assert [(record.archive / name).read_text() for name in ("store/file", "out/file")] == ["once\n"] * 2
+    assert "WARNING" not in record.log.read_text()
+
+
+@pytest.mark.root
+def test_a_hard_link_to_a_file_of_the_server_is_none_of_the_build(runner: Runner) -> None:
+    runner.confinement = as_another_user(runner)
+    secret = runner.home.path / "secrets" / "word"
+    secret.write_text("open sesame\n")
+    archiving = "<hudson.tasks.ArtifactArchiver><artifacts>kept,word</artifacts></hudson.tasks.ArtifactArchiver>"
+    build(runner, "linking", shell("echo kept > kept", publishers=archiving))
+    os.link(secret, runner.workspaces.root / "linking" / "word")  # as a build may where links are not protected
+    runner.trigger(runner.items.needed("linking"), ADMIN, None, 0)
+    record = wait_for(runner.items.needed("linking"), 2)
+    assert (record.archive / "kept").is_file() and not (record.archive / "word").exists()
+    assert "'word' is a hard link to a file of another user and is left out" in record.log.read_text()
+
+
 @pytest.mark.parametrize(
     "place", ["secrets", ".", "..", "/", "jobs/a", "workspace", "workspace/other", "workspace/other/sub"]
 )

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sluicegate.tools import beneath
@@ -166,10 +167,14 @@ class _Walk:
     def _file(self, relative: str, place: str, status: os.stat_result) -> Iterator[tuple[str, str]]:
         if stat.S_ISLNK(status.st_mode):
             yield relative, "a link that leads nowhere"
-        elif status.st_nlink > 1 and status.st_uid != os.geteuid():
+        elif beneath.is_anothers(status, self._owner):
             yield relative, "a hard link to a file of another user"  # which no build of ours has made
         elif stat.S_ISREG(status.st_mode):
             yield relative, ""
+
+    @cached_property
+    def _owner(self) -> int:
+        return os.stat(self.real_root).st_uid
 
     def _is_inside(self, place: str) -> bool:
         return place == self.real_root or place.startswith(f"{self.real_root}/")

@@ -32,8 +32,7 @@ class Ground:
     def open(self, name: str | Path) -> BufferedReader:
         """A file of the workspace; links that stay in it are followed. Raises OSError, also when it leads out of it."""
         stream = os.fdopen(files.open_beneath(self.folder, self._within(name), follow=True), "rb")
-        status = os.fstat(stream.fileno())
-        if status.st_nlink > 1 and status.st_uid not in (os.geteuid(), os.stat(self.folder).st_uid):
+        if beneath.is_anothers(os.fstat(stream.fileno()), os.stat(self.folder).st_uid):
             stream.close()
             raise PermissionError(f"{name} is a hard link to a file of another user")
         return stream

@@ -28,6 +28,16 @@ def open_file(path: Path) -> int:
     return files.open_beneath(ROOT, str(path.relative_to(ROOT)))
 
 
+def is_anothers(status: os.stat_result, owner: int) -> bool:
+    """Whether a file has another name, and is not `owner`'s, whose folder it lies in: who gave it that, nobody knows.
+
+    One of our own may be a build's too, but not root's: where links are not protected (fs.protected_hardlinks), any
+    user may give another name to root's files.
+    """
+    ours = (owner, os.geteuid() or owner)
+    return status.st_nlink > 1 and status.st_uid not in ours
+
+
 def read(path: Path) -> bytes:
     """The content of a regular file. Raises OSError."""
     with os.fdopen(open_file(path), "rb") as stream:

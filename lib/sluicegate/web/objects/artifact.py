@@ -70,8 +70,7 @@ def _read(site: Site, artifact: Artifact) -> Response:
 def _open(archive: Folder, name: str) -> int:
     """A descriptor of an artifact. Raises OSError, also for a hard link to what no build of ours has made."""
     descriptor = beneath.open_file(archive / name)
-    status = os.fstat(descriptor)
-    if status.st_nlink > 1 and status.st_uid != os.geteuid():
+    if beneath.is_anothers(os.fstat(descriptor), os.geteuid()):
         os.close(descriptor)
         raise PermissionError(name)
     return descriptor
