@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sluicegate.config.checks import Mistake
 from sluicegate.model.config import Config, Jenkins, Signing
-from sluicegate.model.people import Person
+from sluicegate.model.people import Person, plain
 from sluicegate.model.settings import Settings, suggestion
 
 
@@ -70,7 +70,7 @@ def check_people(config: Config, mistake: Mistake) -> None:
         taken: dict[str, str] = {}
         for human in known.values():
             for spelling in spelled(human):
-                person = taken.setdefault(spelling.casefold(), human.name)
+                person = taken.setdefault(plain(spelling), human.name)
                 if person != human.name:
                     mistake(f"people/{human.name}", f"'{spelling}' is {person} already")
     for role in config.roles.values() if known else ():

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import field
+from functools import lru_cache
 
 from sluicegate.model.frozen import frozen
 from sluicegate.model.values import Actor
+
+
+@lru_cache(maxsize=4096)
+def plain(spelling: str) -> str:
+    """A spelling without what readers do not see: capitals, how a letter is composed (NFKC), how wide a blank is."""
+    folded = unicodedata.normalize("NFKC", spelling).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 @frozen
@@ -47,7 +56,7 @@ class People:
             return name
         for spelling in filter(None, (address, name)):
             for person in self.known.values():
-                if spelling.casefold() in map(str.casefold, person.git):
+                if plain(spelling) in map(plain, person.git):
                     return person.name
         return ""
 

@@ -54,7 +54,13 @@ ANNA = Actor(user="schmidta", source="https://ci.example.com/job/approve/7/", ve
 
 
 @pytest.mark.parametrize(
-    ("name", "address"), [("Anna Schmidt", "a@home"), ("A.", "anna@example.com"), ("anna schmidt", "ANNA@Example.com")]
+    ("name", "address"),
+    [
+        ("Anna Schmidt", "a@home"),
+        ("A.", "anna@example.com"),
+        ("anna schmidt", "ANNA@Example.com"),
+        ("Anna\u00a0 Schmidt", "a@home"),
+    ],
 )
 def test_an_author_is_one_person_with_the_user_of_jenkins(live: Shop, name: str, address: str) -> None:
     live.edited("sluicegate.yaml", PEOPLE + POLICY)
@@ -157,14 +163,23 @@ def test_what_nobody_of_a_role_has_vetoed_is_lifted_by_anybody_or_by_who_is_name
     evidence.veto(live.by("rita"), "portal", "1.0.0", "", lift=True, why="")
 
 
+def test_an_author_is_known_however_the_letters_are_composed(live: Shop) -> None:
+    live.edited("sluicegate.yaml", PEOPLE.replace(b"Anna Schmidt", "Jörg Groß".encode()) + POLICY)
+    written(live, "Jo\u0308rg GROSS", "x")
+    with live.unchanged(), pytest.raises(GateRefused, match="the author may not approve the own change"):
+        approved(live, ANNA)
+
+
 def test_mistakes_in_people_are_told() -> None:
     broken = PEOPLE.replace(b"rita: {}", b"rita: {git: [ANNA@example.com], jenkins: schmidta}").replace(
         b"olle:", b"ole:"
     )
+    broken += "  jorg: {git: [Jörg, jörg@example.com]}\n  joerg: {git: [Jo\u0308rg]}\n".encode()
     with pytest.raises(ConfigError) as caught:
         read_config(broken + CONFIG.replace(b"driver: fake", b"driver: directory"))
     mistakes = "\n".join(caught.value.mistakes)
     assert "'ANNA@example.com' is anna already" in mistakes and "'schmidta' is anna already" in mistakes
+    assert "'Jo\u0308rg' is jorg already" in mistakes
     assert "roles/qa" not in mistakes and "nobody of 'people' is called 'olle'. Did you mean 'ole'?" in mistakes
 
 
