@@ -1,12 +1,15 @@
 """The lock on a file: one holder, and none once its process is dead."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import Conflict
+from sluicegate.errors import Conflict, UsageError
+from sluicegate.runner.home import Home
 from sluicegate.tools.lock import locked
 
 HOLDER = """
@@ -33,3 +36,18 @@ def test_a_lock_has_one_holder_and_a_killed_one_frees_it(tmp_path: Path) -> None
         pass
     with locked(place, seconds=0):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(UsageError, match=r"the file system of .* keeps no locks") as caught, locked(tmp_path / "lock"):
+        pass
+    assert "another file system" in caught.value.hint
+    with pytest.raises(UsageError, match="keeps no locks"):
+        Home(tmp_path / "home").hold()
