@@ -380,6 +380,9 @@ class Store:
                 hint="git config --show-origin --get-regexp hiderefs",
             )
         if any(sign in output for sign in BEATEN_SIGNS):
+            if unwritable := UNWRITABLE.search(output):
+                hint = "check its rights, free space and mount"
+                raise RemoteUnavailable(f"{self.shown} cannot be written: {unwritable[1]}", hint=hint)
             raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
         if ambiguous := re.search(r"dst refspec (\S+) matches more than one", output):
             raise Conflict(
@@ -497,6 +500,11 @@ HOOKS = ("pre-push", "pre-receive", "update", "proc-receive", "post-receive", "p
 RECEIVING = re.compile(r"(?:receive|transfer)\.(?!deny)")
 """Settings that say what a push has to do or may not; ours is never refused by what `init` sets, the `deny...`."""
 UNCOMMITTED = "commit them there, or put them aside: git stash"
+UNWRITABLE = re.compile(
+    ": (Permission denied|Operation not permitted|Read-only file system|No space left on device|Disk quota exceeded"
+    "|Input/output error)"
+)
+"""Why Git cannot lock a branch that nobody else has locked."""
 BEATEN_SIGNS = (
     "stale info",
     "fetch first",
