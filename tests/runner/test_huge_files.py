@@ -37,7 +37,8 @@ def test_what_the_disk_has_no_room_for_is_not_begun(runner: Runner) -> None:
 def test_a_build_that_reads_a_huge_file_can_be_aborted(runner: Runner) -> None:
     item = runner.items.create("", "marking", shell(HUGE, publishers=MARKS))
     runner.trigger(item, ADMIN, None, 0)
-    until(lambda: 1 in item.history.running and "Recording" in item.history.running[1].log.read_text(), 20)
+    log = item.history.builds / "1" / "log"
+    until(lambda: log.exists() and "Recording" in log.read_text(), 20)
     begun = time.monotonic()
     assert runner.abort(item.history.running[1], "Aborted by anna")
     assert wait_for(item).result is Result.ABORTED
