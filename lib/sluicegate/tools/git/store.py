@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sluicegate.errors import Conflict, IntegrityError, RemoteUnavailable, UsageError
 from sluicegate.tools import process
-from sluicegate.tools.git import locks, seen
+from sluicegate.tools.git import locks, refusals, seen
 from sluicegate.tools.git.command import git
 from sluicegate.tools.git.commits import Commit, Edit, Signature, read_commit
 from sluicegate.tools.git.objects import FOLDER, Entries, Object, Objects, tree_entries
@@ -39,18 +39,6 @@ from sluicegate.tools.lock import locked
 PATIENCE = 120.0  # seconds for one fetch or push, whatever hook or server is behind it
 MANY = 16  # files from which on a folder of theirs is read as a whole
 DEEPER = (64, 1024, 16384)  # commits that a shallow clone fetches in addition until it has what it looks for
-
-
-class Beaten(Conflict):
-    """Somebody else moved a branch first: take the new tips and decide again."""
-
-
-class LockInTheWay(Beaten):
-    """A lock of Git keeps a branch from moving: somebody moves it just now, or was killed while moving it."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"Git's lock {path} is in the way")
-        self.path = path
 
 
 class Store:
@@ -130,7 +118,8 @@ class Store:
             )
         refuse_untrusted(done.error_text, self.remote)
         if done.status != 0:
-            raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {_words(done.error_text)}")
+            words = refusals.words(done.error_text)
+            raise RemoteUnavailable(f"the delivery repo {self.shown} could not be fetched: {words}")
 
     def _into_mirror(self, *words: str) -> process.Completed:
         """Fetch into the mirror, past a lock that a killed fetch left there."""
@@ -185,7 +174,8 @@ class Store:
             refspecs = [f"+refs/heads/{branch}:{self.ref(branch)}" for branch in self.branches]
             done = self._into_mirror(f"--deepen={further}", "--", self.remote, *refspecs)
             if done.status != 0:
-                raise RemoteUnavailable(f"the history of {self.shown} could not be fetched: {_words(done.error_text)}")
+                words = refusals.words(done.error_text)
+                raise RemoteUnavailable(f"the history of {self.shown} could not be fetched: {words}")
             yield
 
     def commit(self, commit: str) -> Commit:
@@ -320,9 +310,8 @@ class Store:
         """Git's own idea of who we are, in the clone that we work in."""
         settings = self._settings(self._own)
         ident, words = settings.get("git_committer_ident", ""), ""
-        if not ident or not all(
-            settings.get(f"user.{part}") for part in ("name", "email")
-        ):  # then `-l` guesses where Git refuses
+        told = all(settings.get(f"user.{part}") for part in ("name", "email"))
+        if not (ident and told):  # without them `-l` guesses where Git refuses
             asked = git("var", "GIT_COMMITTER_IDENT", repository=self._own, check=False)
             ident, words = asked.text, asked.error_text.rpartition("\n")[2]
         identity = re.match(r"(.*) <(.*)> [0-9]+ ", ident)
@@ -372,38 +361,12 @@ class Store:
             self._refuse_diverted(base, moved)
             seen.made(self.remote, moved)
             return
-        if lock := locks.lock_in(output):
-            raise LockInTheWay(lock)
         if refused and not self.mirrored and all(self._tip(branch) == tip for branch, tip in base.items()):
             raise UsageError(
                 f"{self.shown} hides {' or '.join(base)} from pushes, as a setting of hideRefs has it",
                 hint="git config --show-origin --get-regexp hiderefs",
             )
-        if any(sign in output for sign in BEATEN_SIGNS):
-            if unwritable := UNWRITABLE.search(output):
-                hint = "check its rights, free space and mount"
-                raise RemoteUnavailable(f"{self.shown} cannot be written: {unwritable[1]}", hint=hint)
-            raise Beaten("somebody else changed the delivery repo first", hint="run the command again")
-        if ambiguous := re.search(r"dst refspec (\S+) matches more than one", output):
-            raise Conflict(
-                f"{self.shown} has a branch 'refs/heads/{ambiguous[1]}' as well, so Git does not know where to push",
-                hint=f"remove it there: git update-ref -d refs/heads/{ambiguous[1]}",
-            )
-        if "hook declined" in output or "unstaged changes" in output or "updateInstead" in output:
-            hint = UNCOMMITTED if "unstaged changes" in output else ""
-            raise Conflict(f"the delivery repo {shown(self.remote)} refused the push: {_words(output)}", hint=hint)
-        if unfit := re.search(r"the receiving end does not support (--signed push|push options)", output):
-            key = "push.gpgSign" if "signed" in unfit[1] else "push.pushOption"
-            raise UsageError(
-                f"{shown(self.remote)} does not take what Git's setting {key} adds to a push: {_words(unfit[0])}",
-                hint=f"git config --show-origin --get-all {key}; or have the server take it",
-            )
-        if "does not support --atomic push" in output:
-            raise UsageError(
-                f"{shown(self.remote)} does not move several branches in one step: {_words(output)}",
-                hint="git config receive.advertiseAtomic true there, or another server",
-            )
-        raise RemoteUnavailable(f"the push to {shown(self.remote)} failed: {_words(output)}")
+        raise refusals.of_push(output, self.shown)
 
     def _refuse_diverted(self, base: Mapping[str, str], moved: Mapping[str, str]) -> None:
         """Raise UsageError where Git's settings lead a push into this repository to another one."""
@@ -467,7 +430,7 @@ class Store:
         place = Path(self.remote).parent
         done = git("status", "--porcelain", "--untracked-files=no", folder=place, check=False)
         if names := ", ".join(line[3:] for line in done.lines):
-            raise Conflict(f"{place} has changes that are not committed: {names}", hint=UNCOMMITTED)
+            raise Conflict(f"{place} has changes that are not committed: {names}", hint=refusals.UNCOMMITTED)
 
     def _landed(self, moved: Mapping[str, str]) -> bool:
         """Whether the push took effect although its answer was lost: the branches are where we put them."""
@@ -499,23 +462,6 @@ class Store:
 HOOKS = ("pre-push", "pre-receive", "update", "proc-receive", "post-receive", "post-update")
 RECEIVING = re.compile(r"(?:receive|transfer)\.(?!deny)")
 """Settings that say what a push has to do or may not; ours is never refused by what `init` sets, the `deny...`."""
-UNCOMMITTED = "commit them there, or put them aside: git stash"
-UNWRITABLE = re.compile(
-    ": (Permission denied|Operation not permitted|Read-only file system|No space left on device|Disk quota exceeded"
-    "|Input/output error)"
-)
-"""Why Git cannot lock a branch that nobody else has locked."""
-BEATEN_SIGNS = (
-    "stale info",
-    "fetch first",
-    "non-fast-forward",
-    "incorrect old value",
-    "failed to update ref",
-    "cannot lock ref",
-    "failed to lock",
-    "reference already exists",
-    "nonexistent object",  # a `gc --prune=now` in between took what nothing referred to yet
-)
 
 
 def init_store(folder: Path, *, bare: bool, branch: str) -> None:
@@ -531,8 +477,3 @@ def init_store(folder: Path, *, bare: bool, branch: str) -> None:
 def update_work_tree(folder: Path) -> None:
     """Check out the current branch's tip into the work tree."""
     git("reset", "--quiet", "--hard", folder=folder)
-
-
-def _words(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("To ", "Done"))]
-    return "; ".join(lines[-6:])

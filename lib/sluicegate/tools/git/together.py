@@ -14,7 +14,8 @@ from datetime import datetime
 
 from sluicegate.errors import Conflict, RemoteUnavailable
 from sluicegate.tools.git.commits import Edit, Signature
-from sluicegate.tools.git.store import Beaten, Store
+from sluicegate.tools.git.refusals import Beaten
+from sluicegate.tools.git.store import Store
 
 AT_MOST = 64  # changes in one push
 LONGEST = 1.0  # seconds after which no further change joins a push
