@@ -23,13 +23,18 @@ Check = Callable[[World, State], None]
 
 
 class Executioner:
-    """Lets `calls` outside calls happen, and none after."""
+    """Lets `calls` outside calls happen, and none after.
+
+    Git's housekeeping does not count: it follows one change in a hundred, and a call of the next try would be left out.
+    """
 
     def __init__(self, calls: int) -> None:
         self.calls = calls
         self.last = ""
 
     def __call__(self, name: str) -> None:
+        if name == "git gc":
+            return
         if self.calls == 0:
             self.last = self.last or name
             raise Killed(name)
